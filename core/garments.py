@@ -1,0 +1,100 @@
+"""The nouns that every room passes on: a garment found in a photo, and the photo with all of its garments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+Box = tuple[float, float, float, float]
+Ranked = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Garment:
+    """One garment: where it is, what the detector calls it, and the classifier's best labels.
+
+    ``box_xyxy`` is in pixels of the upright photo; ``score`` and the probabilities of ``top5`` lie in 0..1;
+    ``top5`` is sorted, best first. ``label`` is a person's choice where it differs from the model's first.
+    """
+
+    box_xyxy: Box
+    category: str
+    score: float
+    top5: Ranked = ()
+    label: str | None = None
+    corrected: bool = False
+
+    def __post_init__(self) -> None:
+        x0, y0, x1, y1 = self.box_xyxy
+        if not (x1 > x0 and y1 > y0):
+            raise ValueError(f"a box needs x0 < x1 and y0 < y1, got {self.box_xyxy}")
+        if not 0.0 <= self.score <= 1.0:
+            raise ValueError(f"a score lies in 0..1, got {self.score}")
+
+    @property
+    def best_label(self) -> str:
+        """The chosen label: a person's where there is one, else the classifier's first, else the category."""
+        if self.label is not None:
+            return self.label
+        return self.top5[0][0] if self.top5 else self.category
+
+    def correct(self, *, category: str | None = None, label: str | None = None) -> Garment:
+        """The same garment with a person's category or label."""
+        return replace(
+            self,
+            category=self.category if category is None else category,
+            label=self.label if label is None else label,
+            corrected=True,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The contract's entry of ``garments``; a corrected garment says so and names its label."""
+        entry: dict[str, Any] = {
+            "box": [round(value, 2) for value in self.box_xyxy],
+            "category": self.category,
+            "score": round(self.score, 4),
+            "top5": [[label, round(probability, 4)] for label, probability in self.top5],
+        }
+        if self.corrected:
+            entry |= {"corrected": True, "label": self.best_label}
+        return entry
+
+
+@dataclass(frozen=True)
+class LabeledPhoto:
+    """A photo's name and upright size in pixels with its garments, best first, and what labelled it."""
+
+    photo: str
+    width: int
+    height: int
+    seconds: float
+    models: dict[str, str] = field(default_factory=dict)
+    garments: tuple[Garment, ...] = ()
+
+    def above(self, score_threshold: float) -> LabeledPhoto:
+        """The same photo with the garments whose score reaches the threshold (a person's stay)."""
+        kept = tuple(g for g in self.garments if g.corrected or g.score >= score_threshold)
+        return replace(self, garments=kept)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The contract's JSON line."""
+        return {
+            "photo": self.photo,
+            "width": self.width,
+            "height": self.height,
+            "seconds": round(self.seconds, 4),
+            "models": dict(self.models),
+            "garments": [garment.as_dict() for garment in self.garments],
+        }
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A file that could not be read, with the sentence for the person who brought it."""
+
+    photo: str
+    error: str
+
+    def as_dict(self) -> dict[str, str]:
+        """The contract's JSON line of a photo that can't be read."""
+        return {"photo": self.photo, "error": self.error}
