@@ -1,0 +1,1 @@
+"""The two papers' models, built from small blocks, and the models they are compared with."""
