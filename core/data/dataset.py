@@ -1,0 +1,159 @@
+"""The nouns of boxed photos: what every annotation format is read into and written from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from core.errors import DatasetError
+
+PHOTO_FOLDERS = ("photos", "images")
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+
+BoxRow = tuple[float, float, float, float, int, str | None]
+"""x0, y0, x1, y1 in pixels, 0-based category id, fine label."""
+
+
+@dataclass(frozen=True, eq=False)
+class BoxedPhoto:
+    """A photo's file name (relative, with ``/``), its upright size in pixels, and the boxes on it.
+
+    ``boxes_xyxy`` is (N, 4) float32 in pixels inside the photo, ``category_ids`` is (N,) int64 0-based into the
+    data set's categories, ``labels`` holds N fine names (``None`` where the source has none).
+    """
+
+    file_name: str
+    width: int
+    height: int
+    boxes_xyxy: np.ndarray
+    category_ids: np.ndarray
+    labels: tuple[str | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        boxes_xyxy = np.asarray(self.boxes_xyxy, dtype=np.float32).reshape(-1, 4)
+        category_ids = np.asarray(self.category_ids, dtype=np.int64).reshape(-1)
+        labels = tuple(self.labels) or (None,) * len(boxes_xyxy)
+        if not len(boxes_xyxy) == len(category_ids) == len(labels):
+            raise DatasetError(
+                f"{self.file_name}: {len(boxes_xyxy)} boxes need as many categories and labels, "
+                f"got {len(category_ids)} and {len(labels)}"
+            )
+        if self.width < 1 or self.height < 1:
+            raise DatasetError(
+                f"{self.file_name}: a photo is at least 1 x 1 pixel, got {self.width} x {self.height}"
+            )
+        object.__setattr__(self, "boxes_xyxy", boxes_xyxy)
+        object.__setattr__(self, "category_ids", category_ids)
+        object.__setattr__(self, "labels", labels)
+
+    def __len__(self) -> int:
+        return len(self.boxes_xyxy)
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionDataset:
+    """Photos with boxes, the categories that their ids index, and the folder the photos lie in (if known).
+
+    ``dropped_boxes`` counts what the reader left out: boxes without area, with a side that is no finite number,
+    wholly outside the photo, or marked as a crowd.
+    """
+
+    categories: tuple[str, ...]
+    photos: tuple[BoxedPhoto, ...]
+    folder: Path | None = None
+    dropped_boxes: int = 0
+
+    def __post_init__(self) -> None:
+        doubled = first_repeated(self.categories)
+        if doubled is not None:
+            raise DatasetError(f"category names have to differ, got {doubled!r} twice")
+        for photo in self.photos:
+            ids = photo.category_ids
+            if len(ids) and not (0 <= ids.min() and ids.max() < len(self.categories)):
+                raise DatasetError(
+                    f"{photo.file_name}: category ids lie in 0..{len(self.categories) - 1}, "
+                    f"got {ids.min()}..{ids.max()}"
+                )
+
+    @property
+    def box_count(self) -> int:
+        """How many boxes all photos have together."""
+        return sum(len(photo) for photo in self.photos)
+
+    def path_of(self, photo: BoxedPhoto) -> Path:
+        """Where the photo lies; raises ``DatasetError`` where the folder is not known."""
+        if self.folder is None:
+            raise DatasetError(
+                f"no folder {' or '.join(name + '/' for name in PHOTO_FOLDERS)} beside the annotations: "
+                f"name the folder that holds {photo.file_name}"
+            )
+        return self.folder / photo.file_name
+
+
+def read_detection(path: Path, photos: Path | None = None) -> DetectionDataset:
+    """Read boxed photos in whichever format ``path`` holds; ``photos`` names their folder where it is elsewhere.
+
+    Raises ``DatasetError`` with one sentence where nothing known is found or the annotations are bad.
+    """
+    from core.data.coco import read_coco  # the readers need this module's nouns
+
+    return read_coco(Path(path), photos)
+
+
+def boxed_photo(file_name: str, width: int, height: int, rows: Iterable[BoxRow]) -> tuple[BoxedPhoto, int]:
+    """A photo from rows of boxes, cut to the photo, and how many rows were dropped as no box at all.
+
+    Dropped are boxes without area, with a corner that is no finite number, and those wholly outside the photo.
+    """
+    listed = list(rows)
+    boxes_xyxy = np.array([row[:4] for row in listed], dtype=np.float64).reshape(-1, 4)
+    finite: np.ndarray = np.isfinite(boxes_xyxy).all(axis=1)
+    boxes_xyxy = np.where(finite[:, None], boxes_xyxy, 0.0).clip(0, [width, height, width, height])
+    boxes_xyxy = boxes_xyxy.astype(np.float32)  # before the check: a sliver may lose its area here
+    kept: np.ndarray = finite & (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(axis=1)
+    chosen = [row for row, keep in zip(listed, kept, strict=True) if keep]
+    photo = BoxedPhoto(
+        file_name,
+        width,
+        height,
+        boxes_xyxy[kept],
+        np.array([row[4] for row in chosen], dtype=np.int64),
+        tuple(row[5] for row in chosen),
+    )
+    return photo, len(listed) - len(chosen)
+
+
+def relative_name(name: object, source: str) -> str:
+    """A photo's name from untrusted annotations as a relative path with ``/``; refuses one that leaves the folder."""
+    if not isinstance(name, str) or not name.strip() or "\0" in name:
+        raise DatasetError(f"{source}: a photo's file name is expected, got {name!r}")
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        raise DatasetError(f"{source}: a photo's file name stays inside the photos' folder, got {name!r}")
+    return str(path)
+
+
+def photos_folder(beside: Path, first_name: str | None) -> Path | None:
+    """The folder with the photos of annotations in ``beside``: ``photos/`` or ``images/``, else ``beside`` itself.
+
+    Where several could be meant, the one that has the first photo is.
+    """
+    named = [beside / name for name in PHOTO_FOLDERS if (beside / name).is_dir()]
+    if first_name is not None:
+        for folder in (*named, beside):
+            if (folder / first_name).is_file():
+                return folder
+    return named[0] if named else None
+
+
+def first_repeated(names: Sequence[object]) -> object | None:
+    """The first entry that was there before, or ``None`` where all differ."""
+    seen: set[object] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
