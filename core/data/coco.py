@@ -1,4 +1,4 @@
-"""COCO detection files: one JSON with ``images``, ``annotations`` and ``categories``, boxes as x, y, width, height."""
+"""COCO detection files: one JSON of ``images``, ``annotations``, ``categories``; a box is x, y, width, height."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def read_coco(path: Path, photos: Path | None = None) -> DetectionDataset:
     """Read a COCO detection file; ``photos`` defaults to ``photos/`` or ``images/`` beside it.
 
     Boxes that reach over the photo's edge are cut to it; boxes without area, outside the photo or marked as a
-    crowd are dropped and counted. ``attributes.label`` becomes the fine label. Categories keep the file's order.
-    Raises ``DatasetError`` where keys are missing, of the wrong kind, or name what is not there.
+    crowd are dropped and counted. ``attributes.label`` becomes the fine label. Categories keep the file's
+    order. Raises ``DatasetError`` where keys are missing, of the wrong kind, or name what is not there.
     """
     path = Path(path)
     document = read_json(path)
@@ -106,7 +106,7 @@ def number_in(entry: dict[str, Any], key: str, source: str) -> float:
 
 
 def whole_size(entry: dict[str, Any], key: str, source: str) -> int:
-    """A photo's side in pixels under ``key``; raises ``DatasetError`` where it is no whole number from 1 on."""
+    """A photo's side in pixels under ``key``; raises ``DatasetError`` where it is no such number."""
     value = number_in(entry, key, source)
     if not (1 <= value <= 1_000_000 and value == int(value)):
         raise DatasetError(f"{source}: {key!r} in whole pixels is expected, got {value}")

@@ -21,8 +21,8 @@ BoxRow = tuple[float, float, float, float, int, str | None]
 class BoxedPhoto:
     """A photo's file name (relative, with ``/``), its upright size in pixels, and the boxes on it.
 
-    ``boxes_xyxy`` is (N, 4) float32 in pixels inside the photo, ``category_ids`` is (N,) int64 0-based into the
-    data set's categories, ``labels`` holds N fine names (``None`` where the source has none).
+    ``boxes_xyxy`` is (N, 4) float32 in pixels inside the photo, ``category_ids`` is (N,) int64 0-based into
+    the data set's categories, ``labels`` holds N fine names (``None`` where the source has none).
     """
 
     file_name: str
@@ -57,8 +57,8 @@ class BoxedPhoto:
 class DetectionDataset:
     """Photos with boxes, the categories that their ids index, and the folder the photos lie in (if known).
 
-    ``dropped_boxes`` counts what the reader left out: boxes without area, with a side that is no finite number,
-    wholly outside the photo, or marked as a crowd.
+    ``dropped_boxes`` counts what the reader left out: boxes without area, with a side that is no finite
+    number, wholly outside the photo, or marked as a crowd.
     """
 
     categories: tuple[str, ...]
@@ -94,7 +94,7 @@ class DetectionDataset:
 
 
 def read_detection(path: Path, photos: Path | None = None) -> DetectionDataset:
-    """Read boxed photos in whichever format ``path`` holds; ``photos`` names their folder where it is elsewhere.
+    """Read boxed photos in whichever format ``path`` holds; ``photos`` is their folder where it is elsewhere.
 
     Raises ``DatasetError`` with one sentence where nothing known is found or the annotations are bad.
     """
@@ -106,14 +106,14 @@ def read_detection(path: Path, photos: Path | None = None) -> DetectionDataset:
 def boxed_photo(file_name: str, width: int, height: int, rows: Iterable[BoxRow]) -> tuple[BoxedPhoto, int]:
     """A photo from rows of boxes, cut to the photo, and how many rows were dropped as no box at all.
 
-    Dropped are boxes without area, with a corner that is no finite number, and those wholly outside the photo.
+    Dropped are boxes without area, with a corner that is no finite number, or wholly outside the photo.
     """
     listed = list(rows)
     boxes_xyxy = np.array([row[:4] for row in listed], dtype=np.float64).reshape(-1, 4)
-    finite: np.ndarray = np.isfinite(boxes_xyxy).all(axis=1)
+    finite = np.all(np.isfinite(boxes_xyxy), axis=1)
     boxes_xyxy = np.where(finite[:, None], boxes_xyxy, 0.0).clip(0, [width, height, width, height])
     boxes_xyxy = boxes_xyxy.astype(np.float32)  # before the check: a sliver may lose its area here
-    kept: np.ndarray = finite & (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(axis=1)
+    kept = finite & np.all(boxes_xyxy[:, 2:] > boxes_xyxy[:, :2], axis=1)
     chosen = [row for row, keep in zip(listed, kept, strict=True) if keep]
     photo = BoxedPhoto(
         file_name,
@@ -127,7 +127,7 @@ def boxed_photo(file_name: str, width: int, height: int, rows: Iterable[BoxRow])
 
 
 def relative_name(name: object, source: str) -> str:
-    """A photo's name from untrusted annotations as a relative path with ``/``; refuses one that leaves the folder."""
+    """A photo's name from untrusted annotations as a relative path with ``/``; refuses one that leaves it."""
     if not isinstance(name, str) or not name.strip() or "\0" in name:
         raise DatasetError(f"{source}: a photo's file name is expected, got {name!r}")
     path = PurePosixPath(name.replace("\\", "/"))
@@ -137,7 +137,7 @@ def relative_name(name: object, source: str) -> str:
 
 
 def photos_folder(beside: Path, first_name: str | None) -> Path | None:
-    """The folder with the photos of annotations in ``beside``: ``photos/`` or ``images/``, else ``beside`` itself.
+    """The photos' folder of annotations in ``beside``: ``photos/`` or ``images/``, else ``beside`` itself.
 
     Where several could be meant, the one that has the first photo is.
     """
