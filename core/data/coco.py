@@ -1,4 +1,4 @@
-"""COCO detection files: one JSON of ``images``, ``annotations``, ``categories``; a box is x, y, width, height."""
+"""COCO detection files: one JSON of ``images``, ``annotations``, ``categories``; boxes are x, y, w, h."""
 
 from __future__ import annotations
 
