@@ -1,0 +1,155 @@
+"""MobileNet V1 (Howard et al. 2017) and its version with multi-head attention (Fernando and Ramanan).
+
+The poster gives parameter counts, not sizes; one layout meets them exactly: MobileNet without its top, an
+attention-augmented 3x3 convolution (1024 to 1024, 8 heads, dk 160, dv 200), batch norm, global average pooling,
+dense 3072, dense to the classes. The activations after batch norm and after dense 3072 (ReLU) are reconstructions.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.errors import RecipeError
+from core.models.attention import AttentionAugmentedConv
+
+POINTWISE_CHANNELS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
+STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
+INPUT_SIZE = 224
+FEATURES = 1024
+BATCH_NORM_EPS = 1e-3
+
+
+class PaddedConv(nn.Sequential):
+    """3x3 or 1x1 convolution, batch norm, ReLU6; stride 2 pads right and bottom only, as TensorFlow does."""
+
+    def __init__(self, c_in: int, c_out: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> None:
+        padding = kernel // 2 if stride == 1 else 0
+        super().__init__(
+            nn.Conv2d(c_in, c_out, kernel, stride, padding=padding, groups=groups, bias=False),
+            nn.BatchNorm2d(c_out, eps=BATCH_NORM_EPS, momentum=0.01),
+            nn.ReLU6(inplace=True),
+        )
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.pad(x, (0, 1, 0, 1)) if self.stride == 2 else x)
+
+
+class SeparableBlock(nn.Module):
+    """Depthwise 3x3, then pointwise 1x1."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int) -> None:
+        super().__init__()
+        self.depthwise = PaddedConv(c_in, c_in, 3, stride, groups=c_in)
+        self.pointwise = PaddedConv(c_in, c_out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pointwise(self.depthwise(x))
+
+
+class MobileNetFeatures(nn.Module):
+    """MobileNet V1 without its top: (B, 3, 224, 224) in -1..1 to (B, 1024, 7, 7)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = PaddedConv(3, 32, 3, 2)
+        self.blocks = nn.ModuleList()
+        c_in = 32
+        for c_out, stride in zip(POINTWISE_CHANNELS, STRIDES, strict=True):
+            self.blocks.append(SeparableBlock(c_in, c_out, stride))
+            c_in = c_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+    def pyramid(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features at strides 8, 16 and 32 (256, 512 and 1024 channels), for distillation."""
+        x = self.stem(x)
+        kept = []
+        for index, block in enumerate(self.blocks, start=1):
+            x = block(x)
+            if index in (5, 11, 13):
+                kept.append(x)
+        return kept[0], kept[1], kept[2]
+
+
+class MobileNet(nn.Module):
+    """MobileNet V1 with a dense top: (B, 3, 224, 224) in -1..1 to logits (B, classes)."""
+
+    def __init__(self, classes: int = 1000) -> None:
+        super().__init__()
+        self.backbone = MobileNetFeatures()
+        self.classifier = nn.Linear(FEATURES, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.backbone(x).mean(dim=(2, 3)))
+
+
+class MobileNetMHA(nn.Module):
+    """MobileNet with multi-head attention: (B, 3, 224, 224) in -1..1 to logits (B, classes)."""
+
+    def __init__(self, classes: int = 50, dropout: float = 0.0) -> None:
+        super().__init__()
+        if classes < 2:
+            raise RecipeError(f"a classifier needs two classes or more, got {classes}")
+        self.backbone = MobileNetFeatures()
+        self.attention = AttentionAugmentedConv(FEATURES, FEATURES)
+        self.norm = nn.BatchNorm2d(FEATURES, eps=BATCH_NORM_EPS, momentum=0.01)
+        self.hidden = nn.Linear(FEATURES, 3072)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(3072, classes)
+
+    def feature_maps(self, x: Tensor) -> Tensor:
+        """The last maps before pooling (B, 1024, 7, 7): what the class activation map weighs."""
+        return F.relu(self.norm(self.attention(self.backbone(x))))
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Pooled features (B, 1024)."""
+        return self.feature_maps(x).mean(dim=(2, 3))
+
+    def head(self, pooled: Tensor) -> Tensor:
+        """Pooled features (B, 1024) to logits (B, classes)."""
+        return self.classifier(self.dropout(F.relu(self.hidden(pooled))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.embed(x))
+
+    def explain(self, x: Tensor, target: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (B, classes), class activation (B, 7, 7) and attention of each head (B, heads, 7, 7).
+
+        The class activation map is Grad-CAM's (Selvaraju et al. 2017), in closed form: the top is two dense layers
+        on pooled features, so the logit's gradient is ``W2[target] * (hidden > 0) @ W1`` and needs no backward
+        pass. ``target`` None takes each row's best class. The map keeps what speaks for the class (ReLU) and is
+        not scaled. A head's map is the attention that each place receives, averaged over the places that look.
+        """
+        features = self.backbone(x)
+        maps = F.relu(self.norm(self.attention(features)))
+        hidden = F.relu(self.hidden(maps.mean(dim=(2, 3))))
+        logits = self.classifier(hidden)
+        rows = logits.argmax(dim=1) if target is None else logits.new_full((len(x),), target).long()
+        gradient = (self.classifier.weight[rows] * (hidden > 0)) @ self.hidden.weight  # (B, 1024)
+        activation = F.relu((maps * gradient[:, :, None, None]).sum(dim=1))
+        received = self.attention.weights(features).mean(dim=2)  # (B, heads, H*W)
+        return logits, activation, received.unflatten(2, maps.shape[2:])
+
+    def freeze_as_poster(self) -> None:
+        """Freeze up to and including the batch norm of the 12th depthwise convolution, as the counts imply."""
+        frozen = [self.backbone.stem, *self.backbone.blocks[:11], self.backbone.blocks[11].depthwise]
+        for part in frozen:
+            part.requires_grad_(False)
+
+
+def mobilenet(classes: int = 1000) -> MobileNet:
+    """MobileNet V1 as published."""
+    return MobileNet(classes)
+
+
+def mobilenet_mha(classes: int = 50) -> MobileNetMHA:
+    """MobileNet with multi-head attention, frozen as in the poster."""
+    model = MobileNetMHA(classes)
+    model.freeze_as_poster()
+    return model

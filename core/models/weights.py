@@ -1,0 +1,175 @@
+"""Weights on disk: safetensors only, each with a JSON card beside it that says what it is and where it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from core.errors import WeightsError
+from core.models.mobilenet import MobileNetFeatures, PaddedConv
+
+WEIGHTS_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "weights"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a weights file is: enough to rebuild the model, and where its numbers come from.
+
+    ``input_size`` is the long side in pixels; ``anchors_wh`` (detector) in pixels of that input; ``metrics``,
+    ``training`` and ``data`` are for people.
+    """
+
+    kind: str  # "detector" or "classifier"
+    model: str  # "yolov4-gs", "mobilenet-mha", ...
+    preset: str
+    categories: tuple[str, ...]
+    input_size: int
+    score_threshold: float = 0.25
+    anchors_wh: tuple[tuple[float, float], ...] = ()
+    name: str = ""
+    training: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("detector", "classifier"):
+            raise WeightsError(f"a card's kind is detector or classifier, got {self.kind!r}")
+        if not self.categories or len(set(self.categories)) != len(self.categories):
+            raise WeightsError("a card needs categories, each once")
+        if not 0 <= self.score_threshold <= 1:
+            raise WeightsError(f"a card's score threshold lies in 0..1, got {self.score_threshold}")
+
+
+def card_path(weights: Path) -> Path:
+    """The card that belongs to a weights file: the same name with ``.json``."""
+    return weights.with_suffix(".json")
+
+
+def write_card(card: ModelCard, weights: Path) -> None:
+    """Write the card beside the weights, for people and machines alike."""
+    card_path(weights).write_text(json.dumps(asdict(card), indent=1, ensure_ascii=False) + "\n")
+
+
+def read_card(weights: Path) -> ModelCard:
+    """Read the card beside a weights file. Raises WeightsError with a sentence."""
+    path = card_path(weights)
+    try:
+        raw = json.loads(path.read_text())
+        raw["categories"] = tuple(raw["categories"])
+        raw["anchors_wh"] = tuple((float(w), float(h)) for w, h in raw.get("anchors_wh", ()))
+        return ModelCard(**raw)
+    except FileNotFoundError:
+        raise WeightsError(f"expected the model's card {path.name} beside its weights, found none") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(f"the card {path.name} is not a model card: {error}") from error
+
+
+def save_weights(module: nn.Module, path: Path, *, half: bool = True) -> None:
+    """Write a module's state as safetensors, in half precision unless told otherwise (counters stay whole)."""
+    state = {}
+    for name, value in module.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        value = value.detach().cpu().contiguous()
+        state[name] = value.half() if half and value.is_floating_point() else value
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(state, path)
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Load safetensors into a module, in float32, after checking names, shapes and finite values.
+
+    Raises WeightsError when the file is missing, no safetensors file, of another model, or not finite.
+    """
+    check_state(read_tensors(path), module, path.name)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, floats as float32."""
+    if not path.is_file():
+        raise WeightsError(f"expected weights at {path.name}, found none")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, ValueError, KeyError, OSError) as error:
+        raise WeightsError(f"{path.name} is no safetensors file: {error}") from error
+    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+
+
+def check_state(state: Mapping[str, Tensor], module: nn.Module, name: str) -> None:
+    """Put a state into a module if it fits it whole; else raise WeightsError and leave the module as it was."""
+    wanted = {k: v for k, v in module.state_dict().items() if not k.endswith("num_batches_tracked")}
+    missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
+    if missing or extra:
+        odd = (missing + extra)[0]
+        raise WeightsError(f"{name} belongs to another model: {len(missing)} missing, {len(extra)} extra, e.g. {odd}")
+    for key, value in wanted.items():
+        if state[key].shape != value.shape:
+            found, expected = tuple(state[key].shape), tuple(value.shape)
+            raise WeightsError(f"{name} belongs to another model: {key} should be {expected}, is {found}")
+        if state[key].is_floating_point() and not bool(torch.isfinite(state[key]).all()):
+            raise WeightsError(f"{name} holds values that are not finite in {key}")
+    module.load_state_dict(dict(state), strict=False)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def load_imagenet(backbone: MobileNetFeatures, path: Path) -> None:
+    """Put folded ImageNet weights into MobileNet's layers: batch norm becomes the identity plus the bias.
+
+    Gamma 1, beta the bias, running mean 0, running variance 1 - eps. The function is exact in eval mode; before
+    training with batch statistics call :func:`calibrate_batch_norm`.
+    """
+    tensors = read_tensors(path)
+    layers = {"stem": backbone.stem}
+    for index, block in enumerate(backbone.blocks, start=1):
+        layers |= {f"block{index}.depthwise": block.depthwise, f"block{index}.pointwise": block.pointwise}
+    with torch.no_grad():
+        for name, layer in layers.items():
+            conv, norm = layer[0], layer[1]
+            weight, bias = tensors.get(f"{name}.weight"), tensors.get(f"{name}.bias")
+            if weight is None or bias is None or weight.shape != conv.weight.shape:
+                raise WeightsError(f"{path.name} does not hold MobileNet V1: {name} is missing or of another shape")
+            conv.weight.copy_(weight)
+            norm.weight.fill_(1.0)
+            norm.bias.copy_(bias)
+            norm.running_mean.zero_()
+            norm.running_var.fill_(1.0 - norm.eps)
+
+
+@torch.no_grad()
+def calibrate_batch_norm(backbone: MobileNetFeatures, pictures: Tensor) -> None:
+    """Give batch norm the true statistics of ``pictures`` (B, 3, H, W) without changing what the network computes.
+
+    Folded weights leave mean 0 and variance 1 behind, so that training with batch statistics would start from
+    another function. Mean and variance are measured layer by layer; gamma and beta absorb them.
+    """
+    x = pictures
+    for layer in [m for m in backbone.modules() if isinstance(m, PaddedConv)]:
+        conv, norm = layer[0], layer[1]
+        raw = conv(pad_for_stride(x) if layer.stride == 2 else x)
+        variance, mean = torch.var_mean(raw, dim=(0, 2, 3), unbiased=False)
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        shift = norm.bias - scale * norm.running_mean
+        norm.weight.copy_(scale * (variance + norm.eps).sqrt())
+        norm.bias.copy_(shift + scale * mean)
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+        x = layer[2](raw * scale[:, None, None] + shift[:, None, None])
+
+
+def pad_for_stride(x: Tensor) -> Tensor:
+    """MobileNet's padding before a stride of two."""
+    return nn.functional.pad(x, (0, 1, 0, 1))
