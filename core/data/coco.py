@@ -5,16 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from reprlib import repr as shown
 from typing import Any
 
-from core.data.dataset import (
-    BoxRow,
-    DetectionDataset,
-    boxed_photo,
-    first_repeated,
-    photos_folder,
-    relative_name,
-)
+from core.data.dataset import BoxedPhoto, BoxRow, DetectionDataset, boxed_photo, photos_folder
+from core.data.names import first_repeated, relative_name
 from core.errors import DatasetError
 
 
@@ -123,7 +118,7 @@ def _section(document: Any, key: str, path: Path) -> list[dict[str, Any]]:
 def _text(entry: dict[str, Any], key: str, path: Path) -> str:
     value = entry.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise DatasetError(f"{path.name}: a text {key!r} is expected, got {value!r}")
+        raise DatasetError(f"{path.name}: a text {key!r} is expected, got {shown(value)}")
     return value
 
 
@@ -132,9 +127,9 @@ def _by_id(entries: Iterable[dict[str, Any]], kind: str, path: Path) -> dict[obj
     for position, entry in enumerate(entries):
         number = entry.get("id")
         if not isinstance(number, int | str):
-            raise DatasetError(f"{path.name}: every {kind} has an id, got {number!r}")
+            raise DatasetError(f"{path.name}: every {kind} has an id, got {shown(number)}")
         if number in positions:
-            raise DatasetError(f"{path.name}: every {kind} has an id of its own, got {number!r} twice")
+            raise DatasetError(f"{path.name}: every {kind} has an id of its own, got {shown(number)} twice")
         positions[number] = position
     return positions
 
@@ -142,15 +137,17 @@ def _by_id(entries: Iterable[dict[str, Any]], kind: str, path: Path) -> dict[obj
 def _known(annotation: dict[str, Any], key: str, known: dict[object, Any], path: Path) -> object:
     value = annotation.get(key)
     if not isinstance(value, int | str) or value not in known:
-        raise DatasetError(f"{path.name}: annotation {annotation.get('id')!r} has an unknown {key} {value!r}")
+        raise DatasetError(
+            f"{path.name}: annotation {shown(annotation.get('id'))} has an unknown {key} {shown(value)}"
+        )
     return value
 
 
 def _row(annotation: dict[str, Any], category_of: dict[object, int], path: Path) -> BoxRow:
-    where = f"{path.name}: annotation {annotation.get('id')!r}"
+    where = f"{path.name}: annotation {shown(annotation.get('id'))}"
     bbox = annotation.get("bbox")
     if not isinstance(bbox, list) or len(bbox) != 4:
-        raise DatasetError(f"{where} needs a 'bbox' of four numbers, got {bbox!r}")
+        raise DatasetError(f"{where} needs a 'bbox' of four numbers, got {shown(bbox)}")
     x, y, width, height = (_number(value, f"{where} needs a 'bbox' of numbers") for value in bbox)
     category_id = category_of[_known(annotation, "category_id", category_of, path)]
     attributes = annotation.get("attributes")
@@ -160,14 +157,14 @@ def _row(annotation: dict[str, Any], category_of: dict[object, int], path: Path)
 
 def _number(value: object, expected: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise DatasetError(f"{expected} is expected, got {value!r}")
+        raise DatasetError(f"{expected} is expected, got {shown(value)}")
     try:
         return float(value)
     except OverflowError as error:
         raise DatasetError(f"{expected} is expected, got one that is far too large") from error
 
 
-def _photo(image: dict[str, Any], rows: list[BoxRow], path: Path) -> tuple[Any, int]:
+def _photo(image: dict[str, Any], rows: list[BoxRow], path: Path) -> tuple[BoxedPhoto, int]:
     name = relative_name(image.get("file_name"), path.name)
     where = f"{path.name}: {name}"
     return boxed_photo(name, whole_size(image, "width", where), whole_size(image, "height", where), rows)

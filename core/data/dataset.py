@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
+from core.data.names import first_repeated
 from core.errors import DatasetError
 
 PHOTO_FOLDERS = ("photos", "images")
@@ -98,9 +99,30 @@ def read_detection(path: Path, photos: Path | None = None) -> DetectionDataset:
 
     Raises ``DatasetError`` with one sentence where nothing known is found or the annotations are bad.
     """
-    from core.data.coco import read_coco  # the readers need this module's nouns
+    from core.data import coco, deepfashion, deepfashion2, voc, yolo  # the readers need this module's nouns
 
-    return read_coco(Path(path), photos)
+    path = Path(path)
+    if path.is_file():
+        readers = {".json": coco.read_coco, ".xml": voc.read_voc, ".yaml": yolo.read_yolo}
+        reader = readers.get(path.suffix.lower().replace(".yml", ".yaml"))
+        if reader is not None:
+            return reader(path, photos)
+    elif path.is_dir():
+        if _holds(path, "annos/*.json") or (path.name == "annos" and _holds(path, "*.json")):
+            return deepfashion2.read_deepfashion2(path, photos)
+        if deepfashion.has_category_list(path):
+            return deepfashion.read_deepfashion(path, photos)
+        if _holds(path, "*.xml", "Annotations/*.xml"):
+            return voc.read_voc(path, photos)
+        if _holds(path, "data.yaml", "data.yml", "dataset.yaml", "classes.txt", "labels/classes.txt"):
+            return yolo.read_yolo(path, photos)
+        files = sorted(path.glob("*.json"))
+        if len(files) == 1:
+            return coco.read_coco(files[0], photos)
+    raise DatasetError(
+        f"{path}: a COCO file, a YOLO data.yaml, or a folder of VOC, YOLO, DeepFashion or DeepFashion2 "
+        f"annotations is expected, got {'none of these' if path.exists() else 'nothing there'}"
+    )
 
 
 def boxed_photo(file_name: str, width: int, height: int, rows: Iterable[BoxRow]) -> tuple[BoxedPhoto, int]:
@@ -126,16 +148,6 @@ def boxed_photo(file_name: str, width: int, height: int, rows: Iterable[BoxRow])
     return photo, len(listed) - len(chosen)
 
 
-def relative_name(name: object, source: str) -> str:
-    """A photo's name from untrusted annotations as a relative path with ``/``; refuses one that leaves it."""
-    if not isinstance(name, str) or not name.strip() or "\0" in name:
-        raise DatasetError(f"{source}: a photo's file name is expected, got {name!r}")
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
-        raise DatasetError(f"{source}: a photo's file name stays inside the photos' folder, got {name!r}")
-    return str(path)
-
-
 def photos_folder(beside: Path, first_name: str | None) -> Path | None:
     """The photos' folder of annotations in ``beside``: ``photos/`` or ``images/``, else ``beside`` itself.
 
@@ -149,11 +161,5 @@ def photos_folder(beside: Path, first_name: str | None) -> Path | None:
     return named[0] if named else None
 
 
-def first_repeated(names: Sequence[object]) -> object | None:
-    """The first entry that was there before, or ``None`` where all differ."""
-    seen: set[object] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return None
+def _holds(folder: Path, *patterns: str) -> bool:
+    return any(next(folder.glob(pattern), None) is not None for pattern in patterns)
