@@ -1,0 +1,86 @@
+"""Turns the two public sets as they lie on disk into the files that ``train`` and ``evaluate`` take.
+
+``python -m core.data.prepare DATA OUT`` writes, outside the project:
+``classify/`` train.csv, val.csv and images/ (catalog photos, and crops of the street's training boxes).
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from PIL import Image
+
+from core.data.coco import read_coco
+from core.data.crops import crop_garment
+
+UNUSABLE = {"Not sure", "Other", "Skip"}
+EXTRA_LABELS = {
+    "bag": "Bag", "purse": "Bag", "wallet": "Bag", "belt": "Belt", "scarf": "Scarf", "tie": "Tie",
+    "sunglasses": "Sunglasses", "glasses": "Sunglasses", "romper": "Dress", "bodysuit": "Body", "cardigan": "Outwear",
+}  # fmt: skip
+PREPARED_SIZE = 288
+SMALLEST_CROP = 14
+
+Row = tuple[str, str, str]
+
+
+def prepare_classifier(data: Path, out: Path) -> None:
+    """Write the classifier's training and validation parts; senders stay on one side."""
+    images = out / "classify" / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    train, val = _catalog(data / "catalog", images)
+    train += _street_crops(data / "street", "train.json", images)
+    _write_csv(out / "classify" / "train.csv", train)
+    _write_csv(out / "classify" / "val.csv", val)
+    _write_csv(out / "classify" / "val_street.csv", _street_crops(data / "street", "val.json", images))
+
+
+def _catalog(catalog: Path, images: Path) -> tuple[list[Row], list[Row]]:
+    held = set((catalog / "val_senders.txt").read_text().split())
+    train: list[Row] = []
+    val: list[Row] = []
+    with (catalog / "images.csv").open(newline="") as handle:
+        for row in csv.DictReader(handle):
+            if row["label"] in UNUSABLE:
+                continue
+            with Image.open(catalog / "images" / f"{row['image']}.jpg") as image:
+                _save(image.convert("RGB"), images / f"{row['image']}.jpg")
+            (val if row["sender_id"] in held else train).append((row["image"], row["label"], row["sender_id"]))
+    return train, val
+
+
+def _street_crops(street: Path, annotations: str, images: Path) -> list[Row]:
+    with (street / "labels_to_catalog.csv").open(newline="") as handle:
+        mapping = {row["street_label"]: row["catalog_label"] for row in csv.DictReader(handle)} | EXTRA_LABELS
+    rows: list[Row] = []
+    dataset = read_coco(street / annotations, street / "photos")
+    for photo in dataset.photos:
+        with Image.open(street / "photos" / photo.file_name) as opened:
+            image = opened.convert("RGB")
+        for number, (box, fine) in enumerate(zip(photo.boxes_xyxy, photo.labels, strict=True)):
+            label = mapping.get(fine or "")
+            if label is None or min(box[2] - box[0], box[3] - box[1]) < SMALLEST_CROP:
+                continue
+            name = f"street_{Path(photo.file_name).stem}_{number}"
+            _save(crop_garment(image, box), images / f"{name}.jpg")
+            rows.append((name, label, f"street_{Path(photo.file_name).stem}"))
+    return rows
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    image.thumbnail((PREPARED_SIZE, PREPARED_SIZE), Image.Resampling.LANCZOS)
+    image.save(path, quality=92)
+
+
+def _write_csv(path: Path, rows: Iterable[Row]) -> None:
+    with path.open("w", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(("image", "label", "sender_id"))
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    prepare_classifier(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,170 @@
+"""How a model is trained: frozen settings, checked, saved beside every checkpoint; the named ones live here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from core.errors import RecipeError
+
+
+@dataclass(frozen=True)
+class ClassifierRecipe:
+    """The classifier's training. ``trainable``: "poster" (frozen up to block 12's depthwise) or "all"."""
+
+    name: str
+    model: str = "mobilenet-mha"
+    optimiser: str = "sgd"
+    learning_rate: float = 1e-4
+    backbone_rate: float = 1.0  # the backbone's learning rate as a share of the head's
+    weight_decay: float = 0.0
+    batch: int = 16
+    epochs: int = 50
+    schedule: str = "plateau"  # times ``plateau_factor`` when validation stalls; or "cosine"
+    plateau_factor: float = 0.9
+    warmup_epochs: float = 0.0
+    trainable: str = "poster"
+    augmentation: str = "flip"
+    label_smoothing: float = 0.0
+    dropout: float = 0.0
+    rebalance: float = 0.0  # LVIS's threshold; 0 takes every photo once
+    ema_decay: float = 0.0  # 0 turns the moving average off
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of("optimiser", self.optimiser, ("sgd", "adamw"))
+        _one_of("schedule", self.schedule, ("plateau", "cosine"))
+        _one_of("trainable", self.trainable, ("poster", "all"))
+        _one_of("augmentation", self.augmentation, ("flip", "rich"))
+        _one_of("model", self.model, ("mobilenet", "mobilenet-mha"))
+        _positive("learning_rate", self.learning_rate)
+        _positive("batch", self.batch)
+        _positive("epochs", self.epochs)
+        _share("label_smoothing", self.label_smoothing)
+        _share("dropout", self.dropout)
+        _share("ema_decay", self.ema_decay)
+
+
+@dataclass(frozen=True)
+class DetectorRecipe:
+    """The detector's training. Loss weights are Darknet's by default: box 0.07, class 1, objectness 1."""
+
+    name: str
+    model: str = "yolov4-gs"
+    preset: str = "nano"
+    input_wh: tuple[int, int] = (416, 416)  # the canvas in training, multiples of 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 5e-4
+    batch: int = 16
+    epochs: int = 100
+    warmup_epochs: float = 1.0
+    box_weight: float = 0.07
+    class_weight: float = 1.0
+    objectness_weight: float = 1.0
+    objectness_target: str = "one"  # or "iou": the box's overlap with its garment
+    label_smoothing: float = 0.0
+    mosaic: float = 0.5
+    clean_epochs: int = 10  # the last epochs, without mosaic and copy-paste
+    copy_paste: float = 0.0
+    rotation_degrees: float = 5.0
+    masking: float = 0.2
+    rebalance: float = 0.1
+    ema_decay: float = 0.999
+    frozen_stages: int = 0  # the stem and this many stages of the backbone stay as pretrained
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of("model", self.model, ("yolov4", "yolov4-gs"))
+        _one_of("objectness_target", self.objectness_target, ("one", "iou"))
+        if any(side % 32 or side <= 0 for side in self.input_wh):
+            raise RecipeError(f"the input's sides are multiples of 32, got {self.input_wh}")
+        _positive("learning_rate", self.learning_rate)
+        _positive("batch", self.batch)
+        _positive("epochs", self.epochs)
+        for name in ("mosaic", "copy_paste", "masking", "ema_decay", "label_smoothing"):
+            _share(name, getattr(self, name))
+        if not 0 <= self.frozen_stages <= 5:
+            raise RecipeError(f"frozen_stages lies in 0..5, got {self.frozen_stages}")
+
+
+Recipe = ClassifierRecipe | DetectorRecipe
+
+CLASSIFIER_RECIPES = {
+    "poster": ClassifierRecipe("poster"),
+    "fine": ClassifierRecipe(
+        "fine",
+        optimiser="adamw",
+        learning_rate=6e-4,
+        backbone_rate=0.3,
+        weight_decay=0.02,
+        batch=32,
+        epochs=20,
+        schedule="cosine",
+        warmup_epochs=1.0,
+        trainable="all",
+        augmentation="rich",
+        label_smoothing=0.1,
+        dropout=0.3,
+        rebalance=0.03,
+        ema_decay=0.995,
+    ),
+}
+
+DETECTOR_RECIPES = {
+    "darknet": DetectorRecipe("darknet", preset="full", epochs=100),
+    "street": DetectorRecipe(
+        "street",
+        preset="nano",
+        input_wh=(288, 416),
+        learning_rate=1.5e-3,
+        weight_decay=0.02,
+        box_weight=1.0,
+        class_weight=0.5,
+        objectness_target="iou",
+        mosaic=0.5,
+        copy_paste=0.3,
+        rebalance=0.15,
+        ema_decay=0.998,
+    ),
+}
+
+
+def recipe_named(kind: str, name: str) -> Recipe:
+    """A named recipe of ``detector`` or ``classifier``; raises RecipeError with the names there are."""
+    recipes: dict[str, Any] = {"classifier": CLASSIFIER_RECIPES, "detector": DETECTOR_RECIPES}.get(kind, {})
+    if name not in recipes:
+        raise RecipeError(f"expected a {kind} recipe of {', '.join(recipes) or 'no such kind'}, got {name!r}")
+    return recipes[name]
+
+
+def recipe_from_dict(kind: str, values: dict[str, Any]) -> Recipe:
+    """A recipe from its saved form."""
+    cls = ClassifierRecipe if kind == "classifier" else DetectorRecipe
+    known = {f.name for f in fields(cls)}
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
+    return cls(**values)
+
+
+def with_changes(recipe: Recipe, **changes: Any) -> Recipe:
+    """The recipe with the settings that are not None replaced."""
+    return replace(recipe, **{k: v for k, v in changes.items() if v is not None})
+
+
+def as_dict(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain data."""
+    return asdict(recipe)
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise RecipeError(f"expected {name} to be one of {', '.join(allowed)}, got {value!r}")
+
+
+def _positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise RecipeError(f"expected {name} above 0, got {value}")
+
+
+def _share(name: str, value: float) -> None:
+    if not 0 <= value < 1.0001:
+        raise RecipeError(f"expected {name} in 0..1, got {value}")
