@@ -1,0 +1,56 @@
+"""What several tests share: real photos where the machine has them, a drawn scene, and a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.data.drawn import DrawnScene, draw_scene
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+ROOT = Path(__file__).parents[1]
+CHROMIUM_ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real photos: ``LAPEL_TEST_DATA``, else ``shared/data`` beside the repository."""
+    folder = Path(os.environ.get("LAPEL_TEST_DATA") or ROOT.parent / "shared" / "data")
+    if not (folder / "street" / "val.json").is_file():
+        pytest.skip(f"no real photos in {folder}: set LAPEL_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def drawn_scene() -> DrawnScene:
+    """A drawn person in several garments, 240 x 320 pixels. Shared: do not change it."""
+    return draw_scene(100, (240, 320), "person")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium: ``CHROMIUM``, else Debian's."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+    if not Path(path).exists():
+        pytest.skip("no Chromium: install Debian's chromium package, or set CHROMIUM")
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    """A headless Chromium that all browser tests share; each opens a context of its own."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=chromium, args=list(CHROMIUM_ARGUMENTS))
+        yield started
+        started.close()
