@@ -73,7 +73,7 @@ class DetectionDataset:
             raise DatasetError(f"category names have to differ, got {doubled!r} twice")
         for photo in self.photos:
             ids = photo.category_ids
-            if len(ids) and not (0 <= ids.min() and ids.max() < len(self.categories)):
+            if len(ids) and (ids.min() < 0 or ids.max() >= len(self.categories)):
                 raise DatasetError(
                     f"{photo.file_name}: category ids lie in 0..{len(self.categories) - 1}, "
                     f"got {ids.min()}..{ids.max()}"

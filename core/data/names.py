@@ -12,7 +12,10 @@ from reprlib import repr as shown
 
 from core.errors import DatasetError
 
-LONGEST_STEM = 100
+LONGEST_PART = 255
+"""Bytes in a file's or folder's name, on all usual file systems."""
+
+LONGEST_BYTES = 100
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
 """Stems that Windows keeps for devices."""
 
@@ -22,6 +25,10 @@ def relative_name(name: object, source: str) -> str:
     if not isinstance(name, str) or not name.strip() or "\0" in name:
         raise DatasetError(f"{source}: a photo's file name is expected, got {shown(name)}")
     path = PurePosixPath(name.replace("\\", "/"))
+    if max(len(part.encode("utf-8", "surrogatepass")) for part in (*path.parts, "")) > LONGEST_PART:
+        raise DatasetError(
+            f"{source}: a photo's file name has at most {LONGEST_PART} bytes, got {shown(name)}"
+        )
     if not path.name or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
         raise DatasetError(
             f"{source}: a photo's file name stays inside the photos' folder, got {shown(name)}"
@@ -39,21 +46,25 @@ def read_class_names(path: Path) -> tuple[str, ...]:
 
 
 def class_list(categories: Iterable[str]) -> str:
-    """The text of a ``classes.txt``: a category a line."""
-    return "".join(f"{name}\n" for name in categories)
+    """The text of a ``classes.txt``: a category a line, whatever line ends a name may hold."""
+    return "".join(f"{' '.join(name.splitlines())}\n" for name in categories)
+
+
+def plain_text(text: str) -> str:
+    """Text as part of a file name, in characters that every file system takes; may come out empty.
+
+    Letters, marks and digits of any script, blanks and ``._-()`` stay, all else becomes ``_``. Nothing
+    hidden, no leading dash, at most 100 bytes.
+    """
+    composed = unicodedata.normalize("NFC", text)
+    plain = "".join(c if c in " ._-()" or unicodedata.category(c)[0] in "LMN" else "_" for c in composed)
+    return plain.lstrip(" .-").encode("utf-8")[:LONGEST_BYTES].decode("utf-8", "ignore").rstrip(" .")
 
 
 def member_stem(name: str) -> str:
-    """A photo's name without folder and ending, in characters that every file system takes.
-
-    Letters, marks and digits of any script, blanks and ``._-()`` stay; all else becomes ``_``. Nothing
-    hidden, no leading dash, no Windows device, at most 100 characters, never empty.
-    """
+    """A photo's name without folder and ending as ``plain_text``, no Windows device and never empty."""
     base = PurePosixPath(name.replace("\\", "/")).name
-    stem = PurePosixPath(base).stem if base else ""
-    composed = unicodedata.normalize("NFC", stem)
-    plain = "".join(c if c in " ._-()" or unicodedata.category(c)[0] in "LMN" else "_" for c in composed)
-    plain = plain[:LONGEST_STEM].strip(" .").lstrip("-")
+    plain = plain_text(PurePosixPath(base).stem if base else "")
     if RESERVED.match(plain.split(".")[0]):
         plain = f"_{plain}"
     return plain or "photo"

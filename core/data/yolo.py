@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from core.data.dataset import PHOTO_SUFFIXES, BoxedPhoto, BoxRow, DetectionDataset, boxed_photo
 from core.data.headers import upright_size

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 from PIL import Image
 
 from core.data.dataset import BoxedPhoto, DetectionDataset, read_detection
