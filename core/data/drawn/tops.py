@@ -175,7 +175,8 @@ def dress(figure: Figure, rng: np.random.Generator) -> Piece:
     half: list[Knot] = [
         (0.0, NECK + drop), (wide, NECK + 0.04, 1), (edge, SHOULDER - 0.04, 1),
         (figure.chest + 0.05, ARMPIT, 1), (figure.waist + 0.05, WAIST - 0.05, 1),
-        (figure.hip + 0.08 + flare * 0.4, HIP + 0.1), (figure.hip + 0.1 + flare, hem, 1), (0.5 * figure.hip, hem + 0.1), (0.0, hem + 0.08),
+        (figure.hip + 0.08 + flare * 0.4, HIP + 0.1), (figure.hip + 0.1 + flare, hem, 1),
+        (0.5 * figure.hip, hem + 0.1), (0.0, hem + 0.08),
     ]  # fmt: skip
     behind, _ = neckline(figure, (wide, drop), False, None)
     parts: list[Mark] = [Part(mirrored(half))]

@@ -1,0 +1,60 @@
+# Lapel. On a fresh machine with Python 3.11 or newer: make run, make test.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PORT ?= 8501
+
+RUNTIME := $(VENV)/.runtime-installed
+TOOLS := $(VENV)/.tools-installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lint faults bench samples freeze clean
+
+help: ## what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: $(RUNTIME) ## the workspace on http://127.0.0.1:8501
+	$(BIN)/python -m app --port $(PORT)
+
+demo: $(RUNTIME) ## the demo and its API on http://127.0.0.1:7860
+	$(BIN)/python -m app.demo
+
+test: lint ## checks and the suite
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(TOOLS) ## ruff and mypy
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+
+faults: $(TOOLS) ## the long tests that kill processes and fill disks
+	$(BIN)/python -m pytest -m faults $(PYTEST_ARGS) || [ $$? -eq 5 ]
+
+bench: $(TOOLS) ## what the README's figures come from
+	$(BIN)/python -m benchmarks
+
+samples: $(RUNTIME) ## draw assets/samples again
+	$(BIN)/python assets/make_samples.py
+
+freeze: $(TOOLS) ## write the installed versions into constraints.txt
+	@{ echo "# The exact versions that the tests passed with. Written by: make freeze"; \
+	   $(PIP) freeze | grep -v ' @ '; } > constraints.txt
+
+clean: ## remove the environment, caches and build outputs
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache
+	find core app pages tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment is made once, and its packages are brought up to date when a requirements file changes.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Lapel needs Python 3.11 or newer; say which one: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements.txt constraints.txt | $(BIN)/python
+	$(PIP) install -r requirements.txt -c constraints.txt
+	@touch $@
+
+$(TOOLS): requirements-dev.txt $(RUNTIME)
+	$(PIP) install -r requirements-dev.txt -c constraints.txt
+	@touch $@
