@@ -19,7 +19,7 @@ CONFIDENCE = 0.95
 def draw_weights(
     units: int, n_bootstrap: int, seed: int, rows_at_once: int | None = None
 ) -> Iterator[NDArray[np.float64]]:
-    """Weights of ``n_bootstrap`` draws, in blocks of ``rows_at_once`` at most; a row of ``units`` sums to them.
+    """Weights of ``n_bootstrap`` draws, ``rows_at_once`` at most in a block; a row of ``units`` sums to them.
 
     The same seed gives the same draws, however they are cut into blocks.
     """

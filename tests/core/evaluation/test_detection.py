@@ -35,7 +35,7 @@ def perfect(truths):
 
 
 def random_problem(seed, photos=25, crowded=False):
-    """Photos with 0 to 8 boxes of the first three categories, found imprecisely, misnamed, doubled, invented."""
+    """Photos with 0 to 8 boxes of the first three categories, imprecise, misnamed, doubled, invented."""
     rng = np.random.default_rng(seed)
     predictions, truths = [], []
     for _ in range(photos):
