@@ -35,7 +35,7 @@ def ssd(classes: int = 13) -> nn.Module:
 
 
 def retinanet(classes: int = 13, size: int = 416) -> nn.Module:
-    """RetinaNet on ResNet-50 with a feature pyramid (Lin et al. 2017); ``size`` bounds both sides, pixels."""
+    """RetinaNet on ResNet-50 with a feature pyramid (Lin et al. 2017); ``size`` bounds both sides."""
     model: nn.Module = retinanet_resnet50_fpn(
         weights=None, weights_backbone=None, num_classes=classes + BACKGROUND, min_size=size, max_size=size
     )
@@ -43,7 +43,7 @@ def retinanet(classes: int = 13, size: int = 416) -> nn.Module:
 
 
 def faster_rcnn(classes: int = 13, size: int = 416) -> nn.Module:
-    """Faster R-CNN on ResNet-50 with a feature pyramid (Ren et al. 2015); ``size`` bounds both sides, pixels."""
+    """Faster R-CNN on ResNet-50 with a feature pyramid (Ren et al. 2015); ``size`` bounds both sides."""
     model: nn.Module = fasterrcnn_resnet50_fpn(
         weights=None, weights_backbone=None, num_classes=classes + BACKGROUND, min_size=size, max_size=size
     )

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import resnet50, resnet101
 from torchvision.models._utils import IntermediateLayerGetter
@@ -35,7 +36,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class DilatedResNet(nn.Module):
-    """ResNet with conv5 dilated, not strided: (B, 3, H, W) to conv4 and a 1x1-reduced conv5, both at stride 16."""
+    """ResNet with conv5 dilated, not strided: (B, 3, H, W) to conv4 and a 1x1-reduced conv5, at stride 16."""
 
     def __init__(self, name: str = "resnet101") -> None:
         super().__init__()
@@ -62,7 +63,7 @@ class Conv4Proposals(RegionProposalNetwork):  # type: ignore[misc]  # torchvisio
 
 
 class PositionSensitiveVotes(nn.Module):
-    """Score and box maps, pooled bin by bin and averaged: R regions to votes (R, C + 1 + 4), background first.
+    """Score and box maps, pooled bin by bin and averaged: regions to votes (R, C + 1 + 4), background first.
 
     Takes the place of torchvision's RoI pooling; there is no layer after it, which is the point of R-FCN.
     """
@@ -76,9 +77,11 @@ class PositionSensitiveVotes(nn.Module):
     def forward(
         self, features: dict[str, Tensor], proposals: list[Tensor], image_shapes: list[tuple[int, int]]
     ) -> Tensor:
-        votes = [self.pool(maps(features["maps"]), proposals) for maps in (self.scores, self.boxes)]
-        # (R, C + 1 + 4, 3, 3)
-        return torch.cat(votes, dim=1).mean(dim=(2, 3))  # (R, C + 1 + 4)
+        maps = [convolve(features["maps"]) for convolve in (self.scores, self.boxes)]
+        # torchvision pools neither the last row and column nor regions that round to past them: slivers there
+        # would have no votes, which reads as all classes alike. With two more cells every place counts.
+        votes = [self.pool(F.pad(each, (0, 2, 0, 2), mode="replicate"), proposals) for each in maps]
+        return torch.cat(votes, dim=1).mean(dim=(2, 3))  # (R, C + 1 + 4, 3, 3) to (R, C + 1 + 4)
 
 
 class SplitVotes(nn.Module):
