@@ -70,7 +70,7 @@ def _open_front(figure: Figure, rng: np.random.Generator, label: str, hem: float
     behind = (
         () if figure.worn else (Part(lining, dyed(pick_apart(rng, (cloth.colour,)), 0.4), 0.55, relief=0.3),)
     )
-    return Piece("outerwear", label, cloth, tuple(parts), sleeves(figure, 1.0, ease, 0.0), behind)
+    return Piece("outerwear", label, cloth, tuple(parts), sleeves(figure, 1.0, ease, 0.0), behind, 1.0)
 
 
 def jacket(figure: Figure, rng: np.random.Generator) -> Piece:
@@ -119,7 +119,7 @@ def jacket(figure: Figure, rng: np.random.Generator) -> Piece:
             ),
         )
     )
-    return Piece("outerwear", "Outwear", cloth, tuple(parts), sleeves(figure, 1.0, ease, 0.18), back)
+    return Piece("outerwear", "Outwear", cloth, tuple(parts), sleeves(figure, 1.0, ease, 0.18), back, 1.0)
 
 
 COATS: dict[str, Callable[[Figure, np.random.Generator], Piece]] = {

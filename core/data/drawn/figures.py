@@ -37,7 +37,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Piece:
-    """One garment to be drawn: ``sleeves`` lie apart, as an arm comes between them and the rest."""
+    """One garment to be drawn: ``sleeves`` lie apart, as an arm comes between them and the rest.
+
+    ``sleeve_share`` is their share of the arm (0..1); ``back`` lies behind the body of a wearer.
+    """
 
     category: str
     label: str | None
@@ -45,6 +48,7 @@ class Piece:
     parts: tuple[Mark, ...]
     sleeves: tuple[Mark, ...] = ()
     back: tuple[Mark, ...] = ()
+    sleeve_share: float = 0.0
 
 
 def _turned(start: tuple[float, float], length: float, angle: float, side: float) -> np.ndarray:

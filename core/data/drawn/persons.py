@@ -52,7 +52,7 @@ def draw_person(rng: np.random.Generator) -> Person:
     def sleeved(name: str) -> list[Layer]:
         return [Layer(outfit[name].sleeves, outfit[name].fabric, number[name])] if name in outfit else []
 
-    bare = not outfit["top"].sleeves and "outer" not in outfit
+    covered = max(outfit[name].sleeve_share for name in ("top", "outer") if name in outfit)
     tucked = rng.random() < 0.5
     middle = [*worn("top"), *worn("bottom")] if tucked else [*worn("bottom"), *worn("top")]
     long_hair = rng.random() < 0.5
@@ -60,7 +60,7 @@ def draw_person(rng: np.random.Generator) -> Person:
     layers = [
         *behind, Layer((*_legs(figure), *_trunk(figure), *_arms(figure)), skin), *worn("shoes"), *middle,
         *worn("boots"), *(worn("belt") if tucked else []), *worn("tie"), *worn("outer"),
-        Layer(_forearms(figure, bare), skin), *sleeved("top"), *sleeved("outer"), *worn("scarf"),
+        Layer(_forearms(figure, covered), skin), *sleeved("top"), *sleeved("outer"), *worn("scarf"),
         Layer((*_head(), *_face(skin)), skin), Layer(_hair(rng, long_hair), hair),
         *worn("sunglasses"), *worn("hat"), *worn("bag"),
     ]  # fmt: skip
@@ -127,16 +127,17 @@ def _arms(figure: Figure) -> tuple[Mark, ...]:
     return tuple(Part(limb(arm, [0.22, 0.17, 0.11]), relief=0.8) for arm in figure.arms)
 
 
-def _forearms(figure: Figure, bare: bool) -> tuple[Mark, ...]:
-    """The arms before the clothes on the trunk: whole where they are bare, else from a short sleeve on."""
+def _forearms(figure: Figure, covered: float) -> tuple[Mark, ...]:
+    """The arms before the clothes on the trunk, from just above the hem of sleeves that cover this share."""
     marks: list[Mark] = []
     for arm in figure.arms:
         step = (arm[2] - arm[1]) / np.linalg.norm(arm[2] - arm[1])
-        start = arm[0] if bare else arm[1] + 0.6 * (arm[0] - arm[1])
-        path = np.array([start, arm[1], arm[2], arm[2] + step * 0.2, arm[2] + step * 0.42])
-        marks.append(
-            Part(limb(path, [0.22 if bare else 0.19, 0.17, 0.11, 0.14, 0.07]), relief=0.8, shadow=0.0)
-        )
+        whole = np.concatenate([arm, [arm[2] + step * 0.2, arm[2] + step * 0.42]])
+        skin = limb(whole, [0.22, 0.17, 0.11, 0.14, 0.07])
+        cut = round(
+            0.75 * covered * 0.5 * len(skin) * 0.5
+        )  # arms are half of the knots, sides half of the points
+        marks.append(Part(skin[cut : len(skin) - cut], relief=0.8, shadow=0.0))
     return tuple(marks)
 
 

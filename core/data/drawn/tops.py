@@ -30,7 +30,9 @@ def _knit_top(
     if cloth.pattern in ("plain", "heather") and rng.random() < 0.5:
         parts += chest_print(figure, rng, cloth)
     cuff = 0.16 if label == "Longsleeve" and rng.random() < 0.5 else 0.0
-    return Piece("top", label, cloth, (*parts, *front), sleeves(figure, share, ease, cuff), tuple(behind))
+    return Piece(
+        "top", label, cloth, (*parts, *front), sleeves(figure, share, ease, cuff), tuple(behind), share
+    )
 
 
 def tee(figure: Figure, rng: np.random.Generator) -> Piece:
@@ -111,7 +113,7 @@ def _collared(
         stand = mirrored([(0.0, NECK - 0.16), (0.32, NECK - 0.1, 1), (0.3, NECK + 0.2), (0.0, NECK + 0.42)])
         behind = (Part(stand, shade=0.6, relief=0.3),)
     cuff = 0.22 if share > 0.9 else 0.0
-    return Piece("top", label, cloth, (*parts, *collar), sleeves(figure, share, ease, cuff), behind)
+    return Piece("top", label, cloth, (*parts, *collar), sleeves(figure, share, ease, cuff), behind, share)
 
 
 def hoodie(figure: Figure, rng: np.random.Generator) -> Piece:
@@ -154,7 +156,7 @@ def hoodie(figure: Figure, rng: np.random.Generator) -> Piece:
         Stroke(curve([(s * 0.12, 1.76), (s * 0.16, 2.1), (s * 0.14, 2.45)], closed=False), 0.04, colour=cord)
         for s in (-1, 1)
     ]
-    return Piece("top", "Hoodie", cloth, tuple(parts), sleeves(figure, 1.0, ease, 0.2), _hood(figure))
+    return Piece("top", "Hoodie", cloth, tuple(parts), sleeves(figure, 1.0, ease, 0.2), _hood(figure), 1.0)
 
 
 def _hood(figure: Figure) -> tuple[Mark, ...]:
@@ -194,7 +196,7 @@ def dress(figure: Figure, rng: np.random.Generator) -> Piece:
     )
     parts += pleats(figure.waist * 0.8, WAIST, figure.hip + flare * 0.9, hem, int(rng.integers(4, 9)))
     over = sleeves(figure, share, 0.05) if share else ()
-    return Piece("dress", "Dress", cloth, tuple(parts), over, tuple(behind))
+    return Piece("dress", "Dress", cloth, tuple(parts), over, tuple(behind), share)
 
 
 TOPS: dict[str, Callable[[Figure, np.random.Generator], Piece]] = {

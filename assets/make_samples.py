@@ -1,0 +1,50 @@
+"""Draws ``assets/samples``, which the page and the demo offer where there is no network.
+
+From the root of the repository: ``python -m assets.make_samples``
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from core.data.drawn import draw_scene
+
+FOLDER = Path(__file__).parent / "samples"
+SIZE_WH = (480, 640)
+JPEG_QUALITY = 88
+
+SAMPLES: dict[str, tuple[str, int]] = {
+    "01-walk-with-a-bag.jpg": ("person", 203),
+    "02-jeans-and-a-scarf.jpg": ("person", 214),
+    "03-hand-on-the-hip.jpg": ("person", 224),
+    "04-t-shirt.jpg": ("t-shirt", 204),
+    "05-striped-shirt.jpg": ("shirt", 3),
+    "06-hoodie.jpg": ("hoodie", 202),
+    "07-dress.jpg": ("dress", 204),
+    "08-skirt.jpg": ("skirt", 204),
+    "09-jeans.jpg": ("pants", 4),
+    "10-coat-on-a-hanger.jpg": ("hanger", 204),
+    "11-shoes.jpg": ("shoes from the side", 203),
+    "12-handbag.jpg": ("bag", 201),
+}
+"""Each sample's file with the kind and the seed that it is drawn from."""
+
+
+def draw_sample(name: str) -> Image.Image:
+    """The sample of this file name, drawn anew."""
+    kind, seed = SAMPLES[name]
+    return draw_scene(seed, SIZE_WH, kind).image
+
+
+def main() -> None:
+    """Draw all samples into their folder."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in SAMPLES:
+        draw_sample(name).save(FOLDER / name, quality=JPEG_QUALITY, optimize=True)
+        print(FOLDER / name)
+
+
+if __name__ == "__main__":
+    main()
