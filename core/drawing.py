@@ -14,8 +14,9 @@ from core.taxonomy import colour_of
 Rect = tuple[int, int, int, int]
 Rgb = tuple[int, int, int]
 
-# Ten evenly spaced stops of matplotlib's plasma (CC0). Its lightness only ever rises, so the order of the values
-# survives a grey print and colour blindness, and unlike inferno it has colour at both ends: a hot spot shows on white.
+# Ten evenly spaced stops of matplotlib's plasma (CC0). Its lightness only ever rises, so the order of the
+# values survives a grey print and colour blindness, and unlike inferno it has colour at both ends: a hot
+# spot shows on white.
 _HEAT_STOPS = np.array(
     [
         (13, 8, 135), (70, 3, 159), (114, 1, 168), (156, 23, 158), (189, 55, 134),
@@ -33,9 +34,9 @@ def annotate(
 ) -> Image.Image:
     """A copy of the photo with every garment's box, category and score drawn on it.
 
-    ``names`` maps Lapel's categories to the words to write instead. Lines and text grow with the photo; tags stay
-    inside the picture and keep off each other where there is room. Garments come best first, and the best are drawn
-    on top.
+    ``names`` maps Lapel's categories to the words to write instead. Lines and text grow with the photo;
+    tags stay inside the picture and keep off each other where there is room. Garments come best first, and
+    the best are drawn on top.
     """
     picture = image.convert("RGB")  # a copy also where the picture is RGB already
     draw = ImageDraw.Draw(picture)
@@ -61,8 +62,8 @@ def overlay_heat(
 ) -> Image.Image:
     """A copy of the photo with a heat map over all of it, or inside one box.
 
-    ``values`` is (h, w) in 0..1 and is stretched over the area; ``opacity`` in 0..1 is that of the hottest places.
-    Raises ValueError for a map that is not two-dimensional or an opacity outside 0..1.
+    ``values`` is (h, w) in 0..1 and is stretched over the area; ``opacity`` in 0..1 is that of the hottest
+    places. Raises ValueError for a map that is not two-dimensional or an opacity outside 0..1.
     """
     if not 0.0 <= opacity <= 1.0:
         raise ValueError(f"an opacity lies in 0..1, got {opacity}")
@@ -77,8 +78,9 @@ def overlay_heat(
 def heat_layer(values: np.ndarray, size_wh: tuple[int, int]) -> Image.Image:
     """A heat map alone, RGBA of the given size, to be blended by whoever shows it.
 
-    ``values`` is (h, w) in 0..1; what lies outside is clipped and NaN counts as cold. Colour runs from blue over
-    red to yellow, and alpha from 0 at cold to 255 at half heat. Raises ValueError for a map that is not (h, w).
+    ``values`` is (h, w) in 0..1; what lies outside is clipped and NaN counts as cold. Colour runs from blue
+    over red to yellow, and alpha from 0 at cold to 255 at half heat. Raises ValueError for a map that is
+    not (h, w).
     """
     heat = np.asarray(values, dtype=np.float32)
     if heat.ndim != 2 or heat.size == 0:
@@ -99,7 +101,7 @@ def text_colour(background: Rgb) -> Rgb:
 
 
 def line_width(size_wh: tuple[int, int]) -> int:
-    """Pixels of a box's line that look alike on photos of every size: 2 up to half a megapixel, then growing."""
+    """Pixels of a box's line, alike to the eye on photos of every size: 2 at least, 12 on 12 megapixels."""
     return max(2, round(math.sqrt(size_wh[0] * size_wh[1]) / 280))
 
 

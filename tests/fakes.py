@@ -1,8 +1,8 @@
 """Stand-ins for the models: quick, deterministic, and made from the picture's own content.
 
-A photo counts as three bands, top, middle and bottom. A band that is not of one flat colour holds a garment, so an
-even picture has none, and a picture with something in every band has three. Scores are fixed a band; the order of
-the labels follows the band's mean colour.
+A photo counts as three bands, top, middle and bottom. A band that is not of one flat colour holds a
+garment, so an even picture has none, and a picture with something in every band has three. Scores are fixed
+a band; the order of the labels follows the band's mean colour.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def fake_explain(labeler: object, photo: Photo, labeled: LabeledPhoto) -> Explan
     """Maps of the shapes that ``core.explain.explain`` gives, each with one hot spot."""
     garments = tuple(GarmentMaps(garment, _garment_maps()) for garment in labeled.garments)
     detector_maps = tuple(
-        DetectorMap(f"stride{stride}", _hot_spot(max(1, photo.height // stride), max(1, photo.width // stride)))
+        DetectorMap(f"stride{stride}", _hot_spot(photo.height // stride + 1, photo.width // stride + 1))
         for stride in (8, 16, 32)
     )
     return Explanation(photo.name, garments, detector_maps)
