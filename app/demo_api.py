@@ -1,0 +1,108 @@
+"""The demo's API: ``/label`` and ``/explain`` give the JSON of the command line's contract."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from app.demo_photo import sentences, taken_photo
+from app.demo_view import Explain, LabelerLike
+from core.drawing import overlay_heat
+from core.errors import PhotoError, RecipeError
+
+if TYPE_CHECKING:
+    from core.explain import Explanation
+    from core.photos import Photo
+
+Upload = dict[str, Any] | None
+
+MODELS = "models"  # the page and the API share one place at the models
+LABEL_DOC = (
+    "Find the garments of one photo. `photo`: an uploaded file (JPEG, PNG, WebP). `threshold`: the "
+    "lowest score of a garment in 0..1, by default the model card's. Gives one JSON object: `photo`, "
+    "`width`, `height`, `seconds`, `models` {`detector`, `classifier`} and `garments`, each with its "
+    "`box` [x0, y0, x1, y1] in pixels of the upright photo, `category`, `score` and `top5` [[label, "
+    "probability], ...]; at most 100, best first."
+)
+EXPLAIN_DOC = (
+    "Show why a photo was labelled so. Takes what `/label` takes. Gives two values: an index, `photo`, "
+    "`garments` [{`box`, `category`, `top5`, `maps` {name: file}}] and `detector_maps` [{`stage`, "
+    "`file`}]; and the list of PNG files, whose base names are the `file` entries of the index. A "
+    "garment's map lies over its box's part of the photo, a detector's map over all of it."
+)
+
+
+def add_api(labeler: LabelerLike, explain: Explain) -> None:
+    """Add both endpoints to the Blocks that is being built; their components are not on the page."""
+    label, explain_photo = endpoints(labeler, explain)
+    inputs = [
+        gr.Image(label="photo", type="filepath", visible=False),
+        gr.Number(label="threshold", value=None, visible=False),
+    ]
+    shared: dict[str, Any] = {
+        "inputs": inputs,
+        "preprocess": False,
+        "concurrency_id": MODELS,
+        "concurrency_limit": 1,
+    }
+    answer = gr.JSON(label="labels", visible=False)
+    index = gr.JSON(label="index", visible=False)
+    files = gr.File(label="files", file_count="multiple", visible=False)
+    trigger = gr.Button(visible=False)
+    trigger.click(label, outputs=answer, api_name="label", api_description=LABEL_DOC, **shared)
+    trigger.click(
+        explain_photo, outputs=[index, files], api_name="explain", api_description=EXPLAIN_DOC, **shared
+    )
+
+
+def endpoints(labeler: LabelerLike, explain: Explain) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The functions behind ``/label`` and ``/explain``; the names of their parameters are the API's."""
+
+    def label(photo: Upload, threshold: float | None = None) -> dict[str, Any]:
+        with sentences(for_page=False), taken_photo(_given(photo)) as taken:
+            return labeler.label(taken, _in_range(threshold)).as_dict()
+
+    def explain_photo(photo: Upload, threshold: float | None = None) -> tuple[dict[str, Any], list[str]]:
+        with sentences(for_page=False), taken_photo(_given(photo)) as taken:
+            labeled = labeler.label(taken, _in_range(threshold))
+            # Inside Gradio's own folder, so that the files are swept with the uploads.
+            folder = Path(tempfile.mkdtemp(dir=os.environ["GRADIO_TEMP_DIR"]))
+            index = write_maps(explain(labeler, taken, labeled), taken, folder)
+            return index, [str(path) for path in sorted(folder.iterdir())]
+
+    return label, explain_photo
+
+
+def write_maps(explanation: Explanation, photo: Photo, folder: Path) -> dict[str, Any]:
+    """Write every map as a PNG overlay into the folder; returns the contract's index of them."""
+    garments = []
+    for number, entry in enumerate(explanation.garments, start=1):
+        crop = photo.image.crop(tuple(round(value) for value in entry.garment.box_xyxy))
+        maps = {name: f"garment_{number:03d}_{name}.png" for name in entry.maps}
+        for name, file in maps.items():
+            overlay_heat(crop, entry.maps[name]).save(folder / file)
+        shown = entry.garment.as_dict()
+        garments.append({key: shown[key] for key in ("box", "category", "top5")} | {"maps": maps})
+    stages = []
+    for detector_map in explanation.detector_maps:
+        file = f"detector_{detector_map.stage}.png"
+        overlay_heat(photo.image, detector_map.values).save(folder / file)
+        stages.append({"stage": detector_map.stage, "file": file})
+    return {"photo": explanation.photo, "garments": garments, "detector_maps": stages}
+
+
+def _given(photo: Upload) -> dict[str, Any]:
+    if photo is None:
+        raise PhotoError("Expected a photo, got none.")
+    return photo
+
+
+def _in_range(threshold: float | None) -> float | None:
+    if threshold is not None and not 0.0 <= threshold <= 1.0:
+        raise RecipeError(f"Expected a threshold in 0..1, got {threshold}.")
+    return threshold
