@@ -48,9 +48,8 @@ class DilatedResNet(nn.Module):
 
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
         features = self.body(images)
-        return OrderedDict(
-            conv4=features["conv4"], maps=self.reduce(features["conv5"])
-        )  # (B, 1024, H/16, W/16) each
+        # (B, 1024, H/16, W/16) each
+        return OrderedDict(conv4=features["conv4"], maps=self.reduce(features["conv5"]))
 
 
 class Conv4Proposals(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no types

@@ -1,0 +1,153 @@
+"""What a model costs: parameters, multiply-adds and the size of its file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
+from torchvision.models.detection.retinanet import RetinaNet
+from torchvision.models.detection.ssd import SSD
+
+from core.models.registry import MODELS, build_model, model_recipe
+
+__all__ = ["MODELS", "build_model", "count_macs", "safetensors_bytes", "summarise", "summarise_model"]
+
+TORCHVISION_DETECTORS = (GeneralizedRCNN, RetinaNet, SSD)
+
+
+def summarise_model(
+    name: str, preset: str = "full", classes: int | None = None, size: int | None = None
+) -> dict[str, Any]:
+    """The contract's summary of a model of the registry, defaults being the papers'. Raises RecipeError."""
+    recipe = model_recipe(name, preset, classes, size)
+    figures = summarise(recipe.build(), (recipe.size, recipe.size))
+    return {"model": recipe.name, "preset": recipe.preset, **figures}
+
+
+def summarise(module: nn.Module, input_size_hw: tuple[int, int]) -> dict[str, int | None]:
+    """Parameters, multiply-adds for one picture (3, H, W), and bytes of a model.
+
+    - ``parameters``: all parameters and batch norm's running means and variances, as Keras counts. -
+    ``trainable``: parameters that a training changes, so without those statistics and what is frozen. -
+    ``statistics``: the running means and variances alone, for counts that leave them out. -
+    ``backbone_parameters``, ``backbone_macs``: of ``module.backbone``, without its statistics, as detectors'
+    papers count; None where a model has no such part. torchvision counts a feature pyramid to the backbone. -
+    ``macs``: multiply-adds of convolutions and linear layers. - ``bytes``: the safetensors file of the state
+    in float32.
+
+    A two-stage detector's second stage is counted for the most proposals that it takes from the first.
+    """
+    backbone = getattr(module, "backbone", None)
+    macs = count_macs(module, input_size_hw)
+    statistics = _statistics(module)
+    return {
+        "parameters": _parameters(module) + statistics,
+        "trainable": sum(p.numel() for p in module.parameters() if p.requires_grad),
+        "statistics": statistics,
+        "backbone_parameters": _parameters(backbone) if isinstance(backbone, nn.Module) else None,
+        "macs": macs[""],
+        "backbone_macs": macs.get("backbone"),
+        "bytes": safetensors_bytes(module.state_dict()),
+    }
+
+
+def count_macs(module: nn.Module, input_size_hw: tuple[int, int]) -> dict[str, int]:
+    """Multiply-adds of convolutions and linear layers for one picture: of the model ("") and of each child.
+
+    Biases, normalisation, activations and the products of attention are not counted. Hooks are always
+    removed.
+    """
+    macs = dict.fromkeys(["", *(name for name, _ in module.named_children())], 0)
+    with ExitStack() as stack:
+        for name, layer in module.named_modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                stack.callback(layer.register_forward_hook(_counter(macs, name.split(".")[0])).remove)
+        if isinstance(module, GeneralizedRCNN):
+            stack.callback(module.rpn.register_forward_hook(_most_proposals).remove)
+        with _evaluating(module):
+            _run_once(module, input_size_hw)
+    return macs
+
+
+def _counter(macs: dict[str, int], child: str) -> Any:
+    """A hook that adds a layer's multiply-adds to the model's and, where it lies in one, to the child's."""
+
+    def count(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        one_output = layer.weight.shape[1:].numel()  # what a single output value multiplies and adds
+        for name in {"", child}:
+            macs[name] += output.numel() * one_output
+
+    return count
+
+
+def _most_proposals(rpn: Any, inputs: Any, output: tuple[list[Tensor], Any]) -> tuple[list[Tensor], Any]:
+    """A hook that makes every count of proposals the largest: how many pass depends on the random weights."""
+    proposals, losses = output
+    region = torch.tensor([0.0, 0.0, 64.0, 64.0])
+    return [region.to(found).expand(rpn.post_nms_top_n(), 4) for found in proposals], losses
+
+
+@torch.no_grad()
+def _run_once(module: nn.Module, input_size_hw: tuple[int, int]) -> None:
+    """One forward pass of a black picture: shapes alone (meta tensors), or in earnest where values decide."""
+    if isinstance(module, TORCHVISION_DETECTORS):
+        device = next(module.parameters()).device
+        module([torch.zeros(3, *input_size_hw, device=device)])
+        return
+    state = dict(module.named_parameters()) | dict(module.named_buffers())
+    shapes = {name: value.to("meta") for name, value in state.items()}
+    torch.func.functional_call(module, shapes, torch.zeros(1, 3, *input_size_hw, device="meta"))
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, each part's own mode again afterwards."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+def _parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _statistics(module: nn.Module) -> int:
+    """Running means and variances; the counter of batches is not a weight."""
+    norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
+    kept = [value for norm in norms for value in (norm.running_mean, norm.running_var) if value is not None]
+    return sum(value.numel() for value in kept)
+
+
+def safetensors_bytes(state: Mapping[str, Tensor]) -> int:
+    """The size in bytes of the safetensors file of a state with its floats as float32, without writing it.
+
+    The format: 8 bytes of header length, a JSON header padded with spaces to a multiple of 8, then the data.
+    """
+    header, offset = {}, 0
+    sizes = {name: _dtype_and_width(tensor) for name, tensor in state.items()}
+    for name in sorted(
+        state, key=lambda name: (-sizes[name][1], name)
+    ):  # widest first, as the library writes
+        dtype, width = sizes[name]
+        end = offset + state[name].numel() * width
+        header[name] = {"dtype": dtype, "shape": list(state[name].shape), "data_offsets": [offset, end]}
+        offset = end
+    length = len(json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode())
+    return 8 + -(-length // 8) * 8 + offset
+
+
+def _dtype_and_width(tensor: Tensor) -> tuple[str, int]:
+    if tensor.is_floating_point():
+        return "F32", 4
+    kind = {torch.bool: "BOOL", torch.uint8: "U8"}.get(tensor.dtype, f"I{8 * tensor.element_size()}")
+    return kind, tensor.element_size()
