@@ -16,7 +16,7 @@ from core.errors import PhotoError
 from core.photos import Photo
 
 SAMPLES = Path(__file__).resolve().parent.parent / "assets" / "samples"
-SAMPLES_SHOWN = 8
+SAMPLES_SHOWN = 5  # one row of thumbnails
 STATE_SECONDS = 1800
 Updates = dict[Any, Any]
 
@@ -52,7 +52,8 @@ def launch_look() -> dict[str, Any]:
 def samples() -> list[str]:
     """The drawn photos that can be tried with a click."""
     files = sorted(p for p in SAMPLES.glob("*") if p.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"})
-    return [str(path) for path in files[:SAMPLES_SHOWN]]
+    spread = files[:: max(1, len(files) // SAMPLES_SHOWN)]
+    return [str(path) for path in spread[:SAMPLES_SHOWN]]
 
 
 def add_page(labeler: LabelerLike, explain: Explain) -> None:

@@ -289,10 +289,17 @@ def test_a_web_address_is_not_fetched(served: Served) -> None:
 
 @pytest.mark.parametrize(
     "route",
-    ["file=https://example.org/a.png", "file=/etc/passwd", "proxy=https://example.org/", "file%3Dhttp://x/"],
+    [
+        "file=https://example.org/a.png",
+        "file=HTTP:/x/a.png",
+        "proxy=https://example.org/",
+        "file%3Dhttp://x/",
+    ],
 )
 def test_the_demo_hands_on_nothing_but_its_own_files(served: Served, route: str) -> None:
-    assert httpx.get(f"{served.url}/gradio_api/{route}", follow_redirects=False).status_code in (403, 404)
+    answer = httpx.get(f"{served.url}/gradio_api/{route}", follow_redirects=False)
+    assert (answer.status_code, answer.text) == (403, "The demo gives out its own files only.")
+    assert httpx.get(f"{served.url}/gradio_api/file=/etc/passwd").status_code == 403
 
 
 def test_nobody_gets_around_the_queue(served: Served) -> None:

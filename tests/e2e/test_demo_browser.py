@@ -170,6 +170,15 @@ def test_a_broken_file_is_a_sentence_and_the_next_photo_works(
     says(page, "#summary", "2 garments found")
 
 
+def test_a_drawn_sample_is_tried_with_a_click(page: Page, address: str) -> None:
+    if not list((ROOT / "assets" / "samples").glob("*.jpg")):
+        pytest.skip("no drawn samples in assets/samples")
+    open_demo(page, address)
+    page.locator(".gallery-item").first.click()
+    says(page, "#summary", r"\d garments? found")
+    assert pixels(page, source(page, "annotated")).size
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_narrow_page_does_not_scroll_sideways(page: Page, address: str, photo: Path, theme: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
