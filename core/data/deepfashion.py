@@ -55,7 +55,7 @@ def read_category_list(path: Path, photos: Path | None = None) -> CategoryList:
     disagree.
     """
     path = Path(path)
-    categories = tuple(" ".join(parts[:-1]) for parts in _table(_find(path, CATEGORIES), 2))
+    categories = tuple(name for name, _ in _table(_find(path, CATEGORIES), 2))
     names, ids = [], []
     for name, number in _table(_find(path, PHOTOS), 2):
         names.append(relative_name(name, PHOTOS))
@@ -130,7 +130,8 @@ def _table(path: Path, columns: int) -> Iterator[list[str]]:
     for row in rows:
         if len(row) < columns:
             raise DatasetError(f"{path.name}: {columns} columns are expected, got {' '.join(row)[:80]!r}")
-        yield row
+        name = " ".join(row[: len(row) - columns + 1])  # a photo's name may hold blanks
+        yield [name, *row[len(row) - columns + 1 :]]
 
 
 def _optional(path: Path, name: str, columns: int, names: list[str]) -> list[list[str]] | None:

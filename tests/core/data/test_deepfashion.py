@@ -77,6 +77,13 @@ def test_lists_without_boxes_and_parts_serve_the_classifier(tmp_path: Path) -> N
         read_detection(tmp_path)
 
 
+def test_names_may_hold_blanks(tmp_path: Path) -> None:
+    lists(tmp_path, list_category_img="1\nimage_name category_label\nimg/Tee top/img_1.jpg 2\n")
+    for name in ("list_bbox", "list_eval_partition"):
+        next(tmp_path.rglob(f"{name}.txt")).unlink()
+    assert read_category_list(tmp_path).file_names == ("img/Tee top/img_1.jpg",)
+
+
 @pytest.mark.parametrize(
     ("stem", "text"),
     [
