@@ -6,18 +6,14 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
 from app.demo_photo import sentences, taken_photo
 from app.demo_view import Explain, LabelerLike
-from core.drawing import overlay_heat
 from core.errors import PhotoError, RecipeError
-
-if TYPE_CHECKING:
-    from core.explain import Explanation
-    from core.photos import Photo
+from core.map_files import write_maps
 
 Upload = dict[str, Any] | None
 
@@ -76,24 +72,6 @@ def endpoints(labeler: LabelerLike, explain: Explain) -> tuple[Callable[..., Any
             return index, [str(path) for path in sorted(folder.iterdir())]
 
     return label, explain_photo
-
-
-def write_maps(explanation: Explanation, photo: Photo, folder: Path) -> dict[str, Any]:
-    """Write every map as a PNG overlay into the folder; returns the contract's index of them."""
-    garments = []
-    for number, entry in enumerate(explanation.garments, start=1):
-        crop = photo.image.crop(tuple(round(value) for value in entry.garment.box_xyxy))
-        maps = {name: f"garment_{number:03d}_{name}.png" for name in entry.maps}
-        for name, file in maps.items():
-            overlay_heat(crop, entry.maps[name]).save(folder / file)
-        shown = entry.garment.as_dict()
-        garments.append({key: shown[key] for key in ("box", "category", "top5")} | {"maps": maps})
-    stages = []
-    for detector_map in explanation.detector_maps:
-        file = f"detector_{detector_map.stage}.png"
-        overlay_heat(photo.image, detector_map.values).save(folder / file)
-        stages.append({"stage": detector_map.stage, "file": file})
-    return {"photo": explanation.photo, "garments": garments, "detector_maps": stages}
 
 
 def _given(photo: Upload) -> dict[str, Any]:
