@@ -7,7 +7,7 @@ b_xy = stride * (s * sigmoid(t_xy) - (s - 1) / 2 + cell), b_wh = anchor * exp(t_
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,8 +46,7 @@ def encode_boxes(boxes_xyxy: Tensor, anchors_wh: Tensor, cells_xy: Tensor, scale
     return torch.cat((torch.logit(fraction, eps=1e-6), torch.log(size / anchors_wh)), dim=1)
 
 
-@dataclass(frozen=True)
-class Detections:
+class Kept(NamedTuple):
     """One photo's boxes (N, 4) xyxy, scores (N,) in 0..1 and category ids (N,), best first."""
 
     boxes_xyxy: Tensor
@@ -67,7 +66,7 @@ def decode(raw: Sequence[Tensor], anchors_wh: Tensor) -> tuple[Tensor, Tensor]:
 
 def suppress(
     boxes_xyxy: Tensor, scores: Tensor, *, score_threshold: float, iou_threshold: float = 0.5, limit: int = 100
-) -> Detections:
+) -> Kept:
     """One photo's candidates (N, 4) and class scores (N, C) to at most ``limit`` boxes by non-maximum suppression.
 
     Suppression is by category and from the best score down, so raising the score threshold afterwards gives the
@@ -79,4 +78,4 @@ def suppress(
         top = kept_scores.topk(3000).indices
         kept_scores, kept_boxes, category = kept_scores[top], kept_boxes[top], category[top]
     keep = batched_nms(kept_boxes, kept_scores, category, iou_threshold)[:limit]
-    return Detections(kept_boxes[keep], kept_scores[keep], category[keep])
+    return Kept(kept_boxes[keep], kept_scores[keep], category[keep])

@@ -29,6 +29,9 @@ def build_classifier(recipe: ClassifierRecipe, classes: int) -> MobileNet | Mobi
     model = MobileNetMHA(classes, dropout=recipe.dropout)
     if recipe.trainable == "poster":
         model.freeze_as_poster()
+    elif recipe.trainable == "late":
+        model.backbone.stem.requires_grad_(False)
+        model.backbone.blocks[:5].requires_grad_(False)
     return model
 
 
@@ -38,7 +41,8 @@ class ClassifierTraining(LightningModule):
     def __init__(self, recipe: ClassifierRecipe, labels: tuple[str, ...], pretrained: Path | None = None) -> None:
         super().__init__()
         self.recipe, self.labels, self.pretrained = recipe, labels, pretrained
-        self.model = build_classifier(recipe, len(labels))
+        # Channels last: depthwise convolutions train half again as fast on a CPU.
+        self.model = build_classifier(recipe, len(labels)).to(memory_format=torch.channels_last)
         self.save_hyperparameters({"recipe": asdict(recipe), "labels": list(labels)})
         if pretrained is not None:
             load_imagenet(self.model.backbone, pretrained)
@@ -49,10 +53,13 @@ class ClassifierTraining(LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         pictures, targets = batch
-        logits = self.model(normalise(pictures)).float()
+        logits = self._logits(pictures)
         loss = F.cross_entropy(logits, targets, label_smoothing=self.recipe.label_smoothing)
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(targets))
         return loss
+
+    def _logits(self, pictures: Tensor) -> Tensor:
+        return self.model(normalise(pictures).contiguous(memory_format=torch.channels_last)).float()
 
     def on_train_epoch_start(self) -> None:
         """Frozen layers keep their batch statistics as well."""
@@ -63,7 +70,7 @@ class ClassifierTraining(LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         pictures, targets = batch
-        logits = self.model(normalise(pictures)).float()
+        logits = self._logits(pictures)
         ranked = logits.topk(min(5, logits.shape[1]), dim=1).indices == targets[:, None]
         size = len(targets)
         self.log("val_loss", F.cross_entropy(logits, targets), batch_size=size)

@@ -8,9 +8,24 @@ from typing import Any
 from core.errors import RecipeError
 
 
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise RecipeError(f"expected {name} to be one of {', '.join(allowed)}, got {value!r}")
+
+
+def _positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise RecipeError(f"expected {name} above 0, got {value}")
+
+
+def _share(name: str, value: float) -> None:
+    if not 0 <= value < 1.0001:
+        raise RecipeError(f"expected {name} in 0..1, got {value}")
+
+
 @dataclass(frozen=True)
 class ClassifierRecipe:
-    """The classifier's training. ``trainable``: "poster" (frozen up to block 12's depthwise) or "all"."""
+    """The classifier's training. ``trainable``: "poster" (from block 12's pointwise on), "late" (from block 6), "all"."""
 
     name: str
     model: str = "mobilenet-mha"
@@ -34,7 +49,7 @@ class ClassifierRecipe:
     def __post_init__(self) -> None:
         _one_of("optimiser", self.optimiser, ("sgd", "adamw"))
         _one_of("schedule", self.schedule, ("plateau", "cosine"))
-        _one_of("trainable", self.trainable, ("poster", "all"))
+        _one_of("trainable", self.trainable, ("poster", "late", "all"))
         _one_of("augmentation", self.augmentation, ("flip", "rich"))
         _one_of("model", self.model, ("mobilenet", "mobilenet-mha"))
         _positive("learning_rate", self.learning_rate)
@@ -94,18 +109,18 @@ CLASSIFIER_RECIPES = {
     "fine": ClassifierRecipe(
         "fine",
         optimiser="adamw",
-        learning_rate=6e-4,
-        backbone_rate=0.3,
+        learning_rate=8e-4,
+        backbone_rate=0.4,
         weight_decay=0.02,
         batch=32,
-        epochs=20,
+        epochs=12,
         schedule="cosine",
-        warmup_epochs=1.0,
-        trainable="all",
+        warmup_epochs=0.5,
+        trainable="late",
         augmentation="rich",
         label_smoothing=0.1,
-        dropout=0.3,
-        rebalance=0.03,
+        dropout=0.2,
+        rebalance=0.02,
         ema_decay=0.995,
     ),
 }
@@ -153,18 +168,3 @@ def with_changes(recipe: Recipe, **changes: Any) -> Recipe:
 def as_dict(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain data."""
     return asdict(recipe)
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise RecipeError(f"expected {name} to be one of {', '.join(allowed)}, got {value!r}")
-
-
-def _positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise RecipeError(f"expected {name} above 0, got {value}")
-
-
-def _share(name: str, value: float) -> None:
-    if not 0 <= value < 1.0001:
-        raise RecipeError(f"expected {name} in 0..1, got {value}")

@@ -1,0 +1,180 @@
+"""The detector's training and validation samples out of a boxed data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from core.data.crops import to_tensor
+from core.data.dataset import BoxedPhoto, DetectionDataset
+from core.data.sampling import Request
+from core.data.scenes import (
+    Cutout,
+    Scene,
+    flip,
+    mask_out,
+    mosaic,
+    paste_cutout,
+    place,
+    recolour,
+    rotate,
+)
+from core.errors import DatasetError
+from core.letterbox import letterbox
+from core.training.recipes import DetectorRecipe
+from core.training.yolo_loss import Targets
+
+Sample = tuple[Tensor, Tensor, Tensor]
+"""Picture (3, H, W) uint8, boxes xyxy (N, 4) float32 in its pixels, class ids (N,) int64."""
+
+
+class TrainingScenes(Dataset[Sample]):
+    """Augmented scenes; an item is asked for as ``(epoch, index)`` and depends on seed, epoch and index alone.
+
+    Photos are kept in memory as JPEGs no larger than the canvas needs. ``masks`` is the folder of pixel labels
+    (one PNG a photo, ``label_names`` their line numbers) that copy-paste cuts along.
+    """
+
+    def __init__(
+        self,
+        datasets: Sequence[DetectionDataset],
+        recipe: DetectorRecipe,
+        *,
+        masks: Path | None = None,
+        label_names: Sequence[str] = (),
+    ) -> None:
+        self.recipe = recipe
+        self.photos = [(dataset, photo) for dataset in datasets for photo in dataset.photos]
+        if not self.photos:
+            raise DatasetError("expected boxed photos to train on, got none")
+        limit = round(max(recipe.input_wh) * 1.15)
+        self.encoded = [_encode(dataset.path_of(photo), limit) for dataset, photo in self.photos]
+        self.cutouts = self._cutouts(masks, tuple(label_names)) if masks and recipe.copy_paste else []
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    @property
+    def classes_of(self) -> list[list[int]]:
+        """Each photo's class ids, for rebalancing."""
+        return [photo.category_ids.tolist() for _, photo in self.photos]
+
+    def scene(self, index: int) -> Scene:
+        """The photo as it is, with its boxes in the pixels of what is kept in memory."""
+        image = Image.open(BytesIO(self.encoded[index])).convert("RGB")
+        photo = self.photos[index][1]
+        scale = np.array([image.width / photo.width, image.height / photo.height] * 2, dtype=np.float32)
+        return Scene(image, photo.boxes_xyxy * scale, photo.category_ids)
+
+    def __getitem__(self, request: Request) -> Sample:
+        epoch, index = request
+        recipe = self.recipe
+        rng = np.random.default_rng((recipe.seed, epoch, index))
+        mixing = epoch < recipe.epochs - recipe.clean_epochs
+        scene = self._compose(index, rng, mixing)
+        if rng.random() < 0.5:
+            scene = flip(scene)
+        if recipe.rotation_degrees and rng.random() < 0.4:
+            scene = rotate(scene, float(rng.uniform(-recipe.rotation_degrees, recipe.rotation_degrees)))
+        if mixing and rng.random() < recipe.masking:
+            scene = mask_out(scene, rng)
+        scene = Scene(recolour(scene.image, rng), scene.boxes_xyxy, scene.classes)
+        return as_sample(scene)
+
+    def _compose(self, index: int, rng: Generator, mixing: bool) -> Scene:
+        recipe = self.recipe
+        if mixing and rng.random() < recipe.mosaic:
+            others = rng.integers(0, len(self), size=3).tolist()
+            scenes = [self.scene(i) for i in (index, *others)]
+            rng.shuffle(scenes)  # type: ignore[arg-type]
+            scene = mosaic(scenes, recipe.input_wh, rng)
+        else:
+            scene = place(self.scene(index), recipe.input_wh, rng)
+        if mixing and self.cutouts and rng.random() < recipe.copy_paste:
+            for _ in range(int(rng.integers(1, 4))):
+                scene = paste_cutout(scene, self.cutouts[int(rng.integers(len(self.cutouts)))], rng)
+        return scene
+
+    def _cutouts(self, masks: Path, names: tuple[str, ...]) -> list[Cutout]:
+        """Garments cut along their pixel labels; rare classes as often as the commonest third allows."""
+        found: dict[int, list[Cutout]] = {}
+        for index, (_, photo) in enumerate(self.photos):
+            path = masks / f"{Path(photo.file_name).stem}.png"
+            if path.is_file():
+                for cutout in _cut_along(self.scene(index), photo, path, names):
+                    found.setdefault(cutout.category, []).append(cutout)
+        rng = np.random.default_rng(self.recipe.seed)
+        chosen: list[Cutout] = []
+        for _, cutouts in sorted(found.items()):
+            picks = rng.integers(0, len(cutouts), size=min(60, 3 * len(cutouts)))
+            chosen.extend(cutouts[i] for i in picks)
+        return chosen
+
+
+def _cut_along(scene: Scene, photo: BoxedPhoto, path: Path, names: tuple[str, ...]) -> list[Cutout]:
+    """Each box's pixels of its own fine label, as RGBA pictures; slivers are left out."""
+    with Image.open(path) as opened:
+        labels = np.asarray(opened.resize(scene.image.size, Image.Resampling.NEAREST))
+    pixels = np.asarray(scene.image)
+    cutouts = []
+    for box, category, fine in zip(scene.boxes_xyxy, scene.classes, photo.labels, strict=True):
+        if fine not in names:
+            continue
+        x0, y0, x1, y1 = (int(v) for v in np.round(box))
+        alpha = (labels[y0:y1, x0:x1] == names.index(fine)).astype(np.uint8) * 255
+        if alpha.size and (alpha > 0).mean() > 0.15 and min(alpha.shape) >= 6:
+            rgba = np.dstack((pixels[y0:y1, x0:x1], alpha))
+            cutouts.append(Cutout(Image.fromarray(rgba, "RGBA"), int(category)))
+    return cutouts
+
+
+def _encode(path: Path, limit: int) -> bytes:
+    buffer = BytesIO()
+    try:
+        with Image.open(path) as image:
+            image = image.convert("RGB")
+            image.thumbnail((limit, limit), Image.Resampling.BILINEAR)
+            image.save(buffer, "JPEG", quality=92)
+    except OSError as error:
+        raise DatasetError(f"expected a photo at {path.name}: {error}") from error
+    return buffer.getvalue()
+
+
+def as_sample(scene: Scene) -> Sample:
+    """A scene as tensors."""
+    boxes = torch.from_numpy(np.ascontiguousarray(scene.boxes_xyxy, dtype=np.float32))
+    return to_tensor(scene.image), boxes, torch.from_numpy(scene.classes.astype(np.int64))
+
+
+class ValidationPhotos(Dataset[Sample]):
+    """Photos letterboxed to one canvas, unchanged otherwise; boxes in its pixels."""
+
+    def __init__(self, dataset: DetectionDataset, input_wh: tuple[int, int]) -> None:
+        self.dataset, self.input_wh = dataset, input_wh
+
+    def __len__(self) -> int:
+        return len(self.dataset.photos)
+
+    def __getitem__(self, index: int) -> Sample:
+        photo = self.dataset.photos[index]
+        with Image.open(self.dataset.path_of(photo)) as opened:
+            boxed = letterbox(opened.convert("RGB"), self.input_wh)
+        scale = boxed.factor * np.array([boxed.photo_wh[0] / photo.width, boxed.photo_wh[1] / photo.height] * 2)
+        boxes = (photo.boxes_xyxy * scale + np.array([*boxed.offset_xy] * 2)).astype(np.float32)
+        return as_sample(Scene(boxed.image, boxes, photo.category_ids))
+
+
+def collate(samples: Sequence[Sample]) -> tuple[Tensor, Targets]:
+    """Pictures (B, 3, H, W) uint8 and their garments as one set of targets."""
+    pictures = torch.stack([picture for picture, _, _ in samples])
+    images = torch.cat([torch.full((len(classes),), i) for i, (_, _, classes) in enumerate(samples)])
+    boxes = torch.cat([boxes for _, boxes, _ in samples])
+    return pictures, Targets(images.long(), torch.cat([classes for _, _, classes in samples]), boxes)

@@ -1,0 +1,45 @@
+"""Letterboxing: a photo scaled onto a canvas of the network's multiples, and boxes back to the photo's pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+GREY = (114, 114, 114)
+
+
+@dataclass(frozen=True, eq=False)
+class Letterboxed:
+    """The canvas picture, the factor from photo to canvas, the photo's offset and its own size in pixels."""
+
+    image: Image.Image
+    factor: float
+    offset_xy: tuple[int, int]
+    photo_wh: tuple[int, int]
+
+    def to_photo(self, boxes_xyxy: np.ndarray) -> np.ndarray:
+        """Boxes (N, 4) in canvas pixels to pixels of the photo, clipped to it."""
+        boxes = (boxes_xyxy - np.array([*self.offset_xy] * 2)) / self.factor
+        return np.clip(boxes, 0, [*self.photo_wh] * 2)
+
+
+def letterbox(image: Image.Image, canvas_wh: tuple[int, int]) -> Letterboxed:
+    """Scale a picture to fit the canvas, centred, grey around it."""
+    factor = min(canvas_wh[0] / image.width, canvas_wh[1] / image.height)
+    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+    offset = ((canvas_wh[0] - size[0]) // 2, (canvas_wh[1] - size[1]) // 2)
+    canvas = Image.new("RGB", canvas_wh, GREY)
+    canvas.paste(image.resize(size, Image.Resampling.BILINEAR), offset)
+    return Letterboxed(canvas, factor, offset, image.size)
+
+
+def tight_canvas(photo_wh: tuple[int, int], long_side: int, multiple: int = 32) -> tuple[int, int]:
+    """The smallest canvas whose long side is ``long_side`` and whose short side is a multiple that holds the photo.
+
+    A portrait photo then costs two thirds of a square's work.
+    """
+    factor = long_side / max(photo_wh)
+    width, height = (max(multiple, -(-round(side * factor) // multiple) * multiple) for side in photo_wh)
+    return min(width, long_side), min(height, long_side)

@@ -1,0 +1,147 @@
+"""Pretraining a YOLOv4 backbone: ImageNet MobileNet's features distilled into it on photos, boxed or not.
+
+Adapters (1x1) take the student's features at strides 8, 16, 32 to the teacher's channels; the loss is the mean
+squared error to the teacher's features, each channel standardised over the batch (FitNets, Romero et al. 2015, with
+whitened targets). No label is needed, so validation photos can stay out and all others can be used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule, LightningModule
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+
+from core.data.crops import normalise, to_tensor
+from core.data.sampling import EpochSampler, Request
+from core.models.mobilenet import MobileNetFeatures
+from core.models.weights import load_imagenet
+from core.models.yolov4 import PRESETS, Backbone
+from core.training.fitting import cosine_with_warmup, parameter_groups
+
+TEACHER_CHANNELS = (256, 512, 1024)
+
+
+def standardise(features: Tensor) -> Tensor:
+    """Each channel to mean 0 and variance 1 over the batch and its places (B, C, H, W)."""
+    variance, mean = torch.var_mean(features, dim=(0, 2, 3), keepdim=True)
+    return (features - mean) / (variance + 1e-3).sqrt()
+
+
+class Distillation(LightningModule):
+    """A backbone that learns a frozen MobileNet's features; batches are pictures (B, 3, H, W) uint8."""
+
+    def __init__(self, preset: str, teacher_weights: Path, *, ghost: bool = True, learning_rate: float = 2e-3) -> None:
+        super().__init__()
+        self.learning_rate = learning_rate
+        self.backbone = Backbone(PRESETS[preset], ghost=ghost)
+        self.adapters = nn.ModuleList(
+            nn.Conv2d(own, theirs, 1) for own, theirs in zip(self.backbone.out_channels, TEACHER_CHANNELS, strict=True)
+        )
+        self.model = nn.ModuleList([self.backbone, self.adapters])
+        teacher = MobileNetFeatures()
+        load_imagenet(teacher, teacher_weights)
+        # A list hides the teacher from checkpoints and optimisers.
+        self.teacher = [teacher.requires_grad_(False).eval().to(memory_format=torch.channels_last)]
+
+    def features_loss(self, pictures: Tensor) -> Tensor:
+        """Mean squared error to the standardised teacher, over the three strides: 1 is knowing nothing."""
+        teacher = self.teacher[0].to(pictures.device)
+        with torch.no_grad():
+            wanted = [standardise(f.float()) for f in teacher.pyramid(normalise(pictures).contiguous(memory_format=torch.channels_last))]
+        features = self.backbone(pictures.float() / 255)
+        losses = [
+            (adapter(own).float() - target).square().mean()
+            for adapter, own, target in zip(self.adapters, features, wanted, strict=True)
+        ]
+        return torch.stack(losses).mean()
+
+    def training_step(self, pictures: Tensor, _: int) -> Tensor:
+        loss = self.features_loss(pictures)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(pictures))
+        return loss
+
+    def validation_step(self, pictures: Tensor, _: int) -> None:
+        self.log("val_score", -self.features_loss(pictures), batch_size=len(pictures), prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        groups = parameter_groups(self.model, self.learning_rate, 0.02, None, 1.0)
+        optimiser = torch.optim.AdamW(groups, lr=self.learning_rate)
+        total = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, cosine_with_warmup(min(200, total // 10), total))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class UnlabelledPhotos(Dataset[Tensor]):
+    """Random crops of photos without labels: (3, size, size) uint8."""
+
+    def __init__(self, paths: Sequence[Path], size: int, seed: int = 0) -> None:
+        self.seed = seed
+        self.encoded = [_small_jpeg(path, round(size * 1.6)) for path in paths]
+        self.transform = v2.Compose(
+            [
+                v2.RandomResizedCrop(size, scale=(0.25, 1.0), ratio=(0.6, 1.5), antialias=True),
+                v2.RandomHorizontalFlip(),
+                v2.RandomApply([v2.ColorJitter(0.3, 0.3, 0.3, 0.05)], p=0.5),
+            ]
+        )
+        self.plain = v2.Compose([v2.Resize((size, size), antialias=True)])
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    def __getitem__(self, request: int | Request) -> Tensor:
+        if isinstance(request, int):
+            return self.plain(self._picture(request))
+        epoch, index = request
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(np.random.default_rng((self.seed, epoch, index)).integers(2**31)))
+            return self.transform(self._picture(index))
+
+    def _picture(self, index: int) -> Tensor:
+        return to_tensor(Image.open(BytesIO(self.encoded[index])))
+
+
+def _small_jpeg(path: Path, limit: int) -> bytes:
+    buffer = BytesIO()
+    with Image.open(path) as image:
+        image = image.convert("RGB")
+        image.thumbnail((limit, limit), Image.Resampling.BILINEAR)
+        image.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+class DistillationData(LightningDataModule):
+    """Loaders over photos without labels; a few are kept aside to watch the loss."""
+
+    def __init__(self, paths: Sequence[Path], *, size: int = 192, batch: int = 32, seed: int = 0, aside: int = 64) -> None:
+        super().__init__()
+        order = np.random.default_rng(seed).permutation(len(paths))
+        shuffled = [paths[i] for i in order]
+        aside = min(aside, len(paths) // 10)
+        self.train_set = UnlabelledPhotos(shuffled[aside:], size, seed)
+        self.val_set = UnlabelledPhotos(shuffled[:aside], size)
+        self.batch, self.seed = batch, seed
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        sampler = EpochSampler([1.0] * len(self.train_set), self.seed)
+        return DataLoader(self.train_set, batch_size=self.batch, sampler=sampler, drop_last=True)  # type: ignore[arg-type]
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(self.val_set, batch_size=self.batch)
+
+
+def export_backbone(module: LightningModule, path: Path, metric: float) -> None:
+    """Write the backbone alone, float32 safetensors."""
+    state = module.backbone.state_dict()  # type: ignore[union-attr, operator]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({k: v.detach().cpu().contiguous() for k, v in state.items()}, path)
