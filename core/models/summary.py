@@ -33,13 +33,13 @@ def summarise_model(
 def summarise(module: nn.Module, input_size_hw: tuple[int, int]) -> dict[str, int | None]:
     """Parameters, multiply-adds for one picture (3, H, W), and bytes of a model.
 
-    - ``parameters``: all parameters and batch norm's running means and variances, as Keras counts. -
-    ``trainable``: parameters that a training changes, so without those statistics and what is frozen. -
-    ``statistics``: the running means and variances alone, for counts that leave them out. -
-    ``backbone_parameters``, ``backbone_macs``: of ``module.backbone``, without its statistics, as detectors'
-    papers count; None where a model has no such part. torchvision counts a feature pyramid to the backbone. -
-    ``macs``: multiply-adds of convolutions and linear layers. - ``bytes``: the safetensors file of the state
-    in float32.
+    - ``parameters``: all parameters and batch norm's running means and variances, as Keras counts.
+    - ``trainable``: parameters that a training changes, so without those statistics and what is frozen.
+    - ``statistics``: the running means and variances alone, for counts that leave them out.
+    - ``backbone_parameters`` and ``backbone_macs``: of ``module.backbone``, without its statistics, as papers
+      on detectors count; None where a model has no such part. torchvision's backbones hold their pyramids.
+    - ``macs``: multiply-adds of convolutions and linear layers.
+    - ``bytes``: the safetensors file of the state in float32.
 
     A two-stage detector's second stage is counted for the most proposals that it takes from the first.
     """
@@ -135,9 +135,8 @@ def safetensors_bytes(state: Mapping[str, Tensor]) -> int:
     """
     header, offset = {}, 0
     sizes = {name: _dtype_and_width(tensor) for name, tensor in state.items()}
-    for name in sorted(
-        state, key=lambda name: (-sizes[name][1], name)
-    ):  # widest first, as the library writes
+    # Widest numbers first, then by name: the order in which the library writes.
+    for name in sorted(state, key=lambda name: (-sizes[name][1], name)):
         dtype, width = sizes[name]
         end = offset + state[name].numel() * width
         header[name] = {"dtype": dtype, "shape": list(state[name].shape), "data_offsets": [offset, end]}
