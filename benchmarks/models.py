@@ -63,7 +63,7 @@ def row_of(timings: Sequence[Timing]) -> dict[str, float]:
 
 
 def ratios(timings: Mapping[str, Sequence[Timing]]) -> dict[str, float]:
-    """Timings of ``repeats`` rounds, each model once a round, after two rounds that do not count."""
+    """YOLOv4-GS as a share of YOLOv4, by the clock and by the processor: medians over the rounds."""
     rounds = list(zip(*(timings[name] for name in NAMES), strict=True))
     wall = statistics.median(gs.wall_ms / plain.wall_ms for plain, gs in rounds)
     cpu = statistics.median(gs.cpu_ms / plain.cpu_ms for plain, gs in rounds)
