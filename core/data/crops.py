@@ -25,14 +25,22 @@ def to_square(image: Image.Image, size: int = INPUT_SIZE) -> Image.Image:
     return image.resize((size, size), Image.Resampling.BILINEAR)
 
 
-def crop_garment(image: Image.Image, box_xyxy: Sequence[float], margin: float = CROP_MARGIN) -> Image.Image:
-    """Cut a garment out with ``margin`` of its size around it, clipped to the photo, at least one pixel."""
+def crop_rectangle(
+    photo_wh: tuple[int, int], box_xyxy: Sequence[float], margin: float = CROP_MARGIN
+) -> tuple[int, int, int, int]:
+    """A garment's box with ``margin`` of its size around it, in whole pixels, clipped to the photo, not empty."""
     x0, y0, x1, y1 = box_xyxy
     dx, dy = margin * (x1 - x0), margin * (y1 - y0)
-    left, top = max(0, int(x0 - dx)), max(0, int(y0 - dy))
-    right, bottom = min(image.width, int(np.ceil(x1 + dx))), min(image.height, int(np.ceil(y1 + dy)))
-    left, top = min(left, image.width - 1), min(top, image.height - 1)
-    return image.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
+    left = min(max(0, int(x0 - dx)), photo_wh[0] - 1)
+    top = min(max(0, int(y0 - dy)), photo_wh[1] - 1)
+    right = max(min(photo_wh[0], int(np.ceil(x1 + dx))), left + 1)
+    bottom = max(min(photo_wh[1], int(np.ceil(y1 + dy))), top + 1)
+    return left, top, right, bottom
+
+
+def crop_garment(image: Image.Image, box_xyxy: Sequence[float], margin: float = CROP_MARGIN) -> Image.Image:
+    """Cut a garment out with ``margin`` of its size around it: what the classifier is shown."""
+    return image.crop(crop_rectangle(image.size, box_xyxy, margin))
 
 
 def to_tensor(image: Image.Image) -> Tensor:

@@ -167,7 +167,9 @@ class ValidationPhotos(Dataset[Sample]):
         photo = self.dataset.photos[index]
         with Image.open(self.dataset.path_of(photo)) as opened:
             boxed = letterbox(opened.convert("RGB"), self.input_wh)
-        scale = boxed.factor * np.array([boxed.photo_wh[0] / photo.width, boxed.photo_wh[1] / photo.height] * 2)
+        scale = boxed.factor * np.array(
+            [boxed.photo_wh[0] / photo.width, boxed.photo_wh[1] / photo.height] * 2
+        )
         boxes = (photo.boxes_xyxy * scale + np.array([*boxed.offset_xy] * 2)).astype(np.float32)
         return as_sample(Scene(boxed.image, boxes, photo.category_ids))
 

@@ -1,20 +1,25 @@
 """Turns the two public sets as they lie on disk into the files that ``train`` and ``evaluate`` take.
 
 ``python -m core.data.prepare DATA OUT`` writes, outside the project:
-``classify/`` train.csv, val.csv and images/ (catalog photos, and crops of the street's training boxes).
+``classify/`` train.csv, val.csv and images/ (catalog photos, and crops of the street's training boxes);
+``catalog/`` train.json and photos/ (the catalog's training photos with derived boxes); ``drawn/`` drawn garments.
 """
 
 from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
-from core.data.coco import read_coco
+from core.data.coco import read_coco, write_coco
 from core.data.crops import crop_garment
+from core.data.dataset import BoxedPhoto, DetectionDataset
+from core.data.derive import derive_box
+from core.data.drawn import draw_dataset
 
 UNUSABLE = {"Not sure", "Other", "Skip"}
 EXTRA_LABELS = {
@@ -48,7 +53,9 @@ def _catalog(catalog: Path, images: Path) -> tuple[list[Row], list[Row]]:
                 continue
             with Image.open(catalog / "images" / f"{row['image']}.jpg") as image:
                 _save(image.convert("RGB"), images / f"{row['image']}.jpg")
-            (val if row["sender_id"] in held else train).append((row["image"], row["label"], row["sender_id"]))
+            (val if row["sender_id"] in held else train).append(
+                (row["image"], row["label"], row["sender_id"])
+            )
     return train, val
 
 
@@ -70,6 +77,34 @@ def _street_crops(street: Path, annotations: str, images: Path) -> list[Row]:
     return rows
 
 
+def prepare_detector(data: Path, out: Path, drawn: int = 80) -> None:
+    """Write the catalog's training photos with derived boxes, and drawn garments, as COCO files."""
+    categories = read_coco(data / "street" / "train.json", data / "street" / "photos").categories
+    photos = out / "catalog" / "photos"
+    photos.mkdir(parents=True, exist_ok=True)
+    boxed = tuple(_boxed_catalog(data / "catalog", photos, categories))
+    write_coco(DetectionDataset(categories, boxed, photos), out / "catalog" / "train.json")
+    draw_dataset(out / "drawn", drawn, seed=0)
+
+
+def _boxed_catalog(catalog: Path, photos: Path, categories: tuple[str, ...]) -> Iterator[BoxedPhoto]:
+    held = set((catalog / "val_senders.txt").read_text().split())
+    with (catalog / "labels_to_categories.csv").open(newline="") as handle:
+        category_of = {row["label"]: row["category"] for row in csv.DictReader(handle)}
+    with (catalog / "images.csv").open(newline="") as handle:
+        rows = [r for r in csv.DictReader(handle) if r["label"] in category_of and r["sender_id"] not in held]
+    for row in rows:
+        with Image.open(catalog / "images" / f"{row['image']}.jpg") as opened:
+            image = opened.convert("RGB")
+        derived = derive_box(image)
+        if derived is None:
+            continue
+        image.save(photos / f"{row['image']}.jpg", quality=92)
+        box = np.array([derived.box_xyxy], dtype=np.float32)
+        ids = np.array([categories.index(category_of[row["label"]])])
+        yield BoxedPhoto(f"{row['image']}.jpg", image.width, image.height, box, ids, (row["label"],))
+
+
 def _save(image: Image.Image, path: Path) -> None:
     image.thumbnail((PREPARED_SIZE, PREPARED_SIZE), Image.Resampling.LANCZOS)
     image.save(path, quality=92)
@@ -84,3 +119,4 @@ def _write_csv(path: Path, rows: Iterable[Row]) -> None:
 
 if __name__ == "__main__":
     prepare_classifier(Path(sys.argv[1]), Path(sys.argv[2]))
+    prepare_detector(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -50,7 +50,9 @@ def fit_factor(image_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> float:
     return min(canvas_wh[0] / image_wh[0], canvas_wh[1] / image_wh[1])
 
 
-def place(scene: Scene, canvas_wh: tuple[int, int], rng: Generator, low: float = 0.65, high: float = 1.25) -> Scene:
+def place(
+    scene: Scene, canvas_wh: tuple[int, int], rng: Generator, low: float = 0.65, high: float = 1.25
+) -> Scene:
     """Scale a photo to ``low`` to ``high`` times its fit and put it anywhere on a grey canvas."""
     factor = fit_factor(scene.image.size, canvas_wh) * rng.uniform(low, high)
     stretch = rng.uniform(0.9, 1.1)
@@ -59,7 +61,9 @@ def place(scene: Scene, canvas_wh: tuple[int, int], rng: Generator, low: float =
     canvas = Image.new("RGB", canvas_wh, GREY)
     canvas.paste(scene.image.resize(size, Image.Resampling.BILINEAR), (x, y))
     scale = np.array([size[0] / scene.image.width, size[1] / scene.image.height] * 2, dtype=np.float32)
-    return clip_scene(canvas, scene.boxes_xyxy * scale + np.array([x, y, x, y], dtype=np.float32), scene.classes)
+    return clip_scene(
+        canvas, scene.boxes_xyxy * scale + np.array([x, y, x, y], dtype=np.float32), scene.classes
+    )
 
 
 def mosaic(scenes: list[Scene], canvas_wh: tuple[int, int], rng: Generator) -> Scene:
@@ -97,7 +101,9 @@ def rotate(scene: Scene, degrees: float) -> Scene:
     middle = (scene.boxes_xyxy[:, :2] + scene.boxes_xyxy[:, 2:]) / 2 - centre
     half = (scene.boxes_xyxy[:, 2:] - scene.boxes_xyxy[:, :2]) / 2
     cos, sin = np.cos(angle), np.sin(angle)
-    turned = np.stack((middle[:, 0] * cos + middle[:, 1] * sin, middle[:, 1] * cos - middle[:, 0] * sin), axis=1)
+    turned = np.stack(
+        (middle[:, 0] * cos + middle[:, 1] * sin, middle[:, 1] * cos - middle[:, 0] * sin), axis=1
+    )
     reach = np.sqrt(half**2 * cos**2 + half[:, ::-1] ** 2 * sin**2)
     boxes = np.concatenate((turned - reach, turned + reach), axis=1) + np.tile(centre, 2)
     image = scene.image.rotate(degrees, Image.Resampling.BILINEAR, fillcolor=GREY)
@@ -128,11 +134,16 @@ def paste_cutout(scene: Scene, cutout: Cutout, rng: Generator) -> Scene:
     patch = cutout.image.resize(size, Image.Resampling.BILINEAR)
     if rng.random() < 0.5:
         patch = F.horizontal_flip(patch)
-    x, y = (int(rng.uniform(0, max(1, whole - own))) for whole, own in zip(scene.image.size, size, strict=True))
+    x, y = (
+        int(rng.uniform(0, max(1, whole - own))) for whole, own in zip(scene.image.size, size, strict=True)
+    )
     image = scene.image.copy()
     image.paste(patch, (x, y), patch)
     box = np.array([[x, y, x + size[0], y + size[1]]], dtype=np.float32)
-    low, high = np.maximum(scene.boxes_xyxy[:, :2], box[:, :2]), np.minimum(scene.boxes_xyxy[:, 2:], box[:, 2:])
+    low, high = (
+        np.maximum(scene.boxes_xyxy[:, :2], box[:, :2]),
+        np.minimum(scene.boxes_xyxy[:, 2:], box[:, 2:]),
+    )
     hidden = np.clip(high - low, 0, None).prod(axis=1)
     area = (scene.boxes_xyxy[:, 2:] - scene.boxes_xyxy[:, :2]).prod(axis=1)
     keep = hidden <= 0.6 * area

@@ -19,11 +19,20 @@ class AttentionAugmentedConv(nn.Module):
     """
 
     def __init__(
-        self, c_in: int, c_out: int, *, size: int = 7, heads: int = 8, key_depth: int = 160, value_depth: int = 200
+        self,
+        c_in: int,
+        c_out: int,
+        *,
+        size: int = 7,
+        heads: int = 8,
+        key_depth: int = 160,
+        value_depth: int = 200,
     ) -> None:
         super().__init__()
         if key_depth % heads or value_depth % heads:
-            raise RecipeError(f"key and value depth ({key_depth}, {value_depth}) must divide by {heads} heads")
+            raise RecipeError(
+                f"key and value depth ({key_depth}, {value_depth}) must divide by {heads} heads"
+            )
         self.size, self.heads, self.key_depth, self.value_depth = size, heads, key_depth, value_depth
         self.conv = nn.Conv2d(c_in, c_out - value_depth, 3, padding=1)
         self.qkv = nn.Conv2d(c_in, 2 * key_depth + value_depth, 1)
@@ -61,7 +70,9 @@ class AttentionAugmentedConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[2:] != (self.size, self.size):
             expected = f"{self.size} x {self.size}"
-            raise RecipeError(f"the attention's position tables fit a map of {expected}, got {tuple(x.shape[2:])}")
+            raise RecipeError(
+                f"the attention's position tables fit a map of {expected}, got {tuple(x.shape[2:])}"
+            )
         query, key, value = self._split(x)
         attended = self._weights(query, key).to(value.dtype) @ value  # (B, heads, H*W, dv / heads)
         attended = attended.transpose(2, 3).flatten(1, 2).unflatten(2, (self.size, self.size))

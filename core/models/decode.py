@@ -21,7 +21,9 @@ MAX_LOG_SIZE = 6.0  # exp(6) = 403 anchors wide: keeps early training finite
 
 def grid_cells(height: int, width: int, device: torch.device | None = None) -> Tensor:
     """Upper left corners of the cells as (height, width, 2) of x, y in cells."""
-    y, x = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
+    y, x = torch.meshgrid(
+        torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij"
+    )
     return torch.stack((x, y), dim=-1).float()
 
 
@@ -65,7 +67,12 @@ def decode(raw: Sequence[Tensor], anchors_wh: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def suppress(
-    boxes_xyxy: Tensor, scores: Tensor, *, score_threshold: float, iou_threshold: float = 0.5, limit: int = 100
+    boxes_xyxy: Tensor,
+    scores: Tensor,
+    *,
+    score_threshold: float,
+    iou_threshold: float = 0.5,
+    limit: int = 100,
 ) -> Kept:
     """One photo's candidates (N, 4) and class scores (N, C) to at most ``limit`` boxes by non-maximum suppression.
 

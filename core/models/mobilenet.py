@@ -7,6 +7,7 @@ dense 3072, dense to the classes. The activations after batch norm and after den
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -118,19 +119,20 @@ class MobileNetMHA(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.embed(x))
 
-    def explain(self, x: Tensor, target: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def explain(self, x: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (B, classes), class activation (B, 7, 7) and attention of each head (B, heads, 7, 7).
 
         The class activation map is Grad-CAM's (Selvaraju et al. 2017), in closed form: the top is two dense layers
-        on pooled features, so the logit's gradient is ``W2[target] * (hidden > 0) @ W1`` and needs no backward
-        pass. ``target`` None takes each row's best class. The map keeps what speaks for the class (ReLU) and is
+        on pooled features, so the logit's gradient is ``W2[class] * (hidden > 0) @ W1`` and needs no backward
+        pass. ``targets`` (B,) names each row's class; None, and -1 in a row, take the row's best. The map keeps what speaks for the class (ReLU) and is
         not scaled. A head's map is the attention that each place receives, averaged over the places that look.
         """
         features = self.backbone(x)
         maps = F.relu(self.norm(self.attention(features)))
         hidden = F.relu(self.hidden(maps.mean(dim=(2, 3))))
         logits = self.classifier(hidden)
-        rows = logits.argmax(dim=1) if target is None else logits.new_full((len(x),), target).long()
+        best = logits.argmax(dim=1)
+        rows = best if targets is None else torch.where(targets < 0, best, targets)
         gradient = (self.classifier.weight[rows] * (hidden > 0)) @ self.hidden.weight  # (B, 1024)
         activation = F.relu((maps * gradient[:, :, None, None]).sum(dim=1))
         received = self.attention.weights(features).mean(dim=2)  # (B, heads, H*W)

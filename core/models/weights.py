@@ -111,7 +111,9 @@ def check_state(state: Mapping[str, Tensor], module: nn.Module, name: str) -> No
     missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
     if missing or extra:
         odd = (missing + extra)[0]
-        raise WeightsError(f"{name} belongs to another model: {len(missing)} missing, {len(extra)} extra, e.g. {odd}")
+        raise WeightsError(
+            f"{name} belongs to another model: {len(missing)} missing, {len(extra)} extra, e.g. {odd}"
+        )
     for key, value in wanted.items():
         if state[key].shape != value.shape:
             found, expected = tuple(state[key].shape), tuple(value.shape)
@@ -141,7 +143,9 @@ def load_imagenet(backbone: MobileNetFeatures, path: Path) -> None:
             conv, norm = layer[0], layer[1]
             weight, bias = tensors.get(f"{name}.weight"), tensors.get(f"{name}.bias")
             if weight is None or bias is None or weight.shape != conv.weight.shape:
-                raise WeightsError(f"{path.name} does not hold MobileNet V1: {name} is missing or of another shape")
+                raise WeightsError(
+                    f"{path.name} does not hold MobileNet V1: {name} is missing or of another shape"
+                )
             conv.weight.copy_(weight)
             norm.weight.fill_(1.0)
             norm.bias.copy_(bias)

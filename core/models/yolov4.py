@@ -15,7 +15,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.errors import RecipeError
-from core.models.blocks import ConvBlock, ConvFactory, CrossStage, GhostConv, GSModule, Residual, SpatialPyramidPooling
+from core.models.blocks import (
+    ConvBlock,
+    ConvFactory,
+    CrossStage,
+    GhostConv,
+    GSModule,
+    Residual,
+    SpatialPyramidPooling,
+)
 
 STRIDES = (8, 16, 32)
 ANCHORS_PER_SCALE = 3
@@ -71,7 +79,9 @@ class Backbone(nn.Module):
             c_out = width(full)
             # The first stage keeps its full width in both branches and halves inside its unit.
             branch, hidden = (c_out, width(full // 2)) if index == 0 else (width(full // 2), width(full // 2))
-            cross = CrossStage(c_out, preset.repeats(depth), branch=branch, hidden=hidden, conv=conv, unit=unit)
+            cross = CrossStage(
+                c_out, preset.repeats(depth), branch=branch, hidden=hidden, conv=conv, unit=unit
+            )
             self.stages.append(nn.Sequential(conv(c_in, c_out, 3, 2), cross))
             c_in = c_out
         self.out_channels = tuple(width(full) for full in STAGE_CHANNELS[-3:])
@@ -166,7 +176,9 @@ class YOLOv4(nn.Module):
         self.neck = Neck(PRESETS[preset], self.backbone.out_channels, ghost=ghost)
         outputs = ANCHORS_PER_SCALE * (5 + classes)
         self.heads = nn.ModuleList(
-            nn.Sequential(ConvBlock(channels, 2 * channels, 3, act="leaky"), nn.Conv2d(2 * channels, outputs, 1))
+            nn.Sequential(
+                ConvBlock(channels, 2 * channels, 3, act="leaky"), nn.Conv2d(2 * channels, outputs, 1)
+            )
             for channels in self.neck.out_channels
         )
         self.register_buffer("anchors_wh", _anchor_tensor(anchors_wh), persistent=False)

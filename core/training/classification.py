@@ -38,7 +38,9 @@ def build_classifier(recipe: ClassifierRecipe, classes: int) -> MobileNet | Mobi
 class ClassifierTraining(LightningModule):
     """The classifier under training; batches are (B, 3, 224, 224) uint8 and class ids (B,)."""
 
-    def __init__(self, recipe: ClassifierRecipe, labels: tuple[str, ...], pretrained: Path | None = None) -> None:
+    def __init__(
+        self, recipe: ClassifierRecipe, labels: tuple[str, ...], pretrained: Path | None = None
+    ) -> None:
         super().__init__()
         self.recipe, self.labels, self.pretrained = recipe, labels, pretrained
         # Channels last: depthwise convolutions train half again as fast on a CPU.
@@ -88,7 +90,9 @@ class ClassifierTraining(LightningModule):
         else:
             optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate)
         if recipe.schedule == "plateau":
-            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=recipe.plateau_factor, patience=2)
+            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+                optimiser, factor=recipe.plateau_factor, patience=2
+            )
             return {"optimizer": optimiser, "lr_scheduler": {"scheduler": plateau, "monitor": "val_loss"}}
         total = int(self.trainer.estimated_stepping_batches)
         warmup = int(recipe.warmup_epochs * total / recipe.epochs)

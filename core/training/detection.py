@@ -53,7 +53,11 @@ class DetectorTraining(LightningModule):
         self.model = build_detector(recipe, len(categories), anchors_wh)
         self.save_hyperparameters({"recipe": asdict(recipe)}, ignore=["anchors_wh", "categories"])
         self.loss = YoloLoss(
-            recipe.box_weight, recipe.class_weight, recipe.objectness_weight, recipe.objectness_target, recipe.label_smoothing
+            recipe.box_weight,
+            recipe.class_weight,
+            recipe.objectness_weight,
+            recipe.objectness_target,
+            recipe.label_smoothing,
         )
         for part in self._frozen():
             part.requires_grad_(False)
@@ -78,7 +82,9 @@ class DetectorTraining(LightningModule):
         losses = self.loss(self.model(pictures.float() / 255), self.model.anchors_wh, targets)
         for name, value in losses.items():
             label = "train_loss" if name == "loss" else f"train_{name}"
-            self.log(label, value, on_step=False, on_epoch=True, prog_bar=name == "loss", batch_size=len(pictures))
+            self.log(
+                label, value, on_step=False, on_epoch=True, prog_bar=name == "loss", batch_size=len(pictures)
+            )
         return losses["loss"]
 
     def validation_step(self, batch: tuple[Tensor, Targets], _: int) -> None:
@@ -91,7 +97,9 @@ class DetectorTraining(LightningModule):
             found = suppress(boxes[index], scores[index], score_threshold=0.01)
             mine = targets.images == index
             self.found.append(Detections(*(part.cpu().numpy() for part in found)))
-            self.truths.append(Truth(targets.boxes_xyxy[mine].cpu().numpy(), targets.classes[mine].cpu().numpy()))
+            self.truths.append(
+                Truth(targets.boxes_xyxy[mine].cpu().numpy(), targets.classes[mine].cpu().numpy())
+            )
 
     def on_validation_epoch_end(self) -> None:
         report = evaluate_detection(self.found, self.truths, self.categories, SCORE_THRESHOLD, n_bootstrap=0)

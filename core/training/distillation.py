@@ -40,12 +40,15 @@ def standardise(features: Tensor) -> Tensor:
 class Distillation(LightningModule):
     """A backbone that learns a frozen MobileNet's features; batches are pictures (B, 3, H, W) uint8."""
 
-    def __init__(self, preset: str, teacher_weights: Path, *, ghost: bool = True, learning_rate: float = 2e-3) -> None:
+    def __init__(
+        self, preset: str, teacher_weights: Path, *, ghost: bool = True, learning_rate: float = 2e-3
+    ) -> None:
         super().__init__()
         self.learning_rate = learning_rate
         self.backbone = Backbone(PRESETS[preset], ghost=ghost)
         self.adapters = nn.ModuleList(
-            nn.Conv2d(own, theirs, 1) for own, theirs in zip(self.backbone.out_channels, TEACHER_CHANNELS, strict=True)
+            nn.Conv2d(own, theirs, 1)
+            for own, theirs in zip(self.backbone.out_channels, TEACHER_CHANNELS, strict=True)
         )
         self.model = nn.ModuleList([self.backbone, self.adapters])
         teacher = MobileNetFeatures()
@@ -57,7 +60,10 @@ class Distillation(LightningModule):
         """Mean squared error to the standardised teacher, over the three strides: 1 is knowing nothing."""
         teacher = self.teacher[0].to(pictures.device)
         with torch.no_grad():
-            wanted = [standardise(f.float()) for f in teacher.pyramid(normalise(pictures).contiguous(memory_format=torch.channels_last))]
+            wanted = [
+                standardise(f.float())
+                for f in teacher.pyramid(normalise(pictures).contiguous(memory_format=torch.channels_last))
+            ]
         features = self.backbone(pictures.float() / 255)
         losses = [
             (adapter(own).float() - target).square().mean()
@@ -77,7 +83,9 @@ class Distillation(LightningModule):
         groups = parameter_groups(self.model, self.learning_rate, 0.02, None, 1.0)
         optimiser = torch.optim.AdamW(groups, lr=self.learning_rate)
         total = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, cosine_with_warmup(min(200, total // 10), total))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, cosine_with_warmup(min(200, total // 10), total)
+        )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -123,7 +131,9 @@ def _small_jpeg(path: Path, limit: int) -> bytes:
 class DistillationData(LightningDataModule):
     """Loaders over photos without labels; a few are kept aside to watch the loss."""
 
-    def __init__(self, paths: Sequence[Path], *, size: int = 192, batch: int = 32, seed: int = 0, aside: int = 64) -> None:
+    def __init__(
+        self, paths: Sequence[Path], *, size: int = 192, batch: int = 32, seed: int = 0, aside: int = 64
+    ) -> None:
         super().__init__()
         order = np.random.default_rng(seed).permutation(len(paths))
         shuffled = [paths[i] for i in order]

@@ -46,7 +46,11 @@ class Progress(Callback):
             handle.write(json.dumps({"epoch": done, "seconds": seconds, **metrics}) + "\n")
         shown = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         left_text = f"about {remaining / 60:.0f} min left"
-        print(f"epoch {done}/{trainer.max_epochs}  {shown}  {seconds:.0f} s, {left_text}", file=sys.stderr, flush=True)
+        print(
+            f"epoch {done}/{trainer.max_epochs}  {shown}  {seconds:.0f} s, {left_text}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 class KeepBest(Callback):
@@ -55,7 +59,9 @@ class KeepBest(Callback):
     ``export(module, path, metric)`` writes weights and card; it is called while the average is in place.
     """
 
-    def __init__(self, monitor: str, folder: Path, export: Callable[[LightningModule, Path, float], None]) -> None:
+    def __init__(
+        self, monitor: str, folder: Path, export: Callable[[LightningModule, Path, float], None]
+    ) -> None:
         self.monitor, self.folder, self.export = monitor, folder, export
         self.best = float("-inf")
 
@@ -123,7 +129,13 @@ def fit(
         callbacks.insert(0, MovingAverage(ema_decay))
     callbacks.append(KeepBest(monitor, out, export))
     callbacks.append(
-        ModelCheckpoint(dirpath=out, filename="last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False)
+        ModelCheckpoint(
+            dirpath=out,
+            filename="last",
+            every_n_epochs=1,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
     )
     if progress_bar:
         callbacks.append(TQDMProgressBar(refresh_rate=10))
@@ -149,7 +161,9 @@ def fit(
     return trainer
 
 
-def parameter_groups(model: nn.Module, rate: float, decay: float, slow: nn.Module | None, share: float) -> list[dict[str, Any]]:
+def parameter_groups(
+    model: nn.Module, rate: float, decay: float, slow: nn.Module | None, share: float
+) -> list[dict[str, Any]]:
     """Optimiser groups: no weight decay on biases, batch norm and tables; ``slow``'s parameters at ``share`` of rate."""
     slow_ids = {id(p) for p in slow.parameters()} if slow is not None else set()
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}

@@ -168,3 +168,17 @@ def with_changes(recipe: Recipe, **changes: Any) -> Recipe:
 def as_dict(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain data."""
     return asdict(recipe)
+
+
+def choose_recipe(kind: str, preset: str | None, **changes: Any) -> Recipe:
+    """The recipe of a kind by its name (``fine`` and ``street`` by default), or a detector's size of the default.
+
+    Raises RecipeError with the names there are.
+    """
+    if kind not in ("detector", "classifier"):
+        raise RecipeError(f"expected to train a detector or a classifier, got {kind!r}")
+    default = "street" if kind == "detector" else "fine"
+    sizes = ("full", "medium", "small", "tiny", "nano", "pico")
+    if kind == "detector" and preset in sizes:
+        return with_changes(recipe_named(kind, default), preset=preset, **changes)
+    return with_changes(recipe_named(kind, preset or default), **changes)

@@ -1,63 +1,137 @@
-"""Runs a named training from files to weights: what ``python -m core train`` calls."""
+"""Runs a named training from files to weights: what ``python -m core train`` and ``distill`` call."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load_file
+
+from core.anchors import kmeans_anchors, letterboxed_wh
+from core.commands import TrainingOptions
+from core.data.dataset import DetectionDataset, read_detection
+from core.data.detection import TrainingScenes
 from core.data.labelled import known_only, label_counts, read_labelled
-from core.errors import DatasetError
+from core.errors import DatasetError, WeightsError
 from core.training.classification import ClassifierData, ClassifierTraining, export_classifier
+from core.training.detection import DetectorData, DetectorTraining, export_detector
+from core.training.distillation import Distillation, DistillationData, export_backbone
 from core.training.fitting import fit
-from core.training.recipes import ClassifierRecipe, as_dict
+from core.training.recipes import ClassifierRecipe, DetectorRecipe, as_dict
 
 
-def train_classifier(
-    recipe: ClassifierRecipe,
-    data: Path,
-    val: Path,
-    out: Path,
-    *,
-    pretrained: Path | None = None,
-    device: str = "auto",
-    resume: bool = False,
-    workers: int = 0,
-    progress_bar: bool = True,
-) -> Path:
-    """Train the classifier; labels are those of ``data``, sorted. Returns the best weights' path."""
-    train_photos = read_labelled(data)
-    labels = tuple(sorted(label_counts(train_photos)))
-    val_photos, skipped = known_only(read_labelled(val), labels)
-    if not val_photos:
+def train_classifier(recipe: ClassifierRecipe, options: TrainingOptions) -> Path:
+    """Train the classifier; labels are those of the training data, sorted. Returns the best weights' path."""
+    photos = [photo for file in (options.data, *options.extra) for photo in read_labelled(file)]
+    labels = tuple(sorted(label_counts(photos)))
+    val, skipped = known_only(read_labelled(options.val), labels)
+    if not val:
         raise DatasetError(f"expected validation photos with the labels {', '.join(labels)}, got none")
-    module = ClassifierTraining(recipe, labels, pretrained)
-    loaders = ClassifierData(train_photos, val_photos, labels, recipe, workers)
-    if pretrained is not None:
+    module = ClassifierTraining(recipe, labels, options.pretrained)
+    loaders = ClassifierData(tuple(photos), val, labels, recipe, options.workers)
+    if options.pretrained is not None:
         module.calibrate(loaders.sample())
-    facts = {
-        "photos": len(train_photos),
-        "validation_photos": len(val_photos),
-        "validation_skipped": skipped,
-        "pretrained": pretrained.name if pretrained else None,
-        "commit": current_commit(),
-    }
-    _write_settings(out, as_dict(recipe) | facts)
+    facts = _facts(options, photos=len(photos), validation_photos=len(val), validation_skipped=skipped)
+    _write_settings(options.out, as_dict(recipe) | facts)
+    _fit(module, loaders, recipe, options, "val_top1", export_classifier(facts))
+    return options.out / "best.safetensors"
+
+
+def train_detector(recipe: DetectorRecipe, options: TrainingOptions) -> Path:
+    """Train the detector with anchors fitted to its own boxes. Returns the best weights' path."""
+    datasets = [read_detection(file) for file in (options.data, *options.extra)]
+    val = read_detection(options.val)
+    categories = datasets[0].categories
+    for other in (*datasets[1:], val):
+        if other.categories != categories:
+            raise DatasetError(
+                f"expected the categories {', '.join(categories)}, got {', '.join(other.categories)}"
+            )
+    anchors_wh = fit_anchors(datasets, max(recipe.input_wh), recipe.seed)
+    names = _label_names(options.masks) if options.masks else ()
+    scenes = TrainingScenes(datasets, recipe, masks=options.masks, label_names=names)
+    module = DetectorTraining(recipe, categories, anchors_wh)
+    if options.pretrained is not None:
+        module.load_backbone(load_file(options.pretrained))
+    boxes = sum(dataset.box_count for dataset in datasets)
+    facts = _facts(options, photos=len(scenes), boxes=boxes, validation_photos=len(val.photos))
+    _write_settings(options.out, as_dict(recipe) | facts)
+    _fit(
+        module,
+        DetectorData(scenes, val, recipe, options.workers),
+        recipe,
+        options,
+        "val_map50",
+        export_detector(facts),
+    )
+    return options.out / "best.safetensors"
+
+
+def fit_anchors(datasets: Sequence[DetectionDataset], size: int, seed: int) -> list[list[float]]:
+    """Nine anchors for all the data sets' boxes as letterboxed to ``size``."""
+    import numpy as np
+
+    boxes_wh = np.concatenate([letterboxed_wh(dataset, size) for dataset in datasets if dataset.box_count])
+    return [[float(w), float(h)] for w, h in kmeans_anchors(boxes_wh, 9, seed).anchors]
+
+
+def distill_backbone(
+    photos: Sequence[Path],
+    teacher: Path,
+    *,
+    preset: str,
+    epochs: int,
+    size: int,
+    device: str,
+    out: Path,
+    resume: bool,
+) -> Path:
+    """Pretrain a backbone; returns the path of its weights."""
+    if size % 32:
+        raise WeightsError(f"expected a size that is a multiple of 32, got {size}")
+    module = Distillation(preset, teacher)
+    data = DistillationData(photos, size=size)
+    fit(
+        module,
+        data,
+        epochs=epochs,
+        out=out,
+        monitor="val_score",
+        export=export_backbone,
+        device=device,
+        resume=resume,
+    )
+    return out / "final.safetensors"
+
+
+def _fit(
+    module: Any,
+    loaders: Any,
+    recipe: ClassifierRecipe | DetectorRecipe,
+    options: TrainingOptions,
+    monitor: str,
+    export: Any,
+) -> None:
     fit(
         module,
         loaders,
         epochs=recipe.epochs,
-        out=out,
-        monitor="val_top1",
-        export=export_classifier(facts),
+        out=options.out,
+        monitor=monitor,
+        export=export,
         ema_decay=recipe.ema_decay,
         seed=recipe.seed,
-        device=device,
-        resume=resume,
-        progress_bar=progress_bar,
+        device=options.device,
+        resume=options.resume,
     )
-    return out / "best.safetensors"
+
+
+def _facts(options: TrainingOptions, **counts: int) -> dict[str, Any]:
+    pretrained = options.pretrained.name if options.pretrained else None
+    return {**counts, "pretrained": pretrained, "commit": current_commit()}
 
 
 def current_commit() -> str | None:
@@ -70,6 +144,14 @@ def current_commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return found.stdout.strip()
+
+
+def _label_names(masks: Path) -> tuple[str, ...]:
+    """The pixel labels' names, a line each, from ``labels.txt`` beside their folder."""
+    path = masks.parent / "labels.txt"
+    if not path.is_file():
+        raise DatasetError(f"expected the pixel labels' names in labels.txt beside {masks.name}/, found none")
+    return tuple(path.read_text().splitlines())
 
 
 def _write_settings(out: Path, settings: dict[str, Any]) -> None:

@@ -102,7 +102,11 @@ class YoloLoss:
         objectness_loss = F.binary_cross_entropy_with_logits(
             level[..., 4], objectness, weight=weight, reduction="sum"
         )
-        return {"box": box_losses.sum(), "class": self._class_loss(level, assignment, targets, place), "objectness": objectness_loss}
+        return {
+            "box": box_losses.sum(),
+            "class": self._class_loss(level, assignment, targets, place),
+            "objectness": objectness_loss,
+        }
 
     def _class_loss(
         self, level: Tensor, assignment: Assignment, targets: Targets, place: tuple[Tensor, ...]

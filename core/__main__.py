@@ -1,0 +1,188 @@
+"""The command line: ``python -m core label|explain|anchors|summary|train|evaluate``.
+
+Results go to stdout and nothing else does; progress and complaints go to stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core import commands
+from core.errors import LapelError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Label clothing photos, and say why.",
+    pretty_exceptions_enable=False,
+)
+
+Photos = Annotated[list[Path], typer.Argument(help="Photos, folders of photos or zips.", show_default=False)]
+Threshold = Annotated[
+    float | None, typer.Option(help="Least score, 0 to 1; the model card's by default.", min=0.0, max=1.0)
+]
+Weights = Annotated[Path | None, typer.Option(help="A detector's weights instead of those that ship.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+@app.command()
+def label(
+    photos: Photos,
+    threshold: Threshold = None,
+    weights: Weights = None,
+    as_json: AsJson = True,
+    out: Annotated[Path | None, typer.Option(help="Also write annotated pictures here.")] = None,
+) -> None:
+    """Label photos: one JSON line a photo. Exit status 1 if a photo could not be read."""
+    raise typer.Exit(commands.label(photos, threshold=threshold, weights=weights, out=out))
+
+
+@app.command()
+def explain(
+    photo: Annotated[Path, typer.Argument(help="One photo.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the maps and index.json.")],
+    threshold: Threshold = None,
+    weights: Weights = None,
+) -> None:
+    """Write a photo's attention and class activation maps as PNG overlays, with an index."""
+    commands.explain(photo, out, threshold=threshold, weights=weights)
+
+
+@app.command()
+def anchors(
+    dataset: Annotated[
+        Path, typer.Argument(help="COCO, VOC, YOLO or DeepFashion2 boxes.", show_default=False)
+    ],
+    clusters: Annotated[int, typer.Option(help="How many anchors.")] = 9,
+    size: Annotated[int, typer.Option(help="Side of the network's square input in pixels.")] = 416,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same anchors.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Fit anchors to a data set's boxes by K-means++ under 1 - IoU."""
+    commands.anchors(dataset, clusters=clusters, size=size, seed=seed, as_json=as_json)
+
+
+@app.command()
+def summary(
+    model: Annotated[
+        str,
+        typer.Argument(help="yolov4, yolov4-gs, mobilenet, mobilenet-mha, vgg16, ...", show_default=False),
+    ],
+    preset: Annotated[str, typer.Option(help="Width and depth of the YOLO models.")] = "full",
+    classes: Annotated[int | None, typer.Option(help="The papers' by default.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side of the input in pixels; the papers' by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count a model's parameters, multiply-adds and bytes."""
+    commands.summary(model, preset=preset, classes=classes, size=size, as_json=as_json)
+
+
+@app.command()
+def train(
+    kind: Annotated[str, typer.Argument(help="detector or classifier", show_default=False)],
+    data: Annotated[Path, typer.Option(help="Training data: a COCO file (detector) or a CSV (classifier).")],
+    val: Annotated[Path, typer.Option(help="Validation data of the same kind.")],
+    preset: Annotated[str | None, typer.Option(help="A named recipe, or a detector's size.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1)] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Photos a step.", min=1)] = None,
+    pretrained: Annotated[
+        Path | None, typer.Option(help="ImageNet MobileNet (classifier) or a distilled backbone (detector).")
+    ] = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder of pixel labels for copy-paste (detector).")
+    ] = None,
+    extra: Annotated[list[Path] | None, typer.Option(help="More training data of the same kind.")] = None,
+    device: Device = "auto",
+    workers: Annotated[int, typer.Option(help="Loader processes.", min=0)] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and weights.")] = Path("runs/latest"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")
+    ] = False,
+) -> None:
+    """Train a model; checkpoints, the curve and the best weights with their card go to --out."""
+    options = commands.TrainingOptions(
+        data,
+        val,
+        preset,
+        epochs,
+        seed,
+        batch,
+        pretrained,
+        masks,
+        tuple(extra or ()),
+        device,
+        workers,
+        out,
+        resume,
+    )
+    commands.train(kind, options)
+
+
+@app.command()
+def distill(
+    photos: Annotated[
+        list[Path], typer.Argument(help="Folders of photos; labels are not needed.", show_default=False)
+    ],
+    teacher: Annotated[Path, typer.Option(help="ImageNet MobileNet V1 weights.")],
+    preset: Annotated[str, typer.Option(help="The backbone's size.")] = "nano",
+    epochs: Annotated[int, typer.Option(help="Passes over the photos.", min=1)] = 10,
+    size: Annotated[int, typer.Option(help="Side of the crops in pixels, a multiple of 32.")] = 160,
+    skip: Annotated[
+        Path | None, typer.Option(help="A text file of photo names to leave out (validation).")
+    ] = None,
+    device: Device = "auto",
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and the backbone.")] = Path(
+        "runs/backbone"
+    ),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")
+    ] = False,
+) -> None:
+    """Pretrain a YOLOv4-GS backbone by distilling ImageNet features into it."""
+    commands.distill(
+        photos,
+        teacher,
+        preset=preset,
+        epochs=epochs,
+        size=size,
+        skip=skip,
+        device=device,
+        out=out,
+        resume=resume,
+    )
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="detector, classifier or a weights file", show_default=False)],
+    dataset: Annotated[
+        Path, typer.Argument(help="COCO file (detector) or CSV of image and label.", show_default=False)
+    ],
+    photos: Annotated[
+        Path | None, typer.Option(help="Folder of the photos; photos/ or images/ beside the file by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a model on a data set, with intervals."""
+    commands.evaluate(model, dataset, photos, as_json=as_json)
+
+
+def main() -> None:
+    """Run the command line; a LapelError becomes its sentence on stderr and exit status 2."""
+    try:
+        app()
+    except LapelError as error:
+        print(f"lapel: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

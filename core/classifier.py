@@ -1,0 +1,79 @@
+"""The classifier in use: garments' crops to ranked labels."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from core.data.crops import crop_garment, normalise, to_square, to_tensor
+from core.errors import WeightsError
+from core.garments import Box, Ranked
+from core.models.mobilenet import MobileNet, MobileNetMHA
+from core.models.weights import WEIGHTS_FOLDER, ModelCard, load_weights, read_card
+from core.photos import Photo
+
+CROPS_AT_ONCE = 32
+MODELS: dict[str, type[MobileNet] | type[MobileNetMHA]] = {
+    "mobilenet": MobileNet,
+    "mobilenet-mha": MobileNetMHA,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A classifier with its card, in eval mode; one batch at a time passes, whichever thread brings it."""
+
+    model: MobileNet | MobileNetMHA
+    card: ModelCard
+    device: torch.device = torch.device("cpu")
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def load(cls, path: Path | None = None, device: str = "cpu") -> Classifier:
+        """Weights with their card, by default those that ship. Raises WeightsError with a sentence."""
+        path = path or WEIGHTS_FOLDER / "classifier.safetensors"
+        card = read_card(path)
+        if card.kind != "classifier" or card.model not in MODELS:
+            raise WeightsError(
+                f"expected a classifier's weights in {path.name}, got a {card.model} {card.kind}"
+            )
+        model = MODELS[card.model](len(card.categories))
+        load_weights(model, path)
+        return cls(model.eval().to(device), card, torch.device(device))
+
+    def input_of(self, pictures: Sequence[Image.Image]) -> Tensor:
+        """RGB pictures as the network's input (N, 3, 224, 224) in -1..1."""
+        return normalise(torch.stack([to_tensor(to_square(p)) for p in pictures]).to(self.device))
+
+    @torch.inference_mode()
+    def probabilities(self, pictures: Sequence[Image.Image]) -> Tensor:
+        """Each picture's probability of each label (N, C)."""
+        batches = []
+        for chunk in in_chunks(pictures):
+            batch = self.input_of(chunk)
+            with self.lock:
+                batches.append(self.model(batch).float().softmax(dim=1).cpu())
+        return torch.cat(batches) if batches else torch.zeros(0, len(self.card.categories))
+
+    def classify(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> list[Ranked]:
+        """The five likeliest labels of each box with their probabilities, best first."""
+        crops = [crop_garment(photo.image, box) for box in boxes_xyxy]
+        return [self.rank(row) for row in self.probabilities(crops)]
+
+    def rank(self, probabilities: Tensor) -> Ranked:
+        """Probabilities (C,) to the five likeliest labels."""
+        best = probabilities.topk(min(5, len(self.card.categories)))
+        names = [self.card.categories[index] for index in best.indices.tolist()]
+        return tuple(zip(names, best.values.tolist(), strict=True))
+
+
+def in_chunks(items: Sequence[Image.Image]) -> Iterator[Sequence[Image.Image]]:
+    """Pieces small enough to be in the network at once."""
+    for start in range(0, len(items), CROPS_AT_ONCE):
+        yield items[start : start + CROPS_AT_ONCE]

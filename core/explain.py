@@ -1,0 +1,162 @@
+"""Why a photo got its labels: the detector's SimAM attention, the classifier's heads and class activation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.classifier import Classifier, in_chunks
+from core.data.crops import CROP_MARGIN, crop_garment, crop_rectangle
+from core.detector import Detector
+from core.errors import WeightsError
+from core.garments import Box, Garment, LabeledPhoto
+from core.labeler import Labeler
+from core.letterbox import Letterboxed
+from core.models.blocks import SimAM
+from core.models.mobilenet import MobileNetMHA
+from core.models.yolov4 import STRIDES
+from core.photos import Photo
+
+MAP_SIZE = 56  # garment maps are smoothed from 7 x 7 to this before the box is cut out
+
+
+@dataclass(frozen=True, eq=False)
+class GarmentMaps:
+    """A garment with its maps by name, each float32 (h, w) in 0..1 over the garment's box.
+
+    ``class_activation``, ``attention`` (the mean of the heads) and ``attention_head_1`` to ``_8``.
+    """
+
+    garment: Garment
+    maps: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class DetectorMap:
+    """The detector's attention at one stage (``stride8``, ...), float32 (h, w) in 0..1 over the whole photo."""
+
+    stage: str
+    values: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """A photo's maps, garments in the order of its labels."""
+
+    photo: str
+    garments: tuple[GarmentMaps, ...]
+    detector_maps: tuple[DetectorMap, ...]
+
+
+@torch.inference_mode()
+def explain(labeler: Labeler, photo: Photo, labeled: LabeledPhoto) -> Explanation:
+    """All maps of a labelled photo: both models run once more, on the photo and on its garments' crops."""
+    garments = _garment_maps(labeler.classifier, photo, labeled.garments)
+    return Explanation(labeled.photo, garments, _detector_maps(labeler.detector, photo))
+
+
+def _detector_maps(detector: Detector, photo: Photo) -> tuple[DetectorMap, ...]:
+    boxed, pictures = detector.input_of(photo)
+    with detector.lock, captured_energies(detector.model.backbone) as energies:
+        detector.model.backbone(pictures)
+    return tuple(DetectorMap(f"stride{stride}", _over_photo(energies[stride], boxed)) for stride in STRIDES)
+
+
+@contextmanager
+def captured_energies(backbone: Any) -> Iterator[dict[int, Tensor]]:
+    """While open, a forward pass leaves each stage's SimAM weights (1, h, w), mean over channels, by stride.
+
+    A stage's last GS module answers for it; where a backbone has none (YOLOv4), the same formula is applied to the
+    stage's output. Hooks are removed on leaving, also after an error.
+    """
+    energies: dict[int, Tensor] = {}
+    handles = []
+    for stage, stride in zip(list(backbone.stages)[-3:], STRIDES, strict=True):
+        attentions = [m for m in stage.modules() if isinstance(m, SimAM)]
+        target: nn.Module = attentions[-1] if attentions else stage
+        simam = attentions[-1] if attentions else SimAM()
+
+        def keep(
+            _: nn.Module,
+            inputs: tuple[Tensor, ...],
+            output: Tensor,
+            stride: int = stride,
+            simam: SimAM = simam,
+            inside: bool = bool(attentions),
+        ) -> None:
+            source = inputs[0] if inside else output
+            energies[stride] = torch.sigmoid(simam.energy(source)).mean(dim=1)
+
+        handles.append(target.register_forward_hook(keep))
+    try:
+        yield energies
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _over_photo(energy: Tensor, boxed: Letterboxed) -> np.ndarray:
+    """Cut the letterbox's grey border off a stage's map (1, h, w), and bring it to 0..1."""
+    canvas_w, canvas_h = boxed.image.size
+    fine = F.interpolate(energy[None], size=(canvas_h // 4, canvas_w // 4), mode="bilinear")[0, 0]
+    left, top = boxed.offset_xy[0] // 4, boxed.offset_xy[1] // 4
+    right = left + max(1, round(boxed.photo_wh[0] * boxed.factor / 4))
+    bottom = top + max(1, round(boxed.photo_wh[1] * boxed.factor / 4))
+    return to_unit(fine[top:bottom, left:right])
+
+
+def _garment_maps(
+    classifier: Classifier, photo: Photo, garments: tuple[Garment, ...]
+) -> tuple[GarmentMaps, ...]:
+    model = classifier.model
+    if not isinstance(model, MobileNetMHA):
+        raise WeightsError("maps of garments need the classifier with attention, got one without")
+    entries: list[GarmentMaps] = []
+    crops = [crop_garment(photo.image, garment.box_xyxy) for garment in garments]
+    for chunk in in_chunks(crops):
+        mine = garments[len(entries) : len(entries) + len(chunk)]
+        targets = torch.tensor([_target(classifier.card.categories, garment) for garment in mine])
+        with classifier.lock:
+            _, activation, heads = model.explain(classifier.input_of(chunk), targets.to(classifier.device))
+        for garment, own, own_heads in zip(mine, activation, heads, strict=True):
+            entries.append(GarmentMaps(garment, _named_maps(own, own_heads, garment.box_xyxy, photo)))
+    return tuple(entries)
+
+
+def _target(labels: tuple[str, ...], garment: Garment) -> int:
+    """The class that a garment's activation speaks for: its chosen label; -1, the model's own first, if unknown."""
+    return labels.index(garment.best_label) if garment.best_label in labels else -1
+
+
+def _named_maps(activation: Tensor, heads: Tensor, box: Box, photo: Photo) -> dict[str, np.ndarray]:
+    maps = {"class_activation": activation, "attention": heads.mean(dim=0)}
+    maps |= {f"attention_head_{number}": head for number, head in enumerate(heads, start=1)}
+    return {name: _over_box(values, box, photo) for name, values in maps.items()}
+
+
+def _over_box(values: Tensor, box: Box, photo: Photo) -> np.ndarray:
+    """A map (7, 7) over a garment's crop, with its margin, to one over its box alone."""
+    left, top, right, bottom = crop_rectangle(photo.size_wh, box, CROP_MARGIN)
+    fine = F.interpolate(values[None, None], size=(MAP_SIZE, MAP_SIZE), mode="bicubic", align_corners=False)[
+        0, 0
+    ]
+    across, down = MAP_SIZE / (right - left), MAP_SIZE / (bottom - top)
+    x0, y0 = int((box[0] - left) * across), int((box[1] - top) * down)
+    x1, y1 = int(np.ceil((box[2] - left) * across)), int(np.ceil((box[3] - top) * down))
+    return to_unit(fine[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)])
+
+
+def to_unit(values: Tensor) -> np.ndarray:
+    """Stretch a map to 0..1; an even one becomes all zero."""
+    values = values.float().cpu()
+    low, high = values.min(), values.max()
+    if float(high - low) < 1e-8:
+        return np.zeros(tuple(values.shape), dtype=np.float32)
+    return ((values - low) / (high - low)).numpy().astype(np.float32)
