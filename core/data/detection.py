@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from core.data.crops import to_tensor
 from core.data.dataset import BoxedPhoto, DetectionDataset
-from core.data.sampling import Request
+from core.data.sampling import Request, repeat_factors
 from core.data.scenes import (
     Cutout,
     Scene,
@@ -52,6 +52,7 @@ class TrainingScenes(Dataset[Sample]):
         label_names: Sequence[str] = (),
     ) -> None:
         self.recipe = recipe
+        self.first_count = len(datasets[0].photos) if datasets else 0
         self.photos = [(dataset, photo) for dataset in datasets for photo in dataset.photos]
         if not self.photos:
             raise DatasetError("expected boxed photos to train on, got none")
@@ -67,6 +68,11 @@ class TrainingScenes(Dataset[Sample]):
         """Each photo's class ids, for rebalancing."""
         return [photo.category_ids.tolist() for _, photo in self.photos]
 
+    def repeats(self) -> list[float]:
+        """How often an epoch takes each photo: rare classes more often, the extra data sets by their share."""
+        factors = repeat_factors(self.classes_of, self.recipe.rebalance)
+        return [f if i < self.first_count else f * self.recipe.extra_share for i, f in enumerate(factors)]
+
     def scene(self, index: int) -> Scene:
         """The photo as it is, with its boxes in the pixels of what is kept in memory."""
         image = Image.open(BytesIO(self.encoded[index])).convert("RGB")
@@ -79,7 +85,7 @@ class TrainingScenes(Dataset[Sample]):
         recipe = self.recipe
         rng = np.random.default_rng((recipe.seed, epoch, index))
         mixing = epoch < recipe.epochs - recipe.clean_epochs
-        scene = self._compose(index, rng, mixing)
+        scene = self._compose(index, rng, mixing, recipe.canvas_of(epoch))
         if rng.random() < 0.5:
             scene = flip(scene)
         if recipe.rotation_degrees and rng.random() < 0.4:
@@ -89,15 +95,15 @@ class TrainingScenes(Dataset[Sample]):
         scene = Scene(recolour(scene.image, rng), scene.boxes_xyxy, scene.classes)
         return as_sample(scene)
 
-    def _compose(self, index: int, rng: Generator, mixing: bool) -> Scene:
+    def _compose(self, index: int, rng: Generator, mixing: bool, canvas_wh: tuple[int, int]) -> Scene:
         recipe = self.recipe
         if mixing and rng.random() < recipe.mosaic:
             others = rng.integers(0, len(self), size=3).tolist()
             scenes = [self.scene(i) for i in (index, *others)]
             rng.shuffle(scenes)  # type: ignore[arg-type]
-            scene = mosaic(scenes, recipe.input_wh, rng)
+            scene = mosaic(scenes, canvas_wh, rng)
         else:
-            scene = place(self.scene(index), recipe.input_wh, rng)
+            scene = place(self.scene(index), canvas_wh, rng)
         if mixing and self.cutouts and rng.random() < recipe.copy_paste:
             for _ in range(int(rng.integers(1, 4))):
                 scene = paste_cutout(scene, self.cutouts[int(rng.integers(len(self.cutouts)))], rng)

@@ -15,10 +15,10 @@ from torch.utils.data import DataLoader
 
 from core.data.dataset import DetectionDataset
 from core.data.detection import TrainingScenes, ValidationPhotos, collate
-from core.data.sampling import EpochSampler, repeat_factors
+from core.data.sampling import EpochSampler
 from core.evaluation import Detections, Truth, evaluate_detection
 from core.models.decode import decode, suppress
-from core.models.weights import ModelCard, save_weights, write_card
+from core.models.weights import ModelCard, check_state, save_weights, write_card
 from core.models.yolov4 import YOLOv4
 from core.training.fitting import cosine_with_warmup, parameter_groups
 from core.training.recipes import DetectorRecipe
@@ -69,9 +69,11 @@ class DetectorTraining(LightningModule):
         backbone = self.model.backbone
         return [backbone.stem, *backbone.stages[:count]] if count else []
 
-    def load_backbone(self, state: dict[str, Tensor]) -> None:
-        """Start from a pretrained backbone."""
-        self.model.backbone.load_state_dict(state, strict=False)
+    def load_pretrained(self, state: dict[str, Tensor]) -> None:
+        """Start from a pretrained backbone, or from a whole detector of the same shape. Raises WeightsError."""
+        whole = any(name.startswith("neck.") for name in state)
+        state = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+        check_state(state, self.model if whole else self.model.backbone, "the pretrained file")
 
     def on_train_epoch_start(self) -> None:
         for part in self._frozen():
@@ -79,7 +81,9 @@ class DetectorTraining(LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Targets], _: int) -> Tensor:
         pictures, targets = batch
-        losses = self.loss(self.model(pictures.float() / 255), self.model.anchors_wh, targets)
+        # Anchors are pixels of the full canvas; on a smaller one they shrink with it.
+        anchors_wh = self.model.anchors_wh * (pictures.shape[2] / self.recipe.input_wh[1])
+        losses = self.loss(self.model(pictures.float() / 255), anchors_wh, targets)
         for name, value in losses.items():
             label = "train_loss" if name == "loss" else f"train_{name}"
             self.log(
@@ -132,8 +136,7 @@ class DetectorData(LightningDataModule):
         self.val_set = ValidationPhotos(val, recipe.input_wh)
 
     def train_dataloader(self) -> DataLoader[Any]:
-        repeats = repeat_factors(self.train_set.classes_of, self.recipe.rebalance)
-        sampler = EpochSampler(repeats, self.recipe.seed)
+        sampler = EpochSampler(self.train_set.repeats(), self.recipe.seed)
         batch = min(self.recipe.batch, len(sampler))
         return DataLoader(
             self.train_set,

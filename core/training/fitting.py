@@ -40,7 +40,9 @@ class Progress(Callback):
         left = (trainer.max_epochs or done) - done
         epochs_here = done - (self.first_epoch or 0)
         remaining = (now - self.started) / max(epochs_here, 1) * left
-        metrics = {k: round(float(v), 5) for k, v in sorted(trainer.callback_metrics.items())}
+        validated = done % (trainer.check_val_every_n_epoch or 1) == 0
+        fresh = {k: v for k, v in trainer.callback_metrics.items() if validated or not k.startswith("val_")}
+        metrics = {k: round(float(v), 5) for k, v in sorted(fresh.items())}
         seconds = round(now - self.epoch_started, 1)
         with self.history.open("a") as handle:
             handle.write(json.dumps({"epoch": done, "seconds": seconds, **metrics}) + "\n")

@@ -68,10 +68,13 @@ class DetectorRecipe:
     model: str = "yolov4-gs"
     preset: str = "nano"
     input_wh: tuple[int, int] = (416, 416)  # the canvas in training, multiples of 32
+    small_wh: tuple[int, int] | None = None  # a smaller canvas for the first ``small_epochs``
+    small_epochs: int = 0
     learning_rate: float = 1e-3
     weight_decay: float = 5e-4
     batch: int = 16
     epochs: int = 100
+    extra_share: float = 1.0  # how much of the extra data an epoch takes
     warmup_epochs: float = 1.0
     box_weight: float = 0.07
     class_weight: float = 1.0
@@ -85,21 +88,28 @@ class DetectorRecipe:
     masking: float = 0.2
     rebalance: float = 0.1
     ema_decay: float = 0.999
+    validate_every: int = 1  # epochs
     frozen_stages: int = 0  # the stem and this many stages of the backbone stay as pretrained
     seed: int = 0
 
     def __post_init__(self) -> None:
         _one_of("model", self.model, ("yolov4", "yolov4-gs"))
         _one_of("objectness_target", self.objectness_target, ("one", "iou"))
-        if any(side % 32 or side <= 0 for side in self.input_wh):
-            raise RecipeError(f"the input's sides are multiples of 32, got {self.input_wh}")
+        for canvas_wh in (self.input_wh, self.small_wh or self.input_wh):
+            if any(side % 32 or side <= 0 for side in canvas_wh):
+                raise RecipeError(f"the input's sides are multiples of 32, got {canvas_wh}")
         _positive("learning_rate", self.learning_rate)
         _positive("batch", self.batch)
         _positive("epochs", self.epochs)
-        for name in ("mosaic", "copy_paste", "masking", "ema_decay", "label_smoothing"):
+        for name in ("extra_share", "mosaic", "copy_paste", "masking", "ema_decay", "label_smoothing"):
             _share(name, getattr(self, name))
         if not 0 <= self.frozen_stages <= 5:
             raise RecipeError(f"frozen_stages lies in 0..5, got {self.frozen_stages}")
+
+
+    def canvas_of(self, epoch: int) -> tuple[int, int]:
+        """The canvas of an epoch: small ones first, for speed (progressive resizing)."""
+        return self.small_wh if self.small_wh and epoch < self.small_epochs else self.input_wh
 
 
 Recipe = ClassifierRecipe | DetectorRecipe
@@ -131,15 +141,23 @@ DETECTOR_RECIPES = {
         "street",
         preset="nano",
         input_wh=(288, 416),
-        learning_rate=1.5e-3,
+        small_wh=(192, 288),
+        small_epochs=32,
+        learning_rate=1.2e-3,
         weight_decay=0.02,
+        batch=8,
+        epochs=42,
+        clean_epochs=6,
+        extra_share=0.08,
         box_weight=1.0,
         class_weight=0.5,
         objectness_target="iou",
-        mosaic=0.5,
+        mosaic=0.4,
         copy_paste=0.3,
         rebalance=0.15,
         ema_decay=0.998,
+        validate_every=3,
+        frozen_stages=2,
     ),
 }
 

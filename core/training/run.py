@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
-
 from core.anchors import kmeans_anchors, letterboxed_wh
 from core.commands import TrainingOptions
 from core.data.dataset import DetectionDataset, read_detection
 from core.data.detection import TrainingScenes
 from core.data.labelled import known_only, label_counts, read_labelled
 from core.errors import DatasetError, WeightsError
+from core.models.weights import read_tensors
 from core.training.classification import ClassifierData, ClassifierTraining, export_classifier
 from core.training.detection import DetectorData, DetectorTraining, export_detector
 from core.training.distillation import Distillation, DistillationData, export_backbone
@@ -55,7 +54,7 @@ def train_detector(recipe: DetectorRecipe, options: TrainingOptions) -> Path:
     scenes = TrainingScenes(datasets, recipe, masks=options.masks, label_names=names)
     module = DetectorTraining(recipe, categories, anchors_wh)
     if options.pretrained is not None:
-        module.load_backbone(load_file(options.pretrained))
+        module.load_pretrained(read_tensors(options.pretrained))
     boxes = sum(dataset.box_count for dataset in datasets)
     facts = _facts(options, photos=len(scenes), boxes=boxes, validation_photos=len(val.photos))
     _write_settings(options.out, as_dict(recipe) | facts)
@@ -126,6 +125,7 @@ def _fit(
         seed=recipe.seed,
         device=options.device,
         resume=options.resume,
+        validate_every=recipe.validate_every if isinstance(recipe, DetectorRecipe) else 1,
     )
 
 
