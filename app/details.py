@@ -1,0 +1,130 @@
+"""One garment of the photo: its best labels, and the means to put it right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from app.charts import top5_bars
+from app.corrections import described
+from app.selection import Seen
+from app.session import Workspace
+from core.garments import Garment
+from core.labeler import Labeler
+
+
+def history_buttons(workspace: Workspace) -> None:
+    """Undo and redo of corrections."""
+    done, undone = workspace.corrections.done, workspace.corrections.undone
+    st.button(
+        "",
+        icon=":material/undo:",
+        key="undo",
+        disabled=not done,
+        help=f"Undo: {described(done[-1])} (Ctrl+Z)" if done else "Nothing to undo",
+        on_click=workspace.go_back,
+    )
+    st.button(
+        "",
+        icon=":material/redo:",
+        key="redo",
+        disabled=not undone,
+        help=f"Redo: {described(undone[-1])} (Ctrl+Shift+Z)" if undone else "Nothing to redo",
+        on_click=workspace.go_forward,
+    )
+
+
+def garment_panel(workspace: Workspace, seen: Seen, labeler: Labeler) -> None:
+    """Choose a garment, see its labels, correct it or take it out."""
+    if not seen.garments:
+        st.info(
+            "Nothing found above the threshold. Lower it, or leave the photo as it is.",
+            icon=":material/search_off:",
+        )
+        return
+    _picker(workspace, seen)
+    number = workspace.garment
+    assert number is not None
+    garment = seen.garments[number]
+    if garment.top5:
+        _bars(workspace, seen, garment)
+    _corrections(workspace, seen, labeler)
+
+
+def _bars(workspace: Workspace, seen: Seen, garment: Garment) -> None:
+    """The best labels as bars; a click on one chooses it, as its rank on the keyboard does."""
+    key = f"top5-{seen.item.number}-{workspace.garment}-{garment.best_label}"
+
+    def choose() -> None:
+        points = st.session_state[key]["selection"]["points"]
+        if points:
+            workspace.choose_ranked(seen, int(points[0]["point_index"]))
+
+    st.plotly_chart(
+        top5_bars(garment),
+        key=key,
+        on_select=choose,
+        selection_mode="points",
+        config={"displayModeBar": False},
+        alt="Top-5 labels: " + ", ".join(f"{label} {share:.0%}" for label, share in garment.top5),
+    )
+    st.caption("Click a bar, or press 1 to 5, to choose its label.")
+
+
+def _picker(workspace: Workspace, seen: Seen) -> None:
+    """The garments of the photo to choose from; the first is chosen until a person chooses another."""
+    if workspace.garment not in seen.garments:
+        workspace.garment = next(iter(seen.garments))
+    key = f"garment-{seen.item.number}"
+    st.session_state[key] = workspace.garment
+    st.pills(
+        "Garment",
+        list(seen.garments),
+        format_func=lambda number: _title(workspace, seen, number),
+        required=True,
+        key=key,
+        on_change=lambda: setattr(workspace, "garment", st.session_state[key]),
+    )
+
+
+def _title(workspace: Workspace, seen: Seen, number: int) -> str:
+    garment = seen.garments[number]
+    name = workspace.names.get(garment.category, garment.category)
+    return f"{name} ✓" if garment.corrected else f"{name} {garment.score:.2f}"
+
+
+def _corrections(workspace: Workspace, seen: Seen, labeler: Labeler) -> None:
+    number = workspace.garment
+    assert number is not None
+    garment = seen.garments[number]
+    _choice(workspace, seen, "category", garment.category, labeler.categories, workspace.names)
+    _choice(workspace, seen, "label", garment.best_label, labeler.labels, {})
+    st.button(
+        "Take this garment out",
+        icon=":material/delete:",
+        key="take-out",
+        on_click=workspace.take_out,
+        args=(seen,),
+    )
+
+
+def _choice(
+    workspace: Workspace,
+    seen: Seen,
+    what: str,
+    current: str,
+    options: Sequence[str],
+    names: Mapping[str, str],
+) -> None:
+    """A searchable list; what is written into its state first is the value of now, also after an undo."""
+    key, named = f"{what}-{seen.item.number}-{workspace.garment}", dict(names)
+    st.session_state[key] = current
+    st.selectbox(
+        what.capitalize(),
+        options if current in options else [current, *options],
+        key=key,
+        # Two of Lapel's names may be one of the shop's: both are shown.
+        format_func=lambda name: f"{named[name]} ({name})" if name in named else name,
+        on_change=lambda: workspace.correct(seen, **{what: st.session_state[key]}),
+    )

@@ -1,0 +1,85 @@
+// The batch as tiles: a small picture each with its boxes, one click opens it.
+// data: {tiles: [{number, url, alt, width, height, name, note, boxes: [{box, colour}]}], selected}
+const walls = new WeakMap();
+
+const make = (tag, className, ...children) => {
+  const element = document.createElement(tag);
+  element.className = className;
+  element.append(...children);
+  return element;
+};
+
+const makeTile = () => {
+  const picture = make("img", "picture");
+  picture.loading = "lazy";
+  picture.draggable = false;
+  const boxes = make("span", "boxes");
+  const fit = make("span", "fit", picture, boxes);
+  const name = make("span", "name");
+  const note = make("span", "note");
+  const tile = make("button", "tile", make("span", "mat", fit), name, note);
+  tile.type = "button";
+  return Object.assign(tile, { parts: { picture, boxes, fit, name, note } });
+};
+
+const fill = (tile, { number, url, alt, width, height, name, note, boxes }) => {
+  const { parts } = tile;
+  if (parts.picture.getAttribute("src") !== url) parts.picture.src = url;
+  parts.picture.alt = alt;
+  parts.fit.style.aspectRatio = `${width} / ${height}`;
+  parts.fit.style.width = `${100 * Math.min(1, width / height)}%`;
+  parts.name.textContent = name;
+  parts.name.title = name;
+  parts.note.textContent = note;
+  tile.dataset.number = number;
+  parts.boxes.replaceChildren(...boxes.map(({ box: [x0, y0, x1, y1], colour }) => {
+    const span = make("span", "box");
+    Object.assign(span.style, {
+      left: `${(100 * x0) / width}%`, top: `${(100 * y0) / height}%`,
+      width: `${(100 * (x1 - x0)) / width}%`, height: `${(100 * (y1 - y0)) / height}%`, borderColor: colour,
+    });
+    return span;
+  }));
+};
+
+const mark = (wall, selected) => {
+  for (const tile of wall.root.children) {
+    const on = Number(tile.dataset.number) === selected;
+    tile.setAttribute("aria-current", String(on));
+    // Only the wall scrolls, never the page.
+    if (on && wall.selected !== selected) {
+      const { root } = wall;
+      const top = tile.offsetTop - root.offsetTop, left = tile.offsetLeft - root.offsetLeft;
+      if (top < root.scrollTop || top + tile.offsetHeight > root.scrollTop + root.clientHeight) root.scrollTop = top - 8;
+      if (left < root.scrollLeft || left + tile.offsetWidth > root.scrollLeft + root.clientWidth) root.scrollLeft = left - 8;
+    }
+  }
+  wall.selected = selected;
+};
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector(".lapel-gallery");
+  if (!root || !data) return;
+  if (!walls.has(parentElement)) walls.set(parentElement, { root, tiles: new Map(), selected: null });
+  const wall = walls.get(parentElement);
+  const kept = new Map();
+  const tiles = data.tiles.map((entry) => {
+    const tile = wall.tiles.get(entry.number) ?? makeTile();
+    fill(tile, entry);
+    tile.onclick = () => {
+      mark(wall, entry.number);
+      setTriggerValue("opened", entry.number);
+    };
+    kept.set(entry.number, tile);
+    return tile;
+  });
+  // Moving a node takes the focus from it: touch the order only where it changed.
+  const inPlace = tiles.length === root.children.length && tiles.every((tile, index) => root.children[index] === tile);
+  if (!inPlace) root.replaceChildren(...tiles);
+  wall.tiles = kept;
+  mark(wall, data.selected);
+  return () => {
+    walls.delete(parentElement);
+    root.replaceChildren();
+  };
+}

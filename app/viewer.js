@@ -1,0 +1,214 @@
+// One photo with its boxes over it, and heat maps in between that are switched and blended here in the browser.
+// data: {photo, url, alt, width, height, garments: [{number, box, colour, ink, tag, name}], selected,
+//        state, still, layers: {attention: [{name, url}], activation: {number: url}} | null}
+const views = new WeakMap();
+const MODES = [["none", "Photo"], ["attention", "Attention"], ["activation", "Class activation"]];
+
+const make = (tag, props = {}, ...children) => {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (name.startsWith("on") || name === "textContent" || name === "className") element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+};
+
+const place = (element, box, width, height) => {
+  const [x0, y0, x1, y1] = box;
+  element.style.left = `${(100 * x0) / width}%`;
+  element.style.top = `${(100 * y0) / height}%`;
+  element.style.width = `${(100 * (x1 - x0)) / width}%`;
+  element.style.height = `${(100 * (y1 - y0)) / height}%`;
+};
+
+// Keys are for the page as a whole, except where a person types, slides or chooses.
+const isTyping = (event) => {
+  const target = event.composedPath()[0];
+  if (!(target instanceof Element)) return false;
+  const role = target.getAttribute("role") || "";
+  return (
+    target.isContentEditable ||
+    ["INPUT", "TEXTAREA", "SELECT", "CANVAS"].includes(target.tagName) ||
+    ["slider", "combobox", "listbox", "option", "radio", "tab", "menuitem", "textbox", "grid", "gridcell"].includes(role)
+  );
+};
+
+class View {
+  constructor(root) {
+    this.mode = "none";
+    this.stage = 0;
+    this.opacity = 0.6;
+    this.photo = make("img", { className: "photo", draggable: "false" });
+    this.heat = make("div", { className: "heat" });
+    this.boxes = make("div", { className: "boxes" });
+    this.frame = make("div", { className: "frame" }, this.photo, this.heat, this.boxes);
+    this.modes = MODES.map(([mode, text]) =>
+      make("button", { type: "button", role: "radio", className: "mode", "data-mode": mode, textContent: text,
+        onclick: () => this.choose(mode) }));
+    this.range = make("input", { type: "range", min: "0", max: "100", value: "60", "aria-label": "Opacity of the overlay",
+      oninput: () => { this.opacity = this.range.valueAsNumber / 100; this.blend(); } });
+    this.slider = make("label", { className: "opacity" }, make("span", { textContent: "Opacity" }), this.range);
+    this.stages = make("div", { className: "stages", role: "radiogroup", "aria-label": "Detector stage" });
+    this.note = make("p", { className: "note", role: "status" });
+    this.group = make("div", { className: "modes", role: "radiogroup", "aria-label": "Overlay" }, ...this.modes);
+    // What only an overlay needs lies below the photo, so that switching does not move it.
+    this.below = make("div", { className: "bar" }, this.slider, this.stages, this.note);
+    root.append(make("div", { className: "bar" }, this.group), this.frame, this.below);
+    this.group.onkeydown = (event) => this.arrowThroughModes(event);
+  }
+
+  show(data, send) {
+    this.data = data;
+    // A still is for looking only: it reports nothing, and leaves the keys alone.
+    this.send = data.still ? () => {} : send;
+    this.frame.parentElement.classList.toggle("still", Boolean(data.still));
+    if (this.photo.getAttribute("src") !== data.url) this.photo.src = data.url;
+    this.photo.alt = data.alt;
+    this.frame.style.setProperty("--ratio", data.width / data.height);
+    this.frame.style.aspectRatio = `${data.width} / ${data.height}`;
+    this.selected = data.selected;
+    this.drawBoxes();
+    this.drawHeat();
+    this.askForLayers();
+  }
+
+  choose(mode) {
+    this.mode = mode;
+    this.drawHeat();
+    this.askForLayers();
+  }
+
+  // Boxes come first; the maps follow once they are wanted and the boxes are drawn.
+  askForLayers() {
+    const { layers, photo, state } = this.data;
+    const wanted = `${photo}/${state}`;
+    if (this.mode === "none" || layers || this.asked === wanted) return;
+    this.asked = wanted;
+    setTimeout(() => this.send("wants", wanted), 0);
+  }
+
+  arrowThroughModes(event) {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const at = MODES.findIndex(([mode]) => mode === this.mode);
+    const next = (at + step + MODES.length) % MODES.length;
+    this.choose(MODES[next][0]);
+    this.modes[next].focus();
+  }
+
+  pick(number) {
+    this.selected = number;
+    this.markSelected();
+    this.drawHeat();
+    this.send("picked", number);
+  }
+
+  drawBoxes() {
+    const { garments, width, height } = this.data;
+    const focused = this.boxes.getRootNode().activeElement?.dataset?.number;
+    // Small boxes lie over large ones, so that a nested garment can be picked.
+    const area = ({ box }) => (box[2] - box[0]) * (box[3] - box[1]);
+    const ranks = [...garments].sort((a, b) => area(b) - area(a)).map((garment) => garment.number);
+    this.boxes.replaceChildren(...garments.map((garment) => {
+      const tag = make("span", { className: "tag", textContent: garment.tag });
+      const box = make("button", { type: "button", className: "box", "data-number": garment.number,
+        "aria-label": garment.name, onclick: () => this.pick(garment.number) }, tag);
+      place(box, garment.box, width, height);
+      box.style.setProperty("--colour", garment.colour);
+      box.style.setProperty("--ink", garment.ink);
+      box.style.zIndex = 1 + ranks.indexOf(garment.number);
+      // A tag stands above its box, or inside where the photo ends.
+      box.classList.toggle("inside", garment.box[1] < 0.06 * height);
+      box.classList.toggle("flush-right", garment.box[0] > 0.6 * width);
+      return box;
+    }));
+    this.markSelected();
+    if (focused) this.boxes.querySelector(`[data-number="${focused}"]`)?.focus();
+  }
+
+  markSelected() {
+    for (const box of this.boxes.children) {
+      box.setAttribute("aria-pressed", String(Number(box.dataset.number) === this.selected));
+    }
+  }
+
+  drawHeat() {
+    const { layers, garments, width, height } = this.data;
+    for (const button of this.modes) {
+      const on = button.dataset.mode === this.mode;
+      button.setAttribute("aria-checked", String(on));
+      button.tabIndex = on ? 0 : -1;
+    }
+    this.slider.hidden = this.mode === "none";
+    const stages = (this.mode === "attention" && layers?.attention) || [];
+    this.drawStages(stages);
+    const layer = make("img", { alt: "", draggable: "false" });
+    this.note.textContent = "";
+    let shown = false;
+    if (this.mode !== "none" && !layers) {
+      this.note.textContent = "Working out the maps…";
+    } else if (this.mode !== "none" && !layers.attention.length) {
+      this.note.textContent = "The maps of this photo could not be worked out; the log says why.";
+    } else if (this.mode === "attention" && stages.length) {
+      layer.src = stages[Math.min(this.stage, stages.length - 1)].url;
+      place(layer, [0, 0, width, height], width, height);
+      shown = true;
+    } else if (this.mode === "activation") {
+      const garment = garments.find(({ number }) => number === this.selected);
+      const url = garment && layers.activation[garment.number];
+      if (url) {
+        layer.src = url;
+        place(layer, garment.box, width, height);
+        shown = true;
+      } else this.note.textContent = garments.length ? "Choose a garment to see its class activation." : "No garment, so no class activation.";
+    }
+    this.heat.replaceChildren(...(shown ? [layer] : []));
+    this.blend();
+  }
+
+  drawStages(stages) {
+    this.stages.hidden = stages.length < 2;
+    this.stages.replaceChildren(...stages.map(({ name }, index) =>
+      make("button", { type: "button", role: "radio", className: "mode", textContent: name,
+        "aria-checked": String(index === Math.min(this.stage, stages.length - 1)),
+        onclick: () => { this.stage = index; this.drawHeat(); } })));
+  }
+
+  blend() {
+    this.heat.style.opacity = this.opacity;
+  }
+
+  key(event) {
+    if (this.data.still || event.defaultPrevented || event.altKey || isTyping(event)) return;
+    const mod = event.ctrlKey || event.metaKey;
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const rank = event.key.length === 1 ? "12345".indexOf(event.key) : -1;
+    if (mod && event.key.toLowerCase() === "z") this.send("reversed", event.shiftKey ? 1 : -1);
+    else if (!mod && step) this.send("stepped", step);
+    else if (!mod && rank >= 0) this.send("ranked", rank);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector(".lapel-viewer");
+  if (!root || !data) return;
+  let view = views.get(parentElement);
+  if (!view) {
+    view = new View(root);
+    view.listener = (event) => view.key(event);
+    document.addEventListener("keydown", view.listener, true);
+    views.set(parentElement, view);
+  }
+  view.show(data, setTriggerValue);
+  return () => {
+    document.removeEventListener("keydown", view.listener, true);
+    views.delete(parentElement);
+    root.replaceChildren();
+  };
+}
