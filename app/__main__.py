@@ -1,0 +1,98 @@
+"""The workspace's launcher: ``python -m app``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+import tomllib
+import webbrowser
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from starlette.middleware import Middleware
+
+from app.access import require_loopback
+from app.headers import SecurityHeaders
+from app.spool import DATA_VARIABLE, data_folder, sweep_previews
+from core.errors import AccessError
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = ROOT / "streamlit_config.toml"
+EXIT_REFUSED = 2
+
+
+def dotted(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A TOML table as Streamlit's options: ``{"server": {"port": 1}}`` gives ``{"server.port": 1}``."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            flat |= dotted(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command's options."""
+    parser = argparse.ArgumentParser(prog="python -m app", description="Open Lapel's workspace.")
+    parser.add_argument("--port", type=int, default=8501, help="port to listen on (default: %(default)s)")
+    parser.add_argument("--address", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    default_data = f"folder of Lapel's data (default: {data_folder()})"
+    parser.add_argument("--data", type=Path, metavar="DIR", help=default_data)
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    return parser.parse_args(arguments)
+
+
+def options(port: int, address: str) -> dict[str, Any]:
+    """Streamlit's options: the file's, with the command's port and address over them."""
+    with CONFIG.open("rb") as file:
+        settings = dotted(tomllib.load(file))
+    return settings | {"server.port": port, "server.address": address, "server.headless": True}
+
+
+def open_browser_at(url: str) -> Callable[[st.App], AbstractAsyncContextManager[None]]:
+    """A lifespan hook that opens the browser once the server has started."""
+
+    @asynccontextmanager
+    async def lifespan(_: st.App) -> AsyncIterator[None]:
+        threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+        yield
+
+    return lifespan
+
+
+def workspace(lifespan: Callable[[st.App], Any] | None = None) -> st.App:
+    """The workspace as an ASGI application."""
+    return st.App(ROOT / "app" / "main.py", middleware=[Middleware(SecurityHeaders)], lifespan=lifespan)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check the address, make the data folder, and serve until stopped; the exit status is 2 when refused."""
+    chosen = parse(arguments)
+    try:
+        address = require_loopback(chosen.address)
+    except AccessError as refused:
+        print(refused, file=sys.stderr)
+        return EXIT_REFUSED
+    if chosen.data is not None:
+        os.environ[DATA_VARIABLE] = str(chosen.data.expanduser().resolve())
+    try:
+        data_folder().mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"Expected a folder to write to, got {data_folder()}: {error.strerror}.", file=sys.stderr)
+        return EXIT_REFUSED
+    sweep_previews()
+    host = f"[{address}]" if ":" in address else address
+    url = f"http://{host}:{chosen.port}"
+    print(f"Lapel opens at {url} (data in {data_folder()})", flush=True)
+    workspace(None if chosen.no_browser else open_browser_at(url)).run(config=options(chosen.port, address))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Label photos: drop them, look, correct, and take the result away."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import example, intake, models, names, photo_view, selection, session, takeaway, toolbar, wall
+from core.errors import LapelError
+
+FIRST_RESULT_SECONDS = 2.0
+
+workspace = session.workspace()
+intake.show(workspace, "Label clothing photos")
+
+try:
+    labeler = models.labeler()
+except LapelError as error:
+    st.error(str(error), icon=":material/error:")
+    st.stop()
+
+batch = workspace.take_in(labeler, FIRST_RESULT_SECONDS)
+if batch is None:
+    example.show_example(labeler)
+    st.stop()
+running = batch.progress().running  # asked before the photos are, so that none is missed
+
+threshold_slot, filter_slot = st.columns([2, 3], vertical_alignment="bottom", gap="medium")
+with threshold_slot:
+    threshold = toolbar.threshold_slider(labeler.default_threshold)
+with filter_slot:
+    filters = toolbar.filter_bar(labeler.categories)
+photos = wall.seen_photos(workspace, threshold)
+
+gallery_side, photo_side = st.columns([2, 5], gap="medium")
+with photo_side:
+    photo_view.show(workspace, photos, selection.chosen(photos, filters), labeler)
+with gallery_side:
+    wall.show(workspace, threshold, filters, running=running)
+
+if photos:
+    st.divider()
+    names_side, takeaway_side = st.columns(2, gap="large")
+    with takeaway_side:
+        st.subheader("Take it away")
+        takeaway.show_takeaway(workspace, photos, labeler.categories)
+    with (
+        names_side,
+        st.expander("Your shop's names", icon=":material/sell:", on_change="rerun", key="names") as table,
+    ):
+        if table.open:
+            names.show_names(workspace, labeler.categories)

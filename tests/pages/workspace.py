@@ -1,0 +1,50 @@
+"""The workspace as AppTest runs it, with stand-ins for the models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import example, maps, models
+from app.session import KEY, Workspace
+from app.spool import DATA_VARIABLE
+from tests.fakes import FakeLabeler, fake_explain
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 30
+
+
+def opened(monkeypatch: pytest.MonkeyPatch, data: Path, labeler: FakeLabeler | None = None) -> AppTest:
+    """The workspace on its first page; its labeler is a stand-in, its data lie in ``data``."""
+    fake = labeler or FakeLabeler()
+    monkeypatch.chdir(ROOT)  # where the settings are
+    monkeypatch.setenv(DATA_VARIABLE, str(data))
+    monkeypatch.setattr(models, "labeler", lambda: fake)
+    monkeypatch.setattr(maps, "explain", fake_explain)
+    example._labelled_sample.clear()
+    return AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=SECONDS).run()
+
+
+def workspace_of(app: AppTest) -> Workspace:
+    """What the person at this page has in hand."""
+    found: Workspace = app.session_state[KEY]
+    return found
+
+
+def dropped(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
+    """The page after these files were dropped and labelled."""
+    for name, data in files:
+        app.file_uploader[0].upload(name, data)
+    app.run()
+    batch = workspace_of(app).batch
+    assert batch is not None
+    assert not batch.wait(lambda now: not now.running, SECONDS).running
+    return app.run()
+
+
+def texts(app: AppTest) -> str:
+    """All that is written on the page, a piece a line."""
+    pieces = (*app.title, *app.markdown, *app.caption, *app.text, *app.info, *app.warning, *app.error)
+    return "\n".join(str(piece.value) for piece in pieces)
