@@ -37,10 +37,11 @@ Sample = tuple[Tensor, Tensor, Tensor]
 
 
 class TrainingScenes(Dataset[Sample]):
-    """Augmented scenes; an item is asked for as ``(epoch, index)`` and depends on seed, epoch and index alone.
+    """Augmented scenes; an item is asked for as ``(epoch, index)`` and depends on seed, epoch and index
+    alone.
 
-    Photos are kept in memory as JPEGs no larger than the canvas needs. ``masks`` is the folder of pixel labels
-    (one PNG a photo, ``label_names`` their line numbers) that copy-paste cuts along.
+    Photos are kept in memory as JPEGs no larger than the canvas needs. ``masks`` is the folder of pixel
+    labels (one PNG a photo, ``label_names`` their line numbers) that copy-paste cuts along.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class TrainingScenes(Dataset[Sample]):
         self.photos = [(dataset, photo) for dataset in datasets for photo in dataset.photos]
         if not self.photos:
             raise DatasetError("expected boxed photos to train on, got none")
-        limit = round(max(recipe.input_wh) * 1.15)
+        self.limit = limit = round(max(recipe.input_wh) * 1.15)
         self.encoded = [_encode(dataset.path_of(photo), limit) for dataset, photo in self.photos]
         self.cutouts = self._cutouts(masks, tuple(label_names)) if masks and recipe.copy_paste else []
 
@@ -106,7 +107,8 @@ class TrainingScenes(Dataset[Sample]):
             scene = place(self.scene(index), canvas_wh, rng)
         if mixing and self.cutouts and rng.random() < recipe.copy_paste:
             for _ in range(int(rng.integers(1, 4))):
-                scene = paste_cutout(scene, self.cutouts[int(rng.integers(len(self.cutouts)))], rng)
+                cutout = self.cutouts[int(rng.integers(len(self.cutouts)))]
+                scene = paste_cutout(scene, cutout, rng, max(canvas_wh) / self.limit)
         return scene
 
     def _cutouts(self, masks: Path, names: tuple[str, ...]) -> list[Cutout]:

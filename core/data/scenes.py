@@ -75,7 +75,7 @@ def mosaic(scenes: list[Scene], canvas_wh: tuple[int, int], rng: Generator) -> S
     for index, scene in enumerate(scenes):
         right, below = index % 2, index // 2
         tile = (width - cx if right else cx, height - cy if below else cy)
-        placed = place(scene, tile, rng, 0.9, 1.7)
+        placed = place(scene, tile, rng, 1.1, 2.1)
         left, top = (cx if right else 0), (cy if below else 0)
         canvas.paste(placed.image, (left, top))
         boxes.append(placed.boxes_xyxy + np.array([left, top, left, top], dtype=np.float32))
@@ -126,10 +126,10 @@ def mask_out(scene: Scene, rng: Generator) -> Scene:
     return Scene(image, scene.boxes_xyxy[keep], scene.classes[keep])
 
 
-def paste_cutout(scene: Scene, cutout: Cutout, rng: Generator) -> Scene:
-    """Paste a cut-out garment at a random size and place; garments it hides by more than 60 % are dropped."""
+def paste_cutout(scene: Scene, cutout: Cutout, rng: Generator, scale: float = 1.0) -> Scene:
+    """Paste a cut-out garment at ``scale`` times 0.6 to 1.4 anywhere; garments it hides by more than 60 % are dropped."""
     limit = fit_factor(cutout.image.size, scene.image.size)
-    factor = min(rng.uniform(0.6, 1.4), 0.9 * limit)
+    factor = min(scale * rng.uniform(0.6, 1.4), 0.9 * limit)
     size = (max(4, round(cutout.image.width * factor)), max(4, round(cutout.image.height * factor)))
     patch = cutout.image.resize(size, Image.Resampling.BILINEAR)
     if rng.random() < 0.5:

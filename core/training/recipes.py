@@ -25,7 +25,9 @@ def _share(name: str, value: float) -> None:
 
 @dataclass(frozen=True)
 class ClassifierRecipe:
-    """The classifier's training. ``trainable``: "poster" (from block 12's pointwise on), "late" (from block 6), "all"."""
+    """The classifier's training. ``trainable``: "poster" (from block 12's pointwise on), "late" (from block
+    6), "all".
+    """
 
     name: str
     model: str = "mobilenet-mha"
@@ -106,7 +108,6 @@ class DetectorRecipe:
         if not 0 <= self.frozen_stages <= 5:
             raise RecipeError(f"frozen_stages lies in 0..5, got {self.frozen_stages}")
 
-
     def canvas_of(self, epoch: int) -> tuple[int, int]:
         """The canvas of an epoch: small ones first, for speed (progressive resizing)."""
         return self.small_wh if self.small_wh and epoch < self.small_epochs else self.input_wh
@@ -152,8 +153,8 @@ DETECTOR_RECIPES = {
         box_weight=1.0,
         class_weight=0.5,
         objectness_target="iou",
-        mosaic=0.4,
-        copy_paste=0.3,
+        mosaic=0.25,
+        copy_paste=0.2,
         rebalance=0.15,
         ema_decay=0.998,
         validate_every=3,
@@ -189,7 +190,8 @@ def as_dict(recipe: Recipe) -> dict[str, Any]:
 
 
 def choose_recipe(kind: str, preset: str | None, **changes: Any) -> Recipe:
-    """The recipe of a kind by its name (``fine`` and ``street`` by default), or a detector's size of the default.
+    """The recipe of a kind by its name (``fine`` and ``street`` by default), or a detector's size of the
+    default.
 
     Raises RecipeError with the names there are.
     """
