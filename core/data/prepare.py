@@ -2,7 +2,7 @@
 
 ``python -m core.data.prepare DATA OUT`` writes, outside the project:
 ``classify/`` train.csv, val.csv and images/ (catalog photos, and crops of the street's training boxes);
-``catalog/`` train.json and photos/ (the catalog's training photos with derived boxes); ``drawn/`` drawn garments.
+``catalog/`` train.json, tune.json and photos/ (the catalog's training photos with derived boxes); ``drawn/`` drawn garments.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -78,16 +79,30 @@ def _street_crops(street: Path, annotations: str, images: Path) -> list[Row]:
 
 
 def prepare_detector(data: Path, out: Path, drawn: int = 80) -> None:
-    """Write the catalog's training photos with derived boxes, and drawn garments, as COCO files."""
+    """Write the catalog's training photos with derived boxes, and drawn garments, as COCO files.
+
+    The photos of about a tenth of the senders are kept out of training as ``tune.json``: the score threshold is
+    chosen on them, never on what is reported.
+    """
     categories = read_coco(data / "street" / "train.json", data / "street" / "photos").categories
     photos = out / "catalog" / "photos"
     photos.mkdir(parents=True, exist_ok=True)
-    boxed = tuple(_boxed_catalog(data / "catalog", photos, categories))
-    write_coco(DetectionDataset(categories, boxed, photos), out / "catalog" / "train.json")
+    boxed = list(_boxed_catalog(data / "catalog", photos, categories))
+    for name, tuning in (("train.json", False), ("tune.json", True)):
+        part = tuple(photo for sender, photo in boxed if is_tuning_sender(sender) == tuning)
+        write_coco(DetectionDataset(categories, part, photos), out / "catalog" / name)
     draw_dataset(out / "drawn", drawn, seed=0)
 
 
-def _boxed_catalog(catalog: Path, photos: Path, categories: tuple[str, ...]) -> Iterator[BoxedPhoto]:
+def is_tuning_sender(sender: str) -> bool:
+    """Whether a sender's photos are kept for choosing thresholds: one in ten, by a digest of the name."""
+    return sha256(sender.encode()).digest()[0] % 10 == 0
+
+
+def _boxed_catalog(
+    catalog: Path, photos: Path, categories: tuple[str, ...]
+) -> Iterator[tuple[str, BoxedPhoto]]:
+    """Sender and photo with its derived box, for every training photo that has one."""
     held = set((catalog / "val_senders.txt").read_text().split())
     with (catalog / "labels_to_categories.csv").open(newline="") as handle:
         category_of = {row["label"]: row["category"] for row in csv.DictReader(handle)}
@@ -102,7 +117,8 @@ def _boxed_catalog(catalog: Path, photos: Path, categories: tuple[str, ...]) -> 
         image.save(photos / f"{row['image']}.jpg", quality=92)
         box = np.array([derived.box_xyxy], dtype=np.float32)
         ids = np.array([categories.index(category_of[row["label"]])])
-        yield BoxedPhoto(f"{row['image']}.jpg", image.width, image.height, box, ids, (row["label"],))
+        photo = BoxedPhoto(f"{row['image']}.jpg", image.width, image.height, box, ids, (row["label"],))
+        yield row["sender_id"], photo
 
 
 def _save(image: Image.Image, path: Path) -> None:
