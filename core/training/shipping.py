@@ -1,7 +1,8 @@
 """Makes a training's result the weights that ship: threshold, measurements and the card that tells them.
 
 ``python -m core.training.shipping RUN OUT --measure NAME=DATASET ... [--tune DATASET] [--note TEXT]`` copies
-``RUN/final.safetensors`` (the moving average after the last epoch: nothing is chosen on what is reported) to ``OUT``.
+``RUN/final.safetensors`` to ``OUT``: the moving average after the last epoch, so that nothing is chosen on what is
+reported.
 """
 
 from __future__ import annotations
@@ -27,15 +28,16 @@ from core.training.run import current_commit
 OTHERS_WANTED = 0.7
 THRESHOLDS = np.round(np.arange(0.1, 0.71, 0.02), 2)
 SOURCES = {
-    "Clothing Co-Parsing": "Apache-2.0, Yang, Luo and Lin, CVPR 2014: photos of people in the street, 13 categories",
+    "Clothing Co-Parsing": "Apache-2.0; Yang, Luo and Lin, CVPR 2014: people in the street, 13 categories",
     "Clothing dataset": "CC0, alexeygrigorev/clothing-dataset: photos of single garments, 17 labels",
     "MobileNet V1, ImageNet": "Apache-2.0, from google-coral/test_data: where both backbones begin",
 }
 
 
 def choose_threshold(weights: Path, tuning: Path) -> float:
-    """The lowest score threshold with at most 0.7 other boxes a photo on single garments kept out of training.
+    """The lowest score threshold with at most 0.7 other boxes a photo on single garments, for use.
 
+    ``tuning`` holds photos that were kept out of training and are not reported on.
     What is found can only fall with the threshold, so the lowest that keeps the other boxes few is the best.
     """
     found, truths = predictions_on(Detector.load(weights), read_detection(tuning))
