@@ -1,4 +1,4 @@
-"""Letterboxing: a photo scaled onto a canvas of the network's multiples, and boxes back to the photo's pixels."""
+"""Letterboxing: a photo scaled onto a canvas of the network's multiples, and boxes back to its pixels."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def letterbox(image: Image.Image, canvas_wh: tuple[int, int]) -> Letterboxed:
 
 
 def tight_canvas(photo_wh: tuple[int, int], long_side: int, multiple: int = 32) -> tuple[int, int]:
-    """The smallest canvas whose long side is ``long_side`` and whose short side is a multiple that holds the photo.
+    """The smallest canvas of a given long side whose short side is a multiple that holds the photo.
 
-    A portrait photo then costs two thirds of a square's work.
+    ``long_side`` is itself a multiple. A portrait photo then costs two thirds of a square's work.
     """
     factor = long_side / max(photo_wh)
     width, height = (max(multiple, -(-round(side * factor) // multiple) * multiple) for side in photo_wh)

@@ -37,8 +37,7 @@ Sample = tuple[Tensor, Tensor, Tensor]
 
 
 class TrainingScenes(Dataset[Sample]):
-    """Augmented scenes; an item is asked for as ``(epoch, index)`` and depends on seed, epoch and index
-    alone.
+    """Augmented scenes, asked for as ``(epoch, index)``; an item depends on seed, epoch and index alone.
 
     Photos are kept in memory as JPEGs no larger than the canvas needs. ``masks`` is the folder of pixel
     labels (one PNG a photo, ``label_names`` their line numbers) that copy-paste cuts along.
@@ -70,7 +69,7 @@ class TrainingScenes(Dataset[Sample]):
         return [photo.category_ids.tolist() for _, photo in self.photos]
 
     def repeats(self) -> list[float]:
-        """How often an epoch takes each photo: rare classes more often, the extra data sets by their share."""
+        """How often an epoch takes each photo: rare classes more often, extra data sets by their share."""
         factors = repeat_factors(self.classes_of, self.recipe.rebalance)
         return [f if i < self.first_count else f * self.recipe.extra_share for i, f in enumerate(factors)]
 
@@ -147,10 +146,10 @@ def _cut_along(scene: Scene, photo: BoxedPhoto, path: Path, names: tuple[str, ..
 def _encode(path: Path, limit: int) -> bytes:
     buffer = BytesIO()
     try:
-        with Image.open(path) as image:
-            image = image.convert("RGB")
-            image.thumbnail((limit, limit), Image.Resampling.BILINEAR)
-            image.save(buffer, "JPEG", quality=92)
+        with Image.open(path) as opened:
+            image = opened.convert("RGB")
+        image.thumbnail((limit, limit), Image.Resampling.BILINEAR)
+        image.save(buffer, "JPEG", quality=92)
     except OSError as error:
         raise DatasetError(f"expected a photo at {path.name}: {error}") from error
     return buffer.getvalue()

@@ -127,7 +127,10 @@ def mask_out(scene: Scene, rng: Generator) -> Scene:
 
 
 def paste_cutout(scene: Scene, cutout: Cutout, rng: Generator, scale: float = 1.0) -> Scene:
-    """Paste a cut-out garment at ``scale`` times 0.6 to 1.4 anywhere; garments it hides by more than 60 % are dropped."""
+    """Paste a cut-out garment at ``scale`` times 0.6 to 1.4 its size, anywhere.
+
+    Garments that it hides by more than 60 % are dropped.
+    """
     limit = fit_factor(cutout.image.size, scene.image.size)
     factor = min(scale * rng.uniform(0.6, 1.4), 0.9 * limit)
     size = (max(4, round(cutout.image.width * factor)), max(4, round(cutout.image.height * factor)))

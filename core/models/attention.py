@@ -1,4 +1,4 @@
-"""Attention-augmented convolution (Bello et al. 2019): a convolution and multi-head self-attention side by side."""
+"""Attention-augmented convolution (Bello et al. 2019): convolution and multi-head self-attention together."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from core.errors import RecipeError
 
 
 class AttentionAugmentedConv(nn.Module):
-    """3x3 convolution to ``c_out - value_depth`` channels beside multi-head self-attention of ``value_depth``.
+    """3x3 convolution to ``c_out - value_depth`` channels beside self-attention of ``value_depth``.
 
-    Self-attention runs over all H x W places with relative position encodings: one table of ``2 * size - 1`` rows
-    by ``key_depth / heads`` for each axis (Bello et al. 2019, eq. 3 and 4). The convolution and the qkv projection
-    have a bias, the output projection has none: a reconstruction that meets the poster's parameter count.
+    Self-attention runs over all H x W places with relative position encodings: one table of ``2 * size - 1``
+    rows by ``key_depth / heads`` for each axis (Bello et al. 2019, eq. 3 and 4). The convolution and the qkv
+    projection have a bias, the output projection has none: a reconstruction that meets the poster's parameter
+    count.
 
     Input (B, c_in, size, size); output (B, c_out, size, size).
     """

@@ -1,7 +1,8 @@
 """Convolution blocks of YOLOv4 and YOLOv4-GS: plain, residual, Ghost, SimAM and the cross-stage modules.
 
 Sources: YOLOv4 (Bochkovskiy et al. 2020), Ghost (Han et al. 2020), SimAM (Yang et al. 2021) and the YOLOv4-GS
-paper. Where that paper leaves a size open, the layout here is a reconstruction that meets its published savings.
+paper. Where that paper leaves a size open, the layout here is a reconstruction that meets its
+published savings.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""YOLOv4's raw maps to boxes and back, letterboxing, and non-maximum suppression.
+"""YOLOv4's raw maps to boxes and back, and non-maximum suppression.
 
-b_xy = stride * (s * sigmoid(t_xy) - (s - 1) / 2 + cell), b_wh = anchor * exp(t_wh), s = 1.2, 1.1, 1.05 at strides
-8, 16, 32 (YOLOv4's scale_x_y).
+b_xy = stride * (s * sigmoid(t_xy) - (s - 1) / 2 + cell), b_wh = anchor * exp(t_wh), s = 1.2, 1.1, 1.05 at
+strides 8, 16, 32 (YOLOv4's scale_x_y).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def grid_cells(height: int, width: int, device: torch.device | None = None) -> T
 
 
 def decode_boxes(raw: Tensor, anchors_wh: Tensor, scale: int) -> Tensor:
-    """One scale's raw maps (B, 3, h, w, >=4) to boxes xyxy (B, 3, h, w, 4) in pixels of the network's input."""
+    """One scale's raw maps (B, 3, h, w, >=4) to boxes xyxy (B, 3, h, w, 4) in pixels of the input."""
     stride, grid_scale = STRIDES[scale], GRID_SCALES[scale]
     cells = grid_cells(raw.shape[2], raw.shape[3], raw.device)
     centre = (raw[..., :2].sigmoid() * grid_scale - (grid_scale - 1) / 2 + cells) * stride
@@ -74,10 +74,10 @@ def suppress(
     iou_threshold: float = 0.5,
     limit: int = 100,
 ) -> Kept:
-    """One photo's candidates (N, 4) and class scores (N, C) to at most ``limit`` boxes by non-maximum suppression.
+    """Non-maximum suppression of one photo's candidates (N, 4) with class scores (N, C), to ``limit`` boxes.
 
-    Suppression is by category and from the best score down, so raising the score threshold afterwards gives the
-    same boxes as a new run with that threshold.
+    Suppression is by category and from the best score down, so raising the score threshold afterwards gives
+    the same boxes as a new run with that threshold.
     """
     candidate, category = (scores > score_threshold).nonzero(as_tuple=True)
     kept_scores, kept_boxes = scores[candidate, category], boxes_xyxy[candidate]

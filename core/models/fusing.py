@@ -1,4 +1,4 @@
-"""Batch norm folded into the convolution before it: the same function in fewer passes, for use, not for training."""
+"""Batch norm folded into the convolution before it: the same function in fewer passes, not for training."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def fuse_batch_norm(module: nn.Module) -> None:
-    """Fold every batch norm that directly follows a convolution in a Sequential, in place. For eval mode only."""
+    """Fold every batch norm that opens a Sequential with its convolution, in place. For eval mode only."""
     for child in module.modules():
         if isinstance(child, nn.Sequential) and len(child) >= 2:
             first, second = child[0], child[1]

@@ -1,8 +1,9 @@
 """MobileNet V1 (Howard et al. 2017) and its version with multi-head attention (Fernando and Ramanan).
 
 The poster gives parameter counts, not sizes; one layout meets them exactly: MobileNet without its top, an
-attention-augmented 3x3 convolution (1024 to 1024, 8 heads, dk 160, dv 200), batch norm, global average pooling,
-dense 3072, dense to the classes. The activations after batch norm and after dense 3072 (ReLU) are reconstructions.
+attention-augmented 3x3 convolution (1024 to 1024, 8 heads, dk 160, dv 200), batch norm, global average
+pooling, dense 3072, dense to the classes. The activations after batch norm and after dense 3072 (ReLU)
+are reconstructions.
 """
 
 from __future__ import annotations
@@ -34,7 +35,11 @@ class PaddedConv(nn.Sequential):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(F.pad(x, (0, 1, 0, 1)) if self.stride == 2 else x)
+        return super().forward(self.pad(x))
+
+    def pad(self, x: Tensor) -> Tensor:
+        """What the convolution sees: before a stride of two a row below and a column on the right more."""
+        return F.pad(x, (0, 1, 0, 1)) if self.stride == 2 else x
 
 
 class SeparableBlock(nn.Module):
@@ -122,10 +127,11 @@ class MobileNetMHA(nn.Module):
     def explain(self, x: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (B, classes), class activation (B, 7, 7) and attention of each head (B, heads, 7, 7).
 
-        The class activation map is Grad-CAM's (Selvaraju et al. 2017), in closed form: the top is two dense layers
-        on pooled features, so the logit's gradient is ``W2[class] * (hidden > 0) @ W1`` and needs no backward
-        pass. ``targets`` (B,) names each row's class; None, and -1 in a row, take the row's best. The map keeps what speaks for the class (ReLU) and is
-        not scaled. A head's map is the attention that each place receives, averaged over the places that look.
+        The class activation map is Grad-CAM's (Selvaraju et al. 2017), in closed form: the top is two dense
+        layers on pooled features, so the logit's gradient is ``W2[class] * (hidden > 0) @ W1`` and needs no
+        backward pass. ``targets`` (B,) names each row's class; None, and -1 in a row, take the row's best.
+        The map keeps what speaks for the class (ReLU) and is not scaled. A head's map is the attention that
+        each place receives, averaged over the places that look.
         """
         features = self.backbone(x)
         maps = F.relu(self.norm(self.attention(features)))
@@ -139,7 +145,7 @@ class MobileNetMHA(nn.Module):
         return logits, activation, received.unflatten(2, maps.shape[2:])
 
     def freeze_as_poster(self) -> None:
-        """Freeze up to and including the batch norm of the 12th depthwise convolution, as the counts imply."""
+        """Freeze up to and including the 12th depthwise convolution's batch norm, as the counts imply."""
         frozen = [self.backbone.stem, *self.backbone.blocks[:11], self.backbone.blocks[11].depthwise]
         for part in frozen:
             part.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors only, each with a JSON card beside it that says what it is and where it came from."""
+"""Weights on disk: safetensors only, each with a JSON card that says what it is and where it came from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -75,7 +75,7 @@ def read_card(weights: Path) -> ModelCard:
 
 
 def save_weights(module: nn.Module, path: Path, *, half: bool = True) -> None:
-    """Write a module's state as safetensors, in half precision unless told otherwise (counters stay whole)."""
+    """Write a module's state as safetensors, in half precision unless told otherwise; no counters."""
     state = {}
     for name, value in module.state_dict().items():
         if name.endswith("num_batches_tracked"):
@@ -106,7 +106,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def check_state(state: Mapping[str, Tensor], module: nn.Module, name: str) -> None:
-    """Put a state into a module if it fits it whole; else raise WeightsError and leave the module as it was."""
+    """Put a state into a module if it fits whole; else raise WeightsError and leave the module as it was."""
     wanted = {k: v for k, v in module.state_dict().items() if not k.endswith("num_batches_tracked")}
     missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
     if missing or extra:
@@ -128,42 +128,50 @@ def digest(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()
 
 
+def folded_layers(backbone: MobileNetFeatures) -> dict[str, PaddedConv]:
+    """MobileNet's layers in order, by their names in folded weights: ``stem`` to ``block13.pointwise``."""
+    parts = ("depthwise", "pointwise")
+    names = ["stem", *(f"block{i}.{part}" for i in range(1, len(backbone.blocks) + 1) for part in parts)]
+    layers = (module for module in backbone.modules() if isinstance(module, PaddedConv))
+    return dict(zip(names, layers, strict=True))
+
+
+@torch.no_grad()
 def load_imagenet(backbone: MobileNetFeatures, path: Path) -> None:
     """Put folded ImageNet weights into MobileNet's layers: batch norm becomes the identity plus the bias.
 
-    Gamma 1, beta the bias, running mean 0, running variance 1 - eps. The function is exact in eval mode; before
-    training with batch statistics call :func:`calibrate_batch_norm`.
+    Gamma 1, beta the bias, running mean 0, running variance 1 - eps. The function is exact in eval mode;
+    before training with batch statistics call :func:`calibrate_batch_norm`. Raises WeightsError, and leaves
+    the backbone as it was, when the file holds something else.
     """
     tensors = read_tensors(path)
-    layers = {"stem": backbone.stem}
-    for index, block in enumerate(backbone.blocks, start=1):
-        layers |= {f"block{index}.depthwise": block.depthwise, f"block{index}.pointwise": block.pointwise}
-    with torch.no_grad():
-        for name, layer in layers.items():
-            conv, norm = layer[0], layer[1]
-            weight, bias = tensors.get(f"{name}.weight"), tensors.get(f"{name}.bias")
-            if weight is None or bias is None or weight.shape != conv.weight.shape:
-                raise WeightsError(
-                    f"{path.name} does not hold MobileNet V1: {name} is missing or of another shape"
-                )
-            conv.weight.copy_(weight)
-            norm.weight.fill_(1.0)
-            norm.bias.copy_(bias)
-            norm.running_mean.zero_()
-            norm.running_var.fill_(1.0 - norm.eps)
+    layers = folded_layers(backbone)
+    for name, layer in layers.items():
+        shape = cast(Tensor, layer[0].weight).shape
+        wanted = {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+        if any(key not in tensors or tensors[key].shape != size for key, size in wanted.items()):
+            raise WeightsError(f"{path.name} holds no MobileNet V1: {name} is missing or of another shape")
+    for name, layer in layers.items():
+        conv: Any = layer[0]
+        norm: Any = layer[1]
+        conv.weight.copy_(tensors[f"{name}.weight"])
+        norm.weight.fill_(1.0)
+        norm.bias.copy_(tensors[f"{name}.bias"])
+        norm.running_mean.zero_()
+        norm.running_var.fill_(1.0 - norm.eps)
 
 
 @torch.no_grad()
 def calibrate_batch_norm(backbone: MobileNetFeatures, pictures: Tensor) -> None:
-    """Give batch norm the true statistics of ``pictures`` (B, 3, H, W) without changing what the network computes.
+    """Give batch norm the statistics of ``pictures`` (B, 3, H, W); what the network computes stays.
 
     Folded weights leave mean 0 and variance 1 behind, so that training with batch statistics would start from
     another function. Mean and variance are measured layer by layer; gamma and beta absorb them.
     """
     x = pictures
-    for layer in [m for m in backbone.modules() if isinstance(m, PaddedConv)]:
-        conv, norm = layer[0], layer[1]
-        raw = conv(pad_for_stride(x) if layer.stride == 2 else x)
+    for layer in folded_layers(backbone).values():
+        norm: Any = layer[1]
+        raw = layer[0](layer.pad(x))
         variance, mean = torch.var_mean(raw, dim=(0, 2, 3), unbiased=False)
         scale = norm.weight / (norm.running_var + norm.eps).sqrt()
         shift = norm.bias - scale * norm.running_mean
@@ -172,8 +180,3 @@ def calibrate_batch_norm(backbone: MobileNetFeatures, pictures: Tensor) -> None:
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
         x = layer[2](raw * scale[:, None, None] + shift[:, None, None])
-
-
-def pad_for_stride(x: Tensor) -> Tensor:
-    """MobileNet's padding before a stride of two."""
-    return nn.functional.pad(x, (0, 1, 0, 1))

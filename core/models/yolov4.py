@@ -1,8 +1,9 @@
 """YOLOv4 and YOLOv4-GS: backbone, neck and heads, with width and depth presets of the same code.
 
 YOLOv4: CSPDarknet53 (stages 1-2-8-8-4, Mish), SPP, PANet, heads at strides 8, 16, 32. YOLOv4-GS rebuilds the
-backbone of Ghost convolutions and GS modules, and takes Ghost convolutions in the neck's lateral, upsampling and
-top-down 1x1 and in the whole bottom-up path; that choice of places is a reconstruction from the -33.12 % volume.
+backbone of Ghost convolutions and GS modules, and takes Ghost convolutions in the neck's lateral, upsampling
+and top-down 1x1 and in the whole bottom-up path; that choice of places is a reconstruction from the paper's
+-33.12 % volume.
 """
 
 from __future__ import annotations
@@ -203,7 +204,8 @@ class YOLOv4(nn.Module):
 
 
 def _anchor_tensor(anchors_wh: Sequence[Sequence[float]]) -> Tensor:
-    tensor = torch.as_tensor(anchors_wh, dtype=torch.float32)
+    # On the CPU whatever the default device: a model built on the meta device has real anchors still.
+    tensor = torch.as_tensor(anchors_wh, dtype=torch.float32, device="cpu")
     if tensor.shape != (len(STRIDES) * ANCHORS_PER_SCALE, 2) or not bool((tensor > 0).all()):
         raise RecipeError(f"expected nine anchors of positive width and height, got {tuple(tensor.shape)}")
     return tensor.view(len(STRIDES), ANCHORS_PER_SCALE, 2)  # (scale, anchor, wh)

@@ -1,9 +1,9 @@
-"""A moving average of the weights: what is validated and shipped (Polyak averaging, as YOLOv4's training has it)."""
+"""A moving average of the weights: what is validated and shipped (Polyak averaging, as in YOLOv4)."""
 
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -13,7 +13,7 @@ from torch import nn
 class MovingAverage(Callback):
     """Keeps an exponential moving average of ``module.model`` and validates with it; saved with checkpoints.
 
-    The decay warms up as ``decay * (1 - exp(-step / warmup))``, so that the first steps' weights fade quickly.
+    The decay warms up as ``decay * (1 - exp(-step / warmup))``, so that the first weights fade quickly.
     """
 
     def __init__(self, decay: float, warmup_steps: int = 300) -> None:
@@ -23,18 +23,18 @@ class MovingAverage(Callback):
         self._live: dict[str, torch.Tensor] | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.average = copy.deepcopy(pl_module.model).requires_grad_(False).eval()
+        self.average = copy.deepcopy(model_of(pl_module)).requires_grad_(False).eval()
         if self._pending is not None:
             self.average.load_state_dict(self._pending)
             self._pending = None
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        assert_ready(self.average)
+        average = self._ready()
         self.steps += 1
         decay = self.decay * (1 - torch.exp(torch.tensor(-self.steps / self.warmup_steps)).item())
-        live = pl_module.model.state_dict()
+        live = model_of(pl_module).state_dict()
         with torch.no_grad():
-            for name, value in self.average.state_dict().items():  # type: ignore[union-attr]
+            for name, value in average.state_dict().items():
                 if value.is_floating_point():
                     value.lerp_(live[name].to(value.dtype), 1 - decay)
                 else:
@@ -43,13 +43,19 @@ class MovingAverage(Callback):
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.average is None or trainer.sanity_checking:
             return
-        self._live = {k: v.detach().clone() for k, v in pl_module.model.state_dict().items()}
-        pl_module.model.load_state_dict(self.average.state_dict())
+        model = model_of(pl_module)
+        self._live = {k: v.detach().clone() for k, v in model.state_dict().items()}
+        model.load_state_dict(self.average.state_dict())
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._live is not None:
-            pl_module.model.load_state_dict(self._live)
+            model_of(pl_module).load_state_dict(self._live)
             self._live = None
+
+    def _ready(self) -> nn.Module:
+        if self.average is None:
+            raise RuntimeError("the moving average exists only while a trainer runs")
+        return self.average
 
     def state_dict(self) -> dict[str, Any]:
         average = None if self.average is None else self.average.state_dict()
@@ -60,7 +66,6 @@ class MovingAverage(Callback):
         self._pending = state_dict["average"]
 
 
-def assert_ready(average: nn.Module | None) -> None:
-    """Raise where the average is used before training has started."""
-    if average is None:
-        raise RuntimeError("the moving average exists only while a trainer runs")
+def model_of(pl_module: LightningModule) -> nn.Module:
+    """The network under training: ``module.model``, without the loss beside it."""
+    return cast(nn.Module, pl_module.model)

@@ -1,4 +1,4 @@
-"""How a model is trained: frozen settings, checked, saved beside every checkpoint; the named ones live here."""
+"""How a model is trained: frozen settings, checked, saved beside every checkpoint; and the named ones."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ def _share(name: str, value: float) -> None:
 
 @dataclass(frozen=True)
 class ClassifierRecipe:
-    """The classifier's training. ``trainable``: "poster" (from block 12's pointwise on), "late" (from block
-    6), "all".
+    """The classifier's training.
+
+    ``trainable`` is "poster" (from block 12's pointwise on), "late" (from block 6 on) or "all".
     """
 
     name: str
@@ -165,7 +166,7 @@ DETECTOR_RECIPES = {
 
 def recipe_named(kind: str, name: str) -> Recipe:
     """A named recipe of ``detector`` or ``classifier``; raises RecipeError with the names there are."""
-    recipes: dict[str, Any] = {"classifier": CLASSIFIER_RECIPES, "detector": DETECTOR_RECIPES}.get(kind, {})
+    recipes: Any = {"classifier": CLASSIFIER_RECIPES, "detector": DETECTOR_RECIPES}.get(kind, {})
     if name not in recipes:
         raise RecipeError(f"expected a {kind} recipe of {', '.join(recipes) or 'no such kind'}, got {name!r}")
     return recipes[name]
@@ -190,8 +191,7 @@ def as_dict(recipe: Recipe) -> dict[str, Any]:
 
 
 def choose_recipe(kind: str, preset: str | None, **changes: Any) -> Recipe:
-    """The recipe of a kind by its name (``fine`` and ``street`` by default), or a detector's size of the
-    default.
+    """The recipe of a kind by its name (default ``fine`` or ``street``), or the default in another size.
 
     Raises RecipeError with the names there are.
     """

@@ -1,8 +1,8 @@
 """Makes a training's result the weights that ship: threshold, measurements and the card that tells them.
 
 ``python -m core.training.shipping RUN OUT --measure NAME=DATASET ... [--tune DATASET] [--note TEXT]`` copies
-``RUN/final.safetensors`` to ``OUT``: the moving average after the last epoch, so that nothing is chosen on what is
-reported.
+``RUN/final.safetensors`` to ``OUT``: the moving average after the last epoch, so that nothing is chosen on
+what is reported.
 """
 
 from __future__ import annotations

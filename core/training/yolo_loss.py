@@ -19,7 +19,7 @@ IGNORE_IOU = 0.7
 
 @dataclass(frozen=True)
 class Targets:
-    """A batch's garments: image index (N,), class id (N,), boxes xyxy (N, 4) in pixels of the network's input."""
+    """A batch's garments: image index (N,), class id (N,), boxes xyxy (N, 4) in pixels of the input."""
 
     images: Tensor
     classes: Tensor
@@ -67,7 +67,7 @@ def assign(targets: Targets, anchors_wh: Tensor, grids: Sequence[tuple[int, int]
 
 @dataclass(frozen=True)
 class YoloLoss:
-    """The loss with its weights; ``objectness_target`` "one" is Darknet's, "iou" the overlap of box and garment."""
+    """The loss with its weights; ``objectness_target`` "one" is Darknet's, "iou" the box's CIoU from 0 on."""
 
     box_weight: float = 0.07
     class_weight: float = 1.0
@@ -76,9 +76,9 @@ class YoloLoss:
     label_smoothing: float = 0.0
 
     def __call__(self, raw: Sequence[Tensor], anchors_wh: Tensor, targets: Targets) -> dict[str, Tensor]:
-        """Raw maps, anchors (3, 3, 2) and garments to the losses ``box``, ``class``, ``objectness`` and ``loss``.
+        """Raw maps, anchors (3, 3, 2) and garments to ``box``, ``class``, ``objectness`` and ``loss``.
 
-        Each is summed over what it covers and divided by the batch's number of positives (at least the batch).
+        Each is summed over what it covers and divided by the batch's positives, at least one a picture.
         """
         raw = [level.float() for level in raw]
         assigned = assign(targets, anchors_wh, [(level.shape[2], level.shape[3]) for level in raw])
