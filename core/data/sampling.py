@@ -1,7 +1,8 @@
 """The order of training samples: seeded by epoch, with rare classes repeated.
 
-Samples are asked for as ``(epoch, index)``, so that each draw of an augmentation depends on the seed, the epoch and
-the sample alone: a resumed run sees what an unbroken one would have seen, with any number of loader workers.
+Samples are asked for as ``(epoch, index)``, so that each draw of an augmentation depends on the seed, the
+epoch and the sample alone: a resumed run sees what an unbroken one would have seen, with any number of
+loader workers.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ Request = tuple[int, int]
 class EpochSampler(Sampler[Request]):
     """A shuffled pass over ``repeats``-weighted samples, the same for the same seed and epoch.
 
-    A repeat factor of 1.3 takes the sample once, and a second time in three epochs of ten.
+    A repeat factor of 1.3 takes the sample once, and a second time in about three epochs of ten.
     """
 
-    def __init__(self, repeats: Sequence[float], seed: int = 0, *, shuffle: bool = True) -> None:
+    def __init__(
+        self, repeats: Sequence[float], seed: int = 0, *, shuffle: bool = True, epoch: int = 0
+    ) -> None:
         self.repeats = np.asarray(repeats, dtype=np.float64)
-        self.seed, self.shuffle, self.epoch = seed, shuffle, 0
+        self.seed, self.shuffle, self.epoch = seed, shuffle, epoch
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer before each epoch, also after resuming."""

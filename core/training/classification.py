@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -18,7 +18,7 @@ from core.data.sampling import EpochSampler, repeat_factors
 from core.errors import DatasetError
 from core.models.mobilenet import INPUT_SIZE, MobileNet, MobileNetMHA
 from core.models.weights import ModelCard, calibrate_batch_norm, load_imagenet, save_weights, write_card
-from core.training.fitting import cosine_with_warmup, parameter_groups
+from core.training.fitting import TrainingData, cosine_with_warmup, parameter_groups
 from core.training.recipes import ClassifierRecipe
 
 
@@ -50,7 +50,7 @@ class ClassifierTraining(LightningModule):
             load_imagenet(self.model.backbone, pretrained)
 
     def calibrate(self, pictures: Tensor) -> None:
-        """Give the pretrained backbone's batch norm the statistics of real pictures (B, 3, 224, 224) uint8."""
+        """Give the pretrained batch norm the statistics of real pictures (B, 3, 224, 224) uint8."""
         calibrate_batch_norm(self.model.backbone, normalise(pictures))
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
@@ -100,7 +100,7 @@ class ClassifierTraining(LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-class ClassifierData(LightningDataModule):
+class ClassifierData(TrainingData):
     """Loaders over labelled photos: training augmented and rebalanced, validation plain."""
 
     def __init__(
@@ -121,7 +121,7 @@ class ClassifierData(LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         targets = self.train_set.targets
         repeats = repeat_factors([[t] for t in targets], self.recipe.rebalance)
-        sampler = EpochSampler(repeats, self.recipe.seed)
+        sampler = EpochSampler(repeats, self.recipe.seed, epoch=self.first_epoch)
         batch = min(self.recipe.batch, len(targets))
         return DataLoader(
             self.train_set,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -20,7 +20,7 @@ from core.evaluation import Detections, Truth, evaluate_detection
 from core.models.decode import decode, suppress
 from core.models.weights import ModelCard, check_state, save_weights, write_card
 from core.models.yolov4 import YOLOv4
-from core.training.fitting import cosine_with_warmup, parameter_groups
+from core.training.fitting import TrainingData, cosine_with_warmup, parameter_groups
 from core.training.recipes import DetectorRecipe
 from core.training.yolo_loss import Targets, YoloLoss
 
@@ -70,7 +70,7 @@ class DetectorTraining(LightningModule):
         return [backbone.stem, *backbone.stages[:count]] if count else []
 
     def load_pretrained(self, state: dict[str, Tensor]) -> None:
-        """Start from a pretrained backbone, or from a whole detector of the same shape. Raises WeightsError."""
+        """Start from a pretrained backbone, or a whole detector of the same shape. Raises WeightsError."""
         whole = any(name.startswith("neck.") for name in state)
         state = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
         check_state(state, self.model if whole else self.model.backbone, "the pretrained file")
@@ -125,7 +125,7 @@ class DetectorTraining(LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-class DetectorData(LightningDataModule):
+class DetectorData(TrainingData):
     """Loaders: mixed scenes for training, letterboxed photos for validation."""
 
     def __init__(
@@ -136,7 +136,7 @@ class DetectorData(LightningDataModule):
         self.val_set = ValidationPhotos(val, recipe.input_wh)
 
     def train_dataloader(self) -> DataLoader[Any]:
-        sampler = EpochSampler(self.train_set.repeats(), self.recipe.seed)
+        sampler = EpochSampler(self.train_set.repeats(), self.recipe.seed, epoch=self.first_epoch)
         batch = min(self.recipe.batch, len(sampler))
         return DataLoader(
             self.train_set,

@@ -1,8 +1,8 @@
 """Pretraining a YOLOv4 backbone: ImageNet MobileNet's features distilled into it on photos, boxed or not.
 
-Adapters (1x1) take the student's features at strides 8, 16, 32 to the teacher's channels; the loss is the mean
-squared error to the teacher's features, each channel standardised over the batch (FitNets, Romero et al. 2015, with
-whitened targets). No label is needed, so validation photos can stay out and all others can be used.
+Adapters (1x1) take the student's features at strides 8, 16, 32 to the teacher's channels; the loss is the
+mean squared error to the teacher's features, each channel standardised over the batch (FitNets, Romero et al.
+2015, with whitened targets). No label is needed: validation photos can stay out, all others can be used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import LightningModule
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -23,10 +23,11 @@ from torchvision.transforms import v2
 
 from core.data.crops import normalise, to_tensor
 from core.data.sampling import EpochSampler, Request
+from core.errors import DatasetError
 from core.models.mobilenet import MobileNetFeatures
 from core.models.weights import load_imagenet
 from core.models.yolov4 import PRESETS, Backbone
-from core.training.fitting import cosine_with_warmup, parameter_groups
+from core.training.fitting import TrainingData, cosine_with_warmup, parameter_groups
 
 TEACHER_CHANNELS = (256, 512, 1024)
 
@@ -121,29 +122,34 @@ class UnlabelledPhotos(Dataset[Tensor]):
 
 def _small_jpeg(path: Path, limit: int) -> bytes:
     buffer = BytesIO()
-    with Image.open(path) as image:
-        image = image.convert("RGB")
-        image.thumbnail((limit, limit), Image.Resampling.BILINEAR)
-        image.save(buffer, "JPEG", quality=90)
+    with Image.open(path) as opened:
+        image = opened.convert("RGB")
+    image.thumbnail((limit, limit), Image.Resampling.BILINEAR)
+    image.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
 
 
-class DistillationData(LightningDataModule):
+class DistillationData(TrainingData):
     """Loaders over photos without labels; a few are kept aside to watch the loss."""
 
     def __init__(
         self, paths: Sequence[Path], *, size: int = 192, batch: int = 32, seed: int = 0, aside: int = 64
     ) -> None:
         super().__init__()
+        if len(paths) < 10:
+            raise DatasetError(
+                f"expected ten photos or more, a tenth of them to watch the loss, got {len(paths)}"
+            )
         order = np.random.default_rng(seed).permutation(len(paths))
         shuffled = [paths[i] for i in order]
         aside = min(aside, len(paths) // 10)
         self.train_set = UnlabelledPhotos(shuffled[aside:], size, seed)
         self.val_set = UnlabelledPhotos(shuffled[:aside], size)
-        self.batch, self.seed = batch, seed
+        self.batch, self.seed = min(batch, len(self.train_set)), seed
 
     def train_dataloader(self) -> DataLoader[Any]:
-        sampler = EpochSampler([1.0] * len(self.train_set), self.seed)
+        repeats = [1.0] * len(self.train_set)
+        sampler = EpochSampler(repeats, self.seed, epoch=self.first_epoch)
         return DataLoader(self.train_set, batch_size=self.batch, sampler=sampler, drop_last=True)  # type: ignore[arg-type]
 
     def val_dataloader(self) -> DataLoader[Any]:

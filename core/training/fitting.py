@@ -1,4 +1,4 @@
-"""One way to run a training: trainer, progress, checkpoints, resuming, best weights. Shared by all recipes."""
+"""One way to run a training: trainer, progress, checkpoints, resuming, best weights."""
 
 from __future__ import annotations
 
@@ -21,6 +21,15 @@ from core.training.averaging import MovingAverage
 LAST = "last.ckpt"
 
 
+class TrainingData(LightningDataModule):
+    """Loaders of a training; ``first_epoch`` counts from 0 and is above it when a training is resumed.
+
+    Their samplers begin with it: loader workers fetch ahead before Lightning tells samplers the epoch.
+    """
+
+    first_epoch = 0
+
+
 class Progress(Callback):
     """One line an epoch for logs: losses, metrics, photos a second, time left of the whole training."""
 
@@ -28,6 +37,9 @@ class Progress(Callback):
         self.history = history
         self.started = self.epoch_started = time.monotonic()
         self.first_epoch: int | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        keep_epochs(self.history, trainer.current_epoch)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.epoch_started = time.monotonic()
@@ -55,10 +67,37 @@ class Progress(Callback):
         )
 
 
+def keep_epochs(history: Path, epochs: int) -> None:
+    """Drop the lines of a history after ``epochs``: a run stopped before its checkpoint writes them again."""
+    lines = history.read_text().splitlines() if history.is_file() else []
+    kept = [line for line in lines if 0 < _epoch_of(line) <= epochs]
+    if kept != lines:
+        history.write_text("".join(f"{line}\n" for line in kept))
+
+
+def _epoch_of(line: str) -> int:
+    """The epoch of a history's line; 0 for one that was cut off in writing."""
+    try:
+        return int(json.loads(line)["epoch"])
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
+class SeedSteps(Callback):
+    """Seeds PyTorch before each step, so that dropout after resuming is that of an unbroken run."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        torch.manual_seed(self.seed * 1_000_003 + trainer.global_step)
+
+
 class KeepBest(Callback):
     """Writes the validated weights whenever the watched metric improves, and those of the last validation.
 
-    ``export(module, path, metric)`` writes weights and card; it is called while the average is in place.
+    ``export(module, path, metric)`` writes weights and card; it is called while the average is in place, so
+    this callback comes before :class:`MovingAverage`.
     """
 
     def __init__(
@@ -67,7 +106,8 @@ class KeepBest(Callback):
         self.monitor, self.folder, self.export = monitor, folder, export
         self.best = float("-inf")
 
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Not at the validation epoch's end: callbacks are called before the module logs its metrics there.
         value = trainer.callback_metrics.get(self.monitor)
         if trainer.sanity_checking or value is None:
             return
@@ -102,7 +142,7 @@ def _cpu_flags() -> str:
 
 def fit(
     module: LightningModule,
-    data: LightningDataModule,
+    data: TrainingData,
     *,
     epochs: int,
     out: Path,
@@ -123,24 +163,15 @@ def fit(
     """
     seed_everything(seed, workers=True, verbose=False)
     out.mkdir(parents=True, exist_ok=True)
-    if not resume:
-        (out / "history.jsonl").unlink(missing_ok=True)
     accelerator, default_precision = pick_device(device)
-    callbacks: list[Callback] = [Progress(out / "history.jsonl")]
-    if ema_decay > 0:
-        callbacks.insert(0, MovingAverage(ema_decay))
-    callbacks.append(KeepBest(monitor, out, export))
-    callbacks.append(
-        ModelCheckpoint(
-            dirpath=out,
-            filename="last",
-            every_n_epochs=1,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        )
-    )
-    if progress_bar:
-        callbacks.append(TQDMProgressBar(refresh_rate=10))
+    callbacks: list[Callback] = [
+        SeedSteps(seed),
+        Progress(out / "history.jsonl"),
+        KeepBest(monitor, out, export),
+        *([MovingAverage(ema_decay)] if ema_decay > 0 else []),
+        _checkpoints(out),
+        *([TQDMProgressBar(refresh_rate=10)] if progress_bar else []),
+    ]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*Checkpoint directory.*")
@@ -158,15 +189,32 @@ def fit(
             gradient_clip_val=10.0,
             use_distributed_sampler=False,
         )
-        checkpoint = out / LAST
-        trainer.fit(module, data, ckpt_path=str(checkpoint) if resume and checkpoint.is_file() else None)
+        checkpoint = out / LAST if resume and (out / LAST).is_file() else None
+        data.first_epoch = finished_epochs(checkpoint) if checkpoint else 0
+        trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint else None)
     return trainer
+
+
+def finished_epochs(checkpoint: Path) -> int:
+    """How many epochs lie behind a checkpoint."""
+    return int(torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True)["epoch"]) + 1
+
+
+def _checkpoints(out: Path) -> ModelCheckpoint:
+    """``last.ckpt`` after every epoch, in place of the one before."""
+    return ModelCheckpoint(
+        dirpath=out,
+        filename="last",
+        every_n_epochs=1,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
 
 
 def parameter_groups(
     model: nn.Module, rate: float, decay: float, slow: nn.Module | None, share: float
 ) -> list[dict[str, Any]]:
-    """Optimiser groups: no weight decay on biases, batch norm and tables; ``slow``'s parameters at ``share`` of rate."""
+    """Optimiser groups: no decay on biases and batch norm; ``slow``'s parameters at ``share`` of the rate."""
     slow_ids = {id(p) for p in slow.parameters()} if slow is not None else set()
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for parameter in model.parameters():
