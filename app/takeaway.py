@@ -47,6 +47,7 @@ def show_takeaway(workspace: Workspace, photos: Sequence[Seen], categories: Sequ
         icon=":material/download:",
         type="primary",
         key="download",
+        on_click="ignore",
     )
 
 

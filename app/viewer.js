@@ -23,8 +23,7 @@ const place = (element, box, width, height) => {
 };
 
 // Keys are for the page as a whole, except where a person types, slides or chooses.
-const isTyping = (event) => {
-  const target = event.composedPath()[0];
+const isTyping = (target) => {
   if (!(target instanceof Element)) return false;
   const role = target.getAttribute("role") || "";
   return (
@@ -33,6 +32,10 @@ const isTyping = (event) => {
     ["slider", "combobox", "listbox", "option", "radio", "tab", "menuitem", "textbox", "grid", "gridcell"].includes(role)
   );
 };
+
+// A list that has just been chosen from keeps the focus: undo and the arrows are not meant for the letters in it.
+const isClosedList = (target) =>
+  target instanceof Element && target.getAttribute("role") === "combobox" && target.ariaExpanded !== "true";
 
 class View {
   constructor(root) {
@@ -182,10 +185,12 @@ class View {
   }
 
   key(event) {
-    if (this.data.still || event.defaultPrevented || event.altKey || isTyping(event)) return;
+    if (this.data.still || event.defaultPrevented || event.altKey) return;
+    const target = event.composedPath()[0];
     const mod = event.ctrlKey || event.metaKey;
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const rank = event.key.length === 1 ? "12345".indexOf(event.key) : -1;
+    if (isTyping(target) && (rank >= 0 || !isClosedList(target))) return;
     if (mod && event.key.toLowerCase() === "z") this.send("reversed", event.shiftKey ? 1 : -1);
     else if (!mod && step) this.send("stepped", step);
     else if (!mod && rank >= 0) this.send("ranked", rank);
