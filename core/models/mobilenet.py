@@ -23,7 +23,7 @@ BATCH_NORM_EPS = 1e-3
 
 
 class PaddedConv(nn.Sequential):
-    """3x3 or 1x1 convolution, batch norm, ReLU6; stride 2 pads right and bottom only, as TensorFlow does."""
+    """3x3 or 1x1 convolution, batch norm, ReLU6; padded as TensorFlow does ("same")."""
 
     def __init__(self, c_in: int, c_out: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> None:
         padding = kernel // 2 if stride == 1 else 0
@@ -38,8 +38,9 @@ class PaddedConv(nn.Sequential):
         return super().forward(self.pad(x))
 
     def pad(self, x: Tensor) -> Tensor:
-        """What the convolution sees: before a stride of two a row below and a column on the right more."""
-        return F.pad(x, (0, 1, 0, 1)) if self.stride == 2 else x
+        """The convolution's input: at stride 2 an even side gets a zero behind it, an odd one around it."""
+        height, width = x.shape[2:]
+        return F.pad(x, (width % 2, 1, height % 2, 1)) if self.stride == 2 else x
 
 
 class SeparableBlock(nn.Module):

@@ -57,14 +57,16 @@ def card_path(weights: Path) -> Path:
 
 def write_card(card: ModelCard, weights: Path) -> None:
     """Write the card beside the weights, for people and machines alike."""
-    card_path(weights).write_text(json.dumps(asdict(card), indent=1, ensure_ascii=False) + "\n")
+    card_path(weights).write_text(
+        json.dumps(asdict(card), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def read_card(weights: Path) -> ModelCard:
     """Read the card beside a weights file. Raises WeightsError with a sentence."""
     path = card_path(weights)
     try:
-        raw = json.loads(path.read_text())
+        raw = json.loads(path.read_text(encoding="utf-8"))
         raw["categories"] = tuple(raw["categories"])
         raw["anchors_wh"] = tuple((float(w), float(h)) for w, h in raw.get("anchors_wh", ()))
         return ModelCard(**raw)

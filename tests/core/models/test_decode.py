@@ -1,0 +1,158 @@
+import math
+
+import pytest
+import torch
+from torchvision.ops import box_iou
+
+from core.models.decode import (
+    GRID_SCALES,
+    MAX_LOG_SIZE,
+    decode,
+    decode_boxes,
+    encode_boxes,
+    grid_cells,
+    suppress,
+)
+from core.models.yolov4 import STRIDES
+
+ANCHORS_WH = torch.tensor(
+    [[(8.0 * s, 12.0 * s), (16.0 * s, 10.0 * s), (20.0 * s, 30.0 * s)] for s in (1, 2, 4)]
+)
+
+
+def random_raw(batch=2, size_hw=(64, 96), classes=3, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        torch.randn(batch, 3, size_hw[0] // s, size_hw[1] // s, 5 + classes, generator=generator)
+        for s in STRIDES
+    ]
+
+
+def test_cells_are_named_by_column_then_row():
+    cells = grid_cells(2, 3)
+    assert cells.shape == (2, 3, 2)
+    assert cells[1, 2].tolist() == [2, 1]
+
+
+def test_a_box_by_hand():
+    # Stride 16, s = 1.1, column 3, row 1; sigmoid(0) = 0.5, sigmoid(log 3) = 0.75; the anchor is 32 x 20.
+    raw = torch.zeros(1, 3, 2, 4, 5)
+    raw[0, 1, 1, 3, :4] = torch.tensor([0.0, math.log(3.0), math.log(2.0), math.log(0.5)])
+    box = decode_boxes(raw, ANCHORS_WH[1], 1)[0, 1, 1, 3]
+    x = 16 * (1.1 * 0.5 - 0.05 + 3)  # 56
+    y = 16 * (1.1 * 0.75 - 0.05 + 1)  # 28.4
+    assert box.tolist() == pytest.approx([x - 32, y - 5, x + 32, y + 5], abs=1e-4)
+    assert (x, y) == (pytest.approx(56), pytest.approx(28.4))
+
+
+@pytest.mark.parametrize("scale", [0, 1, 2])
+def test_a_cell_reaches_a_little_over_its_borders(scale):
+    raw = torch.zeros(1, 3, 1, 1, 4)
+    raw[..., 0], raw[..., 1] = -40.0, 40.0
+    box = decode_boxes(raw, ANCHORS_WH[scale], scale)[0, 0, 0, 0]
+    over = (GRID_SCALES[scale] - 1) / 2
+    assert ((box[0] + box[2]) / 2).item() == pytest.approx(-over * STRIDES[scale], abs=1e-3)
+    assert ((box[1] + box[3]) / 2).item() == pytest.approx((1 + over) * STRIDES[scale], abs=1e-3)
+
+
+@pytest.mark.parametrize("scale", [0, 1, 2])
+@pytest.mark.parametrize("seed", range(5))
+def test_encoded_boxes_decode_to_themselves(scale, seed):
+    generator = torch.Generator().manual_seed(seed)
+    rows, columns, stride = 6, 9, STRIDES[scale]
+    count = 40
+    cells_xy = torch.stack(
+        [torch.randint(0, n, (count,), generator=generator) for n in (columns, rows)], dim=1
+    ).float()
+    centre = (cells_xy + torch.rand(count, 2, generator=generator)) * stride
+    size = torch.exp(torch.rand(count, 2, generator=generator) * 5)  # 1 to 148 pixels
+    boxes = torch.cat((centre - size / 2, centre + size / 2), dim=1)
+    anchor = torch.randint(0, 3, (count,), generator=generator)
+    raw = torch.zeros(count, 3, rows, columns, 4)
+    place = (torch.arange(count), anchor, cells_xy[:, 1].long(), cells_xy[:, 0].long())
+    raw[place] = encode_boxes(boxes, ANCHORS_WH[scale][anchor], cells_xy, scale)
+    assert torch.allclose(decode_boxes(raw, ANCHORS_WH[scale], scale)[place], boxes, atol=2e-3)
+
+
+def test_a_centre_out_of_the_cells_reach_is_clamped_and_finite():
+    box = torch.tensor([[100.0, 100.0, 110.0, 110.0]])
+    encoded = encode_boxes(box, ANCHORS_WH[0][:1], torch.tensor([[0.0, 0.0]]), 0)
+    assert bool(torch.isfinite(encoded).all())
+
+
+def test_wild_sizes_stay_finite():
+    raw = torch.full((1, 3, 1, 1, 4), 1000.0)
+    boxes = decode_boxes(raw, ANCHORS_WH[0], 0)
+    assert bool(torch.isfinite(boxes).all())
+    width = boxes[0, 0, 0, 0, 2] - boxes[0, 0, 0, 0, 0]
+    assert width.item() == pytest.approx(8 * math.exp(MAX_LOG_SIZE), rel=1e-4)
+
+
+def test_every_cell_and_anchor_gives_a_box_with_objectness_times_class():
+    raw = random_raw()
+    boxes, scores = decode(raw, ANCHORS_WH)
+    count = 3 * sum((64 // s) * (96 // s) for s in STRIDES)
+    assert boxes.shape == (2, count, 4) and scores.shape == (2, count, 3)
+    # The second scale's anchor 2, row 1, column 4: after the first scale's 288 boxes, 2 * 24 + 1 * 6 + 4 on.
+    where = 3 * 8 * 12 + 2 * 24 + 1 * 6 + 4
+    logits = raw[1][1, 2, 1, 4, 4:]
+    assert torch.allclose(scores[1, where], logits[0].sigmoid() * logits[1:].sigmoid())
+    assert torch.equal(boxes[1, where], decode_boxes(raw[1], ANCHORS_WH[1], 1)[1, 2, 1, 4])
+
+
+def test_a_batch_decodes_as_its_pictures_alone():
+    raw = random_raw(batch=3)
+    boxes, scores = decode(raw, ANCHORS_WH)
+    for index in range(3):
+        alone = decode([level[index : index + 1] for level in raw], ANCHORS_WH)
+        assert torch.equal(alone[0][0], boxes[index]) and torch.equal(alone[1][0], scores[index])
+
+
+def test_of_two_boxes_on_one_garment_the_better_stays():
+    boxes = torch.tensor([[0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60.0]])
+    scores = torch.tensor([[0.6, 0.0], [0.9, 0.0], [0.0, 0.7]])
+    kept = suppress(boxes, scores, score_threshold=0.1)
+    assert kept.boxes_xyxy.tolist() == [[0, 0, 10, 9], [50, 50, 60, 60]]
+    assert kept.scores.tolist() == pytest.approx([0.9, 0.7])
+    assert kept.category_ids.tolist() == [0, 1]
+
+
+def test_categories_do_not_suppress_each_other():
+    boxes = torch.tensor([[0, 0, 10, 10.0]])
+    kept = suppress(boxes, torch.tensor([[0.6, 0.9]]), score_threshold=0.1)
+    assert kept.category_ids.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_raising_the_threshold_afterwards_equals_a_new_run(seed):
+    boxes, scores = decode(random_raw(batch=1, seed=seed), ANCHORS_WH)
+    low = suppress(boxes[0], scores[0], score_threshold=0.05, limit=10_000)
+    for threshold in (0.2, 0.4, 0.6):
+        again = suppress(boxes[0], scores[0], score_threshold=threshold, limit=10_000)
+        above = low.scores > threshold
+        assert all(torch.equal(part[above], new) for part, new in zip(low, again, strict=True))
+    assert 0 < len(again.scores) < len(low.scores)
+
+
+def test_what_is_kept_is_sorted_limited_and_apart():
+    boxes, scores = decode(random_raw(batch=1), ANCHORS_WH)
+    kept = suppress(boxes[0], scores[0], score_threshold=0.01, iou_threshold=0.4, limit=25)
+    assert len(kept.scores) == 25
+    assert kept.scores.tolist() == sorted(kept.scores.tolist(), reverse=True)
+    overlap = box_iou(kept.boxes_xyxy, kept.boxes_xyxy) - torch.eye(25)
+    same = kept.category_ids[:, None] == kept.category_ids
+    assert overlap[same].max() <= 0.4
+
+
+def test_a_flood_of_candidates_keeps_the_best():
+    generator = torch.Generator().manual_seed(0)
+    corner = torch.rand(4000, 2, generator=generator) * 5000
+    scores = torch.rand(4000, 1, generator=generator)
+    kept = suppress(torch.cat((corner, corner + 4), dim=1), scores, score_threshold=0.0, limit=50)
+    assert kept.scores[0] == scores.max() and len(kept.scores) == 50
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_nothing_above_the_threshold_is_an_empty_result(count):
+    kept = suppress(torch.zeros(count, 4), torch.zeros(count, 2), score_threshold=0.5)
+    assert kept.boxes_xyxy.shape == (0, 4) and kept.scores.shape == kept.category_ids.shape == (0,)

@@ -1,0 +1,133 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from core.errors import RecipeError
+from core.models.mobilenet import MobileNet, MobileNetFeatures, MobileNetMHA, PaddedConv, mobilenet_mha
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """Two pictures of soft blotches, (2, 3, 224, 224) in -1..1."""
+    coarse = torch.rand(2, 3, 9, 9, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return F.interpolate(coarse, (224, 224), mode="bilinear")
+
+
+@pytest.fixture(scope="module")
+def model(pictures):
+    """A classifier of three labels in eval mode, its batch norm fitted to the pictures. Do not change."""
+    torch.manual_seed(0)
+    model = MobileNetMHA(3, dropout=0.5)
+    for part in model.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.momentum = 1.0
+    with torch.no_grad():
+        model(pictures)
+    return model.eval()
+
+
+def same_by_formula(x, weight, stride):
+    """TensorFlow's padding "same": ceil(n / stride) places; the smaller half of the zeros goes before."""
+    sides = []
+    for side in reversed(x.shape[2:]):
+        zeros = max((-(-side // stride) - 1) * stride + weight.shape[2] - side, 0)
+        sides += [zeros // 2, zeros - zeros // 2]
+    return F.conv2d(F.pad(x, sides), weight, stride=stride)
+
+
+@pytest.mark.parametrize("size_hw", [(6, 8), (7, 9), (6, 9), (7, 8), (1, 2)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_convolutions_are_padded_as_tensorflow_does(size_hw, stride):
+    layer = PaddedConv(2, 3, 3, stride).eval()
+    x = torch.randn(1, 2, *size_hw)
+    expected = same_by_formula(x, layer[0].weight, stride)
+    assert torch.allclose(layer(x), layer[2](layer[1](expected)), atol=1e-6)
+
+
+def test_an_even_side_is_padded_behind_only():
+    layer = PaddedConv(1, 1, 3, 2)
+    assert layer.pad(torch.ones(1, 1, 4, 4))[0, 0, 0].tolist() == [1, 1, 1, 1, 0]
+    assert layer.pad(torch.ones(1, 1, 5, 5))[0, 0, 1].tolist() == [0, 1, 1, 1, 1, 1, 0]
+
+
+def test_features_are_1024_maps_at_stride_32_and_a_pyramid_on_the_way():
+    backbone = MobileNetFeatures().eval()
+    x = torch.rand(1, 3, 64, 96)
+    pyramid = backbone.pyramid(x)
+    assert [tuple(f.shape) for f in pyramid] == [(1, 256, 8, 12), (1, 512, 4, 6), (1, 1024, 2, 3)]
+    assert torch.allclose(pyramid[2], backbone(x), atol=1e-6)
+
+
+def test_the_backbone_has_the_posters_count():
+    with torch.device("meta"):
+        state = MobileNetFeatures().state_dict()
+    assert sum(v.numel() for k, v in state.items() if not k.endswith("num_batches_tracked")) == 3_228_864
+
+
+def test_mobilenet_without_attention_is_a_dense_layer_on_the_mean():
+    model = MobileNet(5).eval()
+    x = torch.rand(2, 3, 64, 64)
+    assert torch.allclose(model(x), model.classifier(model.backbone(x).mean(dim=(2, 3))))
+
+
+def test_the_poster_trains_from_the_twelfth_pointwise_convolution_on():
+    with torch.device("meta"):
+        model = mobilenet_mha(50)
+    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
+    last = "backbone.blocks.11."
+    assert {name for name in frozen if name.startswith(last)} == {
+        f"{last}depthwise.0.weight", f"{last}depthwise.1.weight", f"{last}depthwise.1.bias"
+    }  # fmt: skip
+    assert all(name.startswith("backbone.") for name in frozen)
+    assert len(frozen) == 3 * (1 + 2 * 11 + 1)  # stem, eleven blocks, the depthwise: weight, gamma, beta
+    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 13_061_050
+
+
+def test_logits_are_the_same_with_and_without_an_explanation(model, pictures):
+    logits, activation, attention = model.explain(pictures)
+    assert torch.allclose(logits, model(pictures), atol=1e-5)
+    assert torch.allclose(model.head(model.embed(pictures)), logits, atol=1e-5)
+    assert activation.shape == (2, 7, 7) and attention.shape == (2, 8, 7, 7)
+
+
+@pytest.mark.parametrize("target", [0, 1, 2])
+def test_the_class_activation_is_grad_cams(model, pictures, target):
+    """Grad-CAM weighs a map with its mean gradient; on pooled features that is the closed form's over 49."""
+    maps = model.feature_maps(pictures).detach().requires_grad_()
+    model.head(maps.mean(dim=(2, 3)))[:, target].sum().backward()
+    weights = maps.grad.mean(dim=(2, 3), keepdim=True)
+    grad_cam = F.relu((weights * maps).sum(dim=1))
+    activation = model.explain(pictures, torch.full((2,), target))[1]
+    assert activation.max() > 0
+    assert torch.allclose(activation, 49 * grad_cam, atol=1e-5, rtol=1e-4)
+
+
+def test_without_a_class_the_likeliest_one_is_explained(model, pictures):
+    logits, activation, _ = model.explain(pictures)
+    best = logits.argmax(dim=1)
+    assert torch.equal(model.explain(pictures, best)[1], activation)
+    other = (best + 1) % 3
+    mixed = model.explain(pictures, torch.stack((torch.tensor(-1), other[1])))[1]
+    assert torch.equal(mixed[0], activation[0])
+    assert torch.equal(mixed[1], model.explain(pictures, other)[1][1])
+
+
+def test_what_a_heads_places_receive_adds_up_to_one(model, pictures):
+    received = model.explain(pictures)[2]
+    assert torch.allclose(received.sum(dim=(2, 3)), torch.ones(2, 8), atol=1e-5)
+    assert bool((received > 0).all())
+
+
+def test_dropout_is_for_training_only(model, pictures):
+    assert torch.equal(model(pictures), model(pictures))
+    pooled = model.embed(pictures)
+    try:
+        assert not torch.equal(model.train().head(pooled), model.head(pooled))
+    finally:
+        model.eval()
+
+
+def test_a_classifier_of_one_class_is_refused():
+    with pytest.raises(RecipeError, match="two classes or more, got 1"):
+        MobileNetMHA(1)
