@@ -15,7 +15,7 @@ from core.evaluation import Detections
 from core.garments import Box
 from core.letterbox import Letterboxed, letterbox, tight_canvas
 from core.models.decode import decode, suppress
-from core.models.fusing import fuse_batch_norm
+from core.models.inference import prepare_for_use
 from core.models.weights import WEIGHTS_FOLDER, ModelCard, load_weights, read_card
 from core.models.yolov4 import PRESETS, YOLOv4
 from core.photos import Photo
@@ -31,7 +31,7 @@ class Detector:
 
     model: YOLOv4
     card: ModelCard
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -47,10 +47,15 @@ class Detector:
             raise WeightsError(
                 f"expected nine anchors in the card of {path.name}, got {len(card.anchors_wh)}"
             )
+        if not isinstance(card.input_size, int) or card.input_size < 32 or card.input_size % 32:
+            raise WeightsError(
+                f"expected an input size that is a multiple of 32 in the card of {path.name}, "
+                f"got {card.input_size}"
+            )
         ghost = GHOST_OF[card.model]
         model = YOLOv4(card.preset, len(card.categories), ghost=ghost, anchors_wh=card.anchors_wh)
         load_weights(model, path)
-        fuse_batch_norm(model.eval())
+        prepare_for_use(model)
         return cls(model.to(device), card, torch.device(device))
 
     def input_of(self, photo: Photo) -> tuple[Letterboxed, Tensor]:
@@ -60,15 +65,21 @@ class Detector:
 
     @torch.inference_mode()
     def detections(self, photo: Photo, score_threshold: float) -> Detections:
-        """At most 100 boxes in pixels of the photo, best first, each at least a pixel wide and high."""
+        """At most 100 boxes in pixels of the photo whose score reaches the threshold, best first.
+
+        Each is at least a pixel wide and high. Thresholds below 0.01 count as 0.01.
+        """
         boxed, pictures = self.input_of(photo)
         with self.lock:
             boxes, scores = decode(self.model(pictures), self.model.anchors_wh)
         threshold = max(score_threshold, LOWEST_THRESHOLD)
-        kept = suppress(boxes[0].cpu(), scores[0].cpu(), score_threshold=threshold, limit=GARMENT_LIMIT)
-        in_photo = boxed.to_photo(kept.boxes_xyxy.numpy())
-        seen = ((in_photo[:, 2:] - in_photo[:, :2]) >= 1).all(axis=1)
-        return Detections(in_photo[seen], kept.scores.numpy()[seen], kept.category_ids.numpy()[seen])
+        # Suppression takes scores above its threshold, in float32; here a score that reaches it counts, so
+        # that labelling with a threshold and LabeledPhoto.above() agree to the last garment.
+        just_below = threshold * (1 - 1e-6)
+        kept = suppress(boxes[0].cpu(), scores[0].cpu(), score_threshold=just_below, limit=GARMENT_LIMIT)
+        found_xyxy, found_scores = boxed.to_photo(kept.boxes_xyxy.numpy()), kept.scores.double().numpy()
+        shown = ((found_xyxy[:, 2:] - found_xyxy[:, :2]) >= 1).all(axis=1) & (found_scores >= threshold)
+        return Detections(found_xyxy[shown], found_scores[shown], kept.category_ids.numpy()[shown])
 
     def detect(self, photo: Photo, score_threshold: float) -> list[tuple[Box, str, float]]:
         """The same as box, category's name and score."""

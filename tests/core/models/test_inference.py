@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from core.models.fusing import fuse_batch_norm
+from core.models.inference import QuickMish, fuse_batch_norm, prepare_for_use
 from core.models.mobilenet import MobileNetFeatures
 from core.models.yolov4 import YOLOv4
 
@@ -45,3 +45,20 @@ def test_batch_norm_that_follows_no_convolution_stays():
     )
     fuse_batch_norm(model)
     assert isinstance(model[0][1], nn.BatchNorm2d) and len(model[1]) == 1
+
+
+def test_the_quick_mish_is_mish_from_end_to_end():
+    x = torch.cat((torch.linspace(-100, 100, 2001), torch.tensor([0.0, 19.99, 20.0, 20.01, 88.0])))
+    quick = QuickMish()(x)
+    assert torch.allclose(quick, nn.functional.mish(x), atol=1e-5, rtol=1e-5)
+    assert QuickMish()(torch.tensor([1.0])).item() == pytest.approx(0.865098, abs=1e-6)
+
+
+@pytest.mark.parametrize("ghost", [False, True])
+def test_a_detector_prepared_for_use_computes_the_same(ghost):
+    model = trained(YOLOv4("pico", classes=2, ghost=ghost))
+    x = torch.rand(2, 3, 64, 96)
+    before = model(x)
+    prepare_for_use(model)
+    assert not any(isinstance(part, nn.BatchNorm2d | nn.Mish) for part in model.modules())
+    assert all(torch.allclose(a, b, atol=1e-4, rtol=1e-3) for a, b in zip(model(x), before, strict=True))
