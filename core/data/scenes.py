@@ -113,16 +113,15 @@ def rotate(scene: Scene, degrees: float) -> Scene:
 def mask_out(scene: Scene, rng: Generator) -> Scene:
     """Cover one to three rectangles with grey; a garment covered by more than 60 % is dropped."""
     image = scene.image.copy()
-    keep = np.ones(len(scene.classes), dtype=bool)
+    covered = np.zeros((image.height, image.width), dtype=bool)
     for _ in range(rng.integers(1, 4)):
         w, h = (int(side * rng.uniform(0.08, 0.3)) for side in image.size)
         x, y = int(rng.uniform(0, image.width - w)), int(rng.uniform(0, image.height - h))
         image.paste(GREY, (x, y, x + w, y + h))
-        low = np.maximum(scene.boxes_xyxy[:, :2], [x, y])
-        high = np.minimum(scene.boxes_xyxy[:, 2:], [x + w, y + h])
-        covered = np.clip(high - low, 0, None).prod(axis=1)
-        area = (scene.boxes_xyxy[:, 2:] - scene.boxes_xyxy[:, :2]).prod(axis=1)
-        keep &= covered <= 0.6 * area
+        covered[y : y + h, x : x + w] = True
+    corners = np.concatenate((np.floor(scene.boxes_xyxy[:, :2]), np.ceil(scene.boxes_xyxy[:, 2:])), axis=1)
+    shares = [covered[y0:y1, x0:x1].mean() for x0, y0, x1, y1 in corners.astype(int)]
+    keep = np.array(shares) <= 0.6
     return Scene(image, scene.boxes_xyxy[keep], scene.classes[keep])
 
 
