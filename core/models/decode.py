@@ -16,7 +16,7 @@ from torchvision.ops import batched_nms
 from core.models.yolov4 import STRIDES
 
 GRID_SCALES = (1.2, 1.1, 1.05)
-MAX_LOG_SIZE = 6.0  # exp(6) = 403 anchors wide: keeps early training finite
+MAX_LOG_SIZE = 6.0  # a side is an anchor's 1/403 to 403 times: a side of 0 has an aspect ratio of no gradient
 
 
 def grid_cells(height: int, width: int, device: torch.device | None = None) -> Tensor:
@@ -32,7 +32,7 @@ def decode_boxes(raw: Tensor, anchors_wh: Tensor, scale: int) -> Tensor:
     stride, grid_scale = STRIDES[scale], GRID_SCALES[scale]
     cells = grid_cells(raw.shape[2], raw.shape[3], raw.device)
     centre = (raw[..., :2].sigmoid() * grid_scale - (grid_scale - 1) / 2 + cells) * stride
-    size = anchors_wh[:, None, None, :] * raw[..., 2:4].clamp(max=MAX_LOG_SIZE).exp()
+    size = anchors_wh[:, None, None, :] * raw[..., 2:4].clamp(-MAX_LOG_SIZE, MAX_LOG_SIZE).exp()
     return torch.cat((centre - size / 2, centre + size / 2), dim=-1)
 
 

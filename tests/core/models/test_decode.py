@@ -86,6 +86,8 @@ def test_wild_sizes_stay_finite():
     assert bool(torch.isfinite(boxes).all())
     width = boxes[0, 0, 0, 0, 2] - boxes[0, 0, 0, 0, 0]
     assert width.item() == pytest.approx(8 * math.exp(MAX_LOG_SIZE), rel=1e-4)
+    least = decode_boxes(-raw, ANCHORS_WH[0], 0)
+    assert bool((least[..., 2:] > least[..., :2]).all())
 
 
 def test_every_cell_and_anchor_gives_a_box_with_objectness_times_class():
