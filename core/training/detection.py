@@ -79,11 +79,13 @@ class DetectorTraining(LightningModule):
         for part in self._frozen():
             part.eval()
 
+    def _anchors_for(self, pictures: Tensor) -> Tensor:
+        """Anchors are pixels of the full canvas; on a smaller one they shrink with it."""
+        return self.model.anchors_wh * (pictures.shape[2] / self.recipe.input_wh[1])
+
     def training_step(self, batch: tuple[Tensor, Targets], _: int) -> Tensor:
         pictures, targets = batch
-        # Anchors are pixels of the full canvas; on a smaller one they shrink with it.
-        anchors_wh = self.model.anchors_wh * (pictures.shape[2] / self.recipe.input_wh[1])
-        losses = self.loss(self.model(pictures.float() / 255), anchors_wh, targets)
+        losses = self.loss(self.model(pictures.float() / 255), self._anchors_for(pictures), targets)
         for name, value in losses.items():
             label = "train_loss" if name == "loss" else f"train_{name}"
             self.log(
@@ -91,12 +93,18 @@ class DetectorTraining(LightningModule):
             )
         return losses["loss"]
 
+    def on_validation_epoch_start(self) -> None:
+        """Validate on the canvas that is being trained on: garments of another size would look unknown."""
+        data = getattr(self.trainer, "datamodule", None)
+        if isinstance(data, DetectorData):
+            data.val_set.input_wh = self.recipe.canvas_of(self.current_epoch)
+
     def validation_step(self, batch: tuple[Tensor, Targets], _: int) -> None:
         pictures, targets = batch
-        raw = self.model(pictures.float() / 255)
-        losses = self.loss(raw, self.model.anchors_wh, targets)
+        raw, anchors_wh = self.model(pictures.float() / 255), self._anchors_for(pictures)
+        losses = self.loss(raw, anchors_wh, targets)
         self.log("val_loss", losses["loss"], batch_size=len(pictures))
-        boxes, scores = decode(raw, self.model.anchors_wh)
+        boxes, scores = decode(raw, anchors_wh)
         for index in range(len(pictures)):
             found = suppress(boxes[index], scores[index], score_threshold=0.01)
             mine = targets.images == index
@@ -158,13 +166,15 @@ def export_detector(training: dict[str, Any]) -> Any:
     def export(module: LightningModule, path: Path, metric: float) -> None:
         save_weights(module.model, path)  # type: ignore[arg-type]
         recipe: DetectorRecipe = module.recipe  # type: ignore[assignment]
+        canvas_wh = recipe.canvas_of(module.current_epoch)
+        shrink = canvas_wh[1] / recipe.input_wh[1]
         card = ModelCard(
             kind="detector",
             model=recipe.model,
             preset=recipe.preset,
             categories=module.categories,  # type: ignore[arg-type]
-            input_size=max(recipe.input_wh),
-            anchors_wh=module.anchors,  # type: ignore[arg-type]
+            input_size=max(canvas_wh),
+            anchors_wh=tuple((w * shrink, h * shrink) for w, h in module.anchors),  # type: ignore[union-attr]
             name=f"{recipe.model} {recipe.preset} {recipe.name}",
             training={"recipe": asdict(recipe), "epoch": module.current_epoch + 1, **training},
             metrics={"validation_mAP50": round(metric, 4)},
