@@ -14,6 +14,7 @@ from torch import Tensor
 from core.data.crops import crop_garment, normalise, to_square, to_tensor
 from core.errors import WeightsError
 from core.garments import Box, Ranked
+from core.models.inference import prepare_for_use
 from core.models.mobilenet import MobileNet, MobileNetMHA
 from core.models.weights import WEIGHTS_FOLDER, ModelCard, load_weights, read_card
 from core.photos import Photo
@@ -31,7 +32,7 @@ class Classifier:
 
     model: MobileNet | MobileNetMHA
     card: ModelCard
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -45,10 +46,11 @@ class Classifier:
             )
         model = MODELS[card.model](len(card.categories))
         load_weights(model, path)
-        return cls(model.eval().to(device), card, torch.device(device))
+        prepare_for_use(model)
+        return cls(model.to(device), card, torch.device(device))
 
     def input_of(self, pictures: Sequence[Image.Image]) -> Tensor:
-        """RGB pictures as the network's input (N, 3, 224, 224) in -1..1."""
+        """RGB pictures of any size as the network's input (N, 3, 224, 224) in -1..1."""
         return normalise(torch.stack([to_tensor(to_square(p)) for p in pictures]).to(self.device))
 
     @torch.inference_mode()
@@ -63,14 +65,21 @@ class Classifier:
 
     def classify(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> list[Ranked]:
         """The five likeliest labels of each box with their probabilities, best first."""
-        crops = [crop_garment(photo.image, box) for box in boxes_xyxy]
-        return [self.rank(row) for row in self.probabilities(crops)]
+        return [self.rank(row) for row in self.probabilities(squares_of(photo, boxes_xyxy))]
 
     def rank(self, probabilities: Tensor) -> Ranked:
         """Probabilities (C,) to the five likeliest labels."""
         best = probabilities.topk(min(5, len(self.card.categories)))
         names = [self.card.categories[index] for index in best.indices.tolist()]
         return tuple(zip(names, best.values.tolist(), strict=True))
+
+
+def squares_of(photo: Photo, boxes_xyxy: Sequence[Box]) -> list[Image.Image]:
+    """Each box's part of the photo, as large as the network's input.
+
+    They are shrunk one by one: a hundred crops of a large photo at full size would be gigabytes.
+    """
+    return [to_square(crop_garment(photo.image, box)) for box in boxes_xyxy]
 
 
 def in_chunks(items: Sequence[Image.Image]) -> Iterator[Sequence[Image.Image]]:

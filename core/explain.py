@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.classifier import Classifier, in_chunks
-from core.data.crops import CROP_MARGIN, crop_garment, crop_rectangle
+from core.classifier import Classifier, in_chunks, squares_of
+from core.data.crops import crop_rectangle
 from core.detector import Detector
 from core.errors import WeightsError
 from core.garments import Box, Garment, LabeledPhoto
@@ -21,7 +20,7 @@ from core.labeler import Labeler
 from core.letterbox import Letterboxed
 from core.models.blocks import SimAM
 from core.models.mobilenet import MobileNetMHA
-from core.models.yolov4 import STRIDES
+from core.models.yolov4 import STRIDES, Backbone
 from core.photos import Photo
 
 MAP_SIZE = 56  # garment maps are smoothed from 7 x 7 to this before the box is cut out
@@ -40,7 +39,7 @@ class GarmentMaps:
 
 @dataclass(frozen=True, eq=False)
 class DetectorMap:
-    """The detector's attention at one stage (``stride8``, ...), float32 (h, w) in 0..1 over the whole photo."""
+    """The detector's attention at one stage (``stride8``, ...), float32 (h, w) in 0..1 over all the photo."""
 
     stage: str
     values: np.ndarray
@@ -57,7 +56,10 @@ class Explanation:
 
 @torch.inference_mode()
 def explain(labeler: Labeler, photo: Photo, labeled: LabeledPhoto) -> Explanation:
-    """All maps of a labelled photo: both models run once more, on the photo and on its garments' crops."""
+    """All maps of a labelled photo: both models run once more, on the photo and on its garments' crops.
+
+    Raises WeightsError where the classifier has no attention to show.
+    """
     garments = _garment_maps(labeler.classifier, photo, labeled.garments)
     return Explanation(labeled.photo, garments, _detector_maps(labeler.detector, photo))
 
@@ -70,11 +72,11 @@ def _detector_maps(detector: Detector, photo: Photo) -> tuple[DetectorMap, ...]:
 
 
 @contextmanager
-def captured_energies(backbone: Any) -> Iterator[dict[int, Tensor]]:
+def captured_energies(backbone: Backbone) -> Iterator[dict[int, Tensor]]:
     """While open, a forward pass leaves each stage's SimAM weights (1, h, w), mean over channels, by stride.
 
-    A stage's last GS module answers for it; where a backbone has none (YOLOv4), the same formula is applied to the
-    stage's output. Hooks are removed on leaving, also after an error.
+    A stage's last GS module answers for it; where a backbone has none (YOLOv4), the same formula is applied
+    to the stage's output. Hooks are removed on leaving, also after an error.
     """
     energies: dict[int, Tensor] = {}
     handles = []
@@ -119,8 +121,7 @@ def _garment_maps(
     if not isinstance(model, MobileNetMHA):
         raise WeightsError("maps of garments need the classifier with attention, got one without")
     entries: list[GarmentMaps] = []
-    crops = [crop_garment(photo.image, garment.box_xyxy) for garment in garments]
-    for chunk in in_chunks(crops):
+    for chunk in in_chunks(squares_of(photo, [garment.box_xyxy for garment in garments])):
         mine = garments[len(entries) : len(entries) + len(chunk)]
         targets = torch.tensor([_target(classifier.card.categories, garment) for garment in mine])
         with classifier.lock:
@@ -131,7 +132,7 @@ def _garment_maps(
 
 
 def _target(labels: tuple[str, ...], garment: Garment) -> int:
-    """The class that a garment's activation speaks for: its chosen label; -1, the model's own first, if unknown."""
+    """The class that a garment's activation speaks for: its chosen label, or -1, the model's own first."""
     return labels.index(garment.best_label) if garment.best_label in labels else -1
 
 
@@ -143,14 +144,17 @@ def _named_maps(activation: Tensor, heads: Tensor, box: Box, photo: Photo) -> di
 
 def _over_box(values: Tensor, box: Box, photo: Photo) -> np.ndarray:
     """A map (7, 7) over a garment's crop, with its margin, to one over its box alone."""
-    left, top, right, bottom = crop_rectangle(photo.size_wh, box, CROP_MARGIN)
-    fine = F.interpolate(values[None, None], size=(MAP_SIZE, MAP_SIZE), mode="bicubic", align_corners=False)[
-        0, 0
-    ]
-    across, down = MAP_SIZE / (right - left), MAP_SIZE / (bottom - top)
-    x0, y0 = int((box[0] - left) * across), int((box[1] - top) * down)
-    x1, y1 = int(np.ceil((box[2] - left) * across)), int(np.ceil((box[3] - top) * down))
-    return to_unit(fine[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)])
+    left, top, right, bottom = crop_rectangle(photo.size_wh, box)
+    fine = F.interpolate(values[None, None], size=(MAP_SIZE, MAP_SIZE), mode="bicubic")[0, 0]
+    x0, x1 = _span(box[0] - left, box[2] - left, right - left)
+    y0, y1 = _span(box[1] - top, box[3] - top, bottom - top)
+    return to_unit(fine[y0:y1, x0:x1])
+
+
+def _span(start: float, end: float, crop: int) -> tuple[int, int]:
+    """A box's side, in pixels of a crop ``crop`` pixels long, in rows or columns of the map: at least one."""
+    first = min(max(0, int(start * MAP_SIZE / crop)), MAP_SIZE - 1)
+    return first, min(max(first + 1, int(np.ceil(end * MAP_SIZE / crop))), MAP_SIZE)
 
 
 def to_unit(values: Tensor) -> np.ndarray:

@@ -48,7 +48,10 @@ class Labeler:
         return {"detector": self.detector.card.name, "classifier": self.classifier.card.name}
 
     def label(self, photo: Photo, score_threshold: float | None = None) -> LabeledPhoto:
-        """Find a photo's garments from ``score_threshold`` up (the card's by default) and rank their labels."""
+        """Find a photo's garments from ``score_threshold`` on (the card's by default) and rank their labels.
+
+        ``seconds`` of the result is both models' time, without decoding.
+        """
         started = time.perf_counter()
         found = self.detect(photo, self.default_threshold if score_threshold is None else score_threshold)
         ranked = self.classify(photo, [box for box, _, _ in found])

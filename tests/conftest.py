@@ -15,6 +15,8 @@ from core.data.drawn import DrawnScene, draw_scene
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from core.labeler import Labeler
+
 ROOT = Path(__file__).parents[1]
 CHROMIUM_ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -35,6 +37,22 @@ def test_data() -> Path:
 def drawn_scene() -> DrawnScene:
     """A drawn person in several garments, 240 x 320 pixels. Shared: do not change it."""
     return draw_scene(100, (240, 320), "person")
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a detector's and a classifier's weights, random and quick; see ``tests/weights.py``."""
+    from tests.weights import save_both
+
+    return save_both(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="session")
+def tiny_labeler(tiny_weights: Path) -> Labeler:
+    """A labeler of the tiny weights. Shared: do not change it."""
+    from core.labeler import Labeler
+
+    return Labeler.load(tiny_weights / "detector.safetensors", tiny_weights / "classifier.safetensors")
 
 
 @pytest.fixture(scope="session")
