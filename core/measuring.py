@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from PIL import Image
 
 from core.classifier import Classifier
 from core.data.dataset import DetectionDataset
 from core.data.labelled import LabelledPhoto, known_only
+from core.data.listed import open_listed
 from core.detector import LOWEST_THRESHOLD, Detector
 from core.errors import DatasetError
 from core.evaluation import (
@@ -24,7 +23,6 @@ from core.evaluation import (
     evaluate_detection,
     found_rate,
 )
-from core.photos import open_photo
 
 Item = TypeVar("Item")
 Watch = Callable[[Iterable[Any]], Iterable[Any]]
@@ -39,12 +37,13 @@ def predictions_on(
 ) -> tuple[list[Detections], list[Truth]]:
     """The detector's boxes, down to its lowest score, and the true ones, in the detector's categories.
 
-    Raises DatasetError where a category of the data set is unknown to the detector or a photo is missing.
+    Raises DatasetError where the detector does not know a category of the data set, or a photo is missing or
+    unreadable.
     """
     ids = _category_ids(dataset.categories, detector.card.categories)
     found, truths = [], []
     for photo in watch(dataset.photos):
-        found.append(detector.detections(open_photo(dataset.path_of(photo)), LOWEST_THRESHOLD))
+        found.append(detector.detections(open_listed(dataset.path_of(photo)), LOWEST_THRESHOLD))
         truths.append(Truth(photo.boxes_xyxy, ids[photo.category_ids]))
     return found, truths
 
@@ -72,16 +71,15 @@ def measure_detector(
 def measure_classifier(
     classifier: Classifier, photos: tuple[LabelledPhoto, ...], watch: Watch = _unwatched
 ) -> ClassificationReport:
-    """Top-k over photos whose label the classifier knows; others are counted as skipped. Resampled by sender."""
+    """Top-k over the photos whose label the classifier knows; the others are counted as skipped.
+
+    Intervals are resampled by sender where every photo has one. Raises DatasetError where no label is known.
+    """
     labels = classifier.card.categories
     known, skipped = known_only(photos, labels)
     if not known:
         raise DatasetError(f"expected photos labelled {', '.join(labels)}, got none")
-    rows = [classifier.probabilities([_picture(photo.path)])[0].numpy() for photo in watch(known)]
+    rows = [classifier.probabilities([open_listed(photo.path).image])[0].numpy() for photo in watch(known)]
     targets = np.array([labels.index(photo.label) for photo in known])
     groups = np.array([photo.group for photo in known]) if all(photo.group for photo in known) else None
     return evaluate_classification(np.stack(rows), targets, labels, skipped=skipped, groups=groups)
-
-
-def _picture(path: Path) -> Image.Image:
-    return open_photo(path).image

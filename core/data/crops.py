@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from core.data.labelled import LabelledPhoto
+from core.data.listed import open_listed
 from core.data.sampling import Request
 from core.models.mobilenet import INPUT_SIZE
 
@@ -28,7 +29,7 @@ def to_square(image: Image.Image, size: int = INPUT_SIZE) -> Image.Image:
 def crop_rectangle(
     photo_wh: tuple[int, int], box_xyxy: Sequence[float], margin: float = CROP_MARGIN
 ) -> tuple[int, int, int, int]:
-    """A garment's box with ``margin`` of its size around it, in whole pixels, clipped to the photo, not empty."""
+    """A garment's box with ``margin`` of its size around it: whole pixels inside the photo, at least one."""
     x0, y0, x1, y1 = box_xyxy
     dx, dy = margin * (x1 - x0), margin * (y1 - y0)
     left = min(max(0, int(x0 - dx)), photo_wh[0] - 1)
@@ -54,7 +55,7 @@ def normalise(pictures: Tensor) -> Tensor:
 
 
 def augmentation(strength: str) -> v2.Transform:
-    """Random pictures for training: ``flip`` alone (the poster's recipe says nothing of others) or ``rich``."""
+    """Random pictures for training: ``flip`` alone (the poster names no other) or ``rich``."""
     if strength == "flip":
         return v2.Compose([v2.Resize((INPUT_SIZE, INPUT_SIZE), antialias=True), v2.RandomHorizontalFlip()])
     return v2.Compose(
@@ -72,7 +73,8 @@ def augmentation(strength: str) -> v2.Transform:
 class LabelledPictures(Dataset[tuple[Tensor, int]]):
     """Pictures and class ids; ``(epoch, index)`` gives an augmented picture, a plain index the plain one.
 
-    Pictures are kept as small JPEGs in memory: (3, 224, 224) uint8 comes out.
+    Pictures are kept as small JPEGs in memory: (3, 224, 224) uint8 comes out. Raises DatasetError where a
+    photo cannot be read.
     """
 
     def __init__(
@@ -100,9 +102,8 @@ class LabelledPictures(Dataset[tuple[Tensor, int]]):
 
 
 def _encode(photo: LabelledPhoto) -> bytes:
-    with Image.open(photo.path) as image:
-        image = image.convert("RGB")
-        image.thumbnail((CACHED_SIZE, CACHED_SIZE), Image.Resampling.BILINEAR)
-        buffer = BytesIO()
-        image.save(buffer, "JPEG", quality=92)
+    image = open_listed(photo.path).image
+    image.thumbnail((CACHED_SIZE, CACHED_SIZE), Image.Resampling.BILINEAR)
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=92)
     return buffer.getvalue()

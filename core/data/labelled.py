@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.data.names import relative_name
 from core.errors import DatasetError
 
-SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".webp")
+SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".webp", ".JPG", ".JPEG", ".PNG", ".WEBP")
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class LabelledPhoto:
 
 
 def photos_beside(file: Path) -> Path:
-    """The default folder of photos: ``photos/`` or ``images/`` beside the file, else the file's own folder."""
+    """The default folder of photos: ``photos/`` or ``images/`` beside the file, else the file's own."""
     for name in ("photos", "images"):
         if (file.parent / name).is_dir():
             return file.parent / name
@@ -33,32 +34,44 @@ def photos_beside(file: Path) -> Path:
 def read_labelled(file: Path, photos: Path | None = None) -> tuple[LabelledPhoto, ...]:
     """Read a CSV of image and label; a column ``sender_id`` or ``group`` becomes the group.
 
-    Raises DatasetError when the file, a column or a photo is missing.
+    ``photos`` is the folder of the images, by default that of ``photos_beside``. Raises DatasetError when the
+    file, a column or a photo is missing, or a name leads out of the folder.
     """
-    try:
-        with Path(file).open(newline="", encoding="utf-8-sig") as handle:
-            rows = list(csv.DictReader(handle))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"expected a CSV with the columns image and label at {file}: {error}") from error
-    if not rows or not {"image", "label"} <= rows[0].keys():
-        found = ", ".join(rows[0].keys()) if rows else "no rows"
-        raise DatasetError(f"expected the columns image and label in {Path(file).name}, got {found}")
-    folder = photos or photos_beside(Path(file))
-    found_rows = []
-    for number, row in enumerate(rows, start=2):
+    file = Path(file)
+    folder = photos_beside(file) if photos is None else Path(photos)
+    found = []
+    for number, row in enumerate(_rows(file), start=1):
         if not row["image"] or not row["label"]:
-            raise DatasetError(f"expected an image and a label in line {number} of {Path(file).name}")
+            raise DatasetError(f"expected an image and a label in row {number} of {file.name}")
         group = row.get("sender_id") or row.get("group") or ""
-        found_rows.append(LabelledPhoto(_find(folder, row["image"], file), row["label"], group))
-    return tuple(found_rows)
+        found.append(LabelledPhoto(_find(folder, row["image"], file.name), row["label"], group))
+    return tuple(found)
 
 
-def _find(folder: Path, image: str, file: Path) -> Path:
+def _rows(file: Path) -> list[dict[str, str]]:
+    """The file's rows, at least one, with the columns image and label."""
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as handle:
+            rows = list(csv.DictReader(handle, skipinitialspace=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DatasetError(
+            f"expected a CSV with the columns image and label at {file}, got: {reason}"
+        ) from error
+    if not rows or not {"image", "label"} <= rows[0].keys():
+        found = ", ".join(str(name) for name in rows[0]) if rows else "no rows"
+        raise DatasetError(f"expected the columns image and label in {file.name}, got {found}")
+    return rows
+
+
+def _find(folder: Path, image: str, source: str) -> Path:
+    """The photo's path, its name given with or without ending."""
+    name = relative_name(image, source)
     for suffix in SUFFIXES:
-        path = folder / f"{image}{suffix}"
+        path = folder / f"{name}{suffix}"
         if path.is_file():
             return path
-    raise DatasetError(f"{Path(file).name} names {image}, which is not in {folder.name}/")
+    raise DatasetError(f"{source} names {image}, which is not in {folder.name or folder}/")
 
 
 def known_only(
