@@ -1,8 +1,9 @@
 """Boxes for photos that show one garment on a plain ground: what differs from the colours of the border.
 
-A merchant's photo has no box, but its ground reaches the border. The border's colours are clustered; a pixel's
-distance to the nearest of them, split by Otsu's threshold (Otsu 1979), gives a foreground, and the foreground's main
-part a box. Photos where that is doubtful give none: a missing box costs one photo, a false one teaches wrongly.
+A merchant's photo has no box, but its ground reaches the border. The border's colours are clustered; a
+pixel's distance to the nearest of them, split by Otsu's threshold (Otsu 1979), gives a foreground, and the
+foreground's main part a box. Photos where that is doubtful give none: a missing box costs one photo, a false
+one teaches wrongly.
 """
 
 from __future__ import annotations
@@ -33,27 +34,30 @@ class DerivedBox:
 
 def derive_box(image: Image.Image) -> DerivedBox | None:
     """The box of the one garment on a plain ground, or None where it is in doubt."""
-    scale = WORKING_SIZE / max(image.size)
-    size = (max(8, round(image.width * scale)), max(8, round(image.height * scale)))
-    small = image.convert("RGB").resize(size, Image.Resampling.BOX).filter(ImageFilter.MedianFilter(3))
-    lab = np.asarray(small.convert("LAB"), dtype=np.float32)
-    lab = np.where(np.arange(3) > 0, (lab + 128) % 256, lab)  # a and b are signed bytes
-    lab[..., 0] *= 0.6  # shadows change lightness more than colour
+    lab = _small_lab(image)
+    height, width = lab.shape[:2]
     distance = _distance_to_ground(lab)
-    threshold = otsu_threshold(distance)
-    mask = ndimage.binary_opening(distance > threshold, iterations=1)
-    mask = ndimage.binary_closing(np.pad(mask, 4), iterations=3)[4:-4, 4:-4]
-    main = _main_parts(mask)
-    if main is None:
+    main = _main_parts(_foreground(distance))
+    if main is None or main.all():
         return None
     rows, columns = np.nonzero(main)
-    box = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-    fill = float(ndimage.binary_fill_holes(main)[box[1] : box[3], box[0] : box[2]].mean())
-    contrast = float(distance[main].mean() - distance[~main].mean()) if (~main).any() else 0.0
-    if not _plausible(box, size, fill, contrast):
+    x0, y0, x1, y1 = (int(v) for v in (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
+    fill = float(ndimage.binary_fill_holes(main)[y0:y1, x0:x1].mean())
+    contrast = float(distance[main].mean() - distance[~main].mean())
+    if not _plausible((x0, y0, x1, y1), (width, height), fill, contrast):
         return None
-    x0, y0, x1, y1 = (float(v) / scale for v in box)
-    return DerivedBox((x0, y0, min(x1, image.width), min(y1, image.height)), fill, contrast)
+    across, down = image.width / width, image.height / height
+    return DerivedBox((x0 * across, y0 * down, x1 * across, y1 * down), fill, contrast)
+
+
+def _small_lab(image: Image.Image) -> np.ndarray:
+    """The picture at working size in CIELAB (H, W, 3), lightness weighted down: shadows change it most."""
+    scale = WORKING_SIZE / max(image.size)
+    size_wh = (max(8, round(image.width * scale)), max(8, round(image.height * scale)))
+    small = image.convert("RGB").resize(size_wh, Image.Resampling.BOX).filter(ImageFilter.MedianFilter(3))
+    lab = np.asarray(small.convert("LAB"), dtype=np.float32)
+    lab = np.where(np.arange(3) > 0, (lab + 128) % 256, lab)  # a and b are signed bytes
+    return lab * np.array([0.6, 1.0, 1.0], dtype=np.float32)
 
 
 def _distance_to_ground(lab: np.ndarray) -> np.ndarray:
@@ -62,15 +66,26 @@ def _distance_to_ground(lab: np.ndarray) -> np.ndarray:
     rim = max(2, round(BORDER_SHARE * max(height, width)))
     border = np.ones((height, width), dtype=bool)
     border[rim:-rim, rim:-rim] = False
-    found = KMeans(GROUND_COLOURS, n_init=1, random_state=0).fit(lab[border])
-    share = np.bincount(found.labels_, minlength=GROUND_COLOURS) / border.sum()
+    colours = lab[border]
+    clusters = min(GROUND_COLOURS, len(np.unique(colours, axis=0)))
+    found = KMeans(clusters, n_init=1, random_state=0).fit(colours)
+    share = np.bincount(found.labels_, minlength=clusters) / len(colours)
     centres = found.cluster_centers_[share > 0.12]  # a sleeve that touches the border is no ground
     distance = np.sqrt(((lab[:, :, None] - centres) ** 2).sum(axis=-1)).min(axis=-1)
     return ndimage.gaussian_filter(distance, 1.0)
 
 
+def _foreground(distance: np.ndarray) -> np.ndarray:
+    """What stands out from the ground (H, W), specks and gaps of a few pixels evened out."""
+    mask = ndimage.binary_opening(distance > otsu_threshold(distance), iterations=1)
+    return ndimage.binary_closing(np.pad(mask, 4), iterations=3)[4:-4, 4:-4]
+
+
 def otsu_threshold(values: np.ndarray) -> float:
-    """The threshold that parts a histogram into two classes of least inner variance (Otsu 1979)."""
+    """The threshold that parts values into two classes of least inner variance (Otsu 1979), on 128 bins.
+
+    Values above it are the upper class.
+    """
     counts, edges = np.histogram(values, bins=128)
     middles = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)
@@ -81,7 +96,7 @@ def otsu_threshold(values: np.ndarray) -> float:
     mean_below = sums[valid] / below[valid]
     mean_above = (sums[-1] - sums[valid]) / above[valid]
     between[valid] = below[valid] * above[valid] * (mean_below - mean_above) ** 2
-    return float(middles[int(between.argmax())])
+    return float(edges[int(between.argmax()) + 1])
 
 
 def _main_parts(mask: np.ndarray) -> np.ndarray | None:

@@ -1,14 +1,15 @@
 """Turns the two public sets as they lie on disk into the files that ``train`` and ``evaluate`` take.
 
 ``python -m core.data.prepare DATA OUT`` writes, outside the project:
-``classify/`` train.csv, val.csv and images/ (catalog photos, and crops of the street's training boxes);
-``catalog/`` train.json, tune.json and photos/ (the catalog's training photos with derived boxes); ``drawn/`` drawn garments.
+``classify/`` train.csv, val.csv, val_street.csv and images/ (catalog photos, crops of the street's boxes);
+``catalog/`` train.json, tune.json and photos/ (the catalog's training photos with derived boxes);
+``drawn/`` drawn garments.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
-import sys
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -25,8 +26,11 @@ from core.data.drawn import draw_dataset
 UNUSABLE = {"Not sure", "Other", "Skip"}
 EXTRA_LABELS = {
     "bag": "Bag", "purse": "Bag", "wallet": "Bag", "belt": "Belt", "scarf": "Scarf", "tie": "Tie",
-    "sunglasses": "Sunglasses", "glasses": "Sunglasses", "romper": "Dress", "bodysuit": "Body", "cardigan": "Outwear",
+    "sunglasses": "Sunglasses", "glasses": "Sunglasses", "romper": "Dress", "bodysuit": "Body",
+    "cardigan": "Outwear",
 }  # fmt: skip
+"""What the street's own mapping leaves out: labels that no catalog label covers, and three fine names."""
+
 PREPARED_SIZE = 288
 SMALLEST_CROP = 14
 
@@ -34,7 +38,7 @@ Row = tuple[str, str, str]
 
 
 def prepare_classifier(data: Path, out: Path) -> None:
-    """Write the classifier's training and validation parts; senders stay on one side."""
+    """Write the classifier's training and validation parts; senders and street photos stay on one side."""
     images = out / "classify" / "images"
     images.mkdir(parents=True, exist_ok=True)
     train, val = _catalog(data / "catalog", images)
@@ -81,8 +85,8 @@ def _street_crops(street: Path, annotations: str, images: Path) -> list[Row]:
 def prepare_detector(data: Path, out: Path, drawn: int = 80) -> None:
     """Write the catalog's training photos with derived boxes, and drawn garments, as COCO files.
 
-    The photos of about a tenth of the senders are kept out of training as ``tune.json``: the score threshold is
-    chosen on them, never on what is reported.
+    The photos of about a tenth of the senders are kept out of training as ``tune.json``: the score threshold
+    is chosen on them, never on what is reported.
     """
     categories = read_coco(data / "street" / "train.json", data / "street" / "photos").categories
     photos = out / "catalog" / "photos"
@@ -133,6 +137,15 @@ def _write_csv(path: Path, rows: Iterable[Row]) -> None:
         writer.writerows(rows)
 
 
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Write the files that training takes from the public sets.")
+    parser.add_argument("data", type=Path, help="folder with catalog/ and street/")
+    parser.add_argument("out", type=Path, help="folder to write classify/, catalog/ and drawn/ into")
+    given = parser.parse_args()
+    prepare_classifier(given.data, given.out)
+    prepare_detector(given.data, given.out)
+
+
 if __name__ == "__main__":
-    prepare_classifier(Path(sys.argv[1]), Path(sys.argv[2]))
-    prepare_detector(Path(sys.argv[1]), Path(sys.argv[2]))
+    main()
