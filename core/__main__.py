@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
-from core import commands
+from core.commands import figures, labelling, training
 from core.errors import LapelError
+from core.training.options import TrainingOptions
 
 app = typer.Typer(
     add_completion=False,
@@ -25,7 +26,10 @@ Photos = Annotated[list[Path], typer.Argument(help="Photos, folders of photos or
 Threshold = Annotated[
     float | None, typer.Option(help="Least score, 0 to 1; the model card's by default.", min=0.0, max=1.0)
 ]
-Weights = Annotated[Path | None, typer.Option(help="A detector's weights instead of those that ship.")]
+Weights = Annotated[
+    list[Path] | None,
+    typer.Option(help="A detector's or a classifier's weights instead of those that ship; twice for both."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
@@ -35,11 +39,14 @@ def label(
     photos: Photos,
     threshold: Threshold = None,
     weights: Weights = None,
-    as_json: AsJson = True,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, which is what comes anyway.")] = True,
     out: Annotated[Path | None, typer.Option(help="Also write annotated pictures here.")] = None,
 ) -> None:
-    """Label photos: one JSON line a photo. Exit status 1 if a photo could not be read."""
-    raise typer.Exit(commands.label(photos, threshold=threshold, weights=weights, out=out))
+    """Label photos: one JSON line a photo. Exit status 1 if a photo could not be read.
+
+    A line's "photo" is the file's name without its folder, numbered where it comes twice: "shirt (2).jpg".
+    """
+    raise typer.Exit(labelling.label(photos, threshold=threshold, weights=weights or (), out=out))
 
 
 @app.command()
@@ -50,7 +57,7 @@ def explain(
     weights: Weights = None,
 ) -> None:
     """Write a photo's attention and class activation maps as PNG overlays, with an index."""
-    commands.explain(photo, out, threshold=threshold, weights=weights)
+    labelling.explain(photo, out, threshold=threshold, weights=weights or ())
 
 
 @app.command()
@@ -64,7 +71,7 @@ def anchors(
     as_json: AsJson = False,
 ) -> None:
     """Fit anchors to a data set's boxes by K-means++ under 1 - IoU."""
-    commands.anchors(dataset, clusters=clusters, size=size, seed=seed, as_json=as_json)
+    figures.anchors(dataset, clusters=clusters, size=size, seed=seed, as_json=as_json)
 
 
 @app.command()
@@ -81,7 +88,7 @@ def summary(
     as_json: AsJson = False,
 ) -> None:
     """Count a model's parameters, multiply-adds and bytes."""
-    commands.summary(model, preset=preset, classes=classes, size=size, as_json=as_json)
+    figures.summary(model, preset=preset, classes=classes, size=size, as_json=as_json)
 
 
 @app.command()
@@ -108,22 +115,22 @@ def train(
     ] = False,
 ) -> None:
     """Train a model; checkpoints, the curve and the best weights with their card go to --out."""
-    options = commands.TrainingOptions(
-        data,
-        val,
-        preset,
-        epochs,
-        seed,
-        batch,
-        pretrained,
-        masks,
-        tuple(extra or ()),
-        device,
-        workers,
-        out,
-        resume,
+    options = TrainingOptions(
+        data=data,
+        val=val,
+        preset=preset,
+        epochs=epochs,
+        seed=seed,
+        batch=batch,
+        pretrained=pretrained,
+        masks=masks,
+        extra=tuple(extra or ()),
+        device=device,
+        workers=workers,
+        out=out,
+        resume=resume,
     )
-    commands.train(kind, options)
+    training.train(kind, options)
 
 
 @app.command()
@@ -147,7 +154,7 @@ def distill(
     ] = False,
 ) -> None:
     """Pretrain a YOLOv4-GS backbone by distilling ImageNet features into it."""
-    commands.distill(
+    training.distill(
         photos,
         teacher,
         preset=preset,
@@ -172,7 +179,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure a model on a data set, with intervals."""
-    commands.evaluate(model, dataset, photos, as_json=as_json)
+    figures.evaluate(model, dataset, photos, as_json=as_json)
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from core.anchors import kmeans_anchors, letterboxed_wh
-from core.commands import TrainingOptions
 from core.data.dataset import DetectionDataset, read_detection
 from core.data.detection import TrainingScenes
 from core.data.labelled import known_only, label_counts, read_labelled
@@ -19,6 +18,7 @@ from core.training.classification import ClassifierData, ClassifierTraining, exp
 from core.training.detection import DetectorData, DetectorTraining, export_detector
 from core.training.distillation import Distillation, DistillationData, export_backbone
 from core.training.fitting import fit
+from core.training.options import TrainingOptions
 from core.training.recipes import ClassifierRecipe, DetectorRecipe, as_dict
 
 
