@@ -1,4 +1,4 @@
-"""Files, zips and folders in one batch: in order, told apart by name, one broken file breaking itself only."""
+"""Files, zips and folders in one batch: in order, with names of their own, a broken one breaking no other."""
 
 from __future__ import annotations
 
