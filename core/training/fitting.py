@@ -175,6 +175,7 @@ def fit(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*Checkpoint directory.*")
+        warnings.filterwarnings("ignore", message=".*transfer_batch_to_device.*")
         trainer = Trainer(
             max_epochs=epochs,
             accelerator=accelerator,

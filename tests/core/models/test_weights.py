@@ -3,7 +3,6 @@ import os
 import pickle
 from dataclasses import replace
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 import torch
@@ -20,15 +19,14 @@ from core.models.weights import (
     calibrate_batch_norm,
     card_path,
     digest,
-    folded_layers,
     load_imagenet,
     load_weights,
     read_card,
     save_weights,
     write_card,
 )
+from tests.core.models.folded import folded_tensors, save_folded
 
-ROOT = Path(__file__).parents[3]
 PRETRAINED = "mobilenet_v1_1.0_224_imagenet.safetensors"
 CARD = ModelCard(
     kind="detector",
@@ -192,17 +190,8 @@ def test_the_digest_is_sha256(tmp_path):
 
 @pytest.fixture(scope="module")
 def folded(tmp_path_factory):
-    """Folded weights of MobileNet V1 as one would be trained to: the tensors, and their file."""
-    generator = torch.Generator().manual_seed(0)
-    tensors = {}
-    for name, layer in folded_layers(MobileNetFeatures()).items():
-        shape = layer[0].weight.shape
-        fan_in = shape[1] * shape[2] * shape[3]
-        tensors[f"{name}.weight"] = torch.randn(shape, generator=generator) * (2 / fan_in) ** 0.5
-        tensors[f"{name}.bias"] = torch.randn(shape[0], generator=generator) * 0.1
-    path = tmp_path_factory.mktemp("folded") / "folded.safetensors"
-    save_file(tensors, path)
-    return tensors, path
+    """Folded weights of MobileNet V1: the tensors, and their file."""
+    return folded_tensors(), save_folded(tmp_path_factory.mktemp("folded") / "folded.safetensors")
 
 
 @pytest.fixture(scope="module")
