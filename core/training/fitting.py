@@ -94,7 +94,7 @@ class SeedSteps(Callback):
 
 
 class KeepBest(Callback):
-    """Writes the validated weights whenever the watched metric improves, and those of the last validation.
+    """Writes the validated weights whenever the watched metric improves, and those of the last epoch.
 
     ``export(module, path, metric)`` writes weights and card; it is called while the average is in place, so
     this callback comes before :class:`MovingAverage`.
@@ -105,6 +105,10 @@ class KeepBest(Callback):
     ) -> None:
         self.monitor, self.folder, self.export = monitor, folder, export
         self.best = float("-inf")
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch + 1 == trainer.max_epochs:
+            trainer.check_val_every_n_epoch = 1  # the last epoch's weights are kept whatever the rhythm
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Not at the validation epoch's end: callbacks are called before the module logs its metrics there.

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from lightning.pytorch import seed_everything
+
 from core.anchors import kmeans_anchors, letterboxed_wh
 from core.data.dataset import DetectionDataset, read_detection
 from core.data.detection import TrainingScenes
@@ -24,6 +27,7 @@ from core.training.recipes import ClassifierRecipe, DetectorRecipe, as_dict
 
 def train_classifier(recipe: ClassifierRecipe, options: TrainingOptions) -> Path:
     """Train the classifier; labels are those of the training data, sorted. Returns the best weights' path."""
+    seed_everything(recipe.seed, workers=True, verbose=False)  # the first weights follow the seed, too
     photos = [photo for file in (options.data, *options.extra) for photo in read_labelled(file)]
     labels = tuple(sorted(label_counts(photos)))
     val, skipped = known_only(read_labelled(options.val), labels)
@@ -41,6 +45,7 @@ def train_classifier(recipe: ClassifierRecipe, options: TrainingOptions) -> Path
 
 def train_detector(recipe: DetectorRecipe, options: TrainingOptions) -> Path:
     """Train the detector with anchors fitted to its own boxes. Returns the best weights' path."""
+    seed_everything(recipe.seed, workers=True, verbose=False)
     datasets = [read_detection(file) for file in (options.data, *options.extra)]
     val = read_detection(options.val)
     categories = datasets[0].categories
@@ -70,10 +75,11 @@ def train_detector(recipe: DetectorRecipe, options: TrainingOptions) -> Path:
 
 
 def fit_anchors(datasets: Sequence[DetectionDataset], size: int, seed: int) -> list[list[float]]:
-    """Nine anchors for all the data sets' boxes as letterboxed to ``size``."""
-    import numpy as np
-
-    boxes_wh = np.concatenate([letterboxed_wh(dataset, size) for dataset in datasets if dataset.box_count])
+    """Nine anchors for all the data sets' boxes as letterboxed to ``size``. DatasetError without any."""
+    found = [letterboxed_wh(dataset, size) for dataset in datasets if dataset.box_count]
+    if not found:
+        raise DatasetError("expected photos with boxes to train on, got none with any")
+    boxes_wh = np.concatenate(found)
     return [[float(w), float(h)] for w, h in kmeans_anchors(boxes_wh, 9, seed).anchors]
 
 
@@ -91,6 +97,7 @@ def distill_backbone(
     """Pretrain a backbone; returns the path of its weights."""
     if size % 32:
         raise WeightsError(f"expected a size that is a multiple of 32, got {size}")
+    seed_everything(0, workers=True, verbose=False)
     module = Distillation(preset, teacher)
     data = DistillationData(photos, size=size)
     fit(
@@ -151,7 +158,7 @@ def _label_names(masks: Path) -> tuple[str, ...]:
     path = masks.parent / "labels.txt"
     if not path.is_file():
         raise DatasetError(f"expected the pixel labels' names in labels.txt beside {masks.name}/, found none")
-    return tuple(path.read_text().splitlines())
+    return tuple(path.read_text(encoding="utf-8").splitlines())
 
 
 def _write_settings(out: Path, settings: dict[str, Any]) -> None:

@@ -179,6 +179,13 @@ def test_epochs_without_validation_repeat_no_old_figures(tmp_path):
     assert json.loads((tmp_path / "best.json").read_text())["epoch"] == 2
 
 
+@pytest.mark.parametrize(("validate_every", "validated"), [(3, [3, 4]), (9, [4])])
+def test_the_last_epoch_is_validated_and_kept_whatever_the_rhythm(tmp_path, validate_every, validated):
+    run(tmp_path, validate_every=validate_every)
+    assert [line["epoch"] for line in history(tmp_path) if "val_score" in line] == validated
+    assert json.loads((tmp_path / "final.json").read_text())["epoch"] == 4
+
+
 def test_another_seed_gives_other_dropout(unbroken, tmp_path):
     run(tmp_path, seed=1)
     assert history(tmp_path) != history(unbroken)

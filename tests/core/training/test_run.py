@@ -1,0 +1,140 @@
+"""From files to a training about to begin; the trainings themselves are tried beside their modules."""
+
+import csv
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import core.training.run as running
+from core.data.coco import write_coco
+from core.data.dataset import DetectionDataset
+from core.errors import DatasetError, WeightsError
+from core.training.options import TrainingOptions
+from core.training.recipes import ClassifierRecipe
+from core.training.run import current_commit, distill_backbone, train_classifier, train_detector
+from tests.core.training.samples import draw_rectangles, pico_recipe
+
+
+@pytest.fixture
+def begun(monkeypatch):
+    """What would be trained: module, data and settings of each training that is begun."""
+    calls = []
+    monkeypatch.setattr(
+        running, "fit", lambda module, data, **settings: calls.append((module, data, settings))
+    )
+    return calls
+
+
+@pytest.fixture
+def boxed(tmp_path):
+    """A COCO file of six pictures with two rectangles each, beside its ``photos/``."""
+    dataset = draw_rectangles(tmp_path / "photos", 6)
+    write_coco(dataset, tmp_path / "train.json")
+    return tmp_path / "train.json"
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """A CSV of six labelled pictures beside its ``images/``."""
+    draw_rectangles(tmp_path / "images", 6)
+    path = tmp_path / "train.csv"
+    with path.open("w", newline="") as handle:
+        csv.writer(handle).writerows(
+            [("image", "label"), *((str(i), ("Hat", "Coat")[i % 2]) for i in range(6))]
+        )
+    return path
+
+
+def test_a_detector_is_trained_with_anchors_of_its_own_boxes(boxed, begun, tmp_path):
+    options = TrainingOptions(boxed, boxed, out=tmp_path / "out", device="cpu", resume=True, workers=1)
+    best = train_detector(pico_recipe(epochs=7, validate_every=2, ema_decay=0.5), options)
+    module, data, settings = begun[0]
+    assert best == tmp_path / "out" / "best.safetensors"
+    assert module.categories == ("red", "blue") and len(data.train_set) == 6 and data.workers == 1
+    sizes = data.train_set.photos[0][0].photos[0].boxes_xyxy
+    assert np.min(module.anchors) > 5 and np.max(module.anchors) < 64 and len(sizes) == 2
+    expected = {"epochs": 7, "validate_every": 2, "ema_decay": 0.5, "resume": True, "device": "cpu"}
+    assert expected.items() <= settings.items() and settings["monitor"] == "val_map50"
+
+
+def test_the_recipe_and_the_facts_are_written_beside_the_weights(boxed, begun, tmp_path):
+    train_detector(pico_recipe(), TrainingOptions(boxed, boxed, extra=(boxed,), out=tmp_path / "out"))
+    written = json.loads((tmp_path / "out" / "recipe.json").read_text())
+    assert written["preset"] == "pico" and written["input_wh"] == [64, 64]
+    assert (written["photos"], written["boxes"], written["validation_photos"]) == (12, 24, 6)
+    assert written["pretrained"] is None
+
+
+@pytest.mark.parametrize("kind", ["detector", "classifier"])
+def test_the_same_seed_begins_with_the_same_weights(kind, boxed, labelled, begun, tmp_path):
+    for seed in (3, 3, 4):
+        if kind == "detector":
+            train_detector(pico_recipe(seed=seed), TrainingOptions(boxed, boxed, out=tmp_path))
+        else:
+            recipe = ClassifierRecipe("r", model="mobilenet", seed=seed)
+            train_classifier(recipe, TrainingOptions(labelled, labelled, out=tmp_path))
+    first, second, other = (list(module.model.state_dict().values()) for module, _, _ in begun)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert not torch.equal(first[0], other[0])
+
+
+def test_a_classifiers_labels_are_those_of_its_photos_in_order(labelled, begun, tmp_path):
+    recipe = ClassifierRecipe("r", model="mobilenet")
+    best = train_classifier(recipe, TrainingOptions(labelled, labelled, out=tmp_path / "out"))
+    module, _, settings = begun[0]
+    assert module.labels == ("Coat", "Hat") and settings["monitor"] == "val_top1"
+    assert best == tmp_path / "out" / "best.safetensors"
+    written = json.loads((tmp_path / "out" / "recipe.json").read_text())
+    assert (written["photos"], written["validation_photos"], written["validation_skipped"]) == (6, 6, 0)
+
+
+def test_validation_photos_of_other_labels_only_are_refused(labelled, begun, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text("image,label\n0,Glove\n")
+    with pytest.raises(DatasetError, match="validation photos with the labels Coat, Hat, got none"):
+        train_classifier(
+            ClassifierRecipe("r", model="mobilenet"), TrainingOptions(labelled, other, out=tmp_path)
+        )
+    assert begun == []
+
+
+def test_data_sets_of_other_categories_are_refused(boxed, begun, tmp_path):
+    dataset = running.read_detection(boxed)
+    write_coco(replace(dataset, categories=("red", "green")), tmp_path / "other.json")
+    with pytest.raises(DatasetError, match="expected the categories red, blue, got red, green"):
+        train_detector(pico_recipe(), TrainingOptions(boxed, tmp_path / "other.json", out=tmp_path))
+
+
+def test_photos_without_any_box_are_refused(boxed, begun, tmp_path):
+    dataset = running.read_detection(boxed)
+    bare = [type(p)(p.file_name, p.width, p.height, np.zeros((0, 4)), []) for p in dataset.photos]
+    write_coco(DetectionDataset(dataset.categories, tuple(bare), dataset.folder), tmp_path / "bare.json")
+    with pytest.raises(DatasetError, match="photos with boxes to train on, got none"):
+        train_detector(pico_recipe(), TrainingOptions(tmp_path / "bare.json", boxed, out=tmp_path))
+
+
+def test_masks_need_the_names_of_their_pixel_labels(boxed, begun, tmp_path):
+    masks = tmp_path / "labels"
+    masks.mkdir()
+    options = TrainingOptions(boxed, boxed, masks=masks, out=tmp_path / "out")
+    with pytest.raises(DatasetError, match=r"in labels\.txt beside labels/, found none"):
+        train_detector(pico_recipe(copy_paste=0.5), options)
+    (tmp_path / "labels.txt").write_text("ground\ncoat\n")
+    train_detector(pico_recipe(copy_paste=0.5), options)
+    assert len(begun) == 1
+
+
+def test_distilling_takes_pictures_of_whole_strides_only(tmp_path):
+    with pytest.raises(WeightsError, match="multiple of 32, got 100"):
+        distill_backbone(
+            [], tmp_path / "t", preset="pico", epochs=1, size=100, device="cpu", out=tmp_path, resume=False
+        )
+
+
+def test_the_commit_is_a_short_hash_or_unknown():
+    commit = current_commit()
+    assert commit is None or re.fullmatch("[0-9a-f]{7,}", commit)
