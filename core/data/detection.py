@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from core.data.crops import to_tensor
 from core.data.dataset import BoxedPhoto, DetectionDataset
+from core.data.listed import open_listed
 from core.data.sampling import Request, repeat_factors
 from core.data.scenes import (
     Cutout,
@@ -144,14 +145,10 @@ def _cut_along(scene: Scene, photo: BoxedPhoto, path: Path, names: tuple[str, ..
 
 
 def _encode(path: Path, limit: int) -> bytes:
+    image = open_listed(path).image
+    image.thumbnail((limit, limit), Image.Resampling.BILINEAR)
     buffer = BytesIO()
-    try:
-        with Image.open(path) as opened:
-            image = opened.convert("RGB")
-        image.thumbnail((limit, limit), Image.Resampling.BILINEAR)
-        image.save(buffer, "JPEG", quality=92)
-    except OSError as error:
-        raise DatasetError(f"expected a photo at {path.name}: {error}") from error
+    image.save(buffer, "JPEG", quality=92)
     return buffer.getvalue()
 
 
@@ -172,8 +169,7 @@ class ValidationPhotos(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         photo = self.dataset.photos[index]
-        with Image.open(self.dataset.path_of(photo)) as opened:
-            boxed = letterbox(opened.convert("RGB"), self.input_wh)
+        boxed = letterbox(open_listed(self.dataset.path_of(photo)).image, self.input_wh)
         scale = boxed.factor * np.array(
             [boxed.photo_wh[0] / photo.width, boxed.photo_wh[1] / photo.height] * 2
         )

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from core.data.crops import normalise, to_tensor
+from core.data.listed import open_listed
 from core.data.sampling import EpochSampler, Request
 from core.errors import DatasetError
 from core.models.mobilenet import MobileNetFeatures
@@ -121,10 +122,9 @@ class UnlabelledPhotos(Dataset[Tensor]):
 
 
 def _small_jpeg(path: Path, limit: int) -> bytes:
-    buffer = BytesIO()
-    with Image.open(path) as opened:
-        image = opened.convert("RGB")
+    image = open_listed(path).image
     image.thumbnail((limit, limit), Image.Resampling.BILINEAR)
+    buffer = BytesIO()
     image.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
 
