@@ -1,0 +1,50 @@
+"""The labelling's benchmark measures every stage apart, and the command line in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import labelling
+
+
+def test_it_prints_one_json_line_with_every_stage(
+    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(labelling, "SAMPLES", labelling.SAMPLES[:2])
+    files = [str(tiny_weights / f"{kind}.safetensors") for kind in ("detector", "classifier")]
+    weights = ["--weights", files[0], "--weights", files[1]]
+    monkeypatch.setattr(sys, "argv", ["labelling", "--repeats", "1", "--photos", "2", *weights])
+    labelling.main()
+    printed = capsys.readouterr()
+    line = json.loads(printed.out)
+    assert line["models"] == {"detector": "tiny detector", "classifier": "tiny classifier"}
+    rows = {name: row["median"] for name, row in line["rows"].items()}
+    assert set(rows) == {
+        "reading", "detector", "classifier", "classifier, a garment", "detector's maps", "all maps",
+        "garments (count)",
+    }  # fmt: skip
+    assert all(value > 0 for value in rows.values()), "a photo without garments is classified as a whole"
+    assert line["process"]["photos"] == 2
+    assert line["process"]["first_photo_s"] > 0
+    assert "2 drawn photos" in printed.err and line["machine"]["processor"] in printed.err
+
+
+def test_the_median_stands_between_its_quartiles() -> None:
+    assert labelling.row_of([5.0, 1.0, 4.0, 2.0, 3.0]) == {"median": 3.0, "low": 1.5, "high": 4.5}
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_memory_is_read_of_a_running_process_and_is_none_of_a_gone_one() -> None:
+    assert labelling.peak_mib(os.getpid()) > 20
+    assert labelling.peak_mib(2**22 + 1) == 0
+
+
+def test_a_run_that_loses_photos_is_no_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/true")
+    with pytest.raises(SystemExit, match="expected 1 photos to be labelled, got 0"):
+        labelling.fresh(1, [])
