@@ -14,7 +14,7 @@ from core.errors import WeightsError
 from core.evaluation import Detections
 from core.garments import Box
 from core.letterbox import Letterboxed, letterbox, tight_canvas
-from core.models.decode import decode, suppress
+from core.models.decode import decode, discount_doubles, suppress
 from core.models.inference import prepare_for_use
 from core.models.weights import WEIGHTS_FOLDER, ModelCard, load_weights, read_card
 from core.models.yolov4 import PRESETS, YOLOv4
@@ -77,6 +77,7 @@ class Detector:
         # that labelling with a threshold and LabeledPhoto.above() agree to the last garment.
         just_below = threshold * (1 - 1e-6)
         kept = suppress(boxes[0].cpu(), scores[0].cpu(), score_threshold=just_below, limit=GARMENT_LIMIT)
+        kept = discount_doubles(kept)
         found_xyxy, found_scores = boxed.to_photo(kept.boxes_xyxy.numpy()), kept.scores.double().numpy()
         shown = ((found_xyxy[:, 2:] - found_xyxy[:, :2]) >= 1).all(axis=1) & (found_scores >= threshold)
         return Detections(found_xyxy[shown], found_scores[shown], kept.category_ids.numpy()[shown])

@@ -24,7 +24,7 @@ LABELS = ("Dress", "Hat", "Pants", "Shirt", "Shoes", "T-Shirt")
 INPUT_SIZE = 160
 THRESHOLD = 0.3
 FEW, MANY, NONE = 2, 0, 3
-"""Seeds of drawn scenes in which the tiny detector sees three garments, dozens, and none at its threshold."""
+"""Seeds of drawn scenes in which the tiny detector sees two garments, dozens, and none at its threshold."""
 
 
 def drawn_photo(seed: int = FEW, name: str = "scene.png") -> Photo:

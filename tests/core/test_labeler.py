@@ -25,7 +25,7 @@ def test_a_photo_gets_boxes_categories_and_labels(tiny_labeler: Labeler) -> None
     assert (labeled.photo, labeled.width, labeled.height) == ("coat.png", 180, 240)
     assert labeled.seconds > 0
     assert labeled.models == {"detector": "tiny detector", "classifier": "tiny classifier"}
-    assert len(labeled.garments) == 3
+    assert len(labeled.garments) == 2
     for garment in labeled.garments:
         assert garment.category in tiny_labeler.categories
         assert garment.score >= tiny_labeler.default_threshold == THRESHOLD

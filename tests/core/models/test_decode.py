@@ -7,8 +7,10 @@ from torchvision.ops import box_iou
 from core.models.decode import (
     GRID_SCALES,
     MAX_LOG_SIZE,
+    Kept,
     decode,
     decode_boxes,
+    discount_doubles,
     encode_boxes,
     grid_cells,
     suppress,
@@ -123,6 +125,21 @@ def test_categories_do_not_suppress_each_other():
     boxes = torch.tensor([[0, 0, 10, 10.0]])
     kept = suppress(boxes, torch.tensor([[0.6, 0.9]]), score_threshold=0.1)
     assert kept.category_ids.tolist() == [1, 0]
+
+
+def test_a_second_guess_about_one_place_counts_half():
+    boxes = torch.tensor([[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 7], [20, 0, 30, 10.0]])
+    found = Kept(boxes, torch.tensor([0.9, 0.8, 0.6, 0.3]), torch.tensor([0, 1, 1, 0]))
+    ours = discount_doubles(found)
+    # Only the second has another category and IoU 0.9 with a better box; the third's is 0.7, the last stands apart.
+    assert ours.scores.tolist() == pytest.approx([0.9, 0.6, 0.4, 0.3])
+    assert ours.category_ids.tolist() == [0, 1, 1, 0]
+    assert ours.boxes_xyxy[2].tolist() == [0, 0, 10, 9]
+
+
+def test_no_boxes_have_no_doubles():
+    none = Kept(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long))
+    assert len(discount_doubles(none).scores) == 0
 
 
 @pytest.mark.parametrize("seed", range(4))
