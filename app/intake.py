@@ -74,10 +74,12 @@ def sample_sources() -> list[Source]:
 
 
 def _take_uploads(workspace: Workspace, key: str) -> None:
-    uploads: Sequence[UploadedFile] = st.session_state[key] or []
-    workspace.incoming += [(upload.name, upload.getvalue()) for upload in uploads]
-    workspace.uploads += 1
-    _release(uploads)
+    # A file that was let go of comes back as a mere mark when the browser is slow to notice.
+    uploads = [upload for upload in st.session_state[key] or () if isinstance(upload, UploadedFile)]
+    if uploads:
+        workspace.incoming += [(upload.name, upload.getvalue()) for upload in uploads]
+        workspace.uploads += 1
+        _release(uploads)
 
 
 def _release(uploads: Sequence[UploadedFile]) -> None:

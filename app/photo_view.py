@@ -46,7 +46,6 @@ def _header(workspace: Workspace, seen: Seen, order: Sequence[Seen]) -> None:
         _step_button(workspace, seen, order, 1, "Next photo (→)", "chevron_right")
         st.space("stretch")
         history_buttons(workspace)
-    st.text(seen.item.kept.name)  # st.text shows a name as it is, whatever is in it
 
 
 def _step_button(

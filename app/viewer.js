@@ -1,8 +1,10 @@
 // One photo with its boxes over it, and heat maps in between that are switched and blended here in the browser.
-// data: {photo, url, alt, width, height, garments: [{number, box, colour, ink, tag, name}], selected,
+// data: {photo, title, url, alt, width, height, garments: [{number, box, colour, ink, tag, name}], selected,
 //        state, still, layers: {attention: [{name, url}], activation: {number: url}} | null}
 const views = new WeakMap();
 const MODES = [["none", "Photo"], ["attention", "Attention"], ["activation", "Class activation"]];
+
+const PLACES = ["above-left", "inside-left", "above-right", "inside-right", "below-left", "below-right", "second", "third"];
 
 const make = (tag, props = {}, ...children) => {
   const element = document.createElement(tag);
@@ -57,7 +59,10 @@ class View {
     this.group = make("div", { className: "modes", role: "radiogroup", "aria-label": "Overlay" }, ...this.modes);
     // What only an overlay needs lies below the photo, so that switching does not move it.
     this.below = make("div", { className: "bar" }, this.slider, this.stages, this.note);
-    root.append(make("div", { className: "bar" }, this.group), this.frame, this.below);
+    this.title = make("span", { className: "title" });
+    root.append(make("div", { className: "bar" }, this.group, this.title), this.frame, this.below);
+    this.watcher = new ResizeObserver(() => this.placeTags());
+    this.watcher.observe(this.frame);
     this.group.onkeydown = (event) => this.arrowThroughModes(event);
   }
 
@@ -68,6 +73,7 @@ class View {
     this.frame.parentElement.classList.toggle("still", Boolean(data.still));
     if (this.photo.getAttribute("src") !== data.url) this.photo.src = data.url;
     this.photo.alt = data.alt;
+    this.title.textContent = this.title.title = data.title;
     this.frame.style.setProperty("--ratio", data.width / data.height);
     this.frame.style.aspectRatio = `${data.width} / ${data.height}`;
     this.selected = data.selected;
@@ -123,13 +129,34 @@ class View {
       box.style.setProperty("--colour", garment.colour);
       box.style.setProperty("--ink", garment.ink);
       box.style.zIndex = 1 + ranks.indexOf(garment.number);
-      // A tag stands above its box, or inside where the photo ends.
-      box.classList.toggle("inside", garment.box[1] < 0.06 * height);
-      box.classList.toggle("flush-right", garment.box[0] > 0.6 * width);
       return box;
     }));
+    this.placeTags();
     this.markSelected();
     if (focused) this.boxes.querySelector(`[data-number="${focused}"]`)?.focus();
+  }
+
+  // A tag takes the first of the usual places around its box that lies in the photo and hides no tag before it.
+  placeTags() {
+    const photo = this.frame.getBoundingClientRect();
+    const taken = [];
+    const hidden = (a) => taken.reduce((sum, b) => sum +
+      Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left)) *
+      Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)), 0);
+    const outside = (a) => a.left < photo.left - 1 || a.right > photo.right + 1 || a.top < photo.top - 1 || a.bottom > photo.bottom + 1;
+    for (const box of this.boxes.children) {
+      const tag = box.firstElementChild;
+      let best = null;
+      for (const place of PLACES) {
+        box.dataset.tag = place;
+        const rect = tag.getBoundingClientRect();
+        const cost = hidden(rect) + (outside(rect) ? 1e6 : 0);
+        if (!best || cost < best.cost) best = { place, rect, cost };
+        if (!cost) break;
+      }
+      box.dataset.tag = best.place;
+      taken.push(best.rect);
+    }
   }
 
   markSelected() {
@@ -213,6 +240,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   view.show(data, setTriggerValue);
   return () => {
     document.removeEventListener("keydown", view.listener, true);
+    view.watcher.disconnect();
     views.delete(parentElement);
     root.replaceChildren();
   };

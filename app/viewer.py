@@ -64,6 +64,7 @@ def view_data(
     item = seen.item
     return {
         "photo": item.number,
+        "title": item.kept.name,
         "url": picture_url(item.kept.view(), "image/jpeg", f"{place}/photo"),
         "alt": described(seen),
         "width": item.labeled.width,

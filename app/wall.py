@@ -8,7 +8,7 @@ from app import gallery, progress, selection
 from app.selection import NOTHING_FOUND, UNSURE, Filters, Seen
 from app.session import Workspace
 
-TICK_SECONDS = 0.5
+TICK_SECONDS = 1.0
 
 
 def seen_photos(workspace: Workspace, score_threshold: float) -> list[Seen]:

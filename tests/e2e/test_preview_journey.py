@@ -35,6 +35,7 @@ if sys.argv[3] == "stand-in":
     fake = FakeLabeler()
     models.labeler = lambda: fake
     maps.explain = fake_explain
+    models.set_aside_what_stays()
 launcher.main(["--port", sys.argv[1], "--data", sys.argv[2], "--no-browser"])
 """
 expect = api.expect
