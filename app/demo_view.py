@@ -31,8 +31,15 @@ STAGE_TITLES = {
 class LabelerLike(Protocol):
     """The part of ``core.labeler.Labeler`` that the demo needs."""
 
-    default_threshold: float
-    names: dict[str, str]
+    @property
+    def default_threshold(self) -> float:
+        """The score from which a garment counts as found."""
+        ...
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What labels a photo."""
+        ...
 
     def label(self, photo: Photo, score_threshold: float | None = None) -> LabeledPhoto:
         """The photo's garments above the threshold, best first."""

@@ -56,7 +56,7 @@ def tile(seen: Seen, names: Mapping[str, str]) -> dict[str, Any]:
 def note(seen: Seen, names: Mapping[str, str]) -> str:
     """The line under a tile: what was found, and whether a person should look."""
     found = ", ".join(dict.fromkeys(names.get(g.category, g.category) for g in seen.garments.values()))
-    return f"{'? ' if seen.unsure else ''}{found or 'nothing found'}"
+    return f"{'unsure · ' if seen.unsure else ''}{found or 'nothing found'}"
 
 
 def pages(photos: Sequence[Seen]) -> int:

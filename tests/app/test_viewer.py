@@ -84,7 +84,7 @@ def test_a_tile_says_what_was_found_and_whether_to_look(item):
     tile = gallery.tile(see(item, Corrections(), 0.5), {"top": "Oberteil"})
     assert tile["note"] == "Oberteil, pants"
     assert [box["box"] for box in tile["boxes"]] == [[10, 20, 50, 80], [0, 0, 5, 5]]
-    assert gallery.tile(see(item, Corrections(), 0.88), {})["note"] == "? top"
+    assert gallery.tile(see(item, Corrections(), 0.88), {})["note"] == "unsure · top"
     assert gallery.tile(see(item, Corrections(), 0.97), {})["note"] == "nothing found"
 
 

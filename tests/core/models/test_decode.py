@@ -131,7 +131,7 @@ def test_a_second_guess_about_one_place_counts_half():
     boxes = torch.tensor([[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 7], [20, 0, 30, 10.0]])
     found = Kept(boxes, torch.tensor([0.9, 0.8, 0.6, 0.3]), torch.tensor([0, 1, 1, 0]))
     ours = discount_doubles(found)
-    # Only the second has another category and IoU 0.9 with a better box; the third's is 0.7, the last stands apart.
+    # Only the second has another category and IoU 0.9 with a better box; the third has 0.7, the last none.
     assert ours.scores.tolist() == pytest.approx([0.9, 0.6, 0.4, 0.3])
     assert ours.category_ids.tolist() == [0, 1, 1, 0]
     assert ours.boxes_xyxy[2].tolist() == [0, 0, 10, 9]
