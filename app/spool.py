@@ -6,6 +6,7 @@ Memory holds a thumbnail and the numbers of each photo; a batch of five hundred 
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import tempfile
 import time
@@ -30,14 +31,28 @@ def data_folder() -> Path:
     return Path(chosen) if chosen else Path.home() / ".local" / "share" / "lapel"
 
 
-def sweep_previews(older_than_seconds: float = STALE_SECONDS) -> int:
-    """Remove what killed sessions left behind; returns how many folders went."""
-    previews = data_folder() / "previews"
-    oldest = time.time() - older_than_seconds
-    stale = [path for path in previews.glob("*") if path.is_dir() and path.stat().st_mtime < oldest]
+def sweep_previews() -> int:
+    """Remove what killed workspaces left behind; returns how many folders went."""
+    stale = [path for path in (data_folder() / "previews").glob("*") if path.is_dir() and _is_stale(path)]
     for path in stale:
         shutil.rmtree(path, ignore_errors=True)
     return len(stale)
+
+
+def _is_stale(folder: Path) -> bool:
+    """Whether nobody uses a session's folder: its process on this machine is gone, or it is a day old."""
+    if folder.stat().st_mtime < time.time() - STALE_SECONDS:
+        return True
+    owner, _, process = folder.name.rpartition("-")[0].rpartition("-")
+    if owner != platform.node() or not process.isdigit() or os.name != "posix":
+        return False  # another machine's, or one where asking after a process would end it
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def shrunk(image: Image.Image, side: int) -> Image.Image:
@@ -80,7 +95,8 @@ class Spool:
         previews = data_folder() / "previews"
         previews.mkdir(parents=True, exist_ok=True)
         # The object's finalizer removes the folder when the session ends or the process exits.
-        self._folder = tempfile.TemporaryDirectory(dir=previews, ignore_cleanup_errors=True)
+        owner = f"{platform.node()}-{os.getpid()}-"
+        self._folder = tempfile.TemporaryDirectory(prefix=owner, dir=previews, ignore_cleanup_errors=True)
 
     @property
     def folder(self) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -32,8 +32,12 @@ def threshold_slider(default: float) -> float:
     )
 
 
-def filter_bar(categories: Sequence[str]) -> Filters:
-    """Which photos of the batch to show, and in which order."""
+def filter_bar(categories: Sequence[str], names: Mapping[str, str]) -> Filters:
+    """Which photos of the batch to show, and in which order; ``names`` are the shop's."""
+    known = {
+        category: f"{names[category]} ({category})" if category in names else category
+        for category in categories
+    }
     wide, narrow = st.columns([3, 2], vertical_alignment="bottom")
     with wide:
         show = st.segmented_control(
@@ -46,7 +50,9 @@ def filter_bar(categories: Sequence[str]) -> Filters:
             persist_state="session",
         )
     with narrow, st.popover("Filter and sort", icon=":material/filter_list:", width="stretch"):
-        chosen = st.multiselect("Category", categories, key="categories", persist_state="session")
+        chosen = st.multiselect(
+            "Category", categories, format_func=known.__getitem__, key="categories", persist_state="session"
+        )
         low, high = st.slider("Score", 0.0, 1.0, (0.0, 1.0), step=0.01, key="scores", persist_state="session")
         order = st.selectbox("Sort by", list(ORDERS), key="order", persist_state="session")
     return Filters(tuple(chosen), (low, high), show or EVERYTHING, order)

@@ -28,7 +28,7 @@ threshold_slot, filter_slot = st.columns([2, 3], vertical_alignment="bottom", ga
 with threshold_slot:
     threshold = toolbar.threshold_slider(labeler.default_threshold)
 with filter_slot:
-    filters = toolbar.filter_bar(labeler.categories)
+    filters = toolbar.filter_bar(labeler.categories, workspace.names)
 photos = wall.seen_photos(workspace, threshold)
 
 gallery_side, photo_side = st.columns([2, 5], gap="medium")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import gc
 import io
 import os
+import platform
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -98,6 +101,25 @@ def test_a_sweep_removes_what_a_killed_session_left_but_not_what_is_in_use(data)
     os.utime(old, (0, 0))
     assert spool.sweep_previews() == 1
     assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_a_sweep_removes_the_photos_of_a_process_that_is_gone_at_once(data):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    here = platform.node()
+    gone, elsewhere, foreign = (
+        data / "previews" / name for name in (f"{here}-{ended.pid}-x", f"not{here}-{ended.pid}-x", "mine")
+    )
+    for folder in (gone, elsewhere, foreign):
+        folder.mkdir(parents=True)
+    held = spool.Spool()
+    assert spool.sweep_previews() == 1
+    assert [folder.exists() for folder in (gone, elsewhere, foreign, held.folder)] == [
+        False,
+        True,
+        True,
+        True,
+    ]
 
 
 def test_a_sweep_of_nothing_is_fine():
