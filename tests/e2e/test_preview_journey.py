@@ -26,7 +26,7 @@ pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "assets" / "samples"
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 PROGRAM = """
 import sys
 from app import __main__ as launcher, maps, models
