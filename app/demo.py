@@ -157,6 +157,8 @@ def serve(
         )
     except OSError as taken:
         raise LapelError(f"The demo cannot listen on {host}:{port}: {taken}") from taken
+    except KeyboardInterrupt:  # stopped before Gradio began to wait for it
+        demo.close()
     return demo
 
 
