@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,10 +57,11 @@ def lapel(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 def in_a_shell(*arguments: object) -> Ran:
     command = [sys.executable, "-m", "core", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.mark.timeout(900)  # it loads torch anew, which a busy machine may do slowly
 def test_label_puts_json_lines_and_nothing_else_on_stdout(tiny_weights: Path, tmp_path: Path) -> None:
     drawn_photo(FEW).image.save(tmp_path / "coat.png")
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
@@ -75,6 +76,12 @@ def test_label_puts_json_lines_and_nothing_else_on_stdout(tiny_weights: Path, tm
     assert [path.name for path in (tmp_path / "boxes").iterdir()] == ["coat_labelled.jpg"]
 
 
+def processor_seconds_of_children() -> float:
+    """What processes that have ended took: a busy machine stretches the clock, but hardly this."""
+    used = os.times()
+    return used.children_user + used.children_system
+
+
 def test_help_comes_at_once_and_without_the_heavy_libraries() -> None:
     code = (
         "import sys; from core.__main__ import app\n"
@@ -83,12 +90,10 @@ def test_help_comes_at_once_and_without_the_heavy_libraries() -> None:
         "heavy = {'torch', 'torchvision', 'numpy', 'sklearn', 'scipy', 'lightning', 'PIL'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
-    began = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=250, check=True
-    )
+    began = processor_seconds_of_children()
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"
-    assert time.perf_counter() - began < 10  # 0.4 s on an idle machine
+    assert processor_seconds_of_children() - began < 1.5  # 0.2 usually; torch alone takes more than two
     for command in ("label", "explain", "anchors", "summary", "train", "evaluate", "distill"):
         assert command in done.stdout
 
