@@ -27,6 +27,8 @@ QUICK: dict[str, tuple[str, ...]] = {
 }
 """The benchmarks in their order, each with what makes it quick."""
 
+LEFT_OUT = frozenset({"machine", "low", "high", "low_ms", "high_ms"})
+
 
 def names() -> tuple[str, ...]:
     """The benchmarks that are there."""
@@ -46,9 +48,11 @@ def run(name: str, arguments: Sequence[str] = ()) -> dict[str, Any] | None:
 
 
 def figures(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """Every number of a benchmark's line with the way to it, without the machine."""
+    """Every number of a benchmark's line with the way to it, without the machine and the quartiles."""
     for name, value in values.items():
-        if isinstance(value, Mapping) and name != "machine":
+        if name in LEFT_OUT:
+            continue
+        if isinstance(value, Mapping):
             yield from figures(value, f"{prefix}{name} · ")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield prefix + name, value
