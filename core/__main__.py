@@ -101,7 +101,8 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
     batch: Annotated[int | None, typer.Option(help="Photos a step.", min=1)] = None,
     pretrained: Annotated[
-        Path | None, typer.Option(help="ImageNet MobileNet (classifier) or a distilled backbone (detector).")
+        Path | None,
+        typer.Option(help="ImageNet MobileNet or a distilled backbone, or whole weights to go on from."),
     ] = None,
     masks: Annotated[
         Path | None, typer.Option(help="Folder of pixel labels for copy-paste (detector).")

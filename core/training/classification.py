@@ -15,9 +15,18 @@ from torch.utils.data import DataLoader
 from core.data.crops import LabelledPictures, normalise
 from core.data.labelled import LabelledPhoto
 from core.data.sampling import EpochSampler, repeat_factors
-from core.errors import DatasetError
+from core.errors import DatasetError, WeightsError
 from core.models.mobilenet import INPUT_SIZE, MobileNet, MobileNetMHA
-from core.models.weights import ModelCard, calibrate_batch_norm, load_imagenet, save_weights, write_card
+from core.models.weights import (
+    ModelCard,
+    calibrate_batch_norm,
+    check_state,
+    load_imagenet,
+    read_card,
+    read_tensors,
+    save_weights,
+    write_card,
+)
 from core.training.fitting import TrainingData, cosine_with_warmup, parameter_groups
 from core.training.recipes import ClassifierRecipe
 
@@ -42,26 +51,62 @@ class ClassifierTraining(LightningModule):
         self, recipe: ClassifierRecipe, labels: tuple[str, ...], pretrained: Path | None = None
     ) -> None:
         super().__init__()
-        self.recipe, self.labels, self.pretrained = recipe, labels, pretrained
+        self.recipe, self.labels = recipe, labels
+        self.from_imagenet = False
         # Channels last: depthwise convolutions train half again as fast on a CPU.
         self.model = build_classifier(recipe, len(labels)).to(memory_format=torch.channels_last)
         self.save_hyperparameters({"recipe": asdict(recipe), "labels": list(labels)})
         if pretrained is not None:
-            load_imagenet(self.model.backbone, pretrained)
+            self.load_pretrained(pretrained)
+
+    def load_pretrained(self, path: Path) -> None:
+        """Start from ImageNet's MobileNet, or a whole classifier of the same labels. Raises WeightsError."""
+        state = read_tensors(path)
+        if any(name.startswith("backbone.") for name in state):
+            known = read_card(path).categories
+            if known != self.labels:
+                raise WeightsError(
+                    f"expected a classifier of the labels {', '.join(self.labels)} in {path.name}, "
+                    f"got {', '.join(known)}"
+                )
+            check_state(state, self.model, path.name)
+        else:
+            load_imagenet(self.model.backbone, path)
+            self.from_imagenet = True
 
     def calibrate(self, pictures: Tensor) -> None:
-        """Give the pretrained batch norm the statistics of real pictures (B, 3, 224, 224) uint8."""
-        calibrate_batch_norm(self.model.backbone, normalise(pictures))
+        """Give ImageNet's batch norm the statistics of real pictures (B, 3, 224, 224) uint8.
+
+        A whole classifier brings its own, and keeps them.
+        """
+        if self.from_imagenet:
+            calibrate_batch_norm(self.model.backbone, normalise(pictures))
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         pictures, targets = batch
-        logits = self._logits(pictures)
-        loss = F.cross_entropy(logits, targets, label_smoothing=self.recipe.label_smoothing)
+        if self.recipe.mixup > 0:
+            loss = self._mixed_loss(normalise(pictures), targets)
+        else:
+            loss = self._loss(self._logits(pictures), targets)
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(targets))
         return loss
 
+    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(logits, targets, label_smoothing=self.recipe.label_smoothing)
+
+    def _mixed_loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss of pictures laid over others of the batch (mixup, Zhang et al. 2018)."""
+        alpha = torch.tensor(self.recipe.mixup)
+        share = float(torch.distributions.Beta(alpha, alpha).sample())
+        other = torch.randperm(len(targets), device=targets.device)
+        logits = self._forward(share * inputs + (1 - share) * inputs[other])
+        return share * self._loss(logits, targets) + (1 - share) * self._loss(logits, targets[other])
+
     def _logits(self, pictures: Tensor) -> Tensor:
-        return self.model(normalise(pictures).contiguous(memory_format=torch.channels_last)).float()
+        return self._forward(normalise(pictures))
+
+    def _forward(self, inputs: Tensor) -> Tensor:
+        return self.model(inputs.contiguous(memory_format=torch.channels_last)).float()
 
     def on_train_epoch_start(self) -> None:
         """Frozen layers keep their batch statistics as well."""

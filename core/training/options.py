@@ -11,8 +11,9 @@ class TrainingOptions:
     """Files in and out of a training, and where it runs.
 
     ``data``, ``extra`` and ``val`` are COCO files (detector) or CSVs (classifier); ``pretrained`` is
-    MobileNet's ImageNet weights (classifier) or a backbone (detector); ``masks`` a folder of pixel labels for
-    copy-paste. ``preset``, ``epochs``, ``seed`` and ``batch`` are the recipe's where None.
+    ImageNet's MobileNet (classifier), a distilled backbone (detector), or whole weights to go on from;
+    ``masks`` a folder of pixel labels for copy-paste. ``preset``, ``epochs``, ``seed`` and ``batch`` are
+    the recipe's where None.
     """
 
     data: Path

@@ -45,6 +45,7 @@ class ClassifierRecipe:
     augmentation: str = "flip"
     label_smoothing: float = 0.0
     dropout: float = 0.0
+    mixup: float = 0.0  # both parameters of the beta distribution that pictures are mixed by; 0: unmixed
     rebalance: float = 0.0  # LVIS's threshold; 0 takes every photo once
     ema_decay: float = 0.0  # 0 turns the moving average off
     seed: int = 0
@@ -60,6 +61,7 @@ class ClassifierRecipe:
         _positive("epochs", self.epochs)
         _share("label_smoothing", self.label_smoothing)
         _share("dropout", self.dropout)
+        _share("mixup", self.mixup)
         _share("ema_decay", self.ema_decay)
 
 
@@ -135,6 +137,24 @@ CLASSIFIER_RECIPES = {
         rebalance=0.02,
         ema_decay=0.995,
     ),
+    "onward": ClassifierRecipe(
+        "onward",
+        optimiser="adamw",
+        learning_rate=4e-4,
+        backbone_rate=0.5,
+        weight_decay=0.03,
+        batch=32,
+        epochs=12,
+        schedule="cosine",
+        warmup_epochs=0.5,
+        trainable="late",
+        augmentation="rich",
+        label_smoothing=0.1,
+        dropout=0.3,
+        mixup=0.2,
+        rebalance=0.02,
+        ema_decay=0.998,
+    ),
 }
 
 DETECTOR_RECIPES = {
@@ -160,6 +180,26 @@ DETECTOR_RECIPES = {
         ema_decay=0.998,
         validate_every=3,
         frozen_stages=2,
+    ),
+    "street-onward": DetectorRecipe(
+        "street-onward",
+        preset="nano",
+        input_wh=(288, 416),
+        learning_rate=6e-4,
+        weight_decay=0.02,
+        batch=8,
+        epochs=14,
+        clean_epochs=3,
+        extra_share=0.08,
+        box_weight=1.0,
+        class_weight=0.5,
+        objectness_target="iou",
+        mosaic=0.25,
+        copy_paste=0.2,
+        rebalance=0.15,
+        ema_decay=0.999,
+        validate_every=2,
+        frozen_stages=1,
     ),
 }
 

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from core.classifier import Classifier
 from core.data.labelled import LabelledPhoto
-from core.errors import DatasetError
+from core.errors import DatasetError, WeightsError
 from core.models.mobilenet import MobileNet, MobileNetMHA
 from core.models.weights import read_card
 from core.training.classification import (
@@ -160,3 +160,35 @@ def test_a_trained_classifier_can_be_used(photos, tmp_path, schedule, optimiser)
     classifier = Classifier.load(tmp_path / "best.safetensors")
     probabilities = classifier.probabilities([Image.open(photos[0].path)])
     assert probabilities.sum().item() == pytest.approx(1)
+
+
+def test_a_whole_classifier_can_be_gone_on_from(tmp_path):
+    recipe = ClassifierRecipe("r", model="mobilenet")
+    first = ClassifierTraining(recipe, LABELS)
+    export_classifier({})(first, tmp_path / "first.safetensors", 0.5)
+    second = ClassifierTraining(recipe, LABELS, tmp_path / "first.safetensors")
+    for name, value in first.model.state_dict().items():
+        assert torch.allclose(second.model.state_dict()[name].float(), value.float(), atol=2e-3), name
+    before = second.model.backbone.stem[1].running_mean.clone()
+    second.calibrate(torch.randint(0, 255, (4, 3, 64, 64), dtype=torch.uint8))
+    assert torch.equal(second.model.backbone.stem[1].running_mean, before)
+    with pytest.raises(WeightsError, match="labels Cap, Shirt in first.safetensors, got Hat, Shirt"):
+        ClassifierTraining(recipe, ("Cap", "Shirt"), tmp_path / "first.safetensors")
+
+
+def test_mixed_pictures_give_the_mixed_loss():
+    torch.manual_seed(0)
+    recipe = ClassifierRecipe("r", model="mobilenet", mixup=0.4)
+    module = quiet(ClassifierTraining(recipe, LABELS)).eval()
+    pictures, targets = torch.randint(0, 255, (4, 3, 64, 64), dtype=torch.uint8), torch.tensor([0, 1, 1, 0])
+    alpha = torch.tensor(0.4)
+    torch.manual_seed(5)
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    other = torch.randperm(4)
+    inputs = pictures.float() / 127.5 - 1
+    ids = torch.eye(2)
+    with torch.no_grad():
+        logs = module.model(share * inputs + (1 - share) * inputs[other]).log_softmax(1)
+        expected = -((share * ids[targets] + (1 - share) * ids[targets[other]]) * logs).sum(1).mean()
+        torch.manual_seed(5)
+        assert torch.allclose(module.training_step((pictures, targets), 0), expected, atol=1e-5)
