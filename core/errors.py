@@ -27,3 +27,23 @@ class RecipeError(LapelError):
 
 class AccessError(LapelError):
     """Something that this person, address or role may not do."""
+
+
+class StoreError(LapelError):
+    """The store could not do what was asked; the sentence says why."""
+
+
+class StoreBusyError(StoreError):
+    """The database was locked for too long; nothing was changed, and trying again may help."""
+
+
+class StoreFullError(StoreError):
+    """There is no room left to write; nothing was changed."""
+
+
+class NotFoundError(StoreError):
+    """There is no such thing, or it is another person's."""
+
+
+class ConflictError(StoreError):
+    """Somebody else changed it in the meantime; nothing was changed."""

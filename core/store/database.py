@@ -1,0 +1,162 @@
+"""The database behind the store: SQLite by default, PostgreSQL by URL, one way to read and one to write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import ColumnElement, Connection, Engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from core.errors import StoreBusyError, StoreError, StoreFullError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+WAIT_SECONDS = 15.0
+UPGRADE_LOCK = 0x1A9E1  # any number that every process agrees on
+
+_BUSY = ("database is locked", "database table is locked", "lock timeout", "deadlock detected", "connection")
+_FULL = ("database or disk is full", "disk i/o error", "no space left", "could not extend file")
+
+
+@dataclass(frozen=True)
+class Database:
+    """An engine with the store's rules on transactions, clock and errors."""
+
+    engine: Engine
+
+    @classmethod
+    def connect(cls, url: str, wait_seconds: float = WAIT_SECONDS) -> Database:
+        """A database by its SQLAlchemy URL; a lock is waited for at most ``wait_seconds``.
+
+        Raises StoreError for a URL that names no SQLite or PostgreSQL database.
+        """
+        try:
+            parsed = make_url(url)
+        except ArgumentError as error:
+            raise StoreError(
+                f"expected a database URL such as sqlite:////data/lapel.db, got: {error}"
+            ) from None
+        kind = parsed.get_backend_name()
+        if kind == "sqlite":
+            return cls(_sqlite_engine(parsed, wait_seconds))
+        if kind == "postgresql":
+            return cls(_postgresql_engine(parsed, wait_seconds))
+        raise StoreError(f"expected a SQLite or PostgreSQL database, got {kind}")
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is the embedded database."""
+        return self.engine.dialect.name == "sqlite"
+
+    @property
+    def now(self) -> ColumnElement[float]:
+        """Seconds since 1970 on the database's clock, as an expression: many machines agree on it."""
+        if self.is_sqlite:
+            return sa.literal_column("((julianday('now') - 2440587.5) * 86400.0)", sa.Double)
+        return sa.literal_column("extract(epoch from clock_timestamp())::double precision", sa.Double)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database from its first query to its last."""
+        with translated(), self.engine.connect() as connection:
+            if not self.is_sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that is on disk once the block has ended, and left no trace if the block failed.
+
+        On SQLite it takes the one lock for writing at once, so that what it reads is still so when it writes;
+        on PostgreSQL rows are locked by ``with_for_update``. Raises StoreBusyError or StoreFullError.
+        """
+        with (
+            translated(),
+            self.engine.connect().execution_options(lapel_write=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def upgrade(self) -> None:
+        """Bring the schema up to date; two processes that start at once do it once."""
+        if self.version() == head():
+            return
+        with self.write() as connection:
+            if not self.is_sqlite:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
+            config = _alembic()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def version(self) -> str | None:
+        """The migration that the schema is at; None for an empty database."""
+        with self.read() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+
+def head() -> str | None:
+    """The newest migration."""
+    return ScriptDirectory.from_config(_alembic()).get_current_head()
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Database errors that a person can do something about, as sentences."""
+    try:
+        yield
+    except DBAPIError as error:
+        text = str(error.orig).lower()
+        if any(sign in text for sign in _FULL):
+            raise StoreFullError("There is no room left on the disk; nothing was changed.") from error
+        if any(sign in text for sign in _BUSY) or error.connection_invalidated:
+            raise StoreBusyError("The database is busy or away; nothing was changed. Try again.") from error
+        raise
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
+
+
+def _sqlite_engine(url: sa.URL, wait_seconds: float) -> Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": wait_seconds})
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:
+        connection.isolation_level = (
+            None  # transactions begin where SQLAlchemy says, not where sqlite3 thinks
+        )
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("lapel_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def _postgresql_engine(url: sa.URL, wait_seconds: float) -> Engine:
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    options = f"-c lock_timeout={round(wait_seconds * 1000)}"
+    return sa.create_engine(
+        url, connect_args={"options": options, "connect_timeout": round(wait_seconds)}, pool_pre_ping=True
+    )

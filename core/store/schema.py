@@ -1,0 +1,205 @@
+"""The store's tables. Times are seconds since 1970 on the database's clock; boxes and reasons are JSON.
+
+Nothing here is changed without a migration in ``migrations/versions``.
+"""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source", Text, nullable=False),  # what was brought in, in a person's words
+    Column("folder", Text),  # where the worker finds it; None once it is done
+    Column("state", String(16), nullable=False),  # waiting, running, done, failed, cancelled
+    Column("done", Integer, nullable=False, default=0),
+    Column("total", Integer, nullable=False, default=0),
+    Column("counts", JSON, nullable=False, default=dict),  # outcome to number of photos
+    Column("message", Text, nullable=False, default=""),
+    Column("by", String(200), nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+import_refusals = Table(
+    "import_refusals",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("import_id", ForeignKey("imports.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    UniqueConstraint("import_id", "name"),
+)
+
+photos = Table(
+    "photos",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of the bytes that came
+    Column("blob", String(64), nullable=False),  # SHA-256 of the cleaned picture that is kept
+    Column("thumbnail", String(64), nullable=False),
+    Column("look", LargeBinary, nullable=False),  # difference hash, 32 bytes
+    Column("name", Text, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("holdout", Boolean, nullable=False),
+    Column("near_id", ForeignKey("photos.id")),  # the photo that it looks like
+    Column("import_id", ForeignKey("imports.id"), index=True),
+    Column("by", String(200), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("deleted_at", Double),  # a tombstone: the row stays, the picture is gone
+)
+
+categories = Table(
+    "categories",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("position", Integer, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("by", String(200), nullable=False),
+)
+
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("photo_id", ForeignKey("photos.id"), primary_key=True),
+    Column("model", String(200), primary_key=True),  # detector's and classifier's name
+    Column("garments", JSON, nullable=False),  # as in the contract, from a low threshold on
+    Column("embedding", LargeBinary),  # float16, the classifier's features of the whole photo
+    Column("at", Double, nullable=False),
+)
+
+annotations = Table(
+    "annotations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("photo_id", ForeignKey("photos.id"), nullable=False),
+    Column("version", Integer, nullable=False),  # 1, 2, ... of its photo
+    Column("base_version", Integer, nullable=False),  # what its author had seen; 0: nothing
+    Column("kind", String(16), nullable=False),  # imported, submitted, merged, second, accepted, returned
+    Column("boxes", JSON, nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("seconds", Double),  # how long the author worked on it
+    Column("note", Text, nullable=False, default=""),
+    Column("request", String(64), nullable=False, unique=True),  # a save sent twice is one version
+    UniqueConstraint("photo_id", "version"),
+)
+
+drafts = Table(
+    "drafts",
+    metadata,
+    Column("photo_id", ForeignKey("photos.id"), primary_key=True),
+    Column("author", String(200), primary_key=True),
+    Column("base_version", Integer, nullable=False),
+    Column("sequence", Integer, nullable=False),  # counts the changes; an older one never overwrites
+    Column("boxes", JSON, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("photo_id", ForeignKey("photos.id"), nullable=False),
+    Column("kind", String(16), nullable=False),  # first, second
+    Column("state", String(16), nullable=False),  # open, done, dropped
+    Column("rank", Double, nullable=False),  # the lowest comes first
+    Column("arm", String(16), nullable=False),  # cold, selected, control
+    Column("reasons", JSON, nullable=False, default=list),  # in words
+    Column("parts", JSON, nullable=False, default=dict),  # each part of the score, 0..1
+    Column("first_author", String(200)),  # of a second look: who must not have it
+    Column("lease_by", String(200)),
+    Column("lease_until", Double),
+    Column("done_by", String(200)),
+    Column("done_at", Double),
+    UniqueConstraint("photo_id", "kind"),
+)
+Index("ix_tasks_next", tasks.c.state, tasks.c.rank, tasks.c.id)
+Index("ix_tasks_lease", tasks.c.lease_by, tasks.c.state)
+Index("ix_tasks_done", tasks.c.done_by, tasks.c.done_at)
+
+skips = Table(
+    "skips",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id"), primary_key=True),
+    Column("person", String(200), primary_key=True),
+    Column("at", Double, nullable=False),
+)
+
+second_looks = Table(
+    "second_looks",
+    metadata,
+    Column("photo_id", ForeignKey("photos.id"), primary_key=True),
+    Column("first_version", Integer, nullable=False),
+    Column("second_version", Integer),  # None until the second person has submitted
+    Column("agreement", JSON),  # see core.store.agreement
+    Column("verdict", String(16)),  # accepted, returned; None until reviewed
+    Column("reviewer", String(200)),
+    Column("at", Double, nullable=False),
+)
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("categories", JSON, nullable=False),  # [[id, name], ...] as they were
+    Column("photos", Integer, nullable=False),
+    Column("boxes", Integer, nullable=False),
+    Column("note", Text, nullable=False, default=""),
+    Column("by", String(200), nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+revision_items = Table(
+    "revision_items",
+    metadata,
+    Column("revision", ForeignKey("revisions.number"), primary_key=True),
+    Column("photo_id", ForeignKey("photos.id"), primary_key=True),
+    Column("annotation_id", ForeignKey("annotations.id"), nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(64), primary_key=True),  # the workflow's id
+    Column("kind", String(16), nullable=False),  # import, label, score
+    Column("state", String(16), nullable=False),  # waiting, running, done, failed, cancelled
+    Column("done", Integer, nullable=False, default=0),
+    Column("total", Integer, nullable=False, default=0),
+    Column("message", Text, nullable=False, default=""),
+    Column("by", String(200), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("value", JSON, nullable=False),
+)
