@@ -5,6 +5,7 @@ Nothing here is changed without a migration in ``migrations/versions``.
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Double,
@@ -115,7 +116,7 @@ drafts = Table(
     Column("photo_id", ForeignKey("photos.id"), primary_key=True),
     Column("author", String(200), primary_key=True),
     Column("base_version", Integer, nullable=False),
-    Column("sequence", Integer, nullable=False),  # counts the changes; an older one never overwrites
+    Column("sequence", BigInteger, nullable=False),  # rises with every change; an older one never overwrites
     Column("boxes", JSON, nullable=False),
     Column("at", Double, nullable=False),
 )
