@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 
 _component = st.components.v2.component(
     "lapel_gallery",
-    html='<div class="lapel-gallery" role="group" aria-label="Photos of the batch"></div>',
+    html='<div class="lapel-gallery" role="group" aria-label="Photos"></div>',
     css=(HERE / "gallery.css").read_text("utf-8"),
     js=(HERE / "gallery.js").read_text("utf-8"),
 )
@@ -29,13 +29,23 @@ def show_gallery(
     photos: Sequence[Seen], selected: int | None, names: Mapping[str, str], *, on_opened: Callable[[], None]
 ) -> None:
     """Draw the tiles; within ``on_opened``, ``opened()`` gives the photo's number."""
-    tiles = [tile(seen, names) for seen in photos]
-    _component(key=KEY, data={"tiles": tiles, "selected": selected}, on_opened_change=on_opened)
+    show_tiles([tile(seen, names) for seen in photos], selected, on_opened=on_opened)
 
 
-def opened() -> int:
+def show_tiles(
+    tiles: Sequence[Mapping[str, Any]],
+    selected: int | None,
+    *,
+    on_opened: Callable[[], None],
+    key: str = KEY,
+) -> None:
+    """Draw tiles as ``tile`` makes them; within ``on_opened``, ``opened(key)`` gives the photo's number."""
+    _component(key=key, data={"tiles": list(tiles), "selected": selected}, on_opened_change=on_opened)
+
+
+def opened(key: str = KEY) -> int:
     """The number of the photo that was clicked, for use in the callback."""
-    return int(st.session_state[KEY]["opened"])
+    return int(st.session_state[key]["opened"])
 
 
 def tile(seen: Seen, names: Mapping[str, str]) -> dict[str, Any]:
