@@ -1,0 +1,143 @@
+"""The store: photos, annotations, the queue and what belongs to them; one database, one place for blobs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from core.errors import StoreError
+from core.store.blobs import Blobs
+from core.store.categories import Categories
+from core.store.database import Database
+from core.store.imports import Imports
+from core.store.jobs import Jobs
+from core.store.looks import Looks
+from core.store.photos import Photos
+from core.store.predictions import Predictions
+from core.store.settings import Settings
+
+if TYPE_CHECKING:
+    from core.store.annotations import Annotations
+    from core.store.drafts import Drafts
+    from core.store.queue import Queue
+    from core.store.revisions import Revisions
+    from core.store.second_looks import SecondLooks
+
+DATA_VARIABLE = "LAPEL_DATA"
+DATABASE_VARIABLE = "LAPEL_DATABASE_URL"
+BLOBS_VARIABLE = "LAPEL_BLOBS_URL"
+
+
+def data_folder() -> Path:
+    """The folder of Lapel's data: ``LAPEL_DATA``, else the user's share folder."""
+    chosen = os.environ.get(DATA_VARIABLE)
+    return Path(chosen) if chosen else Path.home() / ".local" / "share" / "lapel"
+
+
+@dataclass(frozen=True)
+class Store:
+    """What people and models know about photos; one object a process, safe to share between threads."""
+
+    database: Database
+    blobs: Blobs
+    looks: Looks = field(default_factory=Looks, repr=False, compare=False)
+
+    @classmethod
+    def open(cls, url: str | None = None, folder: Path | None = None) -> Store:
+        """The store of this machine's settings, with its schema up to date.
+
+        ``url`` defaults to ``LAPEL_DATABASE_URL``, else to SQLite in the folder; ``folder`` to
+        ``LAPEL_DATA``, else the user's share folder; blobs lie in the folder, or at ``LAPEL_BLOBS_URL``.
+        An empty store gets the street's thirteen categories. Raises StoreError where the database or the
+        folder cannot be used.
+        """
+        folder = (folder or data_folder()).absolute()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            database = Database.connect(url or os.environ.get(DATABASE_VARIABLE) or sqlite_url(folder))
+            store = cls(database, Blobs(os.environ.get(BLOBS_VARIABLE) or str(folder / "blobs")))
+            database.upgrade()
+        except OSError as error:
+            raise StoreError(f"The folder {folder} cannot be used: {error.strerror}.") from error
+        except sa.exc.DBAPIError as error:
+            raise StoreError(f"The database cannot be opened: {error.orig}.") from error
+        store.categories.found()
+        return store
+
+    @property
+    def photos(self) -> Photos:
+        """Pictures and what is known of them from the outside."""
+        return Photos(self.database, self.blobs, self.looks)
+
+    @property
+    def categories(self) -> Categories:
+        """The names that boxes can have."""
+        return Categories(self.database)
+
+    @property
+    def predictions(self) -> Predictions:
+        """What models see on the photos."""
+        return Predictions(self.database)
+
+    @property
+    def imports(self) -> Imports:
+        """What was brought in, and what of it was refused."""
+        return Imports(self.database)
+
+    @property
+    def jobs(self) -> Jobs:
+        """How far background work is."""
+        return Jobs(self.database)
+
+    @property
+    def settings(self) -> Settings:
+        """What people have chosen for all of the store."""
+        return Settings(self.database)
+
+    @property
+    def annotations(self) -> Annotations:
+        """What people say about the photos, with all that they said before."""
+        from core.store.annotations import Annotations
+
+        return Annotations(self.database)
+
+    @property
+    def drafts(self) -> Drafts:
+        """Work that is not submitted yet."""
+        from core.store.drafts import Drafts
+
+        return Drafts(self.database)
+
+    @property
+    def queue(self) -> Queue:
+        """Who does which photo next."""
+        from core.store.queue import Queue
+
+        return Queue(self.database)
+
+    @property
+    def second_looks(self) -> SecondLooks:
+        """Photos that two people did, and how far they agree."""
+        from core.store.second_looks import SecondLooks
+
+        return SecondLooks(self.database)
+
+    @property
+    def revisions(self) -> Revisions:
+        """Datasets as they once were."""
+        from core.store.revisions import Revisions
+
+        return Revisions(self.database)
+
+    def close(self) -> None:
+        """Give the database's connections back."""
+        self.database.close()
+
+
+def sqlite_url(folder: Path) -> str:
+    """The URL of the embedded database in a folder."""
+    return sa.URL.create("sqlite", database=str(folder / "lapel.db")).render_as_string(hide_password=False)

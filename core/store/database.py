@@ -14,6 +14,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import ColumnElement, Connection, Engine
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
@@ -86,13 +87,21 @@ class Database:
         ):
             yield connection
 
+    def lock(self, connection: Connection, key: int) -> None:
+        """Within a write: wait until no other write holds this key. SQLite's writes are alone in any case."""
+        if not self.is_sqlite:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+
+    def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+        """An INSERT that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
     def upgrade(self) -> None:
         """Bring the schema up to date; two processes that start at once do it once."""
         if self.version() == head():
             return
         with self.write() as connection:
-            if not self.is_sqlite:
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
+            self.lock(connection, UPGRADE_LOCK)
             config = _alembic()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

@@ -92,6 +92,7 @@ predictions = Table(
     Column("embedding", LargeBinary),  # float16, the classifier's features of the whole photo
     Column("at", Double, nullable=False),
 )
+Index("ix_predictions_at", predictions.c.at)
 
 annotations = Table(
     "annotations",

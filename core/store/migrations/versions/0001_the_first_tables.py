@@ -142,6 +142,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["photo_id"], ["photos.id"], name=op.f("fk_predictions_photo_id")),
         sa.PrimaryKeyConstraint("photo_id", "model", name=op.f("pk_predictions")),
     )
+    with op.batch_alter_table("predictions", schema=None) as batch_op:
+        batch_op.create_index("ix_predictions_at", ["at"], unique=False)
+
     op.create_table(
         "second_looks",
         sa.Column("photo_id", sa.Integer(), nullable=False),
@@ -210,6 +213,9 @@ def downgrade() -> None:
 
     op.drop_table("tasks")
     op.drop_table("second_looks")
+    with op.batch_alter_table("predictions", schema=None) as batch_op:
+        batch_op.drop_index("ix_predictions_at")
+
     op.drop_table("predictions")
     op.drop_table("drafts")
     op.drop_table("annotations")

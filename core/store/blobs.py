@@ -1,0 +1,200 @@
+"""Pictures by the digest of their bytes: written whole or not at all, and checked when they are read."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import fsspec
+
+from core.errors import NotFoundError, StoreError, StoreFullError
+
+_DIGEST = re.compile("[0-9a-f]{64}")
+_INCOMING = "incoming"
+
+
+@dataclass(frozen=True)
+class Blobs:
+    """A folder, or a place that fsspec knows by URL (``s3://bucket/lapel``)."""
+
+    url: str
+    _place: Place = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        system, path = fsspec.core.url_to_fs(self.url)
+        names = (system.protocol,) if isinstance(system.protocol, str) else system.protocol
+        place = _Folder(Path(path)) if "file" in names else _Bucket(system, path.rstrip("/"))
+        object.__setattr__(self, "_place", place)
+
+    def put(self, data: bytes) -> str:
+        """Keep the bytes; they are on disk when this returns their digest. The same again changes nothing.
+
+        Raises StoreFullError where there is no room; nothing is left behind.
+        """
+        digest = digest_of(data)
+        with _translated():
+            self._place.write(digest, data)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """The bytes. Raises NotFoundError where there are none, StoreError where they are damaged."""
+        if not _DIGEST.fullmatch(digest):
+            raise NotFoundError("There is no such picture.")
+        try:
+            with _translated():
+                data = self._place.read(digest)
+        except FileNotFoundError:
+            raise NotFoundError(f"The picture {digest[:12]} is missing.") from None
+        if digest_of(data) != digest:
+            raise StoreError(f"The picture {digest[:12]} is damaged: its bytes have changed on the disk.")
+        return data
+
+    def has(self, digest: str) -> bool:
+        """Whether such a blob is there."""
+        with _translated():
+            return bool(_DIGEST.fullmatch(digest)) and self._place.has(digest)
+
+    def delete(self, digest: str) -> None:
+        """Remove a blob, where there is one."""
+        with _translated(), suppress(FileNotFoundError):
+            if _DIGEST.fullmatch(digest):
+                self._place.delete(digest)
+
+    def digests(self) -> Iterator[str]:
+        """The digests of all blobs, in no order."""
+        with _translated():
+            yield from (name for name in self._place.names() if _DIGEST.fullmatch(name))
+
+
+def digest_of(data: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class Place(Protocol):
+    """Where blobs lie."""
+
+    def write(self, digest: str, data: bytes) -> None: ...
+
+    def read(self, digest: str) -> bytes: ...
+
+    def has(self, digest: str) -> bool: ...
+
+    def delete(self, digest: str) -> None: ...
+
+    def names(self) -> Iterator[str]: ...
+
+
+class _Folder:
+    """Files on this machine, 256 folders of them, each put in place by a rename after it is on the disk."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def write(self, digest: str, data: bytes) -> None:
+        path = self._path(digest)
+        if not self._holds(path, data):
+            self._prepare(path.parent)
+            self._replace(path, data)
+        _sync(path.parent)  # also where another process has just put it there and not synced yet
+
+    def read(self, digest: str) -> bytes:
+        return self._path(digest).read_bytes()
+
+    def has(self, digest: str) -> bool:
+        return self._path(digest).is_file()
+
+    def delete(self, digest: str) -> None:
+        self._path(digest).unlink()
+
+    def names(self) -> Iterator[str]:
+        for path in self._root.glob("[0-9a-f][0-9a-f]/*"):
+            yield path.name
+
+    def _path(self, digest: str) -> Path:
+        return self._root / digest[:2] / digest
+
+    def _holds(self, path: Path, data: bytes) -> bool:
+        """Whether these very bytes are there: a damaged file is written again."""
+        try:
+            return path.stat().st_size == len(data) and path.read_bytes() == data
+        except FileNotFoundError:
+            return False
+
+    def _prepare(self, folder: Path) -> None:
+        for path in (self._root, self._root / _INCOMING, folder):
+            if not path.is_dir():
+                path.mkdir(parents=True, exist_ok=True)
+                _sync(path.parent)
+
+    def _replace(self, path: Path, data: bytes) -> None:
+        descriptor, name = tempfile.mkstemp(dir=self._root / _INCOMING)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+class _Bucket:
+    """An object store; its writes are whole by themselves."""
+
+    def __init__(self, system: Any, root: str) -> None:
+        self._system = system
+        self._root = root
+
+    def write(self, digest: str, data: bytes) -> None:
+        self._system.makedirs(f"{self._root}/{digest[:2]}", exist_ok=True)
+        self._system.pipe_file(self._path(digest), data)
+
+    def read(self, digest: str) -> bytes:
+        return bytes(self._system.cat_file(self._path(digest)))
+
+    def has(self, digest: str) -> bool:
+        return bool(self._system.isfile(self._path(digest)))
+
+    def delete(self, digest: str) -> None:
+        self._system.rm_file(self._path(digest))
+
+    def names(self) -> Iterator[str]:
+        for path in self._system.find(self._root):
+            yield path.rpartition("/")[2]
+
+    def _path(self, digest: str) -> str:
+        return f"{self._root}/{digest[:2]}/{digest}"
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The disk's errors as sentences; a file that is not there stays what it is."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFullError("There is no room left for pictures; nothing was changed.") from error
+        raise StoreError(f"The place of the pictures cannot be used: {error.strerror or error}.") from error
+
+
+def _sync(folder: Path) -> None:
+    """Put a folder's list of files on the disk; only POSIX systems open folders."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

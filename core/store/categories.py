@@ -1,0 +1,127 @@
+"""The names that boxes can have: people add to them and rename them, boxes keep the number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from core.errors import ConflictError, NotFoundError, StoreError
+from core.store.database import Database
+from core.store.schema import categories as table
+from core.store.texts import one_line
+from core.taxonomy import colour_of, load_taxonomy
+
+MOST_CHARACTERS = 60
+MOST_CATEGORIES = 1000
+FOUNDER = "lapel"
+"""The author of the categories that an empty store begins with."""
+
+_LOCK = 0x1A9E2
+
+
+@dataclass(frozen=True)
+class Category:
+    """A category; ``colour`` is #rrggbb, ``position`` its place in lists."""
+
+    id: int
+    name: str
+    position: int
+    colour: str
+
+
+@dataclass(frozen=True)
+class Categories:
+    """The store's categories. Names are trimmed, 1 to 60 characters, and different whatever their case."""
+
+    database: Database
+
+    def all(self) -> tuple[Category, ...]:
+        """All categories by position."""
+        with self.database.read() as connection:
+            return _all(connection)
+
+    def by_id(self) -> dict[int, Category]:
+        """All categories by number, in the order of their position."""
+        return {category.id: category for category in self.all()}
+
+    def add(self, name: str, by: str) -> Category:
+        """A new category at the end. Raises StoreError for a bad name, ConflictError for a known one."""
+        name = checked_name(name)
+        with self.database.write() as connection:
+            known = self._locked(connection)
+            _refuse_known(name, known)
+            return self._insert(connection, name, by, known)
+
+    def rename(self, id: int, name: str, by: str) -> Category:
+        """Another name for a category, also on all boxes that have it; old revisions keep the old one.
+
+        Raises StoreError for a bad name, ConflictError for another's, NotFoundError for no such category.
+        """
+        name = checked_name(name)
+        with self.database.write() as connection:
+            known = self._locked(connection)
+            _refuse_known(name, {key: found for key, found in known.items() if found.id != id})
+            if not any(found.id == id for found in known.values()):
+                raise NotFoundError("There is no such category.")
+            change = sa.update(table).where(table.c.id == id)
+            connection.execute(change.values(name=name, by=one_line(by, 200), at=self.database.now))
+            return next(found for found in _all(connection) if found.id == id)
+
+    def ensure(self, names: Iterable[str], by: str) -> dict[str, int]:
+        """The number of every name as it was given, with the missing ones added; case makes no difference."""
+        wanted = {name: checked_name(name) for name in names}
+        with self.database.read() as connection:
+            known = _by_key(_all(connection))
+        if any(_key(name) not in known for name in wanted.values()):
+            with self.database.write() as connection:
+                known = self._locked(connection)
+                for name in wanted.values():
+                    if _key(name) not in known:
+                        known[_key(name)] = self._insert(connection, name, by, known)
+        return {given: known[_key(name)].id for given, name in wanted.items()}
+
+    def found(self) -> None:
+        """Give an empty store the street's thirteen categories."""
+        if not self.all():
+            self.ensure(load_taxonomy("street13").categories, FOUNDER)
+
+    def _locked(self, connection: Connection) -> dict[str, Category]:
+        self.database.lock(connection, _LOCK)
+        return _by_key(_all(connection))
+
+    def _insert(self, connection: Connection, name: str, by: str, known: Mapping[str, Category]) -> Category:
+        if len(known) >= MOST_CATEGORIES:
+            raise StoreError(f"expected at most {MOST_CATEGORIES} categories")
+        position = 1 + max((category.position for category in known.values()), default=-1)
+        values = {"name": name, "position": position, "by": one_line(by, 200), "at": self.database.now}
+        id = connection.execute(sa.insert(table).values(**values).returning(table.c.id)).scalar_one()
+        return Category(id, name, position, colour_of(name))
+
+
+def checked_name(name: str) -> str:
+    """The name, trimmed. Raises StoreError where nothing is left, or too much."""
+    name = one_line(name, MOST_CHARACTERS + 1)
+    if not 1 <= len(name) <= MOST_CHARACTERS:
+        raise StoreError(f"expected a category's name of 1 to {MOST_CHARACTERS} characters, got {name!r}")
+    return name
+
+
+def _all(connection: Connection) -> tuple[Category, ...]:
+    rows = connection.execute(sa.select(table).order_by(table.c.position, table.c.id))
+    return tuple(Category(row.id, row.name, row.position, colour_of(row.name)) for row in rows)
+
+
+def _by_key(found: Iterable[Category]) -> dict[str, Category]:
+    return {_key(category.name): category for category in found}
+
+
+def _key(name: str) -> str:
+    return name.casefold()
+
+
+def _refuse_known(name: str, known: Mapping[str, Category]) -> None:
+    if _key(name) in known:
+        raise ConflictError(f"There is a category {known[_key(name)].name!r} already.")

@@ -1,0 +1,88 @@
+"""How far background work is, for people to see; the work itself is driven elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from core.errors import NotFoundError
+from core.store.database import Database
+from core.store.schema import jobs as table
+from core.store.texts import one_line
+
+GOING = ("waiting", "running")
+ENDED = ("done", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """A job: ``done`` of ``total`` steps; ``state`` is waiting, running, done, failed or cancelled."""
+
+    id: str
+    kind: str
+    state: str
+    done: int
+    total: int
+    message: str
+    by: str
+    at: float
+    updated_at: float
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The store's jobs."""
+
+    database: Database
+
+    def begin(self, id: str, kind: str, by: str) -> None:
+        """Note down a job that waits to be done; said again, nothing changes."""
+        now = self.database.now
+        values = {
+            "id": id,
+            "kind": kind,
+            "state": "waiting",
+            "by": one_line(by, 200),
+            "at": now,
+            "updated_at": now,
+        }
+        with self.database.write() as connection:
+            connection.execute(self.database.insert(table).values(**values).on_conflict_do_nothing())
+
+    def progress(self, id: str, done: int, total: int, message: str = "") -> None:
+        """How far a job is; one that has ended stays as it is."""
+        change = sa.update(table).where(table.c.id == id, table.c.state.in_(GOING))
+        values = {"done": done, "total": total, "message": one_line(message), "updated_at": self.database.now}
+        with self.database.write() as connection:
+            connection.execute(change.values(state="running", **values))
+
+    def finish(self, id: str, state: str, message: str = "") -> None:
+        """A job has ended: done, failed or cancelled. The first to say so is believed."""
+        if state not in ENDED:
+            raise ValueError(f"a job ends as one of {', '.join(ENDED)}, got {state!r}")
+        change = sa.update(table).where(table.c.id == id, table.c.state.in_(GOING))
+        with self.database.write() as connection:
+            connection.execute(
+                change.values(state=state, message=one_line(message), updated_at=self.database.now)
+            )
+
+    def get(self, id: str) -> JobRow:
+        """One job. Raises NotFoundError for no such job."""
+        with self.database.read() as connection:
+            row = connection.execute(sa.select(table).where(table.c.id == id)).one_or_none()
+        if row is None:
+            raise NotFoundError("There is no such job.")
+        return JobRow(**row._mapping)
+
+    def recent(self, most: int = 20) -> tuple[JobRow, ...]:
+        """The latest jobs, newest first."""
+        return self._rows(sa.select(table).order_by(table.c.at.desc(), table.c.id).limit(most))
+
+    def running(self) -> tuple[JobRow, ...]:
+        """The jobs that wait or run, oldest first."""
+        return self._rows(sa.select(table).where(table.c.state.in_(GOING)).order_by(table.c.at, table.c.id))
+
+    def _rows(self, chosen: sa.Select) -> tuple[JobRow, ...]:
+        with self.database.read() as connection:
+            return tuple(JobRow(**row._mapping) for row in connection.execute(chosen))

@@ -1,0 +1,254 @@
+"""The photos of the store: taken once each, the holdout frozen as they come, deleted down to a tombstone."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection
+
+from core.data.duplicates import difference_hash
+from core.errors import NotFoundError, StoreError
+from core.photos import Photo, read_photo
+from core.store.blobs import Blobs
+from core.store.database import Database
+from core.store.looks import Likeness, Looks
+from core.store.pictures import cleaned, thumbnail
+from core.store.schema import annotations as annotations_table
+from core.store.schema import drafts, predictions, tasks
+from core.store.schema import photos as table
+from core.store.texts import one_line
+
+HOLDOUT_SHARE = 0.15
+
+_LOCK = 0x1A9E3
+
+
+@dataclass(frozen=True)
+class PhotoRow:
+    """What the store knows of a photo: ``digest`` is of the bytes that came, ``blob`` of what is kept.
+
+    ``near_id`` is the photo of the pool that it looks like; with ``deleted_at`` only the row is left.
+    """
+
+    id: int
+    digest: str
+    blob: str
+    thumbnail: str
+    name: str
+    width: int
+    height: int
+    holdout: bool
+    near_id: int | None
+    import_id: int | None
+    by: str
+    at: float
+    deleted_at: float | None
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of a photo.
+
+    ``outcome`` is "new", "near" (kept, looks like ``row.near_id``), "exact" (known already: nothing was
+    stored, ``row`` is the known one) or "holdout": a copy of a holdout photo that is kept out; ``row`` is the
+    holdout photo where the bytes are the same, None where it only looks the same.
+    """
+
+    row: PhotoRow | None
+    outcome: str
+
+
+@dataclass(frozen=True)
+class _Kept:
+    blob: str
+    thumbnail: str
+
+
+@dataclass(frozen=True)
+class Photos:
+    """The store's photos. Deleted ones are not found, except by ``get`` with ``deleted_ok``."""
+
+    database: Database
+    blobs: Blobs
+    looks: Looks
+
+    def add(self, photo: Photo, *, by: str, import_id: int | None = None) -> Added:
+        """Take a photo into the store, unless it is there; the picture is on disk before its row is.
+
+        15 % of all contents, chosen by digest, are the holdout for ever; what looks like a photo of the pool
+        stays in the pool, and what looks like a photo of the holdout is kept out. A deleted photo that comes
+        again is there again, with its annotations. Processes may add the same photo at once.
+        """
+        look = difference_hash(photo.image)
+        with self.database.read() as connection:
+            known = _row_of(connection, table.c.digest == photo.digest)
+            near = self.looks.near(connection, look)
+            seen = self.looks.last_id
+        answer = _kept_out(known, near)
+        if answer:
+            return answer
+        kept = self._keep(photo)
+        try:
+            with self.database.write() as connection:
+                self.database.lock(connection, _LOCK)
+                known = _row_of(connection, table.c.digest == photo.digest)
+                near += self.looks.near(connection, look, after=seen)
+                answer = _kept_out(known, near)
+                if not answer:
+                    values = _values(photo, look, near) | {"by": one_line(by, 200), "import_id": import_id}
+                    answer = self._write(connection, known, values, kept)
+                    self._keep_again(photo, kept)
+        except StoreError:
+            self._discard(kept)
+            raise
+        if answer.outcome in ("exact", "holdout"):
+            self._discard(kept)
+        return answer
+
+    def get(self, id: int, *, deleted_ok: bool = False) -> PhotoRow:
+        """A photo's row. Raises NotFoundError where there is none, or only a tombstone."""
+        with self.database.read() as connection:
+            row = _row_of(connection, table.c.id == id)
+        if row is None or (row.deleted_at is not None and not deleted_ok):
+            raise NotFoundError("There is no such photo.")
+        return row
+
+    def picture(self, id: int) -> bytes:
+        """The kept picture, a JPEG. Raises NotFoundError."""
+        return self.blobs.get(self.get(id).blob)
+
+    def thumbnail_of(self, id: int) -> bytes:
+        """The small picture, a JPEG of at most 256 pixels a side. Raises NotFoundError."""
+        return self.blobs.get(self.get(id).thumbnail)
+
+    def open(self, id: int) -> Photo:
+        """The photo with its pixels, as models take it. Raises NotFoundError."""
+        row = self.get(id)
+        return replace(read_photo(self.blobs.get(row.blob), row.name), digest=row.digest)
+
+    def page(
+        self,
+        offset: int,
+        limit: int,
+        *,
+        holdout: bool | None = None,
+        annotated: bool | None = None,
+        text: str = "",
+    ) -> list[PhotoRow]:
+        """Rows of the photos with such properties, the newest first; ``text`` is a part of the name."""
+        chosen = sa.select(*_COLUMNS).where(*_filters(holdout, annotated, text))
+        chosen = chosen.order_by(table.c.id.desc()).offset(offset).limit(limit)
+        with self.database.read() as connection:
+            return [PhotoRow(**row._mapping) for row in connection.execute(chosen)]
+
+    def count(self, *, holdout: bool | None = None, annotated: bool | None = None, text: str = "") -> int:
+        """How many photos have such properties."""
+        chosen = sa.select(sa.func.count()).select_from(table).where(*_filters(holdout, annotated, text))
+        with self.database.read() as connection:
+            return int(connection.execute(chosen).scalar_one())
+
+    def delete(self, id: int, by: str) -> None:
+        """Remove a photo down to its row, which old revisions need; its annotations stay with it.
+
+        Open tasks are dropped, drafts and predictions removed. Raises NotFoundError.
+        """
+        with self.database.write() as connection:
+            self.database.lock(connection, _LOCK)
+            row = _row_of(connection, table.c.id == id)
+            if row is None or row.deleted_at is not None:
+                raise NotFoundError("There is no such photo.")
+            connection.execute(sa.update(table).where(table.c.id == id).values(deleted_at=self.database.now))
+            open_tasks = sa.update(tasks).where(tasks.c.photo_id == id, tasks.c.state == "open")
+            connection.execute(open_tasks.values(state="dropped", lease_by=None, lease_until=None))
+            for of_photo in (drafts, predictions):
+                connection.execute(sa.delete(of_photo).where(of_photo.c.photo_id == id))
+        self._discard(_Kept(row.blob, row.thumbnail))
+
+    def _keep(self, photo: Photo) -> _Kept:
+        picture = self.blobs.put(cleaned(photo.image))
+        try:
+            return _Kept(picture, self.blobs.put(thumbnail(photo.image)))
+        except StoreError:
+            self._discard(_Kept(picture, picture))
+            raise
+
+    def _keep_again(self, photo: Photo, kept: _Kept) -> None:
+        """Within the lock: another process may have discarded the same blobs a moment ago."""
+        if not (self.blobs.has(kept.blob) and self.blobs.has(kept.thumbnail)):
+            self._keep(photo)
+
+    def _discard(self, kept: _Kept) -> None:
+        """Remove blobs that no live photo needs; what cannot be removed now does no harm."""
+        with suppress(StoreError), self.database.write() as connection:
+            self.database.lock(connection, _LOCK)
+            for digest in {kept.blob, kept.thumbnail}:
+                needs = sa.or_(table.c.blob == digest, table.c.thumbnail == digest)
+                live = sa.select(table.c.id).where(table.c.deleted_at.is_(None), needs).limit(1)
+                if connection.execute(live).first() is None:
+                    self.blobs.delete(digest)
+
+    def _write(
+        self, connection: Connection, known: PhotoRow | None, values: dict[str, Any], kept: _Kept
+    ) -> Added:
+        """A new row, or a deleted one alive again: its place in or out of the holdout never changes."""
+        values |= {"blob": kept.blob, "thumbnail": kept.thumbnail, "at": self.database.now}
+        if known is None:
+            statement: Any = sa.insert(table).values(**values)
+        else:
+            del values["holdout"]
+            statement = sa.update(table).where(table.c.id == known.id).values(**values, deleted_at=None)
+            dropped = sa.update(tasks).where(tasks.c.photo_id == known.id, tasks.c.state == "dropped")
+            connection.execute(dropped.values(state="open"))
+        row = PhotoRow(**connection.execute(statement.returning(*_COLUMNS)).one()._mapping)
+        return Added(row, "new" if row.near_id is None else "near")
+
+
+_COLUMNS = tuple(table.c[entry.name] for entry in fields(PhotoRow))
+
+
+def in_holdout(digest: str) -> bool:
+    """Whether the content with this digest belongs to the holdout: 15 % of all contents, always the same."""
+    return int(digest[:8], 16) < HOLDOUT_SHARE * 2**32
+
+
+def _row_of(connection: Connection, condition: ColumnElement[bool]) -> PhotoRow | None:
+    row = connection.execute(sa.select(*_COLUMNS).where(condition)).one_or_none()
+    return None if row is None else PhotoRow(**row._mapping)
+
+
+def _kept_out(known: PhotoRow | None, near: list[Likeness]) -> Added | None:
+    """The answer for a photo that is not to be stored; None for one that is."""
+    if known is not None and known.deleted_at is None:
+        return Added(known, "holdout" if known.holdout else "exact")
+    if not (known and known.holdout) and any(likeness.holdout for likeness in near):
+        return Added(None, "holdout")
+    return None
+
+
+def _values(photo: Photo, look: bytes, near: list[Likeness]) -> dict[str, Any]:
+    pool = [likeness for likeness in near if not likeness.holdout]
+    closest = min(pool, key=lambda likeness: (likeness.bits, likeness.id), default=None)
+    return {
+        "digest": photo.digest,
+        "look": look,
+        "name": photo.name,
+        "width": photo.width,
+        "height": photo.height,
+        "holdout": closest is None and in_holdout(photo.digest),
+        "near_id": closest.id if closest else None,
+    }
+
+
+def _filters(holdout: bool | None, annotated: bool | None, text: str) -> list[ColumnElement[bool]]:
+    wanted: list[ColumnElement[bool]] = [table.c.deleted_at.is_(None)]
+    if holdout is not None:
+        wanted.append(table.c.holdout.is_(holdout))
+    if annotated is not None:
+        has = sa.exists().where(annotations_table.c.photo_id == table.c.id)
+        wanted.append(has if annotated else ~has)
+    if text:
+        wanted.append(table.c.name.icontains(one_line(text), autoescape=True))
+    return wanted

@@ -1,0 +1,102 @@
+"""What models see on the photos: garments from a low threshold on, and the features of the whole photo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from core.errors import NotFoundError
+from core.garments import Garment
+from core.store.database import Database
+from core.store.schema import photos
+from core.store.schema import predictions as table
+
+_ROWS_AT_ONCE = 200
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A model's garments on a photo, best first; ``embedding`` is (D,) float32, or None."""
+
+    photo_id: int
+    model: str
+    garments: tuple[Garment, ...]
+    embedding: np.ndarray | None = field(repr=False, compare=False)
+    at: float
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The store's predictions: one a photo and model, the last one said."""
+
+    database: Database
+
+    def save(
+        self, photo_id: int, model: str, garments: Sequence[Garment], embedding: np.ndarray | None
+    ) -> None:
+        """Keep a prediction; embeddings are kept as float16. Raises NotFoundError for no such photo."""
+        values: dict[str, Any] = {
+            "garments": [garment.as_dict() for garment in garments],
+            "embedding": None if embedding is None else _packed(embedding),
+            "at": self.database.now,
+        }
+        insert = self.database.insert(table).values(photo_id=photo_id, model=model, **values)
+        keys = [table.c.photo_id, table.c.model]
+        new = {name: insert.excluded[name] for name in values}
+        live = sa.select(photos.c.id).where(photos.c.id == photo_id, photos.c.deleted_at.is_(None))
+        with self.database.write() as connection:
+            if connection.execute(live.with_for_update(key_share=True)).first() is None:
+                raise NotFoundError("There is no such photo.")
+            connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=new))
+
+    def get(self, photo_id: int, model: str | None = None) -> Prediction | None:
+        """A model's prediction, or the latest of any; None where there is none."""
+        chosen = sa.select(table).where(table.c.photo_id == photo_id)
+        if model is not None:
+            chosen = chosen.where(table.c.model == model)
+        with self.database.read() as connection:
+            row = connection.execute(chosen.order_by(table.c.at.desc()).limit(1)).one_or_none()
+        return None if row is None else _prediction(row)
+
+    def missing(self, model: str, limit: int) -> list[int]:
+        """The numbers of at most ``limit`` live photos on which the model has not said anything yet."""
+        said = sa.exists().where(table.c.photo_id == photos.c.id, table.c.model == model)
+        chosen = sa.select(photos.c.id).where(photos.c.deleted_at.is_(None), ~said)
+        with self.database.read() as connection:
+            return list(connection.execute(chosen.order_by(photos.c.id).limit(limit)).scalars())
+
+    def iterate(self, model: str) -> Iterator[Prediction]:
+        """All of a model's predictions by photo, a few in memory at a time; one state of the database."""
+        chosen = sa.select(table).where(table.c.model == model).order_by(table.c.photo_id)
+        with self.database.read() as connection:
+            rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(chosen)
+            yield from (_prediction(row) for row in rows)
+
+    def latest_model(self) -> str | None:
+        """The model that has said something last; None where none has."""
+        chosen = sa.select(table.c.model).order_by(table.c.at.desc()).limit(1)
+        with self.database.read() as connection:
+            return connection.execute(chosen).scalar_one_or_none()
+
+
+def _packed(embedding: np.ndarray) -> bytes:
+    most = np.finfo(np.float16).max
+    return np.clip(np.asarray(embedding).ravel(), -most, most).astype("<f2").tobytes()
+
+
+def _prediction(row: Any) -> Prediction:
+    embedding = None
+    if row.embedding is not None:
+        embedding = np.frombuffer(row.embedding, dtype="<f2").astype(np.float32)
+    garments = tuple(_garment(entry) for entry in row.garments)
+    return Prediction(row.photo_id, row.model, garments, embedding, row.at)
+
+
+def _garment(entry: dict[str, Any]) -> Garment:
+    x0, y0, x1, y1 = entry["box"]
+    top5 = tuple((label, share) for label, share in entry["top5"])
+    return Garment((x0, y0, x1, y1), entry["category"], entry["score"], top5)
