@@ -1,0 +1,192 @@
+"""The editor as a page calls it: values in, typed values out, and callbacks with what a person did."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import streamlit as st
+
+from app.editor.messages import Act, Edited, Work, act_from, work_from
+from app.editor.modules import joined
+from core.drawing import hex_to_rgb, text_colour
+from core.errors import LapelError, StoreError
+from core.store.boxes import AnnotatedBox
+
+PLACE = "editor"
+HERE = Path(__file__).parent
+log = logging.getLogger(__name__)
+
+_component = st.components.v2.component(
+    "lapel_editor",
+    html='<div class="lapel-editor"></div>',
+    css=(HERE / "editor.css").read_text("utf-8"),
+    js=joined(HERE / "editor.js"),
+)
+
+
+class EditorCategory(Protocol):
+    """A category as the store has it; ``colour`` as #rrggbb."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def colour(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class EditorPhoto:
+    """The photo to work on: ``width`` and ``height`` upright, in pixels, whatever size ``url`` serves.
+
+    ``attention`` is the address of a map over the whole photo, laid under the boxes; None where there is
+    none yet (the act "attention" then asks for it).
+    """
+
+    id: int
+    url: str
+    width: int
+    height: int
+    name: str = ""
+    attention: str | None = None
+
+
+def box_editor(
+    key: str,
+    photo: EditorPhoto,
+    boxes: Sequence[AnnotatedBox],
+    *,
+    categories: Sequence[EditorCategory],
+    labels: Sequence[str] = (),
+    parents: Mapping[str, int] | None = None,
+    keys: Mapping[str, str] | None = None,
+    sequence: int = 0,
+    notice: str = "",
+    readonly: bool = False,
+    on_work: Callable[[Work], object] | None = None,
+    on_act: Callable[[Act], object] | None = None,
+    place: str = PLACE,
+) -> Edited:
+    """Show the editor.
+
+    ``key`` names the work: the person, the photo and the version it begins from; another key is another
+    task. ``boxes`` and ``sequence`` are the saved draft's, or where the work begins and 0. ``parents`` gives
+    labels their category, so that choosing a label sets both. ``keys`` maps actions to a person's own keys.
+
+    ``on_work`` saves a draft and ``on_act`` does what was asked; both are called before the page's script
+    runs, so that the script already passes the new ``sequence`` (a browser shows "saved" once it has come
+    back). A LapelError that they raise is shown in the editor. ``on_work`` may get the same state again; so
+    may ``on_act``, with the same ``request``. Both get only what belongs to ``key``.
+    """
+    data = editor_data(photo, boxes, categories, labels, parents or {}) | {
+        "key": key,
+        "keys": dict(keys or {}),
+        "sequence": sequence,
+        "readonly": readonly,
+        "notice": notice or st.session_state.get(_refused(place), ""),
+        "answered": st.session_state.get(_answered(place)),
+    }
+    result = _component(
+        key=place,
+        data=data,
+        on_work_change=partial(_take_work, place, key, on_work),
+        on_act_change=partial(_take_act, place, key, on_act),
+    )
+    edited = Edited(_read(work_from, result.work, key), _read(act_from, result.act, key))
+    _catch_up(place, key, edited.work, sequence, on_work)
+    return edited
+
+
+def editor_data(
+    photo: EditorPhoto,
+    boxes: Iterable[AnnotatedBox],
+    categories: Iterable[EditorCategory],
+    labels: Iterable[str],
+    parents: Mapping[str, int],
+) -> dict[str, Any]:
+    """What the browser needs to draw the task; pictures go by address."""
+    return {
+        "photo": asdict(photo),
+        "boxes": [box.as_dict() for box in boxes],
+        "categories": [
+            {"id": c.id, "name": c.name, "colour": c.colour, "ink": _ink(c.colour)} for c in categories
+        ],
+        "labels": list(labels),
+        "parents": dict(parents),
+    }
+
+
+def _ink(colour: str) -> str:
+    """The colour of text that is readable on this one."""
+    return "#{:02x}{:02x}{:02x}".format(*text_colour(hex_to_rgb(colour)))
+
+
+def _refused(place: str) -> str:
+    return f"{place}/refused"
+
+
+def _answered(place: str) -> str:
+    return f"{place}/answered"
+
+
+def _tried(place: str) -> str:
+    return f"{place}/tried"
+
+
+def _read(parse: Callable[[Any], Any], entry: Any, key: str) -> Any:
+    """The message of this task, or None; what cannot be read is logged, and never the page's end."""
+    if entry is None:
+        return None
+    try:
+        message = parse(entry)
+    except StoreError as refused:
+        log.warning("the editor sent what cannot be read: %s", refused)
+        return None
+    return message if message.key == key else None
+
+
+def _take_work(place: str, key: str, on_work: Callable[[Work], object] | None) -> None:
+    work = _read(work_from, st.session_state[place]["work"], key)
+    if work is not None:
+        _save(place, work, on_work)
+
+
+def _take_act(place: str, key: str, on_act: Callable[[Act], object] | None) -> None:
+    act = _read(act_from, st.session_state[place]["act"], key)
+    if act is not None and on_act is not None:
+        _attempt(place, lambda: on_act(act))
+        st.session_state[_answered(place)] = act.request
+
+
+def _save(place: str, work: Work, on_work: Callable[[Work], object] | None) -> None:
+    st.session_state[_tried(place)] = (work.key, work.sequence, work.attempt)
+    if on_work is not None:
+        _attempt(place, lambda: on_work(work))
+
+
+def _attempt(place: str, do: Callable[[], object]) -> None:
+    """Do it; the sentence of a LapelError stays in the editor until something goes well."""
+    try:
+        do()
+        st.session_state[_refused(place)] = ""
+    except LapelError as refused:
+        log.warning("refused in the editor: %s", refused)
+        st.session_state[_refused(place)] = str(refused)
+
+
+def _catch_up(
+    place: str, key: str, work: Work | None, sequence: int, on_work: Callable[[Work], object] | None
+) -> None:
+    """Save what came without a callback: after the server was started again, the browser's state is there
+    before Streamlit knows whom to call."""
+    if work is None or on_work is None or work.sequence <= sequence:
+        return
+    if st.session_state.get(_tried(place)) == (key, work.sequence, work.attempt):
+        return
+    _save(place, work, on_work)
+    st.rerun()

@@ -1,0 +1,127 @@
+"""What the editor in the browser says, checked and typed: a draft after every change, and what was asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.errors import StoreError
+from core.store.boxes import AnnotatedBox, boxes_from
+
+ACTS = ("submit", "skip", "back", "history", "attention", "keys")
+MOST_KEYS = 100
+MOST_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """The boxes after a change.
+
+    ``key`` names the task that was open; ``sequence`` rises with every change (milliseconds of the browser's
+    clock, never twice the same); ``seconds`` is how long the person has worked on the task; ``attempt``
+    counts how often this state was sent, from 1.
+    """
+
+    key: str
+    sequence: int
+    boxes: tuple[AnnotatedBox, ...]
+    seconds: float
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class Act:
+    """What a person asked for, with the boxes as they were then: one of ``ACTS``.
+
+    ``request`` is the same where the browser asks again, as it has had no answer. ``keys`` maps actions to
+    chosen keys where ``name`` is "keys". ``attention`` asks for the map that was not there.
+    """
+
+    name: str
+    key: str
+    sequence: int
+    boxes: tuple[AnnotatedBox, ...]
+    request: str
+    seconds: float
+    keys: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Edited:
+    """What one run of the page got from the editor, for the task that is open; None where nothing came."""
+
+    work: Work | None = None
+    act: Act | None = None
+
+
+def work_from(entry: Any) -> Work:
+    """The draft out of the browser's message. Raises StoreError for what is none."""
+    fields = _fields(entry)
+    return Work(
+        _text(fields, "key"),
+        _count(fields, "sequence"),
+        boxes_from(_entries(fields)),
+        _seconds(fields),
+        _count(fields, "attempt", 1),
+    )
+
+
+def act_from(entry: Any) -> Act:
+    """The act out of the browser's message. Raises StoreError for what is none."""
+    fields = _fields(entry)
+    if fields.get("name") not in ACTS:
+        raise StoreError(f"expected one of {', '.join(ACTS)}, got {fields.get('name')!r}")
+    return Act(
+        fields["name"],
+        _text(fields, "key"),
+        _count(fields, "sequence"),
+        boxes_from(_entries(fields)),
+        _text(fields, "request", most=64),
+        _seconds(fields),
+        _keys(fields.get("keys") or {}),
+    )
+
+
+def _fields(entry: Any) -> Mapping[str, Any]:
+    if not isinstance(entry, Mapping):
+        raise StoreError(f"expected the editor's fields, got {type(entry).__name__}")
+    return entry
+
+
+def _entries(fields: Mapping[str, Any]) -> list[Any]:
+    boxes = fields.get("boxes")
+    if not isinstance(boxes, list) or not all(isinstance(box, Mapping) for box in boxes):
+        raise StoreError("expected a list of boxes from the editor")
+    return boxes
+
+
+def _text(fields: Mapping[str, Any], name: str, most: int = 500) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= most:
+        raise StoreError(f"expected {name} as a text of up to {most} characters, got {value!r:.80}")
+    return value
+
+
+def _count(fields: Mapping[str, Any], name: str, default: int | None = None) -> int:
+    value = fields.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
+        raise StoreError(f"expected {name} as a whole number from 0, got {value!r:.80}")
+    return int(value)
+
+
+def _seconds(fields: Mapping[str, Any]) -> float:
+    value = fields.get("seconds", 0.0)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise StoreError(f"expected seconds as a number, got {value!r:.80}")
+    return min(max(float(value), 0.0), MOST_SECONDS)
+
+
+def _keys(keys: Any) -> dict[str, str]:
+    if not isinstance(keys, Mapping) or len(keys) > MOST_KEYS:
+        raise StoreError("expected a key for each action")
+    for action, key in keys.items():
+        if not (isinstance(action, str) and isinstance(key, str) and len(action) <= 40 and len(key) <= 40):
+            raise StoreError(f"expected a key for each action, got {action!r:.60}: {key!r:.60}")
+    return dict(keys)
