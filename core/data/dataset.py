@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from core.data.names import first_repeated
 from core.errors import DatasetError
+from core.garments import Refusal
 
 PHOTO_FOLDERS = ("photos", "images")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+
+Item = TypeVar("Item")
+Read = TypeVar("Read")
 
 BoxRow = tuple[float, float, float, float, int, str | None]
 """x0, y0, x1, y1 in pixels, 0-based category id, fine label."""
@@ -94,28 +99,34 @@ class DetectionDataset:
         return self.folder / photo.file_name
 
 
-def read_detection(path: Path, photos: Path | None = None) -> DetectionDataset:
+def read_detection(
+    path: Path, photos: Path | None = None, *, refused: list[Refusal] | None = None
+) -> DetectionDataset:
     """Read boxed photos in whichever format ``path`` holds; ``photos`` is their folder where it is elsewhere.
 
-    Raises ``DatasetError`` with one sentence where nothing known is found or the annotations are bad.
+    Raises ``DatasetError`` with one sentence where nothing known is found or the annotations are bad. Given a
+    list ``refused``, the photos whose own annotation or header is bad go there instead, and the rest is read.
     """
     from core.data import coco, deepfashion, deepfashion2, voc, yolo  # the readers need this module's nouns
 
     path = Path(path)
     if path.is_file():
-        readers = {".json": coco.read_coco, ".xml": voc.read_voc, ".yaml": yolo.read_yolo}
-        reader = readers.get(path.suffix.lower().replace(".yml", ".yaml"))
-        if reader is not None:
-            return reader(path, photos)
+        suffix = path.suffix.lower()
+        if suffix == ".json":
+            return coco.read_coco(path, photos)
+        if suffix == ".xml":
+            return voc.read_voc(path, photos, refused)
+        if suffix in (".yaml", ".yml"):
+            return yolo.read_yolo(path, photos, refused)
     elif path.is_dir():
         if _holds(path, "annos/*.json") or (path.name == "annos" and _holds(path, "*.json")):
-            return deepfashion2.read_deepfashion2(path, photos)
+            return deepfashion2.read_deepfashion2(path, photos, refused)
         if deepfashion.has_category_list(path):
-            return deepfashion.read_deepfashion(path, photos)
+            return deepfashion.read_deepfashion(path, photos, refused)
         if _holds(path, "*.xml", "Annotations/*.xml"):
-            return voc.read_voc(path, photos)
+            return voc.read_voc(path, photos, refused)
         if _holds(path, "data.yaml", "data.yml", "dataset.yaml", "classes.txt", "labels/classes.txt"):
-            return yolo.read_yolo(path, photos)
+            return yolo.read_yolo(path, photos, refused)
         files = sorted(path.glob("*.json"))
         if len(files) == 1:
             return coco.read_coco(files[0], photos)
@@ -146,6 +157,22 @@ def boxed_photo(file_name: str, width: int, height: int, rows: Iterable[BoxRow])
         tuple(row[5] for row in chosen),
     )
     return photo, len(listed) - len(chosen)
+
+
+def read_each(
+    items: Iterable[Item],
+    read: Callable[[Item], Read],
+    name: Callable[[Item], str],
+    refused: list[Refusal] | None,
+) -> Iterator[Read]:
+    """What is read of each photo's entry; a bad one raises ``DatasetError``, or goes to ``refused``."""
+    for item in items:
+        try:
+            yield read(item)
+        except DatasetError as error:
+            if refused is None:
+                raise
+            refused.append(Refusal(name(item), str(error)))
 
 
 def photos_folder(beside: Path, first_name: str | None) -> Path | None:

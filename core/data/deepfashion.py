@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from core.data.dataset import DetectionDataset, boxed_photo, photos_folder
+from core.data.dataset import BoxedPhoto, DetectionDataset, boxed_photo, photos_folder, read_each
 from core.data.headers import upright_size
 from core.data.names import relative_name
 from core.errors import DatasetError
+from core.garments import Refusal
 
 CATEGORIES, PHOTOS = "list_category_cloth.txt", "list_category_img.txt"
 BOXES, PARTS = "list_bbox.txt", "list_eval_partition.txt"
@@ -74,22 +75,28 @@ def read_category_list(path: Path, photos: Path | None = None) -> CategoryList:
     )
 
 
-def read_deepfashion(path: Path, photos: Path | None = None) -> DetectionDataset:
+def read_deepfashion(
+    path: Path, photos: Path | None = None, refused: list[Refusal] | None = None
+) -> DetectionDataset:
     """DeepFashion's lists as boxed photos, one garment each; sizes come from the photos, which have to be
-    there.
+    there; a photo that cannot be read goes to ``refused``, where there is such a list.
     """
     listed = read_category_list(path, photos)
     if listed.boxes_xyxy is None:
         raise DatasetError(f"{path}: a {BOXES} with the garments' boxes is expected, there is none")
     if listed.folder is None:
         raise DatasetError(f"{path}: the photos' sizes are needed, but there is no folder img/ with them")
-    built = []
+    folder = listed.folder
+
+    def photo(row: tuple[str, int, list[float]]) -> tuple[BoxedPhoto, int]:
+        name, category_id, (x0, y0, x1, y1) = row
+        return boxed_photo(name, *upright_size(folder / name), [(x0, y0, x1, y1, category_id, None)])
+
     boxes = listed.boxes_xyxy.tolist()
-    for name, category_id, box in zip(listed.file_names, listed.category_ids.tolist(), boxes, strict=True):
-        width, height = upright_size(listed.folder / name)
-        built.append(boxed_photo(name, width, height, [(*box, category_id, None)]))
+    rows = zip(listed.file_names, listed.category_ids.tolist(), boxes, strict=True)
+    built = list(read_each(rows, photo, lambda row: row[0], refused))
     photos_boxed = tuple(photo for photo, _ in built)
-    return DetectionDataset(listed.categories, photos_boxed, listed.folder, sum(count for _, count in built))
+    return DetectionDataset(listed.categories, photos_boxed, folder, sum(count for _, count in built))
 
 
 def has_category_list(path: Path) -> bool:

@@ -7,17 +7,21 @@ from reprlib import repr as shown
 from typing import Any
 
 from core.data.coco import read_json
-from core.data.dataset import BoxedPhoto, BoxRow, DetectionDataset, boxed_photo, photos_folder
+from core.data.dataset import BoxedPhoto, BoxRow, DetectionDataset, boxed_photo, photos_folder, read_each
 from core.data.headers import upright_size
 from core.errors import DatasetError
+from core.garments import Refusal
 from core.taxonomy import load_taxonomy
 
 
-def read_deepfashion2(path: Path, photos: Path | None = None) -> DetectionDataset:
+def read_deepfashion2(
+    path: Path, photos: Path | None = None, refused: list[Refusal] | None = None
+) -> DetectionDataset:
     """Read a DeepFashion2 split: the folder with ``annos/`` and ``image/``, or ``annos`` itself.
 
-    The photos have to be there, since the annotations do not tell their sizes. Raises ``DatasetError`` for an
-    annotation that lacks its box or names a category outside the thirteen.
+    The photos have to be there, since the annotations do not tell their sizes. An annotation that lacks its
+    box or its photo, or names a category outside the thirteen, raises ``DatasetError`` or goes to
+    ``refused``.
     """
     path = Path(path)
     annos = path if path.name == "annos" else path / "annos"
@@ -28,7 +32,9 @@ def read_deepfashion2(path: Path, photos: Path | None = None) -> DetectionDatase
         )
     folder = Path(photos) if photos is not None else _photos(annos.parent, files[0])
     categories = load_taxonomy("deepfashion2").categories
-    built = [_photo(file, folder, categories) for file in files]
+    built = list(
+        read_each(files, lambda file: _photo(file, folder, categories), lambda file: file.name, refused)
+    )
     return DetectionDataset(
         categories, tuple(photo for photo, _ in built), folder, sum(dropped for _, dropped in built)
     )

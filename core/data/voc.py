@@ -9,9 +9,10 @@ from xml.etree import ElementTree as Xml
 
 from defusedxml import ElementTree as SafeXml
 
-from core.data.dataset import BoxedPhoto, DetectionDataset, boxed_photo, photos_folder
+from core.data.dataset import BoxedPhoto, DetectionDataset, boxed_photo, photos_folder, read_each
 from core.data.names import class_list, first_repeated, read_class_names, relative_name
 from core.errors import DatasetError
+from core.garments import Refusal
 
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, not even escaped."""
@@ -19,15 +20,20 @@ NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 NamedRow = tuple[float, float, float, float, str, str | None]
 
 
-def read_voc(path: Path, photos: Path | None = None) -> DetectionDataset:
+def read_voc(
+    path: Path, photos: Path | None = None, refused: list[Refusal] | None = None
+) -> DetectionDataset:
     """Read a folder of VOC files (or one with ``Annotations/``, or a single file); photos by default in
     ``JPEGImages/``, ``photos/``, ``images/`` or beside the XML.
 
     Categories follow ``classes.txt`` where there is one, then the alphabet. An attribute ``label``, as CVAT
-    writes attributes, becomes the fine label. Raises ``DatasetError`` for a file that is no VOC annotation.
+    writes attributes, becomes the fine label. A file that is no VOC annotation raises ``DatasetError``, or
+    goes to ``refused``.
     """
     folder, files = _files(Path(path))
-    parsed = [_read(file) for file in files]
+    parsed = list(read_each(files, _read, lambda file: file.name, refused))
+    if not parsed:
+        raise DatasetError(f"{path}: VOC's XML files are expected, all {len(files)} are something else")
     doubled = first_repeated([name for name, *_ in parsed])
     if doubled is not None:
         raise DatasetError(f"{folder.name}: every photo has one XML, {doubled!r} has two")

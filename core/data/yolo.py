@@ -9,24 +9,35 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from core.data.dataset import PHOTO_SUFFIXES, BoxedPhoto, BoxRow, DetectionDataset, boxed_photo
+from core.data.dataset import (
+    PHOTO_SUFFIXES,
+    BoxedPhoto,
+    BoxRow,
+    DetectionDataset,
+    boxed_photo,
+    read_each,
+)
 from core.data.headers import upright_size
 from core.data.names import class_list, first_repeated, read_class_names
 from core.errors import DatasetError
+from core.garments import Refusal
 
 SPLITS = ("train", "val", "test")
 NO_LABELS = re.compile(r"(classes|train|val|test|readme.*)\.txt", re.IGNORECASE)
 """Texts that tools leave beside the labels."""
 
 
-def read_yolo(path: Path, photos: Path | None = None) -> DetectionDataset:
+def read_yolo(
+    path: Path, photos: Path | None = None, refused: list[Refusal] | None = None
+) -> DetectionDataset:
     """Read a ``data.yaml`` or the folder that holds one, or a folder with ``classes.txt`` as LabelImg writes
     it.
 
     All splits are read together. The photos have to be there, since the labels do not tell their sizes; a
     photo without labels is one without boxes. Polygons become the boxes around them. Paths never leave the
     folder: the ``..`` that exporters put before them are passed over. Raises ``DatasetError`` for whatever
-    does not fit.
+    does not fit; what is wrong with one photo or its text alone goes to ``refused``, where there is such a
+    list.
     """
     root, setting = _setting(Path(path))
     categories = _names(root, setting)
@@ -36,15 +47,20 @@ def read_yolo(path: Path, photos: Path | None = None) -> DetectionDataset:
     texts: set[Path] = set()
     for folder in folders:
         labels = _label_folder(root, folder)
-        for file in sorted(file for file in folder.rglob("*") if file.suffix.lower() in PHOTO_SUFFIXES):
-            text = labels / file.relative_to(folder).with_suffix(".txt")
-            texts.add(text)
-            rows = list(_rows(text, len(categories))) if text.is_file() else []
-            built.append(_photo(file, file.relative_to(base).as_posix(), rows))
-    if not built:
+        files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in PHOTO_SUFFIXES)
+        pairs = [(file, labels / file.relative_to(folder).with_suffix(".txt")) for file in files]
+        texts.update(text for _, text in pairs)
+        built += read_each(
+            pairs,
+            lambda pair: _labelled(*pair, base, len(categories)),
+            lambda pair: pair[0].relative_to(base).as_posix(),
+            refused,
+        )
+    if not texts:
         raise DatasetError(f"{root}: photos are expected in images/ or beside the labels, there are none")
     for folder in folders:
-        _check_used(_label_folder(root, folder), texts)
+        unused = _unused(_label_folder(root, folder), texts)
+        list(read_each(unused, _refuse_unused, lambda text: text.name, refused))
     boxed = tuple(photo for photo, _ in built)
     return DetectionDataset(categories, boxed, base, sum(dropped for _, dropped in built))
 
@@ -189,6 +205,11 @@ def _corners(values: list[float]) -> tuple[float, float, float, float]:
     return min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
 
 
+def _labelled(file: Path, text: Path, base: Path, classes: int) -> tuple[BoxedPhoto, int]:
+    rows = list(_rows(text, classes)) if text.is_file() else []
+    return _photo(file, file.relative_to(base).as_posix(), rows)
+
+
 def _photo(file: Path, name: str, rows: list[BoxRow]) -> tuple[BoxedPhoto, int]:
     width, height = upright_size(file)
     scaled: list[BoxRow] = [
@@ -198,8 +219,11 @@ def _photo(file: Path, name: str, rows: list[BoxRow]) -> tuple[BoxedPhoto, int]:
     return boxed_photo(name, width, height, scaled)
 
 
-def _check_used(labels: Path, used: set[Path]) -> None:
-    """A text without its photo means that photos are missing or elsewhere: better said than passed over."""
-    for text in sorted(labels.rglob("*.txt")):
-        if text not in used and not NO_LABELS.fullmatch(text.name):
-            raise DatasetError(f"{text.name}: labels need a photo of that name, there is none")
+def _unused(labels: Path, used: set[Path]) -> list[Path]:
+    """Texts without a photo: photos are missing or elsewhere, better said than passed over."""
+    texts = sorted(labels.rglob("*.txt"))
+    return [text for text in texts if text not in used and not NO_LABELS.fullmatch(text.name)]
+
+
+def _refuse_unused(text: Path) -> None:
+    raise DatasetError(f"{text.name}: labels need a photo of that name, there is none")

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.data.coco import write_coco
 from core.data.dataset import BoxedPhoto, DetectionDataset, boxed_photo, photos_folder, read_detection
+from core.data.voc import voc_document
 from core.errors import DatasetError
+from core.garments import Refusal
 
 
 def test_a_folder_with_one_coco_file_is_read(tmp_path: Path) -> None:
@@ -63,3 +66,55 @@ def test_a_data_set_without_a_folder_says_which_one_it_misses() -> None:
     photo = BoxedPhoto("a.jpg", 10, 10, np.empty((0, 4)), np.empty(0))
     with pytest.raises(DatasetError, match="photos/ or images/"):
         DetectionDataset(("top",), (photo,)).path_of(photo)
+
+
+def yolo_with_faults(root: Path) -> Path:
+    """Three good photos, of which one has bad lines; a photo that is none; lines without a photo."""
+    for folder in ("images", "labels"):
+        (root / folder).mkdir(parents=True)
+    for name in "abc":
+        Image.new("RGB", (100, 50)).save(root / "images" / f"{name}.jpg")
+        (root / "labels" / f"{name}.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (root / "labels" / "b.txt").write_text("five words are no box\n")
+    (root / "images" / "damaged.jpg").write_bytes(b"\xff\xd8\xff")
+    (root / "labels" / "lost.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (root / "classes.txt").write_text("top\n")
+    return root
+
+
+def test_a_bad_photo_stops_the_reading_unless_refusals_are_asked_for(tmp_path: Path) -> None:
+    folder = yolo_with_faults(tmp_path)
+    with pytest.raises(DatasetError):
+        read_detection(folder)
+    refused: list[Refusal] = []
+    dataset = read_detection(folder, refused=refused)
+    assert [photo.file_name for photo in dataset.photos] == ["a.jpg", "c.jpg"]
+    assert [refusal.photo for refusal in refused] == ["b.jpg", "damaged.jpg", "lost.txt"]
+    assert "cannot be read" in refused[1].error
+
+
+def test_a_bad_voc_file_is_refused_and_the_others_are_read(tmp_path: Path) -> None:
+    photo = BoxedPhoto("a.jpg", 10, 10, np.array([[0, 0, 5, 5]]), np.zeros(1))
+    (tmp_path / "a.xml").write_bytes(voc_document(photo, ("top",)))
+    (tmp_path / "b.xml").write_text("<html></html>")
+    refused: list[Refusal] = []
+    assert read_detection(tmp_path, refused=refused).box_count == 1
+    assert [refusal.photo for refusal in refused] == ["b.xml"]
+
+
+def test_where_every_voc_file_is_bad_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "b.xml").write_text("<html></html>")
+    with pytest.raises(DatasetError, match="something else"):
+        read_detection(tmp_path, refused=[])
+
+
+def test_a_missing_photo_of_deepfashion2_is_refused_and_the_others_are_read(tmp_path: Path) -> None:
+    (tmp_path / "annos").mkdir()
+    (tmp_path / "image").mkdir()
+    item = {"bounding_box": [1, 2, 30, 40], "category_id": 1, "category_name": "short sleeve top"}
+    for name in ("000001", "000002"):
+        (tmp_path / "annos" / f"{name}.json").write_text(json.dumps({"item1": item}))
+    Image.new("RGB", (50, 50)).save(tmp_path / "image" / "000002.jpg")
+    refused: list[Refusal] = []
+    assert [photo.file_name for photo in read_detection(tmp_path, refused=refused).photos] == ["000002.jpg"]
+    assert [refusal.photo for refusal in refused] == ["000001.json"]
