@@ -40,10 +40,14 @@ def data_folder() -> Path:
 
 @dataclass(frozen=True)
 class Store:
-    """What people and models know about photos; one object a process, safe to share between threads."""
+    """What people and models know about photos; one object a process, safe to share between threads.
+
+    ``folder`` is where files of this machine lie that belong to it: what waits to be imported, jobs.
+    """
 
     database: Database
     blobs: Blobs
+    folder: Path
     looks: Looks = field(default_factory=Looks, repr=False, compare=False)
 
     @classmethod
@@ -59,7 +63,7 @@ class Store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             database = Database.connect(url or os.environ.get(DATABASE_VARIABLE) or sqlite_url(folder))
-            store = cls(database, Blobs(os.environ.get(BLOBS_VARIABLE) or str(folder / "blobs")))
+            store = cls(database, Blobs(os.environ.get(BLOBS_VARIABLE) or str(folder / "blobs")), folder)
             database.upgrade()
         except OSError as error:
             raise StoreError(f"The folder {folder} cannot be used: {error.strerror}.") from error
