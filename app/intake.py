@@ -73,13 +73,20 @@ def sample_sources() -> list[Source]:
     return [(path.name, path) for path in sorted(SAMPLES.glob("*")) if path.suffix.lower() in PICTURES]
 
 
-def _take_uploads(workspace: Workspace, key: str) -> None:
+def received(key: str) -> list[tuple[str, bytes]]:
+    """The files in an uploader, by name; the server lets go of its copies."""
     # A file that was let go of comes back as a mere mark when the browser is slow to notice.
     uploads = [upload for upload in st.session_state[key] or () if isinstance(upload, UploadedFile)]
-    if uploads:
-        workspace.incoming += [(upload.name, upload.getvalue()) for upload in uploads]
+    files = [(upload.name, upload.getvalue()) for upload in uploads]
+    _release(uploads)
+    return files
+
+
+def _take_uploads(workspace: Workspace, key: str) -> None:
+    files = received(key)
+    if files:
+        workspace.incoming += files
         workspace.uploads += 1
-        _release(uploads)
 
 
 def _release(uploads: Sequence[UploadedFile]) -> None:

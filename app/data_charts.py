@@ -1,0 +1,136 @@
+"""Charts of the work: categories, sizes of boxes, progress over time, where boxes come from, agreement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+BAR_PIXELS = 26
+HEIGHT = 300
+AGREEMENT_BINS = 20
+CONFIG = {"displayModeBar": False}
+"""What st.plotly_chart takes beside the figure: a chart to be read needs no tool bar."""
+
+
+def class_balance(rows: Sequence[tuple[str, str, int]]) -> go.Figure:
+    """Bars of (category, colour, boxes), the category with most boxes on top."""
+    ordered = sorted(rows, key=lambda row: -row[2])
+    figure = go.Figure(
+        go.Bar(
+            x=[count for _, _, count in ordered],
+            y=[name for name, _, _ in ordered],
+            orientation="h",
+            marker={"color": [colour for _, colour, _ in ordered]},
+            text=[f"{count:,}" for _, _, count in ordered],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x:,} boxes<extra></extra>",
+        )
+    )
+    figure.update_layout(
+        height=BAR_PIXELS * max(1, len(ordered)) + 16,
+        margin={"l": 0, "r": 56, "t": 4, "b": 4},
+        bargap=0.3,
+        showlegend=False,
+        xaxis={"visible": False, "fixedrange": True},
+        yaxis={"autorange": "reversed", "fixedrange": True, "automargin": True, "ticksuffix": "  "},
+    )
+    return figure
+
+
+def box_size_histogram(counts: Sequence[int]) -> go.Figure:
+    """Boxes by their size, equal bins over 0..1: the side of a square of the box's area as a part of the photo's."""
+    edges = np.linspace(0, 100, len(counts) + 1)
+    names = [f"{low:.0f}–{high:.0f} %" for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    figure = go.Figure(
+        go.Bar(
+            x=(edges[:-1] + edges[1:]) / 2,
+            y=list(counts),
+            width=float(edges[1]) * 0.94,
+            customdata=names,
+            hovertemplate="%{customdata}: %{y:,} boxes<extra></extra>",
+        )
+    )
+    return _framed(figure, "size of the box, in percent of the photo's", "boxes", {"range": [0, 100]})
+
+
+def work_by_day(rows: Sequence[tuple[str, str, int]]) -> go.Figure:
+    """Annotated photos a day, stacked by person; rows are (day as YYYY-MM-DD, person, photos)."""
+    people = list(dict.fromkeys(person for _, person, _ in sorted(rows)))
+    figure = go.Figure()
+    for person in people:
+        mine = [(day, count) for day, who, count in sorted(rows) if who == person]
+        figure.add_bar(
+            x=[day for day, _ in mine],
+            y=[count for _, count in mine],
+            name=plain(person),
+            hovertemplate="%{x|%-d %b %Y}: %{y:,} photos<extra>" + plain(person) + "</extra>",
+        )
+    days = sorted({day for day, _, _ in rows})
+    # One day alone would fill the chart, and show its hours.
+    axis = (
+        {"type": "date", "dtick": 86_400_000, "tickformat": "%-d %b"} if len(days) <= 10 else {"type": "date"}
+    )
+    if len(days) == 1:
+        day = np.datetime64(days[0])
+        axis["range"] = [str(day - np.timedelta64(4, "D")), str(day + np.timedelta64(4, "D"))]
+    figure.update_layout(barmode="stack", showlegend=len(people) > 1)
+    return _framed(figure, "", "photos annotated", axis)
+
+
+def origin_bar(counts: Mapping[str, int]) -> go.Figure:
+    """One bar of where boxes come from, in the order of ``counts``: its parts add up to all boxes."""
+    total = max(1, sum(counts.values()))
+    figure = go.Figure()
+    for name, count in counts.items():
+        figure.add_bar(
+            x=[count],
+            y=[""],
+            orientation="h",
+            name=name,
+            text=f"{count / total:.0%}" if count / total >= 0.06 else "",
+            insidetextanchor="middle",
+            hovertemplate=f"{name}: {count:,} boxes ({count / total:.1%})<extra></extra>",
+        )
+    figure.update_layout(
+        barmode="stack",
+        height=120,
+        margin={"l": 0, "r": 0, "t": 8, "b": 0},
+        xaxis={"visible": False, "fixedrange": True, "range": [0, total]},
+        yaxis={"visible": False, "fixedrange": True},
+        legend={"orientation": "h", "y": -0.1, "traceorder": "normal"},
+    )
+    return figure
+
+
+def agreement_histogram(mean_ious: Sequence[float]) -> go.Figure:
+    """Second looks by how well both people's boxes lie on each other: mean IoU, 0..1."""
+    counts, edges = np.histogram(np.clip(mean_ious, 0, 1), bins=AGREEMENT_BINS, range=(0, 1))
+    figure = go.Figure(
+        go.Bar(
+            x=(edges[:-1] + edges[1:]) / 2,
+            y=counts,
+            width=0.94 / AGREEMENT_BINS,
+            hovertemplate="IoU about %{x:.2f}: %{y:,} photos<extra></extra>",
+        )
+    )
+    return _framed(figure, "mean IoU of both people's boxes", "photos", {"range": [0, 1]})
+
+
+def plain(text: str) -> str:
+    """Text as Plotly shows it: its small HTML is taken out of names."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _framed(figure: go.Figure, x: str, y: str, axis: Mapping[str, object]) -> go.Figure:
+    figure.update_layout(
+        height=HEIGHT,
+        margin={"l": 0, "r": 0, "t": 8, "b": 0},
+        xaxis={"title": x, "fixedrange": True, **axis},
+        yaxis={"title": y, "fixedrange": True, "rangemode": "tozero", "tickformat": ",d"},
+        legend={"orientation": "h", "y": 1.12},
+        bargap=0.1,
+    )
+    return figure
