@@ -1,0 +1,32 @@
+"""Why a photo was picked, in words."""
+
+from __future__ import annotations
+
+from core.learning.reasons import MIXED, NEW_LOOK, SURE, reasons_of
+from core.learning.scoring import Scores, Tie
+
+
+def test_a_tie_names_both_categories() -> None:
+    scores = Scores({"tie": 0.9}, tied=Tie(0.9, "top", "dress"))
+    assert reasons_of(scores, 0.0) == ("two categories nearly tied: top or dress",)
+
+
+def test_the_strongest_reason_comes_first() -> None:
+    scores = Scores({"detector": 0.5}, doubted=(0.8, "bag"), tied=Tie(0.75, "top", "dress"))
+    assert reasons_of(scores, 0.99) == (
+        NEW_LOOK,
+        "unsure whether this is a garment: bag",
+        "two categories nearly tied: top or dress",
+    )
+
+
+def test_a_photo_without_garments_says_so() -> None:
+    assert reasons_of(Scores({"detector": 0.75}, doubted=(0.9, "bag"), empty=True), 0.0) == (
+        "no garment was found",
+    )
+
+
+def test_there_is_always_a_reason() -> None:
+    assert reasons_of(Scores({"detector": 0.1, "tie": 0.2}), 0.1) == (SURE,)
+    assert reasons_of(Scores({"detector": 0.5, "tie": 0.2}), 0.1) == (MIXED,)
+    assert reasons_of(Scores(), 0.0) == (SURE,)
