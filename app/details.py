@@ -73,9 +73,7 @@ def _bars(workspace: Workspace, seen: Seen, garment: Garment) -> None:
 
 
 def _picker(workspace: Workspace, seen: Seen) -> None:
-    """The garments of the photo to choose from; the first is chosen until a person chooses another."""
-    if workspace.garment not in seen.garments:
-        workspace.garment = next(iter(seen.garments))
+    """The garments of the photo to choose from."""
     key = f"garment-{seen.item.number}"
     st.session_state[key] = workspace.garment
     st.pills(

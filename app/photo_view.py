@@ -22,12 +22,16 @@ def show(workspace: Workspace, photos: Sequence[Seen], order: Sequence[Seen], la
     if seen is None:
         st.skeleton(height=480)
         return
-    _header(workspace, seen, order)
+    if workspace.garment not in seen.garments:
+        workspace.garment = next(iter(seen.garments), None)
+    header = st.container()
     picture, panel = st.columns([5, 4], gap="medium")
-    with panel:
-        garment_panel(workspace, seen, labeler)
     with picture:
         _picture(workspace, seen, order)
+    with header:
+        _header(workspace, seen, order)
+    with panel:
+        garment_panel(workspace, seen, labeler)
 
 
 def _open_photo(workspace: Workspace, photos: Sequence[Seen], order: Sequence[Seen]) -> Seen | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from app.batch import Item
 from app.corrections import Corrections
@@ -18,11 +18,15 @@ SHOWS = (EVERYTHING, NOTHING_FOUND, UNSURE)
 
 @dataclass(frozen=True)
 class Seen:
-    """A photo as it is seen now: its item, and its garments above the threshold, corrected, by number."""
+    """A photo as it is seen now: its item, and its garments above the threshold, corrected, by number.
+
+    ``hidden`` are the garments that a lower threshold would show.
+    """
 
     item: Item
     garments: dict[int, Garment]
     unsure: bool
+    hidden: dict[int, Garment] = field(default_factory=dict)
 
     @property
     def labeled(self) -> LabeledPhoto:
@@ -71,7 +75,12 @@ def see(item: Item, corrections: Corrections, score_threshold: float) -> Seen:
         for number, garment in enumerate(candidates)
         if garment is not None and (garment.corrected or garment.score >= score_threshold)
     }
-    return Seen(item, garments, is_unsure(candidates, score_threshold))
+    hidden = {
+        number: garment
+        for number, garment in enumerate(candidates)
+        if garment is not None and number not in garments
+    }
+    return Seen(item, garments, is_unsure(candidates, score_threshold), hidden)
 
 
 def matches(seen: Seen, filters: Filters) -> bool:

@@ -16,10 +16,28 @@ UNSURE_HELP = (
 )
 
 
-def threshold_slider(default: float) -> float:
+def threshold_now() -> float:
     """The score from which a box is shown; it moves without new inference."""
-    st.session_state.setdefault(THRESHOLD_KEY, round(max(default, FLOOR), 2))
-    return float(
+    return float(st.session_state[THRESHOLD_KEY])
+
+
+def filters_now() -> Filters:
+    """Which photos of the batch to show, and in which order."""
+    state = st.session_state
+    low, high = state.get("scores", (0.0, 1.0))
+    return Filters(
+        tuple(state.get("categories", ())),
+        (low, high),
+        state.get("show") or EVERYTHING,
+        state.get("order") or next(iter(ORDERS)),
+    )
+
+
+def show(categories: Sequence[str], names: Mapping[str, str], default_threshold: float) -> None:
+    """The threshold's slider, and the filters beside it; ``names`` are the shop's."""
+    st.session_state.setdefault(THRESHOLD_KEY, round(max(default_threshold, FLOOR), 2))
+    threshold_slot, filter_slot = st.columns([2, 3], vertical_alignment="bottom", gap="medium")
+    with threshold_slot:
         st.slider(
             "Score threshold",
             min_value=FLOOR,
@@ -29,18 +47,18 @@ def threshold_slider(default: float) -> float:
             persist_state="session",
             help="Boxes with a lower score are hidden. What you corrected yourself stays.",
         )
-    )
+    with filter_slot:
+        _filter_bar(categories, names)
 
 
-def filter_bar(categories: Sequence[str], names: Mapping[str, str]) -> Filters:
-    """Which photos of the batch to show, and in which order; ``names`` are the shop's."""
+def _filter_bar(categories: Sequence[str], names: Mapping[str, str]) -> None:
     known = {
         category: f"{names[category]} ({category})" if category in names else category
         for category in categories
     }
     wide, narrow = st.columns([3, 2], vertical_alignment="bottom")
     with wide:
-        show = st.segmented_control(
+        st.segmented_control(
             "Show",
             SHOWS,
             default=EVERYTHING,
@@ -50,9 +68,8 @@ def filter_bar(categories: Sequence[str], names: Mapping[str, str]) -> Filters:
             persist_state="session",
         )
     with narrow, st.popover("Filter and sort", icon=":material/filter_list:", width="stretch"):
-        chosen = st.multiselect(
+        st.multiselect(
             "Category", categories, format_func=known.__getitem__, key="categories", persist_state="session"
         )
-        low, high = st.slider("Score", 0.0, 1.0, (0.0, 1.0), step=0.01, key="scores", persist_state="session")
-        order = st.selectbox("Sort by", list(ORDERS), key="order", persist_state="session")
-    return Filters(tuple(chosen), (low, high), show or EVERYTHING, order)
+        st.slider("Score", 0.0, 1.0, (0.0, 1.0), step=0.01, key="scores", persist_state="session")
+        st.selectbox("Sort by", list(ORDERS), key="order", persist_state="session")

@@ -1,10 +1,14 @@
 // One photo with its boxes over it, and heat maps in between that are switched and blended here in the browser.
-// data: {photo, title, url, alt, width, height, garments: [{number, box, colour, ink, tag, name}], selected,
-//        state, still, layers: {attention: [{name, url}], activation: {number: url}} | null}
+// data: {photo, title, url, alt, width, height, garments: [{number, box, score, colour, ink, tag, name}], hidden: [same],
+//        selected, state, still, layers: {attention: [{name, url}], activation: {number: url}} | null}
+// Boxes follow the page's threshold slider here, before the server has answered: hidden are those below it.
 const views = new WeakMap();
 const MODES = [["none", "Photo"], ["attention", "Attention"], ["activation", "Class activation"]];
 
 const PLACES = ["above-left", "inside-left", "above-right", "inside-right", "below-left", "below-right", "second", "third"];
+
+const THRESHOLD = "Score threshold";
+const thresholdSlider = () => document.querySelector(`input[type=range][aria-label="${THRESHOLD}"]`);
 
 const make = (tag, props = {}, ...children) => {
   const element = document.createElement(tag);
@@ -63,6 +67,10 @@ class View {
     root.append(make("div", { className: "bar" }, this.group, this.title), this.frame, this.below);
     this.watcher = new ResizeObserver(() => this.placeTags());
     this.watcher.observe(this.frame);
+    this.slides = new MutationObserver((changes) => {
+      if (changes.some(({ target }) => target.ariaLabel === THRESHOLD)) this.followThreshold();
+    });
+    this.slides.observe(document.body, { attributes: true, attributeFilter: ["aria-valuetext"], subtree: true });
     this.group.onkeydown = (event) => this.arrowThroughModes(event);
   }
 
@@ -117,11 +125,13 @@ class View {
 
   drawBoxes() {
     const { garments, width, height } = this.data;
+    const above = new Set(garments.map(({ number }) => number));
     const focused = this.boxes.getRootNode().activeElement?.dataset?.number;
     // Small boxes lie over large ones, so that a nested garment can be picked.
     const area = ({ box }) => (box[2] - box[0]) * (box[3] - box[1]);
-    const ranks = [...garments].sort((a, b) => area(b) - area(a)).map((garment) => garment.number);
-    this.boxes.replaceChildren(...garments.map((garment) => {
+    const ranks = [...garments, ...this.data.hidden].sort((a, b) => area(b) - area(a)).map((garment) => garment.number);
+    const hidden = this.data.still ? [] : this.data.hidden;
+    this.drawn = [...garments, ...hidden].map((garment) => {
       const tag = make("span", { className: "tag", textContent: garment.tag });
       const box = make("button", { type: "button", className: "box", "data-number": garment.number,
         "aria-label": garment.name, onclick: () => this.pick(garment.number) }, tag);
@@ -129,11 +139,19 @@ class View {
       box.style.setProperty("--colour", garment.colour);
       box.style.setProperty("--ink", garment.ink);
       box.style.zIndex = 1 + ranks.indexOf(garment.number);
-      return box;
-    }));
-    this.placeTags();
+      return { box, score: garment.score, above: above.has(garment.number) };
+    });
+    this.followThreshold();
     this.markSelected();
     if (focused) this.boxes.querySelector(`[data-number="${focused}"]`)?.focus();
+  }
+
+  // What the slider says now wins over what it said when the server drew the photo.
+  followThreshold() {
+    const value = this.data.still ? null : thresholdSlider()?.getAttribute("aria-valuetext");
+    const seen = this.drawn.filter(({ score, above }) => (value ? score >= Number(value) - 1e-9 : above));
+    this.boxes.replaceChildren(...seen.map(({ box }) => box));
+    this.placeTags();
   }
 
   // A tag takes the first of the usual places around its box that lies in the photo and hides no tag before it.
@@ -241,6 +259,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   return () => {
     document.removeEventListener("keydown", view.listener, true);
     view.watcher.disconnect();
+    view.slides.disconnect();
     views.delete(parentElement);
     root.replaceChildren();
   };

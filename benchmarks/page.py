@@ -83,12 +83,14 @@ def wait_until_healthy(url: str) -> None:
 
 @contextmanager
 def opened(browser: Browser, address: str) -> Iterator[Page]:
-    """The empty page in a fresh window, models loaded."""
+    """The empty page in a fresh window: models loaded, the example drawn, the browser at rest."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     page.goto(address)
     page.get_by_text("What you get").wait_for()
+    page.locator(".js-plotly-plot .plot-container").first.wait_for()
+    page.wait_for_load_state("networkidle")
     settle(page)
     yield page
     context.close()

@@ -18,20 +18,19 @@ except LapelError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()
 
-batch = workspace.take_in(labeler, FIRST_RESULT_SECONDS)
-if batch is None:
+if workspace.batch is None and not workspace.incoming:
     example.show_example(labeler)
     st.stop()
-running = batch.progress().running  # asked before the photos are, so that none is missed
-
-threshold_slot, filter_slot = st.columns([2, 3], vertical_alignment="bottom", gap="medium")
-with threshold_slot:
-    threshold = toolbar.threshold_slider(labeler.default_threshold)
-with filter_slot:
-    filters = toolbar.filter_bar(labeler.categories, workspace.names)
-photos = wall.seen_photos(workspace, threshold)
-
+# Drawn while the first photo is being labelled, so that the browser has done this part when its boxes come.
+toolbar.show(labeler.categories, workspace.names, labeler.default_threshold)
+threshold, filters = toolbar.threshold_now(), toolbar.filters_now()
 gallery_side, photo_side = st.columns([2, 5], gap="medium")
+
+batch = workspace.take_in(labeler, FIRST_RESULT_SECONDS)
+running = (
+    batch is not None and batch.progress().running
+)  # asked before the photos are, so that none is missed
+photos = wall.seen_photos(workspace, threshold)
 with photo_side:
     photo_view.show(workspace, photos, selection.chosen(photos, filters), labeler)
 with gallery_side:

@@ -47,6 +47,16 @@ def test_a_photo_goes_by_address_with_its_boxes_in_pixels(item):
     assert len(json.dumps(data)) < 2_000
 
 
+def test_what_a_lower_threshold_would_show_goes_along_so_that_the_browser_need_not_wait(item):
+    corrections = Corrections()
+    corrections.apply(Edit(4, 0, FIRST, FIRST.correct(label="Hat")))
+    data = viewer.view_data(see(item, corrections, 0.6), None, None, {}, "viewer")
+    assert [(g["number"], g["score"]) for g in data["garments"]] == [(0, 1.0)]  # corrected: above them all
+    assert [(g["number"], g["score"]) for g in data["hidden"]] == [(1, 0.54)]
+    corrections.apply(Edit(4, 1, SECOND, None))
+    assert viewer.view_data(see(item, corrections, 0.6), None, None, {}, "viewer")["hidden"] == []
+
+
 def test_the_shops_names_and_corrections_show(item):
     corrections = Corrections()
     corrections.apply(Edit(4, 0, FIRST, FIRST.correct(label="Hat")))

@@ -107,6 +107,19 @@ def threshold(page: Page, key: str) -> None:
     settled(page)
 
 
+def test_boxes_follow_the_threshold_before_the_server_answers(page: Page):
+    drop(page, SAMPLES / "01-walk-with-a-bag.jpg")
+    expect(boxes(page).first).to_be_visible()
+    settled(page)
+    shown = boxes(page).count()
+    page.context.set_offline(True)  # whatever happens now happens in the browser
+    page.get_by_role("slider", name="Score threshold").press("End")
+    expect(boxes(page)).to_have_count(0)
+    page.get_by_role("slider", name="Score threshold").press("Home")
+    expect(boxes(page).first).to_be_visible()
+    assert boxes(page).count() >= shown
+
+
 def test_from_the_first_drop_to_the_zip(page: Page, tmp_path: Path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 not a photo")
