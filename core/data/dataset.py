@@ -99,6 +99,9 @@ class DetectionDataset:
         return self.folder / photo.file_name
 
 
+Reader = Callable[[Path, Path | None, list[Refusal] | None], DetectionDataset]
+
+
 def read_detection(
     path: Path, photos: Path | None = None, *, refused: list[Refusal] | None = None
 ) -> DetectionDataset:
@@ -107,33 +110,42 @@ def read_detection(
     Raises ``DatasetError`` with one sentence where nothing known is found or the annotations are bad. Given a
     list ``refused``, the photos whose own annotation or header is bad go there instead, and the rest is read.
     """
-    from core.data import coco, deepfashion, deepfashion2, voc, yolo  # the readers need this module's nouns
-
     path = Path(path)
-    if path.is_file():
-        suffix = path.suffix.lower()
-        if suffix == ".json":
-            return coco.read_coco(path, photos)
-        if suffix == ".xml":
-            return voc.read_voc(path, photos, refused)
-        if suffix in (".yaml", ".yml"):
-            return yolo.read_yolo(path, photos, refused)
-    elif path.is_dir():
-        if _holds(path, "annos/*.json") or (path.name == "annos" and _holds(path, "*.json")):
-            return deepfashion2.read_deepfashion2(path, photos, refused)
-        if deepfashion.has_category_list(path):
-            return deepfashion.read_deepfashion(path, photos, refused)
-        if _holds(path, "*.xml", "Annotations/*.xml"):
-            return voc.read_voc(path, photos, refused)
-        if _holds(path, "data.yaml", "data.yml", "dataset.yaml", "classes.txt", "labels/classes.txt"):
-            return yolo.read_yolo(path, photos, refused)
-        files = sorted(path.glob("*.json"))
-        if len(files) == 1:
-            return coco.read_coco(files[0], photos)
+    reader = reader_of(path)
+    if reader is not None:
+        return reader(path, photos, refused)
+    files = sorted(path.glob("*.json")) if path.is_dir() else []
+    if len(files) == 1:
+        return read_detection(files[0], photos, refused=refused)
     raise DatasetError(
         f"{path}: a COCO file, a YOLO data.yaml, or a folder of VOC, YOLO, DeepFashion or DeepFashion2 "
         f"annotations is expected, got {'none of these' if path.exists() else 'nothing there'}"
     )
+
+
+def reader_of(path: Path) -> Reader | None:
+    """What reads this file or folder, by its name or by what lies in it; None where nothing does."""
+    from core.data import coco, deepfashion, deepfashion2, voc, yolo  # the readers need this module's nouns
+
+    if path.is_file():
+        readers: dict[str, Reader] = {
+            ".json": lambda file, photos, _: coco.read_coco(file, photos),
+            ".xml": voc.read_voc,
+            ".yaml": yolo.read_yolo,
+            ".yml": yolo.read_yolo,
+        }
+        return readers.get(path.suffix.lower())
+    if not path.is_dir():
+        return None
+    if _holds(path, "annos/*.json") or (path.name == "annos" and _holds(path, "*.json")):
+        return deepfashion2.read_deepfashion2
+    if deepfashion.has_category_list(path):
+        return deepfashion.read_deepfashion
+    if _holds(path, "*.xml", "Annotations/*.xml"):
+        return voc.read_voc
+    if _holds(path, "data.yaml", "data.yml", "dataset.yaml", "classes.txt", "labels/classes.txt"):
+        return yolo.read_yolo
+    return None
 
 
 def boxed_photo(file_name: str, width: int, height: int, rows: Iterable[BoxRow]) -> tuple[BoxedPhoto, int]:
