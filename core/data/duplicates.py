@@ -28,4 +28,4 @@ def hamming_distances(one: bytes, others: np.ndarray) -> np.ndarray:
 
 def as_table(hashes: list[bytes]) -> np.ndarray:
     """Hashes as rows (N, 32) uint8, for :func:`hamming_distances`."""
-    return np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(hashes), -1)
+    return np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(-1, HASH_SIDE * HASH_SIDE // 8)
