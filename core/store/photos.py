@@ -14,6 +14,7 @@ from core.errors import NotFoundError, StoreError
 from core.photos import Photo, read_photo
 from core.store.blobs import Blobs
 from core.store.database import Database
+from core.store.holding import holds_category
 from core.store.looks import Likeness, Looks
 from core.store.pictures import cleaned, thumbnail
 from core.store.schema import annotations as annotations_table
@@ -137,16 +138,28 @@ class Photos:
         holdout: bool | None = None,
         annotated: bool | None = None,
         text: str = "",
+        category: int | None = None,
     ) -> list[PhotoRow]:
-        """Rows of the photos with such properties, the newest first; ``text`` is a part of the name."""
-        chosen = sa.select(*_COLUMNS).where(*_filters(holdout, annotated, text))
+        """Rows of the photos with such properties, the newest first.
+
+        ``text`` is a part of the name, ``category`` the number of one that the latest annotation has.
+        """
+        chosen = sa.select(*_COLUMNS).where(*self._filters(holdout, annotated, text, category))
         chosen = chosen.order_by(table.c.id.desc()).offset(offset).limit(limit)
         with self.database.read() as connection:
             return [PhotoRow(**row._mapping) for row in connection.execute(chosen)]
 
-    def count(self, *, holdout: bool | None = None, annotated: bool | None = None, text: str = "") -> int:
+    def count(
+        self,
+        *,
+        holdout: bool | None = None,
+        annotated: bool | None = None,
+        text: str = "",
+        category: int | None = None,
+    ) -> int:
         """How many photos have such properties."""
-        chosen = sa.select(sa.func.count()).select_from(table).where(*_filters(holdout, annotated, text))
+        wanted = self._filters(holdout, annotated, text, category)
+        chosen = sa.select(sa.func.count()).select_from(table).where(*wanted)
         with self.database.read() as connection:
             return int(connection.execute(chosen).scalar_one())
 
@@ -166,6 +179,21 @@ class Photos:
             for of_photo in (drafts, predictions):
                 connection.execute(sa.delete(of_photo).where(of_photo.c.photo_id == id))
         self._discard(_Kept(row.blob, row.thumbnail))
+
+    def _filters(
+        self, holdout: bool | None, annotated: bool | None, text: str, category: int | None
+    ) -> list[ColumnElement[bool]]:
+        wanted: list[ColumnElement[bool]] = [table.c.deleted_at.is_(None)]
+        if holdout is not None:
+            wanted.append(table.c.holdout.is_(holdout))
+        if annotated is not None:
+            has = sa.exists().where(annotations_table.c.photo_id == table.c.id)
+            wanted.append(has if annotated else ~has)
+        if text:
+            wanted.append(table.c.name.icontains(one_line(text), autoescape=True))
+        if category is not None:
+            wanted.append(holds_category(self.database, category))
+        return wanted
 
     def _keep(self, photo: Photo) -> _Kept:
         picture = self.blobs.put(cleaned(photo.image))
@@ -240,15 +268,3 @@ def _values(photo: Photo, look: bytes, near: list[Likeness]) -> dict[str, Any]:
         "holdout": closest is None and in_holdout(photo.digest),
         "near_id": closest.id if closest else None,
     }
-
-
-def _filters(holdout: bool | None, annotated: bool | None, text: str) -> list[ColumnElement[bool]]:
-    wanted: list[ColumnElement[bool]] = [table.c.deleted_at.is_(None)]
-    if holdout is not None:
-        wanted.append(table.c.holdout.is_(holdout))
-    if annotated is not None:
-        has = sa.exists().where(annotations_table.c.photo_id == table.c.id)
-        wanted.append(has if annotated else ~has)
-    if text:
-        wanted.append(table.c.name.icontains(one_line(text), autoescape=True))
-    return wanted
