@@ -1,0 +1,108 @@
+"""Tasks as rows: one photo to do, in what order, by whom; what saving and reviewing does to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row, Select
+
+from core.store.database import Database
+from core.store.schema import tasks
+
+Reasons = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One photo to do. ``kind`` is "first" or "second" (a second look), ``state`` open, done or dropped.
+
+    The lowest ``rank`` comes first; ``arm`` says who chose it (cold, selected, control, second, returned),
+    ``reasons`` why, in words, and ``parts`` are the shares of its score, each in 0..1. ``lease_by`` is who
+    has it now, until ``lease_until`` on the database's clock; both are None once that has passed.
+    """
+
+    id: int
+    photo_id: int
+    kind: str
+    state: str
+    rank: float
+    arm: str
+    reasons: Reasons
+    parts: Mapping[str, float]
+    lease_by: str | None
+    lease_until: float | None
+
+
+def select_tasks(database: Database) -> Select[Any]:
+    """Tasks' rows as ``task_from`` takes them, with whether the lease still runs."""
+    return sa.select(tasks, (tasks.c.lease_until > database.now).label("leased"))
+
+
+def task_from(row: Row) -> Task:
+    """A row of ``select_tasks`` as a Task."""
+    return Task(
+        row.id,
+        row.photo_id,
+        row.kind,
+        row.state,
+        row.rank,
+        row.arm,
+        tuple(row.reasons),
+        dict(row.parts),
+        row.lease_by if row.leased else None,
+        row.lease_until if row.leased else None,
+    )
+
+
+def find_task(database: Database, connection: Connection, photo_id: int, kind: str) -> Task | None:
+    """A photo's task of a kind, its row held until the transaction ends."""
+    found = select_tasks(database).where(tasks.c.photo_id == photo_id, tasks.c.kind == kind)
+    row = connection.execute(found.with_for_update()).one_or_none()
+    return None if row is None else task_from(row)
+
+
+def finish_task(database: Database, connection: Connection, photo_id: int, kind: str, person: str) -> bool:
+    """Close the photo's open task, whoever holds it; whether there was one.
+
+    A photo that never had a first task gets a closed one, so that it is not handed out and "back" finds it.
+    """
+    done = {
+        "state": "done",
+        "done_by": person,
+        "done_at": database.now,
+        "lease_by": None,
+        "lease_until": None,
+    }
+    of_photo = (tasks.c.photo_id == photo_id, tasks.c.kind == kind)
+    if connection.execute(sa.update(tasks).where(*of_photo, tasks.c.state == "open").values(**done)).rowcount:
+        return True
+    if kind != "first":
+        return False
+    entry = {"photo_id": photo_id, "kind": kind, "rank": 0.0, "arm": "cold", "reasons": [], "parts": {}}
+    insert = database.insert(tasks).values(**entry, **done).on_conflict_do_nothing().returning(tasks.c.id)
+    return connection.execute(insert).one_or_none() is not None
+
+
+def open_again(connection: Connection, photo_id: int, reason: str) -> None:
+    """Put the photo's first task back to the head of the queue, with the reason shown."""
+    again = {
+        "state": "open",
+        "rank": -1.0,
+        "arm": "returned",
+        "reasons": [reason],
+        "lease_by": None,
+        "lease_until": None,
+        "done_by": None,
+        "done_at": None,
+    }
+    where = (tasks.c.photo_id == photo_id, tasks.c.kind == "first")
+    connection.execute(sa.update(tasks).where(*where).values(**again))
+
+
+def drop_lease(connection: Connection, task_id: int, person: str) -> None:
+    """Take the task from the person, if they hold it."""
+    mine = (tasks.c.id == task_id, tasks.c.lease_by == person)
+    connection.execute(sa.update(tasks).where(*mine).values(lease_by=None, lease_until=None))
