@@ -24,7 +24,8 @@ from core.store.texts import one_line
 
 HOLDOUT_SHARE = 0.15
 
-_LOCK = 0x1A9E3
+PHOTOS_LOCK = 0x1A9E3
+"""Held while photos come, go, or lose their blobs."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Photos:
         kept = self._keep(photo)
         try:
             with self.database.write() as connection:
-                self.database.lock(connection, _LOCK)
+                self.database.lock(connection, PHOTOS_LOCK)
                 known = _row_of(connection, table.c.digest == photo.digest)
                 near += self.looks.near(connection, look, after=seen)
                 answer = _kept_out(known, near)
@@ -169,15 +170,11 @@ class Photos:
         Open tasks are dropped, drafts and predictions removed. Raises NotFoundError.
         """
         with self.database.write() as connection:
-            self.database.lock(connection, _LOCK)
+            self.database.lock(connection, PHOTOS_LOCK)
             row = _row_of(connection, table.c.id == id)
             if row is None or row.deleted_at is not None:
                 raise NotFoundError("There is no such photo.")
-            connection.execute(sa.update(table).where(table.c.id == id).values(deleted_at=self.database.now))
-            open_tasks = sa.update(tasks).where(tasks.c.photo_id == id, tasks.c.state == "open")
-            connection.execute(open_tasks.values(state="dropped", lease_by=None, lease_until=None))
-            for of_photo in (drafts, predictions):
-                connection.execute(sa.delete(of_photo).where(of_photo.c.photo_id == id))
+            bury(self.database, connection, id)
         self._discard(_Kept(row.blob, row.thumbnail))
 
     def _filters(
@@ -211,7 +208,7 @@ class Photos:
     def _discard(self, kept: _Kept) -> None:
         """Remove blobs that no live photo needs; what cannot be removed now does no harm."""
         with suppress(StoreError), self.database.write() as connection:
-            self.database.lock(connection, _LOCK)
+            self.database.lock(connection, PHOTOS_LOCK)
             for digest in {kept.blob, kept.thumbnail}:
                 needs = sa.or_(table.c.blob == digest, table.c.thumbnail == digest)
                 live = sa.select(table.c.id).where(table.c.deleted_at.is_(None), needs).limit(1)
@@ -240,6 +237,15 @@ _COLUMNS = tuple(table.c[entry.name] for entry in fields(PhotoRow))
 def in_holdout(digest: str) -> bool:
     """Whether the content with this digest belongs to the holdout: 15 % of all contents, always the same."""
     return int(digest[:8], 16) < HOLDOUT_SHARE * 2**32
+
+
+def bury(database: Database, connection: Connection, id: int) -> None:
+    """Leave a tombstone of a photo: no open task, no draft, no prediction."""
+    connection.execute(sa.update(table).where(table.c.id == id).values(deleted_at=database.now))
+    open_tasks = sa.update(tasks).where(tasks.c.photo_id == id, tasks.c.state == "open")
+    connection.execute(open_tasks.values(state="dropped", lease_by=None, lease_until=None))
+    for of_photo in (drafts, predictions):
+        connection.execute(sa.delete(of_photo).where(of_photo.c.photo_id == id))
 
 
 def _row_of(connection: Connection, condition: ColumnElement[bool]) -> PhotoRow | None:

@@ -1,0 +1,229 @@
+"""Backup while others work, and restore into an empty store, from any kind of database into any."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from core.errors import NotFoundError, StoreError, StoreFullError
+from core.store import Store
+from core.store.backup_file import (
+    MANIFEST,
+    PICTURES,
+    Manifest,
+    Part,
+    line_of,
+    opened,
+    read_lines,
+    read_manifest,
+    read_pictures,
+    refused,
+    row_of,
+    table_file,
+    write_picture,
+)
+from core.store.categories import FOUNDER
+from core.store.database import head
+from core.store.photos import PHOTOS_LOCK, bury
+from core.store.schema import categories, imports, jobs, metadata, photos
+
+_ROWS_AT_ONCE = 500
+
+
+def backup(store: Store, file: Path) -> Manifest:
+    """Write all of the store into a zip; others read and write as ever meanwhile.
+
+    The tables are of one moment. The file appears under its name once it is whole and on the disk.
+    Raises StoreFullError where there is no room, StoreError where a picture is missing or damaged.
+    """
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        with _disk_errors(), unfinished.open("xb") as out:
+            with ZipFile(out, "w", compression=ZIP_DEFLATED, compresslevel=1) as archive:
+                manifest = _write(store, archive)
+            out.flush()
+            os.fsync(out.fileno())
+            unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return manifest
+
+
+def restore(file: Path, store: Store) -> Manifest:
+    """Fill an empty store from a backup, all or nothing.
+
+    Raises StoreError where the store holds anything, and for a file that is damaged, hostile, or of another
+    schema: before anything is written.
+    """
+    put: list[str] = []
+    try:
+        with opened(file) as archive:
+            manifest = _checked(archive)
+            with store.database.write() as connection:
+                store.database.lock(connection, PHOTOS_LOCK)
+                _require_empty(connection)
+                _fill(store, connection, archive, manifest, put)
+    except BaseException as error:
+        for digest in put:
+            store.blobs.delete(digest)
+        if isinstance(error, sa.exc.StatementError):
+            raise refused("its rows do not fit together") from error
+        raise
+    return manifest
+
+
+def _write(store: Store, archive: ZipFile) -> Manifest:
+    wanted: dict[str, tuple[int, ...]] = {}
+    with store.database.read() as connection:
+        at = float(connection.execute(sa.select(store.database.now)).scalar_one())
+        parts = {
+            table.name: _write_table(connection, archive, table, wanted) for table in metadata.sorted_tables
+        }
+    pictures, gone = _write_pictures(store, archive, wanted)
+    manifest = Manifest(str(head()), at, parts, pictures, tuple(sorted(gone)))
+    archive.writestr(MANIFEST, manifest.as_json())
+    return manifest
+
+
+def _write_table(
+    connection: Connection, archive: ZipFile, table: sa.Table, wanted: dict[str, tuple[int, ...]]
+) -> Part:
+    """One table's lines; ``wanted`` collects the live photos' blobs, each with the photos that need it."""
+    sha256, rows = hashlib.sha256(), 0
+    chosen = sa.select(table).order_by(*table.primary_key.columns)
+    result = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(chosen)
+    with archive.open(_entry(table_file(table), ZIP_DEFLATED), "w", force_zip64=True) as out:
+        for row in result:
+            line = line_of(table, row)
+            out.write(line)
+            sha256.update(line)
+            rows += 1
+            if table is photos and row.deleted_at is None:
+                for digest in {row.blob, row.thumbnail}:
+                    wanted[digest] = (*wanted.get(digest, ()), row.id)
+    return Part(rows, sha256.hexdigest())
+
+
+def _write_pictures(
+    store: Store, archive: ZipFile, wanted: dict[str, tuple[int, ...]]
+) -> tuple[int, set[int]]:
+    """All pictures; how many, and the photos that were deleted since the tables were written."""
+    gone: set[int] = set()
+    pictures = 0
+    with archive.open(_entry(PICTURES, ZIP_STORED), "w", force_zip64=True) as out:
+        for digest, ids in wanted.items():
+            try:
+                write_picture(out, store.blobs.get(digest))
+                pictures += 1
+            except NotFoundError:
+                _require_deleted(store, ids)
+                gone.update(ids)
+    return pictures, gone
+
+
+def _require_deleted(store: Store, ids: Iterable[int]) -> None:
+    for id in ids:
+        if store.photos.get(id, deleted_ok=True).deleted_at is None:
+            raise StoreError(f"The picture of photo {id} is missing; the backup was not made.")
+
+
+def _entry(name: str, method: int) -> ZipInfo:
+    entry = ZipInfo(name)
+    entry.compress_type = method
+    return entry
+
+
+def _checked(archive: ZipFile) -> Manifest:
+    """The manifest of a backup all of whose digests are right."""
+    manifest = read_manifest(archive)
+    if manifest.schema != head():
+        raise refused(f"it is of schema {manifest.schema[:40]!r}, and this is {head()!r}")
+    if set(manifest.tables) != {table.name for table in metadata.sorted_tables}:
+        raise refused("its manifest names other tables")
+    for table in metadata.sorted_tables:
+        for line in read_lines(archive, table, manifest.tables[table.name]):
+            row_of(table, line)
+    if sum(1 for _ in read_pictures(archive)) != manifest.pictures:
+        raise refused("pictures are missing in it")
+    return manifest
+
+
+def _require_empty(connection: Connection) -> None:
+    others = sa.select(categories.c.id).where(categories.c.by != FOUNDER)
+    questions = [
+        sa.select(sa.literal(1)).select_from(t) for t in metadata.sorted_tables if t is not categories
+    ]
+    if any(connection.execute(question.limit(1)).first() for question in (others, *questions)):
+        raise StoreError("A backup is restored into an empty store only, and this one holds something.")
+    connection.execute(sa.delete(categories))
+
+
+def _fill(store: Store, connection: Connection, archive: ZipFile, manifest: Manifest, put: list[str]) -> None:
+    for table in metadata.sorted_tables:
+        lines = read_lines(archive, table, manifest.tables[table.name])
+        _insert(connection, table, (row_of(table, line) for line in lines))
+        if not store.database.is_sqlite:
+            _go_on_counting(connection, table)
+    for id in manifest.gone:
+        bury(store.database, connection, id)
+    for table in (imports, jobs):
+        stopped = sa.update(table).where(table.c.state.in_(("waiting", "running")))
+        connection.execute(stopped.values(state="cancelled", message="Stopped: restored from a backup."))
+    for digest, data in read_pictures(archive):
+        if not store.blobs.has(digest):
+            put.append(digest)
+        store.blobs.put(data)
+    _require_pictures(store, connection)
+
+
+def _insert(connection: Connection, table: sa.Table, rows: Iterable[dict[str, Any]]) -> None:
+    """Insert the rows; a photo may look like one with a higher number, so that goes in afterwards."""
+    remaining = iter(rows)
+    near: list[dict[str, int]] = []
+    while batch := list(islice(remaining, _ROWS_AT_ONCE)):
+        if table is photos:
+            near += [{"of": row["id"], "near": row["near_id"]} for row in batch if row["near_id"] is not None]
+            batch = [row | {"near_id": None} for row in batch]
+        connection.execute(sa.insert(table), batch)
+    if near:
+        change = sa.update(photos).where(photos.c.id == sa.bindparam("of"))
+        connection.execute(change.values(near_id=sa.bindparam("near")), near)
+
+
+def _go_on_counting(connection: Connection, table: sa.Table) -> None:
+    """On PostgreSQL: let the next row's number follow the restored ones."""
+    key = table.autoincrement_column
+    if key is None:
+        return
+    sequence = sa.func.pg_get_serial_sequence(table.name, key.name)
+    highest = sa.select(sa.func.max(key)).scalar_subquery()
+    connection.execute(
+        sa.select(sa.func.setval(sequence, sa.func.coalesce(highest, 1), highest.is_not(None)))
+    )
+
+
+def _require_pictures(store: Store, connection: Connection) -> None:
+    live = sa.select(photos.c.blob, photos.c.thumbnail).where(photos.c.deleted_at.is_(None))
+    for row in connection.execute(live):
+        if not (store.blobs.has(row.blob) and store.blobs.has(row.thumbnail)):
+            raise refused("the picture of a photo is missing in it")
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFullError("There is no room left for the backup; none was made.") from error
+        raise StoreError(f"The backup cannot be written: {error.strerror or error}.") from error
