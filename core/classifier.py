@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -15,7 +17,7 @@ from core.data.crops import crop_garment, normalise, to_square, to_tensor
 from core.errors import WeightsError
 from core.garments import Box, Ranked
 from core.models.inference import prepare_for_use
-from core.models.mobilenet import MobileNet, MobileNetMHA
+from core.models.mobilenet import FEATURES, MobileNet, MobileNetMHA
 from core.models.weights import WEIGHTS_FOLDER, ModelCard, load_weights, read_card
 from core.photos import Photo
 
@@ -54,14 +56,33 @@ class Classifier:
         return normalise(torch.stack([to_tensor(to_square(p)) for p in pictures]).to(self.device))
 
     @torch.inference_mode()
-    def probabilities(self, pictures: Sequence[Image.Image]) -> Tensor:
-        """Each picture's probability of each label (N, C)."""
-        batches = []
+    def look(self, pictures: Sequence[Image.Image]) -> tuple[Tensor, Tensor]:
+        """Each picture's probability of each label (N, C) and its embedding (N, 1024), in one pass.
+
+        An embedding is what the head is given, float32, at length one.
+        """
+        shares, embeddings = [torch.zeros(0, len(self.card.categories))], [torch.zeros(0, FEATURES)]
         for chunk in in_chunks(pictures):
             batch = self.input_of(chunk)
             with self.lock:
-                batches.append(self.model(batch).float().softmax(dim=1).cpu())
-        return torch.cat(batches) if batches else torch.zeros(0, len(self.card.categories))
+                pooled = self.model.embed(batch)
+                shares.append(self.model.head(pooled).float().softmax(dim=1).cpu())
+            embeddings.append(F.normalize(pooled.float(), dim=1).cpu())
+        return torch.cat(shares), torch.cat(embeddings)
+
+    def probabilities(self, pictures: Sequence[Image.Image]) -> Tensor:
+        """Each picture's probability of each label (N, C)."""
+        return self.look(pictures)[0]
+
+    def embed(self, photo: Photo, boxes_xyxy: Sequence[Box] | None = None) -> np.ndarray:
+        """Embeddings of the boxes, or of the whole photo where none are named: float32 (N, 1024)."""
+        boxes = [whole(photo)] if boxes_xyxy is None else boxes_xyxy
+        return self.look(squares_of(photo, boxes))[1].numpy()
+
+    def classify_and_embed(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> tuple[list[Ranked], np.ndarray]:
+        """What ``classify`` gives, and the whole photo's embedding (1024,), which passes beside the boxes."""
+        shares, embeddings = self.look(squares_of(photo, [whole(photo), *boxes_xyxy]))
+        return [self.rank(row) for row in shares[1:]], embeddings[0].numpy()
 
     def classify(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> list[Ranked]:
         """The five likeliest labels of each box with their probabilities, best first."""
@@ -72,6 +93,11 @@ class Classifier:
         best = probabilities.topk(min(5, len(self.card.categories)))
         names = [self.card.categories[index] for index in best.indices.tolist()]
         return tuple(zip(names, best.values.tolist(), strict=True))
+
+
+def whole(photo: Photo) -> Box:
+    """The box that holds all of the photo."""
+    return (0.0, 0.0, float(photo.width), float(photo.height))
 
 
 def squares_of(photo: Photo, boxes_xyxy: Sequence[Box]) -> list[Image.Image]:

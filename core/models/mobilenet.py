@@ -92,8 +92,16 @@ class MobileNet(nn.Module):
         self.backbone = MobileNetFeatures()
         self.classifier = nn.Linear(FEATURES, classes)
 
+    def embed(self, x: Tensor) -> Tensor:
+        """Pooled features (B, 1024)."""
+        return self.backbone(x).mean(dim=(2, 3))
+
+    def head(self, pooled: Tensor) -> Tensor:
+        """Pooled features (B, 1024) to logits (B, classes)."""
+        return self.classifier(pooled)
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.backbone(x).mean(dim=(2, 3)))
+        return self.head(self.embed(x))
 
 
 class MobileNetMHA(nn.Module):

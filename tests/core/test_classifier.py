@@ -60,6 +60,37 @@ def test_no_boxes_give_no_labels(classifier: Classifier) -> None:
     assert classifier.probabilities([]).shape == (0, len(LABELS))
 
 
+@pytest.mark.parametrize("attention", [True, False])
+def test_embeddings_are_what_the_head_is_given_at_length_one(tmp_path: Path, attention: bool) -> None:
+    classifier = Classifier.load(save_classifier(tmp_path / "c.safetensors", attention=attention))
+    photo = drawn_photo()
+    embeddings = classifier.embed(photo, BOXES)
+    assert embeddings.shape == (3, 1024) and embeddings.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=1e-5)
+    with torch.inference_mode():
+        pooled = classifier.model.embed(classifier.input_of(squares_of(photo, BOXES)))
+        logits = classifier.model.head(pooled)
+    np.testing.assert_allclose(embeddings * pooled.norm(dim=1, keepdim=True).numpy(), pooled, atol=1e-4)
+    torch.testing.assert_close(classifier.probabilities(squares_of(photo, BOXES)), logits.softmax(dim=1))
+    assert classifier.embed(photo, []).shape == (0, 1024)
+
+
+def test_labels_and_the_photos_embedding_come_from_one_pass(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo, passes = drawn_photo(), []
+    ranked, whole = classifier.classify(photo, BOXES), classifier.embed(photo)
+    embed = classifier.model.embed
+    monkeypatch.setattr(classifier.model, "embed", lambda x: passes.append(len(x)) or embed(x))
+    together, embedding = classifier.classify_and_embed(photo, BOXES)
+    assert passes == [len(BOXES) + 1]
+    assert [[label for label, _ in top5] for top5 in together] == [
+        [label for label, _ in top5] for top5 in ranked
+    ]
+    np.testing.assert_allclose(embedding, whole[0], atol=1e-5)
+    assert classifier.classify_and_embed(photo, [])[0] == []
+
+
 def test_a_crop_is_small_however_large_the_photo(classifier: Classifier) -> None:
     photo = Photo("large.png", Image.new("RGB", (3000, 2000), (9, 99, 199)), "0" * 64)
     squares = squares_of(photo, [(0.0, 0.0, 3000.0, 2000.0), (1.0, 1.0, 1.5, 1.5)])

@@ -1,0 +1,84 @@
+"""What the models say of the store's photos: kept once, shown as proposals, read again to find the order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from core.garments import Garment
+from core.labeler import Labeler
+from core.store import Store
+from core.store.boxes import AnnotatedBox
+
+FLOOR_SHARE = 1 / 3  # of the detector's threshold: what was nearly found is kept as well
+NUMBERS_SETTING = "model_categories"
+THRESHOLDS_SETTING = "model_thresholds"
+USUAL_THRESHOLD = 0.25
+AUTHOR = "lapel"
+
+
+def model_name(labeler: Labeler) -> str:
+    """The name under which a labeler's predictions are kept: both models', at most 200 characters."""
+    return " + ".join(labeler.names[kind] for kind in ("detector", "classifier"))[:200]
+
+
+def predict(store: Store, labeler: Labeler, photo_id: int) -> tuple[Garment, ...]:
+    """Label a photo of the store and keep what comes out, with the whole photo's embedding.
+
+    Garments down to a third of the detector's threshold are kept. Raises NotFoundError where the photo is
+    gone, also when it was deleted meanwhile.
+    """
+    photo = store.photos.open(photo_id)
+    found = labeler.detect(photo, labeler.default_threshold * FLOOR_SHARE)
+    ranked, embedding = labeler.classifier.classify_and_embed(photo, [box for box, _, _ in found])
+    garments = tuple(
+        Garment(box, category, score, top5)
+        for (box, category, score), top5 in zip(found, ranked, strict=True)
+    )
+    remember(store, labeler)
+    store.predictions.save(photo_id, model_name(labeler), garments, embedding)
+    return garments
+
+
+def remember(store: Store, labeler: Labeler) -> None:
+    """Keep what reading a labeler's predictions needs: its threshold, and its categories' numbers."""
+    category_numbers(store, labeler.categories)
+    thresholds, name = store.settings.get(THRESHOLDS_SETTING, {}), model_name(labeler)
+    if thresholds.get(name) != labeler.default_threshold:
+        store.settings.put(THRESHOLDS_SETTING, thresholds | {name: labeler.default_threshold})
+
+
+def threshold_of(store: Store, model: str) -> float:
+    """The score from which a garment of this model counts as found."""
+    return float(store.settings.get(THRESHOLDS_SETTING, {}).get(model, USUAL_THRESHOLD))
+
+
+def category_numbers(store: Store, names: Iterable[str]) -> dict[str, int]:
+    """The store's category of each of a model's names, made where there is none.
+
+    A name is looked up once and remembered: people may rename the category, the model goes on calling it as
+    it was trained to.
+    """
+    known: dict[str, int] = store.settings.get(NUMBERS_SETTING, {})
+    there = store.categories.by_id()
+    missing = [name for name in dict.fromkeys(names) if known.get(name) not in there]
+    if missing:
+        known = known | store.categories.ensure(missing, AUTHOR)
+        store.settings.put(NUMBERS_SETTING, known)
+    return known
+
+
+def proposals(
+    store: Store, photo_id: int, threshold: float, *, blind: bool = False
+) -> tuple[AnnotatedBox, ...]:
+    """What an annotator begins from: the photo's boxes as they were left, else the models' garments.
+
+    Garments count from ``threshold`` on and are not accepted yet. ``blind`` (a second look) leaves the boxes
+    of other people out.
+    """
+    latest = None if blind else store.annotations.latest(photo_id)
+    if latest is not None:
+        return latest.boxes
+    prediction = store.predictions.get(photo_id)
+    garments = [g for g in prediction.garments if g.score >= threshold] if prediction else []
+    numbers = category_numbers(store, [garment.category for garment in garments])
+    return tuple(AnnotatedBox.from_garment(garment, numbers[garment.category]) for garment in garments)
