@@ -1,0 +1,115 @@
+// Boxes [x0, y0, x1, y1] in pixels of the photo, and the camera that shows them: screen = photo * scale + (x, y).
+export const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
+export const SMALLEST = 2;
+const MOST_ZOOM = 24;
+const STAYS = 48;
+
+export const clamp = (value, low, high) => Math.min(Math.max(value, low), Math.max(low, high));
+
+export const area = ([x0, y0, x1, y1]) => (x1 - x0) * (y1 - y0);
+
+export const contains = ([x0, y0, x1, y1], { x, y }) => x >= x0 && x <= x1 && y >= y0 && y <= y1;
+
+export const sameBox = (a, b) => a.every((value, index) => value === b[index]);
+
+// The box between two points, in whole pixels inside the photo; null where it would be too small to be meant.
+export const spanned = (from, to, photo) => {
+  const box = [
+    clamp(Math.round(Math.min(from.x, to.x)), 0, photo.width),
+    clamp(Math.round(Math.min(from.y, to.y)), 0, photo.height),
+    clamp(Math.round(Math.max(from.x, to.x)), 0, photo.width),
+    clamp(Math.round(Math.max(from.y, to.y)), 0, photo.height),
+  ];
+  return box[2] - box[0] >= SMALLEST && box[3] - box[1] >= SMALLEST ? box : null;
+};
+
+// Whole steps of pixels, cut so that the box stays in the photo with its size.
+export const moved = ([x0, y0, x1, y1], dx, dy, photo) => {
+  const right = clamp(Math.round(dx), -x0, photo.width - x1);
+  const down = clamp(Math.round(dy), -y0, photo.height - y1);
+  return [x0 + right, y0 + down, x1 + right, y1 + down].map(hundredths);
+};
+
+// The handle's edges follow the pointer; the others stay, and edges do not pass each other.
+export const resized = ([x0, y0, x1, y1], handle, dx, dy, photo) => [
+  handle.includes("w") ? clamp(Math.round(x0 + dx), 0, x1 - SMALLEST) : x0,
+  handle.includes("n") ? clamp(Math.round(y0 + dy), 0, y1 - SMALLEST) : y0,
+  handle.includes("e") ? clamp(Math.round(x1 + dx), x0 + SMALLEST, photo.width) : x1,
+  handle.includes("s") ? clamp(Math.round(y1 + dy), y0 + SMALLEST, photo.height) : y1,
+];
+
+const hundredths = (value) => Math.round(value * 100) / 100;
+
+export const handlePoint = ([x0, y0, x1, y1], handle) => ({
+  x: handle.includes("w") ? x0 : handle.includes("e") ? x1 : (x0 + x1) / 2,
+  y: handle.includes("n") ? y0 : handle.includes("s") ? y1 : (y0 + y1) / 2,
+});
+
+// A box too small on the screen for eight handles has its four corners.
+export const handlesOf = (box, scale) =>
+  Math.min(box[2] - box[0], box[3] - box[1]) * scale < 40 ? HANDLES.filter((handle) => handle.length === 2) : HANDLES;
+
+// The handle within reach of the point (in pixels of the photo), the nearest one; null where there is none.
+export const handleAt = (box, point, reach, scale) => {
+  let best = null;
+  for (const handle of handlesOf(box, scale)) {
+    const at = handlePoint(box, handle);
+    const distance = Math.max(Math.abs(at.x - point.x), Math.abs(at.y - point.y));
+    if (distance <= reach && (!best || distance < best.distance)) best = { handle, distance };
+  }
+  return best && best.handle;
+};
+
+export const onBorder = ([x0, y0, x1, y1], point, reach) =>
+  contains([x0 - reach, y0 - reach, x1 + reach, y1 + reach], point) &&
+  !contains([x0 + reach, y0 + reach, x1 - reach, y1 - reach], point);
+
+// Everything under the point, the smallest first: what is nested is picked before what is around it.
+export const stackAt = (boxes, point, reach = 0) =>
+  boxes
+    .filter(({ box: [x0, y0, x1, y1] }) => contains([x0 - reach, y0 - reach, x1 + reach, y1 + reach], point))
+    .sort((a, b) => area(a.box) - area(b.box));
+
+export const toPhoto = ({ scale, x, y }, point) => ({ x: (point.x - x) / scale, y: (point.y - y) / scale });
+
+export const toScreen = ({ scale, x, y }, point) => ({ x: point.x * scale + x, y: point.y * scale + y });
+
+// The whole photo in the middle of the view.
+export const fitted = (view, photo) => {
+  const scale = Math.min(view.width / photo.width, view.height / photo.height) || 1;
+  return { scale, x: (view.width - photo.width * scale) / 2, y: (view.height - photo.height * scale) / 2 };
+};
+
+// Some of the photo always stays in the view; a photo smaller than the view stays within it.
+export const held = (camera, view, photo) => {
+  const along = (at, size, room) => {
+    const stays = Math.min(STAYS, size);
+    return size <= room ? clamp(at, 0, room - size) : clamp(at, stays - size, room - stays);
+  };
+  return {
+    scale: camera.scale,
+    x: along(camera.x, photo.width * camera.scale, view.width),
+    y: along(camera.y, photo.height * camera.scale, view.height),
+  };
+};
+
+// The point of the view keeps its place in the photo.
+export const zoomed = (camera, factor, point, view, photo) => {
+  const fit = fitted(view, photo).scale;
+  const scale = clamp(camera.scale * factor, Math.min(fit, 1) / 2, MOST_ZOOM * Math.max(fit, 1));
+  const ratio = scale / camera.scale;
+  return held({ scale, x: point.x - (point.x - camera.x) * ratio, y: point.y - (point.y - camera.y) * ratio }, view, photo);
+};
+
+// The camera moved as little as needed to have the box in view, with room around it; zoomed out where it is too big.
+export const revealing = (camera, box, view, photo) => {
+  const scale = Math.min(camera.scale, (view.width * 0.94) / (box[2] - box[0]), (view.height * 0.94) / (box[3] - box[1]));
+  const around = scale === camera.scale ? camera : zoomed(camera, scale / camera.scale, { x: 0, y: 0 }, view, photo);
+  const along = (at, low, high, room) => {
+    const margin = Math.min(24, (room - (high - low) * scale) / 2);
+    return clamp(at, margin - low * scale, room - margin - high * scale);
+  };
+  const least = { scale: around.scale, x: along(around.x, box[0], box[2], view.width), y: along(around.y, box[1], box[3], view.height) };
+  const near = ([x0, y0, x1, y1]) => x0 <= 2 || y0 <= 2 || x1 >= photo.width - 2 || y1 >= photo.height - 2;
+  return near(box) ? held(least, view, photo) : least;
+};

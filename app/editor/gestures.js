@@ -1,0 +1,188 @@
+// Mouse, pen and touch on the stage. A drag that begins on the chosen box moves it, on a handle resizes it, on another
+// box's border moves that one, and anywhere else draws; a click chooses. Two fingers, Space, the middle button and the
+// wheel move the camera. Frames come from requestAnimationFrame; the hands are told once a gesture has ended.
+import { contains, handleAt, moved, onBorder, resized, spanned, stackAt } from "./geometry.js";
+
+const REACH = { mouse: 7, pen: 9, touch: 18 };
+const THRESHOLD = { mouse: 3, pen: 4, touch: 8 };
+const SAME_SPOT = 6;
+const CURSORS = { n: "ns", s: "ns", e: "ew", w: "ew", nw: "nwse", se: "nwse", ne: "nesw", sw: "nesw" };
+
+export class Gestures {
+  // hands: {task, armed, locked, pick(stack, again), place(uid, box, title), drawn(box), touched()}
+  constructor(stage, hands) {
+    Object.assign(this, { stage, hands, pointers: new Map(), drag: null, space: false, frame: 0 });
+    const { root } = stage;
+    root.onpointerdown = (event) => this.down(event);
+    root.onpointermove = (event) => this.move(event);
+    root.onpointerup = (event) => this.up(event);
+    root.onpointercancel = (event) => this.cancel(event.pointerId);
+    root.onpointerleave = () => stage.hover(null);
+    root.oncontextmenu = (event) => this.drag && event.preventDefault();
+    root.onauxclick = (event) => event.preventDefault();
+    root.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+  }
+
+  down(event) {
+    this.hands.touched();
+    this.stage.root.focus({ preventScroll: true });
+    this.stage.root.setPointerCapture(event.pointerId);
+    this.pointers.set(event.pointerId, this.stage.at(event));
+    if (this.pointers.size === 2) this.drag = this.pinching();
+    if (this.pointers.size !== 1) return;
+    event.preventDefault();
+    if (event.button === 1 || this.space) this.drag = { kind: "pan", at: this.stage.at(event), begun: true };
+    else if (event.button === 0) this.drag = { ...this.meant(event), from: this.stage.inPhoto(event), at: this.stage.at(event), begun: false };
+    this.point(event);
+  }
+
+  // What a drag from here would do.
+  meant(event) {
+    const { task, armed, locked } = this.hands;
+    const { scale } = this.stage.camera;
+    const point = this.stage.inPhoto(event);
+    const reach = (REACH[event.pointerType] ?? REACH.mouse) / scale;
+    if (locked) return { kind: "pan" };
+    if (armed) return { kind: "draw" };
+    const chosen = task.box;
+    if (chosen) {
+      const handle = handleAt(chosen.box, point, reach, scale);
+      if (handle) return { kind: "resize", handle, uid: chosen.uid, box: chosen.box };
+      if (contains(chosen.box, point) || onBorder(chosen.box, point, reach)) return { kind: "move", uid: chosen.uid, box: chosen.box };
+    }
+    const bordering = stackAt(task.boxes, point, reach).find(({ box }) => onBorder(box, point, reach));
+    return bordering && !this.hands.hidden ? { kind: "move", uid: bordering.uid, box: bordering.box } : { kind: "draw" };
+  }
+
+  move(event) {
+    if (!this.pointers.has(event.pointerId)) {
+      this.point(event);
+      return;
+    }
+    this.pointers.set(event.pointerId, this.stage.at(event));
+    if (!this.drag) return;
+    const { at, begun } = this.drag;
+    const now = this.stage.at(event);
+    if (!begun && Math.hypot(now.x - at.x, now.y - at.y) < (THRESHOLD[event.pointerType] ?? THRESHOLD.mouse)) return;
+    if (!begun) this.begin();
+    this.latest = { clientX: event.clientX, clientY: event.clientY };
+    this.frame ||= requestAnimationFrame(() => this.step());
+  }
+
+  begin() {
+    this.drag.begun = true;
+    if (this.drag.uid && this.drag.uid !== this.hands.task.selected) this.hands.pick([this.hands.task.find(this.drag.uid)], false);
+  }
+
+  // One frame of a drag.
+  step() {
+    this.frame = 0;
+    const { drag, stage } = this;
+    if (!drag?.begun || !this.latest) return;
+    if (drag.kind === "pinch") return void this.pinch(drag);
+    const now = stage.at(this.latest);
+    if (drag.kind === "pan") {
+      stage.pan(now.x - drag.at.x, now.y - drag.at.y);
+      drag.at = now;
+      return;
+    }
+    drag.result = this.resultOf(drag, stage.inPhoto(this.latest));
+    if (drag.kind === "draw") stage.sketch(drag.result);
+    else stage.preview(drag.uid, drag.result);
+  }
+
+  resultOf({ kind, handle, box, from }, to) {
+    const { shape } = this.stage;
+    if (kind === "draw") return spanned(from, to, shape);
+    if (kind === "move") return moved(box, to.x - from.x, to.y - from.y, shape);
+    return resized(box, handle, to.x - from.x, to.y - from.y, shape);
+  }
+
+  up(event) {
+    const { drag } = this;
+    this.pointers.delete(event.pointerId);
+    if (drag?.kind === "pinch") {
+      // The finger that stays does not begin to draw.
+      if (!this.pointers.size) this.drag = null;
+      return;
+    }
+    this.drag = null;
+    if (!drag) return;
+    if (!drag.begun) this.click(event, drag);
+    else if (drag.kind !== "pan") this.finish(event, drag);
+    this.point(event);
+  }
+
+  finish(event, drag) {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+    this.stage.sketch(null);
+    const result = this.resultOf(drag, this.stage.inPhoto(event));
+    if (drag.kind === "draw") this.hands.drawn(result);
+    else this.hands.place(drag.uid, result, drag.kind === "move" ? "move" : "resize");
+  }
+
+  click(event, drag) {
+    if (drag.kind === "pan" && !this.hands.locked) return;
+    const { at } = drag;
+    const again = Boolean(this.clicked) && Math.hypot(at.x - this.clicked.x, at.y - this.clicked.y) < SAME_SPOT;
+    this.clicked = at;
+    const reach = (REACH[event.pointerType] ?? REACH.mouse) / this.stage.camera.scale / 2;
+    this.hands.pick(this.hands.hidden ? [] : stackAt(this.hands.task.boxes, this.stage.inPhoto(event), reach), again);
+  }
+
+  // Gives up what is under way; true where something was.
+  abort() {
+    const { drag } = this;
+    this.drag = null;
+    this.stage.sketch(null);
+    if (drag?.begun && drag.uid) this.stage.preview(drag.uid, drag.box);
+    return Boolean(drag?.begun);
+  }
+
+  cancel(id) {
+    this.pointers.delete(id);
+    this.abort();
+  }
+
+  // --- the camera
+
+  pinching() {
+    this.abort();
+    return { kind: "pinch", begun: true, ...this.span() };
+  }
+
+  span() {
+    const [a, b] = [...this.pointers.values()];
+    return { middle: { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 }, apart: Math.max(1, Math.hypot(a.x - b.x, a.y - b.y)) };
+  }
+
+  pinch(drag) {
+    if (this.pointers.size < 2) return;
+    const now = this.span();
+    this.stage.pan(now.middle.x - drag.middle.x, now.middle.y - drag.middle.y);
+    this.stage.zoom(now.apart / drag.apart, now.middle);
+    Object.assign(drag, now);
+  }
+
+  wheel(event) {
+    event.preventDefault();
+    const pixels = event.deltaY * (event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1);
+    const speed = event.ctrlKey ? 0.01 : 0.0016;
+    this.stage.zoom(Math.exp(-Math.max(-240, Math.min(240, pixels)) * speed), this.stage.at(event));
+  }
+
+  holdSpace(held) {
+    this.space = held;
+    this.stage.root.style.cursor = held ? "grab" : "";
+  }
+
+  // The cursor tells what a drag from here would do.
+  point(event) {
+    if (this.space || event.pointerType === "touch") return;
+    const { kind, handle, uid } = this.drag ?? this.meant(event);
+    const cursor = { pan: "grab", draw: "crosshair", move: "move", resize: `${CURSORS[handle]}-resize` }[kind];
+    if (this.stage.root.style.cursor !== cursor) this.stage.root.style.cursor = cursor;
+    if (!this.drag) this.stage.hover(uid ?? stackAt(this.hands.task.boxes, this.stage.inPhoto(event))[0]?.uid ?? null);
+  }
+}

@@ -1,0 +1,83 @@
+// Which key goes where. Keys are for the whole page while the editor is open, except where a person types, or where
+// another control needs them; Streamlit's own one-letter keys never get what was meant for the editor.
+import { chordOf } from "./keys.js";
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const CONTROLS = new Set(["Enter", " ", "Tab", "Escape", "Home", "End", "PageUp", "PageDown", ...Object.keys(ARROWS)]);
+const ROLES = new Set(["slider", "combobox", "listbox", "option", "radio", "tab", "menuitem", "textbox", "searchbox", "spinbutton", "grid", "gridcell", "dialog"]);
+
+const types = (target) =>
+  target instanceof Element &&
+  (target.isContentEditable || ["TEXTAREA", "SELECT"].includes(target.tagName) || (target.tagName === "INPUT" && target.type !== "range" && target.type !== "checkbox"));
+
+export class Keyboard {
+  constructor(editor) {
+    this.editor = editor;
+    this.down = (event) => this.key(event);
+    this.up = (event) => event.key === " " && editor.gestures.holdSpace(false);
+    document.addEventListener("keydown", this.down, true);
+    document.addEventListener("keyup", this.up, true);
+  }
+
+  close() {
+    document.removeEventListener("keydown", this.down, true);
+    document.removeEventListener("keyup", this.up, true);
+  }
+
+  key(event) {
+    const { editor } = this;
+    if (event.defaultPrevented || event.isComposing || editor.help.root.open || editor.finder.open) return;
+    const path = event.composedPath();
+    const [target] = path;
+    const within = path.includes(editor.root);
+    const free = target === document.body || target === document.documentElement || target === editor.stage.root;
+    if (types(target) || (!within && !free && this.elsewhere(event, target))) return;
+    if (!free && CONTROLS.has(event.key) && !event.ctrlKey && !event.metaKey) return;
+    editor.link.touched();
+    if (!this.handled(event, free)) {
+      // Letters that do nothing here do nothing behind either.
+      if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+      return;
+    }
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  elsewhere(event, target) {
+    const role = target instanceof Element ? target.getAttribute("role") : null;
+    return ROLES.has(role) || CONTROLS.has(event.key) || target.closest?.("[role=dialog]");
+  }
+
+  handled(event, free) {
+    const { editor } = this;
+    const chord = chordOf(event);
+    if (event.key === "Escape") return editor.escape();
+    if (event.key === " ") return free && (editor.gestures.holdSpace(true), true);
+    if (ARROWS[event.key] && free && !event.altKey) return this.arrow(event);
+    const leaves = event.key === "Tab" && editor.leaving;
+    if (!leaves) editor.leaving = false;
+    const action = editor.keymap.action(chord);
+    if (action && !(event.key === "Tab" && (leaves || !free || !editor.task.boxes.length))) {
+      if (!event.repeat || ["undo", "redo", "next", "previous", "zoomIn", "zoomOut", "uncertain"].includes(action)) editor.run(action);
+      return true;
+    }
+    return this.letter(event);
+  }
+
+  arrow({ key, shiftKey, ctrlKey, metaKey }) {
+    const { editor } = this;
+    if (!editor.task.box || editor.locked) return false;
+    const [dx, dy] = ARROWS[key].map((step) => step * (shiftKey ? 10 : 1));
+    const title = ctrlKey || metaKey ? editor.task.stretch(dx, dy) : editor.task.nudge(dx, dy);
+    if (title) editor.changed();
+    editor.render();
+    return true;
+  }
+
+  letter({ key, ctrlKey, metaKey, altKey }) {
+    const { editor } = this;
+    if (ctrlKey || metaKey || altKey || !/^\p{L}$/u.test(key) || !editor.task.box || editor.locked) return false;
+    editor.finder.begin(editor.task.entries(), key);
+    return true;
+  }
+}

@@ -1,0 +1,89 @@
+// What can be asked for by key. A chord is written as in "Ctrl+Shift+z"; Ctrl stands for the Mac's command key too.
+export const ACTIONS = [
+  ["submit", "Submit, and on to the next photo", "Task", ["Enter", "Ctrl+Enter"]],
+  ["skip", "Skip this photo", "Task", ["s"]],
+  ["back", "Back to the photo before", "Task", ["b"]],
+  ["undo", "Undo", "Task", ["Ctrl+z"]],
+  ["redo", "Redo", "Task", ["Ctrl+Shift+z", "Ctrl+y"]],
+  ["keys", "Show and change the keys", "Task", ["?"]],
+  ["accept", "Accept, and on to the next uncertain box", "Decide", ["a"]],
+  ["reject", "Reject, and on to the next uncertain box", "Decide", ["x"]],
+  ["acceptAll", "Accept all boxes", "Decide", ["Shift+a"]],
+  ["uncertain", "Next uncertain box", "Decide", ["n"]],
+  ["search", "Find a category or label", "Decide", ["/"]],
+  ["choose1", "First label", "Decide", ["1"]],
+  ["choose2", "Second label", "Decide", ["2"]],
+  ["choose3", "Third label", "Decide", ["3"]],
+  ["choose4", "Fourth label", "Decide", ["4"]],
+  ["choose5", "Fifth label", "Decide", ["5"]],
+  ["next", "Next box", "Boxes", ["Tab"]],
+  ["previous", "Box before", "Boxes", ["Shift+Tab"]],
+  ["draw", "Draw a box (twice: one in the middle)", "Boxes", ["d"]],
+  ["duplicate", "Duplicate", "Boxes", ["Ctrl+d"]],
+  ["remove", "Delete", "Boxes", ["Delete", "Backspace"]],
+  ["hide", "Hide or show the boxes", "View", ["h"]],
+  ["attention", "Attention map under the boxes", "View", ["m"]],
+  ["fit", "Fit the photo", "View", ["0"]],
+  ["zoomIn", "Zoom in", "View", ["+", "="]],
+  ["zoomOut", "Zoom out", "View", ["-"]],
+].map(([name, title, group, chords]) => ({ name, title, group, chords }));
+
+// What the arrows, Escape and Space do stays as it is.
+export const FIXED = [
+  ["Arrows", "Move the box by a pixel; with Shift by ten"],
+  ["Ctrl+Arrows", "Move its right or lower edge; with Shift by ten"],
+  ["Escape", "Stop drawing, or choose nothing; Tab then leaves the photo"],
+  ["Space and drag", "Move the photo; also the middle button or two fingers"],
+  ["Wheel, pinch", "Zoom about the pointer"],
+  ["Letters", "A letter that is no key begins the search"],
+];
+
+const ALONE = new Set(["Control", "Shift", "Alt", "Meta", "AltGraph", "CapsLock", "Dead", "Unidentified", "Process"]);
+const KEPT = new Set(["Escape", " ", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]);
+
+// The chord of a key event; "" for a modifier alone. Shift is part of a printed sign such as "?", but not of a letter.
+export const chordOf = ({ key, ctrlKey, metaKey, altKey, shiftKey }) => {
+  if (!key || ALONE.has(key)) return "";
+  const letter = key.length === 1 && key.toLowerCase() !== key.toUpperCase();
+  const name = letter ? key.toLowerCase() : key;
+  const shift = shiftKey && (letter || key.length > 1);
+  return `${ctrlKey || metaKey ? "Ctrl+" : ""}${altKey ? "Alt+" : ""}${shift ? "Shift+" : ""}${name}`;
+};
+
+export const mayBeChosen = (chord) => chord !== "" && !KEPT.has(chord.split("+").pop() || chord);
+
+// A person's own keys over the usual ones. `own` maps an action to one chord, or to "" for none.
+export class Keymap {
+  constructor(own = {}) {
+    this.own = Object.fromEntries(Object.entries(own).filter(([name]) => ACTIONS.some((action) => action.name === name)));
+    this.actions = new Map();
+    for (const { name } of ACTIONS) for (const chord of this.chords(name)) this.actions.set(chord, name);
+    // A person's choice wins over the usual key of another action.
+    for (const [name, chord] of Object.entries(this.own)) if (chord) this.actions.set(chord, name);
+  }
+
+  chords(name) {
+    if (name in this.own) return this.own[name] ? [this.own[name]] : [];
+    const taken = new Set(Object.values(this.own));
+    return ACTIONS.find((action) => action.name === name).chords.filter((chord) => !taken.has(chord));
+  }
+
+  action(chord) {
+    return this.actions.get(chord) ?? null;
+  }
+
+  // The same keys with one changed; who had the chord before loses it.
+  with(name, chord) {
+    const own = { ...this.own };
+    const before = this.action(chord);
+    if (before && before !== name && before in own) own[before] = "";
+    own[name] = chord;
+    return new Keymap(own);
+  }
+}
+
+const SIGNS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Delete: "Del", Backspace: "⌫", " ": "Space" };
+
+// For people: "Ctrl+Shift+z" becomes "Ctrl Shift Z".
+export const readable = (chord) =>
+  chord.replace(/\+(?=.)/g, " ").split(" ").map((part) => SIGNS[part] ?? (part.length === 1 ? part.toUpperCase() : part)).join(" ");

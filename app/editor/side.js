@@ -1,0 +1,164 @@
+// Beside the photo: the chosen box with its labels, and the list of all boxes, one stop of the Tab key each.
+import { actionButton } from "./bars.js";
+import { icon, make, say, show } from "./dom.js";
+import { originOf, undecided } from "./task.js";
+
+const ORIGINS = { proposed: "proposed", accepted: "accepted", drawn: "drawn" };
+
+export const worded = (box, task) =>
+  [task.nameOf(box), box.label && box.label !== task.nameOf(box) ? box.label : null, box.score === null ? null : `score ${box.score.toFixed(2)}`, originOf(box)]
+    .filter(Boolean).join(", ");
+
+export class Side {
+  // hands: run(action), choose(choice), select(uid), settle(uid, action)
+  constructor(hands) {
+    this.hands = hands;
+    this.rows = new Map();
+    this.title = make("span", { className: "what" });
+    this.swatch = make("span", { className: "swatch" });
+    this.note = make("span", { className: "note" });
+    this.choices = make("div", { className: "choices", role: "group", "aria-label": "Labels of the chosen box" });
+    this.tools = make("div", { className: "tools" }, ...["accept", "reject", "search", "duplicate", "remove"].map((name) => actionButton(name, hands.run)));
+    this.chosen = make("section", { className: "chosen", "aria-label": "Chosen box" },
+      make("div", { className: "head" }, this.swatch, this.title, this.note), this.choices, this.tools);
+    this.hint = make("p", { className: "hint", textContent: "Click a box to choose it, or drag to draw one." });
+    this.count = make("span", { className: "count" });
+    this.all = actionButton("acceptAll", hands.run, { words: true, className: "small" });
+    this.list = make("ul", { className: "rows", "aria-label": "Boxes" });
+    this.list.onkeydown = (event) => this.key(event);
+    this.root = make("div", { className: "side" }, this.hint, this.chosen,
+      make("section", { className: "all", "aria-label": "All boxes" }, make("div", { className: "head" }, this.count, this.all), this.list));
+  }
+
+  render({ task, locked, readonly }) {
+    this.renderChosen(task, locked, readonly);
+    const open = task.boxes.filter(undecided).length;
+    const boxes = `${task.boxes.length} ${task.boxes.length === 1 ? "box" : "boxes"}`;
+    say(this.count, open ? `${boxes}, ${open} to decide` : boxes);
+    show(this.all, !readonly && open > 0);
+    this.all.disabled = locked;
+    this.renderRows(task, locked, readonly);
+  }
+
+  renderChosen(task, locked, readonly) {
+    const { box } = task;
+    show(this.hint, !box && !readonly);
+    show(this.chosen, Boolean(box));
+    if (!box) return;
+    const { colour } = task.categories.get(box.category) ?? {};
+    this.swatch.style.background = colour;
+    say(this.title, task.nameOf(box));
+    const [x0, y0, x1, y1] = box.box;
+    const parts = [box.label, box.score === null ? null : box.score.toFixed(2), `${Math.round(x1 - x0)} × ${Math.round(y1 - y0)} px`];
+    say(this.note, parts.filter(Boolean).join(" · "));
+    show(this.choices, !readonly);
+    show(this.tools, !readonly);
+    this.renderChoices(task, locked);
+    for (const button of this.tools.children) button.disabled = locked || (button.dataset.action === "accept" && box.accepted);
+  }
+
+  renderChoices(task, locked) {
+    const entries = task.choices();
+    const state = JSON.stringify([entries, task.box.label, task.box.category, locked]);
+    if (state === this.shown) return;
+    this.shown = state;
+    this.choices.replaceChildren(...entries.map((entry, index) => {
+      const on = entry.kind === "label" ? entry.value === task.box.label : entry.value === task.box.category && !task.box.label;
+      const share = entry.share === null ? null : make("span", { className: "share", textContent: `${Math.round(entry.share * 100)} %` });
+      const button = make("button", { type: "button", className: "choice", "aria-pressed": String(on), "aria-keyshortcuts": String(index + 1),
+        onclick: () => this.hands.choose(entry) }, make("kbd", { textContent: index + 1 }), make("span", { className: "text", textContent: entry.text }), share);
+      button.disabled = locked;
+      if (entry.share !== null) button.style.setProperty("--share", `${Math.round(entry.share * 100)}%`);
+      return button;
+    }));
+  }
+
+  // Rows are built once a box; what did not change stays as it is.
+  renderRows(task, locked, readonly) {
+    const kept = new Map();
+    for (const box of task.boxes) {
+      const row = this.rows.get(box.uid) ?? this.rowFor(box.uid);
+      if (row.box !== box || row.locked !== locked) this.fillRow(row, box, task, locked, readonly);
+      kept.set(box.uid, row);
+    }
+    const wanted = [...kept.values()].map(({ element }) => element);
+    for (const [uid, { element }] of this.rows) if (!kept.has(uid)) element.remove();
+    wanted.forEach((element, index) => {
+      if (this.list.children[index] !== element) this.list.insertBefore(element, this.list.children[index] ?? null);
+    });
+    this.rows = kept;
+    this.mark(task.selected);
+  }
+
+  rowFor(uid) {
+    const swatch = make("span", { className: "swatch" });
+    const name = make("span", { className: "name" });
+    const label = make("span", { className: "label" });
+    const badge = make("span", { className: "badge" });
+    const score = make("span", { className: "score" });
+    const main = make("button", { type: "button", className: "row", tabindex: "-1", onclick: () => this.hands.select(uid) },
+      swatch, make("span", { className: "names" }, name, label), score, badge);
+    const accept = make("button", { type: "button", className: "mini", tabindex: "-1", onclick: () => this.hands.settle(uid, "accept") }, icon("accept"));
+    const remove = make("button", { type: "button", className: "mini", tabindex: "-1", onclick: () => this.hands.settle(uid, "remove") }, icon("reject"));
+    return { element: make("li", { "data-uid": uid }, main, accept, remove), swatch, name, label, badge, score, main, accept, remove };
+  }
+
+  fillRow(row, box, task, locked, readonly) {
+    Object.assign(row, { box, locked });
+    const origin = originOf(box);
+    const { colour } = task.categories.get(box.category) ?? {};
+    const spoken = worded(box, task);
+    row.swatch.style.background = colour;
+    say(row.name, task.nameOf(box));
+    say(row.label, box.label && box.label !== task.nameOf(box) ? box.label : "");
+    say(row.badge, ORIGINS[origin]);
+    row.badge.dataset.origin = origin;
+    say(row.score, box.score === null ? "" : box.score.toFixed(2));
+    row.main.setAttribute("aria-label", spoken);
+    row.accept.setAttribute("aria-label", row.accept.title = `Accept ${task.nameOf(box)}`);
+    row.remove.setAttribute("aria-label", row.remove.title = `Remove ${task.nameOf(box)}`);
+    row.accept.style.visibility = box.accepted ? "hidden" : "";
+    row.accept.disabled = row.remove.disabled = locked;
+    show(row.accept, !readonly);
+    show(row.remove, !readonly);
+  }
+
+  mark(selected) {
+    let stop = null;
+    for (const [uid, { element, main }] of this.rows) {
+      const on = uid === selected;
+      main.setAttribute("aria-current", String(on));
+      main.tabIndex = -1;
+      if (on || !stop) stop = main;
+      if (on && this.marked !== uid) this.scrollTo(element);
+    }
+    if (stop) stop.tabIndex = 0;
+    this.marked = selected;
+  }
+
+  // Only the list scrolls, never the page.
+  scrollTo(element) {
+    const { list } = this;
+    const top = element.offsetTop - list.offsetTop;
+    if (top < list.scrollTop) list.scrollTop = top - 8;
+    else if (top + element.offsetHeight > list.scrollTop + list.clientHeight) list.scrollTop = top + element.offsetHeight - list.clientHeight + 8;
+  }
+
+  // Up and down go through the rows, left and right through a row's buttons.
+  key(event) {
+    const item = event.target.closest("li");
+    if (!item || event.ctrlKey || event.metaKey || event.altKey) return;
+    const items = [...this.list.children];
+    const at = items.indexOf(item);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 }[event.key];
+    const buttons = [...item.children].filter((button) => !button.disabled && button.style.visibility !== "hidden");
+    const beside = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (to !== undefined && items[to]) {
+      this.hands.select(items[to].dataset.uid);
+      items[to].firstChild.focus({ preventScroll: true });
+    } else if (beside) buttons[buttons.indexOf(event.target) + beside]?.focus();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}

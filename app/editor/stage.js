@@ -1,0 +1,210 @@
+// The photo, the map over it and one SVG with the boxes, seen through one camera. What moves under a finger is moved
+// alone: `preview` touches one group, and nothing is built again until the change is made.
+import { draw, make } from "./dom.js";
+import { area, fitted, handlePoint, handlesOf, held, revealing, toPhoto, zoomed } from "./geometry.js";
+import { originOf } from "./task.js";
+
+const MOST_NAMED = 40;
+const TAG_HEIGHT = 18;
+const ink = document.createElement("canvas").getContext("2d");
+const widths = new Map();
+
+// Measured beside the page, so that three hundred names cost no layout.
+const widthOf = (text, font) => {
+  const known = `${font}|${text}`;
+  if (!widths.has(known)) {
+    ink.font = font;
+    widths.set(known, ink.measureText(text).width);
+  }
+  return widths.get(known);
+};
+
+export class Stage {
+  constructor() {
+    this.photo = make("img", { className: "photo", alt: "", draggable: "false" });
+    this.heat = make("img", { className: "heat", alt: "", draggable: "false", hidden: true });
+    this.groups = draw("g", { class: "groups" });
+    this.ghost = draw("rect", { class: "ghost", visibility: "hidden" });
+    this.grips = draw("g", { class: "grips" });
+    this.svg = draw("svg", { class: "boxes", preserveAspectRatio: "none", "aria-hidden": "true" }, this.groups, this.ghost, this.grips);
+    this.root = make("div", { className: "canvas", tabindex: "0", role: "application" }, this.photo, this.heat, this.svg);
+    this.drawn = new Map();
+    this.size = { width: 0, height: 0 };
+    this.fits = true;
+    this.watcher = new ResizeObserver(() => this.resize());
+    this.watcher.observe(this.root);
+  }
+
+  open(photo) {
+    this.shape = photo;
+    if (this.photo.getAttribute("src") !== photo.url) this.photo.src = photo.url;
+    this.fits = true;
+    this.root.style.setProperty("--ratio", photo.width / photo.height);
+    this.resize();
+  }
+
+  showHeat(url, opacity) {
+    if (url && this.heat.getAttribute("src") !== url) this.heat.src = url;
+    this.heat.hidden = !url;
+    this.heat.style.opacity = opacity;
+  }
+
+  // --- the camera
+
+  resize() {
+    const { clientWidth: width, clientHeight: height } = this.root;
+    if (!width || !height || !this.shape) return;
+    const middle = this.camera && !this.fits && toPhoto(this.camera, { x: this.size.width / 2, y: this.size.height / 2 });
+    this.size = { width, height };
+    const { scale } = this.camera ?? {};
+    this.look(middle ? held({ scale, x: width / 2 - middle.x * scale, y: height / 2 - middle.y * scale }, this.size, this.shape) : fitted(this.size, this.shape));
+  }
+
+  look(camera) {
+    this.camera = camera;
+    const { scale, x, y } = camera;
+    for (const picture of [this.photo, this.heat]) {
+      picture.style.width = `${this.shape.width * scale}px`;
+      picture.style.height = `${this.shape.height * scale}px`;
+      picture.style.transform = `translate(${x}px, ${y}px)`;
+    }
+    this.photo.classList.toggle("close", scale > 4);
+    this.svg.setAttribute("viewBox", `${-x / scale} ${-y / scale} ${this.size.width / scale} ${this.size.height / scale}`);
+    this.svg.style.setProperty("--unit", 1 / scale);
+    this.onlook?.(camera);
+    this.placeGrips();
+  }
+
+  fit() {
+    this.fits = true;
+    this.look(fitted(this.size, this.shape));
+  }
+
+  zoom(factor, point = { x: this.size.width / 2, y: this.size.height / 2 }) {
+    this.fits = false;
+    this.look(zoomed(this.camera, factor, point, this.size, this.shape));
+  }
+
+  pan(dx, dy) {
+    this.fits = false;
+    this.look(held({ ...this.camera, x: this.camera.x + dx, y: this.camera.y + dy }, this.size, this.shape));
+  }
+
+  // Bring a box into view, where it is not.
+  reveal({ box }) {
+    const camera = revealing(this.camera, box, this.size, this.shape);
+    if (["x", "y", "scale"].some((name) => Math.abs(camera[name] - this.camera[name]) > 0.5)) {
+      this.fits = false;
+      this.look(camera);
+    }
+  }
+
+  // A pointer's place in the view, and in the photo.
+  at(event) {
+    const { left, top } = this.root.getBoundingClientRect();
+    return { x: event.clientX - left - this.root.clientLeft, y: event.clientY - top - this.root.clientTop };
+  }
+
+  inPhoto(event) {
+    return this.inPhotoAt(this.at(event));
+  }
+
+  inPhotoAt(point) {
+    return toPhoto(this.camera, point);
+  }
+
+  // --- the boxes
+
+  render(task) {
+    const kept = new Set();
+    this.font ??= `600 12px ${getComputedStyle(this.root).fontFamily}`;
+    for (const box of task.boxes) {
+      kept.add(box.uid);
+      const before = this.drawn.get(box.uid);
+      if (before?.box === box) continue;
+      const group = before?.group ?? this.groupFor();
+      this.fill(group, box, task);
+      this.drawn.set(box.uid, { box, group });
+    }
+    for (const [uid, { group }] of this.drawn) {
+      if (kept.has(uid)) continue;
+      group.remove();
+      this.drawn.delete(uid);
+    }
+    this.order(task);
+    this.groups.classList.toggle("named", task.boxes.length <= MOST_NAMED);
+    this.selected = task.box;
+    this.placeGrips();
+  }
+
+  groupFor() {
+    const tag = draw("g", { class: "tag" }, draw("rect", { height: TAG_HEIGHT, rx: 3, y: -TAG_HEIGHT - 1 }), draw("text", { x: 5, y: -6 }));
+    return draw("g", {}, draw("rect", { class: "halo" }), draw("rect", { class: "edge" }), tag);
+  }
+
+  fill(group, box, task) {
+    const { colour = "#888888", ink: on = "#ffffff" } = task.categories.get(box.category) ?? {};
+    group.dataset.uid = box.uid;
+    group.dataset.origin = originOf(box);
+    group.style.setProperty("--colour", colour);
+    group.style.setProperty("--ink", on);
+    const score = box.score === null || box.accepted ? "" : ` ${box.score.toFixed(2)}`;
+    const [plate, text] = group.lastChild.children;
+    text.textContent = `${box.label ?? task.nameOf(box)}${score}`;
+    plate.setAttribute("width", Math.ceil(widthOf(text.textContent, this.font)) + 10);
+    this.shapeGroup(group, box.box);
+  }
+
+  shapeGroup(group, [x0, y0, x1, y1]) {
+    group.setAttribute("transform", `translate(${x0} ${y0})`);
+    for (const rect of [group.children[0], group.children[1]]) {
+      rect.setAttribute("width", x1 - x0);
+      rect.setAttribute("height", y1 - y0);
+    }
+  }
+
+  // Small boxes lie over large ones, and the chosen one over all.
+  order(task) {
+    const rank = (box) => (box.uid === task.selected ? -1 : area(box.box));
+    const wanted = [...task.boxes].sort((a, b) => rank(b) - rank(a)).map(({ uid }) => this.drawn.get(uid).group);
+    wanted.forEach((group, index) => {
+      if (this.groups.children[index] !== group) this.groups.insertBefore(group, this.groups.children[index] ?? null);
+      group.classList.toggle("chosen", group.dataset.uid === task.selected);
+    });
+  }
+
+  hover(uid) {
+    if (this.hovered === uid) return;
+    this.drawn.get(this.hovered)?.group.classList.remove("hovered");
+    this.drawn.get(uid)?.group.classList.add("hovered");
+    this.hovered = uid;
+  }
+
+  // --- while a pointer is down
+
+  preview(uid, box) {
+    this.shapeGroup(this.drawn.get(uid).group, box);
+    this.placeGrips(box);
+  }
+
+  sketch(box) {
+    this.ghost.setAttribute("visibility", box ? "visible" : "hidden");
+    if (!box) return;
+    const [x0, y0, x1, y1] = box;
+    for (const [name, value] of Object.entries({ x: x0, y: y0, width: x1 - x0, height: y1 - y0 })) this.ghost.setAttribute(name, value);
+  }
+
+  placeGrips(box = this.selected?.box) {
+    const handles = box && !this.readonly ? handlesOf(box, this.camera.scale) : [];
+    while (this.grips.children.length < handles.length) this.grips.append(draw("rect", { x: -5, y: -5, width: 10, height: 10, rx: 2 }));
+    [...this.grips.children].forEach((grip, index) => {
+      const at = handles[index] && handlePoint(box, handles[index]);
+      grip.setAttribute("visibility", at ? "visible" : "hidden");
+      if (at) grip.setAttribute("transform", `translate(${at.x} ${at.y}) scale(${1 / this.camera.scale})`);
+    });
+  }
+
+  close() {
+    this.watcher.disconnect();
+  }
+}

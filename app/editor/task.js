@@ -1,0 +1,200 @@
+// The work on one photo: its boxes, which of them is chosen, and all steps back. Boxes are values; every change makes
+// a new list, which is what the history keeps.
+import { moved, resized, sameBox } from "./geometry.js";
+import { History } from "./history.js";
+
+const MOST_BOXES = 1000;
+const CHOICES = 5;
+
+export const newName = (length = 12) =>
+  Array.from(crypto.getRandomValues(new Uint8Array(length)), (byte) => (byte % 16).toString(16)).join("");
+
+// Whether the model's score leaves the box to be decided on.
+export const undecided = (box) => !box.accepted;
+
+export const originOf = (box) => (box.origin === "person" ? "drawn" : box.accepted ? "accepted" : "proposed");
+
+export class Task {
+  constructor({ photo, boxes, categories, labels = [], parents = {}, recent = [] }) {
+    Object.assign(this, { photo, labels, parents, recent });
+    this.categories = new Map(categories.map((category) => [category.id, category]));
+    this.history = new History(boxes);
+    this.selected = null;
+  }
+
+  get boxes() {
+    return this.history.state;
+  }
+
+  get box() {
+    return this.boxes.find(({ uid }) => uid === this.selected) ?? null;
+  }
+
+  find(uid) {
+    return this.boxes.find((box) => box.uid === uid) ?? null;
+  }
+
+  nameOf(box) {
+    return this.categories.get(box.category)?.name ?? `category ${box.category}`;
+  }
+
+  select(uid) {
+    this.selected = uid !== null && this.find(uid) ? uid : null;
+    return this.box;
+  }
+
+  // --- choosing
+
+  cycle(step) {
+    if (!this.boxes.length) return null;
+    const at = this.boxes.findIndex(({ uid }) => uid === this.selected);
+    const next = at < 0 ? (step > 0 ? 0 : -1) : at + step;
+    return this.select(this.boxes.at(next % this.boxes.length).uid);
+  }
+
+  // Of what is to be decided, the least certain first; from the chosen one on, and round again.
+  nextUncertain() {
+    const open = this.boxes.filter(undecided).sort((a, b) => (a.score ?? 0) - (b.score ?? 0));
+    if (!open.length) return null;
+    const at = open.findIndex(({ uid }) => uid === this.selected);
+    return this.select(open[(at + 1) % open.length].uid);
+  }
+
+  // A click: the smallest box under it; clicked again in the same place, the next one beneath.
+  pick(stack, again) {
+    const at = stack.findIndex(({ uid }) => uid === this.selected);
+    if (!stack.length) return this.select(null);
+    return this.select(stack[again && at >= 0 ? (at + 1) % stack.length : 0].uid);
+  }
+
+  // --- changing
+
+  commit(boxes, title, options) {
+    this.history.commit(boxes, title, options);
+    if (this.selected !== null && !this.find(this.selected)) this.selected = null;
+    return title;
+  }
+
+  change(uid, fields, title, options) {
+    const boxes = this.boxes.map((box) => (box.uid === uid ? { ...box, ...fields } : box));
+    return this.commit(boxes, title, options);
+  }
+
+  add(corners, like = null) {
+    if (this.boxes.length >= MOST_BOXES) return null;
+    const category = like?.category ?? this.lastCategory() ?? [...this.categories.keys()][0];
+    const box = {
+      uid: newName(), box: corners, category, label: like?.label ?? null, origin: "person",
+      changed: false, accepted: true, score: null, top5: like?.top5 ?? [],
+    };
+    this.commit([...this.boxes, box], like ? "duplicate" : "draw");
+    return this.select(box.uid);
+  }
+
+  duplicate() {
+    const { box } = this;
+    if (!box) return null;
+    const aside = moved(box.box, 12, 12, this.photo);
+    return this.add(sameBox(aside, box.box) ? moved(box.box, -12, -12, this.photo) : aside, box);
+  }
+
+  place(uid, corners, title, options) {
+    const box = this.find(uid);
+    if (!box || sameBox(box.box, corners)) return null;
+    return this.change(uid, { box: corners, changed: true, accepted: true }, title, options);
+  }
+
+  nudge(dx, dy) {
+    return this.box && this.place(this.selected, moved(this.box.box, dx, dy, this.photo), "move", { kind: `move ${this.selected}` });
+  }
+
+  stretch(dx, dy) {
+    const corners = this.box && resized(this.box.box, dx ? "e" : "s", dx, dy, this.photo);
+    return corners && this.place(this.selected, corners, "resize", { kind: `resize ${this.selected}` });
+  }
+
+  remove(title = "delete") {
+    if (!this.box) return null;
+    const at = this.boxes.indexOf(this.box);
+    const rest = this.boxes.filter(({ uid }) => uid !== this.selected);
+    this.commit(rest, title);
+    this.select(rest.length ? rest[Math.min(at, rest.length - 1)].uid : null);
+    return title;
+  }
+
+  accept() {
+    return this.box && (this.box.accepted ? null : this.change(this.selected, { accepted: true }, "accept"));
+  }
+
+  acceptAll() {
+    if (!this.boxes.some(undecided)) return null;
+    return this.commit(this.boxes.map((box) => (box.accepted ? box : { ...box, accepted: true })), "accept all");
+  }
+
+  // A choice is {kind: "category", value: id} or {kind: "label", value: name}; a label brings its category along.
+  choose({ kind, value }) {
+    const { box } = this;
+    if (!box) return null;
+    const parent = kind === "label" ? this.parents[value] ?? box.category : value;
+    const stays = kind === "category" && (this.parents[box.label] ?? value) === value;
+    const label = kind === "label" ? value : stays ? box.label : null;
+    this.remember({ kind, value });
+    if (box.accepted && parent === box.category && label === box.label) return null;
+    const changed = box.changed || parent !== box.category || label !== box.label;
+    return this.change(this.selected, { category: parent, label, changed, accepted: true }, kind);
+  }
+
+  // --- what to choose from
+
+  remember(choice) {
+    const rest = this.recent.filter(({ kind, value }) => kind !== choice.kind || value !== choice.value);
+    this.recent = [choice, ...rest].slice(0, CHOICES);
+  }
+
+  lastCategory() {
+    for (const { kind, value } of this.recent) {
+      const id = kind === "category" ? value : this.parents[value];
+      if (this.categories.has(id)) return id;
+    }
+    return null;
+  }
+
+  entry({ kind, value, share = null }) {
+    const category = this.categories.get(kind === "category" ? value : this.parents[value]);
+    return { kind, value, share, text: kind === "category" ? category?.name ?? "" : value, colour: category?.colour ?? null };
+  }
+
+  entries() {
+    const categories = [...this.categories.keys()].map((id) => this.entry({ kind: "category", value: id }));
+    return [...categories, ...this.labels.map((label) => this.entry({ kind: "label", value: label }))];
+  }
+
+  // Keys 1 to 5: the model's labels; for a box without them what was chosen last, then the first categories.
+  choices() {
+    const { box } = this;
+    if (!box) return [];
+    if (box.top5.length) return box.top5.slice(0, CHOICES).map(([value, share]) => this.entry({ kind: "label", value, share }));
+    const known = this.recent.map((choice) => this.entry(choice)).filter(({ text }) => text);
+    const rest = this.entries().filter((entry) => entry.kind === "category" && !known.some(({ kind, value }) => kind === "category" && value === entry.value));
+    return [...known, ...rest].slice(0, CHOICES);
+  }
+
+  // --- stepping back and forth
+
+  undo() {
+    return this.stepped(() => this.history.undo());
+  }
+
+  redo() {
+    return this.stepped(() => this.history.redo());
+  }
+
+  stepped(step) {
+    const before = new Map(this.boxes.map((box) => [box.uid, box]));
+    const title = step();
+    if (title === null) return null;
+    const touched = this.boxes.find((box) => before.get(box.uid) !== box);
+    this.select(touched ? touched.uid : this.selected);
+    return title;
+  }
+}

@@ -1,0 +1,105 @@
+"""A page with nothing but the editor, and a store of two dictionaries in a file: for tests in a browser.
+
+The folder in ``LAPEL_HARNESS`` holds the photos and ``store.json``, which the tests read and write.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
+from app.editor import Act, EditorPhoto, Work, box_editor
+from app.media import picture_url
+from core.errors import StoreBusyError
+from core.store.boxes import boxes_from
+from core.taxonomy import colour_of, load_taxonomy
+
+FOLDER = Path(os.environ["LAPEL_HARNESS"])
+PLACE = "editor"
+
+
+@dataclass(frozen=True)
+class Category:
+    id: int
+    name: str
+    colour: str
+
+
+def read() -> dict[str, Any]:
+    return json.loads((FOLDER / "store.json").read_text("utf-8"))
+
+
+def write(store: dict[str, Any]) -> None:
+    part = FOLDER / "store.part"
+    part.write_text(json.dumps(store), "utf-8")
+    part.replace(FOLDER / "store.json")
+
+
+def save(work: Work) -> None:
+    store = read()
+    time.sleep(store.get("slow", 0))
+    if store.get("busy"):
+        raise StoreBusyError("The database is busy; nothing was changed.")
+    if work.sequence > store["drafts"].get(work.key, {}).get("sequence", 0):
+        boxes = [box.as_dict() for box in work.boxes]
+        store["drafts"][work.key] = {"sequence": work.sequence, "boxes": boxes, "seconds": work.seconds}
+    store["saves"] = store.get("saves", 0) + 1
+    write(store)
+
+
+def act(asked: Act) -> None:
+    store = read()
+    time.sleep(store.get("slow", 0))
+    if store.get("busy"):
+        raise StoreBusyError("The database is busy; nothing was changed.")
+    boxes = [box.as_dict() for box in asked.boxes]
+    entry = {"name": asked.name, "key": asked.key, "request": asked.request, "boxes": boxes, "seconds": asked.seconds}
+    store["acts"].append(entry)
+    if asked.name in ("submit", "skip"):
+        store["at"] = (store["at"] + 1) % len(store["tasks"])
+    elif asked.name == "back":
+        store["at"] = (store["at"] - 1) % len(store["tasks"])
+    elif asked.name == "keys":
+        store["keys"] = dict(asked.keys)
+    write(store)
+
+
+st.set_page_config(page_title="Editor", layout="wide")
+store = read()
+task = store["tasks"][store["at"]]
+draft = store["drafts"].get(task["key"], {"sequence": 0, "boxes": task["boxes"]})
+names = load_taxonomy("street13").categories
+categories = [Category(number, name, colour_of(name)) for number, name in enumerate(names, 1)]
+labels = load_taxonomy("deepfashion50")
+parents = {label: names.index(parent) + 1 for label, parent in labels.parents.items() if parent in names}
+heat = FOLDER / "heat.png"
+photo = EditorPhoto(
+    store["at"],
+    picture_url((FOLDER / task["file"]).read_bytes(), "image/jpeg", "harness/photo"),
+    task["width"],
+    task["height"],
+    task["file"],
+    picture_url(heat.read_bytes(), "image/png", "harness/heat") if heat.exists() else None,
+)
+box_editor(
+    task["key"],
+    photo,
+    boxes_from(draft["boxes"]),
+    categories=categories,
+    labels=labels.categories,
+    parents=parents,
+    keys=store.get("keys", {}),
+    sequence=draft["sequence"],
+    readonly=store.get("readonly", False),
+    on_work=save,
+    on_act=act,
+)
