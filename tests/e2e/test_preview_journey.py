@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.pictures import jpeg
 from tests.ports import free_port, wait_until_open
 
 if TYPE_CHECKING:
