@@ -1,0 +1,204 @@
+"""Revisions: the dataset as it was at one moment, never changed again, known by a digest of what is in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row, Select
+from sqlalchemy.exc import IntegrityError
+
+from core.errors import NotFoundError
+from core.store.database import Database
+from core.store.photos import PhotoRow
+from core.store.schema import annotations as versions
+from core.store.schema import categories, photos, revision_items
+from core.store.schema import revisions as table
+from core.store.texts import one_line
+from core.store.versions import Annotation, annotation_from
+
+BATCH = 500
+"""Rows in memory at a time."""
+
+Names = tuple[tuple[int, str], ...]
+"""Numbers and names of categories, in their order."""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """How many photos and boxes it has, and the categories as they were named then."""
+
+    number: int
+    digest: str
+    at: float
+    by: str
+    note: str
+    photos: int
+    boxes: int
+    categories: Names
+
+
+@dataclass(frozen=True)
+class RevisionItem:
+    """A photo of a revision, by now perhaps deleted, with its annotation as it was."""
+
+    photo: PhotoRow
+    annotation: Annotation
+
+
+@dataclass(frozen=True)
+class Revisions:
+    """All revisions of the store."""
+
+    database: Database
+
+    def create(self, by: str, note: str = "") -> Revision:
+        """Freeze what holds of every live photo now; without a change since, the revision that is there.
+
+        Photos that a reviewer sent back are left out until they are done again.
+        """
+        with self.database.read() as connection:
+            content = _content(connection)
+            known = _find(connection, table.c.digest == content.digest)
+        if known is not None:
+            return known
+        try:
+            with self.database.write() as connection:
+                return _write(self.database, connection, content, one_line(by, 200), one_line(note))
+        except IntegrityError:  # somebody froze the same at the same moment
+            with self.database.read() as connection:
+                known = _find(connection, table.c.digest == content.digest)
+            if known is None:
+                raise
+            return known
+
+    def all(self) -> list[Revision]:
+        """All revisions, the newest first."""
+        with self.database.read() as connection:
+            rows = connection.execute(sa.select(table).order_by(table.c.number.desc()))
+            return [_revision(row) for row in rows]
+
+    def get(self, number: int) -> Revision:
+        """A revision. Raises NotFoundError."""
+        with self.database.read() as connection:
+            found = _find(connection, table.c.number == number)
+        if found is None:
+            raise NotFoundError(f"There is no revision {number}.")
+        return found
+
+    def items(self, number: int, *, holdout: bool | None = None) -> Iterator[RevisionItem]:
+        """A revision's photos by number, a few at a time in memory, of one side of the holdout or of both.
+
+        Photos that were deleted since are among them, their rows with ``deleted_at``. No transaction stays
+        open between two photos. Raises NotFoundError.
+        """
+        self.get(number)
+        chosen = _items(number) if holdout is None else _items(number).where(photos.c.holdout.is_(holdout))
+        last = 0
+        while True:
+            batch = chosen.where(revision_items.c.photo_id > last).limit(BATCH)
+            with self.database.read() as connection:
+                rows = connection.execute(batch).all()
+            for row in rows:
+                yield RevisionItem(_photo(row), annotation_from(row))
+            if len(rows) < BATCH:
+                return
+            last = rows[-1].photo_id
+
+
+@dataclass(frozen=True)
+class _Content:
+    digest: str
+    categories: Names
+    boxes: int
+    annotation_of: Mapping[int, int]  # photo to annotation
+
+
+def content_lines(
+    names: Mapping[int, str], entries: Iterable[tuple[str, Sequence[Mapping[str, Any]]]]
+) -> Iterator[str]:
+    """The lines that a digest is of: the categories, then for each photo its digest and its boxes.
+
+    ``entries`` are photos' digests, sorted, with boxes in their saved form. Boxes are rows of name, label and
+    corners, sorted: neither their order nor the categories' numbers matter.
+    """
+    yield json.dumps(["categories", *sorted(names.values())])
+    for digest, boxes in entries:
+        rows = [[names[box["category"]], box.get("label") or "", *box["box"]] for box in boxes]
+        yield json.dumps([digest, *sorted(rows)])
+
+
+def _content(connection: Connection) -> _Content:
+    """What holds now, read in one sight of the database; in memory stay only numbers."""
+    ordered = sa.select(categories.c.id, categories.c.name).order_by(categories.c.position, categories.c.id)
+    names: Names = tuple((row.id, row.name) for row in connection.execute(ordered))
+    annotation_of: dict[int, int] = {}
+    count = 0
+
+    def entries() -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
+        nonlocal count
+        for row in connection.execution_options(yield_per=BATCH).execute(_holding()):
+            annotation_of[row.photo_id] = row.id
+            count += len(row.boxes)
+            yield row.digest, row.boxes
+
+    sha256 = hashlib.sha256()
+    for line in content_lines(dict(names), entries()):
+        sha256.update(line.encode() + b"\n")
+    return _Content(sha256.hexdigest(), names, count, annotation_of)
+
+
+def _holding() -> Select[Any]:
+    """The version that holds of each live photo, by the photo's digest."""
+    counted = sa.select(versions.c.photo_id, sa.func.max(versions.c.version).label("version"))
+    latest = counted.where(versions.c.kind != "second").group_by(versions.c.photo_id).subquery()
+    same = sa.and_(versions.c.photo_id == latest.c.photo_id, versions.c.version == latest.c.version)
+    found = sa.select(photos.c.digest, versions.c.photo_id, versions.c.id, versions.c.boxes)
+    found = found.join_from(versions, latest, same).join(photos, photos.c.id == versions.c.photo_id)
+    live = (photos.c.deleted_at.is_(None), versions.c.kind != "returned")
+    return found.where(*live).order_by(photos.c.digest)
+
+
+def _write(database: Database, connection: Connection, content: _Content, by: str, note: str) -> Revision:
+    values = {
+        "digest": content.digest,
+        "categories": [list(entry) for entry in content.categories],
+        "photos": len(content.annotation_of),
+        "boxes": content.boxes,
+        "note": note,
+        "by": by,
+        "at": database.now,
+    }
+    row = connection.execute(sa.insert(table).values(**values).returning(*table.c)).one()
+    pairs = iter(content.annotation_of.items())
+    while batch := list(islice(pairs, 10 * BATCH)):
+        rows = [{"revision": row.number, "photo_id": photo, "annotation_id": id} for photo, id in batch]
+        connection.execute(sa.insert(revision_items), rows)
+    return _revision(row)
+
+
+def _items(number: int) -> Select[Any]:
+    of_photo = [photos.c[entry.name].label(f"its_{entry.name}") for entry in fields(PhotoRow)]
+    found = sa.select(versions, *of_photo)
+    found = found.join_from(revision_items, versions, versions.c.id == revision_items.c.annotation_id)
+    found = found.join(photos, photos.c.id == revision_items.c.photo_id)
+    return found.where(revision_items.c.revision == number).order_by(revision_items.c.photo_id)
+
+
+def _photo(row: Row) -> PhotoRow:
+    return PhotoRow(**{entry.name: row._mapping[f"its_{entry.name}"] for entry in fields(PhotoRow)})
+
+
+def _find(connection: Connection, condition: sa.ColumnElement[bool]) -> Revision | None:
+    row = connection.execute(sa.select(table).where(condition)).one_or_none()
+    return None if row is None else _revision(row)
+
+
+def _revision(row: Row) -> Revision:
+    names = tuple((int(id), str(name)) for id, name in row.categories)
+    return Revision(row.number, row.digest, row.at, row.by, row.note, row.photos, row.boxes, names)
