@@ -67,13 +67,27 @@ class Imports:
         state: str = "running",
         message: str = "",
     ) -> None:
-        """How far an import is. Raises NotFoundError for no such import."""
+        """How far an import is; one that has ended stays as it is. Raises NotFoundError for none."""
         values: dict[str, Any] = {"done": done, "total": total, "counts": dict(counts), "state": state}
         with self.database.write() as connection:
-            change = sa.update(imports).where(imports.c.id == id)
+            change = sa.update(imports).where(imports.c.id == id, imports.c.state.not_in(FINISHED))
             result = connection.execute(change.values(**values, message=one_line(message)))
-            if not result.rowcount:
+            if not result.rowcount and not connection.scalar(
+                sa.select(imports.c.id).where(imports.c.id == id)
+            ):
                 raise NotFoundError("There is no such import.")
+
+    def cancel(self, id: int) -> None:
+        """An import is to stop; what it has brought in stays. One that has ended stays as it is."""
+        change = sa.update(imports).where(imports.c.id == id, imports.c.state.not_in(FINISHED))
+        with self.database.write() as connection:
+            connection.execute(change.values(state="cancelled", message=""))
+
+    def again(self, id: int) -> None:
+        """An import that failed or was cancelled waits again."""
+        stopped = sa.update(imports).where(imports.c.id == id, imports.c.state.in_(("failed", "cancelled")))
+        with self.database.write() as connection:
+            connection.execute(stopped.values(state="waiting", message=""))
 
     def refuse(self, id: int, name: str, reason: str) -> None:
         """Note down a file that was not taken; said again, the last reason stays."""

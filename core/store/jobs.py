@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -13,6 +15,8 @@ from core.store.texts import one_line
 
 GOING = ("waiting", "running")
 ENDED = ("done", "failed", "cancelled")
+
+_LOCK = 0x1A9E7
 
 
 @dataclass(frozen=True)
@@ -38,17 +42,27 @@ class Jobs:
 
     def begin(self, id: str, kind: str, by: str) -> None:
         """Note down a job that waits to be done; said again, nothing changes."""
-        now = self.database.now
-        values = {
-            "id": id,
-            "kind": kind,
-            "state": "waiting",
-            "by": one_line(by, 200),
-            "at": now,
-            "updated_at": now,
-        }
+        values = self._waiting(id, kind, by)
         with self.database.write() as connection:
             connection.execute(self.database.insert(table).values(**values).on_conflict_do_nothing())
+
+    def ask(self, kind: str, by: str) -> str:
+        """The number of the job of this kind that waits or runs, or else of a new one that waits."""
+        with self.database.write() as connection:
+            self.database.lock(connection, _LOCK)
+            going = sa.select(table.c.id).where(table.c.kind == kind, table.c.state.in_(GOING))
+            known = connection.execute(going.order_by(table.c.at).limit(1)).scalar_one_or_none()
+            if known is not None:
+                return str(known)
+            id = f"{kind}-{uuid.uuid4().hex[:12]}"
+            connection.execute(sa.insert(table).values(**self._waiting(id, kind, by)))
+            return id
+
+    def again(self, id: str) -> None:
+        """A job that failed or was cancelled waits again."""
+        stopped = sa.update(table).where(table.c.id == id, table.c.state.in_(("failed", "cancelled")))
+        with self.database.write() as connection:
+            connection.execute(stopped.values(state="waiting", message="", updated_at=self.database.now))
 
     def progress(self, id: str, done: int, total: int, message: str = "") -> None:
         """How far a job is; one that has ended stays as it is."""
@@ -82,6 +96,17 @@ class Jobs:
     def running(self) -> tuple[JobRow, ...]:
         """The jobs that wait or run, oldest first."""
         return self._rows(sa.select(table).where(table.c.state.in_(GOING)).order_by(table.c.at, table.c.id))
+
+    def _waiting(self, id: str, kind: str, by: str) -> dict[str, Any]:
+        now = self.database.now
+        return {
+            "id": id,
+            "kind": kind,
+            "state": "waiting",
+            "by": one_line(by, 200),
+            "at": now,
+            "updated_at": now,
+        }
 
     def _rows(self, chosen: sa.Select) -> tuple[JobRow, ...]:
         with self.database.read() as connection:
