@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import plotly.graph_objects as go
@@ -41,9 +42,9 @@ def class_balance(rows: Sequence[tuple[str, str, int]]) -> go.Figure:
 
 
 def box_size_histogram(counts: Sequence[int]) -> go.Figure:
-    """Boxes by their size, equal bins over 0..1: the side of a square of the box's area as a part of the photo's."""
+    """Boxes in equal bins over 0..1 of their size: the root of the part of the photo that a box covers."""
     edges = np.linspace(0, 100, len(counts) + 1)
-    names = [f"{low:.0f}–{high:.0f} %" for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    names = [f"{low:.0f}–{high:.0f} %" for low, high in pairwise(edges)]
     figure = go.Figure(
         go.Bar(
             x=(edges[:-1] + edges[1:]) / 2,

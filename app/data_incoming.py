@@ -1,4 +1,4 @@
-"""Where uploads wait for the worker: a folder of their own, named by us, with the paths that they came with."""
+"""Where uploads wait for the worker: a folder of their own, named by us, with the paths they came with."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
-from app.spool import data_folder
 from core.data.names import relative_name
 from core.errors import DatasetError, StoreError
 from core.photos import safe_name
+from core.store.incoming import permitted
 
-FOLDER = "incoming"
 
+def stage(files: Iterable[tuple[str, bytes]], waiting: Path) -> Path:
+    """Write uploaded files to a new folder in ``waiting``, and give it.
 
-def stage(files: Iterable[tuple[str, bytes]]) -> Path:
-    """Write uploaded files down; gives their folder. A dataset's folders are kept, doubled names told apart.
-
-    Raises StoreError where the disk does not take them.
+    The folders of a data set are kept, doubled names told apart. Raises StoreError where the disk does not
+    take the files.
     """
-    home = data_folder() / FOLDER / uuid.uuid4().hex
+    home = waiting / uuid.uuid4().hex
     try:
         home.mkdir(parents=True)
         for name, data in files:
@@ -27,23 +26,19 @@ def stage(files: Iterable[tuple[str, bytes]]) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
     except OSError as error:
-        raise StoreError(f"The files could not be written to {home.parent}: {error.strerror}.") from error
+        raise StoreError(f"The files could not be written to {waiting}: {error.strerror}.") from error
     return home
 
 
 def server_folder(text: str) -> Path:
-    """The folder or file that a person named, as an absolute path. Raises StoreError where there is none."""
+    """The folder or file that a person named, as an absolute path.
+
+    Raises StoreError where there is none, AccessError where imports may not look.
+    """
     named = text.strip().strip("\"'")
     if not named:
         raise StoreError("Name the folder to bring photos in from.")
-    try:
-        path = Path(named).expanduser().resolve()
-        there = path.exists()
-    except (OSError, RuntimeError, ValueError) as error:
-        raise StoreError(f"That is no path on this machine: {error}.") from error
-    if not there:
-        raise StoreError(f"There is no folder {path} on the machine that Lapel runs on.")
-    return path
+    return permitted(Path(named))
 
 
 def _inside(name: str) -> Path:
