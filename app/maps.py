@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -27,6 +27,7 @@ STAGES = {"stride8": "Fine", "stride16": "Medium", "stride32": "Coarse"}
 
 logger = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
 Key = tuple[int, tuple[tuple[int, str], ...]]
 
 
@@ -62,7 +63,7 @@ class Maps:
         """Start working out a photo's overlays, unless that has been done or begun."""
         key = key_of(seen)
         if key not in self._futures:
-            self._futures[key] = _workers().submit(layers_of, self._labeler, seen)
+            self._futures[key] = submit(layers_of, self._labeler, seen)
         self._futures.move_to_end(key)
         while len(self._futures) > KEPT_PHOTOS:
             self._futures.popitem(last=False)[1].cancel()
@@ -124,7 +125,12 @@ def png(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
+def submit(work: Callable[..., Result], *arguments: object) -> Future[Result]:
+    """Have a map worked out beside the page: one at a time for the whole process, so that maps do not crowd
+    out the labelling."""
+    return _workers().submit(work, *arguments)
+
+
 @cache
 def _workers() -> ThreadPoolExecutor:
-    # One at a time for the whole process: maps must not crowd out the labelling.
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="lapel-maps")

@@ -1,0 +1,144 @@
+"""Two people changed one photo: both versions beside each other, a choice a box, one save of it all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+import streamlit as st
+
+from app.annotate_panes import Pane, picked, show_panes
+from app.annotate_pictures import Pictures
+from app.annotate_save import back_to_editor, submit_merged
+from app.annotate_session import Conflict, Desk
+from app.annotate_wording import box_words, clock
+from app.wording import counted, literal
+from core.errors import LapelError
+from core.store import Store
+from core.store.boxes import AnnotatedBox
+from core.store.categories import Category
+from core.store.merging import BoxChoice, compare, merge
+
+PANES_KEY = "annotate-versions"
+MINE, THEIRS, NEITHER = "mine", "theirs", "neither"
+
+
+def show(store: Store, desk: Desk, pictures: Pictures) -> None:
+    """Let the person put one annotation together out of two, and save it."""
+    conflict, opened = desk.conflict, desk.opened
+    assert conflict is not None and opened is not None
+    theirs, choices = conflict.theirs, choices_of(conflict)
+    open_choices = [choice for choice in choices if not choice.same]
+    st.warning(
+        f"{literal(theirs.author)} saved version {theirs.version} ({clock(theirs.at)}) while you worked. "
+        + _difference(open_choices),
+        icon=":material/call_split:",
+    )
+    _buttons(store, desk, choices)
+    numbers = {choice.uid: at for at, choice in enumerate(open_choices, start=1)}
+    categories = store.categories.by_id()
+    show_panes(
+        opened.photo,
+        pictures.url(opened.photo.id),
+        (_pane("Mine", MINE, choices, numbers), _pane(f"Theirs: {theirs.author}", THEIRS, choices, numbers)),
+        categories,
+        PANES_KEY,
+        on_picked=partial(_pick, choices),
+    )
+    for choice in open_choices:
+        _row(choice, numbers[choice.uid], categories)
+
+
+def choices_of(conflict: Conflict) -> list[BoxChoice]:
+    """What there is to choose between, box by box."""
+    return compare(conflict.base, conflict.mine, conflict.theirs.boxes)
+
+
+def chosen(choice: BoxChoice) -> str:
+    """What the person chose for a box, or what is suggested until they do."""
+    picked_side: str | None = st.session_state.get(_key(choice))
+    return picked_side or choice.suggested
+
+
+def merged(choices: Sequence[BoxChoice]) -> tuple[AnnotatedBox, ...]:
+    """The boxes as they were chosen."""
+    return merge([choice if choice.same else replace(choice, suggested=chosen(choice)) for choice in choices])
+
+
+def take_all(choices: Sequence[BoxChoice], side: str) -> None:
+    """Choose one person's boxes throughout."""
+    for choice in choices:
+        if not choice.same:
+            there = choice.mine if side == MINE else choice.theirs
+            st.session_state[_key(choice)] = side if there is not None else NEITHER
+
+
+def _buttons(store: Store, desk: Desk, choices: Sequence[BoxChoice]) -> None:
+    with st.container(horizontal=True):
+        st.button("Take mine", icon=":material/person:", on_click=take_all, args=(choices, MINE))
+        st.button("Take theirs", icon=":material/group:", on_click=take_all, args=(choices, THEIRS))
+        st.button(
+            "Save the merged version",
+            icon=":material/merge:",
+            type="primary",
+            on_click=_save,
+            args=(store, desk, choices),
+        )
+        st.button("Back to the editor", icon=":material/edit:", on_click=back_to_editor, args=(desk,))
+    if desk.said:
+        st.error(literal(desk.said), icon=":material/error:")
+
+
+def _save(store: Store, desk: Desk, choices: Sequence[BoxChoice]) -> None:
+    desk.said = ""
+    try:
+        submit_merged(store, desk, merged(choices))
+    except LapelError as error:
+        desk.said = str(error)
+
+
+def _pane(title: str, side: str, choices: Sequence[BoxChoice], numbers: Mapping[str, int]) -> Pane:
+    boxes, marks, rows = [], {}, {}
+    for choice in choices:
+        box = choice.mine if side == MINE else choice.theirs
+        if box is None:
+            continue
+        boxes.append(box)
+        marks[box.uid] = "same" if choice.same else "chosen" if chosen(choice) == side else "dropped"
+        if choice.uid in numbers:
+            rows[box.uid] = numbers[choice.uid]
+    return Pane(title, tuple(boxes), marks, rows)
+
+
+def _pick(choices: Sequence[BoxChoice]) -> None:
+    """A box was clicked: that side is chosen for it."""
+    pane, uid = picked(PANES_KEY)
+    side = MINE if pane == 0 else THEIRS
+    for choice in choices:
+        box = choice.mine if side == MINE else choice.theirs
+        if box is not None and box.uid == uid and not choice.same:
+            st.session_state[_key(choice)] = side
+
+
+def _row(choice: BoxChoice, number: int, categories: Mapping[int, Category]) -> None:
+    words = {NEITHER: "leave it out"}
+    if choice.theirs is not None:
+        words = {THEIRS: f"theirs: {literal(box_words(choice.theirs, categories))}"} | words
+    if choice.mine is not None:
+        words = {MINE: f"mine: {literal(box_words(choice.mine, categories))}"} | words
+    if _key(choice) not in st.session_state:
+        st.session_state[_key(choice)] = choice.suggested
+    st.segmented_control(
+        f"Box {number}", list(words), format_func=words.__getitem__, key=_key(choice), required=True
+    )
+
+
+def _difference(open_choices: Sequence[BoxChoice]) -> str:
+    if not open_choices:
+        return "Both versions have the same boxes."
+    return f"{counted(len(open_choices), 'box differs', 'boxes differ')}: choose for each, or click it."
+
+
+def _key(choice: BoxChoice) -> str:
+    return f"annotate-choice-{choice.uid}"

@@ -1,0 +1,97 @@
+"""Where the models looked on the photo at hand: one map over all of it, worked out when somebody asks."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from concurrent.futures import Future
+from functools import cache
+
+import numpy as np
+from PIL import Image
+
+from app import maps, models
+from core.explain import Explanation
+from core.garments import Box, LabeledPhoto
+from core.store import Store
+
+KEPT_MAPS = 24
+FINEST = 256  # the longer side of the map before it is drawn, in cells
+
+logger = logging.getLogger(__name__)
+
+
+class AttentionMaps:
+    """The maps of a store's last few photos, shared by all who annotate them."""
+
+    def __init__(self) -> None:
+        self._futures: OrderedDict[tuple[str, int], Future[bytes | None]] = OrderedDict()
+
+    def ask(self, store: Store, photo_id: int) -> None:
+        """Start working a photo's map out, unless that has been done or begun."""
+        key = (str(store.database.engine.url), photo_id)
+        if key not in self._futures:
+            self._futures[key] = maps.submit(attention_png, store, photo_id)
+        self._futures.move_to_end(key)
+        while len(self._futures) > KEPT_MAPS:
+            self._futures.popitem(last=False)[1].cancel()
+
+    def png(self, store: Store, photo_id: int) -> bytes | None:
+        """The photo's map if it is there by now."""
+        found = self._futures.get((str(store.database.engine.url), photo_id))
+        return found.result() if found is not None and found.done() and not found.cancelled() else None
+
+    def pending(self, store: Store, photo_id: int) -> bool:
+        """Whether the map was asked for and is not there yet."""
+        found = self._futures.get((str(store.database.engine.url), photo_id))
+        return found is not None and not found.done()
+
+
+@cache
+def attention_maps() -> AttentionMaps:
+    """The process's maps."""
+    return AttentionMaps()
+
+
+def attention_png(store: Store, photo_id: int) -> bytes | None:
+    """A photo's map as a PNG layer of its shape; None, with a line in the log, where it cannot be made."""
+    try:
+        labeler = models.labeler()
+        photo = store.photos.open(photo_id)
+        prediction = store.predictions.get(photo_id)
+        garments = prediction.garments if prediction else ()
+        shown = tuple(g for g in garments if g.score >= labeler.default_threshold)
+        labeled = LabeledPhoto(photo.name, photo.width, photo.height, 0.0, {}, shown)
+        return maps.layer_png(over_photo(maps.explain(labeler, photo, labeled), photo.size_wh), photo.size_wh)
+    except Exception:
+        logger.exception("no map for photo %d", photo_id)
+        return None
+
+
+def over_photo(explanation: Explanation, size_wh: tuple[int, int]) -> np.ndarray:
+    """One map (h, w) in 0..1 over the whole photo.
+
+    The detector's attention, mean of its stages, with each garment's class activation laid into its box where
+    that is hotter.
+    """
+    scale = min(1.0, FINEST / max(size_wh))
+    width, height = (max(1, round(side * scale)) for side in size_wh)
+    stages = [_resized(entry.values, (width, height)) for entry in explanation.detector_maps]
+    heat = np.mean(stages, axis=0) if stages else np.zeros((height, width), np.float32)
+    for entry in explanation.garments:
+        left, top, right, bottom = _cells(entry.garment.box_xyxy, scale, (width, height))
+        inside = _resized(entry.maps["class_activation"], (right - left, bottom - top))
+        heat[top:bottom, left:right] = np.maximum(heat[top:bottom, left:right], inside)
+    return np.asarray(heat, np.float32)
+
+
+def _resized(values: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    stretched = Image.fromarray(np.asarray(values, np.float32)).resize(size_wh, Image.Resampling.BILINEAR)
+    return np.clip(np.asarray(stretched), 0.0, 1.0)
+
+
+def _cells(box: Box, scale: float, size_wh: tuple[int, int]) -> tuple[int, int, int, int]:
+    """A box as cells of the map, at least one wide and high, inside it."""
+    left, top = (min(max(0, int(v * scale)), most - 1) for v, most in zip(box[:2], size_wh, strict=True))
+    right, bottom = (min(max(0, round(v * scale)), most) for v, most in zip(box[2:], size_wh, strict=True))
+    return left, top, max(right, left + 1), max(bottom, top + 1)

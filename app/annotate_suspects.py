@@ -1,0 +1,42 @@
+"""Annotations that look wrong to the models: a list of photos to open and look at again."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.annotate_empty import open_by_button
+from app.annotate_pictures import Pictures
+from app.annotate_session import Desk
+from app.wording import literal
+from core.learning.label_errors import Suspect, suspects
+from core.store import Store
+
+MOST_SHOWN = 30
+FRESH_SECONDS = 120
+
+
+def show(store: Store, desk: Desk, pictures: Pictures) -> None:
+    """The photos whose boxes are most probably wrong, the most suspicious first."""
+    found = _suspects(store, str(store.database.engine.url))
+    if not found:
+        st.caption("No annotation looks wrong to the models, or none was compared with them yet.")
+        return
+    st.caption(
+        "Where the models and the annotation differ most. Open one, and put it right or submit it as it is."
+    )
+    for suspect in found:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button(
+                literal(store.photos.get(suspect.photo_id, deleted_ok=True).name),
+                key=f"suspect-{suspect.photo_id}",
+                icon=":material/open_in_new:",
+                on_click=open_by_button,
+                args=(store, desk, suspect.photo_id),
+            )
+            st.caption(literal(suspect.reason))
+
+
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=8, show_spinner="Comparing annotations with the models…")
+def _suspects(_store: Store, place: str) -> list[Suspect]:
+    """Worked out once a store for all who ask within two minutes."""
+    return list(suspects(_store))[:MOST_SHOWN]

@@ -1,0 +1,202 @@
+"""The workbench: the photo at hand in the editor, why it was picked, how far the work is, what is below."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from app import annotate_conflict, annotate_empty, annotate_history, annotate_review, annotate_suspects
+from app.annotate_ahead import look_ahead
+from app.annotate_keys import own_keys
+from app.annotate_maps import attention_maps
+from app.annotate_models import labels, parents_of
+from app.annotate_opening import open_next, open_photo
+from app.annotate_pictures import Pictures
+from app.annotate_save import act, go_on, keep, submit_again
+from app.annotate_session import Desk, Opened
+from app.editor import Act, EditorPhoto, box_editor
+from app.wording import counted, literal
+from core.errors import LapelError
+from core.store import Store
+
+PARAMETER = "photo"
+MORE_KEY = "annotate-more"
+MORE = {
+    "History": annotate_history.show,
+    "Second looks": annotate_review.show,
+    "Suspected errors": annotate_suspects.show,
+    "Unfinished": annotate_empty.show_unfinished,
+}
+MAP_TICK_SECONDS = 0.7
+
+
+def show(store: Store, desk: Desk) -> None:
+    """Draw the workbench; from then on only its own part of the page runs again."""
+    _follow_address(store, desk)
+    st.fragment(_workbench)(store, desk, Pictures(store))
+
+
+def _follow_address(store: Store, desk: Desk) -> None:
+    """Open the photo that the address names, if the address has changed; ``?photo=12`` is a link to share."""
+    asked = st.query_params.get(PARAMETER)
+    if asked == desk.address:
+        return
+    desk.address = asked
+    if asked is not None and not (desk.opened and str(desk.opened.photo.id) == asked):
+        try:
+            open_photo(store, desk, int(asked))
+            desk.started = True
+        except ValueError:
+            desk.said = f"There is no photo {asked!r}."
+        except LapelError as error:
+            desk.said = str(error)
+
+
+def _workbench(store: Store, desk: Desk, pictures: Pictures) -> None:
+    try:
+        if not desk.started:
+            open_next(store, desk)
+            desk.started = True
+        _show_address(desk)
+        _draw(store, desk, pictures)
+    except LapelError as error:
+        st.error(str(error), icon=":material/error:")
+        st.button("Try again", icon=":material/refresh:", key="annotate-again", type="primary")
+
+
+def _draw(store: Store, desk: Desk, pictures: Pictures) -> None:
+    _header(store, desk)
+    if desk.conflict is not None and desk.opened is not None:
+        annotate_conflict.show(store, desk, pictures)
+        return
+    if desk.opened is None:
+        annotate_empty.show(store, desk)
+    else:
+        _editor(store, desk, desk.opened, pictures)
+    more = st.segmented_control("More", list(MORE), key=MORE_KEY, label_visibility="collapsed")
+    if more in MORE:
+        MORE[more](store, desk, pictures)
+    look_ahead(store, desk, pictures)
+
+
+def _editor(store: Store, desk: Desk, opened: Opened, pictures: Pictures) -> None:
+    photo, maps = opened.photo, attention_maps()
+    layer = maps.png(store, photo.id)
+    categories = store.categories.by_id()
+    box_editor(
+        opened.key,
+        EditorPhoto(
+            photo.id,
+            pictures.url(photo.id),
+            photo.width,
+            photo.height,
+            photo.name,
+            pictures.layer(photo.id, layer) if layer else None,
+        ),
+        opened.boxes,
+        categories=tuple(categories.values()),
+        labels=labels(),
+        parents=parents_of(categories),
+        keys=own_keys(store, desk.person),
+        sequence=desk.saved_sequence,
+        notice=_notice(desk, opened),
+        readonly=bool(opened.held_by),
+        on_work=partial(keep, store, desk),
+        on_act=partial(_act, store, desk),
+    )
+    if maps.pending(store, photo.id):
+        st.fragment(_wait_for_map, run_every=MAP_TICK_SECONDS)(store, photo.id)
+
+
+def _act(store: Store, desk: Desk, done: Act) -> None:
+    if done.name == "history":
+        st.session_state[MORE_KEY] = None if st.session_state.get(MORE_KEY) == "History" else "History"
+    elif done.name == "attention" and desk.opened is not None:
+        attention_maps().ask(store, desk.opened.photo.id)
+    else:
+        act(store, desk, done)
+
+
+def _wait_for_map(store: Store, photo_id: int) -> None:
+    """Look now and then whether the map is there; the page runs again once it is."""
+    if not attention_maps().pending(store, photo_id):
+        st.rerun()
+
+
+def _header(store: Store, desk: Desk) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if desk.opened is not None:
+            st.markdown(f"**{literal(desk.opened.photo.name)}**", width="content")
+            st.caption(_why(desk.opened), width="content")
+        st.space("stretch")
+        if desk.counts is not None:
+            st.caption(_progress(desk), width="content")
+        if desk.opened is not None and not desk.opened.holds:
+            st.button(
+                "Go on with the queue", icon=":material/arrow_forward:", on_click=_go_on, args=(store, desk)
+            )
+    if desk.unsaved is not None:
+        st.warning(
+            "Your submit has not been saved yet: the database was busy. The boxes are kept here.",
+            icon=":material/cloud_off:",
+        )
+        st.button("Try again", icon=":material/refresh:", type="primary", on_click=_again, args=(store, desk))
+
+
+def _why(opened: Opened) -> str:
+    """Why this photo is here, in words."""
+    if opened.held_by:
+        return f"{literal(opened.held_by)} You can look at it, not change it."
+    if opened.second_look:
+        return "A second look: somebody has annotated this photo. Annotate it as if nobody had."
+    if not opened.holds:
+        return f"Done already: version {opened.base_version}. Submitting makes a new version."
+    reasons = opened.task.reasons if opened.task else ()
+    return literal(" · ".join(reasons)) if reasons else "Next in the queue"
+
+
+def _progress(desk: Desk) -> str:
+    counts = desk.counts
+    assert counts is not None
+    parts = [f"{counts.done:,} done", f"{counts.open:,} to do"]
+    if counts.second_open:
+        parts.append(f"{counted(counts.second_open, 'second look')} among them")
+    if counts.mine_done_today:
+        parts.append(f"{counts.mine_done_today:,} by you today")
+    return " · ".join(parts)
+
+
+def _notice(desk: Desk, opened: Opened) -> str:
+    """The sentence in the editor; that of the beginning goes with the first change."""
+    begun = desk.saved_sequence != opened.sequence
+    return desk.hold_lost or desk.said or ("" if begun else opened.notice)
+
+
+def _show_address(desk: Desk) -> None:
+    """Let the page's address name the photo at hand, so that it can be shared and survives a reload."""
+    at_hand = str(desk.opened.photo.id) if desk.opened else None
+    if at_hand == desk.address:
+        return
+    desk.address = at_hand
+    if at_hand is None:
+        st.query_params.pop(PARAMETER, None)
+    else:
+        st.query_params[PARAMETER] = at_hand
+
+
+def _go_on(store: Store, desk: Desk) -> None:
+    _attempted(desk, partial(go_on, store, desk))
+
+
+def _again(store: Store, desk: Desk) -> None:
+    _attempted(desk, partial(submit_again, store, desk))
+
+
+def _attempted(desk: Desk, deed: partial[None]) -> None:
+    """Do it in a button's callback, where an error would otherwise end the page."""
+    desk.said = ""
+    try:
+        deed()
+    except LapelError as error:
+        desk.said = str(error)

@@ -1,0 +1,25 @@
+"""Annotate: the next photo of the queue in the editor, its history, second looks, and what looks wrong."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import annotate_watch, annotate_work
+from app.annotate_session import desk_of
+from app.people import show_person
+from app.store import workspace_store
+from core.errors import LapelError
+
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.subheader("Annotate", width="content")
+    st.space("stretch")
+    person = show_person()
+try:
+    store = workspace_store()
+except LapelError as error:
+    st.error(str(error), icon=":material/error:")
+    st.stop()
+
+desk = desk_of(person)
+annotate_watch.show(store, desk)
+annotate_work.show(store, desk)
