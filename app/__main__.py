@@ -19,6 +19,7 @@ from starlette.middleware import Middleware
 from app.access import require_loopback
 from app.headers import SecurityHeaders
 from app.spool import DATA_VARIABLE, data_folder, sweep_previews
+from app.worker_process import WorkerProcess
 from core.errors import AccessError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,7 +91,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     host = f"[{address}]" if ":" in address else address
     url = f"http://{host}:{chosen.port}"
     print(f"Lapel opens at {url} (data in {data_folder()})", flush=True)
-    workspace(None if chosen.no_browser else open_browser_at(url)).run(config=options(chosen.port, address))
+    worker = WorkerProcess()
+    worker.start()
+    try:
+        workspace(None if chosen.no_browser else open_browser_at(url)).run(
+            config=options(chosen.port, address)
+        )
+    finally:
+        worker.stop()
     return 0
 
 

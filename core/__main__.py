@@ -1,4 +1,4 @@
-"""The command line: ``python -m core label|explain|anchors|summary|train|evaluate``.
+"""The command line: ``python -m core label|explain|anchors|summary|train|evaluate|import|export|worker|...``.
 
 Results go to stdout and nothing else does; progress and complaints go to stderr.
 """
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands import figures, labelling, training
+from core.commands import figures, keeping, labelling, training
 from core.errors import LapelError
 from core.training.options import TrainingOptions
 
@@ -31,6 +31,10 @@ Weights = Annotated[
     typer.Option(help="A detector's or a classifier's weights instead of those that ship; twice for both."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Data = Annotated[
+    Path | None, typer.Option(help="Folder of the store; LAPEL_DATA or the user's share folder by default.")
+]
+By = Annotated[str | None, typer.Option(help="In whose name; the account's by default.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
@@ -181,6 +185,58 @@ def evaluate(
 ) -> None:
     """Measure a model on a data set, with intervals."""
     figures.evaluate(model, dataset, photos, as_json=as_json)
+
+
+@app.command("import")
+def import_photos(
+    path: Annotated[Path, typer.Argument(help="A photo, a zip, a folder or a data set.", show_default=False)],
+    by: By = None,
+    data: Data = None,
+) -> None:
+    """Bring photos into the store, with the boxes of a data set. Exit status 1 if a file was refused."""
+    raise typer.Exit(keeping.import_photos(path, by=by, data=data))
+
+
+@app.command()
+def export(
+    revision: Annotated[
+        str, typer.Argument(help="A number, latest, or new for what is annotated now.", show_default=False)
+    ],
+    format: Annotated[str, typer.Option(help="coco, voc, yolo or csv.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    pictures: Annotated[bool, typer.Option("--pictures", help="With the photos, as a zip.")] = False,
+    by: By = None,
+    data: Data = None,
+) -> None:
+    """Write a revision of the annotations to a file."""
+    keeping.export(revision, format=format, out=out, pictures=pictures, by=by, data=data)
+
+
+@app.command()
+def worker(
+    data: Data = None,
+    attached: Annotated[bool, typer.Option("--attached", hidden=True)] = False,
+) -> None:
+    """Do the background work: imports, labelling, the queue's order. Several may run; none opens a port."""
+    keeping.work(data=data, attached=attached)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The zip to write.", show_default=False)],
+    data: Data = None,
+) -> None:
+    """Write all of the store into one file, while others work with it."""
+    keeping.backup(file, data=data)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A zip that backup wrote.", show_default=False)],
+    data: Data = None,
+) -> None:
+    """Fill an empty store from a backup."""
+    keeping.restore(file, data=data)
 
 
 def main() -> None:

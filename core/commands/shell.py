@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from core.errors import LapelError
 
@@ -37,3 +38,17 @@ def writing_to(folder: Path) -> Iterator[None]:
         raise LapelError(
             f"expected a folder to write to at {folder}, got: {error.strerror or error}"
         ) from error
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[BinaryIO]:
+    """A file to write that appears under its name once it is whole. Raises LapelError where it cannot be."""
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as out:
+            yield out
+        part.replace(file)
+    except OSError as error:
+        raise LapelError(f"expected a file to write at {file}, got: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -97,6 +97,13 @@ class Jobs:
         """The jobs that wait or run, oldest first."""
         return self._rows(sa.select(table).where(table.c.state.in_(GOING)).order_by(table.c.at, table.c.id))
 
+    def cancelled(self) -> tuple[str, ...]:
+        """The numbers of all cancelled jobs."""
+        with self.database.read() as connection:
+            return tuple(
+                connection.execute(sa.select(table.c.id).where(table.c.state == "cancelled")).scalars()
+            )
+
     def _waiting(self, id: str, kind: str, by: str) -> dict[str, Any]:
         now = self.database.now
         return {

@@ -1,0 +1,66 @@
+"""The worker that the workspace brings along: started and ended with it, started anew if it falls over."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMAND = (sys.executable, "-m", "core", "worker", "--attached")
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
+
+
+class WorkerProcess:
+    """A process that runs as long as this one does.
+
+    It listens to a pipe that only this process holds: the system closes it however this process ends, also
+    when it is killed, and the worker ends with it.
+    """
+
+    def __init__(self, command: tuple[str, ...] = COMMAND) -> None:
+        self._command = command
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._keep_running, name="worker-process", daemon=True)
+
+    @property
+    def process_id(self) -> int | None:
+        """The worker's process, while there is one."""
+        process = self._process
+        return process.pid if process and process.poll() is None else None
+
+    def start(self) -> None:
+        """Start the worker, and keep it running."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the worker; what it was at goes on when one is started again."""
+        self._stopping.set()
+        process = self._process
+        if process is not None:
+            _close(process)
+        self._thread.join(timeout=10)
+
+    def _keep_running(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while not self._stopping.is_set():
+            self._process = process = subprocess.Popen(
+                self._command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+            )
+            if self._stopping.is_set():  # stop came between the check and the start
+                _close(process)
+            process.wait()
+            self._stopping.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    """Close the worker's pipe, and do not wait long for it to listen."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()

@@ -1,0 +1,51 @@
+"""What pages call: work is asked for, and done by whichever worker comes next."""
+
+from __future__ import annotations
+
+from core.errors import NotFoundError
+from core.store import Store
+
+IMPORT, LABEL, ORDER = "import", "label", "order"
+LAPEL = "lapel"
+"""Who asks for work that nobody asked for."""
+
+
+def start_import(store: Store, import_id: int) -> str:
+    """Have an import done; gives the job, the same where asked again. Raises NotFoundError for no import."""
+    row, job = store.imports.get(import_id), f"{IMPORT}-{import_id}"
+    store.jobs.begin(job, IMPORT, row.by)
+    return job
+
+
+def start_labelling(store: Store, by: str = LAPEL) -> str:
+    """Have the models look at all photos that they have not seen; while a job does so, it is that job."""
+    return store.jobs.ask(LABEL, by)
+
+
+def start_ordering(store: Store, by: str = LAPEL) -> str:
+    """Have the queue put in order; while a job waits or does so, it is that job."""
+    return store.jobs.ask(ORDER, by)
+
+
+def cancel(store: Store, job: str) -> None:
+    """Stop a job after the step that it is at; what it has done stays. Raises NotFoundError for no job."""
+    store.jobs.get(job)
+    store.jobs.finish(job, "cancelled")
+    if job.startswith(IMPORT):
+        store.imports.cancel(import_of(job))
+
+
+def resume(store: Store, job: str) -> None:
+    """Have a cancelled or failed job go on where it stopped. Raises NotFoundError for no job."""
+    store.jobs.get(job)
+    if job.startswith(IMPORT):
+        store.imports.again(import_of(job))
+    store.jobs.again(job)
+
+
+def import_of(job: str) -> int:
+    """The import that a job does. Raises NotFoundError for another kind of job."""
+    number = job.removeprefix(f"{IMPORT}-")
+    if not number.isdigit():
+        raise NotFoundError("There is no such import.")
+    return int(number)

@@ -1,0 +1,103 @@
+"""DBOS, started for one worker: its tables beside the store's, no port, no console, and quiet."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, WorkflowStatus
+
+from core.errors import StoreError
+from core.jobs.client import LABEL, ORDER
+from core.jobs.work import Workshop, workflows
+from core.store import Store
+from core.store.jobs import JobRow
+
+VERSION = "1"
+"""Of the workflows' steps; another one where jobs that are under way could not go on."""
+
+SCHEMA = "lapel_jobs"
+ONE_AT_ONCE = (LABEL, ORDER)
+"""Kinds of which one job runs at a time on all workers together; of imports, one on each."""
+
+_ENDED = ("SUCCESS", "ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+
+
+class Engine:
+    """A running DBOS. There is one in a process; ``name`` says whose work it goes on with."""
+
+    def __init__(self, shop: Workshop, name: str) -> None:
+        store = shop.store
+        config = DBOSConfig(
+            name="lapel",
+            system_database_url=system_url(store),
+            dbos_system_schema=SCHEMA,
+            application_version=VERSION,
+            executor_id=name,
+            serializer=DBOSPortableJSONSerializer(),
+            log_level="ERROR",
+            enable_otlp=False,
+        )
+        DBOS(config=config)
+        self._workflows: Mapping[str, Callable[[str], None]] = workflows(shop)
+        DBOS.launch()
+        self.name = name
+        for kind in self._workflows:
+            only = 1 if kind in ONE_AT_ONCE else None
+            DBOS.register_queue(
+                kind, worker_concurrency=1, global_concurrency=only, on_conflict="always_update"
+            )
+
+    def start(self, job: JobRow) -> None:
+        """See to it that a job which waits is done: begun, or gone on with where it stopped."""
+        status = self.status(job.id)
+        if status is None:
+            with SetWorkflowID(job.id):
+                DBOS.enqueue_workflow(job.kind, self._workflows[job.kind], job.id)
+        elif status.status == "CANCELLED":
+            DBOS.resume_workflow(job.id, queue_name=job.kind)
+        elif status.status in _ENDED:
+            DBOS.rewind_workflow(job.id, queue_name=job.kind)
+
+    def cancel(self, job: str) -> None:
+        """Stop a job after its step, if it is under way."""
+        status = self.status(job)
+        if status is not None and status.status in ("ENQUEUED", "PENDING", "DELAYED"):
+            DBOS.cancel_workflow(job)
+
+    def status(self, job: str) -> WorkflowStatus | None:
+        """What DBOS knows of a job."""
+        return DBOS.get_workflow_status(job)
+
+    def busy(self) -> set[str]:
+        """The names of all workers, dead or alive, that have begun a job and not ended it."""
+        pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+        return {status.executor_id for status in pending if status.executor_id}
+
+    def take_over(self, name: str) -> None:
+        """Have the jobs done that a dead worker has left."""
+        DBOS._recover_pending_workflows([name])
+
+    def close(self) -> None:
+        """Stop; what is under way goes on when a worker is started again."""
+        DBOS.destroy(destroy_registry=True)
+
+
+def system_url(store: Store) -> str:
+    """Where DBOS keeps its tables: in the folder beside SQLite, in a schema of its own in PostgreSQL."""
+    if not store.database.is_sqlite:
+        return store.database.engine.url.render_as_string(hide_password=False)
+    path = store.folder / "jobs.db"
+    _use_wal(path)
+    return f"sqlite:///{path}"
+
+
+def _use_wal(path: Path) -> None:
+    """Let readers read while somebody writes; the file remembers it."""
+    try:
+        connection = sqlite3.connect(path, timeout=15)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.close()
+    except sqlite3.Error as error:
+        raise StoreError(f"The jobs cannot be kept in {path}: {error}.") from error
