@@ -107,7 +107,8 @@ Suspicion = tuple[str, float, tuple[Seen, ...]]
 
 def _suspicions(photo: Checked, threshold: float, sure: float) -> Iterator[Suspicion]:
     """All suspicions about a photo whose predictions reach the threshold."""
-    from cleanlab.object_detection import rank  # it brings pandas and scikit-learn with it
+    # Here, as it brings pandas and scikit-learn with it.
+    from cleanlab.object_detection import rank  # type: ignore[import-untyped]
 
     odd = replace(photo, predicted=unexplained(photo))
     all_of_it, oddities = [compared(photo)], [compared(odd)]
