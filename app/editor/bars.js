@@ -10,8 +10,6 @@ const SHORT = {
   history: "History of this photo", keys: "Keys", duplicate: "Duplicate", remove: "Delete", search: "Find a category or label",
   skip: "Skip", back: "Back", acceptAll: "Accept all",
 };
-const SPOKEN = { "⌫": "Backspace" };
-
 // A button that does an action: icon or words, with the key in its tip and for screen readers.
 export const actionButton = (name, run, { words = false, className = "" } = {}) => {
   const button = make("button", { type: "button", className: `do ${className}`, "data-action": name, onclick: () => run(name) }, icon(name));
@@ -32,7 +30,7 @@ export const nameKeys = (root, keymap) => {
     else button.removeAttribute("aria-keyshortcuts");
     const hint = button.querySelector("kbd");
     if (hint) {
-      say(hint, SPOKEN[shown] ?? shown);
+      say(hint, shown);
       show(hint, Boolean(shown));
     }
   }

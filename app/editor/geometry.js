@@ -3,6 +3,7 @@ export const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 export const SMALLEST = 2;
 const MOST_ZOOM = 24;
 const STAYS = 48;
+const MARGIN = 10;
 
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), Math.max(low, high));
 
@@ -74,9 +75,10 @@ export const toPhoto = ({ scale, x, y }, point) => ({ x: (point.x - x) / scale, 
 
 export const toScreen = ({ scale, x, y }, point) => ({ x: point.x * scale + x, y: point.y * scale + y });
 
-// The whole photo in the middle of the view.
+// The whole photo in the middle of the view, with room to reach the handles at its edges.
 export const fitted = (view, photo) => {
-  const scale = Math.min(view.width / photo.width, view.height / photo.height) || 1;
+  const along = (room, size) => Math.max(room - 2 * MARGIN, 1) / size;
+  const scale = Math.min(along(view.width, photo.width), along(view.height, photo.height));
   return { scale, x: (view.width - photo.width * scale) / 2, y: (view.height - photo.height * scale) / 2 };
 };
 

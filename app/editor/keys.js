@@ -82,7 +82,7 @@ export class Keymap {
   }
 }
 
-const SIGNS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Delete: "Del", Backspace: "⌫", " ": "Space" };
+const SIGNS = { Enter: "↵", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Delete: "Del", Backspace: "⌫", " ": "Space" };
 
 // For people: "Ctrl+Shift+z" becomes "Ctrl Shift Z".
 export const readable = (chord) =>

@@ -1,12 +1,12 @@
 // Beside the photo: the chosen box with its labels, and the list of all boxes, one stop of the Tab key each.
 import { actionButton } from "./bars.js";
 import { icon, make, say, show } from "./dom.js";
-import { originOf, undecided } from "./task.js";
+import { namesOf, originOf, undecided } from "./task.js";
 
 const ORIGINS = { proposed: "proposed", accepted: "accepted", drawn: "drawn" };
 
 export const worded = (box, task) =>
-  [task.nameOf(box), box.label && box.label !== task.nameOf(box) ? box.label : null, box.score === null ? null : `score ${box.score.toFixed(2)}`, originOf(box)]
+  [...namesOf(box, task), box.score === null ? null : `score ${box.score.toFixed(2)}`, originOf(box)]
     .filter(Boolean).join(", ");
 
 export class Side {
@@ -110,7 +110,7 @@ export class Side {
     const spoken = worded(box, task);
     row.swatch.style.background = colour;
     say(row.name, task.nameOf(box));
-    say(row.label, box.label && box.label !== task.nameOf(box) ? box.label : "");
+    say(row.label, namesOf(box, task)[1] ?? "");
     say(row.badge, ORIGINS[origin]);
     row.badge.dataset.origin = origin;
     say(row.score, box.score === null ? "" : box.score.toFixed(2));

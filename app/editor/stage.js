@@ -2,9 +2,10 @@
 // alone: `preview` touches one group, and nothing is built again until the change is made.
 import { draw, make } from "./dom.js";
 import { area, fitted, handlePoint, handlesOf, held, revealing, toPhoto, zoomed } from "./geometry.js";
-import { originOf } from "./task.js";
+import { namesOf, originOf } from "./task.js";
 
-const MOST_NAMED = 40;
+const MANY = 40;
+const SETTLE_MS = 140;
 const TAG_HEIGHT = 18;
 const ink = document.createElement("canvas").getContext("2d");
 const widths = new Map();
@@ -39,7 +40,7 @@ export class Stage {
     this.shape = photo;
     if (this.photo.getAttribute("src") !== photo.url) this.photo.src = photo.url;
     this.fits = true;
-    this.root.style.setProperty("--ratio", photo.width / photo.height);
+    this.painted = null;
     this.resize();
   }
 
@@ -69,9 +70,23 @@ export class Stage {
       picture.style.transform = `translate(${x}px, ${y}px)`;
     }
     this.photo.classList.toggle("close", scale > 4);
+    this.onlook?.(camera);
+    clearTimeout(this.settling);
+    if (this.drawn.size <= MANY || !this.painted) this.settle();
+    else {
+      // Hundreds of boxes are painted anew once the camera rests; until then their picture moves as a whole.
+      const ratio = scale / this.painted.scale;
+      this.svg.style.transform = `translate(${x - this.painted.x * ratio}px, ${y - this.painted.y * ratio}px) scale(${ratio})`;
+      this.settling = setTimeout(() => this.settle(), SETTLE_MS);
+    }
+  }
+
+  settle() {
+    const { scale, x, y } = this.camera;
+    this.painted = this.camera;
+    this.svg.style.transform = "";
     this.svg.setAttribute("viewBox", `${-x / scale} ${-y / scale} ${this.size.width / scale} ${this.size.height / scale}`);
     this.svg.style.setProperty("--unit", 1 / scale);
-    this.onlook?.(camera);
     this.placeGrips();
   }
 
@@ -132,7 +147,7 @@ export class Stage {
       this.drawn.delete(uid);
     }
     this.order(task);
-    this.groups.classList.toggle("named", task.boxes.length <= MOST_NAMED);
+    this.svg.classList.toggle("many", task.boxes.length > MANY);
     this.selected = task.box;
     this.placeGrips();
   }
@@ -150,7 +165,7 @@ export class Stage {
     group.style.setProperty("--ink", on);
     const score = box.score === null || box.accepted ? "" : ` ${box.score.toFixed(2)}`;
     const [plate, text] = group.lastChild.children;
-    text.textContent = `${box.label ?? task.nameOf(box)}${score}`;
+    text.textContent = `${namesOf(box, task).join(" · ")}${score}`;
     plate.setAttribute("width", Math.ceil(widthOf(text.textContent, this.font)) + 10);
     this.shapeGroup(group, box.box);
   }
@@ -205,6 +220,7 @@ export class Stage {
   }
 
   close() {
+    clearTimeout(this.settling);
     this.watcher.disconnect();
   }
 }

@@ -14,6 +14,12 @@ export const undecided = (box) => !box.accepted;
 
 export const originOf = (box) => (box.origin === "person" ? "drawn" : box.accepted ? "accepted" : "proposed");
 
+// Its category, and its label where that says more.
+export const namesOf = (box, task) => {
+  const name = task.nameOf(box);
+  return box.label && box.label.toLowerCase() !== name.toLowerCase() ? [name, box.label] : [name];
+};
+
 export class Task {
   constructor({ photo, boxes, categories, labels = [], parents = {}, recent = [] }) {
     Object.assign(this, { photo, labels, parents, recent });
