@@ -6,14 +6,16 @@ import logging
 from collections import OrderedDict
 from concurrent.futures import Future
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from app import maps, models
-from core.explain import Explanation
 from core.garments import Box, LabeledPhoto
 from core.store import Store
+
+if TYPE_CHECKING:
+    from core.explain import Explanation
 
 KEPT_MAPS = 24
 FINEST = 256  # the longer side of the map before it is drawn, in cells
@@ -31,6 +33,8 @@ class AttentionMaps:
         """Start working a photo's map out, unless that has been done or begun."""
         key = (str(store.database.engine.url), photo_id)
         if key not in self._futures:
+            from app import maps  # torch, which those who only draw boxes never need
+
             self._futures[key] = maps.submit(attention_png, store, photo_id)
         self._futures.move_to_end(key)
         while len(self._futures) > KEPT_MAPS:
@@ -55,6 +59,8 @@ def attention_maps() -> AttentionMaps:
 
 def attention_png(store: Store, photo_id: int) -> bytes | None:
     """A photo's map as a PNG layer of its shape; None, with a line in the log, where it cannot be made."""
+    from app import maps, models
+
     try:
         labeler = models.labeler()
         photo = store.photos.open(photo_id)

@@ -8,16 +8,16 @@ from app.annotate_empty import open_by_button
 from app.annotate_pictures import Pictures
 from app.annotate_session import Desk
 from app.wording import literal
-from core.learning.label_errors import Suspect, suspects
 from core.store import Store
 
 MOST_SHOWN = 30
-FRESH_SECONDS = 120
 
 
 def show(store: Store, desk: Desk, pictures: Pictures) -> None:
     """The photos whose boxes are most probably wrong, the most suspicious first."""
-    found = _suspects(store, str(store.database.engine.url))
+    from core.learning.ordering import suspects  # torch, which those who only draw boxes never need
+
+    found = suspects(store)[:MOST_SHOWN]
     if not found:
         st.caption("No annotation looks wrong to the models, or none was compared with them yet.")
         return
@@ -34,9 +34,3 @@ def show(store: Store, desk: Desk, pictures: Pictures) -> None:
                 args=(store, desk, suspect.photo_id),
             )
             st.caption(literal(suspect.reason))
-
-
-@st.cache_data(ttl=FRESH_SECONDS, max_entries=8, show_spinner="Comparing annotations with the models…")
-def _suspects(_store: Store, place: str) -> list[Suspect]:
-    """Worked out once a store for all who ask within two minutes."""
-    return list(suspects(_store))[:MOST_SHOWN]

@@ -9,13 +9,14 @@ import streamlit as st
 from app import annotate_conflict, annotate_empty, annotate_history, annotate_review, annotate_suspects
 from app.annotate_ahead import look_ahead
 from app.annotate_keys import own_keys
+from app.annotate_labels import labels, parents_of
 from app.annotate_maps import attention_maps
-from app.annotate_models import labels, parents_of
 from app.annotate_opening import open_next, open_photo
 from app.annotate_pictures import Pictures
 from app.annotate_save import act, go_on, keep, submit_again
 from app.annotate_session import Desk, Opened
 from app.editor import Act, EditorPhoto, box_editor
+from app.people import show_person
 from app.wording import counted, literal
 from core.errors import LapelError
 from core.store import Store
@@ -125,23 +126,27 @@ def _wait_for_map(store: Store, photo_id: int) -> None:
 
 
 def _header(store: Store, desk: Desk) -> None:
+    """One row above the editor, as low as can be: photo, why it is here, how far the work is, who works."""
+    opened = desk.opened
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if desk.opened is not None:
-            st.markdown(f"**{literal(desk.opened.photo.name)}**", width="content")
-            st.caption(_why(desk.opened), width="content")
+        st.subheader(literal(opened.photo.name) if opened else "Annotate", width="content", anchor=False)
+        if opened is not None:
+            st.caption(_why(opened), width="content")
         st.space("stretch")
         if desk.counts is not None:
             st.caption(_progress(desk), width="content")
-        if desk.opened is not None and not desk.opened.holds:
+        if opened is not None and not opened.holds:
             st.button(
                 "Go on with the queue", icon=":material/arrow_forward:", on_click=_go_on, args=(store, desk)
             )
+        if show_person() != desk.person:
+            st.rerun()  # another person's desk
     if desk.unsaved is not None:
-        st.warning(
-            "Your submit has not been saved yet: the database was busy. The boxes are kept here.",
-            icon=":material/cloud_off:",
-        )
-        st.button("Try again", icon=":material/refresh:", type="primary", on_click=_again, args=(store, desk))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.warning("The database was busy: this submit is not saved yet. The boxes are kept.")
+            st.button(
+                "Try again", icon=":material/refresh:", type="primary", on_click=_again, args=(store, desk)
+            )
 
 
 def _why(opened: Opened) -> str:

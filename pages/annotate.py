@@ -6,20 +6,16 @@ import streamlit as st
 
 from app import annotate_watch, annotate_work
 from app.annotate_session import desk_of
-from app.people import show_person
+from app.people import current_person
 from app.store import workspace_store
 from core.errors import LapelError
 
-with st.container(horizontal=True, vertical_alignment="center"):
-    st.subheader("Annotate", width="content")
-    st.space("stretch")
-    person = show_person()
 try:
     store = workspace_store()
 except LapelError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()
 
-desk = desk_of(person)
-annotate_watch.show(store, desk)
+desk = desk_of(current_person())
 annotate_work.show(store, desk)
+annotate_watch.show(store, desk)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from core.garments import Garment
-from core.labeler import Labeler
 from core.store import Store
 from core.store.boxes import AnnotatedBox
+
+if TYPE_CHECKING:  # who only reads proposals need not load torch
+    from core.labeler import Labeler
 
 FLOOR_SHARE = 1 / 3  # of the detector's threshold: what was nearly found is kept as well
 NUMBERS_SETTING = "model_categories"
