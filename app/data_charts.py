@@ -8,6 +8,9 @@ from itertools import pairwise
 import numpy as np
 import plotly.graph_objects as go
 
+COLOURS = ("#0f8f80", "#c2632f", "#5b73c7", "#a98620", "#a6508a", "#5f9443", "#8a939b")
+"""Readable on light and on dark pages; the first is the accent of both."""
+
 BAR_PIXELS = 26
 HEIGHT = 300
 AGREEMENT_BINS = 20
@@ -50,23 +53,26 @@ def box_size_histogram(counts: Sequence[int]) -> go.Figure:
             x=(edges[:-1] + edges[1:]) / 2,
             y=list(counts),
             width=float(edges[1]) * 0.94,
+            marker={"color": COLOURS[0]},
             customdata=names,
             hovertemplate="%{customdata}: %{y:,} boxes<extra></extra>",
         )
     )
-    return _framed(figure, "size of the box, in percent of the photo's", "boxes", {"range": [0, 100]})
+    most = max(counts, default=0)
+    return _framed(figure, "size of the box, in percent of the photo's", "boxes", most, {"range": [0, 100]})
 
 
 def work_by_day(rows: Sequence[tuple[str, str, int]]) -> go.Figure:
     """Annotated photos a day, stacked by person; rows are (day as YYYY-MM-DD, person, photos)."""
     people = list(dict.fromkeys(person for _, person, _ in sorted(rows)))
     figure = go.Figure()
-    for person in people:
+    for place, person in enumerate(people):
         mine = [(day, count) for day, who, count in sorted(rows) if who == person]
         figure.add_bar(
             x=[day for day, _ in mine],
             y=[count for _, count in mine],
             name=plain(person),
+            marker={"color": COLOURS[place % len(COLOURS)]},
             hovertemplate="%{x|%-d %b %Y}: %{y:,} photos<extra>" + plain(person) + "</extra>",
         )
     days = sorted({day for day, _, _ in rows})
@@ -78,14 +84,15 @@ def work_by_day(rows: Sequence[tuple[str, str, int]]) -> go.Figure:
         day = np.datetime64(days[0])
         axis["range"] = [str(day - np.timedelta64(4, "D")), str(day + np.timedelta64(4, "D"))]
     figure.update_layout(barmode="stack", showlegend=len(people) > 1)
-    return _framed(figure, "", "photos annotated", axis)
+    most = max((sum(count for day, _, count in rows if day == this) for this in days), default=0)
+    return _framed(figure, "", "photos annotated", most, axis)
 
 
 def origin_bar(counts: Mapping[str, int]) -> go.Figure:
     """One bar of where boxes come from, in the order of ``counts``: its parts add up to all boxes."""
     total = max(1, sum(counts.values()))
     figure = go.Figure()
-    for name, count in counts.items():
+    for place, (name, count) in enumerate(counts.items()):
         figure.add_bar(
             x=[count],
             y=[""],
@@ -93,11 +100,13 @@ def origin_bar(counts: Mapping[str, int]) -> go.Figure:
             name=name,
             text=f"{count / total:.0%}" if count / total >= 0.06 else "",
             insidetextanchor="middle",
+            textfont={"color": "#ffffff"},
+            marker={"color": COLOURS[place % len(COLOURS)]},
             hovertemplate=f"{name}: {count:,} boxes ({count / total:.1%})<extra></extra>",
         )
     figure.update_layout(
         barmode="stack",
-        height=120,
+        height=130,
         margin={"l": 0, "r": 0, "t": 8, "b": 0},
         xaxis={"visible": False, "fixedrange": True, "range": [0, total]},
         yaxis={"visible": False, "fixedrange": True},
@@ -114,10 +123,11 @@ def agreement_histogram(mean_ious: Sequence[float]) -> go.Figure:
             x=(edges[:-1] + edges[1:]) / 2,
             y=counts,
             width=0.94 / AGREEMENT_BINS,
+            marker={"color": COLOURS[0]},
             hovertemplate="IoU about %{x:.2f}: %{y:,} photos<extra></extra>",
         )
     )
-    return _framed(figure, "mean IoU of both people's boxes", "photos", {"range": [0, 1]})
+    return _framed(figure, "mean IoU of both people's boxes", "photos", int(counts.max()), {"range": [0, 1]})
 
 
 def plain(text: str) -> str:
@@ -125,12 +135,33 @@ def plain(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _framed(figure: go.Figure, x: str, y: str, axis: Mapping[str, object]) -> go.Figure:
+def whole_step(most: int, lines: int = 5) -> int:
+    """The step between grid lines of a count: 1, 2 or 5 times a power of ten, at most ``lines`` of them.
+
+    >>> whole_step(3), whole_step(42)
+    (1, 10)
+    """
+    scale = 1
+    while True:
+        for step in (scale, 2 * scale, 5 * scale):
+            if step * lines >= most:
+                return step
+        scale *= 10
+
+
+def _framed(figure: go.Figure, x: str, y: str, most: int, axis: Mapping[str, object]) -> go.Figure:
+    """Axes and margins; ``most`` is the highest count."""
     figure.update_layout(
         height=HEIGHT,
         margin={"l": 0, "r": 0, "t": 8, "b": 0},
         xaxis={"title": x, "fixedrange": True, **axis},
-        yaxis={"title": y, "fixedrange": True, "rangemode": "tozero", "tickformat": ",d"},
+        yaxis={
+            "title": y,
+            "fixedrange": True,
+            "rangemode": "tozero",
+            "dtick": whole_step(most),
+            "tickformat": ",d",
+        },
         legend={"orientation": "h", "y": 1.12},
         bargap=0.1,
     )

@@ -51,13 +51,12 @@ class Deletions:
             self.pending[photo_id] = Pending(photo_id, name, time.monotonic() + seconds, timer)
         timer.start()
 
-    def take_back(self, photo_id: int) -> bool:
-        """Keep the photo; False where it has gone already."""
+    def take_back(self, photo_id: int) -> None:
+        """Keep the photo, unless it has gone already."""
         with self._lock:
             found = self.pending.pop(photo_id, None)
         if found is not None:
             found.timer.cancel()
-        return found is not None
 
     def carry_out(self, store: Store, photo_id: int, by: str) -> None:
         """Delete it now; what went wrong is told at the next run of the page."""

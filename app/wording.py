@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 _PUNCTUATION = re.compile(r"([!-/;-@\[-`{-~])")
 _JOINER = "\N{WORD JOINER}"
@@ -11,6 +12,12 @@ _JOINER = "\N{WORD JOINER}"
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """A number with its noun, as "1 photo" or "1,200 photos"."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def moment(at: float) -> str:
+    """Seconds since 1970 as day and time on this machine's clock."""
+    there = datetime.fromtimestamp(at).astimezone()
+    return f"{there.day} {there:%B %Y, %H:%M}"
 
 
 def literal(text: str) -> str:

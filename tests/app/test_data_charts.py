@@ -38,6 +38,11 @@ def test_one_day_alone_is_shown_as_a_day():
     assert list(figure.layout.xaxis.range) == ["2026-04-28", "2026-05-06"]
 
 
+@pytest.mark.parametrize(("most", "step"), [(0, 1), (5, 1), (6, 2), (11, 5), (42, 10), (100_000, 20_000)])
+def test_counts_have_whole_grid_lines_and_few(most, step):
+    assert charts.whole_step(most) == step
+
+
 def test_the_origins_add_up_to_all_boxes():
     figure = charts.origin_bar({"drawn": 3, "accepted": 1, "corrected": 0})
     assert sum(trace.x[0] for trace in figure.data) == 4 == figure.layout.xaxis.range[1]

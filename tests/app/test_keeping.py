@@ -1,4 +1,4 @@
-"""From a batch into the store: what a person corrected goes along, and nothing is claimed that nobody said."""
+"""From a batch into the store: what a person corrected goes along, and nothing is claimed for them."""
 
 from __future__ import annotations
 

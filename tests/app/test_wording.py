@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
+import time
 
-from app.wording import counted, literal
+from app.wording import counted, literal, moment
 
 
 def test_numbers_come_with_their_noun():
     assert [counted(n, "photo") for n in (0, 1, 1200)] == ["0 photos", "1 photo", "1,200 photos"]
     assert counted(2, "copy", "copies") == "2 copies"
+
+
+def test_a_moment_is_told_by_day_and_time(monkeypatch):
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    assert moment(0) == "1 January 1970, 00:00"
+    monkeypatch.undo()
+    time.tzset()
 
 
 def test_nothing_in_a_literal_means_anything_to_markdown():

@@ -1,0 +1,95 @@
+"""The categories on the page Data: how many boxes each has, a new one, another name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from app.wording import literal
+from core.errors import LapelError
+from core.store import Store
+from core.store.categories import MOST_CHARACTERS, Category
+
+NEW_KEY, CHOSEN_KEY, NAME_KEY, TOLD_KEY = "category-new", "category-chosen", "category-name", "category-told"
+
+
+def show(store: Store, person: str) -> None:
+    """The table, and the two forms."""
+    categories = store.categories.all()
+    counts = store.annotations.statistics().boxes
+    table_side, form_side = st.columns([3, 2], gap="large")
+    with table_side:
+        _table(categories, counts)
+    with form_side:
+        _told()
+        _adding(store, person)
+        _renaming(store, categories, person)
+
+
+def _table(categories: Sequence[Category], counts: Mapping[int, int]) -> None:
+    rows = pd.DataFrame(
+        {
+            "Category": [category.name for category in categories],
+            "Boxes": [counts.get(category.id, 0) for category in categories],
+        }
+    )
+    colours = {category.name: f"color: {category.colour}" for category in categories}
+    most = max(1, int(rows["Boxes"].max()) if len(rows) else 1)
+    st.dataframe(
+        rows.style.map(lambda name: colours.get(name, ""), subset=["Category"]),
+        hide_index=True,
+        height="content",
+        column_config={
+            "Boxes": st.column_config.ProgressColumn(
+                format="%d", min_value=0, max_value=most, color="primary"
+            )
+        },
+        alt="Categories and how many boxes each has",
+    )
+
+
+def _adding(store: Store, person: str) -> None:
+    with st.form("add-category"):
+        st.text_input("A new category", key=NEW_KEY, max_chars=MOST_CHARACTERS, placeholder="raincoat")
+        st.form_submit_button("Add", icon=":material/add:", on_click=_add, args=(store, person))
+
+
+def _renaming(store: Store, categories: Sequence[Category], person: str) -> None:
+    names = {category.id: category.name for category in categories}
+    with st.form("rename-category"):
+        st.selectbox("Another name for", list(names), format_func=names.__getitem__, key=CHOSEN_KEY)
+        st.text_input("Its new name", key=NAME_KEY, max_chars=MOST_CHARACTERS)
+        st.form_submit_button("Rename", icon=":material/edit:", on_click=_rename, args=(store, person))
+    st.caption(
+        "Boxes keep their category under its new name. Revisions made before keep the name that they had."
+    )
+
+
+def _add(store: Store, person: str) -> None:
+    try:
+        added = store.categories.add(st.session_state[NEW_KEY], person)
+    except LapelError as error:
+        st.session_state[TOLD_KEY] = ("error", str(error))
+    else:
+        st.session_state[NEW_KEY] = ""
+        st.session_state[TOLD_KEY] = ("success", f"There is a category {added.name} now.")
+
+
+def _rename(store: Store, person: str) -> None:
+    try:
+        renamed = store.categories.rename(st.session_state[CHOSEN_KEY], st.session_state[NAME_KEY], person)
+    except LapelError as error:
+        st.session_state[TOLD_KEY] = ("error", str(error))
+    else:
+        st.session_state[NAME_KEY] = ""
+        st.session_state[TOLD_KEY] = ("success", f"It is called {renamed.name} now.")
+
+
+def _told() -> None:
+    """What became of the last form, once."""
+    told = st.session_state.pop(TOLD_KEY, None)
+    if told:
+        kind, sentence = told
+        (st.error if kind == "error" else st.success)(literal(sentence))

@@ -1,0 +1,82 @@
+"""Background work as the page shows it: a bar with the time left for each, and a way to stop it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app.batch import time_left
+from app.wording import literal
+from core.errors import LapelError
+from core.jobs import client
+from core.store import Store
+from core.store.jobs import JobRow
+
+TICK_SECONDS = 1.0
+PATIENCE_SECONDS = 20.0
+SEEN_KEY = "jobs-seen"
+KINDS = {"import": "Bringing in", "label": "Labelling photos", "order": "Putting the queue in order"}
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """How far a job was when this page first saw it move, on this process's monotonic clock."""
+
+    done: int
+    at: float
+
+
+def show(store: Store) -> None:
+    """Bars for all that waits or runs, redrawn by themselves; the whole page once one begins or ends."""
+    going = store.jobs.running()
+    if going:
+        st.fragment(_tick, run_every=TICK_SECONDS)(store, tuple(job.id for job in going))
+
+
+def seconds_left(job: JobRow, seen: dict[str, Sighting], now: float) -> float | None:
+    """The time left at the pace since the first sighting; None until the job has moved."""
+    first = seen.setdefault(job.id, Sighting(job.done, now))
+    moved = job.done - first.done
+    if moved <= 0 or job.total <= 0:
+        return None
+    return (job.total - job.done) * (now - first.at) / moved
+
+
+def _tick(store: Store, shown: tuple[str, ...]) -> None:
+    going = store.jobs.running()
+    if tuple(job.id for job in going) != shown:
+        st.rerun()
+    seen: dict[str, Sighting] = st.session_state.setdefault(SEEN_KEY, {})
+    for job in going:
+        with st.container(horizontal=True, vertical_alignment="center", key=f"job-{job.id}"):
+            st.progress(min(1.0, job.done / job.total) if job.total else 0.0, text=_words(job, seen))
+            st.button(
+                "Cancel",
+                icon=":material/stop:",
+                key=f"cancel-{job.id}",
+                on_click=_cancel,
+                args=(store, job.id),
+            )
+
+
+def _words(job: JobRow, seen: dict[str, Sighting]) -> str:
+    name = KINDS.get(job.kind, job.kind)
+    now = time.monotonic()
+    left = seconds_left(job, seen, now)
+    if job.state == "waiting":
+        if now - seen[job.id].at > PATIENCE_SECONDS:
+            return f"{name}: no worker has taken it yet. `python -m core worker` starts one."
+        return f"{name}: waiting for a worker"
+    said = f" · {literal(job.message)}" if job.message else ""
+    if not job.total:
+        return f"{name}: counting{said}"
+    return f"{name}: {job.done:,} of {job.total:,} · {time_left(left)}{said}"
+
+
+def _cancel(store: Store, job_id: str) -> None:
+    try:
+        client.cancel(store, job_id)
+    except LapelError as error:
+        st.error(literal(str(error)), icon=":material/error:")
