@@ -1,4 +1,15 @@
-"""Near duplicates: photos that look the same after another size, compression or light."""
+"""Near duplicates: photos that look the same after another size, compression or light.
+
+A difference hash finds candidates quickly, small colour pictures decide. The hash alone confuses garments on
+plain ground: T-shirts laid on one red cloth differ in 16 to 30 of 256 bits, as copies do. Measured on 1,948
+street and 4,689 catalog photos (22 million pairs) and on copies of 800 of them: within ``NEAR_BITS`` lie
+1,411 pairs of different files; ``SAME`` leaves 4 of those, each of them one photo in two sizes or tones by
+eye, and different garments reach 0.972 at most. Found are all copies of half the size, of JPEG quality 40
+and darkened to 60 %; 99.5 % of those of a third of the size and of those brightened by a quarter; 99.8 % of
+those that are smaller, brighter and recompressed at once; 98.5 % at JPEG quality 10; 89 % of those that lost
+1 % of each side; 75 % of those brightened by half, which blows out a pale ground. Mirror images and some
+photos that were toned anew are not found.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +17,14 @@ import numpy as np
 from PIL import Image
 
 HASH_SIDE = 16
-NEAR_BITS = 24
+NEAR_BITS = 48
+COLOURS_SIDE = 32
+SAME = 0.98
+
+_DARKEST, _BRIGHTEST = 8, 245
+_FEWEST_VALUES = 300
+_FLAT = 2.0
+_FLAT_DIFFERENCE = 8.0
 
 
 def difference_hash(image: Image.Image) -> bytes:
@@ -22,10 +40,38 @@ def difference_hash(image: Image.Image) -> bytes:
 
 def hamming_distances(one: bytes, others: np.ndarray) -> np.ndarray:
     """How many bits of one hash differ from each of ``others`` (N, 32) uint8: (N,) int64."""
-    differing = np.bitwise_xor(np.frombuffer(one, dtype=np.uint8), others.reshape(-1, len(one)))
+    words = np.ascontiguousarray(others).reshape(-1, len(one)).view(np.uint64)  # (N, 4)
+    differing = np.bitwise_xor(np.frombuffer(one, dtype=np.uint64), words)
     return np.bitwise_count(differing).sum(axis=1, dtype=np.int64)
 
 
 def as_table(hashes: list[bytes]) -> np.ndarray:
     """Hashes as rows (N, 32) uint8, for :func:`hamming_distances`."""
     return np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(-1, HASH_SIDE * HASH_SIDE // 8)
+
+
+def small_colours(image: Image.Image) -> np.ndarray:
+    """The picture's mean colours in 32 x 32 cells, whatever its shape: (32, 32, 3) uint8."""
+    return np.asarray(image.convert("RGB").resize((COLOURS_SIDE, COLOURS_SIDE), Image.Resampling.BOX))
+
+
+def likeness(one: np.ndarray, other: np.ndarray) -> float:
+    """The correlation, -1..1, of two pictures' :func:`small_colours` over all three channels at once.
+
+    One gain and one offset for everything, as another exposure gives, change nothing; values that are black
+    or blown out in either are left out. Of two pictures of one colour each, it is 1 for the same colour.
+    """
+    x, y = one.astype(np.float64).ravel(), other.astype(np.float64).ravel()
+    if x.std() < _FLAT and y.std() < _FLAT:
+        return float(np.abs(x - y).mean() < _FLAT_DIFFERENCE)
+    inside = (np.minimum(x, y) > _DARKEST) & (np.maximum(x, y) < _BRIGHTEST)
+    if inside.sum() >= _FEWEST_VALUES:
+        x, y = x[inside], y[inside]
+    x, y = x - x.mean(), y - y.mean()
+    scale = np.sqrt((x @ x) * (y @ y))
+    return float(x @ y / scale) if scale > 0 else 0.0
+
+
+def same_picture(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two pictures' :func:`small_colours` are of one picture in two sizes, compressions or lights."""
+    return likeness(one, other) >= SAME

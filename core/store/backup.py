@@ -34,7 +34,8 @@ from core.store.backup_file import (
 )
 from core.store.categories import FOUNDER
 from core.store.database import head
-from core.store.photos import PHOTOS_LOCK, bury
+from core.store.photos import bury
+from core.store.picture_blobs import PHOTOS_LOCK
 from core.store.schema import categories, imports, jobs, metadata, photos
 
 _ROWS_AT_ONCE = 500

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from core.errors import NotFoundError, StoreError, StoreFullError
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _INCOMING = "incoming"
+_STALE_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,11 @@ class Blobs:
             if _DIGEST.fullmatch(digest):
                 self._place.delete(digest)
 
+    def tidy(self) -> None:
+        """Remove what writes that were killed left half done, once they are a day old."""
+        with _translated():
+            self._place.tidy()
+
     def digests(self) -> Iterator[str]:
         """The digests of all blobs, in no order."""
         with _translated():
@@ -91,6 +98,8 @@ class Place(Protocol):
     def delete(self, digest: str) -> None: ...
 
     def names(self) -> Iterator[str]: ...
+
+    def tidy(self) -> None: ...
 
 
 class _Folder:
@@ -118,6 +127,12 @@ class _Folder:
     def names(self) -> Iterator[str]:
         for path in self._root.glob("[0-9a-f][0-9a-f]/*"):
             yield path.name
+
+    def tidy(self) -> None:
+        for path in (self._root / _INCOMING).glob("*"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - _STALE_SECONDS:
+                    path.unlink()
 
     def _path(self, digest: str) -> Path:
         return self._root / digest[:2] / digest
@@ -171,6 +186,9 @@ class _Bucket:
     def names(self) -> Iterator[str]:
         for path in self._system.find(self._root):
             yield path.rpartition("/")[2]
+
+    def tidy(self) -> None:
+        """Object stores show nothing that is not whole."""
 
     def _path(self, digest: str) -> str:
         return f"{self._root}/{digest[:2]}/{digest}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import sqlalchemy as sa
@@ -12,16 +13,19 @@ from sqlalchemy import Connection
 from core.data.duplicates import NEAR_BITS, as_table, hamming_distances
 from core.store.schema import photos
 
+MOST_CANDIDATES = 50
+
 _LOOK_BYTES = 32
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """A photo that looks like another: how many bits of the two hashes differ."""
+    """A photo that may look like another: how many bits of the hashes differ, the blob of its thumbnail."""
 
     id: int
     bits: int
     holdout: bool
+    thumbnail: str
 
 
 class Looks:
@@ -34,39 +38,31 @@ class Looks:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ids = np.empty(0, dtype=np.int64)
-        self._holdout = np.empty(0, dtype=bool)
         self._looks = np.empty((0, _LOOK_BYTES), dtype=np.uint8)
         self._count = 0
 
-    def near(self, connection: Connection, look: bytes, after: int = 0) -> list[Likeness]:
-        """The live photos with a number above ``after`` that look like this, the nearest first."""
+    def near(self, connection: Connection, look: bytes) -> list[Likeness]:
+        """The live photos within ``NEAR_BITS`` of this hash, the nearest first, at most 50 of them.
+
+        A copy is among the nearest; thousands of garments on one ground may be within the bound.
+        """
         with self._lock:
             self._extend(connection)
-            first = int(np.searchsorted(self._ids[: self._count], after, side="right"))
-            bits = hamming_distances(look, self._looks[first : self._count])
+            bits = hamming_distances(look, self._looks[: self._count])
             rows = np.flatnonzero(bits <= NEAR_BITS)
-            found = [
-                Likeness(int(self._ids[first + row]), int(bits[row]), bool(self._holdout[first + row]))
-                for row in rows
-            ]
-        return _live(connection, sorted(found, key=lambda likeness: (likeness.bits, likeness.id)))
-
-    @property
-    def last_id(self) -> int:
-        """The highest number that has been seen."""
-        with self._lock:
-            return int(self._ids[self._count - 1]) if self._count else 0
+            rows = rows[np.argsort(bits[rows], kind="stable")]
+            found = {int(self._ids[row]): int(bits[row]) for row in rows}
+        return _live(connection, found)
 
     def _extend(self, connection: Connection) -> None:
         last = int(self._ids[self._count - 1]) if self._count else 0
-        chosen = sa.select(photos.c.id, photos.c.look, photos.c.holdout).where(photos.c.id > last)
+        chosen = sa.select(photos.c.id, photos.c.look).where(photos.c.id > last)
         rows = connection.execute(chosen.order_by(photos.c.id)).all()
         if not rows:
             return
         self._grow(self._count + len(rows))
         new = slice(self._count, self._count + len(rows))
         self._ids[new] = [row.id for row in rows]
-        self._holdout[new] = [row.holdout for row in rows]
         self._looks[new] = as_table([row.look for row in rows])
         self._count = new.stop
 
@@ -76,14 +72,16 @@ class Looks:
             return
         room = max(needed, 2 * len(self._ids), 1024)
         self._ids = np.resize(self._ids, room)
-        self._holdout = np.resize(self._holdout, room)
         self._looks = np.resize(self._looks, (room, _LOOK_BYTES))
 
 
-def _live(connection: Connection, found: list[Likeness]) -> list[Likeness]:
-    if not found:
-        return found
-    ids = [likeness.id for likeness in found]
-    chosen = sa.select(photos.c.id).where(photos.c.id.in_(ids), photos.c.deleted_at.is_(None))
-    live = set(connection.execute(chosen).scalars())
-    return [likeness for likeness in found if likeness.id in live]
+def _live(connection: Connection, found: dict[int, int]) -> list[Likeness]:
+    """The photos with these numbers (to bits) that are not deleted, in this order, at most fifty."""
+    live: list[Likeness] = []
+    remaining = iter(found)
+    while len(live) < MOST_CANDIDATES and (ids := list(islice(remaining, MOST_CANDIDATES))):
+        chosen = sa.select(photos.c.id, photos.c.holdout, photos.c.thumbnail)
+        rows = connection.execute(chosen.where(photos.c.id.in_(ids), photos.c.deleted_at.is_(None)))
+        by_id = {row.id: Likeness(row.id, found[row.id], row.holdout, row.thumbnail) for row in rows}
+        live += [by_id[id] for id in ids if id in by_id]
+    return live[:MOST_CANDIDATES]

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import astuple, dataclass, fields, replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
-from core.data.duplicates import difference_hash
-from core.errors import NotFoundError, StoreError
+from core.errors import NotFoundError, StoreBusyError
 from core.photos import Photo, read_photo
 from core.store.blobs import Blobs
 from core.store.database import Database
 from core.store.holding import holds_category
 from core.store.looks import Likeness, Looks
-from core.store.pictures import cleaned, thumbnail
+from core.store.newcomers import Newcomer
+from core.store.picture_blobs import PHOTOS_LOCK, Kept, PictureBlobs
 from core.store.schema import annotations as annotations_table
 from core.store.schema import drafts, predictions, tasks
 from core.store.schema import photos as table
 from core.store.texts import one_line
 
 HOLDOUT_SHARE = 0.15
-
-PHOTOS_LOCK = 0x1A9E3
-"""Held while photos come, go, or lose their blobs."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +60,6 @@ class Added:
 
 
 @dataclass(frozen=True)
-class _Kept:
-    blob: str
-    thumbnail: str
-
-
-@dataclass(frozen=True)
 class Photos:
     """The store's photos. Deleted ones are not found, except by ``get`` with ``deleted_ok``."""
 
@@ -84,31 +74,14 @@ class Photos:
         stays in the pool, and what looks like a photo of the holdout is kept out. A deleted photo that comes
         again is there again, with its annotations. Processes may add the same photo at once.
         """
-        look = difference_hash(photo.image)
         with self.database.read() as connection:
-            known = _row_of(connection, table.c.digest == photo.digest)
-            near = self.looks.near(connection, look)
-            seen = self.looks.last_id
-        answer = _kept_out(known, near)
+            answer = _known_copy(_row_of(connection, table.c.digest == photo.digest))
         if answer:
             return answer
-        kept = self._keep(photo)
-        try:
-            with self.database.write() as connection:
-                self.database.lock(connection, PHOTOS_LOCK)
-                known = _row_of(connection, table.c.digest == photo.digest)
-                near += self.looks.near(connection, look, after=seen)
-                answer = _kept_out(known, near)
-                if not answer:
-                    values = _values(photo, look, near) | {"by": one_line(by, 200), "import_id": import_id}
-                    answer = self._write(connection, known, values, kept)
-                    self._keep_again(photo, kept)
-        except StoreError:
-            self._discard(kept)
-            raise
-        if answer.outcome in ("exact", "holdout"):
-            self._discard(kept)
-        return answer
+        newcomer = Newcomer.of(photo)
+        with self.database.read() as connection:
+            answer, _, _ = self._judge(connection, newcomer)
+        return answer or self._take(newcomer, {"by": one_line(by, 200), "import_id": import_id})
 
     def get(self, id: int, *, deleted_ok: bool = False) -> PhotoRow:
         """A photo's row. Raises NotFoundError where there is none, or only a tombstone."""
@@ -175,7 +148,11 @@ class Photos:
             if row is None or row.deleted_at is not None:
                 raise NotFoundError("There is no such photo.")
             bury(self.database, connection, id)
-        self._discard(_Kept(row.blob, row.thumbnail))
+        PictureBlobs(self.database, self.blobs).discard([row.blob, row.thumbnail])
+
+    def sweep(self) -> int:
+        """Remove pictures that killed processes left and no photo needs; returns how many there were."""
+        return PictureBlobs(self.database, self.blobs).sweep()
 
     def _filters(
         self, holdout: bool | None, annotated: bool | None, text: str, category: int | None
@@ -192,31 +169,40 @@ class Photos:
             wanted.append(holds_category(self.database, category))
         return wanted
 
-    def _keep(self, photo: Photo) -> _Kept:
-        picture = self.blobs.put(cleaned(photo.image))
+    def _judge(
+        self, connection: Connection, newcomer: Newcomer
+    ) -> tuple[Added | None, PhotoRow | None, list[Likeness]]:
+        """The answer for a photo that is not to be stored, else None; its row if any; whom it looks like."""
+        known = _row_of(connection, table.c.digest == newcomer.photo.digest)
+        answer, twins = _known_copy(known), []
+        if not answer:
+            twins = newcomer.twins(connection, self.looks, self.blobs)
+            if not (known and known.holdout) and any(twin.holdout for twin in twins):
+                answer = Added(None, "holdout")
+        return answer, known, twins
+
+    def _take(self, newcomer: Newcomer, origin: dict[str, Any]) -> Added:
+        """Store the photo, judged once more: what others have added since counts, and nobody adds now."""
+        pictures = PictureBlobs(self.database, self.blobs)
+        kept = pictures.keep(newcomer)
         try:
-            return _Kept(picture, self.blobs.put(thumbnail(photo.image)))
-        except StoreError:
-            self._discard(_Kept(picture, picture))
+            with self.database.write() as connection:
+                self.database.lock(connection, PHOTOS_LOCK)
+                answer, known, twins = self._judge(connection, newcomer)
+                if not answer:
+                    answer = self._write(connection, known, _values(newcomer, twins) | origin, kept)
+                    pictures.keep_again(newcomer, kept)
+        except StoreBusyError:
+            raise  # discarding would wait for the same lock: the next try needs the blobs, or a sweep comes
+        except BaseException:
+            pictures.discard(astuple(kept))
             raise
-
-    def _keep_again(self, photo: Photo, kept: _Kept) -> None:
-        """Within the lock: another process may have discarded the same blobs a moment ago."""
-        if not (self.blobs.has(kept.blob) and self.blobs.has(kept.thumbnail)):
-            self._keep(photo)
-
-    def _discard(self, kept: _Kept) -> None:
-        """Remove blobs that no live photo needs; what cannot be removed now does no harm."""
-        with suppress(StoreError), self.database.write() as connection:
-            self.database.lock(connection, PHOTOS_LOCK)
-            for digest in {kept.blob, kept.thumbnail}:
-                needs = sa.or_(table.c.blob == digest, table.c.thumbnail == digest)
-                live = sa.select(table.c.id).where(table.c.deleted_at.is_(None), needs).limit(1)
-                if connection.execute(live).first() is None:
-                    self.blobs.delete(digest)
+        if answer.outcome in ("exact", "holdout"):
+            pictures.discard(astuple(kept))
+        return answer
 
     def _write(
-        self, connection: Connection, known: PhotoRow | None, values: dict[str, Any], kept: _Kept
+        self, connection: Connection, known: PhotoRow | None, values: dict[str, Any], kept: Kept
     ) -> Added:
         """A new row, or a deleted one alive again: its place in or out of the holdout never changes."""
         values |= {"blob": kept.blob, "thumbnail": kept.thumbnail, "at": self.database.now}
@@ -253,21 +239,19 @@ def _row_of(connection: Connection, condition: ColumnElement[bool]) -> PhotoRow 
     return None if row is None else PhotoRow(**row._mapping)
 
 
-def _kept_out(known: PhotoRow | None, near: list[Likeness]) -> Added | None:
-    """The answer for a photo that is not to be stored; None for one that is."""
-    if known is not None and known.deleted_at is None:
-        return Added(known, "holdout" if known.holdout else "exact")
-    if not (known and known.holdout) and any(likeness.holdout for likeness in near):
-        return Added(None, "holdout")
-    return None
+def _known_copy(known: PhotoRow | None) -> Added | None:
+    """The answer for bytes that the store has in a live photo."""
+    if known is None or known.deleted_at is not None:
+        return None
+    return Added(known, "holdout" if known.holdout else "exact")
 
 
-def _values(photo: Photo, look: bytes, near: list[Likeness]) -> dict[str, Any]:
-    pool = [likeness for likeness in near if not likeness.holdout]
-    closest = min(pool, key=lambda likeness: (likeness.bits, likeness.id), default=None)
+def _values(newcomer: Newcomer, twins: list[Likeness]) -> dict[str, Any]:
+    photo = newcomer.photo
+    closest = next((twin for twin in twins if not twin.holdout), None)
     return {
         "digest": photo.digest,
-        "look": look,
+        "look": newcomer.look,
         "name": photo.name,
         "width": photo.width,
         "height": photo.height,

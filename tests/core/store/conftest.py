@@ -88,8 +88,9 @@ def make_photo() -> Callable[..., Photo]:
 
 def drawn(seed: int, *, holdout: bool = False, name: str | None = None) -> Photo:
     """A photo of 96 x 128 pixels in large random patches."""
-    patches = np.random.default_rng(seed).integers(0, 256, (16, 17, 3), dtype=np.uint8)
-    image = Image.fromarray(patches).resize((96, 128), Image.Resampling.BICUBIC)
+    random = np.random.default_rng(seed)
+    patches = random.integers(30, 220, (8, 9, 1)) + random.integers(-30, 31, (8, 9, 3))
+    image = Image.fromarray(patches.astype(np.uint8)).resize((96, 128), Image.Resampling.BICUBIC)
     digests = (hashlib.sha256(f"{seed} {n}".encode()).hexdigest() for n in itertools.count())
     digest = next(digest for digest in digests if in_holdout(digest) == holdout)
     return Photo(name or f"photo {seed}.jpg", image, digest)
