@@ -83,14 +83,19 @@ export class Mirror {
   write(key, work) {
     const text = JSON.stringify(work);
     for (const most of [MOST_KEPT, 0]) {
-      try {
-        this.storage.setItem(NAME + key, text);
-        return true;
-      } catch {
-        this.prune(work.at, most, key);
-      }
+      if (this.put(key, text)) return true;
+      this.prune(work.at, most, key);
     }
-    return false;
+    return this.put(key, text);
+  }
+
+  put(key, text) {
+    try {
+      this.storage.setItem(NAME + key, text);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   drop(key) {

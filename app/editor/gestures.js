@@ -100,6 +100,10 @@ export class Gestures {
 
   up(event) {
     const { drag } = this;
+    if (this.frame) {
+      cancelAnimationFrame(this.frame);
+      this.step();
+    }
     this.pointers.delete(event.pointerId);
     if (drag?.kind === "pinch") {
       // The finger that stays does not begin to draw.
@@ -114,8 +118,6 @@ export class Gestures {
   }
 
   finish(event, drag) {
-    cancelAnimationFrame(this.frame);
-    this.frame = 0;
     this.stage.sketch(null);
     const result = this.resultOf(drag, this.stage.inPhoto(event));
     if (drag.kind === "draw") this.hands.drawn(result);

@@ -33,11 +33,13 @@ app = st.App(Path(sys.argv[2]), middleware=[Middleware(SecurityHeaders)])
 app.run(config=options(int(sys.argv[1]), "127.0.0.1"))
 """
 CATEGORIES = load_taxonomy("street13").categories
+TOPS = [["Tee", 0.62], ["Blouse", 0.2], ["Top", 0.08], ["Tank", 0.05], ["Sweater", 0.02]]
+PANTS = [["Jeans", 0.41], ["Chinos", 0.39], ["Leggings", 0.1], ["Joggers", 0.05], ["Sweatpants", 0.02]]
 PROPOSED = (
-    ([180, 150, 420, 420], "top", 0.91, [["Tee", 0.62], ["Blouse", 0.2], ["Top", 0.08], ["Tank", 0.05], ["Sweater", 0.02]]),
-    ([200, 400, 400, 760], "pants", 0.34, [["Jeans", 0.41], ["Chinos", 0.39], ["Leggings", 0.1], ["Joggers", 0.05], ["Sweatpants", 0.02]]),
+    ([180, 150, 420, 420], "top", 0.91, TOPS),
+    ([200, 400, 400, 760], "pants", 0.34, PANTS),
     ([250, 200, 330, 300], "bag", 0.55, []),
-)  # fmt: skip
+)
 
 
 def proposal(number: int, box: list[float], category: str, score: float, top5: list[Any]) -> dict[str, Any]:
@@ -65,7 +67,10 @@ class Harness:
         width, height = SIZE_WH
         photo = {"file": "photo.jpg", "width": width, "height": height}
         name = os.urandom(4).hex()
-        tasks = [{"key": f"{name}/1/0", "boxes": boxes, **photo}, {"key": f"{name}/2/0", "boxes": [], **photo}]
+        tasks = [
+            {"key": f"{name}/1/0", "boxes": boxes, **photo},
+            {"key": f"{name}/2/0", "boxes": [], **photo},
+        ]
         self.put({"tasks": tasks, "at": 0, "drafts": {}, "acts": [], "keys": {}, **fields})
 
     def put(self, store: dict[str, Any]) -> None:

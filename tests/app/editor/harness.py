@@ -62,7 +62,13 @@ def act(asked: Act) -> None:
     if store.get("busy"):
         raise StoreBusyError("The database is busy; nothing was changed.")
     boxes = [box.as_dict() for box in asked.boxes]
-    entry = {"name": asked.name, "key": asked.key, "request": asked.request, "boxes": boxes, "seconds": asked.seconds}
+    entry = {
+        "name": asked.name,
+        "key": asked.key,
+        "request": asked.request,
+        "boxes": boxes,
+        "seconds": asked.seconds,
+    }
     store["acts"].append(entry)
     if asked.name in ("submit", "skip"):
         store["at"] = (store["at"] + 1) % len(store["tasks"])

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as geometry from "../../../app/editor/geometry.js";
+
+const photo = { width: 100, height: 80 };
+const view = { width: 220, height: 220 };
+
+test("a box is drawn in whole pixels, from any corner, and cut to the photo", () => {
+  assert.deepEqual(geometry.spanned({ x: 30.4, y: 40.6 }, { x: 10.2, y: -5 }, photo), [10, 0, 30, 41]);
+  assert.deepEqual(geometry.spanned({ x: 90, y: 70 }, { x: 400, y: 400 }, photo), [90, 70, 100, 80]);
+  assert.equal(geometry.spanned({ x: 10, y: 10 }, { x: 11, y: 60 }, photo), null);
+});
+
+test("a moved box keeps its size, also at the photo's edge", () => {
+  assert.deepEqual(geometry.moved([10.5, 10, 30.5, 30], 3.4, -2.6, photo), [13.5, 7, 33.5, 27]);
+  assert.deepEqual(geometry.moved([10.25, 10, 30.5, 30], -50, 500, photo), [0, 60, 20.25, 80]);
+});
+
+test("a handle moves its own edges and no other", () => {
+  const box = [10.3, 10, 30, 30.7];
+  assert.deepEqual(geometry.resized(box, "e", 5, 99, photo), [10.3, 10, 35, 30.7]);
+  assert.deepEqual(geometry.resized(box, "nw", -99, 3, photo), [0, 13, 30, 30.7]);
+});
+
+test("edges never pass each other", () => {
+  assert.deepEqual(geometry.resized([10, 10, 30, 30], "w", 500, 0, photo), [28, 10, 30, 30]);
+  assert.deepEqual(geometry.resized([10, 10, 30, 30], "s", 0, -500, photo), [10, 10, 30, 12]);
+});
+
+test("the nearest handle within reach is taken, and a small box has its corners only", () => {
+  const box = [10, 10, 70, 70];
+  assert.equal(geometry.handleAt(box, { x: 41, y: 8 }, 5, 1), "n");
+  assert.equal(geometry.handleAt(box, { x: 12, y: 12 }, 5, 1), "nw");
+  assert.equal(geometry.handleAt(box, { x: 25, y: 25 }, 5, 1), null);
+  assert.equal(geometry.handlesOf(box, 0.5).length, 4);
+  assert.equal(geometry.handlesOf(box, 1).length, 8);
+});
+
+test("what lies under a point comes smallest first", () => {
+  const boxes = [{ uid: "big", box: [0, 0, 90, 70] }, { uid: "small", box: [10, 10, 20, 20] }, { uid: "far", box: [50, 50, 60, 60] }];
+  assert.deepEqual(geometry.stackAt(boxes, { x: 15, y: 15 }).map(({ uid }) => uid), ["small", "big"]);
+  assert.deepEqual(geometry.stackAt(boxes, { x: 95, y: 75 }), []);
+});
+
+test("a border is near its edge on both sides, and its middle is not", () => {
+  assert.equal(geometry.onBorder([10, 10, 50, 50], { x: 8, y: 30 }, 3), true);
+  assert.equal(geometry.onBorder([10, 10, 50, 50], { x: 12, y: 30 }, 3), true);
+  assert.equal(geometry.onBorder([10, 10, 50, 50], { x: 30, y: 30 }, 3), false);
+});
+
+test("the fitted photo stands in the middle with room for handles", () => {
+  assert.deepEqual(geometry.fitted(view, photo), { scale: 2, x: 10, y: 30 });
+});
+
+test("screen and photo are each other's inverse", () => {
+  const camera = { scale: 2.5, x: -30, y: 12 };
+  assert.deepEqual(geometry.toPhoto(camera, geometry.toScreen(camera, { x: 17, y: 3 })), { x: 17, y: 3 });
+});
+
+test("zooming keeps the point under the pointer", () => {
+  const before = geometry.fitted(view, photo);
+  const point = { x: 120, y: 130 };
+  const after = geometry.zoomed(before, 3, point, view, photo);
+  const [a, b] = [before, after].map((camera) => geometry.toPhoto(camera, point));
+  assert.ok(Math.abs(a.x - b.x) < 1e-9 && Math.abs(a.y - b.y) < 1e-9);
+  assert.equal(after.scale, 6);
+});
+
+test("zoom has an end both ways", () => {
+  const camera = geometry.fitted(view, photo);
+  assert.equal(geometry.zoomed(camera, 1e9, { x: 0, y: 0 }, view, photo).scale, 48);
+  assert.equal(geometry.zoomed(camera, 1e-9, { x: 0, y: 0 }, view, photo).scale, 0.5);
+});
+
+test("the photo cannot be lost out of the view", () => {
+  const far = geometry.held({ scale: 4, x: 9999, y: -9999 }, view, photo);
+  assert.deepEqual(far, { scale: 4, x: 220 - 48, y: 48 - 320 });
+});
+
+test("a box is brought into view, and the camera stays where it is in view already", () => {
+  const camera = { scale: 4, x: -100, y: -40 };
+  assert.deepEqual(geometry.revealing(camera, [40, 30, 60, 40], view, photo), camera);
+  const moved = geometry.revealing(camera, [80, 60, 95, 75], view, photo);
+  const corner = geometry.toScreen(moved, { x: 95, y: 75 });
+  assert.ok(corner.x <= view.width && corner.y <= view.height);
+});

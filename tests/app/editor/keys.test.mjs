@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ACTIONS, chordOf, Keymap, mayBeChosen, readable } from "../../../app/editor/keys.js";
+
+const press = (key, fields = {}) => chordOf({ key, ctrlKey: false, metaKey: false, altKey: false, shiftKey: false, ...fields });
+
+test("chords are written one way", () => {
+  assert.equal(press("a"), "a");
+  assert.equal(press("A", { shiftKey: true }), "Shift+a");
+  assert.equal(press("Z", { ctrlKey: true, shiftKey: true }), "Ctrl+Shift+z");
+  assert.equal(press("z", { metaKey: true }), "Ctrl+z");
+  assert.equal(press("?", { shiftKey: true }), "?");
+  assert.equal(press("Tab", { shiftKey: true }), "Shift+Tab");
+  assert.equal(press("Shift", { shiftKey: true }), "");
+});
+
+test("no two actions have the same usual key", () => {
+  const chords = ACTIONS.flatMap(({ chords: own }) => own);
+  assert.equal(new Set(chords).size, chords.length);
+});
+
+test("every usual key does its action", () => {
+  const keymap = new Keymap();
+  for (const { name, chords } of ACTIONS) for (const chord of chords) assert.equal(keymap.action(chord), name);
+});
+
+test("a person's key replaces the usual ones, and who had it before loses it", () => {
+  const keymap = new Keymap().with("skip", "a");
+  assert.equal(keymap.action("a"), "skip");
+  assert.equal(keymap.action("s"), null);
+  assert.deepEqual(keymap.chords("accept"), []);
+  const next = keymap.with("accept", "a");
+  assert.equal(next.action("a"), "accept");
+  assert.deepEqual(next.chords("skip"), []);
+});
+
+test("kept keys that mean nothing here are left out", () => {
+  assert.deepEqual(new Keymap({ fly: "f", skip: "k" }).own, { skip: "k" });
+});
+
+test("keys that the editor needs cannot be taken", () => {
+  assert.equal(mayBeChosen("Escape"), false);
+  assert.equal(mayBeChosen("Shift+ArrowLeft"), false);
+  assert.equal(mayBeChosen(""), false);
+  assert.equal(mayBeChosen("Ctrl++"), true);
+});
+
+test("keys are written for people", () => {
+  assert.equal(readable("Ctrl+Shift+z"), "Ctrl Shift Z");
+  assert.equal(readable("+"), "+");
+  assert.equal(readable("Enter"), "↵");
+});

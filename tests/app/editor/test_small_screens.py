@@ -1,0 +1,121 @@
+"""The editor by fingers and on a narrow screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.app.editor.conftest import Harness
+from tests.app.editor.test_browser import in_photo, on_screen, rows, saved, scale
+
+if TYPE_CHECKING:
+    from playwright.sync_api import CDPSession, Page
+
+api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+expect = api.expect
+pytestmark = pytest.mark.e2e
+
+Open = Callable[..., "Page"]
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+TOP = "model0"
+
+
+def touch(session: CDPSession, kind: str, *points: tuple[float, float]) -> None:
+    at = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+    session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+
+
+def test_a_finger_draws_moves_and_two_zoom(open_editor: Open, harness: Harness):
+    page = open_editor(**PHONE)
+    session = page.context.new_cdp_session(page)
+    start, end = in_photo(page, 60, 500), in_photo(page, 160, 640)
+    touch(session, "touchStart", start)
+    touch(session, "touchMove", ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2))
+    touch(session, "touchMove", end)
+    touch(session, "touchEnd")
+    expect(rows(page)).to_have_count(4)
+    page.get_by_role("combobox").press("Enter")
+    saved(page)
+    assert harness.saved()[-1]["box"] == pytest.approx([60, 500, 160, 640], abs=3)
+
+    before = scale(page)
+    left, right = in_photo(page, 250, 400), in_photo(page, 350, 400)
+    touch(session, "touchStart", left)
+    touch(session, "touchStart", left, right)
+    for step in (10, 20, 30):
+        touch(session, "touchMove", (left[0] - step, left[1]), (right[0] + step, right[1]))
+        page.wait_for_timeout(40)
+    touch(session, "touchEnd")
+    page.wait_for_timeout(100)
+    assert scale(page) > before * 1.4
+    expect(rows(page)).to_have_count(4)
+
+
+def test_a_tap_chooses_and_a_drag_moves(open_editor: Open, harness: Harness):
+    page = open_editor(**PHONE)
+    session = page.context.new_cdp_session(page)
+    page.touchscreen.tap(*in_photo(page, 200, 380))
+    expect(page.locator(".groups .chosen")).to_have_attribute("data-uid", TOP)
+    start = in_photo(page, 220, 350)
+    end = in_photo(page, 180, 300)
+    touch(session, "touchStart", start)
+    touch(session, "touchMove", ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2))
+    touch(session, "touchMove", end)
+    touch(session, "touchEnd")
+    saved(page)
+    assert harness.saved()[0]["box"] == pytest.approx([140, 100, 380, 370], abs=4)
+
+
+def test_a_narrow_screen_has_the_list_below_and_a_bar_that_stays(open_editor: Open, harness: Harness):
+    page = open_editor(**PHONE)
+    photo = page.locator(".canvas").bounding_box()
+    side = page.locator(".side").bounding_box()
+    assert photo and side
+    assert side["y"] >= photo["y"] + photo["height"]
+    for _ in range(2):
+        bar = page.locator(".editing").bounding_box()
+        assert bar
+        assert bar["y"] + bar["height"] <= 845
+        assert bar["height"] >= 48
+        page.locator(".rows li").last.scroll_into_view_if_needed()
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 390
+    page.get_by_role("button", name="Next uncertain box").tap()
+    page.get_by_role("button", name="Reject").first.tap()
+    expect(rows(page)).to_have_count(2)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_is_readable_on_its_ground(open_editor: Open, harness: Harness, scheme: str):
+    page = open_editor(color_scheme=scheme)
+    page.keyboard.press("n")
+    weak = page.evaluate(CONTRAST)
+    assert weak == []
+    assert on_screen(page, TOP)
+
+
+# WCAG 2 contrast of every text that is seen, against the nearest opaque ground behind it.
+CONTRAST = """() => {
+  const root = document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot;
+  const pixel = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const rgba = (colour) => { pixel.clearRect(0, 0, 1, 1); pixel.fillStyle = colour; pixel.fillRect(0, 0, 1, 1); return [...pixel.getImageData(0, 0, 1, 1).data]; };
+  const over = (top, below) => [0, 1, 2].map((i) => (top[i] * top[3] + below[i] * (255 - top[3])) / 255);
+  const light = (rgb) => rgb.map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (element) => {
+    const layers = [];
+    for (let at = element; at; at = at.parentElement ?? at.getRootNode().host) layers.push(rgba(getComputedStyle(at).backgroundColor));
+    return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255]);
+  };
+  const weak = [];
+  for (const element of root.querySelectorAll('.side *, .bar *')) {
+    const said = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+    if (!said || !element.checkVisibility() || element.closest(':disabled')) continue;
+    const below = ground(element);
+    const [a, b] = [light(over(rgba(getComputedStyle(element).color), below)), light(below)].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) weak.push([element.className, element.textContent, ratio]);
+  }
+  return weak;
+}"""  # noqa: E501
