@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Row, Select
+from sqlalchemy import Connection, Select
 
 from core.errors import ConflictError, NotFoundError
 from core.store.database import Database
 from core.store.schema import annotations as versions
-from core.store.schema import drafts, photos, skips, tasks
-from core.store.tasks import Task, drop_lease, find_task, select_tasks, task_from
+from core.store.schema import drafts, skips, tasks
+from core.store.tasks import Task, drop_lease, find_task, open_again, select_tasks, task_from
+from core.store.texts import one_line
 from core.store.versions import locked_photo
 
 LEASE_SECONDS = 900.0
@@ -63,15 +64,15 @@ class Queue:
         Photos of the holdout are among the rest, as they have to be annotated to measure anything. Photos
         that came with annotations wait behind those without.
         """
-        made = 0
+        made = last = 0
         while True:
             with self.database.write() as connection:
-                rows = connection.execute(_without_task().limit(BATCH)).all()
+                rows = connection.execute(photos_without_task(last).limit(BATCH)).all()
                 if not rows:
                     return made
                 insert = self.database.insert(tasks).on_conflict_do_nothing()
-                connection.execute(insert, [_cold(row) for row in rows])
-                made += len(rows)
+                connection.execute(insert, [cold_task(row) for row in rows])
+            made, last = made + len(rows), rows[-1].id
 
     def order(self, entries: Iterable[Ranked]) -> int:
         """Rank open tasks anew, a thousand a transaction; how many were.
@@ -90,14 +91,26 @@ class Queue:
     def next(self, person: str, lease_seconds: float = LEASE_SECONDS) -> Task | None:
         """The person's next task, leased; None where nothing is left that they could do.
 
-        First what they hold already, or held and left a draft on; then the first in order that is open, free,
-        not skipped by them, and not a second look at their own work.
+        First what they hold already, or held and left a draft on; then a second look at others' work; then
+        the first in order. Only what is open, free, and not skipped by them.
         """
         with self.database.write() as connection:
-            task_id = connection.execute(self._held(person)).scalar_one_or_none()
-            if task_id is None:
-                task_id = connection.execute(self._free(person)).scalar_one_or_none()
-            return None if task_id is None else self._lease(connection, task_id, person, lease_seconds)
+            for chosen in (self._held(person), *self._second(person), self._first(person)):
+                task_id = connection.execute(chosen).scalar_one_or_none()
+                if task_id is not None:
+                    return self._lease(connection, task_id, person, lease_seconds)
+        return None
+
+    def upcoming(self, person: str) -> int | None:
+        """The photo that the person would get after the one they hold; not leased, so others may be faster."""
+        with self.database.read() as connection:
+            for chosen in (*self._second(person), self._first(person)):
+                looked = chosen.with_only_columns(tasks.c.photo_id)
+                looked = looked.with_for_update(key_share=True, read=True, skip_locked=True, of=tasks)
+                photo_id: int | None = connection.execute(looked).scalar_one_or_none()
+                if photo_id is not None:
+                    return photo_id
+        return None
 
     def take(self, photo_id: int, person: str, lease_seconds: float = LEASE_SECONDS) -> Task:
         """The task of a certain photo, leased where it is open; a done one is returned as it is.
@@ -112,7 +125,7 @@ class Queue:
                 return self._lease(connection, second.id, person, lease_seconds)
             task = find_task(self.database, connection, photo_id, "first")
             if task is None:
-                made = sa.insert(tasks).values(_cold(photo)).returning(tasks.c.id)
+                made = sa.insert(tasks).values(cold_task(photo)).returning(tasks.c.id)
                 return self._lease(connection, connection.execute(made).scalar_one(), person, lease_seconds)
             if task.state != "open":
                 return task
@@ -140,6 +153,16 @@ class Queue:
             values = {"task_id": task_id, "person": person, "at": self.database.now}
             connection.execute(self.database.insert(skips).values(**values).on_conflict_do_nothing())
             drop_lease(connection, task_id, person)
+
+    def put_first(self, photo_id: int, reason: str) -> None:
+        """Have a photo done before all others, also where it was done; the reason is shown.
+
+        Raises NotFoundError.
+        """
+        with self.database.write() as connection:
+            photo = locked_photo(connection, photo_id)
+            connection.execute(self.database.insert(tasks).values(cold_task(photo)).on_conflict_do_nothing())
+            open_again(connection, photo_id, one_line(reason))
 
     def recall_skipped(self, person: str) -> int:
         """Let the person have again what they skipped; how many tasks."""
@@ -173,17 +196,23 @@ class Queue:
 
     def counts(self, person: str | None = None) -> QueueCounts:
         """How far the work is."""
-        is_open = tasks.c.state == "open"
-        wheres = (
-            (is_open,),
-            (is_open, tasks.c.lease_by.is_not(None), tasks.c.lease_until > self.database.now),
-            (tasks.c.state == "done",),
-            (is_open, tasks.c.kind == "second"),
-            (tasks.c.done_by == person, tasks.c.done_at >= _midnight()),
+        by_state = sa.select(tasks.c.state, tasks.c.kind, sa.func.count())
+        by_state = by_state.group_by(tasks.c.state, tasks.c.kind)
+        leased = sa.select(sa.func.count()).where(
+            tasks.c.lease_by > "",  # as NOT NULL, but a range that an index answers
+            tasks.c.lease_until > self.database.now,
         )
-        counts = (sa.select(sa.func.count()).select_from(tasks).where(*where) for where in wheres)
+        today = sa.select(sa.func.count())
+        today = today.where(tasks.c.done_by == person, tasks.c.done_at >= _midnight())
         with self.database.read() as connection:
-            return QueueCounts(*(connection.execute(count).scalar_one() for count in counts))
+            found = {(state, kind): count for state, kind, count in connection.execute(by_state)}
+            return QueueCounts(
+                sum(count for (state, _), count in found.items() if state == "open"),
+                connection.execute(leased).scalar_one(),
+                sum(count for (state, _), count in found.items() if state == "done"),
+                found.get(("open", "second"), 0),
+                connection.execute(today).scalar_one(),
+            )
 
     def _held(self, person: str) -> Select[Any]:
         """The open task that the person holds, or held last and left a draft on."""
@@ -193,48 +222,35 @@ class Queue:
         newest_first = held.order_by(tasks.c.lease_until.desc()).limit(1)
         return newest_first.with_for_update(skip_locked=True, of=tasks)
 
-    def _free(self, person: str) -> Select[Any]:
-        """The first open task that nobody holds and the person may have."""
-        skipped = sa.exists().where(skips.c.task_id == tasks.c.id, skips.c.person == person)
+    def _second(self, person: str) -> Iterator[Select[Any]]:
+        """Second looks at what others did, the oldest first.
+
+        The authors before and behind the person in the alphabet are asked for apart: so the index jumps over
+        the person's own work, which may be thousands of tasks that they must not have.
+        """
         seen = sa.exists().where(versions.c.photo_id == tasks.c.photo_id, versions.c.author == person)
+        for others in (tasks.c.first_author < person, tasks.c.first_author > person):
+            yield self._free(person, "second").where(others, ~seen).order_by(tasks.c.first_author, tasks.c.id)
+
+    def _first(self, person: str) -> Select[Any]:
+        return self._free(person, "first").order_by(tasks.c.rank, tasks.c.id)
+
+    def _free(self, person: str, kind: str) -> Select[Any]:
+        """One open task that nobody holds and the person has not skipped."""
+        skipped = sa.select(skips.c.task_id).where(skips.c.person == person)
+        held = tasks.c.lease_until > self.database.now
         free = sa.select(tasks.c.id).where(
             tasks.c.state == "open",
-            sa.or_(tasks.c.lease_until.is_(None), tasks.c.lease_until <= self.database.now),
-            sa.or_(tasks.c.first_author.is_(None), tasks.c.first_author != person),
-            sa.or_(tasks.c.kind == "first", ~seen),
-            ~skipped,
+            tasks.c.kind == kind,
+            sa.or_(tasks.c.lease_until.is_(None), ~held),
+            tasks.c.id.not_in(skipped),
         )
-        return free.order_by(tasks.c.rank, tasks.c.id).limit(1).with_for_update(skip_locked=True, of=tasks)
+        return free.limit(1).with_for_update(skip_locked=True, of=tasks)
 
     def _lease(self, connection: Connection, task_id: int, person: str, lease_seconds: float) -> Task:
         lease = {"lease_by": person, "lease_until": self.database.now + lease_seconds}
         connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(**lease))
         return task_from(connection.execute(select_tasks(self.database).where(tasks.c.id == task_id)).one())
-
-
-def _without_task() -> Select[Any]:
-    has_task = sa.exists().where(tasks.c.photo_id == photos.c.id, tasks.c.kind == "first")
-    return sa.select(photos.c.id, photos.c.digest, _annotated()).where(
-        photos.c.deleted_at.is_(None), ~has_task
-    )
-
-
-def _annotated() -> sa.Label[bool]:
-    return sa.exists().where(versions.c.photo_id == photos.c.id).label("annotated")
-
-
-def _cold(photo: Row) -> dict[str, Any]:
-    """A photo's first task before anything is known of it."""
-    annotated = getattr(photo, "annotated", False)
-    return {
-        "photo_id": photo.id,
-        "kind": "first",
-        "state": "open",
-        "rank": int(photo.digest[-8:], 16) / 2**32 + annotated,
-        "arm": "cold",
-        "reasons": [],
-        "parts": {},
-    }
 
 
 def _place(entry: Ranked) -> dict[str, Any]:

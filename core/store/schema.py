@@ -140,15 +140,16 @@ tasks = Table(
     Column("done_at", Double),
     UniqueConstraint("photo_id", "kind"),
 )
-Index("ix_tasks_next", tasks.c.state, tasks.c.rank, tasks.c.id)
+Index("ix_tasks_next", tasks.c.state, tasks.c.kind, tasks.c.rank, tasks.c.id)
+Index("ix_tasks_second", tasks.c.state, tasks.c.kind, tasks.c.first_author)
 Index("ix_tasks_lease", tasks.c.lease_by, tasks.c.state)
 Index("ix_tasks_done", tasks.c.done_by, tasks.c.done_at)
 
 skips = Table(
     "skips",
     metadata,
-    Column("task_id", ForeignKey("tasks.id"), primary_key=True),
     Column("person", String(200), primary_key=True),
+    Column("task_id", ForeignKey("tasks.id"), primary_key=True),
     Column("at", Double, nullable=False),
 )
 

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row, Select
 
 from core.store.database import Database
-from core.store.schema import tasks
+from core.store.schema import annotations as versions
+from core.store.schema import photos, tasks
 
 Reasons = tuple[str, ...]
 
@@ -106,3 +107,27 @@ def drop_lease(connection: Connection, task_id: int, person: str) -> None:
     """Take the task from the person, if they hold it."""
     mine = (tasks.c.id == task_id, tasks.c.lease_by == person)
     connection.execute(sa.update(tasks).where(*mine).values(lease_by=None, lease_until=None))
+
+
+def photos_without_task(after: int) -> Select[Any]:
+    """Live photos with a number beyond ``after`` that nobody has been asked to do, by number."""
+    has_task = sa.exists().where(tasks.c.photo_id == photos.c.id, tasks.c.kind == "first")
+    annotated = sa.exists().where(versions.c.photo_id == photos.c.id).label("annotated")
+    missing = (photos.c.id > after, photos.c.deleted_at.is_(None), ~has_task)
+    return sa.select(photos.c.id, photos.c.digest, annotated).where(*missing).order_by(photos.c.id)
+
+
+def cold_task(photo: Row) -> dict[str, Any]:
+    """A photo's first task before anything is known of it: as good as random, and always the same.
+
+    What is ``annotated`` already comes behind what is not.
+    """
+    return {
+        "photo_id": photo.id,
+        "kind": "first",
+        "state": "open",
+        "rank": int(photo.digest[-8:], 16) / 2**32 + getattr(photo, "annotated", False),
+        "arm": "cold",
+        "reasons": [],
+        "parts": {},
+    }

@@ -142,11 +142,12 @@ def test_a_lease_that_ran_out_frees_the_task(store, photos):
 
 
 def test_a_lease_runs_on_the_databases_clock(store, photos, monkeypatch):
+    now = time.time()
     monkeypatch.setattr(time, "time", lambda: 0.0)
-    store.queue.next("ann", lease_seconds=0.05)
-    assert store.queue.next("bob", lease_seconds=60).photo_id == photos[1]
-    time.sleep(0.06)
-    assert store.queue.next("cleo").photo_id == photos[0]
+    task = store.queue.next("ann", lease_seconds=60)
+    assert now + 30 < task.lease_until < now + 600
+    assert store.queue.next("bob", lease_seconds=-1).photo_id == photos[1]
+    assert store.queue.next("cleo").photo_id == photos[1]
 
 
 def test_who_left_a_draft_gets_the_photo_again_if_nobody_took_it(store, photos):
@@ -171,6 +172,16 @@ def test_a_released_task_is_free_and_only_its_holder_can_release_it(store, photo
     assert store.queue.get(task.id).lease_by == "ann"
     store.queue.release(task.id, "ann")
     assert store.queue.next("bob").id == task.id
+
+
+def test_many_skipped_and_own_second_looks_are_passed_over(store, photos):
+    store.settings.put("second_share", 1)
+    for photo in photos[:2]:
+        submit(store, photo, "ann")
+    submit(store, photos[2], "cleo")
+    assert store.queue.next("ann").photo_id == photos[2]
+    assert {store.queue.next(name).photo_id for name in ("bob", "dan")} == set(photos[:2])
+    assert store.queue.next("cleo").photo_id == photos[3]
 
 
 def test_what_one_skips_another_gets_until_it_is_recalled(store, photos):

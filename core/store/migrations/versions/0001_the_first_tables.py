@@ -179,7 +179,8 @@ def upgrade() -> None:
     with op.batch_alter_table("tasks", schema=None) as batch_op:
         batch_op.create_index("ix_tasks_done", ["done_by", "done_at"], unique=False)
         batch_op.create_index("ix_tasks_lease", ["lease_by", "state"], unique=False)
-        batch_op.create_index("ix_tasks_next", ["state", "rank", "id"], unique=False)
+        batch_op.create_index("ix_tasks_next", ["state", "kind", "rank", "id"], unique=False)
+        batch_op.create_index("ix_tasks_second", ["state", "kind", "first_author"], unique=False)
 
     op.create_table(
         "revision_items",
@@ -195,11 +196,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "skips",
-        sa.Column("task_id", sa.Integer(), nullable=False),
         sa.Column("person", sa.String(length=200), nullable=False),
+        sa.Column("task_id", sa.Integer(), nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
         sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_skips_task_id")),
-        sa.PrimaryKeyConstraint("task_id", "person", name=op.f("pk_skips")),
+        sa.PrimaryKeyConstraint("person", "task_id", name=op.f("pk_skips")),
     )
 
 
@@ -207,6 +208,7 @@ def downgrade() -> None:
     op.drop_table("skips")
     op.drop_table("revision_items")
     with op.batch_alter_table("tasks", schema=None) as batch_op:
+        batch_op.drop_index("ix_tasks_second")
         batch_op.drop_index("ix_tasks_next")
         batch_op.drop_index("ix_tasks_lease")
         batch_op.drop_index("ix_tasks_done")
