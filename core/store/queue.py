@@ -15,7 +15,16 @@ from core.errors import ConflictError, NotFoundError
 from core.store.database import Database
 from core.store.schema import annotations as versions
 from core.store.schema import drafts, skips, tasks
-from core.store.tasks import Task, drop_lease, find_task, open_again, select_tasks, task_from
+from core.store.tasks import (
+    Task,
+    cold_task,
+    drop_lease,
+    find_task,
+    open_again,
+    photos_without_task,
+    select_tasks,
+    task_from,
+)
 from core.store.texts import one_line
 from core.store.versions import locked_photo
 
@@ -96,17 +105,17 @@ class Queue:
         """
         with self.database.write() as connection:
             for chosen in (self._held(person), *self._second(person), self._first(person)):
-                task_id = connection.execute(chosen).scalar_one_or_none()
+                alone = chosen.with_for_update(skip_locked=True, of=tasks)
+                task_id = connection.execute(alone).scalar_one_or_none()
                 if task_id is not None:
                     return self._lease(connection, task_id, person, lease_seconds)
         return None
 
     def upcoming(self, person: str) -> int | None:
-        """The photo that the person would get after the one they hold; not leased, so others may be faster."""
+        """The photo that the person would get next; it is not leased, so others may be faster."""
         with self.database.read() as connection:
             for chosen in (*self._second(person), self._first(person)):
                 looked = chosen.with_only_columns(tasks.c.photo_id)
-                looked = looked.with_for_update(key_share=True, read=True, skip_locked=True, of=tasks)
                 photo_id: int | None = connection.execute(looked).scalar_one_or_none()
                 if photo_id is not None:
                     return photo_id
@@ -219,8 +228,7 @@ class Queue:
         left = sa.exists().where(drafts.c.photo_id == tasks.c.photo_id, drafts.c.author == person)
         mine = (tasks.c.lease_by == person, tasks.c.state == "open")
         held = sa.select(tasks.c.id).where(*mine, sa.or_(tasks.c.lease_until > self.database.now, left))
-        newest_first = held.order_by(tasks.c.lease_until.desc()).limit(1)
-        return newest_first.with_for_update(skip_locked=True, of=tasks)
+        return held.order_by(tasks.c.lease_until.desc()).limit(1)
 
     def _second(self, person: str) -> Iterator[Select[Any]]:
         """Second looks at what others did, the oldest first.
@@ -245,7 +253,7 @@ class Queue:
             sa.or_(tasks.c.lease_until.is_(None), ~held),
             tasks.c.id.not_in(skipped),
         )
-        return free.limit(1).with_for_update(skip_locked=True, of=tasks)
+        return free.limit(1)
 
     def _lease(self, connection: Connection, task_id: int, person: str, lease_seconds: float) -> Task:
         lease = {"lease_by": person, "lease_until": self.database.now + lease_seconds}
