@@ -1,0 +1,77 @@
+"""A store on both databases, and a worker in this process that labels with tiny models."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.jobs.work import Workshop
+from core.jobs.worker import Worker
+from core.labeler import Labeler
+from core.store import Store
+from tests.core.store.conftest import (
+    fresh_store,
+    fresh_url,
+    make_photo,
+    postgresql_server,
+    sqlite_template,
+    store,
+)
+
+__all__ = ["fresh_store", "fresh_url", "make_photo", "postgresql_server", "sqlite_template", "store"]
+
+PATIENCE_SECONDS = 120.0
+
+
+@pytest.fixture
+def shop(store: Store, tiny_labeler: Labeler) -> Workshop:
+    return Workshop(store, lambda: tiny_labeler)
+
+
+@pytest.fixture
+def worker(shop: Workshop) -> Iterator[Worker]:
+    """A worker that does nothing until it is asked to tend."""
+    hired = Worker(shop)
+    yield hired
+    hired.close()
+
+
+@pytest.fixture
+def shoot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Makes a permitted folder with so many photos, all different."""
+    monkeypatch.setenv("LAPEL_IMPORT_FOLDERS", str(tmp_path))
+
+    def make(count: int, name: str = "shoot") -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        for number in range(count):
+            patches = np.random.default_rng([*name.encode(), number]).integers(0, 256, (16, 17, 3), np.uint8)
+            image = Image.fromarray(patches).resize((96, 128), Image.Resampling.BICUBIC)
+            image.save(folder / f"{number:04d}.jpg", quality=92)
+        return folder
+
+    return make
+
+
+def until(done: Callable[[], bool], tend: Callable[[], None] = lambda: None) -> None:
+    """Wait for something, tending a worker meanwhile."""
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while not done():
+        assert time.monotonic() < ends, "it did not come about in time"
+        tend()
+        time.sleep(0.05)
+
+
+def settle(worker: Worker) -> None:
+    """Let a worker work until nothing is left to do."""
+
+    def is_idle() -> bool:
+        """A job that ends may ask for another one, before the engine says that it has ended."""
+        return not worker.engine.busy() and not worker.store.jobs.running()
+
+    until(is_idle, worker.tend)

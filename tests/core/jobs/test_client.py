@@ -1,0 +1,69 @@
+"""Asking for work takes a row in the store, and no more."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from core.errors import NotFoundError
+from core.jobs.client import cancel, resume, start_import, start_labelling, start_ordering
+from core.store import Store
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_a_job_asked_for_twice_is_one_job_until_it_has_ended(store: Store) -> None:
+    first = start_labelling(store)
+    assert start_labelling(store, "eve") == first
+    store.jobs.progress(first, 1, 2)
+    assert start_labelling(store) == first
+    assert start_ordering(store) != first
+    store.jobs.finish(first, "done")
+    assert start_labelling(store) != first
+    assert sorted(job.kind for job in store.jobs.running()) == ["label", "order"]
+
+
+def test_many_who_ask_at_once_get_one_job(store: Store) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        jobs = list(threads.map(lambda _: start_ordering(store), range(16)))
+    assert len(set(jobs)) == 1
+
+
+def test_an_import_is_one_job_in_the_name_of_who_brought_it(store: Store) -> None:
+    import_id = store.imports.begin("shoot", "ada", "/nowhere")
+    job = start_import(store, import_id)
+    assert start_import(store, import_id) == job
+    assert [(row.kind, row.by, row.state) for row in store.jobs.recent()] == [("import", "ada", "waiting")]
+    with pytest.raises(NotFoundError):
+        start_import(store, import_id + 1)
+
+
+def test_cancelled_and_failed_work_can_wait_again_and_done_work_cannot(store: Store) -> None:
+    import_id = store.imports.begin("shoot", "ada", "/nowhere")
+    job = start_import(store, import_id)
+    cancel(store, job)
+    assert (store.jobs.get(job).state, store.imports.get(import_id).state) == ("cancelled", "cancelled")
+    store.imports.progress(import_id, 1, 2, {})
+    assert store.imports.get(import_id).state == "cancelled", "a step under way does not undo it"
+    resume(store, job)
+    assert (store.jobs.get(job).state, store.imports.get(import_id).state) == ("waiting", "waiting")
+    store.jobs.finish(job, "done")
+    store.imports.progress(import_id, 2, 2, {}, "done")
+    resume(store, job)
+    assert (store.jobs.get(job).state, store.imports.get(import_id).state) == ("done", "done")
+
+
+def test_unknown_jobs_are_not_found(store: Store) -> None:
+    for act in (cancel, resume):
+        with pytest.raises(NotFoundError):
+            act(store, "import-99")
+
+
+def test_who_asks_does_not_load_the_engine() -> None:
+    code = "import sys, core.jobs.client; print(sorted({'dbos', 'torch', 'lightning'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,110 @@
+"""Workers as processes: killed in the middle they go on, they let others first, and nobody can call them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from core.jobs.client import start_import
+from core.store import Store
+from tests.core.jobs.conftest import until
+
+ROOT = Path(__file__).parents[3]
+PHOTOS = 150
+Shoot = Callable[..., Path]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/net").exists(), reason="looks into /proc"),
+]
+
+
+@contextmanager
+def a_worker(store: Store, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """``python -m core worker`` on this store."""
+    url = store.database.engine.url.render_as_string(hide_password=False)
+    environment = os.environ | {"LAPEL_DATABASE_URL": url, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "core", "worker", "--data", str(store.folder), *arguments]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def is_whole(store: Store, import_id: int) -> bool:
+    """Every photo once, with its picture, and counted once."""
+    rows = store.photos.page(0, 10 * PHOTOS)
+    counts = store.imports.get(import_id).counts
+    return (
+        len(rows) == PHOTOS
+        and sum(counts[outcome] for outcome in ("new", "near", "holdout")) == PHOTOS
+        and counts["exact"] == counts["refused"] == 0
+        and all(store.blobs.has(row.blob) and store.blobs.has(row.thumbnail) for row in rows)
+    )
+
+
+def test_an_import_whose_worker_is_killed_is_finished_by_the_next(store: Store, shoot: Shoot) -> None:
+    import_id = store.imports.begin("shoot", "ada", str(shoot(PHOTOS)))
+    start_import(store, import_id)
+    for share in (0, PHOTOS // 2):
+        with a_worker(store) as worker:
+            until(lambda share=share: store.photos.count() > share)
+            worker.kill()
+    assert store.imports.get(import_id).state == "running"
+    with a_worker(store):
+        until(lambda: store.imports.get(import_id).state == "done")
+    assert is_whole(store, import_id)
+
+
+def test_a_living_worker_takes_over_from_a_dead_one(store: Store, shoot: Shoot) -> None:
+    import_id = store.imports.begin("shoot", "ada", str(shoot(PHOTOS)))
+    start_import(store, import_id)
+    with a_worker(store) as first:
+        until(lambda: store.photos.count() > 0)
+        with a_worker(store) as second:
+            until(lambda: (listening(second.pid) is not None) and seats_taken(store) == 2)
+            first.kill()
+            until(lambda: store.imports.get(import_id).state == "done")
+    assert is_whole(store, import_id)
+
+
+def test_a_worker_goes_last_opens_no_port_and_ends_with_its_parent(store: Store) -> None:
+    with a_worker(store, "--attached") as worker:
+        until(lambda: seats_taken(store) == 1)
+        assert os.getpriority(os.PRIO_PROCESS, worker.pid) >= 15
+        assert listening(worker.pid) == []
+        assert worker.stdin is not None
+        worker.stdin.close()
+        assert worker.wait(timeout=20) == 0
+    until(lambda: seats_taken(store) == 0)
+
+
+def seats_taken(store: Store) -> int:
+    """How many workers sit at this store."""
+    from core.jobs.seats import try_seat
+
+    free = [try_seat(store, number) for number in range(3)]
+    for seat in free:
+        if seat is not None:
+            seat.leave()
+    return free.count(None)
+
+
+def listening(process: int) -> list[str]:
+    """The local addresses at which a process waits for calls."""
+    sockets = set()
+    for link in Path(f"/proc/{process}/fd").iterdir():
+        try:
+            sockets.add(str(link.readlink()))
+        except OSError:  # closed meanwhile
+            continue
+    tables = [Path(f"/proc/{process}/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables for line in table.splitlines()]
+    return [row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets]
