@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import replace
-
 from app.annotate_session import Desk, Opened
 from app.annotate_wording import clock
 from core.errors import ConflictError
@@ -66,18 +63,11 @@ def laid_out(store: Store, person: str, photo_id: int, task: Task | None, held_b
 def to_begin_with(store: Store, photo_id: int, task: Task | None) -> tuple[AnnotatedBox, ...]:
     """What there is before a person has done anything: the last version, else the models' proposals.
 
-    A second look sees proposals only. Proposals have the same names each time, so that two people's boxes can
-    be told to be about the same one.
+    A second look sees proposals only.
     """
     prediction = store.predictions.get(photo_id)
     threshold = threshold_of(store, prediction.model) if prediction else 0.0
-    boxes = proposals(store, photo_id, threshold, blind=task is not None and task.kind == "second")
-    return tuple(box if box.accepted else replace(box, uid=_lasting_uid(photo_id, box)) for box in boxes)
-
-
-def _lasting_uid(photo_id: int, box: AnnotatedBox) -> str:
-    said = f"{photo_id} {box.category_id} {box.as_dict()['box']}"
-    return hashlib.sha256(said.encode()).hexdigest()[:12]
+    return proposals(store, photo_id, threshold, blind=task is not None and task.kind == "second")
 
 
 def _unfinished(draft: Draft, latest: Annotation | None) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from core.garments import Garment
 from core.store import Store
 from core.store.boxes import AnnotatedBox
+from core.taxonomy import load_taxonomy, taxonomy_names
 
 if TYPE_CHECKING:  # who only reads proposals need not load torch
     from core.labeler import Labeler
@@ -16,6 +20,7 @@ FLOOR_SHARE = 1 / 3  # of the detector's threshold: what was nearly found is kep
 NUMBERS_SETTING = "model_categories"
 THRESHOLDS_SETTING = "model_thresholds"
 USUAL_THRESHOLD = 0.25
+LEAST_SHARE = 0.1  # a label less likely than that is not worth proposing
 AUTHOR = "lapel"
 
 
@@ -75,8 +80,8 @@ def proposals(
 ) -> tuple[AnnotatedBox, ...]:
     """What an annotator begins from: the photo's boxes as they were left, else the models' garments.
 
-    Garments count from ``threshold`` on and are not accepted yet. ``blind`` (a second look) leaves the boxes
-    of other people out.
+    Garments count from ``threshold`` on and are not accepted yet; proposed again, they have the same uids.
+    ``blind`` (a second look) leaves the boxes of other people out.
     """
     latest = None if blind else store.annotations.latest(photo_id)
     if latest is not None:
@@ -84,4 +89,33 @@ def proposals(
     prediction = store.predictions.get(photo_id)
     garments = [g for g in prediction.garments if g.score >= threshold] if prediction else []
     numbers = category_numbers(store, [garment.category for garment in garments])
-    return tuple(AnnotatedBox.from_garment(garment, numbers[garment.category]) for garment in garments)
+    return tuple(
+        _proposal(f"{photo_id} {place}", garment, numbers[garment.category])
+        for place, garment in enumerate(garments)
+    )
+
+
+def fitting_label(garment: Garment) -> str | None:
+    """The likeliest label that belongs to the garment's category: pants are not proposed as a dress.
+
+    None where no likely one does. Labels that no taxonomy knows belong to every category.
+    """
+    parents = _parents()
+    for label, share in garment.top5:
+        if share >= LEAST_SHARE and parents.get(label, garment.category) == garment.category:
+            return label
+    return None
+
+
+def _proposal(place: str, garment: Garment, category_id: int) -> AnnotatedBox:
+    """The same proposal has the same uid each time, so that two people can be told to speak of one box."""
+    name = f"{place} {category_id} {garment.as_dict()['box']}".encode()
+    box = AnnotatedBox.from_garment(garment, category_id)
+    return replace(box, uid=hashlib.sha256(name).hexdigest()[:12], label=fitting_label(garment))
+
+
+@cache
+def _parents() -> dict[str, str]:
+    return {
+        label: parent for name in taxonomy_names() for label, parent in load_taxonomy(name).parents.items()
+    }

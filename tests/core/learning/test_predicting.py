@@ -13,6 +13,7 @@ from core.garments import Garment
 from core.labeler import Labeler
 from core.learning.predicting import (
     category_numbers,
+    fitting_label,
     model_name,
     predict,
     proposals,
@@ -71,6 +72,26 @@ def test_garments_from_the_threshold_on_are_proposed_and_nobody_has_accepted_the
     assert [names[box.category_id].name for box in (dress, bag)] == ["dress", "bag"]
     assert (dress.origin, dress.accepted, dress.score, dress.label) == ("model", False, 0.9, "Dress")
     assert dress.box_xyxy == BOX and dress.top5[1] == ("Skirt", 0.1)
+
+
+def test_proposals_have_the_same_names_each_time_and_each_its_own(store: Store, photo_id: int) -> None:
+    store.predictions.save(photo_id, "m", [Garment(BOX, "dress", 0.9), Garment(BOX, "dress", 0.8)], None)
+    first, again = proposals(store, photo_id, 0.3), proposals(store, photo_id, 0.3)
+    assert [box.uid for box in first] == [box.uid for box in again]
+    assert len({box.uid for box in first}) == 2
+
+
+@pytest.mark.parametrize(
+    ("top5", "label"),
+    [
+        ((("Dress", 0.6), ("Pants", 0.3)), "Pants"),
+        ((("Dress", 0.9), ("Pants", 0.05)), None),
+        ((("Dungarees", 0.9), ("Pants", 0.1)), "Dungarees"),
+        ((), None),
+    ],
+)
+def test_a_label_of_another_category_is_not_proposed(top5: tuple[tuple[str, float], ...], label: str | None):
+    assert fitting_label(Garment(BOX, "pants", 0.9, top5)) == label
 
 
 def test_what_people_left_comes_before_proposals_except_to_the_blind(store: Store, photo_id: int) -> None:
