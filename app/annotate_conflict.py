@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 import streamlit as st
@@ -21,7 +20,7 @@ from core.store.categories import Category
 from core.store.merging import BoxChoice, compare, merge
 
 PANES_KEY = "annotate-versions"
-MINE, THEIRS, NEITHER = "mine", "theirs", "neither"
+MINE, THEIRS, BOTH, NEITHER = "mine", "theirs", "both", "neither"
 
 
 def show(store: Store, desk: Desk, pictures: Pictures) -> None:
@@ -57,21 +56,20 @@ def choices_of(conflict: Conflict) -> list[BoxChoice]:
 
 def chosen(choice: BoxChoice) -> str:
     """What the person chose for a box, or what is suggested until they do."""
-    picked_side: str | None = st.session_state.get(_key(choice))
-    return picked_side or choice.suggested
+    word: str | None = st.session_state.get(_key(choice))
+    return word or choice.suggested
 
 
 def merged(choices: Sequence[BoxChoice]) -> tuple[AnnotatedBox, ...]:
     """The boxes as they were chosen."""
-    return merge([choice if choice.same else replace(choice, suggested=chosen(choice)) for choice in choices])
+    return merge(choices, {choice.uid: chosen(choice) for choice in choices if not choice.same})
 
 
 def take_all(choices: Sequence[BoxChoice], side: str) -> None:
-    """Choose one person's boxes throughout."""
+    """Choose one person's version throughout."""
     for choice in choices:
         if not choice.same:
-            there = choice.mine if side == MINE else choice.theirs
-            st.session_state[_key(choice)] = side if there is not None else NEITHER
+            st.session_state[_key(choice)] = side
 
 
 def _buttons(store: Store, desk: Desk, choices: Sequence[BoxChoice]) -> None:
@@ -105,7 +103,8 @@ def _pane(title: str, side: str, choices: Sequence[BoxChoice], numbers: Mapping[
         if box is None:
             continue
         boxes.append(box)
-        marks[box.uid] = "same" if choice.same else "chosen" if chosen(choice) == side else "dropped"
+        taken = chosen(choice) in (side, BOTH)
+        marks[box.uid] = "same" if choice.same else "chosen" if taken else "dropped"
         if choice.uid in numbers:
             rows[box.uid] = numbers[choice.uid]
     return Pane(title, tuple(boxes), marks, rows)
@@ -122,16 +121,17 @@ def _pick(choices: Sequence[BoxChoice]) -> None:
 
 
 def _row(choice: BoxChoice, number: int, categories: Mapping[int, Category]) -> None:
-    words = {NEITHER: "leave it out"}
-    if choice.theirs is not None:
-        words = {THEIRS: f"theirs: {literal(box_words(choice.theirs, categories))}"} | words
-    if choice.mine is not None:
-        words = {MINE: f"mine: {literal(box_words(choice.mine, categories))}"} | words
+    sides = {MINE: choice.mine, THEIRS: choice.theirs}
+    words = {
+        side: f"{side}: {literal(box_words(box, categories)) if box else 'no box'}"
+        for side, box in sides.items()
+    }
+    if choice.mine is not None and choice.theirs is not None:
+        words |= {BOTH: "both", NEITHER: "neither"}
     if _key(choice) not in st.session_state:
         st.session_state[_key(choice)] = choice.suggested
-    st.segmented_control(
-        f"Box {number}", list(words), format_func=words.__getitem__, key=_key(choice), required=True
-    )
+    label = f"Box {number}" + (", changed by both" if choice.contested else "")
+    st.segmented_control(label, list(words), format_func=words.__getitem__, key=_key(choice), required=True)
 
 
 def _difference(open_choices: Sequence[BoxChoice]) -> str:
