@@ -24,6 +24,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "models": ("--repeats", "2", "--preset", "nano"),
     "labelling": ("--repeats", "1", "--photos", "3"),
     "page": ("--repeats", "1", "--batch", "3"),
+    "queue_order": ("--quick",),
 }
 """The benchmarks in their order, each with what makes it quick."""
 

@@ -1,0 +1,122 @@
+"""Does the queue's order save work? Known labels play the annotator: selection against random, same start.
+
+Run with ``python -m benchmarks.queue_order``; tables go to stderr, one line of JSON to stdout. Needs the real
+photos (``LAPEL_TEST_DATA``, by default ``../shared/data``) and MobileNet's ImageNet weights
+(``LAPEL_PRETRAINED``); without them it says so and measures nothing.
+
+Two replays. Classifiers: logistic regression on frozen features of the classifier's backbone as ImageNet left
+it, scored on senders kept aside; the backbone that ships has seen these very labels, and would know the
+answers. Detectors: YOLOv4-GS's neck and heads on the same network's maps. In both, "selection" is the queue's
+order alone, "queue" what people get: with its random control arm. ``random`` takes whatever comes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.machine import describe_machine, machine_line
+from benchmarks.replay import curves, heads, places
+from benchmarks.replay.boxed import read_boxed
+from benchmarks.replay.detecting import Rounds, replay_detectors
+from core.training.run import current_commit
+
+PACKAGES = ("torch", "scikit-learn", "numpy")
+GOAL = 0.95
+QUICK_SCHEDULE, QUICK_ROUNDS = heads.Schedule(100, 100, 300), Rounds(20, 20, 1, 10)
+
+
+def classifiers(seeds: int, schedule: heads.Schedule, arms: Sequence[str], every: int = 1) -> dict[str, Any]:
+    """The replay of heads: top-1 and the mean over labels, by arm."""
+    catalog = places.read_catalog(places.data_folder() / "catalog", every)
+    features = places.features_of(catalog.paths, places.imagenet_weights())
+    split = heads.Split.of(features, catalog.labels, catalog.is_held)
+    ways = heads.ways_to_order(features[~catalog.is_held])
+    full = heads.measure(heads.fit_head(split, np.arange(len(split.pool))), split)
+    scores = heads.replay_all(split, {arm: ways[arm] for arm in arms}, schedule, range(seeds))
+    points = schedule.points(len(split.pool))
+    told: dict[str, Any] = {"pool": len(split.pool), "tested on": len(split.test), "seeds": seeds}
+    for number, measure in enumerate(("top1", "mean over labels")):
+        by_arm = {arm: rows[:, :, number] for arm, rows in scores.items()}
+        goals = [GOAL * full[number]] * seeds
+        told[measure] = {"with all labels": round(full[number], 4)} | curves.summary(points, by_arm, goals)
+    return told
+
+
+def detectors(seeds: int, rounds: Rounds, most: int | None = None) -> dict[str, Any]:
+    """The replay of detectors: mAP at IoU 0.5, by arm."""
+    street, weights = places.data_folder() / "street", places.imagenet_weights()
+    pool, val = (read_boxed(street / name, weights, most) for name in ("train.json", "val.json"))
+    started = time.monotonic()
+    scores = replay_detectors(pool, val, rounds, range(seeds))
+    told = {"pool": len(pool), "tested on": len(val), "seeds": seeds, "steps": rounds.steps}
+    minutes = (time.monotonic() - started) / 60
+    return told | {"mAP50": curves.summary(rounds.points, scores), "minutes": round(minutes, 1)}
+
+
+def table(name: str, told: dict[str, Any]) -> str:
+    """A summary for people: a line a point, arms side by side, then areas and labels to the goal."""
+    arms = [arm for arm in told if isinstance(told[arm], dict)]
+    lines = [f"{name:14}" + "".join(f"{arm:>26}" for arm in arms)]
+    for number, count in enumerate(told["labels"]):
+        lines.append(f"{count:>14,}" + "".join(_cell(told[arm]["curve"][number], 4) for arm in arms))
+    for key in ("area", "gain in area", "labels to goal", "labels saved"):
+        cells = [
+            _cell(told[arm][key], 0 if "labels" in key else 4) if key in told[arm] else " " * 26
+            for arm in arms
+        ]
+        lines += [f"{key:14}" + "".join(cells)] if any(cell.strip() for cell in cells) else []
+    return "\n".join(lines)
+
+
+def _cell(values: dict[str, float], digits: int) -> str:
+    return f"{values['mean']:.{digits}f} ({values['low']:.{digits}f}..{values['high']:.{digits}f})".rjust(26)
+
+
+def missing() -> str | None:
+    """What is not there to measure with."""
+    for path in (places.data_folder() / "street" / "val.json", places.imagenet_weights()):
+        if not path.is_file():
+            return f"no {path.name} at {path.parent}"
+    return None
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print the tables and the JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=10, help="of the classifiers")
+    parser.add_argument("--detector-seeds", type=int, default=2, help="0 leaves the detectors out")
+    parser.add_argument("--arms", default="random,queue,selection", help="or margin alone, diversity alone")
+    parser.add_argument("--quick", action="store_true", help="only show that it runs")
+    options = parser.parse_args(arguments)
+    line: dict[str, Any] = {"benchmark": "queue_order", "commit": current_commit()}
+    lacking = missing()
+    if lacking is not None:
+        print(f"nothing measured: {lacking}", file=sys.stderr)
+        print(json.dumps(line | {"skipped": lacking, "machine": describe_machine(PACKAGES)}))
+        return
+    torch.set_num_threads(1)
+    print(machine_line(PACKAGES), file=sys.stderr)
+    quick = options.quick
+    schedule, rounds = (QUICK_SCHEDULE, QUICK_ROUNDS) if quick else (heads.Schedule(), Rounds())
+    if options.seeds:
+        seeds = min(options.seeds, 2) if quick else options.seeds
+        line["classifiers"] = classifiers(seeds, schedule, options.arms.split(","), 10 if quick else 1)
+        for measure in ("top1", "mean over labels"):
+            print("\n" + table(measure, line["classifiers"][measure]), file=sys.stderr)
+    if options.detector_seeds:
+        seeds = 1 if quick else options.detector_seeds
+        line["detectors"] = detectors(seeds, rounds, 60 if quick else None)
+        print("\n" + table("mAP50", line["detectors"]["mAP50"]), file=sys.stderr)
+    print(json.dumps(line | {"machine": describe_machine(PACKAGES)}))
+
+
+if __name__ == "__main__":
+    main()

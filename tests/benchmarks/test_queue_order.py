@@ -1,0 +1,139 @@
+"""The replay of the queue's order: arithmetic by hand, arms on made-up features, and no photos at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import queue_order
+from benchmarks.replay import boxed, detecting, heads, places
+from benchmarks.replay.curves import area, labels_to_reach, mean_interval, summary
+from core.evaluation import Truth
+
+
+def test_an_interval_is_students() -> None:
+    mean, low, high = mean_interval([1.0, 2.0, 3.0])
+    assert mean == 2.0
+    assert (low, high) == pytest.approx((2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-3)
+    assert mean_interval([5.0]) == (5.0, 5.0, 5.0)
+
+
+def test_the_area_is_the_mean_height() -> None:
+    assert area([100, 200, 400], [0.0, 1.0, 1.0]) == pytest.approx((0.5 * 100 + 1.0 * 200) / 300)
+    assert area([100], [0.7]) == 0.7
+
+
+def test_labels_to_a_goal_lie_on_straight_lines() -> None:
+    assert labels_to_reach([100, 200, 300], [0.2, 0.4, 0.3], 0.3) == 150
+    assert labels_to_reach([100, 200], [0.2, 0.4], 0.1) == 100
+    assert labels_to_reach([100, 200], [0.2, 0.4], 0.5) is None
+
+
+def test_gains_are_paired_by_seed() -> None:
+    random = np.array([[0.1, 0.2], [0.5, 0.6]])
+    told = summary([10, 20], {"random": random, "queue": random + 0.1}, [0.25, 0.65])
+    queue = told["queue"]
+    assert isinstance(queue, dict)
+    assert queue["gain in area"] == {"mean": 0.1, "low": 0.1, "high": 0.1}
+    assert queue["labels to goal"]["mean"] == 15 and queue["seeds that never reached it"] == 0
+    assert queue["labels saved"]["mean"] == 5, "random never reached it and counts with its last point"
+
+
+@pytest.fixture
+def split_and_features() -> tuple[heads.Split, np.ndarray]:
+    """Five groups of looks, one of them rare; 300 in the pool, 100 to test on."""
+    rng = np.random.default_rng(0)
+    groups = rng.choice(5, 400, p=[0.4, 0.3, 0.2, 0.08, 0.02])
+    features = (np.eye(5, 20)[groups] + rng.normal(0, 0.2, (400, 20))).astype(np.float32)
+    tested = np.arange(400) >= 300
+    return heads.Split.of(features, groups.astype(str), tested), features[~tested]
+
+
+def test_all_arms_begin_alike_and_none_takes_a_photo_twice(
+    split_and_features: tuple[heads.Split, np.ndarray],
+) -> None:
+    split, features = split_and_features
+    ways = heads.ways_to_order(features)
+    seen: list[list[int]] = []
+    for order in ways.values():
+        taken = order(np.full((250, 5), 0.2), np.arange(50, 300), np.arange(50), 3)
+        seen.append(sorted(taken))
+    assert all(taken == list(range(50, 300)) for taken in seen)
+    curves = heads.replay_all(split, ways, heads.Schedule(20, 20, 60), [0, 1])
+    starts = {name: rows[:, 0].tolist() for name, rows in curves.items()}
+    assert all(start == starts["random"] for start in starts.values())
+    assert curves["queue"].shape == (2, 3, 2)
+
+
+def test_the_smallest_margin_comes_first() -> None:
+    shares = np.array([[0.9, 0.1, 0.0], [0.4, 0.35, 0.25], [0.6, 0.3, 0.1]])
+    assert heads.by_margin(shares, np.array([7, 8, 9]), np.array([1]), 0) == [8, 9, 7]
+
+
+@pytest.fixture
+def made_up() -> boxed.Boxed:
+    """Twelve photos of noise with a box each, on a canvas of 192 x 288."""
+    rng = np.random.default_rng(0)
+    shapes = [
+        (channels, 288 // stride, 192 // stride)
+        for channels, stride in zip(boxed.CHANNELS, boxed.STRIDES, strict=True)
+    ]
+    truths = [Truth(np.array([[20.0, 30, 90, 150]], dtype=np.float32), np.array([n % 2])) for n in range(12)]
+    levels = [rng.random((12, *shape), dtype=np.float32).astype(np.float16) for shape in shapes]
+    return boxed.Boxed(tuple(levels), tuple(truths), ("top", "dress"))
+
+
+def test_mirrored_boxes_are_mirrored_on_the_canvas(made_up: boxed.Boxed) -> None:
+    features, targets = detecting.batch_of(made_up, np.array([3, 4]), mirrored=True)
+    assert targets.boxes_xyxy.tolist() == [[102.0, 30.0, 172.0, 150.0]] * 2
+    assert (targets.images.tolist(), targets.classes.tolist()) == ([0, 1], [1, 0])
+    plain, _ = detecting.batch_of(made_up, np.array([3, 4]), mirrored=False)
+    torch.testing.assert_close(features[2].flip(3), plain[2])
+
+
+def test_detectors_are_replayed_and_finished_trainings_kept(
+    made_up: boxed.Boxed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detecting, "kept_folder", lambda: tmp_path)
+    rounds = detecting.Rounds(start=9, batch=2, rounds=1, steps=2)
+    once = detecting.replay_detectors(made_up, made_up, rounds, [0])
+    assert once["selection"].shape == (1, 2)
+    assert once["selection"][0, 0] == once["random"][0, 0], "both begin with the same detector"
+    monkeypatch.setattr(detecting, "train", lambda *_: pytest.fail("trained again"))
+    again = detecting.replay_detectors(made_up, made_up, rounds, [0])
+    assert all((again[arm] == once[arm]).all() for arm in once)
+
+
+def test_the_threshold_finds_as_many_garments_as_people_drew(made_up: boxed.Boxed) -> None:
+    scores = np.linspace(0.9, 0.1, 5)
+    found = [detecting.Detections(np.zeros((5, 4)), scores, np.zeros(5, dtype=np.int64))] * 12
+    threshold = detecting.matching_threshold(found, made_up, np.arange(6))
+    assert 0.65 < threshold < 0.9
+
+
+def test_without_photos_it_says_so_and_measures_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LAPEL_TEST_DATA", str(tmp_path))
+    queue_order.main(["--quick"])
+    printed = capsys.readouterr()
+    assert "no val.json" in json.loads(printed.out)["skipped"]
+    assert "nothing measured" in printed.err
+
+
+def test_features_come_from_imagenet_and_are_kept(
+    test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not places.imagenet_weights().is_file():
+        pytest.skip("no ImageNet weights")
+    monkeypatch.setattr(places, "kept_folder", lambda: tmp_path)
+    catalog = places.read_catalog(test_data / "catalog", every=1500)
+    assert "Not sure" not in catalog.labels and len(catalog.paths) == 3
+    features = places.features_of(catalog.paths, places.imagenet_weights())
+    assert features.shape == (3, 1024) and np.isfinite(features).all()
+    monkeypatch.setattr(places, "_pooled", lambda *_: pytest.fail("computed again"))
+    assert (places.features_of(catalog.paths, places.imagenet_weights()) == features).all()
