@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Engine
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from core.errors import StoreBusyError, StoreError, StoreFullError
 
@@ -133,6 +134,8 @@ def translated() -> Iterator[None]:
         if any(sign in text for sign in _BUSY) or error.connection_invalidated:
             raise StoreBusyError("The database is busy or away; nothing was changed. Try again.") from error
         raise
+    except PoolTimeout as error:
+        raise StoreBusyError("The database is busy: all connections are in use. Try again.") from error
 
 
 def _alembic() -> Config:

@@ -72,6 +72,8 @@ photos = Table(
     Column("at", Double, nullable=False),
     Column("deleted_at", Double),  # a tombstone: the row stays, the picture is gone
 )
+Index("ix_photos_blob", photos.c.blob)
+Index("ix_photos_thumbnail", photos.c.thumbnail)
 
 categories = Table(
     "categories",

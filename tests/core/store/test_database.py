@@ -147,3 +147,14 @@ def test_a_full_disk_is_said_and_leaves_no_trace(fresh_url):
 def test_what_is_no_database_of_ours_is_refused_with_a_sentence(url):
     with pytest.raises(StoreError, match="expected a"):
         Database.connect(url)
+
+
+def test_too_many_at_once_are_told_so(fresh_url):
+    database = Database.connect(fresh_url("sqlite"))
+    narrow = Database(sa.create_engine(database.engine.url, pool_size=1, max_overflow=0, pool_timeout=0.1))
+    with narrow.read() as connection:
+        connection.execute(sa.select(sa.literal(1)))
+        with pytest.raises(StoreBusyError, match="connections"), narrow.read():
+            pass
+    narrow.close()
+    database.close()

@@ -101,7 +101,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("digest", name=op.f("uq_photos_digest")),
     )
     with op.batch_alter_table("photos", schema=None) as batch_op:
+        batch_op.create_index("ix_photos_blob", ["blob"], unique=False)
         batch_op.create_index(batch_op.f("ix_photos_import_id"), ["import_id"], unique=False)
+        batch_op.create_index("ix_photos_thumbnail", ["thumbnail"], unique=False)
 
     op.create_table(
         "annotations",
@@ -222,7 +224,9 @@ def downgrade() -> None:
     op.drop_table("drafts")
     op.drop_table("annotations")
     with op.batch_alter_table("photos", schema=None) as batch_op:
+        batch_op.drop_index("ix_photos_thumbnail")
         batch_op.drop_index(batch_op.f("ix_photos_import_id"))
+        batch_op.drop_index("ix_photos_blob")
 
     op.drop_table("photos")
     with op.batch_alter_table("import_refusals", schema=None) as batch_op:
