@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from reprlib import repr as shown
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 from core.data.dataset import BoxedPhoto, BoxRow, DetectionDataset, boxed_photo, photos_folder
 from core.data.names import first_repeated, relative_name
 from core.errors import DatasetError
+
+COCO_INFO = {"description": "Garments labelled with Lapel"}
 
 
 def read_coco(path: Path, photos: Path | None = None) -> DetectionDataset:
@@ -55,32 +57,44 @@ def coco_document(dataset: DetectionDataset) -> dict[str, Any]:
     """The data set as COCO's dictionary, ready for ``json``."""
     annotations: list[dict[str, Any]] = []
     for image_id, photo in enumerate(dataset.photos, start=1):
-        for box_xyxy, category_id, label in zip(
-            photo.boxes_xyxy.tolist(), photo.category_ids.tolist(), photo.labels, strict=True
-        ):
-            x0, y0, x1, y1 = box_xyxy
-            entry: dict[str, Any] = {
-                "id": len(annotations) + 1,
-                "image_id": image_id,
-                "category_id": category_id + 1,
-                "bbox": [round(value, 4) for value in (x0, y0, x1 - x0, y1 - y0)],
-                "area": round((x1 - x0) * (y1 - y0), 2),
-                "iscrowd": 0,
-            }
-            if label is not None:
-                entry["attributes"] = {"label": label}
-            annotations.append(entry)
+        annotations += coco_annotations(photo, image_id, len(annotations) + 1)
     return {
-        "info": {"description": "Garments labelled with Lapel"},
-        "images": [
-            {"id": number, "file_name": photo.file_name, "width": photo.width, "height": photo.height}
-            for number, photo in enumerate(dataset.photos, start=1)
-        ],
+        "info": COCO_INFO,
+        "images": [coco_image(photo, image_id) for image_id, photo in enumerate(dataset.photos, start=1)],
         "annotations": annotations,
-        "categories": [
-            {"id": number, "name": name} for number, name in enumerate(dataset.categories, start=1)
-        ],
+        "categories": coco_categories(dataset.categories),
     }
+
+
+def coco_image(photo: BoxedPhoto, image_id: int) -> dict[str, Any]:
+    """A photo's entry of ``images``."""
+    return {"id": image_id, "file_name": photo.file_name, "width": photo.width, "height": photo.height}
+
+
+def coco_annotations(photo: BoxedPhoto, image_id: int, first_id: int) -> list[dict[str, Any]]:
+    """A photo's entries of ``annotations``, numbered from ``first_id``."""
+    entries: list[dict[str, Any]] = []
+    for box_xyxy, category_id, label in zip(
+        photo.boxes_xyxy.tolist(), photo.category_ids.tolist(), photo.labels, strict=True
+    ):
+        x0, y0, x1, y1 = box_xyxy
+        entry: dict[str, Any] = {
+            "id": first_id + len(entries),
+            "image_id": image_id,
+            "category_id": category_id + 1,
+            "bbox": [round(value, 4) for value in (x0, y0, x1 - x0, y1 - y0)],
+            "area": round((x1 - x0) * (y1 - y0), 2),
+            "iscrowd": 0,
+        }
+        if label is not None:
+            entry["attributes"] = {"label": label}
+        entries.append(entry)
+    return entries
+
+
+def coco_categories(names: Sequence[str]) -> list[dict[str, Any]]:
+    """The entries of ``categories``, numbered from 1."""
+    return [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
 
 
 def read_json(path: Path) -> Any:
