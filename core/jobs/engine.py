@@ -49,16 +49,20 @@ class Engine:
                 kind, worker_concurrency=1, global_concurrency=only, on_conflict="always_update"
             )
 
-    def start(self, job: JobRow) -> None:
-        """See to it that a job which waits is done: begun, or gone on with where it stopped."""
+    def further(self, job: JobRow) -> bool:
+        """See to it that a job is done: begun, or gone on with where it stopped.
+
+        False where it has ended without a word: its workflow is over, and the job still counts as running.
+        """
         status = self.status(job.id)
         if status is None:
             with SetWorkflowID(job.id):
                 DBOS.enqueue_workflow(job.kind, self._workflows[job.kind], job.id)
         elif status.status == "CANCELLED":
             DBOS.resume_workflow(job.id, queue_name=job.kind)
-        elif status.status in _ENDED:
+        elif status.status in _ENDED and job.state == "waiting":
             DBOS.rewind_workflow(job.id, queue_name=job.kind)
+        return status is None or status.status not in _ENDED or job.state == "waiting"
 
     def cancel(self, job: str) -> None:
         """Stop a job after its step, if it is under way."""

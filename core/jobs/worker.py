@@ -26,11 +26,10 @@ class Worker:
 
     def tend(self) -> None:
         """Start what waits, and stop what is to be stopped."""
-        going = self.store.jobs.running()
-        for job in going:
+        for job in self.store.jobs.running():
             self._cancelled.discard(job.id)
-            if job.state == "waiting" or self.engine.status(job.id) is None:
-                self.engine.start(job)
+            if not self.engine.further(job):  # where it ended in the meantime, this says nothing
+                self.store.jobs.finish(job.id, "failed", "The work stopped; the worker's log says why.")
         for id in self.store.jobs.cancelled():
             if id not in self._cancelled:
                 self.engine.cancel(id)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.jobs import work
 from core.jobs.work import Workshop
 from core.jobs.worker import Worker
 from core.labeler import Labeler
@@ -30,6 +31,7 @@ PATIENCE_SECONDS = 120.0
 
 @pytest.fixture
 def shop(store: Store, tiny_labeler: Labeler) -> Workshop:
+    """Tiny models and a store."""
     return Workshop(store, lambda: tiny_labeler)
 
 
@@ -37,6 +39,18 @@ def shop(store: Store, tiny_labeler: Labeler) -> Workshop:
 def worker(shop: Workshop) -> Iterator[Worker]:
     """A worker that does nothing until it is asked to tend."""
     hired = Worker(shop)
+    yield hired
+    hired.close()
+
+
+@pytest.fixture
+def carrier(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    """A worker that brings photos in, and neither labels nor orders: it has no models to load."""
+    nothing = {"done": 0, "total": 0, "left": 0, "failures": []}
+    monkeypatch.setattr(work, "label_some", lambda *_: nothing)
+    monkeypatch.setattr(work, "_end_labelling", lambda shop, job, _: shop.store.jobs.finish(job, "done"))
+    monkeypatch.setattr(work, "_order", lambda store, _: {"predicted": 0.0})
+    hired = Worker(Workshop(store))
     yield hired
     hired.close()
 

@@ -51,38 +51,38 @@ def test_what_is_asked_for_while_a_job_runs_is_done_too(worker: Worker, shop: Wo
 
 
 def test_a_cancelled_import_stops_and_goes_on_when_resumed(
-    worker: Worker, shoot: Shoot, monkeypatch: pytest.MonkeyPatch
+    carrier: Worker, shoot: Shoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.store.importing.STEP_SECONDS", 0.0)
     small = work.bring_in
     monkeypatch.setattr(work, "bring_in", lambda *arguments: small(*arguments, most=1))
-    store = worker.store
+    store = carrier.store
     import_id, job = ask_for_import(store, shoot(30))
-    until(lambda: store.imports.get(import_id).done > 1, worker.tend)
+    until(lambda: store.imports.get(import_id).done > 1, carrier.tend)
     cancel(store, job)
-    worker.tend()
-    until(lambda: not worker.engine.busy())
+    carrier.tend()
+    until(lambda: not carrier.engine.busy())
     stopped = store.imports.get(import_id)
     assert (stopped.state, store.jobs.get(job).state) == ("cancelled", "cancelled")
     assert 0 < store.photos.count() < 30
     resume(store, job)
-    settle(worker)
+    settle(carrier)
     row = store.imports.get(import_id)
     assert (row.state, row.done, row.counts["new"], store.photos.count()) == ("done", 30, 30, 30)
 
 
 def test_an_import_that_cannot_be_done_says_why_and_can_be_tried_again(
-    worker: Worker, shoot: Shoot, tmp_path: Path
+    carrier: Worker, shoot: Shoot, tmp_path: Path
 ) -> None:
-    store, folder = worker.store, shoot(2)
+    store, folder = carrier.store, shoot(2)
     shutil.move(folder, tmp_path / "elsewhere")
     import_id, job = ask_for_import(store, folder)
-    settle(worker)
+    settle(carrier)
     assert "There is no" in store.imports.get(import_id).message
     assert (store.jobs.get(job).state, store.imports.get(import_id).state) == ("failed", "failed")
     shutil.move(tmp_path / "elsewhere", folder)
     resume(store, job)
-    settle(worker)
+    settle(carrier)
     assert (store.jobs.get(job).state, store.imports.get(import_id).counts["new"]) == ("done", 2)
 
 
@@ -116,11 +116,11 @@ def test_the_queue_is_ordered_anew_after_so_many_submits(worker: Worker, make_ph
     assert store.jobs.running() == ()
 
 
-def test_work_that_was_lost_with_its_tables_is_begun_again(worker: Worker, shoot: Shoot) -> None:
-    store = worker.store
+def test_work_that_was_lost_with_its_tables_is_begun_again(carrier: Worker, shoot: Shoot) -> None:
+    store = carrier.store
     import_id, job = ask_for_import(store, shoot(2))
     store.jobs.progress(job, 1, 2)
-    settle(worker)
+    settle(carrier)
     assert store.imports.get(import_id).state == "done"
 
 
@@ -149,15 +149,15 @@ def test_a_busy_database_is_waited_for_and_a_fault_is_told(monkeypatch: pytest.M
     assert "worker's log" in answered(wrong)["failed"]
 
 
-def test_the_engine_keeps_no_pickles(worker: Worker, shoot: Shoot) -> None:
+def test_the_engine_keeps_no_pickles(carrier: Worker, shoot: Shoot) -> None:
     import sqlalchemy as sa
 
     from core.jobs.engine import SCHEMA, system_url
 
-    ask_for_import(worker.store, shoot(1))
-    settle(worker)
-    engine = sa.create_engine(system_url(worker.store).replace("postgresql://", "postgresql+psycopg://"))
-    prefix = "" if worker.store.database.is_sqlite else f"{SCHEMA}."
+    ask_for_import(carrier.store, shoot(1))
+    settle(carrier)
+    engine = sa.create_engine(system_url(carrier.store).replace("postgresql://", "postgresql+psycopg://"))
+    prefix = "" if carrier.store.database.is_sqlite else f"{SCHEMA}."
     with engine.connect() as connection:
         for table in ("workflow_status", "operation_outputs"):
             kinds = connection.execute(
