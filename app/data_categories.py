@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
+from app.data_counts import statistics_of
 from app.wording import literal
 from core.errors import LapelError
 from core.store import Store
@@ -18,7 +19,7 @@ NEW_KEY, CHOSEN_KEY, NAME_KEY, TOLD_KEY = "category-new", "category-chosen", "ca
 def show(store: Store, person: str) -> None:
     """The table, and the two forms."""
     categories = store.categories.all()
-    counts = store.annotations.statistics().boxes
+    counts = statistics_of(store).boxes
     table_side, form_side = st.columns([3, 2], gap="large")
     with table_side:
         _table(categories, counts)

@@ -1,0 +1,117 @@
+"""What the annotations come to, counted in one pass: for the charts of how far the work is."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Select
+
+from core.store.agreement import Agreement
+from core.store.database import Database
+from core.store.schema import annotations as versions
+from core.store.schema import photos
+from core.store.schema import second_looks as looks
+
+BATCH = 500
+SIZE_BINS = 20
+BY_PEOPLE = ("submitted", "merged", "second")
+"""Kinds of versions that are somebody's work at a photo; imports and verdicts are not."""
+
+
+@dataclass(frozen=True)
+class Day:
+    """How many photos a person did on a day of this machine's calendar, as YYYY-MM-DD."""
+
+    day: str
+    author: str
+    photos: int
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The latest annotations of live photos, counted.
+
+    ``boxes`` are by category's number. ``sizes`` counts boxes in equal bins over 0..1 of the root of the part
+    of the photo that they cover. ``origins`` are by where a box came from first: "person", "import", "model",
+    and "model, changed" for those that a person put right.
+    """
+
+    photos: int
+    boxes: Mapping[int, int]
+    sizes: tuple[int, ...]
+    origins: Mapping[str, int]
+    days: tuple[Day, ...]
+
+
+def count_up(database: Database) -> Statistics:
+    """Count now; in memory are a few hundred rows at a time."""
+    boxes: Counter[int] = Counter()
+    sizes: Counter[int] = Counter()
+    origins: Counter[str] = Counter()
+    total = 0
+    with database.read() as connection:
+        for row in connection.execution_options(yield_per=BATCH).execute(_latest()):
+            total += 1
+            area = row.width * row.height
+            boxes.update(box["category"] for box in row.boxes)
+            sizes.update(_bin(box["box"], area) for box in row.boxes)
+            origins.update(_origin(box) for box in row.boxes)
+        days = _days(connection)
+    return Statistics(total, boxes, tuple(sizes[place] for place in range(SIZE_BINS)), origins, days)
+
+
+def state_of(database: Database) -> tuple[int, int, int]:
+    """Numbers that change whenever the counts or the agreements may have."""
+    newest = sa.select(sa.func.max(versions.c.id)).scalar_subquery()
+    live = sa.select(sa.func.count()).select_from(photos).where(photos.c.deleted_at.is_(None))
+    compared = sa.select(sa.func.count()).select_from(looks).where(looks.c.second_version.is_not(None))
+    with database.read() as connection:
+        row = connection.execute(sa.select(newest, live.scalar_subquery(), compared.scalar_subquery())).one()
+    return row[0] or 0, row[1], row[2]
+
+
+def agreements(database: Database, most: int = 10_000) -> list[Agreement]:
+    """How far two people agreed on each photo that both did, the latest first."""
+    found = sa.select(looks.c.agreement).where(looks.c.second_version.is_not(None))
+    with database.read() as connection:
+        rows = connection.execute(found.order_by(looks.c.at.desc(), looks.c.photo_id).limit(most)).scalars()
+        return [Agreement.from_dict(entry) for entry in rows]
+
+
+def _latest() -> Select[Any]:
+    """The newest version of every live photo, second looks apart, with the photo's size."""
+    newest = sa.select(versions.c.photo_id, sa.func.max(versions.c.version).label("version"))
+    newest = newest.where(versions.c.kind != "second").group_by(versions.c.photo_id).subquery()
+    same = sa.and_(versions.c.photo_id == newest.c.photo_id, versions.c.version == newest.c.version)
+    found = sa.select(versions.c.boxes, photos.c.width, photos.c.height).join_from(versions, newest, same)
+    return found.join(photos, photos.c.id == versions.c.photo_id).where(photos.c.deleted_at.is_(None))
+
+
+def _days(connection: Connection) -> tuple[Day, ...]:
+    work = sa.select(versions.c.photo_id, versions.c.author, versions.c.at)
+    rows = connection.execution_options(yield_per=BATCH).execute(work.where(versions.c.kind.in_(BY_PEOPLE)))
+    # A photo saved twice on a day by the same person was done once.
+    done = {(_date(row.at), row.author, row.photo_id) for row in rows}
+    counts = Counter((day, author) for day, author, _ in done)
+    return tuple(Day(day, author, count) for (day, author), count in sorted(counts.items()))
+
+
+def _date(at: float) -> str:
+    return datetime.fromtimestamp(at).date().isoformat()
+
+
+def _bin(box_xyxy: Iterable[float], photo_area: float) -> int:
+    x0, y0, x1, y1 = box_xyxy
+    part = math.sqrt(max(0.0, (x1 - x0) * (y1 - y0)) / photo_area)
+    return min(SIZE_BINS - 1, int(part * SIZE_BINS))
+
+
+def _origin(box: Mapping[str, Any]) -> str:
+    origin = str(box.get("origin", "person"))
+    return "model, changed" if origin == "model" and box.get("changed") else origin

@@ -1,0 +1,91 @@
+"""The counts behind the charts: what holds now, by category, size, origin, day and person."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from core.store.boxes import AnnotatedBox
+from core.store.statistics import SIZE_BINS, Day, agreements, count_up, state_of
+
+WHOLE = (0.0, 0.0, 96.0, 128.0)
+QUARTER = (0.0, 0.0, 48.0, 64.0)
+
+
+@pytest.fixture
+def ids(store):
+    return [category.id for category in store.categories.all()]
+
+
+@pytest.fixture
+def submit(store):
+    def save(photo_id: int, *boxes: AnnotatedBox, author: str = "Anna", kind: str = "submitted") -> None:
+        latest = store.annotations.latest(photo_id)
+        base = latest.version if latest else 0
+        store.annotations.submit(
+            photo_id, boxes, author=author, base_version=base, request=f"{photo_id} {base} {kind}", kind=kind
+        )
+
+    return save
+
+
+def test_an_empty_store_counts_nothing(store):
+    found = count_up(store.database)
+    assert (found.photos, sum(found.boxes.values()), sum(found.sizes), found.days) == (0, 0, 0, ())
+    assert len(found.sizes) == SIZE_BINS
+
+
+def test_only_the_newest_versions_of_live_photos_count(store, make_photo, submit, ids):
+    one, two = (store.photos.add(make_photo(n), by="Anna").row.id for n in range(2))
+    submit(one, AnnotatedBox(WHOLE, ids[0]))
+    submit(one, AnnotatedBox(WHOLE, ids[1]), AnnotatedBox(QUARTER, ids[1]))
+    submit(two, AnnotatedBox(QUARTER, ids[2]))
+    store.photos.delete(two, "Anna")
+    found = count_up(store.database)
+    assert found.photos == 1
+    assert dict(found.boxes) == {ids[1]: 2}
+    assert found.sizes[-1] == 1 and found.sizes[SIZE_BINS // 2] == 1 and sum(found.sizes) == 2
+
+
+def test_boxes_are_told_apart_by_where_they_came_from(store, make_photo, submit, ids):
+    photo = store.photos.add(make_photo(1), by="Anna").row.id
+    model = AnnotatedBox(WHOLE, ids[0], origin="model")
+    submit(photo, model, replace(model, uid="put right", changed=True), AnnotatedBox(QUARTER, ids[0]))
+    assert dict(count_up(store.database).origins) == {"model": 1, "model, changed": 1, "person": 1}
+
+
+def test_work_is_counted_a_day_and_a_person_but_imports_are_nobodys(store, make_photo, submit, ids):
+    one, two, three = (store.photos.add(make_photo(n), by="Anna").row.id for n in range(3))
+    before = datetime.now().date().isoformat()
+    submit(one, AnnotatedBox(WHOLE, ids[0]))
+    submit(one, AnnotatedBox(QUARTER, ids[0]))
+    submit(two, author="Bo")
+    submit(three, AnnotatedBox(WHOLE, ids[0]), kind="imported")
+    found = count_up(store.database)
+    assert found.photos == 3
+    if datetime.now().date().isoformat() == before:
+        assert found.days == (Day(before, "Anna", 1), Day(before, "Bo", 1))
+
+
+def test_second_looks_tell_how_far_people_agree(store, make_photo, submit, ids):
+    store.settings.put("second_share", 1.0)
+    photo = store.photos.add(make_photo(1), by="Anna").row.id
+    submit(photo, AnnotatedBox(WHOLE, ids[0]))
+    assert agreements(store.database) == []
+    submit(photo, AnnotatedBox(WHOLE, ids[1]), author="Bo", kind="second")
+    (found,) = agreements(store.database)
+    assert (found.mean_iou, found.matched, found.same_category) == (1.0, 1, 0)
+    assert count_up(store.database).boxes == {ids[0]: 1}
+
+
+def test_whatever_changes_the_counts_changes_the_state(store, make_photo, submit, ids):
+    states = [state_of(store.database)]
+    photo = store.photos.add(make_photo(1), by="Anna").row.id
+    states.append(state_of(store.database))
+    submit(photo, AnnotatedBox(WHOLE, ids[0]))
+    states.append(state_of(store.database))
+    store.photos.delete(photo, "Anna")
+    states.append(state_of(store.database))
+    assert len(set(states)) == 4
