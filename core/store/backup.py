@@ -84,7 +84,7 @@ def restore(file: Path, store: Store) -> Manifest:
 
 
 def _write(store: Store, archive: ZipFile) -> Manifest:
-    wanted: dict[str, tuple[int, ...]] = {}
+    wanted: dict[str, list[int]] = {}
     with store.database.read() as connection:
         at = float(connection.execute(sa.select(store.database.now)).scalar_one())
         parts = {
@@ -97,7 +97,7 @@ def _write(store: Store, archive: ZipFile) -> Manifest:
 
 
 def _write_table(
-    connection: Connection, archive: ZipFile, table: sa.Table, wanted: dict[str, tuple[int, ...]]
+    connection: Connection, archive: ZipFile, table: sa.Table, wanted: dict[str, list[int]]
 ) -> Part:
     """One table's lines; ``wanted`` collects the live photos' blobs, each with the photos that need it."""
     sha256, rows = hashlib.sha256(), 0
@@ -111,13 +111,11 @@ def _write_table(
             rows += 1
             if table is photos and row.deleted_at is None:
                 for digest in {row.blob, row.thumbnail}:
-                    wanted[digest] = (*wanted.get(digest, ()), row.id)
+                    wanted.setdefault(digest, []).append(row.id)
     return Part(rows, sha256.hexdigest())
 
 
-def _write_pictures(
-    store: Store, archive: ZipFile, wanted: dict[str, tuple[int, ...]]
-) -> tuple[int, set[int]]:
+def _write_pictures(store: Store, archive: ZipFile, wanted: dict[str, list[int]]) -> tuple[int, set[int]]:
     """All pictures; how many, and the photos that were deleted since the tables were written."""
     gone: set[int] = set()
     pictures = 0
