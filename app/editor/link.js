@@ -121,7 +121,7 @@ export class Link {
     this.probedAt = Date.now();
     const before = this.reachable;
     try {
-      const answer = await fetch(this.url, { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(3000) });
+      const answer = await fetch(this.url, { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(8000) });
       this.reachable = answer.status < 500;
     } catch {
       this.reachable = false;

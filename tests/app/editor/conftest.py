@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 SIZE_WH = (600, 800)
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -124,6 +124,8 @@ def harness(running_harness: Harness) -> Harness:
 @pytest.fixture
 def open_editor(browser: Browser, harness: Harness) -> Iterator[Callable[..., Page]]:
     """Opens the editor in a context of its own; whatever the browser complains about fails the test."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    api.expect.set_options(timeout=WAIT_MS)
     contexts, complaints = [], []
 
     def open_one(quiet: bool = True, **options: Any) -> Page:

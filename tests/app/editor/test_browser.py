@@ -25,7 +25,7 @@ SLACK_PX = 2.0
 
 def saved(page: Page) -> None:
     """Wait until the editor says that the server has everything."""
-    expect(page.locator(".mark")).to_have_text("Saved", timeout=20_000)
+    expect(page.locator(".mark")).to_have_text("Saved")
 
 
 def by_uid(harness: Harness) -> dict[str, dict[str, Any]]:
