@@ -80,8 +80,9 @@ def box_editor(
 
     ``on_work`` saves a draft and ``on_act`` does what was asked; both are called before the page's script
     runs, so that the script already passes the new ``sequence`` (a browser shows "saved" once it has come
-    back). A LapelError that they raise is shown in the editor. ``on_work`` may get the same state again; so
-    may ``on_act``, with the same ``request``. Both get only what belongs to ``key``.
+    back). A LapelError that they raise is shown in the editor. Both get only what belongs to ``key``.
+    ``on_work`` may get the same state again. ``on_act`` gets a request once in a session; boxes that are newer
+    than ``sequence`` go to ``on_work`` before it, but for a submit, which takes them itself.
     """
     data = editor_data(photo, boxes, categories, labels, parents or {}) | {
         "key": key,
@@ -95,7 +96,7 @@ def box_editor(
         key=place,
         data=data,
         on_work_change=partial(_take_work, place, key, on_work),
-        on_act_change=partial(_take_act, place, key, on_act),
+        on_act_change=partial(_take_act, place, key, on_act, on_work, sequence),
     )
     edited = Edited(_read(work_from, result.work, key), _read(act_from, result.act, key))
     _catch_up(place, key, edited.work, sequence, on_work)
@@ -156,11 +157,24 @@ def _take_work(place: str, key: str, on_work: Callable[[Work], object] | None) -
         _save(place, work, on_work)
 
 
-def _take_act(place: str, key: str, on_act: Callable[[Act], object] | None) -> None:
+def _take_act(
+    place: str,
+    key: str,
+    on_act: Callable[[Act], object] | None,
+    on_work: Callable[[Work], object] | None = None,
+    sequence: int = 0,
+) -> None:
     act = _read(act_from, st.session_state[place]["act"], key)
-    if act is not None and on_act is not None:
-        _attempt(place, lambda: on_act(act))
-        st.session_state[_answered(place)] = act.request
+    if act is None or on_act is None or act.request == st.session_state.get(_answered(place)):
+        return
+
+    def do() -> None:
+        if on_work is not None and act.name != "submit" and act.sequence > sequence:
+            on_work(Work(act.key, act.sequence, act.boxes, act.seconds))
+        on_act(act)
+
+    _attempt(place, do)
+    st.session_state[_answered(place)] = act.request
 
 
 def _save(place: str, work: Work, on_work: Callable[[Work], object] | None) -> None:

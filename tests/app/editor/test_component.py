@@ -83,6 +83,32 @@ def test_an_act_is_answered_also_when_it_was_refused(state: dict[str, Any]):
     assert (state["editor/answered"], state["editor/refused"]) == ("r1", "The database is busy.")
 
 
+def test_an_act_that_is_asked_again_is_done_once(state: dict[str, Any]):
+    state["editor"]["act"] = said(name="skip", request="r1")
+    done: list[str] = []
+    for _ in range(2):
+        component._take_act("editor", "me/4/0", lambda act: done.append(act.request))
+    assert done == ["r1"]
+
+
+@pytest.mark.parametrize(("name", "sequence", "steps"), [
+    ("back", 5, ["work 7", "back"]), ("back", 7, ["back"]), ("submit", 5, ["submit"]),
+])  # fmt: skip
+def test_the_last_edit_is_saved_before_the_photo_is_left(
+    state: dict[str, Any], name: str, sequence: int, steps: list[str]
+):
+    state["editor"]["act"] = said(name=name, request="r1")
+    done: list[str] = []
+    component._take_act(
+        "editor",
+        "me/4/0",
+        lambda act: done.append(act.name),
+        lambda work: done.append(f"work {work.sequence}"),
+        sequence,
+    )
+    assert done == steps
+
+
 def test_other_errors_are_not_hidden(state: dict[str, Any]):
     state["editor"]["act"] = said(name="submit", request="r1")
     with pytest.raises(ZeroDivisionError):
