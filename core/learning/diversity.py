@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
+from scipy.linalg import eigh
 
 DIMENSIONS = 96
 FIT_ROWS = 4_096
@@ -30,8 +31,10 @@ class Space:
         """The main axes of (N, D) embeddings, found on at most 4,096 of them."""
         rows = some_rows(embeddings, FIT_ROWS, rng)
         mean = rows.mean(axis=0)
-        _, axes = np.linalg.eigh((rows - mean).T @ (rows - mean))  # rising
-        return cls(mean, np.ascontiguousarray(axes[:, ::-1][:, :dimensions]))
+        size = rows.shape[1]
+        wanted = (max(0, size - dimensions), size - 1)
+        _, axes = eigh((rows - mean).T @ (rows - mean), subset_by_index=wanted, check_finite=False)
+        return cls(mean, np.ascontiguousarray(axes[:, ::-1]))  # scipy's rise
 
     def place(self, embeddings: np.ndarray) -> np.ndarray:
         """Embeddings (N, D) as directions (N, d) float32; a row without any difference stays zero."""

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
-from torchvision.ops import box_iou
 
 from core.garments import Box
 from core.learning.scoring import overlap
@@ -126,6 +124,9 @@ def compared(photo: Checked) -> dict[str, Any]:
     Cleanlab would take the least likeness from all photos given at once; here it is fixed, so that a photo's
     score does not depend on its neighbours.
     """
+    import torch  # who only reads the list of suspects never needs it
+    from torchvision.ops import box_iou
+
     mine, theirs = (_boxes(seen, photo.size_wh) for seen in (photo.annotated, photo.predicted))
     shared = box_iou(torch.from_numpy(mine), torch.from_numpy(theirs)).numpy()
     centres = [(boxes[:, :2] + boxes[:, 2:]) / 2 for boxes in (mine, theirs)]
