@@ -81,8 +81,8 @@ def box_editor(
     ``on_work`` saves a draft and ``on_act`` does what was asked; both are called before the page's script
     runs, so that the script already passes the new ``sequence`` (a browser shows "saved" once it has come
     back). A LapelError that they raise is shown in the editor. Both get only what belongs to ``key``.
-    ``on_work`` may get the same state again. ``on_act`` gets a request once in a session; boxes that are newer
-    than ``sequence`` go to ``on_work`` before it, but for a submit, which takes them itself.
+    ``on_work`` may get the same state again. ``on_act`` gets a request once in a session; boxes that are
+    newer than ``sequence`` go to ``on_work`` before it, but for a submit, which takes them itself.
     """
     data = editor_data(photo, boxes, categories, labels, parents or {}) | {
         "key": key,
