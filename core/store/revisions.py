@@ -97,15 +97,26 @@ class Revisions:
         Photos that were deleted since are among them, their rows with ``deleted_at``. No transaction stays
         open between two photos. Raises NotFoundError.
         """
+        for row in self._pages(number, holdout, _items(number)):
+            yield RevisionItem(_photo(row), annotation_from(row))
+
+    def names(self, number: int, *, holdout: bool | None = None) -> Iterator[tuple[int, str]]:
+        """The numbers and names of a revision's photos, in the order of ``items``. Raises NotFoundError."""
+        chosen = sa.select(revision_items.c.photo_id, photos.c.name).join_from(revision_items, photos)
+        for row in self._pages(number, holdout, chosen.where(revision_items.c.revision == number)):
+            yield row.photo_id, row.name
+
+    def _pages(self, number: int, holdout: bool | None, chosen: Select[Any]) -> Iterator[Row]:
+        """The rows by photo, read a page at a time, each page in a transaction of its own."""
         self.get(number)
-        chosen = _items(number) if holdout is None else _items(number).where(photos.c.holdout.is_(holdout))
+        if holdout is not None:
+            chosen = chosen.where(photos.c.holdout.is_(holdout))
+        chosen = chosen.order_by(revision_items.c.photo_id).limit(BATCH)
         last = 0
         while True:
-            batch = chosen.where(revision_items.c.photo_id > last).limit(BATCH)
             with self.database.read() as connection:
-                rows = connection.execute(batch).all()
-            for row in rows:
-                yield RevisionItem(_photo(row), annotation_from(row))
+                rows = connection.execute(chosen.where(revision_items.c.photo_id > last)).all()
+            yield from rows
             if len(rows) < BATCH:
                 return
             last = rows[-1].photo_id
@@ -187,7 +198,7 @@ def _items(number: int) -> Select[Any]:
     found = sa.select(versions, *of_photo)
     found = found.join_from(revision_items, versions, versions.c.id == revision_items.c.annotation_id)
     found = found.join(photos, photos.c.id == revision_items.c.photo_id)
-    return found.where(revision_items.c.revision == number).order_by(revision_items.c.photo_id)
+    return found.where(revision_items.c.revision == number)
 
 
 def _photo(row: Row) -> PhotoRow:
