@@ -35,8 +35,8 @@ def reorder(store: Store) -> int:
     """Rank all open tasks by what the latest model says; how many were ranked.
 
     New photos get their task first. Without any prediction the order is by looks. Photos whose boxes may be
-    wrong are kept for :func:`suspects`. Memory: two bytes for each number of the open photos' embeddings,
-    about 200 MB for 100,000 photos.
+    wrong are kept for :func:`suspects`. Memory: four bytes for each number of the open photos' embeddings at
+    the peak, about 400 MB for 100,000 photos.
     """
     store.queue.fill()
     model = store.predictions.latest_model()
