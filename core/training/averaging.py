@@ -1,13 +1,16 @@
-"""A moving average of the weights: what is validated and shipped (Polyak averaging, as in YOLOv4)."""
+"""Averages of weights: a training's moving one (Polyak averaging, as in YOLOv4), and several models' mean."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import nn
+from torch import Tensor, nn
+
+from core.errors import WeightsError
 
 
 class MovingAverage(Callback):
@@ -69,3 +72,16 @@ class MovingAverage(Callback):
 def model_of(pl_module: LightningModule) -> nn.Module:
     """The network under training: ``module.model``, without the loss beside it."""
     return cast(nn.Module, pl_module.model)
+
+
+def average_of(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of several models that went on from one another (model soups, Wortsman et al. 2022).
+
+    It only means something for weights of one basin: one start, alike recipes. Raises WeightsError where
+    names or shapes differ.
+    """
+    first = states[0]
+    for other in states[1:]:
+        if other.keys() != first.keys() or any(other[name].shape != first[name].shape for name in first):
+            raise WeightsError("expected weights of one model to average, got different ones")
+    return {name: torch.stack([state[name].float() for state in states]).mean(dim=0) for name in first}

@@ -2,7 +2,7 @@
 
 ``python -m core.training.shipping RUN OUT --measure NAME=DATASET ... [--tune DATASET] [--note TEXT]`` copies
 ``RUN/final.safetensors`` to ``OUT``: the moving average after the last epoch, so that nothing is chosen on
-what is reported.
+what is reported. With ``--average-with WEIGHTS`` it is the mean of both.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.torch import save_file
 
 from core.classifier import Classifier
 from core.data.dataset import read_detection
@@ -22,7 +23,8 @@ from core.data.labelled import read_labelled
 from core.detector import Detector
 from core.evaluation import FoundRate, found_rate
 from core.measuring import measure_classifier, measure_detector, predictions_on
-from core.models.weights import ModelCard, digest, read_card, write_card
+from core.models.weights import ModelCard, digest, read_card, read_tensors, write_card
+from core.training.averaging import average_of
 from core.training.run import current_commit
 
 THRESHOLDS = np.round(np.arange(0.06, 0.71, 0.02), 2)
@@ -67,11 +69,23 @@ def measurements(weights: Path, kind: str, datasets: dict[str, Path]) -> dict[st
 
 
 def ship(
-    run: Path, out: Path, datasets: dict[str, Path], *, tuning: Path | None, name: str | None, notes: str
+    run: Path,
+    out: Path,
+    datasets: dict[str, Path],
+    *,
+    tuning: Path | None,
+    name: str | None,
+    notes: str,
+    average_with: Path | None = None,
 ) -> ModelCard:
     """Copy a run's last weights to ``out`` with a full card; returns the card."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(run / "final.safetensors", out)
+    last = run / "final.safetensors"
+    if average_with is None:
+        shutil.copyfile(last, out)
+    else:
+        mean = average_of([read_tensors(last), read_tensors(average_with)])
+        save_file({key: value.half() for key, value in mean.items()}, out)
     card = read_card(run / "final.safetensors")
     write_card(card, out)
     if tuning is not None:
@@ -79,7 +93,14 @@ def ship(
         write_card(card, out)
     history = curve(run)
     hours = round(sum(entry["seconds"] for entry in history) / 3600, 2)
-    training = {**card.training, "hours": hours, "measured_at_commit": current_commit(), "curve": history}
+    parent = {} if average_with is None else {"averaged_with": read_card(average_with).name}
+    training = {
+        **card.training,
+        **parent,
+        "hours": hours,
+        "measured_at_commit": current_commit(),
+        "curve": history,
+    }
     card = replace(
         card,
         name=name or card.name,
@@ -99,12 +120,21 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--measure", action="append", default=[], metavar="NAME=DATASET")
     parser.add_argument("--tune", type=Path)
+    parser.add_argument("--average-with", type=Path, metavar="WEIGHTS")
     parser.add_argument("--name")
     parser.add_argument("--note", default="")
     given = parser.parse_args()
     pairs = (entry.split("=", 1) for entry in given.measure)
     datasets = {name: Path(path) for name, path in pairs}
-    card = ship(given.run, given.out, datasets, tuning=given.tune, name=given.name, notes=given.note)
+    card = ship(
+        given.run,
+        given.out,
+        datasets,
+        tuning=given.tune,
+        name=given.name,
+        notes=given.note,
+        average_with=given.average_with,
+    )
     print(json.dumps({"name": card.name, "score_threshold": card.score_threshold}))
 
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from core.training.averaging import MovingAverage
+from core.errors import WeightsError
+from core.training.averaging import MovingAverage, average_of
 
 
 def module_with(weight):
@@ -96,3 +97,12 @@ def test_without_a_running_trainer_there_is_no_average():
     with pytest.raises(RuntimeError, match="only while a trainer runs"):
         MovingAverage(0.9).on_train_batch_end(TRAINER, module_with(0.0))
     assert MovingAverage(0.9).state_dict() == {"steps": 0, "average": None}
+
+
+def test_the_mean_of_models_is_that_of_each_tensor_and_needs_one_shape():
+    one, two = {"a": torch.tensor([1.0, 3.0])}, {"a": torch.tensor([2.0, 5.0])}
+    assert average_of([one, two])["a"].tolist() == [1.5, 4.0]
+    assert average_of([one])["a"].tolist() == [1.0, 3.0]
+    for other in ({"b": one["a"]}, {"a": torch.zeros(3)}):
+        with pytest.raises(WeightsError, match="weights of one model to average"):
+            average_of([one, other])

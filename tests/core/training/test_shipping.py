@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import save_file
 
 from core.data.coco import write_coco
 from core.data.dataset import BoxedPhoto, DetectionDataset, read_detection
@@ -14,7 +15,7 @@ from core.data.drawn import draw_scene
 from core.detector import Detector
 from core.evaluation import FoundRate, found_rate
 from core.measuring import predictions_on
-from core.models.weights import card_path, digest, read_card
+from core.models.weights import card_path, digest, read_card, read_tensors
 from core.taxonomy import load_taxonomy
 from core.training.shipping import THRESHOLDS, choose_threshold, curve, finding_f1, ship
 from tests.weights import FEW, NONE, save_detector
@@ -87,3 +88,15 @@ def test_without_photos_to_tune_on_the_threshold_stays(run: Path, tmp_path: Path
 
 def test_a_run_without_a_history_has_an_empty_curve(tmp_path: Path) -> None:
     assert curve(tmp_path) == []
+
+
+def test_the_mean_of_two_trainings_can_ship(run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    save_detector(other)
+    doubled = {name: 3 * value for name, value in read_tensors(other).items()}
+    save_file({name: value.half() for name, value in doubled.items()}, other)
+    card = ship(run, tmp_path / "out.safetensors", {}, tuning=None, name="mean", notes="", average_with=other)
+    first, shipped = read_tensors(run / "final.safetensors"), read_tensors(tmp_path / "out.safetensors")
+    name = next(name for name in first if name.endswith("weight"))
+    assert np.allclose(shipped[name].numpy(), 2 * first[name].numpy(), rtol=2e-3, atol=1e-3)
+    assert card.training["averaged_with"] == read_card(other).name
