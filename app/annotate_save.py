@@ -23,6 +23,8 @@ RENEW_AFTER_SECONDS = 60.0
 def keep(store: Store, desk: Desk, work: Work) -> None:
     """Save the boxes as this person's draft; ``desk.saved_sequence`` acknowledges them.
 
+    A later change from elsewhere stays, and is what lies on the desk then.
+
     Raises StoreBusyError or StoreFullError where the store cannot take them now; the editor sends them again.
     """
     opened = at_hand(desk, work.key)
@@ -33,7 +35,12 @@ def keep(store: Store, desk: Desk, work: Work) -> None:
         sequence=work.sequence,
         base_version=opened.base_version,
     )
-    desk.saved_sequence = max(desk.saved_sequence, saved.sequence)
+    if saved.sequence > work.sequence:  # the same person has gone on in another tab
+        draft = store.drafts.load(opened.photo.id, desk.person)
+        if draft is not None:
+            desk.boxes, desk.saved_sequence = draft.boxes, draft.sequence
+    else:
+        desk.boxes, desk.saved_sequence = work.boxes, saved.sequence
     stay(store, desk)
 
 

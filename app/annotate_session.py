@@ -73,14 +73,16 @@ class Conflict:
 class Desk:
     """One person's place at the page, kept between its runs.
 
-    ``saved_sequence`` is the last change that the store has, 0 where there was none; ``unsaved`` is an act
-    that the store was too busy for. ``said`` is a sentence about what just happened, ``hold_lost`` one about
-    a lease that ran out. ``back_from`` is the task that "back" goes on from; ``address`` the photo that the
-    page's address named last; ``ahead`` the photo that will probably come next, worked out once a photo.
+    ``boxes`` are the photo's as the store has them, with ``saved_sequence`` as the last change in them, 0 for
+    none. ``unsaved`` is an act that the store was too busy for. ``said`` is a sentence about what just
+    happened, ``hold_lost`` one about a lease that ran out. ``back_from`` is the task that "back" goes on
+    from; ``address`` the photo that the page's address named last; ``ahead`` the photo that will probably
+    come next, worked out once a photo.
     """
 
     person: str
     opened: Opened | None = None
+    boxes: tuple[AnnotatedBox, ...] = ()
     saved_sequence: int = 0
     unsaved: Act | None = None
     conflict: Conflict | None = None
@@ -96,6 +98,7 @@ class Desk:
     def lay(self, opened: Opened | None) -> None:
         """Put another photo on the desk; what concerned the last one is taken away."""
         self.opened, self.conflict, self.unsaved, self.hold_lost = opened, None, None, ""
+        self.boxes = opened.boxes if opened else ()
         self.saved_sequence = opened.sequence if opened else 0
         self.renewed_at = time.monotonic()
 

@@ -95,7 +95,7 @@ def _editor(store: Store, desk: Desk, opened: Opened, pictures: Pictures) -> Non
             photo.name,
             pictures.layer(photo.id, layer) if layer else None,
         ),
-        opened.boxes,
+        desk.boxes,
         categories=tuple(categories.values()),
         labels=labels(),
         parents=parents_of(categories),

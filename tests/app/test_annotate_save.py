@@ -49,7 +49,20 @@ def test_a_change_that_comes_late_never_overwrites_a_newer_one(store, desk):
     keep(store, desk, work_on(desk, 8, box()))
     draft = store.drafts.load(photo_of(desk), "anna")
     assert draft is not None and len(draft.boxes) == 2
-    assert desk.saved_sequence == 9
+    assert desk.saved_sequence == 9 and len(desk.boxes) == 2
+
+
+def test_a_later_change_from_another_tab_is_what_lies_on_the_desk_then(store, desk):
+    other_tab = opened(store, "anna")
+    keep(store, other_tab, work_on(other_tab, 20, box(uid="there")))
+    keep(store, desk, work_on(desk, 10, box(uid="here")))
+    assert desk.saved_sequence == 20
+    assert [b.uid for b in desk.boxes] == ["there"]
+
+
+def test_what_was_done_lies_there_after_a_look_at_another_page(store, desk):
+    keep(store, desk, work_on(desk, 7, box(uid="mine")))
+    assert [b.uid for b in desk.boxes] == ["mine"] and desk.saved_sequence == 7
 
 
 def test_unfinished_work_comes_back_with_a_notice_of_its_time(store, desk):
