@@ -76,11 +76,10 @@ def work_by_day(rows: Sequence[tuple[str, str, int]]) -> go.Figure:
             hovertemplate="%{x|%-d %b %Y}: %{y:,} photos<extra>" + plain(person) + "</extra>",
         )
     days = sorted({day for day, _, _ in rows})
-    # One day alone would fill the chart, and show its hours.
-    axis = (
-        {"type": "date", "dtick": 86_400_000, "tickformat": "%-d %b"} if len(days) <= 10 else {"type": "date"}
-    )
-    if len(days) == 1:
+    axis: dict[str, object] = {"type": "date"}
+    if days and np.datetime64(days[-1]) - np.datetime64(days[0]) < np.timedelta64(10, "D"):
+        axis |= {"dtick": 86_400_000, "tickformat": "%-d %b"}  # few days would show their hours
+    if len(days) == 1:  # and one alone would fill the chart
         day = np.datetime64(days[0])
         axis["range"] = [str(day - np.timedelta64(4, "D")), str(day + np.timedelta64(4, "D"))]
     figure.update_layout(barmode="stack", showlegend=len(people) > 1)

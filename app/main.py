@@ -7,6 +7,8 @@ from pathlib import Path
 import streamlit as st
 
 from app.access import require_loopback
+from app.links import ANNOTATE, DATA
+from app.people import current_person
 from core.errors import AccessError
 
 LOGO = str(Path(__file__).resolve().parent.parent / "assets" / "logo.svg")
@@ -21,6 +23,8 @@ except AccessError as refused:
     st.error(str(refused))
     st.stop()
 
+current_person()  # read now: the address of the next page may not name them any more
+
 page = st.navigation(
     [
         st.Page(
@@ -29,6 +33,18 @@ page = st.navigation(
             icon=":material/checkroom:",
             default=True,
             help="Drop clothing photos, look at boxes, labels and maps, correct, take away.",
+        ),
+        st.Page(
+            ANNOTATE,
+            title="Annotate",
+            icon=":material/edit_square:",
+            help="The next photo of the queue with its boxes: correct, submit, go on.",
+        ),
+        st.Page(
+            DATA,
+            title="Data",
+            icon=":material/photo_library:",
+            help="Bring photos in, look through them, name categories, follow the work, take revisions away.",
         ),
         st.Page(
             "../pages/attention.py",

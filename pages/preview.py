@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import example, intake, models, names, photo_view, selection, session, takeaway, toolbar, wall
+from app import (
+    example,
+    intake,
+    keep_buttons,
+    models,
+    names,
+    photo_view,
+    selection,
+    session,
+    takeaway,
+    toolbar,
+    wall,
+)
 from core.errors import LapelError
 
 FIRST_RESULT_SECONDS = 2.0
@@ -33,17 +45,21 @@ running = (
 photos = wall.seen_photos(workspace, threshold)
 with photo_side:
     photo_view.show(workspace, photos, selection.chosen(photos, filters), labeler)
+    keep_buttons.show_wrong(workspace, photos)
 with gallery_side:
     wall.show(workspace, threshold, filters, running=running)
 
 if photos:
     st.divider()
-    names_side, takeaway_side = st.columns(2, gap="large")
+    keep_side, takeaway_side = st.columns(2, gap="large")
     with takeaway_side:
         st.subheader("Take it away")
         takeaway.show_takeaway(workspace, photos, labeler.categories)
+    with keep_side:
+        st.subheader("Keep it")
+        keep_buttons.show_keep(workspace, photos)
     with (
-        names_side,
+        keep_side,
         st.expander("Your shop's names", icon=":material/sell:", on_change="rerun", key="names") as table,
     ):
         if table.open:

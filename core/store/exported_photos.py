@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -35,7 +35,7 @@ class ExportedPhotos:
     """A revision's photos, of one side of the holdout or of both, read a few at a time, as often as wanted.
 
     With ``pictures``, photos are named as their JPEGs are, and those in ``gone`` are left out; without, they
-    have the names that they came with.
+    have the names that they came with. ``on_photo`` is called after each one.
     """
 
     store: Store
@@ -44,6 +44,7 @@ class ExportedPhotos:
     pictures: bool
     renamed: Mapping[int, str]
     gone: set[int] = field(default_factory=set)
+    on_photo: Callable[[], object] = lambda: None
 
     @classmethod
     def of(cls, store: Store, number: int, holdout: bool | None, pictures: bool) -> ExportedPhotos:
@@ -63,6 +64,7 @@ class ExportedPhotos:
                 stem = self.renamed.get(item.photo.id) or member_stem(item.photo.name)
                 boxed = _boxed(item.annotation, item.photo, self._file_name(item.photo, stem), classes)
                 yield ExportedPhoto(item.photo, item.annotation, boxed, stem)
+            self.on_photo()
 
     def picture(self, photo: ExportedPhoto) -> bytes | None:
         """The photo's JPEG; None where it was deleted, and then it is left out from here on."""

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Any, BinaryIO
 
 from core.data.coco import COCO_INFO, coco_annotations, coco_categories, coco_image
@@ -46,17 +46,21 @@ def export_revision(
     *,
     pictures: bool = False,
     holdout: bool | None = None,
+    report: Callable[[float], object] = lambda part: None,
 ) -> Exported:
     """Write a revision into ``out``, which need not be seekable; see ``export_name`` for what it is then.
 
     ``holdout`` chooses one side; both go together where it is None. ``core.data.dataset.read_detection``
     reads what comes out, YOLO only with its pictures. Photos deleted since are marked in COCO and CSV and
-    listed in ``deleted.txt``; with pictures they are left out and listed.
+    listed in ``deleted.txt``; with pictures they are left out and listed. ``report`` is told the part that is
+    done, 0..1.
     Raises NotFoundError for an unknown revision, StoreError for an unknown format.
     """
     if format not in FORMATS:
         raise StoreError(f"expected a format out of {', '.join(FORMATS)}, got {format!r}")
     photos = ExportedPhotos.of(store, number, holdout, pictures)
+    steps = max(1, photos.revision.photos) * (_PASSES[format] + (pictures and format in _SINGLE))
+    photos = replace(photos, on_photo=_Steps(steps, report).one)
     tally = _Tally()
     if not is_zip(format, pictures):
         _SINGLE[format][1](photos, out, tally)
@@ -80,6 +84,19 @@ def export_name(number: int, format: str, *, pictures: bool = False) -> str:
 def is_zip(format: str, pictures: bool) -> bool:
     """Whether the export is several files."""
     return pictures or format in ("voc", "yolo")
+
+
+@dataclass
+class _Steps:
+    """Photos read so far, of ``steps`` over all passes; one side of the holdout comes to fewer."""
+
+    steps: int
+    report: Callable[[float], object]
+    done: int = 0
+
+    def one(self) -> None:
+        self.done += 1
+        self.report(min(1.0, self.done / self.steps))
 
 
 @dataclass
@@ -230,6 +247,9 @@ def _csv_rows(photo: ExportedPhoto, names: Mapping[int, str]) -> Iterator[list[s
 def _yes(value: bool) -> str:
     return "true" if value else "false"
 
+
+_PASSES = {"coco": 2, "voc": 1, "yolo": 1, "csv": 1}
+"""How often all photos are read."""
 
 _Writer = Callable[[ExportedPhotos, IO[bytes], _Tally], None]
 _SINGLE: Mapping[str, tuple[str, _Writer]] = {

@@ -86,8 +86,8 @@ def agreements(database: Database, most: int = 10_000) -> list[Agreement]:
 
 def _latest() -> Select[Any]:
     """The newest version of every live photo, second looks apart, with the photo's size."""
-    newest = sa.select(versions.c.photo_id, sa.func.max(versions.c.version).label("version"))
-    newest = newest.where(versions.c.kind != "second").group_by(versions.c.photo_id).subquery()
+    counted = sa.select(versions.c.photo_id, sa.func.max(versions.c.version).label("version"))
+    newest = counted.where(versions.c.kind != "second").group_by(versions.c.photo_id).subquery()
     same = sa.and_(versions.c.photo_id == newest.c.photo_id, versions.c.version == newest.c.version)
     found = sa.select(versions.c.boxes, photos.c.width, photos.c.height).join_from(versions, newest, same)
     return found.join(photos, photos.c.id == versions.c.photo_id).where(photos.c.deleted_at.is_(None))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 import streamlit as st
 
-from tests.pages.workspace import opened
+from tests.pages.workspace import opened, texts
 
 
-@pytest.mark.parametrize("page", ["preview", "attention", "anchors"])
+@pytest.mark.parametrize("page", ["preview", "annotate", "data", "attention", "anchors"])
 def test_every_page_opens(monkeypatch, tmp_path, page):
     app = opened(monkeypatch, tmp_path)
     app.switch_page(f"../pages/{page}.py").run()
     assert not app.exception
-    assert len(app.title) == 1
+    assert texts(app)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", None])

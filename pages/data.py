@@ -1,0 +1,34 @@
+"""Data: bring photos in, look through them, name categories, see how far the work is, take revisions away."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import data_categories, data_import, data_jobs, data_photos, data_progress, data_revisions
+from app.people import show_person
+from app.store import workspace_store
+from app.wording import literal
+from core.errors import LapelError
+
+TABS = {
+    "Photos": data_photos.show,
+    "Bring in": data_import.show,
+    "Categories": data_categories.show,
+    "Progress": data_progress.show,
+    "Revisions": data_revisions.show,
+}
+
+with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+    st.title("Data", width="content")
+    person = show_person()
+
+try:
+    store = workspace_store()
+    data_jobs.show(store)
+    tabs = st.tabs(list(TABS), key="data", on_change="rerun", bind="query-params")
+    for tab, show in zip(tabs, TABS.values(), strict=True):
+        if tab.open:
+            with tab:
+                show(store, person)
+except LapelError as error:
+    st.error(literal(str(error)), icon=":material/error:")

@@ -1,0 +1,60 @@
+"""A workspace in a process of its own: stand-ins for the page's models, tiny weights for its worker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.ports import free_port, wait_until_open
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 180.0
+WORKER = """
+import sys
+from pathlib import Path
+from core import __main__ as commands
+from core.labeler import Labeler
+load, weights = Labeler.load, Path(sys.argv[1])
+Labeler.load = lambda: load(weights / "detector.safetensors", weights / "classifier.safetensors")
+sys.argv = ["core", "worker", "--attached"]
+commands.app()
+"""
+WORKSPACE = """
+import sys
+from app import __main__ as launcher, maps, models
+from app.worker_process import WorkerProcess
+from tests.e2e.serving import WORKER
+from tests.fakes import FakeLabeler, fake_explain
+fake = FakeLabeler()
+models.labeler = lambda: fake
+maps.explain = fake_explain
+models.set_aside_what_stays()
+launcher.WorkerProcess = lambda: WorkerProcess((sys.executable, "-c", WORKER, sys.argv[3]))
+launcher.main(["--port", sys.argv[1], "--data", sys.argv[2], "--no-browser"])
+"""
+
+
+@contextmanager
+def workspace(data: Path, weights: Path, **environment: str) -> Iterator[str]:
+    """Its address while it runs; ``weights`` is a folder as ``tests.weights.save_both`` makes it."""
+    port = free_port()
+    command = [sys.executable, "-c", WORKSPACE, str(port), str(data), str(weights)]
+    settings = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL")
+    }
+    with (
+        (data / "log.txt").open("wb") as log,  # a pipe that nobody reads would fill up
+        subprocess.Popen(command, cwd=ROOT, env=settings | environment, stderr=log) as server,
+    ):
+        wait_until_open(port, server, START_SECONDS)
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(timeout=20)

@@ -1,0 +1,281 @@
+"""The page Data: photos in, looked through and deleted, categories named, the work charted, revisions out."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import data_deletion
+from app.data_revisions import FILE_KEY
+from core.jobs import client
+from core.store import Store
+from core.store.boxes import AnnotatedBox
+from core.store.importing import import_all
+from core.store.incoming import FOLDERS_VARIABLE
+from tests.pages.workspace import opened, texts
+from tests.pictures import jpeg, zipped
+
+
+@pytest.fixture
+def store(monkeypatch, tmp_path) -> Store:
+    """The store that the page opens; imports are done at once, by the page itself."""
+    for name in ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(FOLDERS_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(client, "start_import", import_all)
+    return Store.open(folder=tmp_path / "data")
+
+
+@pytest.fixture
+def page(monkeypatch, store) -> AppTest:
+    return opened(monkeypatch, store.folder).switch_page("../pages/data.py")
+
+
+def on(page: AppTest, tab: str) -> AppTest:
+    """The page with this tab open."""
+    page.query_params["data"] = tab  # the tab that is open is in the address
+    page.run()
+    assert not page.exception
+    return page
+
+
+def photo(store: Store, shade: int = 0, name: str | None = None, bands: int = 3, **of: object) -> int:
+    """A photo in the store that looks like none with another number of bands."""
+    from core.photos import read_photo
+
+    added = store.photos.add(read_photo(jpeg(bands, shade=shade), name or f"photo {shade}.jpg"), by="Anna")
+    assert added.row is not None
+    return added.row.id
+
+
+def annotate(store: Store, photo_id: int, *categories: int, author: str = "Anna") -> None:
+    latest = store.annotations.latest(photo_id)
+    boxes = [AnnotatedBox((5.0 + n, 5.0, 60.0, 90.0), category) for n, category in enumerate(categories)]
+    base = latest.version if latest else 0
+    store.annotations.submit(photo_id, boxes, author=author, base_version=base, request=f"{photo_id} {base}")
+
+
+def wall(page: AppTest) -> list[str]:
+    """The names on the wall of photos."""
+    walls = [c for c in page.get("bidi_component") if c.proto.component_name == "lapel_gallery"]
+    return [tile["name"] for found in walls for tile in json.loads(found.proto.json)["tiles"]]
+
+
+def button(page: AppTest, label: str):
+    (found,) = [button for button in page.button if button.label == label]
+    return found
+
+
+def test_an_empty_store_says_what_to_do_next_on_every_tab(page):
+    assert "Bring some in" in texts(on(page, "Photos"))
+    assert "listed here" in texts(on(page, "Bring in"))
+    assert "first annotated photo" in texts(on(page, "Progress"))
+    assert "Nothing is annotated yet" in texts(on(page, "Revisions"))
+    assert button(page, "Make a revision").disabled
+
+
+def test_uploads_come_in_and_what_was_refused_is_reported(page, store):
+    on(page, "Bring in")
+    uploader = page.file_uploader[0]
+    uploader.upload("shirt.jpg", jpeg(2)).upload("broken.jpg", b"\xff\xd8 nonsense").upload(
+        "notes.txt", b"hello"
+    )
+    page.run()
+    assert not page.exception
+    assert [row.name for row in store.photos.page(0, 10)] == ["shirt.jpg"]
+    assert "1 photo came in." in texts(page) and "2 files were refused, as listed." in texts(page)
+    (table,) = page.dataframe
+    assert set(table.value["File"]) == {"broken.jpg", "notes.txt"}
+    assert all(reason.endswith(".") for reason in table.value["Why"])
+    assert [found.label for found in page.get("download_button")] == ["Download as CSV"]
+    assert page.file_uploader[0].value == []
+
+
+def test_copies_are_told_in_words(page, store):
+    photo(store, name="first.jpg")
+    on(page, "Bring in")
+    page.file_uploader[0].upload("again.jpg", jpeg(3)).run()
+    said = texts(page)
+    assert "here already, to the byte" in said or "copy of holdout photos" in said
+    assert store.photos.count() == 1
+
+
+def test_a_zip_with_a_data_set_brings_boxes_and_categories(page, store):
+    document = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 90, "height": 120}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 7, "bbox": [5, 5, 40, 50], "area": 2000}],
+        "categories": [{"id": 7, "name": "raincoat"}],
+    }
+    data = zipped({"set.json": json.dumps(document).encode(), "images/a.jpg": jpeg(2)})
+    on(page, "Bring in")
+    page.file_uploader[0].upload("set.zip", data).run()
+    assert "1 photo came with boxes." in texts(page)
+    assert "raincoat" in {category.name for category in store.categories.all()}
+
+
+def test_a_folder_of_the_server_comes_in(page, store, tmp_path):
+    (tmp_path / "spring").mkdir()
+    (tmp_path / "spring" / "a.jpg").write_bytes(jpeg(2))
+    on(page, "Bring in")
+    page.text_input(key="import-path").set_value(str(tmp_path / "spring"))
+    button(page, "Bring it in").click().run()
+    assert not page.exception
+    assert store.photos.count() == 1 and (tmp_path / "spring" / "a.jpg").exists()
+
+
+@pytest.mark.parametrize("path", ["", "/etc", "/no/such/folder"])
+def test_a_folder_that_cannot_be_taken_is_one_sentence(page, store, path):
+    on(page, "Bring in")
+    page.text_input(key="import-path").set_value(path)
+    button(page, "Bring it in").click().run()
+    assert len(page.error) == 1 and not store.imports.recent(1)
+
+
+def test_a_name_with_markup_is_text_in_the_report(page):
+    name = "<script>alert(1)</script> **bold** :material_home:.zip"
+    on(page, "Bring in")
+    page.file_uploader[0].upload(name, b"no zip at all").run()
+    assert not page.exception
+    assert "\\*\\*bold\\*\\*" in page.expander[0].label
+    assert not any("**bold**" in str(piece.value) for piece in (*page.markdown, *page.caption, *page.info))
+
+
+def test_the_wall_is_filtered_by_state_name_and_category(page, store):
+    ids = [category.id for category in store.categories.all()]
+    one = photo(store, name="coat.jpg", bands=1)
+    photo(store, name="hat.jpg", bands=2)
+    annotate(store, one, ids[3])
+    assert wall(on(page, "Photos")) == ["hat.jpg", "coat.jpg"]
+    assert "2 photos · 1 annotated" in texts(page)
+    page.segmented_control(key="stored-show").set_value("Annotated").run()
+    assert wall(page) == ["coat.jpg"] and "1 of 2 photos" in texts(page)
+    page.segmented_control(key="stored-show").set_value("To annotate").run()
+    assert wall(page) == ["hat.jpg"]
+    page.segmented_control(key="stored-show").set_value("All")
+    page.text_input(key="stored-text").set_value("COAT").run()
+    assert wall(page) == ["coat.jpg"]
+    page.text_input(key="stored-text").set_value("")
+    page.selectbox(key="stored-category").set_value(ids[3]).run()
+    assert wall(page) == ["coat.jpg"]
+    page.text_input(key="stored-text").set_value("nothing has this name").run()
+    assert "No photo passes the filters" in texts(page)
+
+
+def test_the_holdout_can_be_looked_at_alone(page, store):
+    held = [photo(store, shade=n, bands=1 + n % 3) for n in range(3)]
+    on(page, "Photos")
+    page.segmented_control(key="stored-show").set_value("Holdout").run()
+    assert len(wall(page)) == store.photos.count(holdout=True) <= len(held)
+
+
+def test_many_photos_come_in_pages(page, store, monkeypatch):
+    from app import data_photos
+
+    monkeypatch.setattr(data_photos, "PAGE", 2)
+    for bands in (0, 1, 2, 3):
+        photo(store, shade=bands * 20, name=f"{bands}.jpg", bands=bands)
+    kept = store.photos.count()
+    assert len(wall(on(page, "Photos"))) == 2
+    assert page.get("pagination") and f"{kept} photos" in texts(page)
+
+
+def test_an_open_photo_says_what_is_known_of_it(page, store):
+    annotate(store, photo(store, name="coat.jpg"), store.categories.all()[0].id)
+    (row,) = store.photos.page(0, 1)
+    page.session_state["stored-photo"] = row.id
+    said = texts(on(page, "Photos"))
+    assert "90 × 120 pixels, brought in by Anna" in said and "1 box by Anna" in said
+
+
+def test_a_deleted_photo_can_be_kept_until_its_time_is_up(page, store):
+    photo_id = photo(store, name="coat.jpg")
+    page.session_state["stored-photo"] = photo_id
+    on(page, "Photos")
+    button(page, "Delete").click().run()
+    assert "coat.jpg is deleted in" in texts(page) and wall(page) == []
+    page.button(key=f"keep-{photo_id}").click().run()
+    page.run()
+    assert wall(page) == ["coat.jpg"]
+    button(page, "Delete").click().run()
+    page.button(key=f"now-{photo_id}").click().run()
+    assert store.photos.count() == 0
+    assert "No photos yet" in texts(page.run())
+
+
+def test_a_deletion_that_failed_is_told(page, store):
+    photo(store)
+    on(page, "Photos")
+    page.session_state[data_deletion.KEY].failed.append("coat.jpg was not deleted. The disk is full.")
+    page.run()
+    assert len(page.error) == 1
+
+
+def test_a_category_is_added_and_renamed(page, store):
+    on(page, "Categories")
+    page.text_input(key="category-new").set_value(" raincoat ")
+    button(page, "Add").click().run()
+    assert [found.value for found in page.success] == ["There is a category raincoat now\\."]
+    added = next(category for category in store.categories.all() if category.name == "raincoat")
+    page.selectbox(key="category-chosen").set_value(added.id)
+    page.text_input(key="category-name").set_value("trench coat")
+    button(page, "Rename").click().run()
+    assert "trench coat" in {category.name for category in store.categories.all()}
+    assert "trench coat" in set(page.dataframe[0].value["Category"])
+
+
+@pytest.mark.parametrize("name", ["", "   ", "TOP"])
+def test_a_category_that_cannot_be_is_one_sentence(page, store, name):
+    before = store.categories.all()
+    on(page, "Categories")
+    page.text_input(key="category-new").set_value(name)
+    button(page, "Add").click().run()
+    assert len(page.error) == 1 and not page.exception
+    assert store.categories.all() == before
+
+
+def test_the_work_is_charted(page, store):
+    ids = [category.id for category in store.categories.all()]
+    annotate(store, photo(store), ids[0], ids[1])
+    on(page, "Progress")
+    assert len(page.get("plotly_chart")) >= 4
+    assert {metric.label: metric.value for metric in page.metric}["Annotated"] == "1"
+
+
+def test_a_revision_is_made_once_and_exported(page, store):
+    annotate(store, photo(store, name="coat.jpg"), store.categories.all()[0].id)
+    on(page, "Revisions")
+    page.text_input(key="revision-note").set_value("before the sale")
+    button(page, "Make a revision").click().run()
+    assert "Revision 1 holds 1 photo with 1 box" in page.success[0].value.replace("\\", "")
+    assert list(page.dataframe[0].value["Note"]) == ["before the sale"]
+    button(page, "Make a revision").click().run()
+    assert len(store.revisions.all()) == 1 and "is there already" in page.success[0].value
+
+    button(page, "Prepare the file").click().run()
+    assert not page.exception
+    document = json.loads(Path(page.session_state[FILE_KEY].path).read_text())
+    assert [image["file_name"] for image in document["images"]] and len(document["annotations"]) == 1
+    page.toggle(key="export-pictures").set_value(True)
+    page.selectbox(key="export-format").set_value("yolo").run()
+    button(page, "Prepare the file").click().run()
+    with zipfile.ZipFile(page.session_state[FILE_KEY].path) as archive:
+        assert any(name.endswith(".jpg") for name in archive.namelist())
+    assert page.get("download_button")
+
+
+def test_running_work_is_shown_with_a_way_to_stop_it(page, store):
+    store.jobs.begin("job-1", "import", "Anna")
+    store.jobs.progress("job-1", 5, 20)
+    on(page, "Photos")
+    assert any(found.label == "Cancel" for found in page.button)
+
+
+def test_a_store_that_cannot_be_opened_is_one_sentence(monkeypatch, tmp_path):
+    monkeypatch.setenv("LAPEL_DATABASE_URL", "mysql://nowhere/lapel")
+    page = opened(monkeypatch, tmp_path).switch_page("../pages/data.py").run()
+    assert not page.exception
+    assert len(page.error) == 1
