@@ -96,7 +96,7 @@ def annotate(worker: Worker, person: str) -> None:
 
 
 def add(worker: Worker) -> None:
-    """Add a photo, and now and then delete it again."""
+    """Add a photo; now and then delete it again, or remove pictures that nobody needs."""
     seed = worker.random.randrange(2**31)
     photo = drawn(seed, name=f"{worker.name} {seed}.jpg")
     row = patiently(lambda: worker.store.photos.add(photo, by="Anna")).row
@@ -106,6 +106,8 @@ def add(worker: Worker) -> None:
         worker.tell("deleting", photo=row.id)
         patiently(lambda: worker.store.photos.delete(row.id, "Anna"))
         worker.tell("deleted", photo=row.id)
+    elif worker.random.random() < 0.2:
+        patiently(worker.store.photos.sweep)
 
 
 def revise(worker: Worker) -> None:
