@@ -1,0 +1,225 @@
+"""Exports: what goes out comes back, photos deleted since are said, and memory stays flat."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tracemalloc
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+import sqlalchemy as sa
+from PIL import Image
+
+from core.data.dataset import read_detection
+from core.errors import NotFoundError, StoreError
+from core.store import Store
+from core.store.exports import FORMATS, Exported, export_name, export_revision, is_zip
+from core.store.schema import annotations as versions
+from tests.core.store.rows import add_photos, box
+
+SIZE_WH = (96, 128)
+
+
+class Pipe(io.RawIOBase):
+    """Takes bytes as a browser's download does: one after the other, counted and thrown away."""
+
+    size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data) -> int:
+        self.size += len(data)
+        return len(data)
+
+
+@pytest.fixture
+def one(fresh_store) -> Store:
+    """A store on SQLite: files are the same from either database, which the revisions' tests hold."""
+    store = fresh_store("sqlite")
+    store.settings.put("second_share", 0)
+    return store
+
+
+@pytest.fixture
+def filled(one: Store, make_photo) -> Store:
+    """Three photos: two boxes, none, and one box of a photo with a taken name; the last one is held out."""
+    for seed, name in enumerate(["coat.jpg", "bare.png", "Coat.PNG"]):
+        one.photos.add(make_photo(seed, name=name, holdout=seed == 2), by="ann")
+    save(one, 1, box(10, 20, 90, 80, 2, label="rain coat"), box(50, 10, 90, 90, 1, origin="model"))
+    save(one, 2)
+    save(one, 3, box(1, 2, 41, 52, 5))
+    one.revisions.create("ann")
+    return one
+
+
+def save(store, photo, *boxes):
+    return store.annotations.submit(photo, boxes, author="ann", base_version=0, request=f"save {photo}")
+
+
+def exported(store, format, folder: Path, **choice) -> Exported:
+    """Write revision 1 and unpack it into the folder."""
+    folder.mkdir(exist_ok=True)
+    name = export_name(1, format, pictures=choice.get("pictures", False))
+    with (folder / name).open("wb") as out:
+        counts = export_revision(store, 1, format, out, **choice)
+    if name.endswith(".zip"):
+        with ZipFile(folder / name) as archive:
+            assert archive.testzip() is None
+            assert len(set(archive.namelist())) == len(archive.namelist())
+            archive.extractall(folder)
+        (folder / name).unlink()
+    return counts
+
+
+@pytest.mark.parametrize("format", ["coco", "voc", "yolo"])
+def test_what_goes_out_with_pictures_comes_back(filled, format, tmp_path):
+    assert exported(filled, format, tmp_path, pictures=True) == Exported(3, 3, 0)
+    dataset = read_detection(tmp_path)
+    assert dataset.categories == tuple(category.name for category in filled.categories.all())
+    found = {photo.file_name: photo for photo in dataset.photos}
+    assert set(found) == {"coat.jpg", "bare.jpg", "Coat_3.jpg"}
+    coat = found["coat.jpg"]
+    assert (coat.width, coat.height) == SIZE_WH
+    corners = [10, 20, 90, 80, 50, 10, 90, 90]
+    assert coat.boxes_xyxy.ravel().tolist() == pytest.approx(corners, abs=0.01)
+    assert coat.category_ids.tolist() == [1, 0]
+    assert len(found["bare.jpg"]) == 0
+    assert found["Coat_3.jpg"].category_ids.tolist() == [4]
+    for photo in dataset.photos:
+        with Image.open(dataset.path_of(photo)) as picture:
+            assert picture.size == SIZE_WH
+    if format != "yolo":
+        assert coat.labels == ("rain coat", None)
+
+
+@pytest.mark.parametrize("format", ["coco", "voc"])
+def test_without_pictures_photos_have_the_names_they_came_with(filled, format, tmp_path):
+    assert exported(filled, format, tmp_path) == Exported(3, 3, 0)
+    names = {photo.file_name for photo in read_detection(tmp_path).photos}
+    assert names == {"coat.jpg", "bare.png", "Coat_3.PNG"}
+    assert not list(tmp_path.rglob("*.jpg"))
+
+
+def test_coco_says_what_it_was_made_from(filled, tmp_path):
+    exported(filled, "coco", tmp_path)
+    document = json.loads((tmp_path / "lapel-revision-1-coco.json").read_text())
+    revision = filled.revisions.get(1)
+    assert (document["info"]["revision"], document["info"]["digest"]) == (1, revision.digest)
+    assert [entry.get("holdout", False) for entry in document["images"]] == [False, False, True]
+    assert [entry["id"] for entry in document["annotations"]] == [1, 2, 3]
+
+
+def test_the_holdout_and_the_rest_go_out_apart(filled, tmp_path):
+    assert exported(filled, "coco", tmp_path / "held", holdout=True) == Exported(1, 1, 0)
+    assert exported(filled, "coco", tmp_path / "rest", holdout=False) == Exported(2, 2, 0)
+
+
+def test_csv_has_a_row_a_box_and_one_for_a_photo_without(filled, tmp_path):
+    assert exported(filled, "csv", tmp_path) == Exported(3, 3, 0)
+    with (tmp_path / export_name(1, "csv")).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["photo"], row["box"], row["label"]) for row in rows] == [
+        ("coat.jpg", "1", "rain coat"),
+        ("coat.jpg", "2", ""),
+        ("bare.png", "", ""),
+        ("Coat_3.PNG", "1", ""),
+    ]
+    assert [float(rows[0][key]) for key in ("x0", "y0", "x1", "y1")] == [10, 20, 90, 80]
+    assert (rows[1]["origin"], rows[3]["holdout"]) == ("model", "true")
+
+
+def test_a_name_that_looks_like_a_formula_stays_text(one, tmp_path):
+    photo = add_photos(one.database, 1, name='=HYPERLINK("x").jpg')[0]
+    save(one, photo, box(1, 1, 9, 9, label="+1"))
+    one.revisions.create("ann")
+    exported(one, "csv", tmp_path)
+    text = (tmp_path / export_name(1, "csv")).read_text()
+    assert "'=HYPERLINK" in text
+    assert "'+1" in text
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_photos_deleted_since_are_left_out_of_the_pictures_and_said(filled, format, tmp_path):
+    filled.photos.delete(1, "ann")
+    assert exported(filled, format, tmp_path, pictures=True) == Exported(2, 1, 1)
+    listed = (tmp_path / "deleted.txt").read_text()
+    assert listed.startswith("Photos of this revision whose pictures were deleted")
+    assert filled.photos.get(1, deleted_ok=True).digest in listed
+    if format != "csv":
+        assert {photo.file_name for photo in read_detection(tmp_path).photos} == {"bare.jpg", "Coat_3.jpg"}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_without_pictures_deleted_photos_keep_their_boxes_and_are_marked(filled, format, tmp_path):
+    filled.photos.delete(1, "ann")
+    assert exported(filled, format, tmp_path) == Exported(3, 3, 1)
+    if format == "coco":
+        images = json.loads((tmp_path / export_name(1, "coco")).read_text())["images"]
+        assert [image.get("deleted", False) for image in images] == [True, False, False]
+    elif format == "csv":
+        with (tmp_path / export_name(1, "csv")).open(newline="") as file:
+            assert [row["deleted"] for row in csv.DictReader(file)] == ["true", "true", "false", "false"]
+    else:
+        assert "coat.jpg" in (tmp_path / "deleted.txt").read_text()
+
+
+def test_old_revisions_go_out_with_the_names_of_their_time(filled, tmp_path):
+    name = filled.categories.all()[1].name
+    filled.categories.rename(2, "cagoule", "ann")
+    exported(filled, "voc", tmp_path)
+    assert f"<name>{name}</name>" in (tmp_path / "Annotations" / "coat.xml").read_text()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_empty_revision_is_a_whole_file(one, format, tmp_path):
+    one.revisions.create("ann")
+    assert exported(one, format, tmp_path, pictures=True) == Exported(0, 0, 0)
+
+
+def test_unknown_revisions_and_formats_are_refused(one):
+    with pytest.raises(NotFoundError):
+        export_revision(one, 1, "coco", io.BytesIO())
+    with pytest.raises(StoreError, match="coco, voc, yolo, csv"):
+        export_revision(one, 1, "excel", io.BytesIO())
+
+
+def test_names_say_what_is_in_the_file():
+    assert export_name(3, "coco") == "lapel-revision-3-coco.json"
+    assert export_name(3, "csv") == "lapel-revision-3-csv.csv"
+    assert export_name(3, "coco", pictures=True) == "lapel-revision-3-coco.zip"
+    assert is_zip("voc", pictures=False)
+
+
+@pytest.mark.parametrize("pictures", [False, True])
+@pytest.mark.parametrize("format", FORMATS)
+def test_it_is_told_how_far_the_export_is(filled, format, pictures):
+    told: list[float] = []
+    export_revision(filled, 1, format, io.BytesIO(), pictures=pictures, report=told.append)
+    assert len(told) >= 3 and told == sorted(told) and told[-1] == 1.0
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_memory_does_not_grow_with_the_photos(one, format):
+    peaks = []
+    for first, count in ((1, 1100), (2000, 2400)):
+        annotate(one, add_photos(one.database, count, first=first))
+        number = one.revisions.create("ann").number
+        export_revision(one, number, format, Pipe())
+        tracemalloc.start()
+        export_revision(one, number, format, Pipe())
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 6_000_000  # 2,400 photos of four boxes would take 20 MB
+
+
+def annotate(store, photos):
+    """Four boxes on each photo, straight into the table."""
+    boxes = [box(1, 2, 30, 40, uid=str(number)).as_dict() for number in range(4)]
+    same = {"version": 1, "base_version": 0, "kind": "submitted", "author": "ann", "at": 0.0, "note": ""}
+    with store.database.write() as connection:
+        rows = [same | {"photo_id": photo, "request": str(photo), "boxes": boxes} for photo in photos]
+        connection.execute(sa.insert(versions), rows)
