@@ -106,7 +106,7 @@ def test_from_the_first_photo_to_a_revision_taken_away(page: Page, folder: Path,
     expect(page.get_by_text("1 photo came in.")).to_be_visible()
     expect(page.get_by_text("1 file was refused, as listed.")).to_be_visible()
     with page.expect_download() as report:
-        page.get_by_role("button", name="Download as CSV").click()
+        page.get_by_role("button", name="Download as CSV", exact=True).click()
     lines = Path(report.value.path()).read_text().splitlines()
     assert lines[0] == "file,reason" and lines[1].startswith("broken.jpg,")
 
