@@ -276,3 +276,26 @@ def test_two_processes_share_the_queue(store, photos):
         assert Queue(other).next("bob").photo_id == photos[1]
     finally:
         other.close()
+
+
+def test_looking_ahead_shows_the_next_photo_and_leases_nothing(store, photos):
+    assert store.queue.next("ann").photo_id == photos[0]
+    assert store.queue.upcoming("ann") == photos[1]
+    assert store.queue.next("bob").photo_id == photos[1]
+    assert store.queue.upcoming("ann") == photos[2]
+
+
+def test_nothing_is_ahead_at_the_end(store):
+    assert store.queue.upcoming("ann") is None
+
+
+def test_a_photo_put_first_comes_before_all_others_also_where_it_was_done(store, photos):
+    submit(store, photos[4], "ann")
+    store.queue.put_first(photos[4], "this is wrong")
+    task = store.queue.next("bob")
+    assert (task.photo_id, task.reasons) == (photos[4], ("this is wrong",))
+    new = add_photos(store.database, 1, first=50)[0]
+    store.queue.put_first(new, "this too")
+    assert store.queue.next("cleo").photo_id == new
+    with pytest.raises(NotFoundError):
+        store.queue.put_first(999_999, "gone")
