@@ -17,6 +17,9 @@ from core.store.jobs import JobRow
 VERSION = "1"
 """Of the workflows' steps; another one where jobs that are under way could not go on."""
 
+POLL_SECONDS = 2.0
+"""Between two looks at a queue: every look costs an idle machine a few milliseconds."""
+
 SCHEMA = "lapel_jobs"
 ONE_AT_ONCE = (LABEL, ORDER)
 """Kinds of which one job runs at a time on all workers together; of imports, one on each."""
@@ -38,6 +41,7 @@ class Engine:
             serializer=DBOSPortableJSONSerializer(),
             log_level="ERROR",
             enable_otlp=False,
+            notification_listener_polling_interval_sec=60.0,  # nothing here waits for notifications
         )
         DBOS(config=config)
         self._workflows: Mapping[str, Callable[[str], None]] = workflows(shop)
@@ -46,7 +50,11 @@ class Engine:
         for kind in self._workflows:
             only = 1 if kind in ONE_AT_ONCE else None
             DBOS.register_queue(
-                kind, worker_concurrency=1, global_concurrency=only, on_conflict="always_update"
+                kind,
+                worker_concurrency=1,
+                global_concurrency=only,
+                polling_interval_sec=POLL_SECONDS,
+                on_conflict="always_update",
             )
 
     def further(self, job: JobRow) -> bool:

@@ -11,7 +11,7 @@ from core.jobs.seats import seat_number, take_seat, try_seat
 from core.jobs.work import Workshop, is_order_due
 from core.store import Store
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 LOOK_ROUND_SECONDS = 5.0
 
 
