@@ -38,7 +38,7 @@ def test_a_full_disk_of_postgresql_costs_nothing_that_was_saved(tmp_path: Path) 
         pytest.skip("a server of its own on a small disk needs root and PostgreSQL")
     with tempfile.TemporaryDirectory(prefix="lapel-disk-") as folder:
         Path(folder).chmod(0o755)  # the server runs as somebody else
-        told = run_on_small_disk("tests.faults.filler", Path(folder), "12m", "postgresql", str(tmp_path))
+        told = run_on_small_disk("tests.faults.filler", Path(folder), "8m", "postgresql", str(tmp_path))
     check(told, REFUSED["postgresql"])
 
 
