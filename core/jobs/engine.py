@@ -41,7 +41,6 @@ class Engine:
             serializer=DBOSPortableJSONSerializer(),
             log_level="ERROR",
             enable_otlp=False,
-            notification_listener_polling_interval_sec=60.0,  # nothing here waits for notifications
         )
         DBOS(config=config)
         self._workflows: Mapping[str, Callable[[str], None]] = workflows(shop)
