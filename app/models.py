@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-
 import streamlit as st
 
+from app.memory import set_aside_what_stays
 from core.labeler import Labeler
+
+__all__ = ["labeler", "set_aside_what_stays"]
 
 
 @st.cache_resource(show_spinner="Loading the models…")
@@ -15,13 +16,3 @@ def labeler() -> Labeler:
     loaded = Labeler.load()
     set_aside_what_stays()
     return loaded
-
-
-def set_aside_what_stays() -> None:
-    """Keep the libraries' objects out of garbage collection.
-
-    Streamlit collects all garbage after every run of a page. With PyTorch and pandas in memory that takes a
-    third of a second, during which no photo is labelled and no click is answered; without them, milliseconds.
-    """
-    gc.collect()
-    gc.freeze()

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import annotate_watch, annotate_work
 from app.annotate_session import desk_of
+from app.memory import set_aside_once
 from app.people import current_person
 from app.store import workspace_store
 from core.errors import LapelError
@@ -16,6 +17,7 @@ except LapelError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()
 
+set_aside_once()
 desk = desk_of(current_person())
 annotate_work.show(store, desk)
 annotate_watch.show(store, desk)
