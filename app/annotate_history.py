@@ -17,7 +17,6 @@ from core.errors import LapelError
 from core.store import Store
 from core.store.annotations import Annotation
 
-VERSION_KEY = "annotate-version"
 MOST_SHOWN = 50
 
 
@@ -37,12 +36,8 @@ def show(store: Store, desk: Desk, pictures: Pictures) -> None:
     for at in range(len(versions) - 1, max(-1, len(versions) - 1 - MOST_SHOWN), -1):
         st.markdown(line(versions, at))
     numbers = [version.version for version in reversed(versions)][:MOST_SHOWN]
-    chosen = st.selectbox(
-        "Look at version",
-        numbers,
-        index=None,
-        key=f"{VERSION_KEY}-{opened.photo.id}",
-        placeholder="Choose one",
+    chosen = st.pills(
+        "Look at a version", numbers, format_func=lambda n: f"Version {n}", key=_key(opened.photo.id)
     )
     if chosen is not None:
         _compare(store, desk, pictures, versions, [version.version for version in versions].index(chosen))
@@ -59,7 +54,7 @@ def line(versions: Sequence[Annotation], at: int) -> str:
     before = base_of(versions, at)
     if before is not None:
         parts.append(f"{changed_words(before.boxes, version.boxes)} since version {before.version}")
-    if version.seconds:
+    if version.seconds and version.seconds >= 1:
         parts.append(f"{version.seconds:.0f} s of work")
     if version.note:
         parts.append(f"“{literal(version.note)}”")
@@ -98,6 +93,10 @@ def _compare(store: Store, desk: Desk, pictures: Pictures, versions: Sequence[An
         on_click=restore,
         args=(store, desk, version),
     )
+
+
+def _key(photo_id: int) -> str:
+    return f"annotate-version-{photo_id}"
 
 
 def _rest(version: Annotation, marks: dict[str, str]) -> dict[str, str]:

@@ -77,18 +77,24 @@ def attention_png(store: Store, photo_id: int) -> bytes | None:
 def over_photo(explanation: Explanation, size_wh: tuple[int, int]) -> np.ndarray:
     """One map (h, w) in 0..1 over the whole photo.
 
-    The detector's attention, mean of its stages, with each garment's class activation laid into its box where
-    that is hotter.
+    The detector's attention, mean of its stages, as far as it is above what half of the photo gets; and each
+    garment's class activation laid into its box where that is hotter.
     """
     scale = min(1.0, FINEST / max(size_wh))
     width, height = (max(1, round(side * scale)) for side in size_wh)
     stages = [_resized(entry.values, (width, height)) for entry in explanation.detector_maps]
-    heat = np.mean(stages, axis=0) if stages else np.zeros((height, width), np.float32)
+    heat = _above_half(np.mean(stages, axis=0)) if stages else np.zeros((height, width), np.float32)
     for entry in explanation.garments:
         left, top, right, bottom = _cells(entry.garment.box_xyxy, scale, (width, height))
         inside = _resized(entry.maps["class_activation"], (right - left, bottom - top))
         heat[top:bottom, left:right] = np.maximum(heat[top:bottom, left:right], inside)
     return np.asarray(heat, np.float32)
+
+
+def _above_half(heat: np.ndarray) -> np.ndarray:
+    """What lies above the median, stretched to 0..1: the rest of the photo stays as clear as it is."""
+    middle, most = float(np.median(heat)), float(heat.max())
+    return np.clip((heat - middle) / max(most - middle, 1e-6), 0.0, 1.0)
 
 
 def _resized(values: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:

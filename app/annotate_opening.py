@@ -60,14 +60,16 @@ def laid_out(store: Store, person: str, photo_id: int, task: Task | None, held_b
     return Opened(photo, latest.version if latest else 0, boxes, 0, person, task, notice, held_by)
 
 
-def to_begin_with(store: Store, photo_id: int, task: Task | None) -> tuple[AnnotatedBox, ...]:
+def to_begin_with(
+    store: Store, photo_id: int, task: Task | None, *, blind: bool = False
+) -> tuple[AnnotatedBox, ...]:
     """What there is before a person has done anything: the last version, else the models' proposals.
 
-    A second look sees proposals only.
+    A second look sees proposals only, and so does ``blind``.
     """
     prediction = store.predictions.get(photo_id)
     threshold = threshold_of(store, prediction.model) if prediction else 0.0
-    return proposals(store, photo_id, threshold, blind=task is not None and task.kind == "second")
+    return proposals(store, photo_id, threshold, blind=blind or (task is not None and task.kind == "second"))
 
 
 def _unfinished(draft: Draft, latest: Annotation | None) -> str:

@@ -177,7 +177,7 @@ def _base(store: Store, opened: Opened) -> tuple[AnnotatedBox, ...]:
     """What a person began from: the version before, else the models' proposals."""
     if opened.base_version:
         return store.annotations.version(opened.photo.id, opened.base_version).boxes
-    return to_begin_with(store, opened.photo.id, None)
+    return to_begin_with(store, opened.photo.id, None, blind=True)
 
 
 def at_hand(desk: Desk, key: str) -> Opened:

@@ -207,6 +207,16 @@ def test_a_version_that_came_in_between_is_a_conflict_and_the_draft_stays(store,
     assert draft is not None and [b.uid for b in draft.boxes] == ["mine"]
 
 
+def test_without_a_version_before_both_are_set_against_what_the_models_proposed(tmp_path):
+    (tmp_path / "other").mkdir()
+    store = filled_store(tmp_path / "other", 1, predicted=True)
+    desk = opened(store, "anna")
+    (proposal,) = desk.boxes
+    submitted_by_another(store, photo_of(desk))  # ben takes it out
+    act(store, desk, act_on(desk, "submit", [proposal]))
+    assert desk.conflict is not None and desk.conflict.base == (proposal,)
+
+
 def test_the_merged_boxes_are_one_version_of_their_own_kind(store, desk):
     first = photo_of(desk)
     submitted_by_another(store, first, box(uid="theirs"))

@@ -66,7 +66,8 @@ def test_correcting_by_mouse(visit, bench):
     drag(page, (0.65, 0.1), (0.9, 0.3))  # a new box
     mark(page, "Saved")
     page.keyboard.press("Escape")  # the search for its category
-    drag(page, (0.4, 0.4), (0.45, 0.42))  # the top is moved
+    page.mouse.click(*spot(page, 0.4, 0.4))
+    drag(page, (0.4, 0.4), (0.45, 0.42))  # the top, chosen, is moved
     mark(page, "Saved")
     draft = bench.store.drafts.load(photo, "mouse")
     assert draft is not None and len(draft.boxes) == 3
@@ -97,8 +98,9 @@ def test_correcting_by_keyboard_alone(visit, bench):
     (top,) = latest.boxes
     names = bench.store.categories.by_id()
     assert names[top.category_id].name == "dress" and top.changed and top.origin == "model"
+    second = photo_of(page)
     page.keyboard.press("s")
-    gone_on(page, photo_of(page))
+    gone_on(page, second)
     page.keyboard.press("b")
     expect(page.get_by_text("Done already: version 1")).to_be_visible()
     assert photo_of(page) == photo

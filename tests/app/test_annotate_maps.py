@@ -1,0 +1,61 @@
+"""The map over the photo at hand: of the right shape, worked out once, and never an end of the page."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app import annotate_maps, maps, models
+from app.annotate_maps import AttentionMaps, attention_png, over_photo
+from core.explain import DetectorMap, Explanation, GarmentMaps
+from core.garments import Garment
+from core.store import Store
+from tests.app.annotating import filled_store
+from tests.fakes import FakeLabeler, fake_explain
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch) -> Store:
+    fake = FakeLabeler()
+    monkeypatch.setattr(models, "labeler", lambda: fake)
+    monkeypatch.setattr(maps, "explain", fake_explain)
+    return filled_store(tmp_path, 1, predicted=True)
+
+
+def test_a_garments_activation_lies_in_its_box_and_nowhere_else():
+    hot = {"class_activation": np.ones((7, 7), np.float32)}
+    garment = Garment((20, 40, 60, 80), "top", 0.9)
+    heat = over_photo(Explanation("a.jpg", (GarmentMaps(garment, hot),), ()), (100, 200))
+    assert heat.shape == (200, 100)
+    assert heat[40:80, 20:60].min() == 1.0 and heat.sum() == 40 * 40
+
+
+def test_half_of_the_photo_stays_clear():
+    ramp = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    heat = over_photo(Explanation("a.jpg", (), (DetectorMap("stride8", ramp),)), (8, 8))
+    assert (heat == 0).sum() == 32 and heat.max() == 1.0
+
+
+def test_the_map_has_the_photos_shape(store):
+    data = attention_png(store, 1)
+    assert data is not None
+    assert Image.open(io.BytesIO(data)).size == (90, 120)
+
+
+def test_a_map_is_asked_for_once_and_is_there_later(store):
+    kept = AttentionMaps()
+    assert kept.png(store, 1) is None and not kept.pending(store, 1)
+    kept.ask(store, 1)
+    kept.ask(store, 1)
+    (future,) = kept._futures.values()
+    assert future.result(timeout=30) is not None
+    assert kept.png(store, 1) is not None and not kept.pending(store, 1)
+
+
+def test_a_map_that_cannot_be_made_is_none(store, monkeypatch):
+    monkeypatch.setattr(maps, "explain", lambda *_: 1 / 0)
+    assert attention_png(store, 1) is None
+    assert annotate_maps.attention_maps() is annotate_maps.attention_maps()
