@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -56,7 +58,7 @@ def server() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="lapel-postgres-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         if os.geteuid() == 0:
-            shutil.chown(folder, _account())
+            shutil.chown(folder, account())
         with running(folder) as url:
             yield url
 
@@ -72,7 +74,29 @@ def database(url: str, name: str, template: str = "template0") -> Iterator[str]:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-def _account() -> str:
+def kill_and_start_again(url: str) -> None:
+    """Kill a running server with all of its processes at once, as ``kill -9`` does, and start it anew."""
+    with psycopg.connect(f"{url}/postgres") as connection:
+        data = Path(connection.execute("SHOW data_directory").fetchall()[0][0])
+        others = [pid for (pid,) in connection.execute("SELECT pid FROM pg_stat_activity")]
+    first = int((data / "postmaster.pid").read_text().split()[0])
+    for pid in (first, *others):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    while not all(_is_gone(pid) for pid in (first, *others)):
+        time.sleep(0.01)
+    (data / "postmaster.pid").unlink()  # its process may wait, dead, for its parent to take notice
+    _run("pg_ctl", "restart", "--pgdata", data, "--wait", "--log", data.parent / "log")
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def account() -> str:
     """Whom a server runs as that root starts: PostgreSQL refuses to run as root."""
     names = {entry.pw_name for entry in pwd.getpwall()}
     return "postgres" if "postgres" in names else "nobody"
@@ -82,7 +106,7 @@ def _run(program: str, *arguments: object) -> None:
     folder = programs()
     if folder is None:
         raise FileNotFoundError("no PostgreSQL programs")
-    user = {"user": _account(), "extra_groups": []} if os.geteuid() == 0 else {}
+    user = {"user": account(), "extra_groups": []} if os.geteuid() == 0 else {}
     done = subprocess.run(
         [str(folder / program), *map(str, arguments)], cwd="/", stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=60, **user,

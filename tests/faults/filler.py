@@ -128,7 +128,7 @@ def opened(disk: Path, full: str, beside: Path) -> Iterator[Store]:
     with postgres.server() as server:
         place = disk / "tablespace"
         place.mkdir()
-        shutil.chown(place, postgres._account())
+        shutil.chown(place, postgres.account())
         with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
             connection.execute(f"CREATE TABLESPACE small LOCATION '{place}'")
             connection.execute("CREATE DATABASE filled TABLESPACE small TEMPLATE template0")
