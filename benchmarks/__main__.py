@@ -24,6 +24,8 @@ QUICK: dict[str, tuple[str, ...]] = {
     "models": ("--repeats", "2", "--preset", "nano"),
     "labelling": ("--repeats", "1", "--photos", "3"),
     "page": ("--repeats", "1", "--batch", "3"),
+    "store": ("--seconds", "5", "--people", "5", "--photos", "2000", "--imported", "100", "--asked", "20"),
+    "editor": ("--changes", "5", "--photos", "2", "--boxes", "30"),
     "queue_order": ("--quick",),
 }
 """The benchmarks in their order, each with what makes it quick."""

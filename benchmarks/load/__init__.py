@@ -1,0 +1,1 @@
+"""People, imports and large stores for the benchmarks: each of them a process of its own."""
