@@ -58,6 +58,7 @@ def _review(store: Store, desk: Desk, pictures: Pictures, look: SecondLook) -> N
         st.text(agreement_words(look.agreement))
     if desk.person in (first.author, second.author):
         st.caption("One of the two is yours: better let somebody else decide.")
+    _verdicts(store, desk, look)
     photo = store.photos.get(look.photo_id)
     show_panes(
         photo,
@@ -66,7 +67,6 @@ def _review(store: Store, desk: Desk, pictures: Pictures, look: SecondLook) -> N
         store.categories.by_id(),
         f"review-{photo.id}",
     )
-    _verdicts(store, desk, look)
 
 
 def _sides(look: SecondLook) -> tuple[Pane, Pane]:

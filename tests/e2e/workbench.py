@@ -105,6 +105,7 @@ def act(page: Page, name: str) -> None:
 def gone_on(page: Page, before: int) -> None:
     """Wait until another photo is at hand."""
     expect(page).not_to_have_url(address_of(page, before))
+    expect(page.locator(".lapel-editor .mark")).not_to_have_text("Sending…")  # the editor has it as well
 
 
 def address_of(page: Page, photo: int) -> str:
