@@ -1,9 +1,10 @@
-"""The editor as an annotator feels it: from a change to its being saved, and from a submit to the next photo.
+"""The editor as an annotator feels it: from a change to its being saved, from a submit to the next, drags.
 
-Run with ``python -m benchmarks.editor [--changes 60] [--photos 10] [--busy]``; a table goes to stderr, one
-line of JSON to stdout. It serves a store of drawn samples in a process of its own and drives the page in
+Run with ``python -m benchmarks.editor [--changes 60] [--photos 10] [--boxes 300]``; a table goes to stderr,
+one line of JSON to stdout. It serves a store of drawn samples in a process of its own and drives the page in
 headless Chromium. Times are the browser's own: from the key to the mark "Saved", and from Enter to the next
-photo decoded. ``--busy`` has the models label photos meanwhile in a process at nice 15, as a worker does.
+photo decoded; frames are those of a drag among many boxes. All is measured idle, and "busy": while models
+label photos in a process at nice 15, as a worker does.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
@@ -28,8 +30,10 @@ from benchmarks.page import CHROMIUM, FLAGS, ROOT, SAMPLES, WAIT_MS, wait_until_
 from core.garments import Garment
 from core.photos import open_photo
 from core.store import Store, sqlite_url
+from core.store.boxes import AnnotatedBox
 
 PACKAGES = ("streamlit", "sqlalchemy", "playwright")
+VIEWPORT: Any = {"width": 1280, "height": 860}
 SERVER = """
 import sys
 from app import __main__ as launcher
@@ -44,6 +48,7 @@ os.nice(15)
 from core.labeler import Labeler
 from core.photos import open_photo
 labeler = Labeler.load()
+print("at work", flush=True)
 while True:
     for path in sys.argv[1:]:
         labeler.label(open_photo(Path(path)))
@@ -69,10 +74,34 @@ WATCH_PHOTOS = """photo => {
     window.shown.push(performance.now() - began);
   }).observe(photo, { attributes: true, attributeFilter: ["src"] });
 }"""
+CROWDED = "somebody with many boxes"
+FRAMES = """async count => {
+  const isolated = document.querySelector("[data-testid=stBidiComponentIsolated]");
+  const canvas = isolated.shadowRoot.querySelector(".canvas");
+  const chosen = isolated.shadowRoot.querySelector(".chosen .edge").getBoundingClientRect();
+  const middle = { x: chosen.x + chosen.width / 2, y: chosen.y + chosen.height / 2 };
+  const move = (type, dx, dy) => canvas.dispatchEvent(new PointerEvent(type, {
+    pointerId: 1, pointerType: "mouse", button: 0, bubbles: true, cancelable: true,
+    clientX: middle.x + dx, clientY: middle.y + dy,
+  }));
+  const frame = () => new Promise(requestAnimationFrame);
+  canvas.setPointerCapture = () => {};  // there is no such pointer
+  move("pointerdown", 0, 0);
+  const times = [await frame()];
+  for (let index = 1; index <= count; index += 1) {
+    move("pointermove", 60 * Math.sin(index / 8), index % 40);
+    times.push(await frame());
+  }
+  move("pointerup", 20, 20);
+  return times.slice(1).map((time, index) => time - times[index]);
+}"""
 
 
-def fill(folder: Path) -> None:
-    """A store in the folder with the samples in its queue, two garments proposed on each."""
+def fill(folder: Path, boxes: int) -> None:
+    """A store in the folder with the samples in its queue, two garments proposed on each.
+
+    One photo is somebody's who has drawn ``boxes`` on it.
+    """
     store = Store.open(sqlite_url(folder), folder)
     for sample in SAMPLES:
         row = store.photos.add(open_photo(sample), by="benchmark").row
@@ -84,7 +113,21 @@ def fill(folder: Path) -> None:
             ]
             store.predictions.save(row.id, "benchmark", garments, None)
     store.queue.fill()
+    crowd(store, boxes)
     store.close()
+
+
+def crowd(store: Store, count: int) -> None:
+    """Give somebody a photo with so many boxes, saved as a draft."""
+    photo, random = store.photos.page(0, 1)[0], np.random.default_rng(0)
+    categories = [category.id for category in store.categories.all()]
+    boxes = []
+    for _ in range(count):
+        x, y = random.uniform(0, 0.8, 2) * (photo.width, photo.height)
+        wide, high = random.uniform(0.02, 0.2, 2) * (photo.width, photo.height)
+        boxes.append(AnnotatedBox((x, y, x + wide, y + high), int(random.choice(categories))))
+    store.queue.take(photo.id, CROWDED)
+    store.drafts.save(photo.id, CROWDED, boxes=boxes, sequence=1, base_version=0)
 
 
 @contextmanager
@@ -111,17 +154,19 @@ def labelling(busy: bool) -> Iterator[None]:
         yield
         return
     command = [sys.executable, "-c", BUSY, *map(str, SAMPLES)]
-    with subprocess.Popen(command, cwd=ROOT) as worker:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        worker.stdout.readline()
         try:
             yield
         finally:
             worker.kill()
 
 
-def opened(page: Page, address: str) -> Page:
-    """The page with a photo in the editor, at rest."""
+def opened(page: Page, address: str, person: str = "benchmark") -> Page:
+    """The page with a person's photo in the editor, at rest."""
     page.set_default_timeout(WAIT_MS)
-    page.goto(f"{address}/annotate?as=benchmark")
+    page.goto(f"{address}/annotate?as={quote(person)}")
     page.locator(".canvas").wait_for()
     page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
     page.wait_for_timeout(1000)
@@ -150,38 +195,54 @@ def submits(page: Page, count: int) -> list[float]:
     return list(page.evaluate("() => window.shown"))
 
 
+def drag(page: Page, frames: int = 120) -> list[float]:
+    """Milliseconds of each frame of a drag, its events made within the page, one a frame."""
+    page.keyboard.press("Tab")
+    page.wait_for_timeout(500)
+    return list(page.evaluate(FRAMES, frames))
+
+
 def summary(times: Sequence[float]) -> dict[str, float]:
     """Median and 95th percentile, in milliseconds."""
-    return {name: round(float(np.percentile(times, q)), 1) for name, q in (("median", 50), ("p95", 95))}
+    median, p95 = (round(float(value), 1) for value in np.percentile(times, [50, 95]))
+    return {"median_ms": median, "p95_ms": p95}
 
 
-def measure(change_count: int, photo_count: int, busy: bool) -> dict[str, Any]:
-    """Both round trips in a fresh workspace."""
+def measure(options: argparse.Namespace, busy: bool) -> dict[str, dict[str, float]]:
+    """All of it in a fresh workspace."""
+    submitted = min(options.photos, len(SAMPLES) - 2)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        fill(folder)
-        with workspace(folder) as address, labelling(busy), sync_playwright() as driver:
+        fill(Path(name), options.boxes)
+        with workspace(Path(name)) as address, labelling(busy), sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-            page = opened(browser.new_page(viewport={"width": 1280, "height": 860}), address)
-            found = {"change": changes(page, change_count), "submit": submits(page, photo_count)}
+            page = opened(browser.new_page(viewport=VIEWPORT), address)
+            few = {"change": changes(page, options.changes), "submit": submits(page, submitted)}
+            page = opened(browser.new_page(viewport=VIEWPORT), address, CROWDED)
+            frames = drag(page)
+            many = {f"change of {options.boxes} boxes": changes(page, options.changes // 2)}
             browser.close()
-    return {name: summary(times) for name, times in found.items()}
+    rates = {
+        "frames_per_s": round(1000 / float(np.mean(frames)), 1),
+        "longest_frame_ms": round(max(frames), 1),
+    }
+    return {name: summary(times) for name, times in (few | many).items()} | {"drag": rates}
 
 
 def main() -> None:
     """Measure, and print."""
+    from benchmarks.__main__ import figures
+
     parser = argparse.ArgumentParser(description="Measure the editor's round trips.")
     parser.add_argument("--changes", type=int, default=60)
-    parser.add_argument("--photos", type=int, default=10)
-    parser.add_argument("--busy", action="store_true", help="label photos beside it, at nice 15")
-    chosen = parser.parse_args()
-    machine = describe_machine(PACKAGES)
-    print(machine_line(machine), file=sys.stderr)
-    found = measure(chosen.changes, min(chosen.photos, len(SAMPLES) - 1), chosen.busy)
-    print(f"{'milliseconds':<28}{'median':>9}{'p95':>9}", file=sys.stderr)
-    for name, words in (("change", "change to saved"), ("submit", "submit to the next photo")):
-        print(f"{words:<28}{found[name]['median']:>9.1f}{found[name]['p95']:>9.1f}", file=sys.stderr)
-    print(json.dumps({"machine": machine, "busy": chosen.busy, "milliseconds": found}))
+    parser.add_argument("--photos", type=int, default=10, help="how many are submitted")
+    parser.add_argument("--boxes", type=int, default=300, help="on the photo whose boxes are dragged")
+    options = parser.parse_args()
+    found = {name: measure(options, busy) for name, busy in (("idle", False), ("busy", True))}
+    print(machine_line(PACKAGES), file=sys.stderr)
+    for name, value in figures(found):
+        print(f"{name:44}{value:>10,}", file=sys.stderr)
+    line = {"benchmark": "editor", "boxes": options.boxes, "machine": describe_machine(PACKAGES)}
+    print(json.dumps(line | found))
 
 
 if __name__ == "__main__":
