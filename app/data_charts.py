@@ -105,7 +105,8 @@ def origin_bar(counts: Mapping[str, int]) -> go.Figure:
         )
     figure.update_layout(
         barmode="stack",
-        height=130,
+        height=110,
+        showlegend=True,  # a single part has to be named as well
         margin={"l": 0, "r": 0, "t": 8, "b": 0},
         xaxis={"visible": False, "fixedrange": True, "range": [0, total]},
         yaxis={"visible": False, "fixedrange": True},

@@ -61,6 +61,10 @@ def _class_balance(store: Store, numbers: Statistics) -> None:
 
 
 def _work(numbers: Statistics) -> None:
+    if not numbers.days:
+        st.markdown("**Annotated a day**")
+        st.caption("Nobody has annotated yet; what was brought in does not count here.")
+        return
     rows = [(day.day, day.author, day.photos) for day in numbers.days]
     days = len({day for day, _, _ in rows})
     _chart("Annotated a day", data_charts.work_by_day(rows), f"Annotated photos on {counted(days, 'day')}")

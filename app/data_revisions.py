@@ -14,7 +14,12 @@ from core.errors import LapelError
 from core.store import Store
 from core.store.revisions import Revision
 
-NOTE_KEY, TOLD_KEY, FILE_KEY = "revision-note", "revision-told", "revision-file"
+NOTE_KEY, TOLD_KEY, FILE_KEY, WANTED_KEY = (
+    "revision-note",
+    "revision-told",
+    "revision-file",
+    "revision-wanted",
+)
 
 
 def show(store: Store, person: str) -> None:
@@ -107,9 +112,22 @@ def _exporting(store: Store, revisions: Sequence[Revision]) -> None:
     ready: Prepared | None = st.session_state.get(FILE_KEY)
     if ready is not None and ready.wanted == wanted:
         _download(ready)
-    elif st.button("Prepare the file", icon=":material/folder_zip:", type="primary", key="export-prepare"):
+        return
+    st.button(
+        "Prepare the file",
+        icon=":material/folder_zip:",
+        type="primary",
+        key="export-prepare",
+        on_click=_ask_for,
+        args=(wanted,),
+    )
+    if st.session_state.get(WANTED_KEY) == wanted:
         _prepare(store, wanted)
-        st.rerun()
+
+
+def _ask_for(wanted: Wanted) -> None:
+    """Have the next run prepare it; a run that is cut off, as by a job that ends, begins again."""
+    st.session_state[WANTED_KEY] = wanted
 
 
 def _prepare(store: Store, wanted: Wanted) -> None:
@@ -121,7 +139,10 @@ def _prepare(store: Store, wanted: Wanted) -> None:
     except LapelError as error:
         bar.empty()
         st.error(literal(str(error)), icon=":material/error:")
-        st.stop()
+        del st.session_state[WANTED_KEY]
+        return
+    del st.session_state[WANTED_KEY]
+    st.rerun()
 
 
 def _download(ready: Prepared) -> None:

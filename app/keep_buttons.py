@@ -48,14 +48,15 @@ def show_keep(workspace: Workspace, photos: Sequence[Seen]) -> None:
         "the models learn from them once they are annotated."
     )
     checked = st.toggle(
-        "I have looked at every photo, and its boxes are right",
+        "I have checked every photo",
         key="keep-checked",
-        help="Then they are kept as annotated by you. Otherwise the boxes are proposals to be checked.",
+        help="Then they are kept as annotated by you, with the boxes that you see. Otherwise the boxes are "
+        "proposals, to be checked in Annotate.",
     )
     st.button("Keep these", icon=":material/inventory_2:", key="keep", on_click=_ask)
     if mine.wants:
-        mine.wants = False
         _keep(mine, workspace, photos, checked)
+        mine.wants = False  # only now: a run that was cut off goes on with what is left
     if mine.problem:
         st.error(literal(mine.problem), icon=":material/error:")
     if mine.told:

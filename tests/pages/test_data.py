@@ -245,6 +245,13 @@ def test_the_work_is_charted(page, store):
     assert {metric.label: metric.value for metric in page.metric}["Annotated"] == "1"
 
 
+def test_boxes_that_were_brought_in_are_nobodys_work(page, store):
+    boxes = [AnnotatedBox((5.0, 5.0, 60.0, 90.0), store.categories.all()[0].id, origin="import")]
+    brought = {"author": "Anna", "base_version": 0, "request": "import", "kind": "imported"}
+    store.annotations.submit(photo(store), boxes, **brought)
+    assert "Nobody has annotated yet" in texts(on(page, "Progress"))
+
+
 def test_a_revision_is_made_once_and_exported(page, store):
     annotate(store, photo(store, name="coat.jpg"), store.categories.all()[0].id)
     on(page, "Revisions")
