@@ -72,3 +72,8 @@ def browser(chromium: str) -> Iterator[Browser]:
         started = driver.chromium.launch(executable_path=chromium, args=list(CHROMIUM_ARGUMENTS))
         yield started
         started.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with the shared browser come last: Playwright leaves an event loop running in the main thread."""
+    items.sort(key=lambda item: "browser" in getattr(item, "fixturenames", ()))
