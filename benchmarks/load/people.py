@@ -22,6 +22,7 @@ from benchmarks.load.many import some_boxes
 from core.errors import LapelError
 from core.store import Store
 from core.store.boxes import AnnotatedBox
+from core.store.tasks import Task
 
 DRAFTS_A_SUBMIT = 5
 
@@ -50,26 +51,45 @@ def annotate(store: Store, person: str, told: Told, seconds: float, every: float
     random, categories = Random(person), [category.id for category in store.categories.all()]
     began = time.monotonic() + random.uniform(0, every)
     wait_until(began)
-    task, turn = None, 0
+    desk, turn = None, 0
     while time.monotonic() < began + seconds:
-        task, turn = task or told.timed("next", partial(store.queue.next, person)), turn + 1
-        if task is not None:
+        desk, turn = desk or next_on_desk(store, person, told), turn + 1
+        if desk is not None:
             boxes, is_last = some_boxes(random, categories), turn % (DRAFTS_A_SUBMIT + 1) == 0
             save = submit if is_last else draft
-            told.timed(save.__name__, partial(save, store, person, task.photo_id, boxes, turn))
-            task = None if is_last else task
+            told.timed(save.__name__, partial(save, store, person, desk, boxes, turn))
+            desk = None if is_last else desk
         wait_until(began + every * turn)
 
 
-def draft(store: Store, person: str, photo_id: int, boxes: Sequence[AnnotatedBox], turn: int) -> None:
+@dataclass(frozen=True)
+class Desk:
+    """The photo that a person works on, and the version they began from."""
+
+    task: Task
+    base_version: int
+
+
+def next_on_desk(store: Store, person: str, told: Told) -> Desk | None:
+    """The person's next photo with what is known of it, as the page opens it."""
+    task = told.timed("next", partial(store.queue.next, person))
+    if task is None:
+        return None
+    latest = None if task.kind == "second" else store.annotations.latest(task.photo_id)
+    return Desk(task, latest.version if latest else 0)
+
+
+def draft(store: Store, person: str, desk: Desk, boxes: Sequence[AnnotatedBox], turn: int) -> None:
     """Save unfinished work, as the editor does after a change."""
-    store.drafts.save(photo_id, person, boxes=boxes, sequence=turn, base_version=0)
+    base = desk.base_version
+    store.drafts.save(desk.task.photo_id, person, boxes=boxes, sequence=turn, base_version=base)
 
 
-def submit(store: Store, person: str, photo_id: int, boxes: Sequence[AnnotatedBox], turn: int) -> None:
+def submit(store: Store, person: str, desk: Desk, boxes: Sequence[AnnotatedBox], turn: int) -> None:
     """Save a version, as the editor does on Enter."""
-    request = f"{person} {turn} {time.time_ns()}"
-    store.annotations.submit(photo_id, boxes, author=person, base_version=0, request=request, seconds=30.0)
+    kind = "second" if desk.task.kind == "second" else "submitted"
+    about: dict[str, Any] = {"author": person, "kind": kind, "request": f"{person} {time.time_ns()}"}
+    store.annotations.submit(desk.task.photo_id, boxes, base_version=desk.base_version, seconds=30.0, **about)
 
 
 def wait_until(moment: float) -> None:
