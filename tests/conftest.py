@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,3 +78,11 @@ def browser(chromium: str) -> Iterator[Browser]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests with the shared browser come last: Playwright leaves an event loop running in the main thread."""
     items.sort(key=lambda item: "browser" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(autouse=True)
+def own_main() -> Iterator[None]:
+    """Streamlit's AppTest puts its script in the place of ``__main__``, which later child processes would run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
