@@ -82,7 +82,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def own_main() -> Iterator[None]:
-    """Streamlit's AppTest puts its script in the place of ``__main__``, which later child processes would run."""
+    """Streamlit's AppTest leaves its script behind as ``__main__``: child processes would run it."""
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main
