@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from app.data_outcomes import outcomes
+from app.data.outcomes import outcomes
 from app.keeping import keep, say_wrong
 from app.links import annotate_link, data_link
 from app.people import current_person

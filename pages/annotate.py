@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import annotate_watch, annotate_work
-from app.annotate_session import desk_of
+from app.annotate import watch, work
+from app.annotate.session import desk_of
 from app.memory import set_aside_once
 from app.people import current_person
 from app.store import workspace_store
@@ -19,5 +19,5 @@ except LapelError as error:
 
 set_aside_once()
 desk = desk_of(current_person())
-annotate_work.show(store, desk)
-annotate_watch.show(store, desk)
+work.show(store, desk)
+watch.show(store, desk)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import data_categories, data_import, data_jobs, data_photos, data_progress, data_revisions
+from app.data import bringing_in, categories, jobs, photos, progress, revisions
 from app.people import show_person
 from app.store import workspace_store
 from app.wording import literal
 from core.errors import LapelError
 
 TABS = {
-    "Photos": data_photos.show,
-    "Bring in": data_import.show,
-    "Categories": data_categories.show,
-    "Progress": data_progress.show,
-    "Revisions": data_revisions.show,
+    "Photos": photos.show,
+    "Bring in": bringing_in.show,
+    "Categories": categories.show,
+    "Progress": progress.show,
+    "Revisions": revisions.show,
 }
 
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
@@ -24,7 +24,7 @@ with st.container(horizontal=True, vertical_alignment="center", horizontal_align
 
 try:
     store = workspace_store()
-    data_jobs.show(store)
+    jobs.show(store)
     tabs = st.tabs(list(TABS), key="data", on_change="rerun", bind="query-params")
     for tab, show in zip(tabs, TABS.values(), strict=True):
         if tab.open:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from app.annotate_session import Desk
+from app.annotate.session import Desk
 from app.editor import Act, Work
 from core.garments import Garment
 from core.photos import read_photo

@@ -7,9 +7,9 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import annotate_work
-from app.annotate_save import act, keep
-from app.annotate_session import KEY, Desk
+from app.annotate import work
+from app.annotate.save import act, keep
+from app.annotate.session import KEY, Desk
 from core.store import Store
 from tests.app.annotating import act_on, box, filled_store, work_on
 from tests.pages.workspace import opened, texts
@@ -172,7 +172,7 @@ def test_the_history_tells_versions_apart_and_an_old_one_is_laid_out_again(start
     store.annotations.submit(1, [box(uid="a")], author="ben", base_version=0, request="1")
     store.annotations.submit(1, [box(30, uid="a"), box(uid="b")], author="cleo", base_version=1, request="2")
     page = start(photo="1")
-    page.session_state[annotate_work.MORE_KEY] = "History"
+    page.session_state[work.MORE_KEY] = "History"
     page.run()
     assert "1 box added, 1 box moved since version 1" in texts(page)
     page.session_state["annotate-version-1"] = 1
@@ -191,13 +191,13 @@ def test_a_second_look_is_blind_and_a_reviewer_decides(start, folder):
     page = start("anna")
     assert "A second look" in texts(page)
     assert [entry["origin"] for entry in told(page)["boxes"]] == ["model"]
-    page.session_state[annotate_work.MORE_KEY] = "History"
+    page.session_state[work.MORE_KEY] = "History"
     page.run()
     assert "without seeing the first" in texts(page) and "ben" not in texts(page)
     desk = desk_of(page)
     act(store, desk, act_on(desk, "submit", [box(2, uid="second")]))
     page = start("cleo")
-    page.session_state[annotate_work.MORE_KEY] = "Second looks"
+    page.session_state[work.MORE_KEY] = "Second looks"
     page.run()
     page.selectbox[0].set_value(1).run()
     assert "1 box in the same place (mean IoU" in texts(page)
@@ -212,7 +212,7 @@ def test_unfinished_work_is_listed_and_opened(start, folder):
     other = next(id for id in (1, 2) if id != store.queue.next("anna").photo_id)
     store.drafts.save(other, "anna", boxes=[box(uid="mine")], sequence=3, base_version=0)
     page = start()
-    page.session_state[annotate_work.MORE_KEY] = "Unfinished"
+    page.session_state[work.MORE_KEY] = "Unfinished"
     page.run()
     pressed(page, f"Photo {other}")
     assert [entry["uid"] for entry in told(page)["boxes"]] == ["mine"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import data_deletion
-from app.data_revisions import FILE_KEY
+from app.data import deletion
+from app.data.revisions import FILE_KEY
 from core.jobs import client
 from core.store import Store
 from core.store.boxes import AnnotatedBox
@@ -173,7 +173,7 @@ def test_the_holdout_can_be_looked_at_alone(page, store):
 
 
 def test_many_photos_come_in_pages(page, store, monkeypatch):
-    from app import data_photos
+    from app.data import photos as data_photos
 
     monkeypatch.setattr(data_photos, "PAGE", 2)
     for bands in (0, 1, 2, 3):
@@ -209,7 +209,7 @@ def test_a_deleted_photo_can_be_kept_until_its_time_is_up(page, store):
 def test_a_deletion_that_failed_is_told(page, store):
     photo(store)
     on(page, "Photos")
-    page.session_state[data_deletion.KEY].failed.append("coat.jpg was not deleted. The disk is full.")
+    page.session_state[deletion.KEY].failed.append("coat.jpg was not deleted. The disk is full.")
     page.run()
     assert len(page.error) == 1
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.annotate_session import Desk, Opened
-from app.annotate_wording import clock
+from app.annotate.session import Desk, Opened
+from app.annotate.wording import clock
 from core.errors import ConflictError
 from core.learning.predicting import proposals, threshold_of
 from core.store import Store

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app import gallery
-from app.data_deletion import deletions, show_pending
+from app.data.deletion import deletions, show_pending
 from app.links import annotate_link
 from app.media import picture_url
 from app.picture import show_picture

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from app.data_deletion import Deletions
+from app.data.deletion import Deletions
 from core.errors import NotFoundError, StoreBusyError
 
 

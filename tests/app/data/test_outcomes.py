@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from app.data_outcomes import outcomes, refusals_csv, summary
+from app.data.outcomes import outcomes, refusals_csv, summary
 from core.store.imports import RefusedFile
 
 ALL = {"new": 5, "near": 1, "exact": 2, "holdout": 1, "refused": 3, "annotated": 4}

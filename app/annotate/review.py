@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.annotate_panes import Pane, show_panes
-from app.annotate_pictures import Pictures
-from app.annotate_session import Desk
+from app.annotate.panes import Pane, show_panes
+from app.annotate.pictures import Pictures
+from app.annotate.session import Desk
 from app.wording import counted, literal
 from core.errors import LapelError
 from core.store import Store

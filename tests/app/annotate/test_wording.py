@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from app.annotate_wording import box_words, changed_words, changes, clock, origins
+from app.annotate.wording import box_words, changed_words, changes, clock, origins
 from core.store.categories import Category
 from tests.app.annotating import box
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.annotate_empty import open_by_button
-from app.annotate_pictures import Pictures
-from app.annotate_session import Desk
+from app.annotate.empty import open_by_button
+from app.annotate.pictures import Pictures
+from app.annotate.session import Desk
 from app.wording import literal
 from core.store import Store
 

@@ -7,11 +7,11 @@ from functools import partial
 
 import streamlit as st
 
-from app.annotate_panes import Pane, picked, show_panes
-from app.annotate_pictures import Pictures
-from app.annotate_save import back_to_editor, submit_merged
-from app.annotate_session import Conflict, Desk
-from app.annotate_wording import box_words, clock
+from app.annotate.panes import Pane, picked, show_panes
+from app.annotate.pictures import Pictures
+from app.annotate.save import back_to_editor, submit_merged
+from app.annotate.session import Conflict, Desk
+from app.annotate.wording import box_words, clock
 from app.wording import counted, literal
 from core.errors import LapelError
 from core.store import Store

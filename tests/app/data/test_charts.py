@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app import data_charts as charts
+from app.data import charts
 
 
 def test_the_category_with_most_boxes_is_on_top_in_its_own_colour():

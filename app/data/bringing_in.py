@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.data_incoming import server_folder, stage
-from app.data_outcomes import STATES, outcomes, refusals_csv, summary
+from app.data.incoming import server_folder, stage
+from app.data.outcomes import STATES, outcomes, refusals_csv, summary
 from app.intake import received
 from app.wording import counted, literal, moment
 from core.errors import LapelError

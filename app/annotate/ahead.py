@@ -6,8 +6,8 @@ from contextlib import suppress
 
 import streamlit as st
 
-from app.annotate_pictures import Pictures
-from app.annotate_session import Desk
+from app.annotate.pictures import Pictures
+from app.annotate.session import Desk
 from core.errors import LapelError
 from core.store import Store
 

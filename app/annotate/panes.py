@@ -19,8 +19,8 @@ HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "lapel_panes",
     html='<div class="lapel-panes"></div>',
-    css=(HERE / "annotate_panes.css").read_text("utf-8"),
-    js=(HERE / "annotate_panes.js").read_text("utf-8"),
+    css=(HERE / "panes.css").read_text("utf-8"),
+    js=(HERE / "panes.js").read_text("utf-8"),
 )
 
 

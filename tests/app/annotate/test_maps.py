@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app import annotate_maps, maps, models
-from app.annotate_maps import AttentionMaps, attention_png, over_photo
+from app import maps as shared_maps
+from app import models
+from app.annotate import maps as annotate_maps
+from app.annotate.maps import AttentionMaps, attention_png, over_photo
 from core.explain import DetectorMap, Explanation, GarmentMaps
 from core.garments import Garment
 from core.store import Store
@@ -21,7 +23,7 @@ from tests.fakes import FakeLabeler, fake_explain
 def store(tmp_path, monkeypatch) -> Store:
     fake = FakeLabeler()
     monkeypatch.setattr(models, "labeler", lambda: fake)
-    monkeypatch.setattr(maps, "explain", fake_explain)
+    monkeypatch.setattr(shared_maps, "explain", fake_explain)
     return filled_store(tmp_path, 1, predicted=True)
 
 
@@ -56,6 +58,6 @@ def test_a_map_is_asked_for_once_and_is_there_later(store):
 
 
 def test_a_map_that_cannot_be_made_is_none(store, monkeypatch):
-    monkeypatch.setattr(maps, "explain", lambda *_: 1 / 0)
+    monkeypatch.setattr(shared_maps, "explain", lambda *_: 1 / 0)
     assert attention_png(store, 1) is None
     assert annotate_maps.attention_maps() is annotate_maps.attention_maps()

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.annotate_opening import open_next, open_photo
-from app.annotate_pictures import Pictures
-from app.annotate_session import Desk
-from app.annotate_wording import clock
+from app.annotate.opening import open_next, open_photo
+from app.annotate.pictures import Pictures
+from app.annotate.session import Desk
+from app.annotate.wording import clock
 from app.wording import counted, literal
 from core.errors import LapelError
 from core.store import Store
 
 DATA = "../pages/data.py"
-HERE = Path(__file__).parent
+APP = Path(__file__).parents[1]
 
 
 def show(store: Store, desk: Desk) -> None:
@@ -24,7 +24,7 @@ def show(store: Store, desk: Desk) -> None:
         st.info(literal(desk.said), icon=":material/info:")
     if not store.photos.count():
         st.info("There are no photos yet: bring some in.", icon=":material/add_photo_alternate:")
-        if (HERE / DATA).exists():
+        if (APP / DATA).exists():
             st.page_link(DATA, label="Bring photos in", icon=":material/database:")
         return
     counts = store.queue.counts(desk.person)

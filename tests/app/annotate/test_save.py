@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from app.annotate_keys import own_keys
-from app.annotate_opening import open_next, open_photo
-from app.annotate_save import RENEW_AFTER_SECONDS, act, keep, submit_again, submit_merged
-from app.annotate_session import Desk
-from app.annotate_watch import run_out
+from app.annotate.keys import own_keys
+from app.annotate.opening import open_next, open_photo
+from app.annotate.save import RENEW_AFTER_SECONDS, act, keep, submit_again, submit_merged
+from app.annotate.session import Desk
+from app.annotate.watch import run_out
 from core.errors import StoreBusyError, StoreError
 from core.store import Store
 from core.store.annotations import Annotations

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from app.annotate_keys import save_keys
-from app.annotate_opening import open_next, open_previous, to_begin_with
-from app.annotate_session import Conflict, Desk, Opened
+from app.annotate.keys import save_keys
+from app.annotate.opening import open_next, open_previous, to_begin_with
+from app.annotate.session import Conflict, Desk, Opened
 from app.editor import Act, Work
 from core.errors import ConflictError, StoreBusyError, StoreError, StoreFullError
 from core.store import Store

@@ -6,15 +6,15 @@ from functools import partial
 
 import streamlit as st
 
-from app import annotate_conflict, annotate_empty, annotate_history, annotate_review, annotate_suspects
-from app.annotate_ahead import look_ahead
-from app.annotate_keys import own_keys
-from app.annotate_labels import labels, parents_of
-from app.annotate_maps import attention_maps
-from app.annotate_opening import open_next, open_photo
-from app.annotate_pictures import Pictures
-from app.annotate_save import act, go_on, keep, submit_again
-from app.annotate_session import Desk, Opened
+from app.annotate import conflict, empty, history, review, suspects
+from app.annotate.ahead import look_ahead
+from app.annotate.keys import own_keys
+from app.annotate.labels import labels, parents_of
+from app.annotate.maps import attention_maps
+from app.annotate.opening import open_next, open_photo
+from app.annotate.pictures import Pictures
+from app.annotate.save import act, go_on, keep, submit_again
+from app.annotate.session import Desk, Opened
 from app.editor import Act, EditorPhoto, box_editor
 from app.people import show_person
 from app.wording import counted, literal
@@ -24,10 +24,10 @@ from core.store import Store
 PARAMETER = "photo"
 MORE_KEY = "annotate-more"
 MORE = {
-    "History": annotate_history.show,
-    "Second looks": annotate_review.show,
-    "Suspected errors": annotate_suspects.show,
-    "Unfinished": annotate_empty.show_unfinished,
+    "History": history.show,
+    "Second looks": review.show,
+    "Suspected errors": suspects.show,
+    "Unfinished": empty.show_unfinished,
 }
 MAP_TICK_SECONDS = 0.7
 
@@ -69,10 +69,10 @@ def _workbench(store: Store, desk: Desk, pictures: Pictures) -> None:
 def _draw(store: Store, desk: Desk, pictures: Pictures) -> None:
     _header(store, desk)
     if desk.conflict is not None and desk.opened is not None:
-        annotate_conflict.show(store, desk, pictures)
+        conflict.show(store, desk, pictures)
         return
     if desk.opened is None:
-        annotate_empty.show(store, desk)
+        empty.show(store, desk)
     else:
         _editor(store, desk, desk.opened, pictures)
     more = st.segmented_control("More", list(MORE), key=MORE_KEY, label_visibility="collapsed")

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from app.annotate_panes import name_in
+from app.annotate.panes import name_in
 from app.wording import counted
 from core.store.boxes import AnnotatedBox
 from core.store.categories import Category

@@ -5,8 +5,8 @@ from __future__ import annotations
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import data_charts
-from app.data_counts import statistics_of
+from app.data import charts
+from app.data.counts import statistics_of
 from app.wording import counted
 from core.store import Store
 from core.store.statistics import Statistics, agreements
@@ -53,11 +53,11 @@ def _figures(store: Store, person: str) -> None:
 
 def _class_balance(store: Store, numbers: Statistics) -> None:
     rows = [
-        (data_charts.plain(category.name), category.colour, numbers.boxes.get(category.id, 0))
+        (charts.plain(category.name), category.colour, numbers.boxes.get(category.id, 0))
         for category in store.categories.all()
     ]
     total = sum(numbers.boxes.values())
-    _chart("Class balance", data_charts.class_balance(rows), f"{counted(total, 'box', 'boxes')} a category")
+    _chart("Class balance", charts.class_balance(rows), f"{counted(total, 'box', 'boxes')} a category")
 
 
 def _work(numbers: Statistics) -> None:
@@ -67,7 +67,7 @@ def _work(numbers: Statistics) -> None:
         return
     rows = [(day.day, day.author, day.photos) for day in numbers.days]
     days = len({day for day, _, _ in rows})
-    _chart("Annotated a day", data_charts.work_by_day(rows), f"Annotated photos on {counted(days, 'day')}")
+    _chart("Annotated a day", charts.work_by_day(rows), f"Annotated photos on {counted(days, 'day')}")
 
 
 def _origins(numbers: Statistics) -> None:
@@ -79,11 +79,11 @@ def _origins(numbers: Statistics) -> None:
     }
     counts = {name: count for name, count in counts.items() if count}
     words = ", ".join(f"{name}: {count:,}" for name, count in counts.items())
-    _chart("Where the boxes come from", data_charts.origin_bar(counts), words)
+    _chart("Where the boxes come from", charts.origin_bar(counts), words)
 
 
 def _box_sizes(numbers: Statistics) -> None:
-    _chart("Box sizes", data_charts.box_size_histogram(numbers.sizes), "Boxes by size")
+    _chart("Box sizes", charts.box_size_histogram(numbers.sizes), "Boxes by size")
 
 
 def _agreement(store: Store) -> None:
@@ -103,12 +103,12 @@ def _agreement(store: Store) -> None:
         f"{counted(len(found), 'photo')} done twice: {shares[0]:.0%} of the garments were boxed by both "
         f"people, and {shares[1]:.0%} of those have the same category from both."
     )
-    figure = data_charts.agreement_histogram([agreement.mean_iou for agreement in found])
-    st.plotly_chart(figure, key="chart-agreement", config=data_charts.CONFIG, alt="Second looks by mean IoU")
+    figure = charts.agreement_histogram([agreement.mean_iou for agreement in found])
+    st.plotly_chart(figure, key="chart-agreement", config=charts.CONFIG, alt="Second looks by mean IoU")
 
 
 def _chart(title: str, figure: go.Figure, words: str) -> None:
     """A chart under its title; ``words`` are for those who cannot see it."""
     st.markdown(f"**{title}**")
     key = f"chart-{title.lower().replace(' ', '-')}"
-    st.plotly_chart(figure, key=key, config=data_charts.CONFIG, alt=f"{title}: {words}")
+    st.plotly_chart(figure, key=key, config=charts.CONFIG, alt=f"{title}: {words}")

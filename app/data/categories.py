@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from app.data_counts import statistics_of
+from app.data.counts import statistics_of
 from app.wording import literal
 from core.errors import LapelError
 from core.store import Store

@@ -6,7 +6,7 @@ import time
 
 import streamlit as st
 
-from app.annotate_session import Desk
+from app.annotate.session import Desk
 from app.wording import literal
 from core.errors import LapelError
 from core.store import Store

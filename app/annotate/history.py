@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.annotate_opening import laid_out
-from app.annotate_panes import Pane, show_panes
-from app.annotate_pictures import Pictures
-from app.annotate_session import Desk
-from app.annotate_wording import KINDS, changed_words, changes, clock, origins
+from app.annotate.opening import laid_out
+from app.annotate.panes import Pane, show_panes
+from app.annotate.pictures import Pictures
+from app.annotate.session import Desk
+from app.annotate.wording import KINDS, changed_words, changes, clock, origins
 from app.wording import literal
 from core.errors import LapelError
 from core.store import Store

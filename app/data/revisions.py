@@ -8,7 +8,7 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
-from app.data_export import FORMATS, PARTS, Prepared, Wanted, prepare
+from app.data.export import FORMATS, PARTS, Prepared, Wanted, prepare
 from app.wording import counted, literal
 from core.errors import LapelError
 from core.store import Store

@@ -1,0 +1,1 @@
+"""The page Annotate: one photo after the other, corrected, reviewed, merged."""

@@ -1,0 +1,1 @@
+"""The page Data: photos in, looked through and taken away; categories, jobs and progress."""
