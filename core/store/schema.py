@@ -208,3 +208,116 @@ settings = Table(
     Column("name", String(100), primary_key=True),
     Column("value", JSON, nullable=False),
 )
+
+people = Table(
+    "people",
+    metadata,
+    Column("name", String(200), primary_key=True),  # as it stands at annotations
+    Column("subject", String(400), unique=True),  # issuer and subject of the sign-in; None: not seen yet
+    Column("role", String(16)),  # set by an admin; None: as the sign-in says
+    Column("claimed", JSON, nullable=False, default=list),  # the roles that the sign-in last named
+    Column("at", Double, nullable=False),
+    Column("seen_at", Double),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("by", String(200), nullable=False),
+    Column("action", String(64), nullable=False),  # promote, overrule, rollback, delete, rename, ...
+    Column("object", Text, nullable=False),  # what it was done to, in words
+    Column("details", JSON, nullable=False, default=dict),
+)
+Index("ix_audit_at", audit.c.at)
+
+trainings = Table(
+    "trainings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job", String(64), unique=True),  # the job that does it
+    Column("kind", String(16), nullable=False),  # detector, classifier
+    Column("mode", String(16), nullable=False),  # quick, full
+    Column("revision", ForeignKey("revisions.number"), nullable=False),
+    Column("parent_id", Integer),  # the model that it goes on from
+    Column("settings", JSON, nullable=False, default=dict),  # the recipe with its seed, counts of data
+    Column("state", String(16), nullable=False),  # waiting, running, done, failed, cancelled
+    Column("step", Integer, nullable=False, default=0),
+    Column("steps", Integer, nullable=False, default=0),
+    Column("message", Text, nullable=False, default=""),  # what is being done, or why it failed
+    Column("by", String(200), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("updated_at", Double, nullable=False),
+    Column("ended_at", Double),
+)
+Index("ix_trainings_state", trainings.c.state)
+
+training_points = Table(
+    "training_points",
+    metadata,
+    Column("training_id", ForeignKey("trainings.id"), primary_key=True),
+    Column("step", Integer, primary_key=True),
+    Column("values", JSON, nullable=False),  # loss, rate; at an epoch's end the validation's figures
+    Column("at", Double, nullable=False),
+)
+
+training_lines = Table(
+    "training_lines",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("training_id", ForeignKey("trainings.id"), nullable=False, index=True),
+    Column("text", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False),  # detector, classifier
+    Column("name", String(200), nullable=False, unique=True),  # its predictions are kept under it
+    Column("digest", String(64), nullable=False),  # SHA-256 of the weights: their blob
+    Column("card", JSON, nullable=False),
+    Column("parent_id", ForeignKey("models.id")),
+    Column("revision", ForeignKey("revisions.number")),
+    Column("training_id", ForeignKey("trainings.id"), unique=True),
+    Column("by", String(200), nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+champions = Table(
+    "champions",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("model_id", ForeignKey("models.id"), nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("model_id", ForeignKey("models.id"), nullable=False),
+    Column("previous_id", ForeignKey("models.id")),
+    Column("action", String(16), nullable=False),  # first, promote, overrule, rollback
+    Column("comparison_id", Integer),
+    Column("reason", Text, nullable=False, default=""),
+    Column("request", String(64), nullable=False, unique=True),  # pressed twice it is one promotion
+    Column("by", String(200), nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+comparisons = Table(
+    "comparisons",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("candidate_id", ForeignKey("models.id"), nullable=False),
+    Column("champion_id", ForeignKey("models.id"), nullable=False),
+    Column("revision", ForeignKey("revisions.number"), nullable=False),  # whose holdout photos measured it
+    Column("report", JSON, nullable=False),
+    Column("at", Double, nullable=False),
+    UniqueConstraint("candidate_id", "champion_id", "revision"),
+)
