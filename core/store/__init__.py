@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from core.access import LOCAL, Actor
 from core.errors import StoreError
 from core.store.blobs import Blobs
 from core.store.categories import Categories
@@ -42,13 +43,15 @@ def data_folder() -> Path:
 class Store:
     """What people and models know about photos; one object a process, safe to share between threads.
 
-    ``folder`` is where files of this machine lie that belong to it: what waits to be imported, jobs.
+    ``folder`` is where files of this machine lie that belong to it: what waits to be imported, jobs. All
+    that is done through it is done in the actor's name: AccessError where they may not.
     """
 
     database: Database
     blobs: Blobs
     folder: Path
     looks: Looks = field(default_factory=Looks, repr=False, compare=False)
+    actor: Actor = LOCAL
 
     @classmethod
     def open(cls, url: str | None = None, folder: Path | None = None) -> Store:
@@ -72,70 +75,74 @@ class Store:
         store.categories.found()
         return store
 
+    def acting(self, actor: Actor) -> Store:
+        """The same store in somebody's name."""
+        return replace(self, actor=actor)
+
     @property
     def photos(self) -> Photos:
         """Pictures and what is known of them from the outside."""
-        return Photos(self.database, self.blobs, self.looks)
+        return Photos(self.database, self.blobs, self.looks, self.actor)
 
     @property
     def categories(self) -> Categories:
         """The names that boxes can have."""
-        return Categories(self.database)
+        return Categories(self.database, self.actor)
 
     @property
     def predictions(self) -> Predictions:
         """What models see on the photos."""
-        return Predictions(self.database)
+        return Predictions(self.database, self.actor)
 
     @property
     def imports(self) -> Imports:
         """What was brought in, and what of it was refused."""
-        return Imports(self.database)
+        return Imports(self.database, self.actor)
 
     @property
     def jobs(self) -> Jobs:
         """How far background work is."""
-        return Jobs(self.database)
+        return Jobs(self.database, self.actor)
 
     @property
     def settings(self) -> Settings:
         """What people have chosen for all of the store."""
-        return Settings(self.database)
+        return Settings(self.database, self.actor)
 
     @property
     def annotations(self) -> Annotations:
         """What people say about the photos, with all that they said before."""
         from core.store.annotations import Annotations
 
-        return Annotations(self.database)
+        return Annotations(self.database, self.actor)
 
     @property
     def drafts(self) -> Drafts:
         """Work that is not submitted yet."""
         from core.store.drafts import Drafts
 
-        return Drafts(self.database)
+        return Drafts(self.database, self.actor)
 
     @property
     def queue(self) -> Queue:
         """Who does which photo next."""
         from core.store.queue import Queue
 
-        return Queue(self.database)
+        return Queue(self.database, self.actor)
 
     @property
     def second_looks(self) -> SecondLooks:
         """Photos that two people did, and how far they agree."""
         from core.store.second_looks import SecondLooks
 
-        return SecondLooks(self.database)
+        return SecondLooks(self.database, self.actor)
 
     @property
     def revisions(self) -> Revisions:
         """Datasets as they once were."""
         from core.store.revisions import Revisions
 
-        return Revisions(self.database)
+        return Revisions(self.database, self.actor)
 
     def close(self) -> None:
         """Give the database's connections back."""

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from core.access import LOCAL, Actor
 from core.errors import StoreError
 from core.store.boxes import AnnotatedBox
 from core.store.database import Database
@@ -38,6 +39,7 @@ class Annotations:
     """The photos' annotations with all of their versions."""
 
     database: Database
+    actor: Actor = LOCAL
 
     def latest(self, photo_id: int) -> Annotation | None:
         """What holds of a photo: the newest version, second looks apart; None where nobody has done it."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from core.access import LOCAL, Actor
 from core.errors import ConflictError, NotFoundError, StoreError
 from core.store.database import Database
 from core.store.schema import categories as table
@@ -37,6 +38,7 @@ class Categories:
     """The store's categories. Names are trimmed, 1 to 60 characters, and different whatever their case."""
 
     database: Database
+    actor: Actor = LOCAL
 
     def all(self) -> tuple[Category, ...]:
         """All categories by position."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
+from core.access import LOCAL, Actor
 from core.store.boxes import AnnotatedBox, boxes_from
 from core.store.database import Database
 from core.store.schema import drafts as table
@@ -39,6 +40,7 @@ class Drafts:
     """The drafts of all people; submitting removes one."""
 
     database: Database
+    actor: Actor = LOCAL
 
     def save(
         self, photo_id: int, author: str, *, boxes: Sequence[AnnotatedBox], sequence: int, base_version: int

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from core.access import LOCAL, Actor
 from core.errors import NotFoundError
 from core.store.database import Database
 from core.store.schema import import_refusals, imports
@@ -48,6 +49,7 @@ class Imports:
     """The store's imports."""
 
     database: Database
+    actor: Actor = LOCAL
 
     def begin(self, source: str, by: str, folder: str | None = None) -> int:
         """Note down that something is to be brought in; gives its number."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from core.access import LOCAL, Actor
 from core.errors import NotFoundError
 from core.store.database import Database
 from core.store.schema import jobs as table
@@ -39,6 +40,7 @@ class Jobs:
     """The store's jobs."""
 
     database: Database
+    actor: Actor = LOCAL
 
     def begin(self, id: str, kind: str, by: str) -> None:
         """Note down a job that waits to be done; said again, nothing changes."""

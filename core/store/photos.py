@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
+from core.access import LOCAL, Actor
 from core.errors import NotFoundError, StoreBusyError
 from core.photos import Photo, read_photo
 from core.store.blobs import Blobs
@@ -66,6 +67,7 @@ class Photos:
     database: Database
     blobs: Blobs
     looks: Looks
+    actor: Actor = LOCAL
 
     def add(self, photo: Photo, *, by: str, import_id: int | None = None) -> Added:
         """Take a photo into the store, unless it is there; the picture is on disk before its row is.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from core.access import LOCAL, Actor
 from core.errors import NotFoundError
 from core.garments import Garment
 from core.store.database import Database
@@ -34,6 +35,7 @@ class Predictions:
     """The store's predictions: one a photo and model, the last one said."""
 
     database: Database
+    actor: Actor = LOCAL
 
     def save(
         self, photo_id: int, model: str, garments: Sequence[Garment], embedding: np.ndarray | None

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Select
 
+from core.access import LOCAL, Actor
 from core.errors import ConflictError, NotFoundError
 from core.store.database import Database
 from core.store.schema import annotations as versions
@@ -66,6 +67,7 @@ class Queue:
     """The tasks of all people. Leases run on the database's clock, so many machines agree on them."""
 
     database: Database
+    actor: Actor = LOCAL
 
     def fill(self) -> int:
         """Make a task for every live photo without one, in an order that only its content decides; how many.

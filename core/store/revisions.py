@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row, Select
 from sqlalchemy.exc import IntegrityError
 
+from core.access import LOCAL, Actor
 from core.errors import NotFoundError
 from core.store.database import Database
 from core.store.photos import PhotoRow
@@ -56,6 +57,7 @@ class Revisions:
     """All revisions of the store."""
 
     database: Database
+    actor: Actor = LOCAL
 
     def create(self, by: str, note: str = "") -> Revision:
         """Freeze what holds of every live photo now; without a change since, the revision that is there.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
+from core.access import LOCAL, Actor
 from core.errors import ConflictError, NotFoundError, StoreError
 from core.store.agreement import Agreement, agreement
 from core.store.database import Database
@@ -53,6 +54,7 @@ class SecondLooks:
     """What reviewers see and decide."""
 
     database: Database
+    actor: Actor = LOCAL
 
     def waiting(self, limit: int = 100) -> list[SecondLook]:
         """Photos that two people did and nobody has reviewed, the oldest first."""

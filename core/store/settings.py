@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from core.access import LOCAL, Actor
 from core.store.database import Database
 from core.store.schema import settings as table
 
@@ -16,6 +17,7 @@ class Settings:
     """Names of at most 100 characters to values of JSON."""
 
     database: Database
+    actor: Actor = LOCAL
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value, or the default where none was chosen."""

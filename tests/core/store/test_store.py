@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from core.access import LOCAL, Actor
 from core.errors import StoreError
 from core.store import Store, data_folder
 
@@ -72,3 +73,15 @@ def test_a_server_that_is_away_is_said_without_the_password(tmp_path):
     with pytest.raises(StoreError) as caught:
         Store.open("postgresql://lapel:secret@127.0.0.1:1/lapel", Path(tmp_path))
     assert "secret" not in str(caught.value)
+
+
+def test_a_store_acts_for_the_machine_until_somebody_is_named(tmp_path):
+    store = Store.open(folder=tmp_path)
+    anna = Actor.of("Anna", ["annotator"])
+    hers = store.acting(anna)
+    handed_out = [name for name, member in vars(Store).items() if isinstance(member, property)]
+    assert {"photos", "queue", "revisions"} <= set(handed_out)
+    assert {getattr(store, name).actor for name in handed_out} == {LOCAL}
+    assert {getattr(hers, name).actor for name in handed_out} == {anna}
+    assert hers.looks is store.looks and hers.acting(LOCAL) == store
+    store.close()
