@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from core.errors import NotFoundError
@@ -56,6 +58,7 @@ def test_a_job_ends_in_one_of_three_ways(store):
 def test_running_jobs_come_oldest_first_and_recent_ones_newest_first(store):
     for id in "abc":
         store.jobs.begin(id, "label", "ada")
+        time.sleep(0.01)  # SQLite's clock counts milliseconds
     store.jobs.finish("b", "failed", "no memory")
     assert [row.id for row in store.jobs.running()] == ["a", "c"]
     assert [row.id for row in store.jobs.recent(2)] == ["c", "b"]
