@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from core.store.queue import Queue
     from core.store.revisions import Revisions
     from core.store.second_looks import SecondLooks
+    from core.store.trainings import Trainings
 
 DATA_VARIABLE = "LAPEL_DATA"
 DATABASE_VARIABLE = "LAPEL_DATABASE_URL"
@@ -143,6 +144,13 @@ class Store:
         from core.store.revisions import Revisions
 
         return Revisions(self.database, self.actor)
+
+    @property
+    def trainings(self) -> Trainings:
+        """What is learned from revisions, and how far it is."""
+        from core.store.trainings import Trainings
+
+        return Trainings(self.database, self.actor)
 
     def close(self) -> None:
         """Give the database's connections back."""

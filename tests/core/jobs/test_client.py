@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from core.errors import NotFoundError
-from core.jobs.client import cancel, resume, start_import, start_labelling, start_ordering
+from core.jobs.client import (
+    cancel,
+    cancel_training,
+    resume,
+    start_import,
+    start_labelling,
+    start_ordering,
+    start_training,
+)
 from core.store import Store
 
 ROOT = Path(__file__).parents[3]
@@ -67,3 +75,21 @@ def test_who_asks_does_not_load_the_engine() -> None:
     code = "import sys, core.jobs.client; print(sorted({'dbos', 'torch', 'lightning'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_second_press_does_not_start_a_second_training(store: Store) -> None:
+    revision = store.revisions.create("ada").number
+    with ThreadPoolExecutor(4) as threads:
+        started = list(threads.map(lambda _: start_training(store, "detector", "quick", revision), range(8)))
+    assert len(set(started)) == 1 and len(store.trainings.recent()) == 1
+    assert [(job.kind, job.state) for job in store.jobs.running()] == [("train", "waiting")]
+
+
+def test_a_cancelled_training_is_a_cancelled_job_whichever_is_cancelled(store: Store) -> None:
+    revision = store.revisions.create("ada").number
+    for stop in (lambda id: cancel_training(store, id), lambda id: cancel(store, f"train-{id}")):
+        id = start_training(store, "detector", "quick", revision)
+        stop(id)
+        assert store.trainings.get(id).state == store.jobs.get(f"train-{id}").state == "cancelled"
+    resume(store, f"train-{id}")
+    assert store.trainings.get(id).state == store.jobs.get(f"train-{id}").state == "waiting"
