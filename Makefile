@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PORT ?= 8501
+WORKERS ?= 2
 
 RUNTIME := $(VENV)/.runtime-installed
 TOOLS := $(VENV)/.tools-installed
@@ -21,8 +22,8 @@ run: $(RUNTIME) ## the workspace on http://127.0.0.1:8501
 demo: $(RUNTIME) ## the demo and its API on http://127.0.0.1:7860
 	$(BIN)/python -m app.demo
 
-test: lint ## checks and the suite
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: lint ## checks and the suite, on as many processes as WORKERS says
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(TOOLS) ## ruff and mypy
 	$(BIN)/python -m ruff check .

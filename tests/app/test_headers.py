@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from app.headers import SECURITY_HEADERS, SecurityHeaders
+from tests.loops import run_alone
 
 
 async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -22,7 +22,7 @@ def messages_of(app: Any, scope: dict[str, Any]) -> list[dict[str, Any]]:
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    asyncio.run(SecurityHeaders(app)(scope, None, send))
+    run_alone(SecurityHeaders(app)(scope, None, send))
     return sent
 
 
