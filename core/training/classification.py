@@ -30,6 +30,9 @@ from core.models.weights import (
 from core.training.fitting import TrainingData, cosine_with_warmup, parameter_groups
 from core.training.recipes import ClassifierRecipe
 
+Wanted = tuple[tuple[float, Tensor], ...]
+"""What pictures show: class ids (B,), each with its share of the picture."""
+
 
 def build_classifier(recipe: ClassifierRecipe, classes: int) -> MobileNet | MobileNetMHA:
     """The recipe's model with what it freezes frozen."""
@@ -84,23 +87,30 @@ class ClassifierTraining(LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         pictures, targets = batch
+        inputs, wanted = normalise(pictures), ((1.0, targets),)
         if self.recipe.mixup > 0:
-            loss = self._mixed_loss(normalise(pictures), targets)
-        else:
-            loss = self._loss(self._logits(pictures), targets)
+            inputs, wanted = self._mixed(inputs, targets)
+        loss = self.loss_of(inputs, wanted)
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(targets))
         return loss
 
-    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(logits, targets, label_smoothing=self.recipe.label_smoothing)
+    def loss_of(self, inputs: Tensor, wanted: Wanted) -> Tensor:
+        """The loss of the network's inputs (B, 3, H, W), given the labels that they show."""
+        return self.label_loss(self._forward(inputs), wanted)
 
-    def _mixed_loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of pictures laid over others of the batch (mixup, Zhang et al. 2018)."""
+    def label_loss(self, logits: Tensor, wanted: Wanted) -> Tensor:
+        """Cross-entropy of logits (B, C), smoothed as the recipe says."""
+        smoothing = self.recipe.label_smoothing
+        losses = [share * F.cross_entropy(logits, ids, label_smoothing=smoothing) for share, ids in wanted]
+        return torch.stack(losses).sum()
+
+    def _mixed(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Wanted]:
+        """Pictures laid over others of the batch (mixup, Zhang et al. 2018), with the labels of both."""
         alpha = torch.tensor(self.recipe.mixup)
         share = float(torch.distributions.Beta(alpha, alpha).sample())
         other = torch.randperm(len(targets), device=targets.device)
-        logits = self._forward(share * inputs + (1 - share) * inputs[other])
-        return share * self._loss(logits, targets) + (1 - share) * self._loss(logits, targets[other])
+        mixed = share * inputs + (1 - share) * inputs[other]
+        return mixed, ((share, targets), (1 - share, targets[other]))
 
     def _logits(self, pictures: Tensor) -> Tensor:
         return self._forward(normalise(pictures))

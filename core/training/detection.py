@@ -83,9 +83,13 @@ class DetectorTraining(LightningModule):
         """Anchors are pixels of the full canvas; on a smaller one they shrink with it."""
         return self.model.anchors_wh * (pictures.shape[2] / self.recipe.input_wh[1])
 
+    def losses(self, pictures: Tensor, targets: Targets) -> dict[str, Tensor]:
+        """The losses of pictures (B, 3, H, W) uint8; ``loss`` is what is trained, the others are shown."""
+        return self.loss(self.model(pictures.float() / 255), self._anchors_for(pictures), targets)
+
     def training_step(self, batch: tuple[Tensor, Targets], _: int) -> Tensor:
         pictures, targets = batch
-        losses = self.loss(self.model(pictures.float() / 255), self._anchors_for(pictures), targets)
+        losses = self.losses(pictures, targets)
         for name, value in losses.items():
             label = "train_loss" if name == "loss" else f"train_{name}"
             self.log(

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,15 @@ class TrainingData(LightningDataModule):
     first_epoch = 0
 
 
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 class Progress(Callback):
     """One line an epoch for logs: losses, metrics, photos a second, time left of the whole training."""
 
-    def __init__(self, history: Path) -> None:
-        self.history = history
+    def __init__(self, history: Path, say: Callable[[str], None] = _to_stderr) -> None:
+        self.history, self.say = history, say
         self.started = self.epoch_started = time.monotonic()
         self.first_epoch: int | None = None
 
@@ -60,11 +64,7 @@ class Progress(Callback):
             handle.write(json.dumps({"epoch": done, "seconds": seconds, **metrics}) + "\n")
         shown = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         left_text = f"about {remaining / 60:.0f} min left"
-        print(
-            f"epoch {done}/{trainer.max_epochs}  {shown}  {seconds:.0f} s, {left_text}",
-            file=sys.stderr,
-            flush=True,
-        )
+        self.say(f"epoch {done}/{trainer.max_epochs}  {shown}  {seconds:.0f} s, {left_text}")
 
 
 def keep_epochs(history: Path, epochs: int) -> None:
@@ -128,11 +128,17 @@ class KeepBest(Callback):
 
 
 def pick_device(device: str) -> tuple[str, str]:
-    """Accelerator and precision for ``auto``, ``cpu``, ``cuda``: bf16 where the hardware multiplies in it."""
-    if device not in ("auto", "cpu", "cuda", "gpu"):
-        raise RecipeError(f"expected a device of auto, cpu or cuda, got {device!r}")
-    if device in ("cuda", "gpu") and not torch.cuda.is_available():
+    """Accelerator and precision for ``auto``, ``cpu``, ``cuda``, ``cuda:N``: bf16 where the hardware has it.
+
+    Raises RecipeError for another device, or a GPU that is not there.
+    """
+    name, _, number = device.partition(":")
+    if device not in ("auto", "cpu", "gpu") and not (name == "cuda" and (number.isdigit() or not number)):
+        raise RecipeError(f"expected a device of auto, cpu, cuda or cuda:N, got {device!r}")
+    if name in ("cuda", "gpu") and not torch.cuda.is_available():
         raise RecipeError("a GPU was asked for, and this machine offers none to PyTorch")
+    if number and int(number) >= torch.cuda.device_count():
+        raise RecipeError(f"expected one of {torch.cuda.device_count()} GPUs, counted from 0, got {device}")
     if device != "cpu" and torch.cuda.is_available():
         return "gpu", "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
     has_tiles = "amx_bf16" in _cpu_flags()
@@ -159,22 +165,27 @@ def fit(
     validate_every: int = 1,
     progress_bar: bool = True,
     precision: str | None = None,
+    ema_warmup_steps: int = 300,
+    say: Callable[[str], None] = _to_stderr,
+    onlookers: Sequence[Callback] = (),
 ) -> Trainer:
     """Train ``module`` on ``data``; checkpoints, ``history.jsonl`` and the best weights go to ``out``.
 
     With ``resume`` it goes on from ``out/last.ckpt`` (and starts anew where there is none), and ends with the
-    same weights as an unbroken run.
+    same weights as an unbroken run. ``say`` gets a line an epoch; ``onlookers`` are called after all others,
+    and may stop the training by an error of theirs.
     """
     seed_everything(seed, workers=True, verbose=False)
     out.mkdir(parents=True, exist_ok=True)
     accelerator, default_precision = pick_device(device)
     callbacks: list[Callback] = [
         SeedSteps(seed),
-        Progress(out / "history.jsonl"),
+        Progress(out / "history.jsonl", say),
         KeepBest(monitor, out, export),
-        *([MovingAverage(ema_decay)] if ema_decay > 0 else []),
+        *([MovingAverage(ema_decay, ema_warmup_steps)] if ema_decay > 0 else []),
         _checkpoints(out),
         *([TQDMProgressBar(refresh_rate=10)] if progress_bar else []),
+        *onlookers,
     ]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -183,7 +194,7 @@ def fit(
         trainer = Trainer(
             max_epochs=epochs,
             accelerator=accelerator,
-            devices=1,
+            devices=[int(device[5:])] if device.startswith("cuda:") else 1,
             precision=precision or default_precision,  # type: ignore[arg-type]
             callbacks=callbacks,
             logger=False,

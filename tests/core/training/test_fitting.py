@@ -227,8 +227,9 @@ def test_only_weights_of_layers_decay_and_slow_parts_learn_more_slowly():
 
 
 def test_an_unknown_device_is_refused_with_the_known_ones():
-    with pytest.raises(RecipeError, match="auto, cpu or cuda, got 'tpu'"):
-        pick_device("tpu")
+    for device in ("tpu", "cuda:x"):
+        with pytest.raises(RecipeError, match=f"auto, cpu, cuda or cuda:N, got '{device}'"):
+            pick_device(device)
     assert pick_device("cpu")[0] == "cpu"
 
 
