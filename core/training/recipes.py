@@ -155,6 +155,24 @@ CLASSIFIER_RECIPES = {
         rebalance=0.02,
         ema_decay=0.998,
     ),
+    "polish": ClassifierRecipe(  # all layers, gently, from weights that are good already
+        "polish",
+        optimiser="adamw",
+        learning_rate=2e-4,
+        backbone_rate=0.3,
+        weight_decay=0.05,
+        batch=32,
+        epochs=8,
+        schedule="cosine",
+        warmup_epochs=0.5,
+        trainable="all",
+        augmentation="rich",
+        label_smoothing=0.1,
+        dropout=0.3,
+        rebalance=0.02,
+        ema_decay=0.999,
+        seed=1,
+    ),
 }
 
 DETECTOR_RECIPES = {
