@@ -15,9 +15,13 @@ from typing import Any
 
 import streamlit as st
 from starlette.middleware import Middleware
+from streamlit import runtime
 
 from app.access import require_loopback
+from app.auth_file import AuthFile, find_auth_file
+from app.guards import KnownHosts, SignedInOnly
 from app.headers import SecurityHeaders
+from app.media_owners import MediaOwners, person_of_run
 from app.spool import DATA_VARIABLE, data_folder, sweep_previews
 from app.worker_process import WorkerProcess
 from core.errors import AccessError
@@ -49,34 +53,53 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def options(port: int, address: str) -> dict[str, Any]:
-    """Streamlit's options: the file's, with the command's port and address over them."""
+def options(port: int, address: str, auth: AuthFile | None = None) -> dict[str, Any]:
+    """Streamlit's options: the file's, with the command's port and address over them, and the sign-in's."""
     with CONFIG.open("rb") as file:
         settings = dotted(tomllib.load(file))
-    return settings | {"server.port": port, "server.address": address, "server.headless": True}
+    settings |= {"server.port": port, "server.address": address, "server.headless": True}
+    if auth is None:
+        return settings | {"secrets.files": []}
+    return settings | {"secrets.files": [str(auth.path)], "server.allowedHosts": auth.hosts}
 
 
-def open_browser_at(url: str) -> Callable[[st.App], AbstractAsyncContextManager[None]]:
-    """A lifespan hook that opens the browser once the server has started."""
+def lifespan_of(
+    owners: MediaOwners, url: str | None
+) -> Callable[[st.App], AbstractAsyncContextManager[None]]:
+    """A hook for when the server has started: keep account of whose pictures are whose, open the browser."""
 
     @asynccontextmanager
     async def lifespan(_: st.App) -> AsyncIterator[None]:
-        threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+        owners.watch(runtime.get_instance().media_file_mgr, person_of_run)
+        if url is not None:
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
         yield
 
     return lifespan
 
 
-def workspace(lifespan: Callable[[st.App], Any] | None = None) -> st.App:
-    """The workspace as an ASGI application."""
-    return st.App(ROOT / "app" / "main.py", middleware=[Middleware(SecurityHeaders)], lifespan=lifespan)
+def workspace(open_at: str | None = None) -> st.App:
+    """The workspace as an ASGI application; ``open_at`` is shown in a browser once it is up."""
+    owners = MediaOwners()
+    middleware = [
+        Middleware(SecurityHeaders),
+        Middleware(KnownHosts),
+        Middleware(SignedInOnly, owners=owners),
+    ]
+    return st.App(ROOT / "app" / "main.py", middleware=middleware, lifespan=lifespan_of(owners, open_at))
+
+
+def permitted(address: str, port: int) -> tuple[str, AuthFile | None]:
+    """The address to listen on, and the sign-in; AccessError where others could reach it without one."""
+    auth = find_auth_file(ROOT, port)
+    return (address if auth else require_loopback(address)), auth
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check the address, make the data folder, and serve until stopped; the exit status is 2 when refused."""
     chosen = parse(arguments)
     try:
-        address = require_loopback(chosen.address)
+        address, auth = permitted(chosen.address, chosen.port)
     except AccessError as refused:
         print(refused, file=sys.stderr)
         return EXIT_REFUSED
@@ -89,14 +112,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_REFUSED
     sweep_previews()
     host = f"[{address}]" if ":" in address else address
-    url = f"http://{host}:{chosen.port}"
+    url = auth.origin if auth else f"http://{host}:{chosen.port}"
     print(f"Lapel opens at {url} (data in {data_folder()})", flush=True)
+    if auth is not None and auth.is_in_clear:
+        print(f"{auth.origin} is not https: others on the way can read what people see.", file=sys.stderr)
     worker = WorkerProcess()
     worker.start()
     try:
-        workspace(None if chosen.no_browser else open_browser_at(url)).run(
-            config=options(chosen.port, address)
-        )
+        workspace(None if chosen.no_browser else url).run(config=options(chosen.port, address, auth))
     finally:
         worker.stop()
     return 0

@@ -9,7 +9,9 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from app.account import show_account, title_row
 from app.batch import Source
+from app.claims import sign_in_configured
 from app.session import Workspace
 from app.spool import data_folder
 from core.data.samples import fetch_samples
@@ -24,7 +26,7 @@ def show(workspace: Workspace, title: str) -> None:
     if workspace.wants_samples:
         _fetch_free_photos(workspace)
     if workspace.batch is None and not workspace.incoming:
-        st.title(title)
+        title_row(title)
         st.markdown(
             "Drop a photo, or a folder of them: Lapel finds the garments, names them and shows why. "
             "Correct what is wrong, and take tables, annotations and crops away as one zip."
@@ -35,6 +37,9 @@ def show(workspace: Workspace, title: str) -> None:
     else:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.title(title, width="content")
+            if sign_in_configured():
+                st.space("stretch")
+                show_account()
             with st.popover("Add photos", icon=":material/add_photo_alternate:"):
                 _uploader(workspace)
                 _buttons(workspace)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from app.data.outcomes import outcomes
+from app.identity import current_actor
 from app.keeping import keep, say_wrong
 from app.links import annotate_link, data_link
-from app.people import current_person
 from app.selection import Seen
 from app.session import Workspace
 from app.store import workspace_store
@@ -101,7 +101,7 @@ def _keep(mine: Keeping, workspace: Workspace, photos: Sequence[Seen], checked: 
             store,
             photos,
             workspace.corrections,
-            current_person(),
+            current_actor().name,
             checked=checked,
             report=lambda part: bar.progress(part, text="Keeping the photos…"),
         )
@@ -117,7 +117,7 @@ def _say_wrong(workspace: Workspace, seen: Seen) -> None:
     mine.wrong_problem = ""
     try:
         store = workspace_store()
-        photo_id = say_wrong(store, seen, workspace.corrections, current_person())
+        photo_id = say_wrong(store, seen, workspace.corrections, current_actor().name)
         mine.wrong[seen.item.kept.digest] = photo_id
         client.start_labelling(store)
     except LapelError as error:

@@ -15,8 +15,8 @@ _KEY = "working-as"
 _FIELD = "working-as-field"
 
 
-def clean_person(name: str) -> str:
-    """A name fit to be stored and shown: without control and invisible characters, at most 60 long.
+def clean_person(name: str, most: int = MOST_CHARACTERS) -> str:
+    """A name fit to be stored and shown: without control and invisible characters, at most ``most`` long.
 
     Where nothing is left it is ``"local"``.
 
@@ -25,7 +25,7 @@ def clean_person(name: str) -> str:
     """
     text = unicodedata.normalize("NFC", " ".join(name.split()))
     visible = "".join(c for c in text if not unicodedata.category(c).startswith("C"))
-    return visible[:MOST_CHARACTERS].strip() or LOCAL
+    return visible[:most].strip() or LOCAL
 
 
 def current_person() -> str:

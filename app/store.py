@@ -1,26 +1,16 @@
-"""The store that all pages of a workspace share: opened once a process."""
+"""The store as a page gets it: in the name of whoever is there."""
 
 from __future__ import annotations
 
-import os
-
-import streamlit as st
-
-from app.spool import data_folder
+from app.identity import current_actor
+from app.machine_store import machine_store
 from core.store import Store
-
-URL_VARIABLE = "LAPEL_DATABASE_URL"
 
 
 def workspace_store() -> Store:
-    """The store of the data folder, or of ``LAPEL_DATABASE_URL`` where that is set.
+    """The store for the person at this page: it does what they may, in their name.
 
-    Raises StoreError with one sentence where it cannot be opened.
+    Raises StoreError with one sentence where it cannot be opened, AccessError for somebody who has not
+    signed in.
     """
-    return _opened(os.environ.get(URL_VARIABLE), str(data_folder()))
-
-
-@st.cache_resource(show_spinner="Opening the store…")
-def _opened(url: str | None, folder: str) -> Store:
-    """One store for each place that the environment names; Store.open reads the same places."""
-    return Store.open()
+    return machine_store().acting(current_actor())

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.account import title_row
 from app.anchor_fit import fit_anchors
 from app.charts import box_sizes
+from app.identity import admit
+from core.access import Right
 from core.errors import LapelError
 
-st.title("Anchors")
+admit(Right.EXPLAIN)
+title_row("Anchors")
 st.markdown(
     "K-means++ under the distance 1 − IoU fits a detector's anchors to the sizes of your own boxes. "
     "Bring annotations as a COCO file; no photos are needed."

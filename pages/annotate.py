@@ -6,11 +6,13 @@ import streamlit as st
 
 from app.annotate import watch, work
 from app.annotate.session import desk_of
+from app.identity import admit
 from app.memory import set_aside_once
-from app.people import current_person
 from app.store import workspace_store
+from core.access import Right
 from core.errors import LapelError
 
+actor = admit(Right.ANNOTATE)
 try:
     store = workspace_store()
 except LapelError as error:
@@ -18,6 +20,6 @@ except LapelError as error:
     st.stop()
 
 set_aside_once()
-desk = desk_of(current_person())
+desk = desk_of(actor.name)
 work.show(store, desk)
 watch.show(store, desk)

@@ -8,6 +8,8 @@ import streamlit as st
 from PIL import Image
 
 from app import intake, map_grid, models, session, toolbar, wall
+from app.identity import admit
+from core.access import Right
 from core.errors import LapelError
 
 FIRST_RESULT_SECONDS = 20.0
@@ -20,6 +22,7 @@ def grid(pictures: Iterable[tuple[str, Image.Image]], least_pixels: int) -> None
             st.image(picture, caption=caption, alt=caption, output_format="JPEG", width="stretch")
 
 
+admit(Right.EXPLAIN)
 workspace = session.workspace()
 intake.show(workspace, "Attention")
 try:

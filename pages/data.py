@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.account import show_account
 from app.data import bringing_in, categories, jobs, photos, progress, revisions
-from app.people import show_person
+from app.identity import admit
 from app.store import workspace_store
 from app.wording import literal
+from core.access import Right
 from core.errors import LapelError
 
 TABS = {
@@ -18,9 +20,10 @@ TABS = {
     "Revisions": revisions.show,
 }
 
+admit(Right.READ)
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
     st.title("Data", width="content")
-    person = show_person()
+    person = show_account()
 
 try:
     store = workspace_store()

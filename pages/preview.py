@@ -17,10 +17,13 @@ from app import (
     toolbar,
     wall,
 )
+from app.identity import admit
+from core.access import Right
 from core.errors import LapelError
 
 FIRST_RESULT_SECONDS = 2.0
 
+actor = admit(Right.PREVIEW)
 workspace = session.workspace()
 intake.show(workspace, "Label clothing photos")
 
@@ -45,7 +48,8 @@ running = (
 photos = wall.seen_photos(workspace, threshold)
 with photo_side:
     photo_view.show(workspace, photos, selection.chosen(photos, filters), labeler)
-    keep_buttons.show_wrong(workspace, photos)
+    if actor.may(Right.IMPORT):
+        keep_buttons.show_wrong(workspace, photos)
 with gallery_side:
     wall.show(workspace, threshold, filters, running=running)
 
@@ -56,8 +60,9 @@ if photos:
         st.subheader("Take it away")
         takeaway.show_takeaway(workspace, photos, labeler.categories)
     with keep_side:
-        st.subheader("Keep it")
-        keep_buttons.show_keep(workspace, photos)
+        if actor.may(Right.IMPORT):
+            st.subheader("Keep it")
+            keep_buttons.show_keep(workspace, photos)
     with (
         keep_side,
         st.expander("Your shop's names", icon=":material/sell:", on_change="rerun", key="names") as table,

@@ -6,6 +6,7 @@ from functools import partial
 
 import streamlit as st
 
+from app.account import show_account
 from app.annotate import conflict, empty, history, review, suspects
 from app.annotate.ahead import look_ahead
 from app.annotate.keys import own_keys
@@ -16,7 +17,6 @@ from app.annotate.pictures import Pictures
 from app.annotate.save import act, go_on, keep, submit_again
 from app.annotate.session import Desk, Opened
 from app.editor import Act, EditorPhoto, box_editor
-from app.people import show_person
 from app.wording import counted, literal
 from core.errors import LapelError
 from core.store import Store
@@ -139,7 +139,7 @@ def _header(store: Store, desk: Desk) -> None:
             st.button(
                 "Go on with the queue", icon=":material/arrow_forward:", on_click=_go_on, args=(store, desk)
             )
-        if show_person() != desk.person:
+        if show_account() != desk.person:
             st.rerun()  # another person's desk
     if desk.unsaved is not None:
         with st.container(horizontal=True, vertical_alignment="center"):

@@ -1,0 +1,94 @@
+"""The workspace's pages, each with the right that it takes; a menu of those that a person may open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from app.links import ANNOTATE, DATA
+from core.access import Actor, Right
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A page's file, as seen from this folder's main.py, and what the menu says of it."""
+
+    path: str
+    title: str
+    icon: str
+    help: str
+    right: Right
+
+
+ENTRIES = (
+    Entry(
+        "../pages/preview.py",
+        "Label photos",
+        ":material/checkroom:",
+        "Drop clothing photos, look at boxes, labels and maps, correct, take away.",
+        Right.PREVIEW,
+    ),
+    Entry(
+        ANNOTATE,
+        "Annotate",
+        ":material/edit_square:",
+        "The next photo of the queue with its boxes: correct, submit, go on.",
+        Right.ANNOTATE,
+    ),
+    Entry(
+        DATA,
+        "Data",
+        ":material/photo_library:",
+        "Bring photos in, look through them, name categories, follow the work, take revisions away.",
+        Right.READ,
+    ),
+    Entry(
+        "../pages/training.py",
+        "Train",
+        ":material/model_training:",
+        "Train a candidate on what was corrected, and watch it learn.",
+        Right.TRAIN,
+    ),
+    Entry(
+        "../pages/models.py",
+        "Models",
+        ":material/compare:",
+        "Champion and candidates on the same photos: compare, promote, roll back.",
+        Right.TRAIN,
+    ),
+    Entry(
+        "../pages/attention.py",
+        "Attention",
+        ":material/visibility:",
+        "All maps of one photo: the detector's stages and the classifier's heads.",
+        Right.EXPLAIN,
+    ),
+    Entry(
+        "../pages/anchors.py",
+        "Anchors",
+        ":material/aspect_ratio:",
+        "Fit anchors to the boxes of a COCO file, and compare them with Darknet's.",
+        Right.EXPLAIN,
+    ),
+    Entry(
+        "../pages/people.py",
+        "People",
+        ":material/group:",
+        "Who works here and in which role, and what has been done.",
+        Right.PEOPLE,
+    ),
+)
+
+
+def pages_for(actor: Actor) -> list[st.Page]:
+    """The pages that this person may open; to Streamlit all others do not exist."""
+    rights = actor.rights
+    entries = [entry for entry in ENTRIES if entry.right in rights and (HERE / entry.path).is_file()]
+    return [
+        st.Page(entry.path, title=entry.title, icon=entry.icon, help=entry.help, default=place == 0)
+        for place, entry in enumerate(entries)
+    ]
