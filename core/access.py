@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from core.errors import AccessError
+from core.errors import AccessError, NotFoundError
 
 
 class Role(StrEnum):
@@ -52,10 +52,15 @@ RIGHTS: dict[Role, frozenset[Right]] = {
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody who acts: the name that stands at what they do, and their roles (none: no rights)."""
+    """Somebody who acts: the name that stands at what they do, and their roles (none: no rights).
+
+    ``is_local`` is whoever works without sign-in: they give the name that is to stand at what they do, each
+    time. Everybody else has their own.
+    """
 
     name: str
     roles: frozenset[Role] = frozenset()
+    is_local: bool = field(default=False, kw_only=True)
 
     @classmethod
     def of(cls, name: str, roles: Iterable[str]) -> Actor:
@@ -78,8 +83,22 @@ class Actor:
             roles = ", ".join(sorted(self.roles)) or "nobody's role"
             raise AccessError(f"{self.name} may not {right.value}: that takes another role than {roles}.")
 
+    def known_as(self, name: str) -> Actor:
+        """In whose name something is saved: without sign-in the name that is given, else always their own."""
+        return replace(self, name=name) if self.is_local else self
 
-LOCAL = Actor("local", frozenset({Role.ADMIN}))
+    def require_own(self, name: str) -> None:
+        """Raises NotFoundError where the work of this name is another person's."""
+        if not self.is_local and name != self.name:
+            raise NotFoundError(f"There is no such work of {self.name}.")
+
+    def require_sight(self, name: str) -> None:
+        """As ``require_own``, but who manages people sees the work of all of them."""
+        if not self.may(Right.PEOPLE):
+            self.require_own(name)
+
+
+LOCAL = Actor("local", frozenset({Role.ADMIN}), is_local=True)
 """Whoever sits at this machine, and the machine's own work: all rights."""
 
 

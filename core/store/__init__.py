@@ -23,7 +23,12 @@ from core.store.settings import Settings
 
 if TYPE_CHECKING:
     from core.store.annotations import Annotations
+    from core.store.audit import Audit
+    from core.store.comparisons import Comparisons
     from core.store.drafts import Drafts
+    from core.store.models import Models
+    from core.store.people import People
+    from core.store.promotions import Promotions
     from core.store.queue import Queue
     from core.store.revisions import Revisions
     from core.store.second_looks import SecondLooks
@@ -151,6 +156,41 @@ class Store:
         from core.store.trainings import Trainings
 
         return Trainings(self.database, self.actor)
+
+    @property
+    def models(self) -> Models:
+        """The models that label and that could, and which of them serve."""
+        from core.store.models import Models
+
+        return Models(self.database, self.blobs, self.folder, self.actor)
+
+    @property
+    def promotions(self) -> Promotions:
+        """Who served when, and the way to another."""
+        from core.store.promotions import Promotions
+
+        return Promotions(self.database, self.models, self.actor)
+
+    @property
+    def comparisons(self) -> Comparisons:
+        """Models measured side by side."""
+        from core.store.comparisons import Comparisons
+
+        return Comparisons(self.database, self.actor)
+
+    @property
+    def audit(self) -> Audit:
+        """Who did what."""
+        from core.store.audit import Audit
+
+        return Audit(self.database, self.actor)
+
+    @property
+    def people(self) -> People:
+        """Who signs in, and what they are."""
+        from core.store.people import People
+
+        return People(self.database, self.actor)
 
     def close(self) -> None:
         """Give the database's connections back."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from core.access import GUARDED, LOCAL, RIGHTS, Actor, Right, Role, needs
-from core.errors import AccessError
+from core.errors import AccessError, NotFoundError
 
 PROMISED = {
     Role.MERCHANT: "preview",
@@ -52,3 +52,27 @@ def test_a_guarded_method_runs_for_those_who_may_and_says_why_for_others():
 def test_guarded_methods_are_listed_and_keep_their_names():
     assert GUARDED[f"{__name__}.Door.enter"] == Right.TRAIN
     assert Door.enter.__doc__ == "Go through."
+
+
+def test_only_without_sign_in_does_a_person_say_whose_name_stands_at_their_work():
+    assert LOCAL.known_as("Ben") == Actor("Ben", LOCAL.roles, is_local=True)
+    for role in Role:
+        anna = Actor("Anna", frozenset({role}))
+        assert anna.known_as("Ben") == anna
+
+
+def test_nobody_can_sign_in_as_the_local_person():
+    impostor = Actor.of("local", ["admin"])
+    assert impostor != LOCAL and not impostor.is_local
+
+
+def test_another_persons_work_is_not_found_except_by_those_who_manage_people():
+    anna, admin = Actor.of("Anna", ["researcher"]), Actor.of("Ada", ["admin"])
+    for actor in (anna, LOCAL):
+        actor.require_own("Anna")
+        actor.require_sight("Anna")
+    LOCAL.require_own("Ben")
+    admin.require_sight("Ben")
+    for refused in (anna.require_own, anna.require_sight, admin.require_own):
+        with pytest.raises(NotFoundError):
+            refused("Ben")

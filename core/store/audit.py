@@ -1,0 +1,112 @@
+"""The audit log: who did what to what and when, written with the deed itself and never changed."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row, Select
+
+from core.access import LOCAL, Actor, Right, needs
+from core.store.database import Database
+from core.store.schema import audit as table
+from core.store.texts import one_line
+
+COLUMNS = ("at", "by", "action", "object", "details")
+BATCH = 500
+"""Rows in memory at a time."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something that was done: ``object`` says in words to what, ``details`` what else is worth knowing."""
+
+    id: int
+    at: float
+    by: str
+    action: str
+    object: str
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The store's audit log."""
+
+    database: Database
+    actor: Actor = LOCAL
+
+    def note(self, action: str, object: str, **details: Any) -> None:
+        """Note down something that changed no table; what did is noted with ``note_in``, or not at all."""
+        with self.database.write() as connection:
+            note_in(connection, self.database, self.actor, action, object, **details)
+
+    @needs(Right.PEOPLE)
+    def entries(
+        self, most: int = 200, before: int | None = None, action: str | None = None, by: str | None = None
+    ) -> list[Entry]:
+        """The latest entries, newest first; of one kind or one person, or those before an entry."""
+        chosen = sa.select(table).order_by(table.c.id.desc()).limit(most)
+        if before is not None:
+            chosen = chosen.where(table.c.id < before)
+        if action is not None:
+            chosen = chosen.where(table.c.action == action)
+        if by is not None:
+            chosen = chosen.where(table.c.by == by)
+        with self.database.read() as connection:
+            return [_entry(row) for row in connection.execute(chosen)]
+
+    @needs(Right.PEOPLE)
+    def export_csv(self, out: TextIO) -> int:
+        """Write all entries as CSV, the oldest first, a few in memory at a time; how many there were.
+
+        Times are UTC, details JSON, and no cell is a formula to a spreadsheet.
+        """
+        from core.data.export import neutral  # brings what reads annotations
+
+        writer, count = csv.writer(out), 0
+        writer.writerow(COLUMNS)
+        for entry in self._oldest_first():
+            at = datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds")
+            details = json.dumps(entry.details, ensure_ascii=False, sort_keys=True)
+            writer.writerow([at, *map(neutral, (entry.by, entry.action, entry.object, details))])
+            count += 1
+        return count
+
+    def _oldest_first(self) -> Iterator[Entry]:
+        """Every entry; no transaction stays open between two pages."""
+        last = 0
+        while True:
+            with self.database.read() as connection:
+                rows = connection.execute(_page(last)).all()
+            yield from map(_entry, rows)
+            if len(rows) < BATCH:
+                return
+            last = rows[-1].id
+
+
+def note_in(
+    connection: Connection, database: Database, actor: Actor, action: str, object: str, **details: Any
+) -> None:
+    """Within the transaction of a deed: note it down, in the actor's name. ``details`` are plain JSON."""
+    values = {
+        "at": database.now,
+        "by": one_line(actor.name, 200),
+        "action": action,
+        "object": one_line(object),
+        "details": details,
+    }
+    connection.execute(sa.insert(table).values(**values))
+
+
+def _page(after: int) -> Select[Any]:
+    return sa.select(table).where(table.c.id > after).order_by(table.c.id).limit(BATCH)
+
+
+def _entry(row: Row) -> Entry:
+    return Entry(row.id, row.at, row.by, row.action, row.object, row.details)
