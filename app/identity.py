@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -13,7 +13,7 @@ from app.claims import name_of, roles_in, sign_in_configured, subject_of
 from app.machine_store import machine_store
 from app.people import current_person
 from app.wording import literal
-from core.access import Actor, Right, Role
+from core.access import LOCAL, Actor, Right
 from core.errors import AccessError, LapelError
 
 FRESH_SECONDS = 1.0
@@ -83,7 +83,7 @@ def current_actor(*, anew: bool = False) -> Actor:
     """
     if not sign_in_configured():
         require_loopback(st.get_option("server.address"))
-        return Actor(current_person(), frozenset({Role.ADMIN}))
+        return replace(LOCAL, name=current_person())
     claims = st.user.to_dict()
     if claims.get("is_logged_in") is not True:
         raise AccessError("Expected somebody who has signed in, got a visitor.")
