@@ -34,6 +34,16 @@ class FakeLabeler:
         self.seconds = seconds
         self.calls = 0
 
+    @property
+    def classifier(self) -> FakeLabeler:
+        """Its own classifier."""
+        return self
+
+    def classify_and_embed(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> tuple[list[Ranked], np.ndarray]:
+        """The labels of each box, and the photo's mean colour as its embedding (3,)."""
+        embedding = np.asarray(photo.image, np.float32).reshape(-1, 3).mean(axis=0)
+        return self.classify(photo, boxes_xyxy), embedding
+
     def label(self, photo: Photo, score_threshold: float | None = None) -> LabeledPhoto:
         """The photo with a garment in each band that is not flat, after ``seconds`` of pretended work."""
         time.sleep(self.seconds)

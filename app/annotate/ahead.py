@@ -1,4 +1,4 @@
-"""The picture of the photo that comes next, fetched while a person still works on this one."""
+"""The photo that comes next: its picture fetched, and boxes found, while a person still works on this one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import streamlit as st
 
 from app.annotate.pictures import Pictures
 from app.annotate.session import Desk
+from app.annotate.sight import sight
 from core.errors import LapelError
 from core.store import Store
 
 
 def look_ahead(store: Store, desk: Desk, pictures: Pictures) -> None:
-    """Have the browser load the picture that this person will probably see next, out of sight."""
+    """Have the browser load what this person will probably see next, unseen, and the models look at it."""
     if desk.opened is None:
         return
     if desk.ahead is None or desk.ahead[0] != desk.opened.key:
@@ -22,6 +23,7 @@ def look_ahead(store: Store, desk: Desk, pictures: Pictures) -> None:
     if photo_id is None:
         return
     with suppress(LapelError):  # the photo may be gone by now, and nobody has asked for it
+        sight().ask(store, photo_id)
         url = pictures.url(photo_id, "annotate/ahead")
         st.html(
             f'<img src="{url}" alt="" aria-hidden="true" width="1" height="1" '

@@ -16,6 +16,7 @@ from app.annotate.opening import open_next, open_photo
 from app.annotate.pictures import Pictures
 from app.annotate.save import act, go_on, keep, submit_again
 from app.annotate.session import Desk, Opened
+from app.annotate.sight import LOOKING, is_blank, sight, take_boxes
 from app.editor import Act, EditorPhoto, box_editor
 from app.wording import counted, literal
 from core.errors import LapelError
@@ -29,7 +30,7 @@ MORE = {
     "Suspected errors": suspects.show,
     "Unfinished": empty.show_unfinished,
 }
-MAP_TICK_SECONDS = 0.7
+TICK_SECONDS = 0.7
 
 
 def show(store: Store, desk: Desk) -> None:
@@ -83,6 +84,8 @@ def _draw(store: Store, desk: Desk, pictures: Pictures) -> None:
 
 def _editor(store: Store, desk: Desk, opened: Opened, pictures: Pictures) -> None:
     photo, maps = opened.photo, attention_maps()
+    if is_blank(desk, opened):
+        sight().ask(store, photo.id)
     layer = maps.png(store, photo.id)
     categories = store.categories.by_id()
     box_editor(
@@ -101,13 +104,15 @@ def _editor(store: Store, desk: Desk, opened: Opened, pictures: Pictures) -> Non
         parents=parents_of(categories),
         keys=own_keys(store, desk.person),
         sequence=desk.saved_sequence,
-        notice=_notice(desk, opened),
+        notice=_notice(store, desk, opened),
         readonly=bool(opened.held_by),
         on_work=partial(keep, store, desk),
         on_act=partial(_act, store, desk),
     )
     if maps.pending(store, photo.id):
-        st.fragment(_wait_for_map, run_every=MAP_TICK_SECONDS)(store, photo.id)
+        st.fragment(_wait_for_map, run_every=TICK_SECONDS)(store, photo.id)
+    if sight().pending(store, photo.id):
+        st.fragment(_wait_for_boxes, run_every=TICK_SECONDS)(store, desk, photo.id)
 
 
 def _act(store: Store, desk: Desk, done: Act) -> None:
@@ -122,6 +127,13 @@ def _act(store: Store, desk: Desk, done: Act) -> None:
 def _wait_for_map(store: Store, photo_id: int) -> None:
     """Look now and then whether the map is there; the page runs again once it is."""
     if not attention_maps().pending(store, photo_id):
+        st.rerun()
+
+
+def _wait_for_boxes(store: Store, desk: Desk, photo_id: int) -> None:
+    """Look now and then whether the models are done; a photo that is blank still gets their boxes."""
+    if not sight().pending(store, photo_id):
+        take_boxes(store, desk)
         st.rerun()
 
 
@@ -172,10 +184,11 @@ def _progress(desk: Desk) -> str:
     return " · ".join(parts)
 
 
-def _notice(desk: Desk, opened: Opened) -> str:
+def _notice(store: Store, desk: Desk, opened: Opened) -> str:
     """The sentence in the editor; that of the beginning goes with the first change."""
     begun = desk.saved_sequence != opened.sequence
-    return desk.hold_lost or desk.said or ("" if begun else opened.notice)
+    beginning = LOOKING if sight().pending(store, opened.photo.id) else opened.notice
+    return desk.hold_lost or desk.said or ("" if begun else beginning)
 
 
 def _show_address(desk: Desk) -> None:

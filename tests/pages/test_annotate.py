@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from app.annotate import work
 from app.annotate.save import act, keep
 from app.annotate.session import KEY, Desk
+from app.annotate.sight import Sight
 from core.store import Store
 from tests.app.annotating import act_on, box, filled_store, work_on
 from tests.pages.workspace import opened, texts
@@ -29,7 +30,8 @@ def folder(tmp_path):
 
 @pytest.fixture
 def start(monkeypatch, folder):
-    """Gives the page as a person opens it."""
+    """Gives the page as a person opens it; no model looks at its photos meanwhile."""
+    monkeypatch.setattr(Sight, "ask", lambda *_: None)
 
     def begin(person: str = "anna", **parameters: str) -> AppTest:
         monkeypatch.delenv("LAPEL_DATABASE_URL", raising=False)
