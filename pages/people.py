@@ -1,0 +1,27 @@
+"""People: who works here and in which role, and what has been done."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.account import title_row
+from app.identity import admit
+from app.people_page import log, roster
+from app.store import workspace_store
+from app.wording import literal
+from core.access import Right
+from core.errors import LapelError
+
+TABS = {"Roles": roster.show, "Audit log": log.show}
+
+admit(Right.PEOPLE)
+title_row("People")
+try:
+    store = workspace_store()
+    tabs = st.tabs(list(TABS), key="people", on_change="rerun", bind="query-params")
+    for tab, show in zip(tabs, TABS.values(), strict=True):
+        if tab.open:
+            with tab:
+                show(store)
+except LapelError as error:
+    st.error(literal(str(error)), icon=":material/error:")
