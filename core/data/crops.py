@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,17 +74,23 @@ def augmentation(strength: str) -> v2.Transform:
 class LabelledPictures(Dataset[tuple[Tensor, int]]):
     """Pictures and class ids; ``(epoch, index)`` gives an augmented picture, a plain index the plain one.
 
-    Pictures are kept as small JPEGs in memory: (3, 224, 224) uint8 comes out. Raises DatasetError where a
-    photo cannot be read.
+    Pictures are kept as small JPEGs in memory: (3, 224, 224) uint8 comes out. ``watch`` sees the photos pass
+    while they are read. Raises DatasetError where one cannot be.
     """
 
     def __init__(
-        self, photos: Sequence[LabelledPhoto], labels: Sequence[str], *, strength: str = "rich", seed: int = 0
+        self,
+        photos: Sequence[LabelledPhoto],
+        labels: Sequence[str],
+        *,
+        strength: str = "rich",
+        seed: int = 0,
+        watch: Callable[[Iterable[Any]], Iterable[Any]] = iter,
     ) -> None:
         ids = {label: index for index, label in enumerate(labels)}
         self.targets = [ids[photo.label] for photo in photos]
         self.transform, self.seed = augmentation(strength), seed
-        self.encoded = [_encode(photo) for photo in photos]
+        self.encoded = [_encode(photo) for photo in watch(photos)]
 
     def __len__(self) -> int:
         return len(self.targets)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,7 +42,8 @@ class TrainingScenes(Dataset[Sample]):
     """Augmented scenes, asked for as ``(epoch, index)``; an item depends on seed, epoch and index alone.
 
     Photos are kept in memory as JPEGs no larger than the canvas needs. ``masks`` is the folder of pixel
-    labels (one PNG a photo, ``label_names`` their line numbers) that copy-paste cuts along.
+    labels (one PNG a photo, ``label_names`` their line numbers) that copy-paste cuts along; ``watch`` sees
+    the photos pass while they are read.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class TrainingScenes(Dataset[Sample]):
         *,
         masks: Path | None = None,
         label_names: Sequence[str] = (),
+        watch: Callable[[Iterable[Any]], Iterable[Any]] = iter,
     ) -> None:
         self.recipe = recipe
         self.first_count = len(datasets[0].photos) if datasets else 0
@@ -58,7 +61,7 @@ class TrainingScenes(Dataset[Sample]):
         if not self.photos:
             raise DatasetError("expected boxed photos to train on, got none")
         self.limit = limit = round(max(recipe.input_wh) * 1.15)
-        self.encoded = [_encode(dataset.path_of(photo), limit) for dataset, photo in self.photos]
+        self.encoded = [_encode(dataset.path_of(photo), limit) for dataset, photo in watch(self.photos)]
         self.cutouts = self._cutouts(masks, tuple(label_names)) if masks and recipe.copy_paste else []
 
     def __len__(self) -> int:

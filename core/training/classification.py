@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,8 @@ class ClassifierTraining(LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         pictures, targets = batch
-        inputs, wanted = normalise(pictures), ((1.0, targets),)
+        inputs = normalise(pictures)
+        wanted: Wanted = ((1.0, targets),)
         if self.recipe.mixup > 0:
             inputs, wanted = self._mixed(inputs, targets)
         loss = self.loss_of(inputs, wanted)
@@ -156,7 +158,10 @@ class ClassifierTraining(LightningModule):
 
 
 class ClassifierData(TrainingData):
-    """Loaders over labelled photos: training augmented and rebalanced, validation plain."""
+    """Loaders over labelled photos: training augmented and rebalanced, validation plain.
+
+    ``shares`` says of each training photo how often an epoch takes it, before rebalancing (by default once).
+    """
 
     def __init__(
         self,
@@ -165,19 +170,21 @@ class ClassifierData(TrainingData):
         labels: tuple[str, ...],
         recipe: ClassifierRecipe,
         workers: int = 0,
+        shares: Sequence[float] = (),
     ) -> None:
         super().__init__()
         if not train:
             raise DatasetError("expected photos to train on, got none whose label the model knows")
-        self.recipe, self.workers = recipe, workers
+        self.recipe, self.workers, self.shares = recipe, workers, shares or (1.0,) * len(train)
         self.train_set = LabelledPictures(train, labels, strength=recipe.augmentation, seed=recipe.seed)
         self.val_set = LabelledPictures(val, labels)
 
     def train_dataloader(self) -> DataLoader[Any]:
         targets = self.train_set.targets
-        repeats = repeat_factors([[t] for t in targets], self.recipe.rebalance)
+        factors = repeat_factors([[t] for t in targets], self.recipe.rebalance)
+        repeats = [factor * share for factor, share in zip(factors, self.shares, strict=True)]
         sampler = EpochSampler(repeats, self.recipe.seed, epoch=self.first_epoch)
-        batch = min(self.recipe.batch, len(targets))
+        batch = min(self.recipe.batch, len(sampler))
         return DataLoader(
             self.train_set,
             batch_size=batch,
