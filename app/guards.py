@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse
@@ -38,7 +39,7 @@ class KnownHosts:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        known = scope["type"] != "http" or scope["path"] == HEALTH
+        known = scope["type"] != "http" or _path_of(scope) == HEALTH
         if known or streamlit_websocket.is_host_allowed(Headers(scope=scope).get("host")):
             await self.app(scope, receive, send)
         else:
@@ -59,7 +60,7 @@ class SignedInOnly:
         SignedInOnly.in_place = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not is_closed(scope["path"]) or not sign_in_configured():
+        if scope["type"] != "http" or not is_closed(_path_of(scope)) or not sign_in_configured():
             await self.app(scope, receive, send)
         elif not self._may(scope):
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
@@ -70,13 +71,20 @@ class SignedInOnly:
         person = person_in(cookie_parser(Headers(scope=scope).get("cookie", "")))
         if person is None:
             return False
-        path: str = scope["path"]
-        return MEDIA not in path or self.owners.may_have(path, person)
+        path = _path_of(scope)
+        return not path.startswith(MEDIA) or self.owners.may_have(path, person)
 
 
 def is_closed(path: str) -> bool:
-    """Whether there are data at this path of the server, under whatever prefix it is served."""
-    return path not in OPEN and any(part in path for part in CLOSED)
+    """Whether there are data at this path, seen from the workspace's own address."""
+    return path.startswith(CLOSED) and path not in OPEN
+
+
+def _path_of(scope: Scope) -> str:
+    """The request's path without what stands before all of the workspace's paths."""
+    path = str(scope["path"]).removeprefix(scope.get("root_path", ""))
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return path.removeprefix(f"/{base}") if base else path
 
 
 def person_in(cookies: Mapping[str, str]) -> str | None:
