@@ -6,6 +6,8 @@ import streamlit as st
 
 ANNOTATE = "../pages/annotate.py"
 DATA = "../pages/data.py"
+TRAINING = "../pages/training.py"
+MODELS = "../pages/models.py"
 
 
 def annotate_link(photo_id: int, label: str = "Open in Annotate") -> None:
@@ -16,3 +18,19 @@ def annotate_link(photo_id: int, label: str = "Open in Annotate") -> None:
 def data_link(label: str = "Data") -> None:
     """A link to the page Data."""
     st.page_link(DATA, label=label, icon=":material/photo_library:")
+
+
+def annotate_page_link(label: str = "Annotate") -> None:
+    """A link to the next photo of the queue."""
+    st.page_link(ANNOTATE, label=label, icon=":material/edit_square:")
+
+
+def training_link(label: str = "Train") -> None:
+    """A link to the page Train."""
+    st.page_link(TRAINING, label=label, icon=":material/model_training:")
+
+
+def compare_link(kind: str, candidate_id: int, label: str = "Compare with the champion") -> None:
+    """A link that opens the page Models with a candidate beside the champion of its kind."""
+    asked = {"kind": kind, "candidate": str(candidate_id)}
+    st.page_link(MODELS, label=label, icon=":material/compare:", query_params=asked)

@@ -17,7 +17,12 @@ from core.store.jobs import JobRow
 TICK_SECONDS = 1.0
 PATIENCE_SECONDS = 20.0
 SEEN_KEY = "jobs-seen"
-KINDS = {"import": "Bringing in", "label": "Labelling photos", "order": "Putting the queue in order"}
+KINDS = {
+    "import": "Bringing in",
+    "label": "Labelling photos",
+    "order": "Putting the queue in order",
+    "train": "Training a model",
+}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The page Train: a training started, watched, stopped, and those that were."""

@@ -1,0 +1,40 @@
+"""Trainings in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from app.training import words
+from core.store.trainings import TrainingRow
+
+ROW = TrainingRow(
+    3, "train-3", "detector", "quick", 2, None, {}, "running", 25, 100, "", "Anna", 0.0, 10.0, 20.0, None
+)
+
+
+def test_a_running_training_says_how_far_it_is_and_how_long_it_takes():
+    assert words.time_remaining(ROW, 0.5) == 150.0
+    assert words.standing(ROW, 150.0) == "25 of 100 batches · about 2 min left"
+    assert words.standing(replace(ROW, step=0, message="*reading*"), None) == "Getting ready · \\*reading\\*"
+    assert words.standing(replace(ROW, state="waiting"), None) == "Waiting for a worker"
+    assert words.time_remaining(ROW, None) is None
+
+
+@pytest.mark.parametrize(("kind", "mode"), list(words.EXPLAINED))
+def test_each_choice_is_explained_with_about_how_long_it_takes(kind, mode):
+    said = words.explained(kind, mode, [])
+    assert "champion" in said and ("minutes" in said or "hours" in said)
+
+
+def test_the_last_one_of_a_kind_and_mode_says_how_long_it_takes():
+    done = replace(ROW, state="done", ended_at=210.0)
+    others = [replace(done, mode="full", ended_at=9999.0), replace(done, state="failed", ended_at=11.0)]
+    assert "The last one took 3 min 20 s." in words.explained("detector", "quick", [*others, done])
+
+
+def test_a_training_that_never_ran_took_no_time():
+    assert words.seconds_of(replace(ROW, started_at=None, ended_at=20.0)) is None
+    assert words.seconds_of(ROW) is None
+    assert words.title(ROW) == "No. 3: detector, quick"
