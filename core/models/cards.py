@@ -75,3 +75,8 @@ def read_card(weights: Path) -> ModelCard:
         raise WeightsError(f"expected the model's card {path.name} beside its weights, found none") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"the card {path.name} is not a model card: {error}") from error
+
+
+def shipped_weights(kind: str) -> Path:
+    """Where the weights of a kind lie that ship."""
+    return WEIGHTS_FOLDER / f"{kind}.safetensors"

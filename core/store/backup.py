@@ -36,7 +36,17 @@ from core.store.categories import FOUNDER
 from core.store.database import head
 from core.store.photos import bury
 from core.store.picture_blobs import PHOTOS_LOCK
-from core.store.schema import categories, imports, jobs, metadata, photos
+from core.store.schema import (
+    categories,
+    champions,
+    imports,
+    jobs,
+    metadata,
+    models,
+    photos,
+    promotions,
+    trainings,
+)
 
 _ROWS_AT_ONCE = 500
 
@@ -99,7 +109,7 @@ def _write(store: Store, archive: ZipFile) -> Manifest:
 def _write_table(
     connection: Connection, archive: ZipFile, table: sa.Table, wanted: dict[str, list[int]]
 ) -> Part:
-    """One table's lines; ``wanted`` collects the live photos' blobs, each with the photos that need it."""
+    """One table's lines; ``wanted`` collects blobs with the live photos that need each: none for weights."""
     sha256, rows = hashlib.sha256(), 0
     chosen = sa.select(table).order_by(*table.primary_key.columns)
     result = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(chosen)
@@ -112,21 +122,31 @@ def _write_table(
             if table is photos and row.deleted_at is None:
                 for digest in {row.blob, row.thumbnail}:
                     wanted.setdefault(digest, []).append(row.id)
+            if table is models:
+                wanted.setdefault(row.digest, [])
     return Part(rows, sha256.hexdigest())
 
 
 def _write_pictures(store: Store, archive: ZipFile, wanted: dict[str, list[int]]) -> tuple[int, set[int]]:
-    """All pictures; how many, and the photos that were deleted since the tables were written."""
+    """All blobs; how many, and the photos that were deleted since the tables were written.
+
+    Weights that are missing or damaged are left out: the restored store lacks what this one lacks, and says
+    so when they are asked for.
+    """
     gone: set[int] = set()
     pictures = 0
     with archive.open(_entry(PICTURES, ZIP_STORED), "w", force_zip64=True) as out:
         for digest, ids in wanted.items():
             try:
-                write_picture(out, store.blobs.get(digest))
-                pictures += 1
-            except NotFoundError:
+                data = store.blobs.get(digest)
+            except StoreError as error:
+                if ids and not isinstance(error, NotFoundError):
+                    raise
                 _require_deleted(store, ids)
                 gone.update(ids)
+                continue
+            write_picture(out, data)
+            pictures += 1
     return pictures, gone
 
 
@@ -158,13 +178,15 @@ def _checked(archive: ZipFile) -> Manifest:
 
 
 def _require_empty(connection: Connection) -> None:
-    others = sa.select(categories.c.id).where(categories.c.by != FOUNDER)
-    questions = [
-        sa.select(sa.literal(1)).select_from(t) for t in metadata.sorted_tables if t is not categories
-    ]
-    if any(connection.execute(question.limit(1)).first() for question in (others, *questions)):
+    """Nothing but what every store begins with: the first categories and models, which make way."""
+    begun = (categories, models, promotions)
+    questions = [sa.select(sa.literal(1)).select_from(table).where(table.c.by != FOUNDER) for table in begun]
+    others = [table for table in metadata.sorted_tables if table not in (*begun, champions)]
+    questions += [sa.select(sa.literal(1)).select_from(table) for table in others]
+    if any(connection.execute(question.limit(1)).first() for question in questions):
         raise StoreError("A backup is restored into an empty store only, and this one holds something.")
-    connection.execute(sa.delete(categories))
+    for table in (promotions, champions, models, categories):
+        connection.execute(sa.delete(table))
 
 
 def _fill(store: Store, connection: Connection, archive: ZipFile, manifest: Manifest, put: list[str]) -> None:
@@ -175,7 +197,7 @@ def _fill(store: Store, connection: Connection, archive: ZipFile, manifest: Mani
             _go_on_counting(connection, table)
     for id in manifest.gone:
         bury(store.database, connection, id)
-    for table in (imports, jobs):
+    for table in (imports, jobs, trainings):
         stopped = sa.update(table).where(table.c.state.in_(("waiting", "running")))
         connection.execute(stopped.values(state="cancelled", message="Stopped: restored from a backup."))
     for digest, data in read_pictures(archive):

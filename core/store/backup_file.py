@@ -1,4 +1,4 @@
-"""The form of a backup: a zip of a manifest, one file of JSON lines a table, and one file of all pictures.
+"""The form of a backup: a zip of a manifest, one file of JSON lines a table, and one file of all blobs.
 
 Nothing in it depends on the kind of database. A file from elsewhere is checked in full before any of it is
 used: its list of entries, every line's length, every digest.
@@ -22,7 +22,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 import sqlalchemy as sa
 
 from core.errors import StoreError
-from core.photos import MAX_BYTES
+from core.models.cards import LARGEST_BYTES
 from core.store.blobs import digest_of
 from core.store.schema import metadata
 
@@ -58,7 +58,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a backup holds. ``gone`` are photos deleted while it was made: their pictures are not in it."""
+    """What a backup holds; models' weights count as ``pictures``.
+
+    ``gone`` are photos deleted while it was made: their pictures are not in it.
+    """
 
     schema: str
     at: float
@@ -157,7 +160,7 @@ def read_pictures(archive: ZipFile) -> Iterator[tuple[str, bytes]]:
     with archive.open(PICTURES) as stream:
         while header := stream.readline(128):
             found = _HEADER.fullmatch(header)
-            if found is None or int(found[2]) > MAX_BYTES:
+            if found is None or int(found[2]) > LARGEST_BYTES:
                 raise refused("its pictures cannot be read")
             digest, data = found[1].decode(), _exactly(stream, int(found[2]))
             if digest_of(data) != digest:

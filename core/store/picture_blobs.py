@@ -15,7 +15,7 @@ from core.store.blobs import Blobs
 from core.store.database import Database
 from core.store.newcomers import Newcomer
 from core.store.pictures import cleaned
-from core.store.schema import photos
+from core.store.schema import models, photos
 
 PHOTOS_LOCK = 0x1A9E3
 """Held while photos come, go, or lose their blobs."""
@@ -54,14 +54,14 @@ class PictureBlobs:
             self.blobs.put(newcomer.small)
 
     def discard(self, digests: Iterable[str]) -> None:
-        """Remove those that no live photo needs; what cannot be removed now is left to a sweep."""
+        """Remove those that no live photo or model needs; what cannot be removed now is left to a sweep."""
         with suppress(StoreError), self.database.write() as connection:
             self.database.lock(connection, PHOTOS_LOCK)
             for digest in _unneeded(connection, set(digests)):
                 self.blobs.delete(digest)
 
     def sweep(self) -> int:
-        """Remove all that no live photo needs; returns how many there were.
+        """Remove all that no live photo and no model needs; returns how many there were.
 
         Killed processes leave such blobs. A photo that is just coming puts its own back where they go.
         """
@@ -77,8 +77,9 @@ class PictureBlobs:
 
 
 def _unneeded(connection: Connection, digests: set[str]) -> set[str]:
-    """Those of the digests that no live photo has."""
-    needed: set[str] = set()
+    """Those of the digests that no live photo has, and no model's weights."""
+    weights = sa.select(models.c.digest).where(models.c.digest.in_(digests))
+    needed = set(connection.execute(weights).scalars())
     for column in (photos.c.blob, photos.c.thumbnail):
         chosen = sa.select(column).where(column.in_(digests), photos.c.deleted_at.is_(None))
         needed.update(connection.execute(chosen).scalars())

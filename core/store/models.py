@@ -1,0 +1,243 @@
+"""The store's models: weights as blobs, each with its card and where it came from; one of a kind serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection, Row
+from sqlalchemy.exc import IntegrityError
+
+from core.access import LOCAL, Actor, Right, needs
+from core.errors import NotFoundError, StoreError, WeightsError
+from core.models.cards import ModelCard, card_from, shipped_weights
+from core.store.blobs import Blobs, digest_of
+from core.store.categories import FOUNDER
+from core.store.database import Database
+from core.store.model_files import weights_file
+from core.store.picture_blobs import PHOTOS_LOCK
+from core.store.schema import champions, promotions, trainings
+from core.store.schema import models as table
+from core.store.texts import one_line
+
+KINDS = ("detector", "classifier")
+MOST_CHARACTERS = 90
+"""Of a model's name: predictions are kept under a detector's and a classifier's together."""
+
+_LOCK = 0x1A9E4
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A model. ``digest`` is the SHA-256 of its weights; ``card.name`` is its name in the store.
+
+    ``parent_id`` is the model that its training began from, ``revision`` what it learned from,
+    ``training_id`` the training; all None for the weights that ship.
+    """
+
+    id: int
+    kind: str
+    name: str
+    digest: str
+    card: ModelCard
+    parent_id: int | None
+    revision: int | None
+    training_id: int | None
+    by: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where new weights come from; all None: they came with Lapel."""
+
+    parent_id: int | None = None
+    revision: int | None = None
+    training_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Models:
+    """All models of the store; ``folder`` is where this machine keeps copies of their weights."""
+
+    database: Database
+    blobs: Blobs
+    folder: Path
+    actor: Actor = LOCAL
+
+    def found(self) -> None:
+        """Make the weights that ship the first champions, where a kind has none yet; many may do so at once.
+
+        Raises WeightsError where they are missing or damaged.
+        """
+        there = self.champion_ids()
+        for kind in KINDS:
+            if kind not in there:
+                self._found(kind)
+
+    @needs(Right.TRAIN)
+    def add(
+        self,
+        weights: Path,
+        *,
+        parent_id: int | None = None,
+        revision: int | None = None,
+        training_id: int | None = None,
+        by: str | None = None,
+    ) -> ModelRow:
+        """Take weights with their card beside them into the store, as a candidate; checked first.
+
+        The name is the card's, with a number where another model has it. A training has one model: asked
+        again, it is that one. ``by`` is by default whoever asked for the training. Raises WeightsError for
+        weights that could not serve, StoreError where parent or revision are not there.
+        """
+        from core.models.cards import read_card
+        from core.models.checking import check_weights  # brings torch
+
+        known = self._of_training(training_id)
+        if known is not None:
+            return known
+        card = check_weights(weights, read_card(weights).kind)
+        return self._add(weights, card, Origin(parent_id, revision, training_id), by)
+
+    @needs(Right.EXPLAIN)
+    def all(self, kind: str | None = None) -> list[ModelRow]:
+        """All models, or those of a kind, the newest first."""
+        chosen = sa.select(table).order_by(table.c.id.desc())
+        if kind is not None:
+            chosen = chosen.where(table.c.kind == kind)
+        with self.database.read() as connection:
+            return [model_from(row) for row in connection.execute(chosen)]
+
+    @needs(Right.EXPLAIN)
+    def get(self, id: int) -> ModelRow:
+        """A model. Raises NotFoundError."""
+        return self._one(table.c.id == id, f"There is no model number {id}.")
+
+    @needs(Right.EXPLAIN)
+    def named(self, name: str) -> ModelRow:
+        """The model of a name. Raises NotFoundError."""
+        return self._one(table.c.name == name, f"There is no model {one_line(name, MOST_CHARACTERS)!r}.")
+
+    @needs(Right.PREVIEW)
+    def champion(self, kind: str) -> ModelRow:
+        """The model of a kind that is to serve; in a store without one, the weights that ship become it.
+
+        Raises WeightsError where there is none and those are missing or damaged too.
+        """
+        if kind not in KINDS:
+            raise StoreError(f"expected a model's kind to be {' or '.join(KINDS)}, got {kind!r}")
+        if kind not in self.champion_ids():
+            self.found()
+        serving = sa.select(champions.c.model_id).where(champions.c.kind == kind).scalar_subquery()
+        return self._one(table.c.id == serving, f"There is no {kind} that serves.")
+
+    def champion_ids(self) -> Mapping[str, int]:
+        """The champions' numbers by kind, as far as there are any; one quick query."""
+        with self.database.read() as connection:
+            rows = connection.execute(sa.select(champions.c.kind, champions.c.model_id))
+            return {row.kind: row.model_id for row in rows}
+
+    @needs(Right.PREVIEW)
+    def file_of(self, model: ModelRow) -> Path:
+        """The model's weights on this machine, its card beside them; their digest is right.
+
+        They are fetched from the blobs where they are not here yet, or damaged. Raises WeightsError where
+        they cannot be had.
+        """
+        path = self.folder / "models" / f"{model.digest}.{model.id}.safetensors"
+        return weights_file(self.blobs, path, model.digest, model.card)
+
+    def _one(self, condition: ColumnElement[bool], sentence: str) -> ModelRow:
+        with self.database.read() as connection:
+            row = connection.execute(sa.select(table).where(condition)).one_or_none()
+        if row is None:
+            raise NotFoundError(sentence)
+        return model_from(row)
+
+    def _of_training(self, training_id: int | None) -> ModelRow | None:
+        if training_id is None:
+            return None
+        with self.database.read() as connection:
+            row = connection.execute(sa.select(table).where(table.c.training_id == training_id)).one_or_none()
+        return None if row is None else model_from(row)
+
+    def _add(self, weights: Path, card: ModelCard, origin: Origin, by: str | None) -> ModelRow:
+        data = weights.read_bytes()
+        self.blobs.put(data)
+        try:
+            with self.database.write() as connection:
+                values = asdict(origin) | {"by": one_line(by or self._asker(connection, origin), 200)}
+                return self._write(connection, card, data, values)
+        except IntegrityError as error:
+            known = self._of_training(origin.training_id)
+            if known is None:
+                raise StoreError("expected a parent, revision and training that are in the store") from error
+            return known  # two workers ended the same training at once
+
+    def _asker(self, connection: Connection, origin: Origin) -> str:
+        chosen = sa.select(trainings.c.by).where(trainings.c.id == origin.training_id)
+        return connection.execute(chosen).scalar_one_or_none() or self.actor.name
+
+    def _write(
+        self, connection: Connection, card: ModelCard, data: bytes, values: dict[str, Any]
+    ) -> ModelRow:
+        """A new row. Nobody else finds a name meanwhile, and no sweep takes the blob away."""
+        self.database.lock(connection, PHOTOS_LOCK)
+        digest = digest_of(data)
+        if not self.blobs.has(digest):
+            self.blobs.put(data)
+        name = _free_name(connection, one_line(card.name, MOST_CHARACTERS) or card.kind)
+        card = replace(card, name=name, training=card.training | self._parentage(connection, values))
+        values = values | {"kind": card.kind, "name": name, "digest": digest, "card": asdict(card)}
+        inserted = sa.insert(table).values(**values, at=self.database.now).returning(*table.c)
+        return model_from(connection.execute(inserted).one())
+
+    def _parentage(self, connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What the card says of where the model came from, so that it still does outside the store."""
+        if values["parent_id"] is None and values["revision"] is None:
+            return {}
+        parent = sa.select(table.c.name).where(table.c.id == values["parent_id"])
+        found = connection.execute(parent).scalar_one_or_none()
+        return {"parent": found, "revision": values["revision"], "training": values["training_id"]}
+
+    def _found(self, kind: str) -> None:
+        from core.models.checking import check_weights
+
+        path = shipped_weights(kind)
+        card = check_weights(path, kind)
+        data = path.read_bytes()
+        self.blobs.put(data)
+        with self.database.write() as connection:
+            self.database.lock(connection, _LOCK)
+            there = sa.select(champions.c.kind).where(champions.c.kind == kind)
+            if connection.execute(there).first() is not None:
+                return
+            model = self._write(connection, card, data, asdict(Origin()) | {"by": FOUNDER})
+            crown = {"kind": kind, "model_id": model.id, "at": self.database.now}
+            connection.execute(sa.insert(champions).values(**crown))
+            first = crown | {"action": "first", "request": f"first {kind}", "by": FOUNDER}
+            connection.execute(sa.insert(promotions).values(**first))
+
+
+def model_from(row: Row) -> ModelRow:
+    """A row of the table as a ModelRow. Raises WeightsError for a card that is none."""
+    try:
+        card = card_from(row.card)
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"the card of {row.name} is not a model card: {error}") from error
+    origin = (row.parent_id, row.revision, row.training_id)
+    return ModelRow(row.id, row.kind, row.name, row.digest, card, *origin, row.by, row.at)
+
+
+def _free_name(connection: Connection, wanted: str) -> str:
+    """The name, or the name with the first number that makes it one nobody has."""
+    name, number = wanted, 1
+    while connection.execute(sa.select(table.c.id).where(table.c.name == name)).first() is not None:
+        number += 1
+        ending = f" ({number})"
+        name = wanted[: MOST_CHARACTERS - len(ending)] + ending
+    return name
