@@ -8,6 +8,7 @@ from app.claims import sign_in_configured
 from app.identity import current_actor
 from app.people import show_person
 from app.wording import literal
+from core.access import Role
 
 KEY = "account"
 
@@ -24,7 +25,7 @@ def show_account() -> str:
     shown = actor.name.partition("@")[0]
     with st.popover(literal(shown), icon=":material/account_circle:", help="Your account", key=KEY):
         st.text(actor.name)
-        st.caption(f"Role: {roles}. An admin can change it.")
+        st.caption(f"Role: {roles}" + ("" if Role.ADMIN in actor.roles else ". An admin can change it."))
         if st.button("Sign out", icon=":material/logout:", key="sign-out"):
             st.logout()
     return actor.name
@@ -35,6 +36,6 @@ def title_row(title: str) -> None:
     if not sign_in_configured():
         st.title(title)
         return
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.title(title, width="content")
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
+        st.title(title, width="stretch")
         show_account()

@@ -8,6 +8,7 @@ from app.data.incoming import server_folder, stage
 from app.data.outcomes import STATES, outcomes, refusals_csv, summary
 from app.intake import received
 from app.wording import counted, literal, moment
+from core.data.export import neutral
 from core.errors import LapelError
 from core.jobs import client
 from core.store import Store
@@ -131,7 +132,10 @@ def _report(store: Store, row: ImportRow) -> None:
     if not refusals:
         return
     st.dataframe(
-        {"File": [refused.name for refused in refusals], "Why": [refused.reason for refused in refusals]},
+        {
+            "File": [neutral(refused.name) for refused in refusals],
+            "Why": [refused.reason for refused in refusals],
+        },
         hide_index=True,
         key=f"refusals-{row.id}",
         alt=f"{len(refusals)} refused files with the reason for each",

@@ -9,6 +9,8 @@ import streamlit as st
 
 from app.data.counts import statistics_of
 from app.wording import literal
+from core.access import Right
+from core.data.export import neutral
 from core.errors import LapelError
 from core.store import Store
 from core.store.categories import MOST_CHARACTERS, Category
@@ -25,18 +27,22 @@ def show(store: Store, person: str) -> None:
         _table(categories, counts)
     with form_side:
         _told()
-        _adding(store, person)
-        _renaming(store, categories, person)
+        if store.actor.may(Right.TAXONOMY):
+            _adding(store, person)
+            _renaming(store, categories, person)
+        else:
+            st.caption("An admin adds and renames categories.")
 
 
 def _table(categories: Sequence[Category], counts: Mapping[int, int]) -> None:
+    # The table has a CSV button of its own, which writes cells as they are.
     rows = pd.DataFrame(
         {
-            "Category": [category.name for category in categories],
+            "Category": [neutral(category.name) for category in categories],
             "Boxes": [counts.get(category.id, 0) for category in categories],
         }
     )
-    colours = {category.name: f"color: {category.colour}" for category in categories}
+    colours = {neutral(category.name): f"color: {category.colour}" for category in categories}
     most = max(1, int(rows["Boxes"].max()) if len(rows) else 1)
     st.dataframe(
         rows.style.map(lambda name: colours.get(name, ""), subset=["Category"]),

@@ -13,6 +13,7 @@ from app.links import annotate_link
 from app.media import picture_url
 from app.picture import show_picture
 from app.wording import counted, moment
+from core.access import Right
 from core.store import Store
 from core.store.annotations import Annotation
 from core.store.categories import Category
@@ -155,9 +156,7 @@ def _open_photo(
 ) -> None:
     row = next((row for row in rows if row.id == st.session_state.get(OPEN_KEY)), None)
     if row is None:
-        st.info(
-            "Click a photo to see it large, open it in Annotate, or delete it.", icon=":material/touch_app:"
-        )
+        st.info("Click a photo to see it large, and to open it in Annotate.", icon=":material/touch_app:")
         return
     annotation = store.annotations.latest(row.id)
     show_picture(
@@ -165,14 +164,15 @@ def _open_photo(
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         annotate_link(row.id)
-        st.button(
-            "Delete",
-            icon=":material/delete:",
-            key=f"delete-{row.id}",
-            help="There are ten seconds to think better of it. Revisions made before keep its entry.",
-            on_click=deletions().ask,
-            args=(store, row.id, row.name, person),
-        )
+        if store.actor.may(Right.DELETE):
+            st.button(
+                "Delete",
+                icon=":material/delete:",
+                key=f"delete-{row.id}",
+                help="There are ten seconds to think better of it. Revisions made before keep its entry.",
+                on_click=deletions().ask,
+                args=(store, row.id, row.name, person),
+            )
     st.text("\n".join(facts(store, row, annotation)))
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.data.export import FORMATS, PARTS, Prepared, Wanted, prepare
 from app.wording import counted, literal
+from core.data.export import neutral
 from core.errors import LapelError
 from core.store import Store
 from core.store.revisions import Revision
@@ -88,10 +89,10 @@ def _listed(revisions: Sequence[Revision]) -> None:
             {
                 "Revision": [revision.number for revision in newest_first],
                 "Made": [datetime.fromtimestamp(revision.at).astimezone() for revision in newest_first],
-                "By": [revision.by for revision in newest_first],
+                "By": [neutral(revision.by) for revision in newest_first],
                 "Photos": [revision.photos for revision in newest_first],
                 "Boxes": [revision.boxes for revision in newest_first],
-                "Note": [revision.note for revision in newest_first],
+                "Note": [neutral(revision.note) for revision in newest_first],
                 "Digest": [revision.digest[:12] for revision in newest_first],
             }
         ),

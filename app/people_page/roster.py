@@ -69,7 +69,7 @@ def _list(people: Sequence[Person]) -> None:
 def _row(person: Person) -> None:
     """One person: name, what is known of them, and their role."""
     words, choice = st.columns([3, 2], vertical_alignment="center")
-    with words:
+    with words, st.container(gap=None):
         st.text(person.name)
         st.caption(" · ".join(facts(person)))
     # The key holds the role as well: what was refused, or changed by somebody else, is shown as it is.
