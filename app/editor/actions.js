@@ -57,7 +57,7 @@ export const ACTS = {
   },
   acceptAll: (editor) => changed(editor, editor.task.acceptAll(), "Accepted all") ?? "Nothing to accept",
   uncertain: (editor) => (editor.task.boxes.some(undecided) ? (editor.task.nextUncertain(), chosen(editor)) : "No box is left to decide"),
-  search: (editor) => (editor.task.box ? void editor.finder.begin(editor.task.entries()) : "Choose a box first"),
+  search: (editor) => (editor.task.box ? void editor.finder.ask(editor.task, editor.stage) : "Choose a box first"),
   next: (editor) => (editor.task.cycle(1), chosen(editor)),
   previous: (editor) => (editor.task.cycle(-1), chosen(editor)),
   draw: (editor) => {

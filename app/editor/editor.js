@@ -50,8 +50,9 @@ class Editor {
     this.stage.root.setAttribute("aria-describedby", "lapel-hint");
     this.feet = make("div", { className: "feet" }, actionButton("back", run, { words: true }), actionButton("skip", run, { words: true }), actionButton("submit", run, { words: true, className: "primary" }));
     const canvas = make("div", { className: "place" }, this.stage.root, this.finder.root);
+    this.side.root.prepend(this.notice);
     this.side.root.append(this.mark, this.feet);
-    this.root.append(make("div", { className: "frame" }, this.notice, this.bars.editing, this.bars.seeing, canvas, this.side.root), this.help.root, this.live, this.hintText);
+    this.root.append(make("div", { className: "frame" }, this.bars.editing, this.bars.seeing, canvas, this.side.root), this.help.root, this.live, this.hintText);
   }
 
   hands() {
@@ -61,7 +62,7 @@ class Editor {
       get armed() { return editor.armed; },
       get hidden() { return editor.hidden; },
       get locked() { return editor.locked; },
-      touched: () => { this.leaving = false; this.link.touched(); },
+      touched: () => { this.leaving = false; this.finder.close(false); this.link.touched(); },
       pick: (stack, again) => { this.task.pick(stack, again); this.render(); },
       place: (uid, box, title) => { if (this.task.place(uid, box, title)) this.changed(); this.redraw(uid); this.render(); },
       drawn: (box) => this.drawn(box),
@@ -159,11 +160,10 @@ class Editor {
 
   drawn(box) {
     this.armed = false;
-    const first = this.task.lastCategory() === null;
     if (box && this.task.add(box)) {
       this.changed();
       this.hear(`Drawn: ${this.task.nameOf(this.task.box)}`);
-      if (first) this.finder.begin(this.task.entries());
+      this.finder.ask(this.task, this.stage);
     }
     this.render();
   }

@@ -1,5 +1,6 @@
 // A box to type in that finds any category or label.
 import { make, show } from "./dom.js";
+import { beside } from "./geometry.js";
 import { ranked } from "./search.js";
 
 export class Finder {
@@ -17,12 +18,24 @@ export class Finder {
     return !this.root.hidden;
   }
 
-  begin(entries, text = "") {
-    this.entries = entries;
+  // What the chosen box is called: the list opens beside it, on a narrow screen in the middle.
+  ask(task, stage, text = "") {
+    if (!task.box) return;
+    this.entries = task.entriesFor(task.box);
     this.input.value = text;
     show(this.root, true);
     this.search();
-    this.input.focus({ preventScroll: true });
+    this.lie(stage.onScreen(task.box.box));
+    // On a touch screen the list is enough: a keyboard of its own would cover it.
+    if (!window.matchMedia("(pointer: coarse)").matches) this.input.focus({ preventScroll: true });
+  }
+
+  lie(box) {
+    const { offsetLeft: left, offsetHeight: height, offsetParent: frame } = this.root.parentElement;
+    const size = { width: this.root.offsetWidth, height: this.root.offsetHeight };
+    const at = beside(box, size, { left: -left, right: frame.clientWidth - left, height });
+    this.root.classList.toggle("placed", Boolean(at));
+    Object.assign(this.root.style, at ? { left: `${at.x}px`, top: `${at.y}px` } : { left: "", top: "" });
   }
 
   close(back = true) {

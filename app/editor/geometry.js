@@ -71,6 +71,18 @@ export const stackAt = (boxes, point, reach = 0) =>
     .filter(({ box: [x0, y0, x1, y1] }) => contains([x0 - reach, y0 - reach, x1 + reach, y1 + reach], point))
     .sort((a, b) => area(a.box) - area(b.box));
 
+// Where a list of this size goes beside a box on the screen: to the right of it, else to the left, else over the side
+// with more room; as high as the box begins. `room` is the view's height, and how far to either side of the view
+// the list may reach. null where the view is too narrow for a list beside anything.
+export const beside = ([x0, y0, x1], size, room, gap = 10) => {
+  if (room.right - room.left < 2 * size.width) return null;
+  const y = clamp(y0, gap, room.height - size.height - gap);
+  const [right, left] = [x1 + gap, x0 - gap - size.width];
+  if (right + size.width <= room.right) return { x: right, y };
+  if (left >= room.left) return { x: left, y };
+  return { x: room.right - x1 >= x0 - room.left ? room.right - size.width : room.left, y };
+};
+
 export const toPhoto = ({ scale, x, y }, point) => ({ x: (point.x - x) / scale, y: (point.y - y) / scale });
 
 export const toScreen = ({ scale, x, y }, point) => ({ x: point.x * scale + x, y: point.y * scale + y });

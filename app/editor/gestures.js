@@ -1,5 +1,6 @@
 // Mouse, pen and touch on the stage. A drag that begins on the chosen box moves it, on a handle resizes it, on another
-// box's border moves that one, and anywhere else draws; a click chooses. Two fingers, Space, the middle button and the
+// box's border moves that one, and anywhere else draws; a click chooses. A box that was only just drawn is moved by its
+// border, so that the next one, which often overlaps it, can be drawn at once. Two fingers, Space, the middle button and the
 // wheel move the camera. Frames come from requestAnimationFrame; the hands are told once a gesture has ended.
 import { contains, handleAt, moved, onBorder, resized, spanned, stackAt } from "./geometry.js";
 
@@ -48,7 +49,8 @@ export class Gestures {
     if (chosen) {
       const handle = handleAt(chosen.box, point, reach, scale);
       if (handle) return { kind: "resize", handle, uid: chosen.uid, box: chosen.box };
-      if (contains(chosen.box, point) || onBorder(chosen.box, point, reach)) return { kind: "move", uid: chosen.uid, box: chosen.box };
+      const inside = contains(chosen.box, point) && chosen.uid !== task.fresh;
+      if (inside || onBorder(chosen.box, point, reach)) return { kind: "move", uid: chosen.uid, box: chosen.box };
     }
     const bordering = stackAt(task.boxes, point, reach).find(({ box }) => onBorder(box, point, reach));
     return bordering && !this.hands.hidden ? { kind: "move", uid: bordering.uid, box: bordering.box } : { kind: "draw" };

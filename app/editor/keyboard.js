@@ -77,7 +77,7 @@ export class Keyboard {
   letter({ key, ctrlKey, metaKey, altKey }) {
     const { editor } = this;
     if (ctrlKey || metaKey || altKey || !/^\p{L}$/u.test(key) || !editor.task.box || editor.locked) return false;
-    editor.finder.begin(editor.task.entries(), key);
+    editor.finder.ask(editor.task, editor.stage, key);
     return true;
   }
 }

@@ -1,7 +1,7 @@
 // The photo, the map over it and one SVG with the boxes, seen through one camera. What moves under a finger is moved
 // alone: `preview` touches one group, and nothing is built again until the change is made.
 import { draw, make } from "./dom.js";
-import { area, fitted, handlePoint, handlesOf, held, revealing, toPhoto, zoomed } from "./geometry.js";
+import { area, fitted, handlePoint, handlesOf, held, revealing, toPhoto, toScreen, zoomed } from "./geometry.js";
 import { namesOf, originOf } from "./task.js";
 
 const MANY = 40;
@@ -126,6 +126,12 @@ export class Stage {
 
   inPhotoAt(point) {
     return toPhoto(this.camera, point);
+  }
+
+  // A box's corners in the view.
+  onScreen([x0, y0, x1, y1]) {
+    const [from, to] = [toScreen(this.camera, { x: x0, y: y0 }), toScreen(this.camera, { x: x1, y: y1 })];
+    return [from.x, from.y, to.x, to.y];
   }
 
   // --- the boxes

@@ -26,6 +26,7 @@ export class Task {
     this.categories = new Map(categories.map((category) => [category.id, category]));
     this.history = new History(boxes);
     this.selected = null;
+    this.fresh = null; // drawn just now, and not picked since: a drag inside it draws the next one
   }
 
   get boxes() {
@@ -46,6 +47,7 @@ export class Task {
 
   select(uid) {
     this.selected = uid !== null && this.find(uid) ? uid : null;
+    this.fresh = null;
     return this.box;
   }
 
@@ -94,7 +96,9 @@ export class Task {
       changed: false, accepted: true, score: null, top5: like?.top5 ?? [],
     };
     this.commit([...this.boxes, box], like ? "duplicate" : "draw");
-    return this.select(box.uid);
+    const selected = this.select(box.uid);
+    this.fresh = like ? null : box.uid;
+    return selected;
   }
 
   duplicate() {
@@ -173,6 +177,13 @@ export class Task {
   entries() {
     const categories = [...this.categories.keys()].map((id) => this.entry({ kind: "category", value: id }));
     return [...categories, ...this.labels.map((label) => this.entry({ kind: "label", value: label }))];
+  }
+
+  // All entries, the chosen box's own first: Enter keeps it.
+  entriesFor(box) {
+    const own = (entry) => entry.kind === (box.label ? "label" : "category") && entry.value === (box.label ?? box.category);
+    const entries = this.entries();
+    return [...entries.filter(own), ...entries.filter((entry) => !own(entry))];
   }
 
   // Keys 1 to 5: the model's labels; for a box without them what was chosen last, then the first categories.

@@ -84,3 +84,12 @@ test("a box is brought into view, and the camera stays where it is in view alrea
   const corner = geometry.toScreen(moved, { x: 95, y: 75 });
   assert.ok(corner.x <= view.width && corner.y <= view.height);
 });
+
+test("a list goes to the right of its box, else to the left, else to where there is more room", () => {
+  const [size, room] = [{ width: 100, height: 60 }, { left: 0, right: 400, height: 200 }];
+  assert.deepEqual(geometry.beside([50, 40, 120, 90], size, room), { x: 130, y: 40 });
+  assert.deepEqual(geometry.beside([200, 190, 350, 200], size, room), { x: 90, y: 130 });
+  assert.deepEqual(geometry.beside([40, -20, 390, 90], size, room), { x: 0, y: 10 });
+  assert.deepEqual(geometry.beside([5, 40, 350, 90], size, room), { x: 300, y: 40 });
+  assert.equal(geometry.beside([50, 40, 120, 90], size, { left: 0, right: 190, height: 200 }), null);
+});

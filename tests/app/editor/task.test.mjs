@@ -111,3 +111,14 @@ test("without boxes nothing can be chosen or changed", () => {
   for (const nothing of [task.cycle(1), task.nextUncertain(), task.remove(), task.duplicate(), task.nudge(1, 1), task.accept(), task.acceptAll(), task.undo()]) assert.equal(nothing, null);
   assert.deepEqual(task.choices(), []);
 });
+
+test("a box that was only just drawn is told apart until it is picked", () => {
+  const task = taskOf(proposal("a", 0.9));
+  const { uid } = task.add([0, 0, 20, 20]);
+  assert.equal(task.fresh, uid);
+  assert.equal(task.entriesFor(task.box)[0].value, task.box.category);
+  task.pick([task.find(uid)], false);
+  assert.equal(task.fresh, null);
+  task.duplicate();
+  assert.equal(task.fresh, null);
+});

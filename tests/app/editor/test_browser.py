@@ -68,7 +68,7 @@ def test_draw_move_resize_undo_and_redo_by_mouse(open_editor: Open, harness: Har
     page = open_editor()
     drag(page, in_photo(page, 40, 40), in_photo(page, 140, 120))
     expect(rows(page)).to_have_count(4)
-    # The first drawn box asks what it is.
+    # A drawn box asks what it is.
     page.get_by_role("combobox").fill("hea")
     page.keyboard.press("Enter")
     saved(page)
@@ -76,6 +76,7 @@ def test_draw_move_resize_undo_and_redo_by_mouse(open_editor: Open, harness: Har
     assert drawn["box"] == pytest.approx([40, 40, 140, 120], abs=SLACK_PX)
     assert (drawn["category"], drawn["origin"]) == (CATEGORIES.index("headwear") + 1, "person")
 
+    page.mouse.click(*in_photo(page, 90, 80))  # picked, it is moved by a drag; only just drawn, it is not
     drag(page, in_photo(page, 90, 80), in_photo(page, 120, 180))
     drag(page, in_photo(page, 170, 220), in_photo(page, 200, 260))
     saved(page)
@@ -92,6 +93,27 @@ def test_draw_move_resize_undo_and_redo_by_mouse(open_editor: Open, harness: Har
         page.keyboard.press("Control+z")
     expect(rows(page)).to_have_count(3)
     expect(page.get_by_role("button", name="Undo")).to_be_disabled()
+
+
+def test_boxes_that_overlap_are_drawn_and_named_one_after_the_other(open_editor: Open, harness: Harness):
+    page = open_editor()
+    for start, end, name in ((60, 140, "headwear"), (80, 180, "scarf")):
+        drag(page, in_photo(page, start, start), in_photo(page, end, end))
+        box, names = page.locator(".groups .chosen").bounding_box(), page.locator(".finder").bounding_box()
+        assert box is not None and names is not None
+        assert names["x"] >= box["x"] + box["width"] or names["x"] + names["width"] <= box["x"]
+        page.keyboard.type(name[:3])
+        page.keyboard.press("Enter")
+    expect(rows(page)).to_have_count(5)
+    drag(page, in_photo(page, 100, 100), in_photo(page, 160, 200))  # this one keeps the name of the last
+    page.keyboard.press("Enter")
+    expect(rows(page)).to_have_count(6)
+    saved(page)
+    first, second, third = harness.saved()[-3:]
+    assert first["box"] == pytest.approx([60, 60, 140, 140], abs=SLACK_PX)
+    assert second["box"] == pytest.approx([80, 80, 180, 180], abs=SLACK_PX)
+    named = [CATEGORIES[box["category"] - 1] for box in (first, second, third)]
+    assert named == ["headwear", "scarf_tie", "scarf_tie"]
 
 
 def test_a_second_click_picks_the_box_beneath(open_editor: Open, harness: Harness):
