@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.annotate.session import Desk
 from app.wording import literal
-from core.errors import LapelError
+from core.errors import LapelError, NotFoundError
 from core.store import Store
 from core.store.queue import LEASE_SECONDS
 
@@ -34,6 +34,8 @@ def run_out(store: Store, desk: Desk) -> str:
     assert opened.task is not None
     try:
         task = store.queue.get(opened.task.id)
+    except NotFoundError:
+        return "Your time with this photo ran out, and somebody else has it now. Your work is kept."
     except LapelError:
         return ""  # the next look may find out
     if task.state != "open":

@@ -10,9 +10,9 @@ from core.store.statistics import Statistics, count_up, state_of
 
 def statistics_of(store: Store) -> Statistics:
     """The counts as they are now."""
-    return _counted(store, str(store.database.engine.url), state_of(store.database))
+    return _counted(store, str(store.database.engine.url), state_of(store))
 
 
 @st.cache_resource(max_entries=2, show_spinner="Counting…")
 def _counted(_store: Store, url: str, state: tuple[int, int, int]) -> Statistics:
-    return count_up(_store.database)
+    return count_up(_store)

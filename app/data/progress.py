@@ -87,7 +87,7 @@ def _box_sizes(numbers: Statistics) -> None:
 
 
 def _agreement(store: Store) -> None:
-    found = agreements(store.database)
+    found = agreements(store)
     st.markdown("**Second looks**")
     if not found:
         st.caption(

@@ -98,7 +98,8 @@ def backup(file: Path, *, data: Path | None) -> None:
     from core.store import Store
     from core.store.backup import backup as write
 
-    put(_held(file, write(Store.open(folder=data), file)))
+    store = Store.open(folder=data)
+    put(_held(file, write(store.acting(store.actor.known_as(whoever())), file)))
 
 
 def restore(file: Path, *, data: Path | None) -> None:
@@ -106,7 +107,8 @@ def restore(file: Path, *, data: Path | None) -> None:
     from core.store import Store
     from core.store.backup import restore as read
 
-    put(_held(file, read(file, Store.open(folder=data))))
+    store = Store.open(folder=data)
+    put(_held(file, read(file, store.acting(store.actor.known_as(whoever())))))
 
 
 def whoever() -> str:

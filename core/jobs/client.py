@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.access import Right, needs
 from core.errors import NotFoundError
 from core.store import Store
 
@@ -10,6 +11,7 @@ LAPEL = "lapel"
 """Who asks for work that nobody asked for."""
 
 
+@needs(Right.IMPORT)
 def start_import(store: Store, import_id: int) -> str:
     """Have an import done; gives the job, the same where asked again. Raises NotFoundError for no import."""
     row, job = store.imports.get(import_id), f"{IMPORT}-{import_id}"
@@ -17,16 +19,19 @@ def start_import(store: Store, import_id: int) -> str:
     return job
 
 
+@needs(Right.IMPORT)
 def start_labelling(store: Store, by: str = LAPEL) -> str:
     """Have the models look at all photos that they have not seen; while a job does so, it is that job."""
     return store.jobs.ask(LABEL, by)
 
 
+@needs(Right.ANNOTATE)
 def start_ordering(store: Store, by: str = LAPEL) -> str:
     """Have the queue put in order; while a job waits or does so, it is that job."""
     return store.jobs.ask(ORDER, by)
 
 
+@needs(Right.TRAIN)
 def start_training(store: Store, kind: str, mode: str, revision: int) -> int:
     """Have a detector or a classifier trained on a revision, quick or full; gives the training.
 
@@ -39,6 +44,7 @@ def start_training(store: Store, kind: str, mode: str, revision: int) -> int:
     return row.id
 
 
+@needs(Right.TRAIN)
 def cancel_training(store: Store, training: int) -> None:
     """Stop a training within seconds; nothing of it is kept. Raises NotFoundError for no such training."""
     store.trainings.cancel(training)
@@ -47,6 +53,7 @@ def cancel_training(store: Store, training: int) -> None:
         store.jobs.finish(row.job, "cancelled")
 
 
+@needs(Right.IMPORT)
 def cancel(store: Store, job: str) -> None:
     """Stop a job after the step that it is at; what it has done stays. Raises NotFoundError for no job."""
     kind = store.jobs.get(job).kind
@@ -57,6 +64,7 @@ def cancel(store: Store, job: str) -> None:
         store.imports.cancel(import_of(job))
 
 
+@needs(Right.IMPORT)
 def resume(store: Store, job: str) -> None:
     """Have a cancelled or failed job go on where it stopped. Raises NotFoundError for no job."""
     kind = store.jobs.get(job).kind

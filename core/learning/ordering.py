@@ -42,7 +42,7 @@ def reorder(store: Store) -> int:
     model = store.predictions.latest_model()
     gathered = Gathered({candidate.photo_id: candidate for candidate in open_photos(store)})
     found = _look_for_suspects(store, model) if model else []
-    store.settings.put(
+    store.settings.remember(
         SUSPECTS_SETTING, [asdict(suspect) | {"version": version} for suspect, version in found]
     )
     if model:

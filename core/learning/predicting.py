@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from core.access import LOCAL
 from core.garments import Garment
 from core.store import Store
 from core.store.boxes import AnnotatedBox
@@ -52,7 +53,7 @@ def remember(store: Store, labeler: Labeler) -> None:
     category_numbers(store, labeler.categories)
     thresholds, name = store.settings.get(THRESHOLDS_SETTING, {}), model_name(labeler)
     if thresholds.get(name) != labeler.default_threshold:
-        store.settings.put(THRESHOLDS_SETTING, thresholds | {name: labeler.default_threshold})
+        store.settings.remember(THRESHOLDS_SETTING, thresholds | {name: labeler.default_threshold})
 
 
 def threshold_of(store: Store, model: str) -> float:
@@ -70,8 +71,11 @@ def category_numbers(store: Store, names: Iterable[str]) -> dict[str, int]:
     there = store.categories.by_id()
     missing = [name for name in dict.fromkeys(names) if known.get(name) not in there]
     if missing:
-        known = known | store.categories.ensure(missing, AUTHOR)
-        store.settings.put(NUMBERS_SETTING, known)
+        # Whoever opens a photo may be the first to see a new model's category: noting its number down takes
+        # more than they may do, and is none of their doing.
+        machine = store.acting(LOCAL)
+        known = known | machine.categories.ensure(missing, AUTHOR)
+        machine.settings.remember(NUMBERS_SETTING, known)
     return known
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from core.access import LOCAL, Actor
+from core.access import LOCAL, Actor, Right, needs
 from core.errors import StoreError
 from core.store.boxes import AnnotatedBox
 from core.store.database import Database
@@ -41,22 +41,26 @@ class Annotations:
     database: Database
     actor: Actor = LOCAL
 
+    @needs(Right.READ)
     def latest(self, photo_id: int) -> Annotation | None:
         """What holds of a photo: the newest version, second looks apart; None where nobody has done it."""
         with self.database.read() as connection:
             return latest_version(connection, photo_id)
 
+    @needs(Right.READ)
     def history(self, photo_id: int) -> list[Annotation]:
         """All versions of a photo, second looks among them, the oldest first."""
         found = sa.select(table).where(table.c.photo_id == photo_id).order_by(table.c.version)
         with self.database.read() as connection:
             return [annotation_from(row) for row in connection.execute(found)]
 
+    @needs(Right.READ)
     def version(self, photo_id: int, version: int) -> Annotation:
         """One version of a photo. Raises NotFoundError."""
         with self.database.read() as connection:
             return one_version(connection, photo_id, version)
 
+    @needs(Right.ANNOTATE)
     def submit(
         self,
         photo_id: int,
@@ -81,7 +85,7 @@ class Annotations:
         """
         if kind not in SUBMITTED:
             raise StoreError(f"expected a save to be one of {', '.join(SUBMITTED)}, got {kind!r}")
-        base = 0 if kind == "second" else base_version
+        base, author = 0 if kind == "second" else base_version, self.actor.known_as(author).name
         new = NewVersion(photo_id, boxes, author, base, request, kind, seconds, note)
         try:
             with self.database.write() as connection:
@@ -93,6 +97,7 @@ class Annotations:
                 raise
             return saved
 
+    @needs(Right.READ)
     def annotated_count(self) -> int:
         """How many live photos have an annotation."""
         has = sa.exists().where(table.c.photo_id == photos.c.id)

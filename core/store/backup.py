@@ -15,8 +15,10 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from core.access import Right, needs
 from core.errors import NotFoundError, StoreError, StoreFullError
 from core.store import Store
+from core.store.audit import note_in
 from core.store.backup_file import (
     MANIFEST,
     PICTURES,
@@ -51,11 +53,13 @@ from core.store.schema import (
 _ROWS_AT_ONCE = 500
 
 
+@needs(Right.SETTINGS)
 def backup(store: Store, file: Path) -> Manifest:
     """Write all of the store into a zip; others read and write as ever meanwhile.
 
-    The tables are of one moment. The file appears under its name once it is whole and on the disk.
-    Raises StoreFullError where there is no room, StoreError where a picture is missing or damaged.
+    The audit log has it, here and not in the file. The tables are of one moment. The file appears under its
+    name once it is whole and on the disk. Raises StoreFullError where there is no room, StoreError where a
+    picture is missing or damaged.
     """
     unfinished = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
@@ -64,6 +68,7 @@ def backup(store: Store, file: Path) -> Manifest:
                 manifest = _write(store, archive)
             out.flush()
             os.fsync(out.fileno())
+            store.audit.note("backup", file.name, pictures=manifest.pictures)
             unfinished.replace(file)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -71,11 +76,12 @@ def backup(store: Store, file: Path) -> Manifest:
 
 
 def restore(file: Path, store: Store) -> Manifest:
-    """Fill an empty store from a backup, all or nothing.
+    """Fill an empty store from a backup, all or nothing; the audit log goes on with it.
 
     Raises StoreError where the store holds anything, and for a file that is damaged, hostile, or of another
     schema: before anything is written.
     """
+    store.actor.require(Right.SETTINGS)
     put: list[str] = []
     try:
         with opened(file) as archive:
@@ -84,6 +90,7 @@ def restore(file: Path, store: Store) -> Manifest:
                 store.database.lock(connection, PHOTOS_LOCK)
                 _require_empty(connection)
                 _fill(store, connection, archive, manifest, put)
+                note_in(connection, store.database, store.actor, "restore", file.name, made_at=manifest.at)
     except BaseException as error:
         for digest in put:
             store.blobs.delete(digest)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from core.access import LOCAL, Actor
+from core.access import LOCAL, Actor, Right, needs
 from core.errors import ConflictError, NotFoundError, StoreError
+from core.store.audit import note_in
 from core.store.database import Database
 from core.store.schema import categories as table
 from core.store.texts import one_line
@@ -40,23 +41,27 @@ class Categories:
     database: Database
     actor: Actor = LOCAL
 
+    @needs(Right.READ)
     def all(self) -> tuple[Category, ...]:
         """All categories by position."""
         with self.database.read() as connection:
             return _all(connection)
 
+    @needs(Right.READ)
     def by_id(self) -> dict[int, Category]:
         """All categories by number, in the order of their position."""
         return {category.id: category for category in self.all()}
 
+    @needs(Right.TAXONOMY)
     def add(self, name: str, by: str) -> Category:
         """A new category at the end. Raises StoreError for a bad name, ConflictError for a known one."""
         name = checked_name(name)
         with self.database.write() as connection:
             known = self._locked(connection)
             _refuse_known(name, known)
-            return self._insert(connection, name, by, known)
+            return self._add(connection, name, self.actor.known_as(by), known)
 
+    @needs(Right.TAXONOMY)
     def rename(self, id: int, name: str, by: str) -> Category:
         """Another name for a category, also on all boxes that have it; old revisions keep the old one.
 
@@ -68,12 +73,19 @@ class Categories:
             _refuse_known(name, {key: found for key, found in known.items() if found.id != id})
             if not any(found.id == id for found in known.values()):
                 raise NotFoundError("There is no such category.")
+            was, who = next(found.name for found in known.values() if found.id == id), self.actor.known_as(by)
             change = sa.update(table).where(table.c.id == id)
-            connection.execute(change.values(name=name, by=one_line(by, 200), at=self.database.now))
+            connection.execute(change.values(name=name, by=one_line(who.name, 200), at=self.database.now))
+            note_in(connection, self.database, who, "rename category", name, id=id, before=was)
             return next(found for found in _all(connection) if found.id == id)
 
+    @needs(Right.IMPORT)
     def ensure(self, names: Iterable[str], by: str) -> dict[str, int]:
-        """The number of every name as it was given, with the missing ones added; case makes no difference."""
+        """The number of every name as it was given, with the missing ones added; case makes no difference.
+
+        This is how photos bring the categories of their boxes along: it takes the right to bring them in, not
+        the one to change the categories.
+        """
         wanted = {name: checked_name(name) for name in names}
         with self.database.read() as connection:
             known = _by_key(_all(connection))
@@ -82,17 +94,28 @@ class Categories:
                 known = self._locked(connection)
                 for name in wanted.values():
                     if _key(name) not in known:
-                        known[_key(name)] = self._insert(connection, name, by, known)
+                        known[_key(name)] = self._add(connection, name, self.actor.known_as(by), known)
         return {given: known[_key(name)].id for given, name in wanted.items()}
 
+    @needs(Right.TAXONOMY)
     def found(self) -> None:
         """Give an empty store the street's thirteen categories."""
-        if not self.all():
-            self.ensure(load_taxonomy("street13").categories, FOUNDER)
+        if self.all():
+            return
+        with self.database.write() as connection:
+            known = self._locked(connection)
+            for name in load_taxonomy("street13").categories if not known else ():
+                known[_key(name)] = self._insert(connection, name, FOUNDER, known)
 
     def _locked(self, connection: Connection) -> dict[str, Category]:
         self.database.lock(connection, _LOCK)
         return _by_key(_all(connection))
+
+    def _add(self, connection: Connection, name: str, who: Actor, known: Mapping[str, Category]) -> Category:
+        """One more category, in the audit log as well."""
+        added = self._insert(connection, name, who.name, known)
+        note_in(connection, self.database, who, "add category", name, id=added.id)
+        return added
 
     def _insert(self, connection: Connection, name: str, by: str, known: Mapping[str, Category]) -> Category:
         if len(known) >= MOST_CATEGORIES:

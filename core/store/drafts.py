@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
-from core.access import LOCAL, Actor
+from core.access import LOCAL, Actor, Right, needs
 from core.store.boxes import AnnotatedBox, boxes_from
 from core.store.database import Database
 from core.store.schema import drafts as table
@@ -37,11 +37,15 @@ class Draft:
 
 @dataclass(frozen=True)
 class Drafts:
-    """The drafts of all people; submitting removes one."""
+    """The drafts of all people; submitting removes one.
+
+    Whoever is signed in saves their own only, and another person's are not found: NotFoundError.
+    """
 
     database: Database
     actor: Actor = LOCAL
 
+    @needs(Right.ANNOTATE)
     def save(
         self, photo_id: int, author: str, *, boxes: Sequence[AnnotatedBox], sequence: int, base_version: int
     ) -> SavedDraft:
@@ -50,6 +54,7 @@ class Drafts:
         Changes are numbered by the editor and may arrive twice or late: only a higher number, or a newer
         base, replaces what is there. Raises NotFoundError where the photo is gone, StoreError for bad boxes.
         """
+        self.actor.require_own(author)
         checked = boxes_from(box.as_dict() for box in boxes)
         values = {
             "base_version": base_version,
@@ -69,19 +74,25 @@ class Drafts:
             kept = sa.select(table.c.sequence, table.c.at).where(*_of(photo_id, author))
             return SavedDraft(*connection.execute(kept).one())
 
+    @needs(Right.READ)
     def load(self, photo_id: int, author: str) -> Draft | None:
         """The person's draft of a photo."""
+        self.actor.require_sight(author)
         with self.database.read() as connection:
             row = connection.execute(sa.select(table).where(*_of(photo_id, author))).one_or_none()
         return None if row is None else _draft(row)
 
+    @needs(Right.ANNOTATE)
     def drop(self, photo_id: int, author: str) -> None:
         """Throw the person's draft of a photo away; nothing happens where there is none."""
+        self.actor.require_sight(author)
         with self.database.write() as connection:
             drop_draft(connection, photo_id, author)
 
+    @needs(Right.READ)
     def of(self, author: str) -> list[Draft]:
         """All of the person's drafts, the latest first."""
+        self.actor.require_sight(author)
         found = sa.select(table).where(table.c.author == author).order_by(table.c.at.desc())
         with self.database.read() as connection:
             return [_draft(row) for row in connection.execute(found)]

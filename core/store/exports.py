@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import IO, Any, BinaryIO
 
+from core.access import Right, needs
 from core.data.coco import COCO_INFO, coco_annotations, coco_categories, coco_image
 from core.data.dataset import BoxedPhoto
 from core.data.export import neutral
@@ -38,6 +39,7 @@ class Exported:
     deleted: int
 
 
+@needs(Right.EXPORT)
 def export_revision(
     store: Store,
     number: int,

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.access import LOCAL, Actor
+from core.access import LOCAL, Actor, Right, needs
 from core.errors import NotFoundError
 from core.store.database import Database
 from core.store.schema import jobs as table
@@ -42,12 +42,14 @@ class Jobs:
     database: Database
     actor: Actor = LOCAL
 
+    @needs(Right.IMPORT)
     def begin(self, id: str, kind: str, by: str) -> None:
         """Note down a job that waits to be done; said again, nothing changes."""
         values = self._waiting(id, kind, by)
         with self.database.write() as connection:
             connection.execute(self.database.insert(table).values(**values).on_conflict_do_nothing())
 
+    @needs(Right.IMPORT)
     def ask(self, kind: str, by: str) -> str:
         """The number of the job of this kind that waits or runs, or else of a new one that waits."""
         with self.database.write() as connection:
@@ -60,12 +62,14 @@ class Jobs:
             connection.execute(sa.insert(table).values(**self._waiting(id, kind, by)))
             return id
 
+    @needs(Right.IMPORT)
     def again(self, id: str) -> None:
         """A job that failed or was cancelled waits again."""
         stopped = sa.update(table).where(table.c.id == id, table.c.state.in_(("failed", "cancelled")))
         with self.database.write() as connection:
             connection.execute(stopped.values(state="waiting", message="", updated_at=self.database.now))
 
+    @needs(Right.IMPORT)
     def progress(self, id: str, done: int, total: int, message: str = "") -> None:
         """How far a job is; one that has ended stays as it is."""
         change = sa.update(table).where(table.c.id == id, table.c.state.in_(GOING))
@@ -73,6 +77,7 @@ class Jobs:
         with self.database.write() as connection:
             connection.execute(change.values(state="running", **values))
 
+    @needs(Right.IMPORT)
     def finish(self, id: str, state: str, message: str = "") -> None:
         """A job has ended: done, failed or cancelled. The first to say so is believed."""
         if state not in ENDED:
@@ -83,6 +88,7 @@ class Jobs:
                 change.values(state=state, message=one_line(message), updated_at=self.database.now)
             )
 
+    @needs(Right.READ)
     def get(self, id: str) -> JobRow:
         """One job. Raises NotFoundError for no such job."""
         with self.database.read() as connection:
@@ -91,14 +97,17 @@ class Jobs:
             raise NotFoundError("There is no such job.")
         return JobRow(**row._mapping)
 
+    @needs(Right.READ)
     def recent(self, most: int = 20) -> tuple[JobRow, ...]:
         """The latest jobs, newest first."""
         return self._rows(sa.select(table).order_by(table.c.at.desc(), table.c.id).limit(most))
 
+    @needs(Right.READ)
     def running(self) -> tuple[JobRow, ...]:
         """The jobs that wait or run, oldest first."""
         return self._rows(sa.select(table).where(table.c.state.in_(GOING)).order_by(table.c.at, table.c.id))
 
+    @needs(Right.READ)
     def cancelled(self) -> tuple[str, ...]:
         """The numbers of all cancelled jobs."""
         with self.database.read() as connection:
@@ -112,7 +121,7 @@ class Jobs:
             "id": id,
             "kind": kind,
             "state": "waiting",
-            "by": one_line(by, 200),
+            "by": one_line(self.actor.known_as(by).name, 200),
             "at": now,
             "updated_at": now,
         }

@@ -8,9 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
-from core.access import LOCAL, Actor
+from core.access import LOCAL, Actor, Right, needs
 from core.errors import NotFoundError, StoreBusyError
 from core.photos import Photo, read_photo
+from core.store.audit import note_in
 from core.store.blobs import Blobs
 from core.store.database import Database
 from core.store.holding import holds_category
@@ -69,6 +70,7 @@ class Photos:
     looks: Looks
     actor: Actor = LOCAL
 
+    @needs(Right.IMPORT)
     def add(self, photo: Photo, *, by: str, import_id: int | None = None) -> Added:
         """Take a photo into the store, unless it is there; the picture is on disk before its row is.
 
@@ -83,8 +85,10 @@ class Photos:
         newcomer = Newcomer.of(photo)
         with self.database.read() as connection:
             answer, _, _ = self._judge(connection, newcomer)
-        return answer or self._take(newcomer, {"by": one_line(by, 200), "import_id": import_id})
+        origin = {"by": one_line(self.actor.known_as(by).name, 200), "import_id": import_id}
+        return answer or self._take(newcomer, origin)
 
+    @needs(Right.READ)
     def get(self, id: int, *, deleted_ok: bool = False) -> PhotoRow:
         """A photo's row. Raises NotFoundError where there is none, or only a tombstone."""
         with self.database.read() as connection:
@@ -93,19 +97,23 @@ class Photos:
             raise NotFoundError("There is no such photo.")
         return row
 
+    @needs(Right.READ)
     def picture(self, id: int) -> bytes:
         """The kept picture, a JPEG. Raises NotFoundError."""
         return self.blobs.get(self.get(id).blob)
 
+    @needs(Right.READ)
     def thumbnail_of(self, id: int) -> bytes:
         """The small picture, a JPEG of at most 256 pixels a side. Raises NotFoundError."""
         return self.blobs.get(self.get(id).thumbnail)
 
+    @needs(Right.READ)
     def open(self, id: int) -> Photo:
         """The photo with its pixels, as models take it. Raises NotFoundError."""
         row = self.get(id)
         return replace(read_photo(self.blobs.get(row.blob), row.name), digest=row.digest)
 
+    @needs(Right.READ)
     def page(
         self,
         offset: int,
@@ -125,6 +133,7 @@ class Photos:
         with self.database.read() as connection:
             return [PhotoRow(**row._mapping) for row in connection.execute(chosen)]
 
+    @needs(Right.READ)
     def count(
         self,
         *,
@@ -139,10 +148,11 @@ class Photos:
         with self.database.read() as connection:
             return int(connection.execute(chosen).scalar_one())
 
+    @needs(Right.DELETE)
     def delete(self, id: int, by: str) -> None:
         """Remove a photo down to its row, which old revisions need; its annotations stay with it.
 
-        Open tasks are dropped, drafts and predictions removed. Raises NotFoundError.
+        Open tasks are dropped, drafts and predictions removed; the audit log has it. Raises NotFoundError.
         """
         with self.database.write() as connection:
             self.database.lock(connection, PHOTOS_LOCK)
@@ -150,8 +160,11 @@ class Photos:
             if row is None or row.deleted_at is not None:
                 raise NotFoundError("There is no such photo.")
             bury(self.database, connection, id)
+            who, details = self.actor.known_as(by), {"id": id, "digest": row.digest, "holdout": row.holdout}
+            note_in(connection, self.database, who, "delete", f"photo {id}, {row.name}", **details)
         PictureBlobs(self.database, self.blobs).discard([row.blob, row.thumbnail])
 
+    @needs(Right.DELETE)
     def sweep(self) -> int:
         """Remove pictures that killed processes left and no photo needs; returns how many there were."""
         return PictureBlobs(self.database, self.blobs).sweep()

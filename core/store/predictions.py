@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from core.access import LOCAL, Actor
+from core.access import LOCAL, Actor, Right, needs
 from core.errors import NotFoundError
 from core.garments import Garment
 from core.store.database import Database
@@ -37,6 +37,7 @@ class Predictions:
     database: Database
     actor: Actor = LOCAL
 
+    @needs(Right.IMPORT)
     def save(
         self, photo_id: int, model: str, garments: Sequence[Garment], embedding: np.ndarray | None
     ) -> None:
@@ -55,6 +56,7 @@ class Predictions:
                 raise NotFoundError("There is no such photo.")
             connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=new))
 
+    @needs(Right.READ)
     def get(self, photo_id: int, model: str | None = None) -> Prediction | None:
         """A model's prediction, or the latest of any; None where there is none."""
         chosen = sa.select(table).where(table.c.photo_id == photo_id)
@@ -64,6 +66,7 @@ class Predictions:
             row = connection.execute(chosen.order_by(table.c.at.desc()).limit(1)).one_or_none()
         return None if row is None else _prediction(row)
 
+    @needs(Right.READ)
     def missing(self, model: str, limit: int) -> list[int]:
         """The numbers of at most ``limit`` live photos on which the model has not said anything yet."""
         said = sa.exists().where(table.c.photo_id == photos.c.id, table.c.model == model)
@@ -71,6 +74,7 @@ class Predictions:
         with self.database.read() as connection:
             return list(connection.execute(chosen.order_by(photos.c.id).limit(limit)).scalars())
 
+    @needs(Right.READ)
     def iterate(self, model: str) -> Iterator[Prediction]:
         """All of a model's predictions by photo, a few in memory at a time; one state of the database."""
         chosen = sa.select(table).where(table.c.model == model).order_by(table.c.photo_id)
@@ -78,6 +82,7 @@ class Predictions:
             rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(chosen)
             yield from (_prediction(row) for row in rows)
 
+    @needs(Right.READ)
     def latest_model(self) -> str | None:
         """The model that has said something last; None where none has."""
         chosen = sa.select(table.c.model).order_by(table.c.at.desc()).limit(1)

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Select
 
-from core.access import LOCAL, Actor
+from core.access import LOCAL, Actor, Right, needs
 from core.errors import ConflictError, NotFoundError
 from core.store.database import Database
 from core.store.schema import annotations as versions
@@ -64,11 +64,16 @@ class QueueCounts:
 
 @dataclass(frozen=True)
 class Queue:
-    """The tasks of all people. Leases run on the database's clock, so many machines agree on them."""
+    """The tasks of all people. Leases run on the database's clock, so many machines agree on them.
+
+    Whoever is signed in works under their own name: with another one, and for another person's lease,
+    NotFoundError.
+    """
 
     database: Database
     actor: Actor = LOCAL
 
+    @needs(Right.IMPORT)
     def fill(self) -> int:
         """Make a task for every live photo without one, in an order that only its content decides; how many.
 
@@ -85,6 +90,7 @@ class Queue:
                 connection.execute(insert, [cold_task(row) for row in rows])
             made, last = made + len(rows), rows[-1].id
 
+    @needs(Right.ANNOTATE)
     def order(self, entries: Iterable[Ranked]) -> int:
         """Rank open tasks anew, a thousand a transaction; how many were.
 
@@ -99,12 +105,14 @@ class Queue:
                 changed += connection.execute(change, [_place(entry) for entry in batch]).rowcount
         return changed
 
+    @needs(Right.ANNOTATE)
     def next(self, person: str, lease_seconds: float = LEASE_SECONDS) -> Task | None:
         """The person's next task, leased; None where nothing is left that they could do.
 
         First what they hold already, or held and left a draft on; then a second look at others' work; then
         the first in order. Only what is open, free, and not skipped by them.
         """
+        self.actor.require_own(person)
         with self.database.write() as connection:
             for chosen in (self._held(person), *self._second(person), self._first(person)):
                 alone = chosen.with_for_update(skip_locked=True, of=tasks)
@@ -113,8 +121,10 @@ class Queue:
                     return self._lease(connection, task_id, person, lease_seconds)
         return None
 
+    @needs(Right.READ)
     def upcoming(self, person: str) -> int | None:
         """The photo that the person would get next; it is not leased, so others may be faster."""
+        self.actor.require_sight(person)
         with self.database.read() as connection:
             for chosen in (*self._second(person), self._first(person)):
                 looked = chosen.with_only_columns(tasks.c.photo_id)
@@ -123,12 +133,14 @@ class Queue:
                     return photo_id
         return None
 
+    @needs(Right.ANNOTATE)
     def take(self, photo_id: int, person: str, lease_seconds: float = LEASE_SECONDS) -> Task:
         """The task of a certain photo, leased where it is open; a done one is returned as it is.
 
         A second look is returned to the person who holds it. Raises ConflictError where somebody else holds
         the photo, and NotFoundError where there is no such photo.
         """
+        self.actor.require_own(person)
         with self.database.write() as connection:
             photo = locked_photo(connection, photo_id)
             second = find_task(self.database, connection, photo_id, "second")
@@ -144,20 +156,26 @@ class Queue:
                 raise ConflictError(f"{task.lease_by} is working on this photo.")
             return self._lease(connection, task.id, person, lease_seconds)
 
+    @needs(Right.ANNOTATE)
     def renew(self, task_id: int, person: str, lease_seconds: float = LEASE_SECONDS) -> bool:
         """Keep the task for longer; False where it is done, or somebody else has it by now."""
+        self.actor.require_own(person)
         mine = (tasks.c.id == task_id, tasks.c.lease_by == person, tasks.c.state == "open")
         change = sa.update(tasks).where(*mine).values(lease_until=self.database.now + lease_seconds)
         with self.database.write() as connection:
             return bool(connection.execute(change).rowcount)
 
+    @needs(Right.ANNOTATE)
     def release(self, task_id: int, person: str) -> None:
         """Give the task back; nothing happens where the person does not hold it."""
+        self.actor.require_sight(person)
         with self.database.write() as connection:
             drop_lease(connection, task_id, person)
 
+    @needs(Right.ANNOTATE)
     def skip(self, task_id: int, person: str) -> None:
         """Give the task back and do not get it again; others do. Raises NotFoundError."""
+        self.actor.require_own(person)
         with self.database.write() as connection:
             if connection.execute(sa.select(tasks.c.id).where(tasks.c.id == task_id)).one_or_none() is None:
                 raise NotFoundError("There is no such task.")
@@ -165,6 +183,7 @@ class Queue:
             connection.execute(self.database.insert(skips).values(**values).on_conflict_do_nothing())
             drop_lease(connection, task_id, person)
 
+    @needs(Right.ANNOTATE)
     def put_first(self, photo_id: int, reason: str) -> None:
         """Have a photo done before all others, also where it was done; the reason is shown.
 
@@ -175,22 +194,30 @@ class Queue:
             connection.execute(self.database.insert(tasks).values(cold_task(photo)).on_conflict_do_nothing())
             open_again(connection, photo_id, one_line(reason))
 
+    @needs(Right.ANNOTATE)
     def recall_skipped(self, person: str) -> int:
         """Let the person have again what they skipped; how many tasks."""
+        self.actor.require_own(person)
         with self.database.write() as connection:
             return connection.execute(sa.delete(skips).where(skips.c.person == person)).rowcount
 
+    @needs(Right.READ)
     def get(self, task_id: int) -> Task:
-        """A task. Raises NotFoundError."""
+        """A task. Raises NotFoundError, also where another person holds it."""
         with self.database.read() as connection:
             found = select_tasks(self.database).where(tasks.c.id == task_id)
             row = connection.execute(found).one_or_none()
         if row is None:
             raise NotFoundError("There is no such task.")
-        return task_from(row)
+        task = task_from(row)
+        if task.lease_by is not None:
+            self.actor.require_sight(task.lease_by)
+        return task
 
+    @needs(Right.READ)
     def last_done(self, person: str, before: int | None = None) -> Task | None:
         """The task that the person finished last, or last before another one of theirs."""
+        self.actor.require_sight(person)
         found = select_tasks(self.database).where(tasks.c.done_by == person, tasks.c.state == "done")
         with self.database.read() as connection:
             later = None if before is None else connection.execute(_done_at(before, person)).one_or_none()
@@ -200,13 +227,17 @@ class Queue:
             row = connection.execute(newest).one_or_none()
         return None if row is None else task_from(row)
 
+    @needs(Right.READ)
     def previous(self, person: str, before: int | None = None) -> int | None:
         """The photo of ``last_done``: where "back" leads."""
         task = self.last_done(person, before)
         return None if task is None else task.photo_id
 
+    @needs(Right.READ)
     def counts(self, person: str | None = None) -> QueueCounts:
         """How far the work is."""
+        if person is not None:
+            self.actor.require_sight(person)
         by_state = sa.select(tasks.c.state, tasks.c.kind, sa.func.count())
         by_state = by_state.group_by(tasks.c.state, tasks.c.kind)
         leased = sa.select(sa.func.count()).where(

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row, Select
 from sqlalchemy.exc import IntegrityError
 
-from core.access import LOCAL, Actor
+from core.access import LOCAL, Actor, Right, needs
 from core.errors import NotFoundError
+from core.store.audit import note_in
 from core.store.database import Database
 from core.store.photos import PhotoRow
 from core.store.schema import annotations as versions
@@ -59,6 +60,7 @@ class Revisions:
     database: Database
     actor: Actor = LOCAL
 
+    @needs(Right.EXPORT)
     def create(self, by: str, note: str = "") -> Revision:
         """Freeze what holds of every live photo now; without a change since, the revision that is there.
 
@@ -71,7 +73,7 @@ class Revisions:
             return known
         try:
             with self.database.write() as connection:
-                return _write(self.database, connection, content, one_line(by, 200), one_line(note))
+                return self._write(connection, content, self.actor.known_as(by), one_line(note))
         except IntegrityError:  # somebody froze the same at the same moment
             with self.database.read() as connection:
                 known = _find(connection, table.c.digest == content.digest)
@@ -79,12 +81,14 @@ class Revisions:
                 raise
             return known
 
+    @needs(Right.READ)
     def all(self) -> list[Revision]:
         """All revisions, the newest first."""
         with self.database.read() as connection:
             rows = connection.execute(sa.select(table).order_by(table.c.number.desc()))
             return [_revision(row) for row in rows]
 
+    @needs(Right.READ)
     def get(self, number: int) -> Revision:
         """A revision. Raises NotFoundError."""
         with self.database.read() as connection:
@@ -93,6 +97,7 @@ class Revisions:
             raise NotFoundError(f"There is no revision {number}.")
         return found
 
+    @needs(Right.READ)
     def items(self, number: int, *, holdout: bool | None = None) -> Iterator[RevisionItem]:
         """A revision's photos by number, a few at a time in memory, of one side of the holdout or of both.
 
@@ -102,11 +107,18 @@ class Revisions:
         for row in self._pages(number, holdout, _items(number)):
             yield RevisionItem(_photo(row), annotation_from(row))
 
+    @needs(Right.READ)
     def names(self, number: int, *, holdout: bool | None = None) -> Iterator[tuple[int, str]]:
         """The numbers and names of a revision's photos, in the order of ``items``. Raises NotFoundError."""
         chosen = sa.select(revision_items.c.photo_id, photos.c.name).join_from(revision_items, photos)
         for row in self._pages(number, holdout, chosen.where(revision_items.c.revision == number)):
             yield row.photo_id, row.name
+
+    def _write(self, connection: Connection, content: _Content, who: Actor, note: str) -> Revision:
+        made = _write(self.database, connection, content, one_line(who.name, 200), note)
+        details = {"digest": made.digest, "photos": made.photos, "boxes": made.boxes}
+        note_in(connection, self.database, who, "revision", f"revision {made.number}", **details)
+        return made
 
     def _pages(self, number: int, holdout: bool | None, chosen: Select[Any]) -> Iterator[Row]:
         """The rows by photo, read a page at a time, each page in a transaction of its own."""

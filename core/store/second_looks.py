@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
-from core.access import LOCAL, Actor
+from core.access import LOCAL, Actor, Right, needs
 from core.errors import ConflictError, NotFoundError, StoreError
 from core.store.agreement import Agreement, agreement
 from core.store.database import Database
@@ -56,6 +56,7 @@ class SecondLooks:
     database: Database
     actor: Actor = LOCAL
 
+    @needs(Right.READ)
     def waiting(self, limit: int = 100) -> list[SecondLook]:
         """Photos that two people did and nobody has reviewed, the oldest first."""
         ready = sa.select(table).where(table.c.second_version.is_not(None), table.c.verdict.is_(None))
@@ -63,12 +64,14 @@ class SecondLooks:
             rows = connection.execute(ready.order_by(table.c.at, table.c.photo_id).limit(limit)).all()
             return [_look(connection, row) for row in rows]
 
+    @needs(Right.READ)
     def get(self, photo_id: int) -> SecondLook | None:
         """A photo's second look; None where there is none."""
         with self.database.read() as connection:
             row = connection.execute(sa.select(table).where(table.c.photo_id == photo_id)).one_or_none()
             return None if row is None else _look(connection, row)
 
+    @needs(Right.REVIEW)
     def accept(self, photo_id: int, reviewer: str, which: str = "first") -> Annotation:
         """Let one of the two hold: a new version of the kind "accepted" with its boxes.
 
@@ -79,6 +82,7 @@ class SecondLooks:
             raise StoreError(f"expected to accept the first or the second, got {which!r}")
         return self._judge(photo_id, reviewer, "accepted", f"accepted the {which}", which)
 
+    @needs(Right.REVIEW)
     def returned(self, photo_id: int, reviewer: str, note: str = "") -> Annotation:
         """Send the photo back: its task is open again, at the head of the queue, with the note as reason.
 
@@ -88,6 +92,7 @@ class SecondLooks:
         return self._judge(photo_id, reviewer, "returned", one_line(note), "first")
 
     def _judge(self, photo_id: int, reviewer: str, verdict: str, note: str, which: str) -> Annotation:
+        reviewer = self.actor.known_as(reviewer).name
         with self.database.write() as connection:
             photo = locked_photo(connection, photo_id)
             row = connection.execute(sa.select(table).where(table.c.photo_id == photo_id)).one_or_none()

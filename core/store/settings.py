@@ -1,15 +1,20 @@
-"""What people have chosen for all of the store, by name."""
+"""What people have chosen for all of the store or for themselves, and what the machine remembers, by name."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import Connection
 
-from core.access import LOCAL, Actor
+from core.access import LOCAL, Actor, Right, needs
+from core.store.audit import note_in
 from core.store.database import Database
 from core.store.schema import settings as table
+
+MOST_CHARACTERS = 100
 
 
 @dataclass(frozen=True)
@@ -19,18 +24,50 @@ class Settings:
     database: Database
     actor: Actor = LOCAL
 
+    @needs(Right.READ)
     def get(self, name: str, default: Any = None) -> Any:
         """The value, or the default where none was chosen."""
+        return self._get(name, default)
+
+    @needs(Right.SETTINGS)
+    def put(self, name: str, value: Any) -> None:
+        """Choose a value for everybody; the audit log has it."""
+        with self.database.write() as connection:
+            self._put(connection, name, value)
+            note_in(connection, self.database, self.actor, "setting", name, value=value)
+
+    @needs(Right.SETTINGS)
+    def remember(self, name: str, value: Any) -> None:
+        """Keep what the machine has found out, which nobody chose and no log needs."""
+        with self.database.write() as connection:
+            self._put(connection, name, value)
+
+    @needs(Right.READ)
+    def own(self, person: str, name: str, default: Any = None) -> Any:
+        """What a person has chosen for themselves. Raises NotFoundError for another person."""
+        self.actor.require_own(person)
+        return self._get(_own_name(person, name), default)
+
+    @needs(Right.ANNOTATE)
+    def put_own(self, person: str, name: str, value: Any) -> None:
+        """Choose a value for oneself. Raises NotFoundError for another person."""
+        self.actor.require_own(person)
+        with self.database.write() as connection:
+            self._put(connection, _own_name(person, name), value)
+
+    def _get(self, name: str, default: Any) -> Any:
         with self.database.read() as connection:
             row = connection.execute(sa.select(table.c.value).where(table.c.name == name)).one_or_none()
         return default if row is None else row.value
 
-    def put(self, name: str, value: Any) -> None:
-        """Choose a value."""
+    def _put(self, connection: Connection, name: str, value: Any) -> None:
         insert = self.database.insert(table).values(name=name, value=value)
-        with self.database.write() as connection:
-            connection.execute(
-                insert.on_conflict_do_update(
-                    index_elements=[table.c.name], set_={"value": insert.excluded.value}
-                )
-            )
+        chosen = {"value": insert.excluded.value}
+        connection.execute(insert.on_conflict_do_update(index_elements=[table.c.name], set_=chosen))
+
+
+def _own_name(person: str, name: str) -> str:
+    """The setting of one person's; a long name is there by its digest."""
+    whole = f"{name} of {person}"
+    digest = hashlib.sha256(person.encode()).hexdigest()
+    return whole if len(whole) <= MOST_CHARACTERS else f"{name} of {digest}"

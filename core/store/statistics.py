@@ -12,8 +12,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Select
 
+from core.access import Right, needs
+from core.store import Store
 from core.store.agreement import Agreement
-from core.store.database import Database
 from core.store.schema import annotations as versions
 from core.store.schema import photos
 from core.store.schema import second_looks as looks
@@ -49,13 +50,14 @@ class Statistics:
     days: tuple[Day, ...]
 
 
-def count_up(database: Database) -> Statistics:
+@needs(Right.READ)
+def count_up(store: Store) -> Statistics:
     """Count now; in memory are a few hundred rows at a time."""
     boxes: Counter[int] = Counter()
     sizes: Counter[int] = Counter()
     origins: Counter[str] = Counter()
     total = 0
-    with database.read() as connection:
+    with store.database.read() as connection:
         for row in connection.execution_options(yield_per=BATCH).execute(_latest()):
             total += 1
             area = row.width * row.height
@@ -66,20 +68,22 @@ def count_up(database: Database) -> Statistics:
     return Statistics(total, boxes, tuple(sizes[place] for place in range(SIZE_BINS)), origins, days)
 
 
-def state_of(database: Database) -> tuple[int, int, int]:
+@needs(Right.READ)
+def state_of(store: Store) -> tuple[int, int, int]:
     """Numbers that change whenever the counts or the agreements may have."""
     newest = sa.select(sa.func.max(versions.c.id)).scalar_subquery()
     live = sa.select(sa.func.count()).select_from(photos).where(photos.c.deleted_at.is_(None))
     compared = sa.select(sa.func.count()).select_from(looks).where(looks.c.second_version.is_not(None))
-    with database.read() as connection:
+    with store.database.read() as connection:
         row = connection.execute(sa.select(newest, live.scalar_subquery(), compared.scalar_subquery())).one()
     return row[0] or 0, row[1], row[2]
 
 
-def agreements(database: Database, most: int = 10_000) -> list[Agreement]:
+@needs(Right.READ)
+def agreements(store: Store, most: int = 10_000) -> list[Agreement]:
     """How far two people agreed on each photo that both did, the latest first."""
     found = sa.select(looks.c.agreement).where(looks.c.second_version.is_not(None))
-    with database.read() as connection:
+    with store.database.read() as connection:
         rows = connection.execute(found.order_by(looks.c.at.desc(), looks.c.photo_id).limit(most)).scalars()
         return [Agreement.from_dict(entry) for entry in rows]
 

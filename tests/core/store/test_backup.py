@@ -54,10 +54,13 @@ def filled(store, make_photo) -> Store:
 
 
 def everything(store: Store) -> dict[str, list[tuple]]:
+    """All rows but those that say that they were saved or brought back."""
     with store.database.read() as connection:
         return {
             table.name: [
-                tuple(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key))
+                tuple(row)
+                for row in connection.execute(sa.select(table).order_by(*table.primary_key))
+                if getattr(row, "action", "") not in ("backup", "restore")
             ]
             for table in metadata.sorted_tables
         }
