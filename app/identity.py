@@ -62,11 +62,18 @@ class SignedIn(Actor):
     @property
     def rights(self) -> frozenset[Right]:
         """What the roles of this moment allow."""
+        return self._now().rights
+
+    def require(self, right: Right) -> None:
+        """Raises AccessError with one sentence, which names the roles of this moment."""
+        self._now().require(right)
+
+    def _now(self) -> Actor:
         actor = KNOWN.recall(self.subject)
         if actor is None:
             actor = machine_store().people.known(self.subject) or Actor(self.name)
             KNOWN.note(self.subject, actor)
-        return actor.rights
+        return actor
 
 
 def is_visitor() -> bool:
