@@ -84,11 +84,11 @@ def steps_a_second(points: Sequence[Point]) -> float | None:
 
 
 def loss_chart(points: Sequence[Point], steps: int) -> go.Figure:
-    """The loss of each batch pale, its moving average in full colour, and validation's loss."""
+    """The loss pale, its moving average in full colour, and validation's loss."""
     figure = go.Figure()
     at, values = series(points, LOSS)
     for name, drawn, line in (
-        ("each batch", values, {"color": PALE, "width": 1}),
+        ("raw", values, {"color": PALE, "width": 1}),
         ("smoothed", smoothed(values), {"color": COLOURS[0], "width": 2.5}),
     ):
         x, y = _thinned(at, drawn)

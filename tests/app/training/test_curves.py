@@ -31,7 +31,7 @@ def test_the_pace_is_that_of_the_latest_steps():
 def test_the_loss_is_drawn_raw_and_smoothed_and_validations_beside_it():
     drawn = [*points(2.0, 1.0), Point(3, {"val_loss": 1.5}, 6.0)]
     traces = {trace.name: list(trace.y) for trace in curves.loss_chart(drawn, 10).data}
-    assert traces["each batch"] == [2.0, 1.0] and traces["validation"] == [1.5]
+    assert traces["raw"] == [2.0, 1.0] and traces["validation"] == [1.5]
     assert traces["smoothed"][1] == pytest.approx((0.9 * 2.0 + 1.0) / 1.9)
     assert list(curves.loss_chart(drawn, 10).layout.xaxis.range) == [0, 10]
 

@@ -1,0 +1,94 @@
+"""Charts of the page Models: differences a class, what corrections brought, both arms of the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from app.data.charts import COLOURS, plain
+from app.models_page.words import is_lost
+from core.evaluation.paired import ClassPair
+
+LOST, GAINED, UNSURE = "#c2452f", "#0f8f80", "#8a939b"
+ROW_PIXELS, HEIGHT = 26, 300
+
+
+def class_differences(classes: Sequence[ClassPair]) -> go.Figure:
+    """Candidate less champion for each class that was measured, in points, with 95 % intervals.
+
+    The worst is on top. Red has lost more than the gate allows; grey is what the interval cannot tell from 0.
+    """
+    shown = [entry for entry in classes if entry.figure.difference is not None]
+    shown.sort(key=lambda entry: entry.figure.difference or 0.0)
+    middles = [100 * (entry.figure.difference or 0.0) for entry in shown]
+    ends = [
+        entry.figure.difference_interval or (m / 100, m / 100)
+        for entry, m in zip(shown, middles, strict=True)
+    ]
+    figure = go.Figure(
+        go.Scatter(
+            x=middles,
+            y=[plain(entry.name) for entry in shown],
+            mode="markers",
+            marker={"size": 9, "color": [colour_of(entry) for entry in shown]},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [100 * high - m for (_, high), m in zip(ends, middles, strict=True)],
+                "arrayminus": [m - 100 * low for (low, _), m in zip(ends, middles, strict=True)],
+                "color": UNSURE,
+                "thickness": 1.5,
+                "width": 3,
+            },
+            customdata=[
+                [entry.boxes, 100 * low, 100 * high] for entry, (low, high) in zip(shown, ends, strict=True)
+            ],
+            hovertemplate="%{y}: %{x:+.1f} points (%{customdata[1]:+.1f} to %{customdata[2]:+.1f}), "
+            "%{customdata[0]:,} boxes<extra></extra>",
+        )
+    )
+    figure.add_vline(x=0, line={"color": UNSURE, "width": 1, "dash": "dot"})
+    figure.update_layout(
+        height=ROW_PIXELS * max(3, len(shown)) + 60,
+        margin={"l": 0, "r": 8, "t": 4, "b": 0},
+        showlegend=False,
+        xaxis={"title": "candidate less champion, points", "fixedrange": True, "zeroline": False},
+        yaxis={"autorange": "reversed", "fixedrange": True, "automargin": True, "ticksuffix": "  "},
+    )
+    return figure
+
+
+def colour_of(entry: ClassPair) -> str:
+    """Whether a class lost too much, changed surely, or cannot be told from the same."""
+    interval = entry.figure.difference_interval
+    if is_lost(entry):
+        return LOST
+    if interval is None or interval[0] <= 0.0 <= interval[1]:
+        return UNSURE
+    return GAINED if interval[0] > 0 else "#c2832f"
+
+
+def arms(names: Sequence[str], corrections: Sequence[float], photos: Sequence[int]) -> go.Figure:
+    """Corrections a photo in each arm of the queue, as bars with what they are made of."""
+    figure = go.Figure(
+        go.Bar(
+            x=list(corrections),
+            y=list(names),
+            orientation="h",
+            marker={"color": list(COLOURS[: len(names)])},
+            text=[f"{value:.2f}" for value in corrections],
+            textposition="outside",
+            cliponaxis=False,
+            customdata=list(photos),
+            hovertemplate="%{y}: %{x:.2f} corrections a photo, %{customdata:,} photos<extra></extra>",
+        )
+    )
+    figure.update_layout(
+        height=44 * len(names) + 40,
+        margin={"l": 0, "r": 48, "t": 4, "b": 0},
+        showlegend=False,
+        xaxis={"visible": False, "fixedrange": True, "rangemode": "tozero"},
+        yaxis={"autorange": "reversed", "fixedrange": True, "automargin": True, "ticksuffix": "  "},
+    )
+    return figure
