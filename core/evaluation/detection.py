@@ -126,8 +126,8 @@ def evaluate_detection(
     counts = np.array([_counts(category, score_threshold) for category in matches])  # (C, 3)
     precision, recall, f1 = _precision_recall_f1(counts.sum(axis=0))
     return DetectionReport(
-        map50=float(_mean_over_categories(aps[:, 0])),
-        map=float(_mean_over_categories(aps.mean(axis=1))),
+        map50=float(mean_over_categories(aps[:, 0])),
+        map=float(mean_over_categories(aps.mean(axis=1))),
         precision=precision,
         recall=recall,
         f1=f1,
@@ -138,7 +138,7 @@ def evaluate_detection(
             name: _category_figures(matches[index], aps[index], ap50_draws[index], counts[index])
             for index, name in enumerate(categories)
         },
-        map50_interval=percentile_interval(_mean_over_categories(ap50_draws)),
+        map50_interval=percentile_interval(mean_over_categories(ap50_draws)),
         map_interval=percentile_interval(map_draws),
         n_bootstrap=n_bootstrap,
     )
@@ -182,11 +182,11 @@ def _resample(
     for weights in draw_weights(photos, n_bootstrap, seed, max(1, CELLS_AT_ONCE // widest)):
         aps = average_precisions(matches, weights)  # (C, T, B)
         ap50.append(aps[:, 0])
-        mean_ap.append(_mean_over_categories(aps.mean(axis=1)))
+        mean_ap.append(mean_over_categories(aps.mean(axis=1)))
     return np.concatenate(ap50, axis=1), np.concatenate(mean_ap)
 
 
-def _mean_over_categories(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def mean_over_categories(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean over the first axis of what is not NaN; NaN where all is."""
     measured = ~np.isnan(values)
     return ratio(np.nan_to_num(values).sum(axis=0), measured.sum(axis=0))

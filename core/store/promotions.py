@@ -1,0 +1,236 @@
+"""Who serves: a candidate takes over in one transaction, or nothing happens; the former can come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row
+from sqlalchemy.exc import IntegrityError
+
+from core.access import LOCAL, Actor, Right, needs
+from core.errors import ConflictError, NotFoundError, StoreError
+from core.store.audit import note_in
+from core.store.comparisons import ComparisonRow, compared
+from core.store.database import Database
+from core.store.models import ModelRow, Models, model_from
+from core.store.schema import champions
+from core.store.schema import models as models_table
+from core.store.schema import promotions as table
+from core.store.texts import one_line
+
+LONGEST_REQUEST = 64
+
+
+class PromotionRefused(StoreError):
+    """The gate does not let the candidate pass; the sentence says why."""
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A change of the champion. ``action`` is first, promote, overrule or rollback."""
+
+    id: int
+    kind: str
+    model_id: int
+    previous_id: int | None
+    action: str
+    comparison_id: int | None
+    reason: str
+    request: str
+    by: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Promotions:
+    """The changes of champions, and the way to another."""
+
+    database: Database
+    models: Models
+    actor: Actor = LOCAL
+
+    @needs(Right.PROMOTE)
+    def promote(
+        self,
+        model_id: int,
+        *,
+        expected_champion: int,
+        request: str,
+        comparison_id: int | None = None,
+        overrule_reason: str = "",
+    ) -> Promotion:
+        """Let a candidate take over from the champion that the person has seen, or change nothing.
+
+        The weights are checked first. The comparison of this very pair on the newest revision that has one
+        must pass the gate, unless ``overrule_reason`` says why not, which is recorded. ``request`` names the
+        promotion: sent twice it is one. Raises WeightsError for weights that could not serve, ConflictError
+        where another champion serves by now or there is a newer comparison than ``comparison_id``,
+        PromotionRefused with the gate's sentence, NotFoundError for no such model.
+        """
+        known = self._said(request, model_id)
+        if known is not None:
+            return known
+        model = self._model(model_id)
+        self._check(model)
+
+        def crown(connection: Connection, champion: ModelRow) -> dict[str, Any]:
+            if champion.id != expected_champion:
+                raise ConflictError(
+                    f"{champion.name} has become the {model.kind} that serves in the meantime."
+                )
+            if champion.id == model.id:
+                raise StoreError(f"{model.name} serves already.")
+            found = _decisive(connection, model, champion, comparison_id)
+            reason = one_line(overrule_reason)
+            passes = found is not None and found.verdict.passes
+            if not passes and not reason:
+                raise PromotionRefused(_refusal(model, champion, found))
+            values = {"comparison_id": found.id if found else None}
+            return values | ({"action": "promote"} if passes else {"action": "overrule", "reason": reason})
+
+        return self._change(model, request, crown)
+
+    @needs(Right.PROMOTE)
+    def rollback(self, kind: str, *, request: str, expected_champion: int | None = None) -> Promotion:
+        """Bring the champion back that was there before; again, the one before that.
+
+        ``expected_champion`` is the one that the person has seen, by default whoever serves. Raises
+        NotFoundError where there is none to go back to, WeightsError where its weights could not serve,
+        ConflictError where another champion serves by now.
+        """
+        known = self._said(request, None)
+        if known is not None:
+            return known
+        seen = self.models.champion(kind).id if expected_champion is None else expected_champion
+        previous = self._model(self._previous(kind))
+        self._check(previous)
+
+        def crown(connection: Connection, champion: ModelRow) -> dict[str, Any]:
+            if champion.id != seen:
+                raise ConflictError(f"{champion.name} has become the {kind} that serves in the meantime.")
+            return {"action": "rollback"}
+
+        return self._change(previous, request, crown)
+
+    @needs(Right.EXPLAIN)
+    def history(self, kind: str | None = None) -> list[Promotion]:
+        """All changes of champions, the latest first."""
+        with self.database.read() as connection:
+            return changes(connection, kind)
+
+    @needs(Right.EXPLAIN)
+    def previous(self, kind: str) -> int | None:
+        """The model that a rollback would bring back; None where there is none."""
+        with self.database.read() as connection:
+            line = succession(changes(connection, kind))
+        return line[1] if len(line) > 1 else None
+
+    def _previous(self, kind: str) -> int:
+        with self.database.read() as connection:
+            line = succession(changes(connection, kind))
+        if len(line) < 2:
+            raise NotFoundError(f"There is no {kind} to go back to: none served before.")
+        return line[1]
+
+    def _said(self, request: str, model_id: int | None) -> Promotion | None:
+        """The promotion that this request has already made. Raises StoreError for a request of another."""
+        if not 1 <= len(request) <= LONGEST_REQUEST:
+            raise StoreError(f"expected a request's name of 1 to {LONGEST_REQUEST} characters")
+        with self.database.read() as connection:
+            row = connection.execute(sa.select(table).where(table.c.request == request)).one_or_none()
+        if row is not None and model_id not in (None, row.model_id):
+            raise ConflictError("This request has promoted another model already.")
+        return None if row is None else _promotion(row)
+
+    def _model(self, id: int) -> ModelRow:
+        with self.database.read() as connection:
+            return _model_in(connection, id)
+
+    def _check(self, model: ModelRow) -> None:
+        """Raises WeightsError for weights that could not serve."""
+        from core.models.checking import check_weights  # brings torch
+
+        check_weights(self.models.file_of(model), model.kind, model.card.categories)
+
+    def _change(
+        self, model: ModelRow, request: str, crown: Callable[[Connection, ModelRow], dict[str, Any]]
+    ) -> Promotion:
+        """Let a model serve, in one transaction that holds the champion; ``crown`` judges and names it."""
+        self.models.champion(model.kind)  # the first ones are there from now on
+        serving = sa.select(champions.c.model_id).where(champions.c.kind == model.kind)
+        try:
+            with self.database.write() as connection:
+                champion = _model_in(connection, connection.execute(serving.with_for_update()).scalar_one())
+                again = connection.execute(sa.select(table).where(table.c.request == request)).one_or_none()
+                if again is not None and again.model_id == model.id:
+                    return _promotion(again)
+                values = {"comparison_id": None, "reason": ""} | crown(connection, champion)
+                return self._write(connection, model, champion, values | {"request": request})
+        except IntegrityError as error:
+            raise ConflictError("This request has promoted another model already.") from error
+
+    def _write(
+        self, connection: Connection, model: ModelRow, champion: ModelRow, values: dict[str, Any]
+    ) -> Promotion:
+        now = self.database.now
+        taking = sa.update(champions).where(champions.c.kind == model.kind).values(model_id=model.id, at=now)
+        connection.execute(taking)
+        whose = {"kind": model.kind, "model_id": model.id, "previous_id": champion.id}
+        values = values | whose | {"by": one_line(self.actor.name, 200), "at": now}
+        made = _promotion(connection.execute(sa.insert(table).values(**values).returning(*table.c)).one())
+        told: dict[str, Any] = {"kind": model.kind, "previous": champion.name, "reason": made.reason}
+        told |= {"comparison": made.comparison_id, "promotion": made.id}
+        note_in(connection, self.database, self.actor, made.action, model.name, **told)
+        return made
+
+
+def changes(connection: Connection, kind: str | None = None) -> list[Promotion]:
+    """All changes of champions within a transaction, the latest first."""
+    chosen = sa.select(table).order_by(table.c.id.desc())
+    if kind is not None:
+        chosen = chosen.where(table.c.kind == kind)
+    return [_promotion(row) for row in connection.execute(chosen)]
+
+
+def succession(changes: list[Promotion]) -> list[int]:
+    """The models that a kind's champion came from: the champion first, then whom each rollback would bring.
+
+    A promotion puts a model on the pile, a rollback takes the uppermost away.
+    """
+    pile: list[int] = []
+    for change in sorted(changes, key=lambda change: change.id):
+        if change.action == "rollback" and len(pile) > 1:
+            pile.pop()
+        else:
+            pile.append(change.model_id)
+    return pile[::-1]
+
+
+def _decisive(
+    connection: Connection, model: ModelRow, champion: ModelRow, comparison_id: int | None
+) -> ComparisonRow | None:
+    """The comparison of this very pair on the newest revision that has one."""
+    newest = next(iter(compared(connection, model.id, champion.id)), None)
+    if comparison_id is not None and (newest is None or newest.id != comparison_id):
+        raise ConflictError(f"There is another comparison of {model.name} with {champion.name} by now.")
+    return newest
+
+
+def _refusal(model: ModelRow, champion: ModelRow, comparison: ComparisonRow | None) -> str:
+    if comparison is None:
+        return f"{model.name} has not been compared with {champion.name}, which serves: compare them first."
+    return f"{model.name} is not promoted. {comparison.verdict.sentence}"
+
+
+def _model_in(connection: Connection, id: int) -> ModelRow:
+    row = connection.execute(sa.select(models_table).where(models_table.c.id == id)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no model number {id}.")
+    return model_from(row)
+
+
+def _promotion(row: Row) -> Promotion:
+    return Promotion(**row._mapping)
