@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands import figures, keeping, labelling, training
+from core.commands import figures, keeping, labelling, people, training
 from core.errors import LapelError
 from core.training.options import TrainingOptions
 
@@ -237,6 +237,10 @@ def restore(
 ) -> None:
     """Fill an empty store from a backup."""
     keeping.restore(file, data=data)
+
+
+app.add_typer(people.app, name="people")
+app.command()(people.audit)
 
 
 def main() -> None:
