@@ -1,6 +1,6 @@
-// Mouse, pen and touch on the stage. A drag that begins on the chosen box moves it, on a handle resizes it, on another
-// box's border moves that one, and anywhere else draws; a click chooses. A box that was only just drawn is moved by its
-// border, so that the next one, which often overlaps it, can be drawn at once. Two fingers, Space, the middle button and the
+// Mouse, pen and touch on the stage. A drag that begins inside the box that was clicked moves it, on a handle resizes it,
+// on any box's border moves that one, and anywhere else draws: also inside a box that was drawn just now or chosen by
+// key, for garments overlap. With Shift a drag always draws. Two fingers, Space, the middle button and the
 // wheel move the camera. Frames come from requestAnimationFrame; the hands are told once a gesture has ended.
 import { contains, handleAt, moved, onBorder, resized, spanned, stackAt } from "./geometry.js";
 
@@ -44,12 +44,12 @@ export class Gestures {
     const point = this.stage.inPhoto(event);
     const reach = (REACH[event.pointerType] ?? REACH.mouse) / scale;
     if (locked) return { kind: "pan" };
-    if (armed) return { kind: "draw" };
+    if (armed || event.shiftKey) return { kind: "draw" };
     const chosen = task.box;
     if (chosen) {
       const handle = handleAt(chosen.box, point, reach, scale);
       if (handle) return { kind: "resize", handle, uid: chosen.uid, box: chosen.box };
-      const inside = contains(chosen.box, point) && chosen.uid !== task.fresh;
+      const inside = contains(chosen.box, point) && chosen.uid === task.held;
       if (inside || onBorder(chosen.box, point, reach)) return { kind: "move", uid: chosen.uid, box: chosen.box };
     }
     const bordering = stackAt(task.boxes, point, reach).find(({ box }) => onBorder(box, point, reach));

@@ -34,6 +34,7 @@ export const FIXED = [
   ["Ctrl+Arrows", "Move its right or lower edge; with Shift by ten"],
   ["Escape", "Stop drawing, or choose nothing; Tab then leaves the photo"],
   ["Space and drag", "Move the photo; also the middle button or two fingers"],
+  ["Shift and drag", "Draw, also inside the box that was clicked"],
   ["Wheel, pinch", "Zoom about the pointer"],
   ["Letters", "A letter that is no key begins the search"],
 ];

@@ -26,7 +26,7 @@ export class Task {
     this.categories = new Map(categories.map((category) => [category.id, category]));
     this.history = new History(boxes);
     this.selected = null;
-    this.fresh = null; // drawn just now, and not picked since: a drag inside it draws the next one
+    this.held = null; // picked by hand: a drag inside it moves it
   }
 
   get boxes() {
@@ -47,7 +47,7 @@ export class Task {
 
   select(uid) {
     this.selected = uid !== null && this.find(uid) ? uid : null;
-    this.fresh = null;
+    this.held = null;
     return this.box;
   }
 
@@ -72,7 +72,9 @@ export class Task {
   pick(stack, again) {
     const at = stack.findIndex(({ uid }) => uid === this.selected);
     if (!stack.length) return this.select(null);
-    return this.select(stack[again && at >= 0 ? (at + 1) % stack.length : 0].uid);
+    const picked = this.select(stack[again && at >= 0 ? (at + 1) % stack.length : 0].uid);
+    this.held = this.selected;
+    return picked;
   }
 
   // --- changing
@@ -96,9 +98,9 @@ export class Task {
       changed: false, accepted: true, score: null, top5: like?.top5 ?? [],
     };
     this.commit([...this.boxes, box], like ? "duplicate" : "draw");
-    const selected = this.select(box.uid);
-    this.fresh = like ? null : box.uid;
-    return selected;
+    this.select(box.uid);
+    if (like) this.held = box.uid; // on its way to its own place
+    return this.box;
   }
 
   duplicate() {

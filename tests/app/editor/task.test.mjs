@@ -112,13 +112,13 @@ test("without boxes nothing can be chosen or changed", () => {
   assert.deepEqual(task.choices(), []);
 });
 
-test("a box that was only just drawn is told apart until it is picked", () => {
+test("only a box that was picked by hand is held", () => {
   const task = taskOf(proposal("a", 0.9));
   const { uid } = task.add([0, 0, 20, 20]);
-  assert.equal(task.fresh, uid);
+  assert.equal(task.held, null);
   assert.equal(task.entriesFor(task.box)[0].value, task.box.category);
   task.pick([task.find(uid)], false);
-  assert.equal(task.fresh, null);
-  task.duplicate();
-  assert.equal(task.fresh, null);
+  assert.equal(task.held, uid);
+  task.cycle(1);
+  assert.equal(task.held, null);
 });

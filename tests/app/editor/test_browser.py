@@ -76,7 +76,7 @@ def test_draw_move_resize_undo_and_redo_by_mouse(open_editor: Open, harness: Har
     assert drawn["box"] == pytest.approx([40, 40, 140, 120], abs=SLACK_PX)
     assert (drawn["category"], drawn["origin"]) == (CATEGORIES.index("headwear") + 1, "person")
 
-    page.mouse.click(*in_photo(page, 90, 80))  # picked, it is moved by a drag; only just drawn, it is not
+    page.mouse.click(*in_photo(page, 90, 80))  # clicked, it is moved by a drag; only just drawn, it is not
     drag(page, in_photo(page, 90, 80), in_photo(page, 120, 180))
     drag(page, in_photo(page, 170, 220), in_photo(page, 200, 260))
     saved(page)
