@@ -22,9 +22,10 @@ from app.auth_file import AuthFile, find_auth_file
 from app.guards import KnownHosts, SignedInOnly
 from app.headers import SecurityHeaders
 from app.media_owners import MediaOwners, person_of_run
-from app.spool import DATA_VARIABLE, data_folder, sweep_previews
+from app.spool import sweep_previews
 from app.worker_process import WorkerProcess
 from core.errors import AccessError
+from core.store import DATA_VARIABLE, data_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "streamlit_config.toml"

@@ -13,9 +13,9 @@ from app.account import show_account, title_row
 from app.batch import Source
 from app.claims import sign_in_configured
 from app.session import Workspace
-from app.spool import data_folder
 from core.data.samples import fetch_samples
 from core.errors import LapelError
+from core.store import data_folder
 
 SAMPLES = Path(__file__).resolve().parent.parent / "assets" / "samples"
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}

@@ -6,10 +6,7 @@ import os
 
 import streamlit as st
 
-from app.spool import data_folder
-from core.store import Store
-
-URL_VARIABLE = "LAPEL_DATABASE_URL"
+from core.store import DATABASE_VARIABLE, Store, data_folder
 
 
 def machine_store() -> Store:
@@ -18,7 +15,7 @@ def machine_store() -> Store:
     It is that of the data folder, or of ``LAPEL_DATABASE_URL`` where that is set. Raises StoreError with one
     sentence where it cannot be opened.
     """
-    return _opened(os.environ.get(URL_VARIABLE), str(data_folder()))
+    return _opened(os.environ.get(DATABASE_VARIABLE), str(data_folder()))
 
 
 @st.cache_resource(show_spinner="Opening the store…")

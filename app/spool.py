@@ -18,17 +18,11 @@ from pathlib import Path
 from PIL import Image
 
 from core.photos import Photo, read_photo
+from core.store import data_folder
 
-DATA_VARIABLE = "LAPEL_DATA"
 VIEW_SIDE = 1280
 THUMBNAIL_SIDE = 320
 STALE_SECONDS = 24 * 3600.0
-
-
-def data_folder() -> Path:
-    """The folder of Lapel's data: ``LAPEL_DATA``, else the user's share folder."""
-    chosen = os.environ.get(DATA_VARIABLE)
-    return Path(chosen) if chosen else Path.home() / ".local" / "share" / "lapel"
 
 
 def sweep_previews() -> int:

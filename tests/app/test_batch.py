@@ -9,7 +9,8 @@ import pytest
 
 from app import batch as batch_module
 from app.batch import FLOOR, Batch, Progress, time_left
-from app.spool import DATA_VARIABLE, Spool
+from app.spool import Spool
+from core.store import DATA_VARIABLE
 from tests.fakes import FakeLabeler
 from tests.pictures import jpeg, zipped
 

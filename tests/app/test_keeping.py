@@ -11,9 +11,9 @@ from app import selection
 from app.batch import Batch
 from app.corrections import Corrections, Edit
 from app.keeping import WRONG, boxes_of, keep, say_wrong
-from app.spool import DATA_VARIABLE, Spool
+from app.spool import Spool
 from core.garments import Garment
-from core.store import Store
+from core.store import DATA_VARIABLE, Store
 from tests.fakes import FakeLabeler
 from tests.pictures import jpeg
 

@@ -13,7 +13,8 @@ from app import selection
 from app.batch import Batch
 from app.corrections import Corrections, Edit
 from app.maps import LAYER_SIDE, Maps, layer_png
-from app.spool import DATA_VARIABLE, Spool
+from app.spool import Spool
+from core.store import DATA_VARIABLE
 from tests.fakes import FakeLabeler, fake_explain
 from tests.pictures import jpeg
 

@@ -6,7 +6,7 @@ import pytest
 
 from app import selection
 from app.session import Workspace
-from app.spool import DATA_VARIABLE
+from core.store import DATA_VARIABLE
 from tests.fakes import FakeLabeler
 from tests.pictures import jpeg
 

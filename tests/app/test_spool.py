@@ -14,19 +14,14 @@ from PIL import Image
 
 from app import spool
 from core.photos import read_photo
+from core.store import DATA_VARIABLE
 from tests.pictures import encoded, jpeg, picture
 
 
 @pytest.fixture(autouse=True)
 def data(tmp_path, monkeypatch):
-    monkeypatch.setenv(spool.DATA_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
     return tmp_path
-
-
-def test_the_data_folder_is_the_one_that_was_chosen_else_the_users(data, monkeypatch):
-    assert spool.data_folder() == data
-    monkeypatch.delenv(spool.DATA_VARIABLE)
-    assert spool.data_folder().parts[-3:] == (".local", "share", "lapel")
 
 
 def test_a_kept_photo_comes_back_in_its_own_size_and_nearly_its_own_pixels():

@@ -11,8 +11,9 @@ import pytest
 from app import selection
 from app.batch import Batch
 from app.corrections import Corrections, Edit
-from app.spool import DATA_VARIABLE, Spool
+from app.spool import Spool
 from app.takeaway import fingerprint, make_zip
+from core.store import DATA_VARIABLE
 from tests.fakes import FakeLabeler
 from tests.pictures import jpeg
 

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import example, maps, models
 from app.session import KEY, Workspace
-from app.spool import DATA_VARIABLE
+from core.store import DATA_VARIABLE
 from tests.fakes import FakeLabeler, fake_explain
 
 ROOT = Path(__file__).parents[2]
