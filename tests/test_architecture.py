@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,16 @@ def test_the_core_knows_no_web():
 )
 def test_imports_go_from_pages_to_app_to_core(rooms, forbidden):
     assert wrong_imports(rooms, forbidden) == {}
+
+
+def test_pages_get_at_data_only_through_what_checks_rights():
+    """The store's database and blobs ask nobody who they are; its address may name what is cached."""
+    passed_by = re.compile(r"\.(database(?!\.engine\.url)|blobs)\b")
+    wrong = []
+    for path in modules_of("app", "pages"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        wrong += [f"{path.relative_to(ROOT)}: {line.strip()}" for line in lines if passed_by.search(line)]
+    assert wrong == []
 
 
 def test_no_module_has_a_name_that_says_nothing():

@@ -9,6 +9,7 @@ from app.annotate.opening import open_next, open_photo
 from app.annotate.save import RENEW_AFTER_SECONDS, act, keep, submit_again, submit_merged
 from app.annotate.session import Desk
 from app.annotate.watch import run_out
+from core.access import Actor
 from core.errors import StoreBusyError, StoreError
 from core.store import Store
 from core.store.annotations import Annotations
@@ -266,6 +267,8 @@ def test_a_lease_that_ran_out_is_told_without_a_change(store, desk):
     assert "nobody else has taken it" in run_out(store, desk)
     store.queue.take(photo_of(desk), "ben")
     assert "ben has it now" in run_out(store, desk)
+    anna = store.acting(Actor.of(desk.person, ["annotator"]))
+    assert "somebody else has it now" in run_out(anna, desk)
     submitted_by_another(store, photo_of(desk), box())
     assert "has submitted this photo" in run_out(store, desk)
 
