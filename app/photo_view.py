@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import streamlit as st
@@ -11,6 +11,7 @@ from app import selection, viewer
 from app.details import garment_panel, history_buttons
 from app.selection import Seen
 from app.session import Workspace
+from app.wording import literal
 from core.labeler import Labeler
 
 MAPS_SECONDS = 20.0
@@ -84,6 +85,12 @@ def _picture(workspace: Workspace, seen: Seen, order: Sequence[Seen]) -> None:
             "reversed": partial(_reversed, workspace),
         },
     )
+    st.caption(labelled_by(seen.item.labeled.models))
+
+
+def labelled_by(models: Mapping[str, str]) -> str:
+    """Which models said what is shown; they may have changed since (Markdown)."""
+    return f"Labelled by {literal(' and '.join(models.values()))}." if models else ""
 
 
 def _picked(workspace: Workspace) -> None:

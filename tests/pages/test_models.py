@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -204,3 +205,37 @@ def test_a_researcher_sees_all_of_it_and_may_not_promote(visit, store, candidate
     page = visit()
     assert page.button(key="promote").disabled and "That takes the role admin" in text_of(page)
     assert not [button for button in page.button if "against the gate" in button.label]
+
+
+def test_photos_that_changed_are_shown_with_both_models_boxes(visit, store, candidate):
+    (row,) = store.photos.page(0, 1)
+    before, after = [[5, 5, 60, 90, "top", 0.8]], [[6, 6, 61, 91, "top", 0.9], [1, 1, 9, 9, "headwear", 0.5]]
+    changes = [
+        {"photo": row.id, "gain": 1, "what": ["finds headwear"], "champion": before, "candidate": after},
+        {"photo": 999, "gain": -1, "what": ["no longer finds bag"], "champion": [], "candidate": []},
+    ]
+    compared(store, candidate, 0.02, changed=changes)
+    page = visit()
+    (tile,) = component(page, "lapel_gallery")["tiles"]
+    assert tile["note"] == "finds headwear" and len(tile["boxes"]) == 3
+    panes = {pane["title"]: pane["boxes"] for pane in component(page, "lapel_panes")["panes"]}
+    assert [box["tag"] for box in panes["Candidate"]] == ["top", "headwear"]
+    assert len(panes["Champion"]) == len(panes["Annotated by Anna"]) == 1
+    page.segmented_control(key="changed-show").set_value("Worse").run()
+    assert "No photo of these" in text_of(shown(page))  # the one that got worse was deleted
+
+
+def test_maps_of_both_models_are_made_when_asked_for(visit, store, candidate):
+    (row,) = store.photos.page(0, 1)
+    changes = [{"photo": row.id, "gain": 0, "what": ["finds top"], "champion": [], "candidate": []}]
+    compared(store, candidate, 0.02, changed=changes)
+    page = visit()
+    shown(page.button(key="models-maps-show").click().run())
+    captions = [caption.value for caption in page.caption]
+    assert [c for c in captions if c.startswith("Detector, stride")] and sum(len(image.proto.imgs) for image in page.image) == 6
+
+
+def component(page: AppTest, name: str) -> dict:
+    """What a component of ours was given."""
+    (found,) = [c for c in page.get("bidi_component") if c.proto.component_name == name]
+    return json.loads(found.proto.json)

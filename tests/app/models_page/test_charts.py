@@ -1,0 +1,33 @@
+"""The charts of the page Models draw what was measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.models_page import charts
+from core.evaluation.paired import ClassPair, Paired
+
+
+def entry(name: str, boxes: int, difference: float | None, spread: float = 0.01) -> ClassPair:
+    if difference is None:
+        return ClassPair(name, boxes, Paired(None, None, None))
+    interval = (difference - spread, difference + spread)
+    return ClassPair(name, boxes, Paired(0.5, 0.5 + difference, difference, None, None, interval))
+
+
+def test_the_class_that_lost_most_is_on_top_with_its_interval():
+    chart = charts.class_differences([entry("hat", 30, 0.04), entry("bag", 30, -0.08), entry("tie", 0, None)])
+    (dots,) = chart.data
+    assert list(dots.y) == ["bag", "hat"] and list(dots.x) == pytest.approx([-8.0, 4.0])
+    assert list(dots.error_x.array) == pytest.approx([1.0, 1.0]) == list(dots.error_x.arrayminus)
+    assert list(dots.marker.color) == [charts.LOST, charts.GAINED]
+
+
+def test_what_cannot_be_told_from_nothing_is_grey():
+    assert charts.colour_of(entry("hat", 30, 0.005)) == charts.UNSURE
+    assert charts.colour_of(entry("hat", 5, 0.2)) == charts.GAINED
+
+
+def test_names_of_classes_are_text():
+    (dots,) = charts.class_differences([entry("<b>hat</b>", 30, 0.1)]).data
+    assert list(dots.y) == ["&lt;b&gt;hat&lt;/b&gt;"]
