@@ -71,15 +71,15 @@ def details_of(entry: Entry) -> str:
 
 
 def _choice(label: str, all_of_them: str, options: set[str], key: str) -> str | None:
-    chosen: str | None = st.selectbox(
+    chosen = st.selectbox(
         label,
-        [None, *sorted(options)],
+        ["", *sorted(options)],
         format_func=lambda option: option or all_of_them,
         key=key,
         width=200,
         on_change=lambda: st.session_state.update({SHOWN_KEY: STEP}),
     )
-    return chosen
+    return chosen or None
 
 
 def _table(entries: Sequence[Entry]) -> None:

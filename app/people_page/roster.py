@@ -23,6 +23,9 @@ NEW_NAME_KEY, NEW_ROLE_KEY, TOLD_KEY, SEARCH_KEY = (
     "people-told",
     "people-search",
 )
+AS_CLAIMED = ""
+"""Stands for the role that the sign-in names."""
+
 DUTIES = {
     Role.MERCHANT: "label photos and export them",
     Role.ANNOTATOR: "also bring photos in, annotate and review",
@@ -72,18 +75,20 @@ def _row(person: Person) -> None:
     with words, st.container(gap=None):
         st.text(person.name)
         st.caption(" · ".join(facts(person)))
-    # The key holds the role as well: what was refused, or changed by somebody else, is shown as it is.
-    key = f"role-{person.name}-{person.role}"
-    options = [None, *Role]
+    # The key holds the role as well: one that somebody else has changed meanwhile is shown as it is.
+    key = f"role-{person.name}-{person.role or AS_CLAIMED}"
+    options = [AS_CLAIMED, *(role.value for role in Role)]
+    before = person.role.value if person.role else AS_CLAIMED
     choice.selectbox(
         f"Role of {literal(person.name)}",
         options,
-        index=options.index(person.role),
-        format_func=lambda role: role.value if role else f"as the sign-in says: {_claimed(person)}",
+        index=options.index(before),
+        format_func=lambda role: role or f"as the sign-in says: {_claimed(person)}",
+        required=True,
         key=key,
         label_visibility="collapsed",
         on_change=_set_role,
-        args=(person.name, key),
+        args=(person.name, key, before),
     )
 
 
@@ -118,8 +123,10 @@ def _add() -> None:
         st.session_state[NEW_NAME_KEY] = ""
 
 
-def _set_role(name: str, key: str) -> None:
-    _change(name, st.session_state[key])
+def _set_role(name: str, key: str, before: str) -> None:
+    chosen = st.session_state[key]
+    if not _change(name, Role(chosen) if chosen else None):
+        st.session_state[key] = before
 
 
 def _change(name: str, role: Role | None) -> bool:
