@@ -48,6 +48,13 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_both(tmp_path_factory.mktemp("weights"))
 
 
+@pytest.fixture
+def tiny_ships(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tiny weights in the place of those that ship; gives their folder."""
+    monkeypatch.setattr("core.models.cards.WEIGHTS_FOLDER", tiny_weights)
+    return tiny_weights
+
+
 @pytest.fixture(scope="session")
 def tiny_labeler(tiny_weights: Path) -> Labeler:
     """A labeler of the tiny weights. Shared: do not change it."""

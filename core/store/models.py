@@ -131,7 +131,7 @@ class Models:
         if kind not in KINDS:
             raise StoreError(f"expected a model's kind to be {' or '.join(KINDS)}, got {kind!r}")
         if kind not in self.champion_ids():
-            self.found()
+            self._found(kind)
         serving = sa.select(champions.c.model_id).where(champions.c.kind == kind).scalar_subquery()
         return self._one(table.c.id == serving, f"There is no {kind} that serves.")
 

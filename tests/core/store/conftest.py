@@ -81,13 +81,6 @@ def store(request: pytest.FixtureRequest, fresh_store: Callable[[str], Store]) -
 
 
 @pytest.fixture
-def tiny_ships(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The tiny weights in the place of those that ship; gives their folder."""
-    monkeypatch.setattr("core.models.cards.WEIGHTS_FOLDER", tiny_weights)
-    return tiny_weights
-
-
-@pytest.fixture
 def make_photo() -> Callable[..., Photo]:
     """Gives photos that look like no other seed's, by choice in the holdout (else never)."""
     return drawn
