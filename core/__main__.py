@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from core.commands import figures, keeping, labelling, people, training
-from core.errors import LapelError
+from core.commands import figures, keeping, labelling, people, retraining, training
+from core.errors import LapelError, RecipeError
 from core.training.options import TrainingOptions
 
 app = typer.Typer(
@@ -35,7 +35,7 @@ Data = Annotated[
     Path | None, typer.Option(help="Folder of the store; LAPEL_DATA or the user's share folder by default.")
 ]
 By = Annotated[str | None, typer.Option(help="In whose name; the account's by default.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N for one of several GPUs.")]
 
 
 @app.command()
@@ -98,8 +98,19 @@ def summary(
 @app.command()
 def train(
     kind: Annotated[str, typer.Argument(help="detector or classifier", show_default=False)],
-    data: Annotated[Path, typer.Option(help="Training data: a COCO file (detector) or a CSV (classifier).")],
-    val: Annotated[Path, typer.Option(help="Validation data of the same kind.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Training data: a COCO file (detector) or a CSV (classifier); with --revision the store."
+        ),
+    ] = None,
+    val: Annotated[Path | None, typer.Option(help="Validation data of the same kind.")] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Train the store's champion on this revision: a number, or latest.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="With --revision: minutes, with what the champion knows kept.")
+    ] = False,
     preset: Annotated[str | None, typer.Option(help="A named recipe, or a detector's size.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1)] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
@@ -119,7 +130,16 @@ def train(
         bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")
     ] = False,
 ) -> None:
-    """Train a model; checkpoints, the curve and the best weights with their card go to --out."""
+    """Train a model, on files or on a revision of the store.
+
+    On files (--data, --val), checkpoints, the curve and the best weights with their card go to --out. On a
+    revision the result is a candidate in the store, compared with the champion.
+    """
+    if revision is not None:
+        retraining.train(kind, revision, quick=quick, device=device, data=data)
+        return
+    if data is None or val is None:
+        raise RecipeError("expected --data and --val to train on files, or --revision to train on the store")
     options = TrainingOptions(
         data=data,
         val=val,
@@ -215,10 +235,17 @@ def export(
 @app.command()
 def worker(
     data: Data = None,
+    device: Device = "auto",
+    kinds: Annotated[
+        str | None, typer.Option(help="Kinds of work, with commas: import,label,order,train; by default all.")
+    ] = None,
     attached: Annotated[bool, typer.Option("--attached", hidden=True)] = False,
 ) -> None:
-    """Do the background work: imports, labelling, the queue's order. Several may run; none opens a port."""
-    keeping.work(data=data, attached=attached)
+    """Do the background work: imports, labelling, the queue's order, trainings.
+
+    Several may run, on several machines with PostgreSQL, each on a GPU of its own; none opens a port.
+    """
+    keeping.work(data=data, attached=attached, device=device, kinds=kinds)
 
 
 @app.command()

@@ -59,15 +59,19 @@ def export(
     if format not in FORMATS:
         raise StoreError(f"expected a format out of {', '.join(FORMATS)}, got {format!r}")
     store = Store.open(folder=data)
-    chosen = _revision(store, revision, by or whoever())
+    chosen = chosen_revision(store, revision, by or whoever())
     with replacing(out) as file:
         export_revision(store, chosen.number, format, file, pictures=pictures)
     figures = {"revision": chosen.number, "digest": chosen.digest, "photos": chosen.photos}
     put(figures | {"boxes": chosen.boxes, "format": format, "file": str(out), "bytes": out.stat().st_size})
 
 
-def work(*, data: Path | None, attached: bool) -> None:
-    """Be a worker until stopped; ``attached`` ends it with whoever started it."""
+def work(*, data: Path | None, attached: bool, device: str = "auto", kinds: str | None = None) -> None:
+    """Be a worker until stopped; ``attached`` ends it with whoever started it.
+
+    ``device`` is where models learn, ``kinds`` the kinds of work to do, with commas between; None: all.
+    Raises RecipeError for a device that is not there, StoreError for another kind.
+    """
     from core.jobs.process import end_with_parent, give_way
 
     give_way()
@@ -76,10 +80,13 @@ def work(*, data: Path | None, attached: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))  # jobs are made to be cut off anywhere
 
-    from core.jobs.work import Workshop  # after giving way: loading these takes seconds
+    from core.jobs.engine import KINDS  # after giving way: loading these takes seconds
+    from core.jobs.work import Workshop
     from core.jobs.worker import work as serve
     from core.store import Store
 
+    _check_device(device)
+    chosen = _kinds(kinds, KINDS)
     store = Store.open(folder=data)
 
     def ready(worker: Worker) -> None:
@@ -87,10 +94,26 @@ def work(*, data: Path | None, attached: bool) -> None:
             print(f"Lapel's {worker.seat.name} is at work (data in {store.folder})", file=sys.stderr)
 
     try:
-        serve(Workshop(store), threading.Event(), ready)
+        serve(Workshop(store, device=device), threading.Event(), ready, kinds=chosen)
     except LapelError as error:
         print(f"lapel: {error}", file=sys.stderr, flush=True)
         os._exit(2)
+
+
+def _check_device(device: str) -> None:
+    """Raises RecipeError for a GPU that is not there, or what is no device."""
+    if device not in ("auto", "cpu"):  # looking for GPUs brings the training's libraries
+        from core.training.fitting import pick_device
+
+        pick_device(device)
+
+
+def _kinds(named: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The kinds of work in a list with commas. Raises StoreError for one that is none."""
+    chosen = known if named is None else tuple(kind.strip() for kind in named.split(",") if kind.strip())
+    if not chosen or set(chosen) - set(known):
+        raise StoreError(f"expected kinds of work out of {', '.join(known)}, got {named!r}")
+    return chosen
 
 
 def backup(file: Path, *, data: Path | None) -> None:
@@ -141,7 +164,8 @@ def _report(store: Store, row: ImportRow) -> dict[str, Any]:
     return {"import": row.id, "files": row.total, **row.counts, "message": row.message, "refusals": refusals}
 
 
-def _revision(store: Store, name: str, by: str) -> Revision:
+def chosen_revision(store: Store, name: str, by: str) -> Revision:
+    """A revision by its number, the latest, or a new one. Raises StoreError or NotFoundError for none."""
     if name == "new":
         return store.revisions.create(by)
     if name == "latest":

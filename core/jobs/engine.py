@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, WorkflowStatus
 
 from core.errors import StoreError
-from core.jobs.client import LABEL, ORDER
+from core.jobs.client import IMPORT, LABEL, ORDER, TRAIN
+from core.jobs.training import training_workflow
 from core.jobs.work import Workshop, workflows
 from core.store import Store
 from core.store.jobs import JobRow
@@ -21,16 +22,22 @@ POLL_SECONDS = 2.0
 """Between two looks at a queue: every look costs an idle machine a few milliseconds."""
 
 SCHEMA = "lapel_jobs"
+KINDS = (IMPORT, LABEL, ORDER, TRAIN)
+"""All kinds of work."""
+
 ONE_AT_ONCE = (LABEL, ORDER)
-"""Kinds of which one job runs at a time on all workers together; of imports, one on each."""
+"""Kinds of which one job runs at a time on all workers together; of imports and trainings, one on each."""
 
 _ENDED = ("SUCCESS", "ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
 class Engine:
-    """A running DBOS. There is one in a process; ``name`` says whose work it goes on with."""
+    """A running DBOS. There is one in a process; ``name`` says whose work it goes on with.
 
-    def __init__(self, shop: Workshop, name: str) -> None:
+    It does work of the ``kinds`` only; what is of another kind waits for another worker.
+    """
+
+    def __init__(self, shop: Workshop, name: str, kinds: Collection[str] = KINDS) -> None:
         store = shop.store
         config = DBOSConfig(
             name="lapel",
@@ -43,7 +50,11 @@ class Engine:
             enable_otlp=False,
         )
         DBOS(config=config)
-        self._workflows: Mapping[str, Callable[[str], None]] = workflows(shop)
+        self._workflows: Mapping[str, Callable[[str], None]] = {
+            **workflows(shop),
+            TRAIN: training_workflow(shop),
+        }
+        DBOS.listen_queues([kind for kind in KINDS if kind in kinds])
         DBOS.launch()
         self.name = name
         for kind in self._workflows:
@@ -65,9 +76,9 @@ class Engine:
         if status is None:
             with SetWorkflowID(job.id):
                 DBOS.enqueue_workflow(job.kind, self._workflows[job.kind], job.id)
-        elif status.status == "CANCELLED":
+        elif status.status == "CANCELLED" and job.kind != TRAIN:
             DBOS.resume_workflow(job.id, queue_name=job.kind)
-        elif status.status in _ENDED and job.state == "waiting":
+        elif status.status in ("CANCELLED", *_ENDED) and job.state == "waiting":
             DBOS.rewind_workflow(job.id, queue_name=job.kind)
         return status is None or status.status not in _ENDED or job.state == "waiting"
 

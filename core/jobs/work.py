@@ -35,10 +35,15 @@ log = logging.getLogger("lapel.worker")
 
 
 class Workshop:
-    """What all work needs: the store, and the models once they are asked for."""
+    """What all work needs: the store, the models once they are asked for, and where trainings run.
 
-    def __init__(self, store: Store, load: Callable[[], Labeler] | None = None) -> None:
-        self.store = store
+    ``device`` is auto, cpu, cuda or cuda:N.
+    """
+
+    def __init__(
+        self, store: Store, load: Callable[[], Labeler] | None = None, *, device: str = "auto"
+    ) -> None:
+        self.store, self.device = store, device
         self._load = load or _shipped
         self._labeler: Labeler | None = None
 
@@ -200,7 +205,7 @@ def _order(store: Store, job: str) -> Answer:
     store.jobs.progress(job, 0, 1)
     saved, predicted = saved_annotations(store), _last_prediction(store)
     reorder(store)
-    store.settings.put(ORDERED_AT, saved)
+    store.settings.remember(ORDERED_AT, saved)
     store.jobs.progress(job, 1, 1)
     return {"predicted": predicted}
 

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from pathlib import Path
 
-from core.jobs.client import start_ordering
-from core.jobs.engine import Engine
+from core.errors import LapelError
+from core.jobs.client import TRAIN, start_ordering
+from core.jobs.engine import KINDS, Engine
 from core.jobs.seats import seat_number, take_seat, try_seat
+from core.jobs.training import end_job
 from core.jobs.work import Workshop, is_order_due
 from core.store import Store
+from core.store.incoming import Incoming
+from core.store.jobs import JobRow
 
 POLL_SECONDS = 1.0
 LOOK_ROUND_SECONDS = 5.0
+MOST_IMPORTS = 100_000
+
+log = logging.getLogger("lapel.worker")
 
 
 class Worker:
     """One worker on a store; ``tend`` is to be called again and again."""
 
-    def __init__(self, shop: Workshop) -> None:
+    def __init__(self, shop: Workshop, kinds: Collection[str] = KINDS) -> None:
         self.store: Store = shop.store
         self.seat = take_seat(self.store)
-        self.engine = Engine(shop, self.seat.name)
+        self.engine = Engine(shop, self.seat.name, kinds)
         self._cancelled: set[str] = set()
 
     def tend(self) -> None:
@@ -29,11 +38,18 @@ class Worker:
         for job in self.store.jobs.running():
             self._cancelled.discard(job.id)
             if not self.engine.further(job):  # where it ended in the meantime, this says nothing
-                self.store.jobs.finish(job.id, "failed", "The work stopped; the worker's log says why.")
+                self._give_up(job)
         for id in self.store.jobs.cancelled():
             if id not in self._cancelled:
                 self.engine.cancel(id)
                 self._cancelled.add(id)
+
+    def _give_up(self, job: JobRow) -> None:
+        """A job whose workflow ended without a word has failed."""
+        sentence = "The work stopped; the worker's log says why."
+        if job.kind == TRAIN:
+            end_job(self.store, job.id, {"failed": sentence})
+        self.store.jobs.finish(job.id, "failed", sentence)
 
     def look_round(self) -> None:
         """Go on with the jobs of workers that are gone, and ask for a new order where it is due."""
@@ -53,13 +69,31 @@ class Worker:
         self.seat.leave()
 
 
+def tidy(store: Store) -> None:
+    """Remove what killed processes left: pictures of no photo, old uploads, what trainings needed."""
+    from core.learning.retraining.workplace import sweep
+
+    wanted = {Path(row.folder) for row in store.imports.recent(MOST_IMPORTS) if row.folder is not None}
+    steps = (store.photos.sweep, lambda: Incoming.of(store.folder).sweep(wanted), lambda: sweep(store))
+    for step in steps:
+        try:
+            step()
+        except (LapelError, OSError) as error:
+            log.warning("Something could not be tidied up: %s", error)
+
+
 def work(
-    shop: Workshop, stop: threading.Event, ready: Callable[[Worker], None] = lambda worker: None
+    shop: Workshop,
+    stop: threading.Event,
+    ready: Callable[[Worker], None] = lambda worker: None,
+    *,
+    kinds: Collection[str] = KINDS,
 ) -> None:
-    """Work until told to stop. Raises StoreError where the database is lost."""
-    worker = Worker(shop)
+    """Work until told to stop, tidying up meanwhile. Raises StoreError where the database is lost."""
+    worker = Worker(shop, kinds)
     try:
         ready(worker)
+        threading.Thread(target=tidy, args=(shop.store,), name="tidy", daemon=True).start()
         rounds = 0.0
         while not stop.is_set():
             worker.tend()

@@ -47,7 +47,7 @@ def remember_classes(store: Store, classes: Classes) -> None:
     ids = {classes.names[index]: category for category, index in classes.index_of.items()}
     known = store.settings.get(NUMBERS_SETTING, {})
     if any(known.get(name) != category for name, category in ids.items()):
-        store.settings.put(NUMBERS_SETTING, known | ids)
+        store.settings.remember(NUMBERS_SETTING, known | ids)
 
 
 def classifier_classes(known: Sequence[str], items: Iterable[RevisionItem]) -> Classes:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import fsspec
 
@@ -17,9 +16,8 @@ from core.learning.retraining.stopping import Brake
 from core.store import Store
 from core.store.blobs import digest_of
 from core.store.revisions import RevisionItem
-from core.training.fitting import LAST, finished_epochs
 
-FOLDER = "trainings"
+FOLDER, LAST = "trainings", "last.ckpt"  # as core.training.fitting names it
 
 log = logging.getLogger("lapel.training")
 
@@ -92,6 +90,8 @@ def epochs_behind(checkpoint: Path) -> int:
     """How many epochs lie behind a checkpoint; 0 where there is none that can be read."""
     if not checkpoint.is_file():
         return 0
+    from core.training.fitting import finished_epochs  # brings the training's libraries
+
     try:
         return finished_epochs(checkpoint)
     except Exception:  # torch names no error of its own for a file that was cut off
@@ -136,12 +136,11 @@ def write_whole(path: Path, data: bytes) -> None:
 def sweep(store: Store) -> int:
     """Remove what trainings left behind that are over or unknown; returns how many there were."""
     folder = store.folder / FOLDER
-    going = {str(row.id) for row in store.trainings.running()}
-    stale: list[Any] = [
-        path for path in (folder.iterdir() if folder.is_dir() else ()) if path.name not in going
-    ]
+    there = list(folder.iterdir()) if folder.is_dir() else []
+    going = {str(row.id) for row in store.trainings.running()}  # asked last: one may just have begun
+    stale = [path for path in there if path.name not in going]
     for path in stale:
-        Workplace.of(store, int(path.name)).clear() if path.name.isdigit() else shutil.rmtree(
-            path, ignore_errors=True
-        )
+        if path.name.isdigit():
+            Workplace.of(store, int(path.name)).clear()
+        shutil.rmtree(path, ignore_errors=True)
     return len(stale)
