@@ -80,7 +80,7 @@ def _row(person: Person) -> None:
     options = [AS_CLAIMED, *(role.value for role in Role)]
     before = person.role.value if person.role else AS_CLAIMED
     choice.selectbox(
-        f"Role of {literal(person.name)}",
+        f"Role of {person.name}",  # for screen readers, who read it as it is
         options,
         index=options.index(before),
         format_func=lambda role: role or f"as the sign-in says: {_claimed(person)}",
