@@ -27,6 +27,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "store": ("--seconds", "5", "--people", "5", "--photos", "2000", "--imported", "100", "--asked", "20"),
     "editor": ("--changes", "5", "--photos", "2", "--boxes", "30"),
     "queue_order": ("--quick",),
+    "loop": ("--quick",),
 }
 """The benchmarks in their order, each with what makes it quick."""
 
