@@ -127,18 +127,16 @@ class View {
     const { garments, width, height } = this.data;
     const above = new Set(garments.map(({ number }) => number));
     const focused = this.boxes.getRootNode().activeElement?.dataset?.number;
-    // Small boxes lie over large ones, so that a nested garment can be picked.
+    // Small boxes lie over large ones, so that a nested garment can be picked; the tags lie over all of them.
     const area = ({ box }) => (box[2] - box[0]) * (box[3] - box[1]);
-    const ranks = [...garments, ...this.data.hidden].sort((a, b) => area(b) - area(a)).map((garment) => garment.number);
     const hidden = this.data.still ? [] : this.data.hidden;
-    this.drawn = [...garments, ...hidden].map((garment) => {
+    this.drawn = [...garments, ...hidden].sort((a, b) => area(b) - area(a)).map((garment) => {
       const tag = make("span", { className: "tag", textContent: garment.tag });
       const box = make("button", { type: "button", className: "box", "data-number": garment.number,
         "aria-label": garment.name, onclick: () => this.pick(garment.number) }, tag);
       place(box, garment.box, width, height);
       box.style.setProperty("--colour", garment.colour);
       box.style.setProperty("--ink", garment.ink);
-      box.style.zIndex = 1 + ranks.indexOf(garment.number);
       return { box, score: garment.score, above: above.has(garment.number) };
     });
     this.followThreshold();
