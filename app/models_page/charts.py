@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
 from app.data.charts import COLOURS, plain
 from app.models_page.words import is_lost
 from core.evaluation.paired import ClassPair
+from core.evaluation.resampling import Interval
 
 LOST, GAINED, UNSURE = "#c2452f", "#0f8f80", "#8a939b"
 ROW_PIXELS, HEIGHT = 26, 300
@@ -67,6 +69,54 @@ def colour_of(entry: ClassPair) -> str:
     if interval is None or interval[0] <= 0.0 <= interval[1]:
         return UNSURE
     return GAINED if interval[0] > 0 else "#c2832f"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A model on the holdout: annotated photos that it learned from, its figure with the 95 % interval."""
+
+    name: str
+    photos: int
+    figure: float
+    interval: Interval | None = None
+
+
+def what_corrections_brought(models: Sequence[Measured], figure_name: str) -> go.Figure:
+    """Each model's holdout figure over the annotated photos that it could learn from, with intervals."""
+    ordered = sorted(models, key=lambda model: model.photos)
+    middles = [100 * model.figure for model in ordered]
+    ends = [model.interval or (model.figure, model.figure) for model in ordered]
+    figure = go.Figure(
+        go.Scatter(
+            x=[model.photos for model in ordered],
+            y=middles,
+            mode="lines+markers",
+            line={"color": COLOURS[0], "width": 1.5, "dash": "dot"},
+            marker={"size": 9, "color": COLOURS[0]},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [100 * high - m for (_, high), m in zip(ends, middles, strict=True)],
+                "arrayminus": [m - 100 * low for (low, _), m in zip(ends, middles, strict=True)],
+                "color": UNSURE,
+                "thickness": 1.5,
+            },
+            customdata=[
+                [plain(model.name), 100 * low, 100 * high]
+                for model, (low, high) in zip(ordered, ends, strict=True)
+            ],
+            hovertemplate="%{customdata[0]}: %{y:.1f} % (%{customdata[1]:.1f} to %{customdata[2]:.1f}), "
+            "%{x:,} photos<extra></extra>",
+        )
+    )
+    figure.update_layout(
+        height=HEIGHT,
+        margin={"l": 0, "r": 8, "t": 8, "b": 0},
+        showlegend=False,
+        xaxis={"title": "annotated photos", "fixedrange": True, "tickformat": ",d", "rangemode": "tozero"},
+        yaxis={"title": figure_name, "fixedrange": True, "ticksuffix": " %"},
+    )
+    return figure
 
 
 def arms(names: Sequence[str], corrections: Sequence[float], photos: Sequence[int]) -> go.Figure:

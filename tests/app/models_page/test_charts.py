@@ -31,3 +31,20 @@ def test_what_cannot_be_told_from_nothing_is_grey():
 def test_names_of_classes_are_text():
     (dots,) = charts.class_differences([entry("<b>hat</b>", 30, 0.1)]).data
     assert list(dots.y) == ["&lt;b&gt;hat&lt;/b&gt;"]
+
+
+def test_models_stand_in_the_order_of_what_they_learned_from():
+    models = [
+        charts.Measured("second", 200, 0.5, (0.45, 0.55)),
+        charts.Measured("<first>", 100, 0.4),
+    ]
+    (line,) = charts.what_corrections_brought(models, "mAP50").data
+    assert list(line.x) == [100, 200] and list(line.y) == pytest.approx([40.0, 50.0])
+    assert list(line.error_y.array) == pytest.approx([0.0, 5.0])
+    assert line.customdata[0][0] == "&lt;first&gt;"
+
+
+def test_the_arms_of_the_queue_stand_beside_each_other():
+    (bars,) = charts.arms(["chosen by the queue", "by chance"], [2.5, 1.0], [40, 10]).data
+    assert list(bars.x) == [2.5, 1.0] and list(bars.text) == ["2.50", "1.00"]
+    assert list(bars.customdata) == [40, 10]
