@@ -76,6 +76,10 @@ class Batch:
         self._stop = threading.Event()
         self._last_look = time.monotonic()
 
+    def use(self, labeler: LabelsPhotos) -> None:
+        """Label with these models from the next photo on."""
+        self._labeler = labeler
+
     @property
     def items(self) -> tuple[Item, ...]:
         """The labelled photos so far, in order."""

@@ -21,7 +21,7 @@ SECONDS = 20.0
 
 def show_example(labeler: Labeler) -> None:
     """One drawn sample with its boxes and best labels; nothing where no samples are installed."""
-    example = _labelled_sample(labeler)
+    example = _labelled_sample(labeler, " + ".join(labeler.names.values()))
     if example is None:
         return
     seen, layers = example
@@ -35,8 +35,9 @@ def show_example(labeler: Labeler) -> None:
         viewer.show_still(seen, layers)
 
 
-@st.cache_resource(show_spinner=False)
-def _labelled_sample(_labeler: Labeler) -> tuple[Seen, Layers] | None:
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _labelled_sample(_labeler: Labeler, models: str) -> tuple[Seen, Layers] | None:
+    """The sample as these models label it: labelled again once others serve."""
     sources = intake.sample_sources()[:1]
     if not sources:
         return None

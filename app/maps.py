@@ -59,6 +59,10 @@ class Maps:
         self._futures: OrderedDict[Key, Future[Layers]] = OrderedDict()
         self._last: tuple[Key, Photo, Explanation] | None = None
 
+    def use(self, labeler: Labeler) -> None:
+        """Explain with these models what has not been explained yet."""
+        self._labeler = labeler
+
     def prefetch(self, seen: Seen) -> Future[Layers]:
         """Start working out a photo's overlays, unless that has been done or begun."""
         key = key_of(seen)

@@ -45,7 +45,13 @@ class Workspace:
     paged_to: int | None = None
 
     def take_in(self, labeler: Labeler, wait_seconds: float) -> Batch | None:
-        """Hand what came in to the batch, and wait a little for its first result."""
+        """Hand what came in to the batch, and wait a little for its first result.
+
+        After a promotion the photos that are still to come are labelled by the new models.
+        """
+        if self.batch is not None and self.maps is not None:
+            self.batch.use(labeler)
+            self.maps.use(labeler)
         if self.incoming:
             if self.batch is None:
                 self.batch, self.maps = Batch(labeler, Spool()), Maps(labeler)

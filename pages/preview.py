@@ -32,6 +32,8 @@ try:
 except LapelError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()
+if warnings := models.warnings_of(labeler):
+    st.warning(" ".join(warnings), icon=":material/warning:")
 
 if workspace.batch is None and not workspace.incoming:
     example.show_example(labeler)

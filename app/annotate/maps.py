@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from core.garments import Box, LabeledPhoto
+from core.learning.predicting import prediction_of
 from core.store import Store
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def attention_png(store: Store, photo_id: int) -> bytes | None:
     try:
         labeler = models.labeler()
         photo = store.photos.open(photo_id)
-        prediction = store.predictions.get(photo_id)
+        prediction = prediction_of(store, photo_id)
         garments = prediction.garments if prediction else ()
         shown = tuple(g for g in garments if g.score >= labeler.default_threshold)
         labeled = LabeledPhoto(photo.name, photo.width, photo.height, 0.0, {}, shown)

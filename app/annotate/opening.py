@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.annotate.session import Desk, Opened
 from app.annotate.wording import clock
 from core.errors import ConflictError
-from core.learning.predicting import proposals, threshold_of
+from core.learning.predicting import prediction_of, proposals, threshold_of
 from core.store import Store
 from core.store.annotations import Annotation
 from core.store.boxes import AnnotatedBox
@@ -67,7 +67,7 @@ def to_begin_with(
 
     A second look sees proposals only, and so does ``blind``.
     """
-    prediction = store.predictions.get(photo_id)
+    prediction = prediction_of(store, photo_id)
     threshold = threshold_of(store, prediction.model) if prediction else 0.0
     return proposals(store, photo_id, threshold, blind=blind or (task is not None and task.kind == "second"))
 

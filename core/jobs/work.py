@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -19,12 +20,16 @@ from core.store.schema import predictions
 
 if TYPE_CHECKING:
     from core.labeler import Labeler
+    from core.learning.serving import Keeper
 
 LABEL_SECONDS = 2.0
 ORDER_EVERY = 20
 """Saved annotations after which the queue is put in order anew."""
 
 ORDERED_AT, ORDER_EVERY_SETTING = "ordered_at", "order_every"
+ASKED_SETTING = "labelling_asked_for"
+"""The serving models for whom labelling was last asked, by name."""
+
 _MOST = 1024  # photos asked for at a time, once their number is known
 _PATIENCE_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
@@ -37,27 +42,36 @@ log = logging.getLogger("lapel.worker")
 class Workshop:
     """What all work needs: the store, the models once they are asked for, and where trainings run.
 
-    ``device`` is auto, cpu, cuda or cuda:N.
+    The models are the champions, also after a promotion, unless ``load`` gives others. ``device`` is auto,
+    cpu, cuda or cuda:N.
     """
 
     def __init__(
         self, store: Store, load: Callable[[], Labeler] | None = None, *, device: str = "auto"
     ) -> None:
         self.store, self.device = store, device
-        self._load = load or _shipped
+        self._load = load
         self._labeler: Labeler | None = None
 
     @property
     def is_ready(self) -> bool:
-        """Whether the models are loaded."""
+        """Whether models are loaded."""
         return self._labeler is not None
 
     @property
     def labeler(self) -> Labeler:
-        """The models, loaded at the first call."""
-        if self._labeler is None:
+        """The models that serve now, loaded at the first call."""
+        if self._load is None:
+            self._labeler = self._keeper.current().labeler
+        elif self._labeler is None:
             self._labeler = self._load()
         return self._labeler
+
+    @cached_property
+    def _keeper(self) -> Keeper:
+        from core.learning.serving import Keeper  # brings torch
+
+        return Keeper(self.store)
 
 
 def workflows(shop: Workshop) -> Mapping[str, Callable[[str], None]]:
@@ -136,6 +150,7 @@ def label_some(shop: Workshop, job: str, state: Answer) -> Answer:
     store, failures, done = shop.store, list(state["failures"]), int(state["done"])
     store.jobs.progress(job, done, state["total"], "" if shop.is_ready else "The models are being loaded.")
     labeler = shop.labeler
+    _note_asked(store)
     model, ends = model_name(labeler), time.monotonic() + LABEL_SECONDS
     missing = store.predictions.missing(model, _MOST if done else 2**31 - 1)
     left = [id for id in missing if id not in failures]
@@ -160,16 +175,32 @@ def saved_annotations(store: Store) -> int:
         return connection.execute(sa.select(sa.func.max(versions.c.id))).scalar() or 0
 
 
+def is_labelling_due(store: Store) -> bool:
+    """Whether others serve than those for whom labelling was last asked: photos are theirs to see too."""
+    from core.learning.predicting import serving_name
+
+    name = serving_name(store)
+    return name is not None and name != store.settings.get(ASKED_SETTING) and store.photos.count() > 0
+
+
+def label_anew(store: Store) -> None:
+    """Have the models that serve look at all photos; cancelled, it is not asked for again until others do."""
+    start_labelling(store)
+    _note_asked(store)
+
+
+def _note_asked(store: Store) -> None:
+    from core.learning.predicting import serving_name
+
+    name = serving_name(store)
+    if name is not None and name != store.settings.get(ASKED_SETTING):
+        store.settings.remember(ASKED_SETTING, name)
+
+
 def is_order_due(store: Store) -> bool:
     """Whether so many annotations were saved since the queue was put in order that it should be again."""
     every = int(store.settings.get(ORDER_EVERY_SETTING, ORDER_EVERY))
     return saved_annotations(store) - int(store.settings.get(ORDERED_AT, 0)) >= every
-
-
-def _shipped() -> Labeler:
-    from core.labeler import Labeler
-
-    return Labeler.load()
 
 
 def _end_import(store: Store, job: str, answer: Answer) -> None:
@@ -185,13 +216,14 @@ def _end_import(store: Store, job: str, answer: Answer) -> None:
 
 
 def _end_labelling(shop: Workshop, job: str, answer: Answer) -> None:
-    from core.learning.predicting import model_name
+    from core.learning.predicting import follow, model_name
 
     store = shop.store
     if "failed" in answer:
         store.jobs.finish(job, "failed", answer["failed"])
         return
     failures = len(answer["failures"])
+    follow(store, model_name(shop.labeler))
     store.jobs.finish(job, "done", f"{failures} photos could not be opened." if failures else "")
     start_ordering(store)
     missing = store.predictions.missing(model_name(shop.labeler), failures + 1)

@@ -12,7 +12,7 @@ from core.jobs.client import TRAIN, start_ordering
 from core.jobs.engine import KINDS, Engine
 from core.jobs.seats import seat_number, take_seat, try_seat
 from core.jobs.training import end_job
-from core.jobs.work import Workshop, is_order_due
+from core.jobs.work import Workshop, is_labelling_due, is_order_due, label_anew
 from core.store import Store
 from core.store.incoming import Incoming
 from core.store.jobs import JobRow
@@ -52,7 +52,7 @@ class Worker:
         self.store.jobs.finish(job.id, "failed", sentence)
 
     def look_round(self) -> None:
-        """Go on with the jobs of workers that are gone, and ask for a new order where it is due."""
+        """Go on with the jobs of workers that are gone; have photos labelled and ordered where it is due."""
         self.seat.check()
         for name in self.engine.busy() - {self.engine.name}:
             number = seat_number(name)
@@ -60,6 +60,8 @@ class Worker:
             if empty is not None:
                 self.engine.take_over(name)
                 empty.leave()
+        if is_labelling_due(self.store):
+            label_anew(self.store)
         if is_order_due(self.store):
             start_ordering(self.store)
 

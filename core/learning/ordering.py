@@ -9,7 +9,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from core.learning.label_errors import Checked, Seen, Suspect, find_suspects
-from core.learning.predicting import category_numbers, threshold_of
+from core.learning.predicting import category_numbers, queue_model, threshold_of
 from core.learning.scoring import score_photo
 from core.learning.selection import Candidate, rank_photos
 from core.store import Store
@@ -32,14 +32,14 @@ class Gathered:
 
 
 def reorder(store: Store) -> int:
-    """Rank all open tasks by what the latest model says; how many were ranked.
+    """Rank all open tasks by what the queue's model says; how many were ranked.
 
     New photos get their task first. Without any prediction the order is by looks. Photos whose boxes may be
     wrong are kept for :func:`suspects`. Memory: four bytes for each number of the open photos' embeddings at
     the peak, about 400 MB for 100,000 photos.
     """
     store.queue.fill()
-    model = store.predictions.latest_model()
+    model = queue_model(store)
     gathered = Gathered({candidate.photo_id: candidate for candidate in open_photos(store)})
     found = _look_for_suspects(store, model) if model else []
     store.settings.remember(

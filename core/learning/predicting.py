@@ -12,6 +12,8 @@ from core.access import LOCAL
 from core.garments import Garment
 from core.store import Store
 from core.store.boxes import AnnotatedBox
+from core.store.models import KINDS
+from core.store.predictions import Prediction
 from core.taxonomy import load_taxonomy, taxonomy_names
 
 if TYPE_CHECKING:  # who only reads proposals need not load torch
@@ -20,6 +22,7 @@ if TYPE_CHECKING:  # who only reads proposals need not load torch
 FLOOR_SHARE = 1 / 3  # of the detector's threshold: what was nearly found is kept as well
 NUMBERS_SETTING = "model_categories"
 THRESHOLDS_SETTING = "model_thresholds"
+QUEUE_SETTING = "queue_model"
 USUAL_THRESHOLD = 0.25
 LEAST_SHARE = 0.1  # a label less likely than that is not worth proposing
 AUTHOR = "lapel"
@@ -27,7 +30,7 @@ AUTHOR = "lapel"
 
 def model_name(labeler: Labeler) -> str:
     """The name under which a labeler's predictions are kept: both models', at most 200 characters."""
-    return " + ".join(labeler.names[kind] for kind in ("detector", "classifier"))[:200]
+    return " + ".join(labeler.names[kind] for kind in KINDS)[:200]
 
 
 def predict(store: Store, labeler: Labeler, photo_id: int) -> tuple[Garment, ...]:
@@ -61,6 +64,32 @@ def threshold_of(store: Store, model: str) -> float:
     return float(store.settings.get(THRESHOLDS_SETTING, {}).get(model, USUAL_THRESHOLD))
 
 
+def serving_name(store: Store) -> str | None:
+    """The name under which the champions' predictions are kept; None before the first ones are known."""
+    names = store.models.champion_names()
+    return " + ".join(names[kind] for kind in KINDS)[:200] if len(names) == len(KINDS) else None
+
+
+def prediction_of(store: Store, photo_id: int) -> Prediction | None:
+    """What the champions say of a photo; before they have seen it, what was said last by any."""
+    name = serving_name(store)
+    said = store.predictions.get(photo_id, name) if name else None
+    return said or store.predictions.get(photo_id)
+
+
+def follow(store: Store, model: str) -> None:
+    """Have the queue ordered by this model's predictions from now on: it has seen all photos."""
+    if store.settings.get(QUEUE_SETTING) != model:
+        store.settings.remember(QUEUE_SETTING, model)
+
+
+def queue_model(store: Store) -> str | None:
+    """The model whose predictions order the queue: the last that has seen all; None before any has said
+    anything."""
+    model: str | None = store.settings.get(QUEUE_SETTING)
+    return model or store.predictions.latest_model()
+
+
 def category_numbers(store: Store, names: Iterable[str]) -> dict[str, int]:
     """The store's category of each of a model's names, made where there is none.
 
@@ -90,7 +119,7 @@ def proposals(
     latest = None if blind else store.annotations.latest(photo_id)
     if latest is not None:
         return latest.boxes
-    prediction = store.predictions.get(photo_id)
+    prediction = prediction_of(store, photo_id)
     garments = [g for g in prediction.garments if g.score >= threshold] if prediction else []
     numbers = category_numbers(store, [garment.category for garment in garments])
     return tuple(

@@ -141,6 +141,12 @@ class Models:
             rows = connection.execute(sa.select(champions.c.kind, champions.c.model_id))
             return {row.kind: row.model_id for row in rows}
 
+    def champion_names(self) -> Mapping[str, str]:
+        """The champions' names by kind, as far as there are any; one quick query."""
+        chosen = sa.select(champions.c.kind, table.c.name).join_from(champions, table)
+        with self.database.read() as connection:
+            return {row.kind: row.name for row in connection.execute(chosen)}
+
     @needs(Right.PREVIEW)
     def file_of(self, model: ModelRow) -> Path:
         """The model's weights on this machine, its card beside them; their digest is right.

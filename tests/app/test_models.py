@@ -1,46 +1,87 @@
-"""The labeler is loaded once, and what stays in memory does not slow every run of a page."""
+"""The labeler is loaded once, follows promotions, and what stays in memory slows no run of a page."""
 
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from app import models
-from core.errors import WeightsError
+from app import machine_store, models
+from core.errors import StoreError, WeightsError
 from core.labeler import Labeler
+from core.store import DATA_VARIABLE, Store
+from tests.core.store.models import add_candidate, blob_path
 
 
 @pytest.fixture(autouse=True)
-def thawed():
-    """Leave the collector as it was found."""
-    models.labeler.clear()
-    yield
-    models.labeler.clear()
+def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_ships: Path) -> Iterator[Store]:
+    """The workspace's store; the collector is left as it was found."""
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "data"))
+    monkeypatch.delenv("LAPEL_DATABASE_URL", raising=False)
+    yield machine_store.machine_store()
+    models._keeper.clear()
+    models._shipped.clear()
     gc.unfreeze()
 
 
-def test_the_labeler_is_loaded_once(monkeypatch):
-    loads = []
-    monkeypatch.setattr(Labeler, "load", classmethod(lambda cls: loads.append(1) or object()))
-    assert models.labeler() is models.labeler()
-    assert loads == [1]
+def promote(store: Store, folder: Path, name: str = "candidate") -> None:
+    champion, candidate = store.models.champion("detector"), add_candidate(store, folder, name=name)
+    store.promotions.promote(
+        candidate.id, expected_champion=champion.id, request=name, overrule_reason="a test"
+    )
 
 
-def test_missing_weights_are_not_remembered(monkeypatch):
-    def missing(cls):
-        raise WeightsError(f"Expected weights, found none in {Path('assets')}.")
-
-    monkeypatch.setattr(Labeler, "load", classmethod(missing))
-    with pytest.raises(WeightsError):
-        models.labeler()
-    monkeypatch.setattr(Labeler, "load", classmethod(lambda cls: "loaded"))
-    assert models.labeler() == "loaded"
+def test_the_labeler_is_loaded_once() -> None:
+    first = models.labeler()
+    assert models.labeler() is first and first.names["detector"] == "tiny detector"
+    assert models.warnings_of(first) == ()
 
 
-def test_what_is_loaded_is_left_alone_by_the_collector_and_new_garbage_is_not(monkeypatch):
-    monkeypatch.setattr(Labeler, "load", classmethod(lambda cls: object()))
+def test_pages_follow_a_promotion_and_a_rollback_at_once(store: Store, tmp_path: Path) -> None:
+    first = models.labeler()
+    promote(store, tmp_path)
+    second = models.labeler()
+    assert second.names == {"detector": "candidate", "classifier": "tiny classifier"}
+    assert second.classifier is first.classifier  # what did not change is not loaded again
+    store.promotions.rollback("detector", request="back")
+    assert models.labeler().names["detector"] == "tiny detector"
+
+
+def test_a_champion_without_weights_is_told(store: Store, tmp_path: Path) -> None:
+    promote(store, tmp_path)
+    champion = store.models.champion("detector")
+    store.models.file_of(champion).unlink()
+    blob_path(store, champion.digest).unlink()
+    serving = models.labeler()
+    assert serving.names["detector"] == "tiny detector"
+    [warning] = models.warnings_of(serving)
+    assert warning.startswith("The detector candidate cannot serve") and "tiny detector serves" in warning
+
+
+def test_missing_weights_are_not_remembered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("core.models.cards.WEIGHTS_FOLDER", tmp_path)
+        with pytest.raises(WeightsError, match=r"detector\.json"):
+            models.labeler()
+    assert models.labeler().names["detector"] == "tiny detector"
+
+
+def test_without_a_store_the_weights_that_ship_label_and_a_sentence_says_so(
+    monkeypatch: pytest.MonkeyPatch, tiny_labeler: Labeler
+) -> None:
+    def closed() -> Store:
+        raise StoreError("The database cannot be opened.")
+
+    monkeypatch.setattr(models, "machine_store", closed)
+    monkeypatch.setattr(Labeler, "load", classmethod(lambda cls: tiny_labeler))
+    assert models.labeler() is tiny_labeler
+    [warning] = models.warnings_of(tiny_labeler)
+    assert warning == "The database cannot be opened. The models that ship label meanwhile."
+
+
+def test_what_is_loaded_is_left_alone_by_the_collector_and_new_garbage_is_not() -> None:
     before = len(gc.get_objects())
     models.labeler()
     assert gc.get_freeze_count() > 0.9 * before

@@ -17,9 +17,8 @@ WORKER = """
 import sys
 from pathlib import Path
 from core import __main__ as commands
-from core.labeler import Labeler
-load, weights = Labeler.load, Path(sys.argv[1])
-Labeler.load = lambda: load(weights / "detector.safetensors", weights / "classifier.safetensors")
+from core.models import cards
+cards.WEIGHTS_FOLDER = Path(sys.argv[1])
 sys.argv = ["core", "worker", "--attached"]
 commands.app()
 """
