@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands import figures, keeping, labelling, people, retraining, training
+from core.commands import figures, keeping, labelling, models, people, retraining, training
 from core.errors import LapelError, RecipeError
 from core.training.options import TrainingOptions
 
@@ -246,6 +246,35 @@ def worker(
     Several may run, on several machines with PostgreSQL, each on a GPU of its own; none opens a port.
     """
     keeping.work(data=data, attached=attached, device=device, kinds=kinds)
+
+
+@app.command("models")
+def list_models(as_json: AsJson = False, data: Data = None) -> None:
+    """List the store's models, the newest first, with what each brought; those that serve have a star."""
+    models.models(as_json=as_json, data=data)
+
+
+@app.command()
+def promote(
+    model: Annotated[str, typer.Argument(help="A model's name or number.", show_default=False)],
+    overrule: Annotated[
+        str, typer.Option(help="Why it is to serve though the gate refuses; it is recorded.")
+    ] = "",
+    by: By = None,
+    data: Data = None,
+) -> None:
+    """Let a model serve, if it passes the gate; it is compared with the champion first where it was not."""
+    models.promote(model, overrule=overrule, by=by, data=data)
+
+
+@app.command()
+def rollback(
+    kind: Annotated[str, typer.Argument(help="detector or classifier", show_default=False)],
+    by: By = None,
+    data: Data = None,
+) -> None:
+    """Bring back the model that served before."""
+    models.rollback(kind, by=by, data=data)
 
 
 @app.command()
