@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 CONTEXT = get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.faults.writer"])
+CONTEXT.set_forkserver_preload(["tests.faults.writer", "tests.faults.promoter"])
 
 
 class Child:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from itertools import pairwise
 
 import sqlalchemy as sa
 
 from core.errors import LapelError
 from core.store import Store
 from core.store.revisions import Revision, content_lines
-from core.store.schema import annotations, photos, second_looks, tasks
+from core.store.schema import annotations, audit, champions, models, photos, promotions, second_looks, tasks
+
+DEEDS = ("promote", "overrule", "rollback")
 
 
 def faults_of(store: Store) -> Iterator[str]:
@@ -20,6 +23,7 @@ def faults_of(store: Store) -> Iterator[str]:
     yield from _version_faults(store)
     yield from _half_saves(store)
     yield from _revision_faults(store)
+    yield from _champion_faults(store)
 
 
 def _database_faults(store: Store) -> Iterator[str]:
@@ -78,6 +82,29 @@ def _revision_faults(store: Store) -> Iterator[str]:
         found = digest_of_content(store, revision)
         if found != revision.digest:
             yield f"revision {revision.number} holds something else than its digest says"
+
+
+def _champion_faults(store: Store) -> Iterator[str]:
+    """A champion that nobody promoted, a promotion that is in no log, weights that are not there."""
+    with store.database.read() as connection:
+        models_there = dict(connection.execute(sa.select(models.c.id, models.c.digest)).tuples().all())
+        serving = dict(connection.execute(sa.select(champions.c.kind, champions.c.model_id)).tuples().all())
+        rows = connection.execute(sa.select(promotions).order_by(promotions.c.id)).all()
+        noted = connection.execute(sa.select(audit.c.details).where(audit.c.action.in_(DEEDS))).scalars()
+        logged = sorted(details["promotion"] for details in noted)
+    last = {row.kind: row.model_id for row in rows}
+    if last != serving:
+        yield f"{serving} serve, and {last} were promoted"
+    if logged != [row.id for row in rows if row.action in DEEDS]:
+        yield "promotions and the audit log do not tell the same"
+    for before, after in pairwise([row for row in rows if row.kind == "detector"]):
+        if after.previous_id != before.model_id:
+            yield f"promotion {after.id} took over from {after.previous_id}, and {before.model_id} served"
+    for id, digest in models_there.items():
+        try:
+            store.blobs.get(digest)
+        except LapelError as error:
+            yield f"model {id} has no weights: {error}"
 
 
 def digest_of_content(store: Store, revision: Revision) -> str:
