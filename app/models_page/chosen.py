@@ -48,7 +48,7 @@ def choose_candidate(candidates: Sequence[ModelRow]) -> ModelRow | None:
         list(by_id),
         format_func=lambda id: described(by_id[id]),
         key=CANDIDATE_KEY,
-        width=420,
+        width=600,
     )
     _remember(CANDIDATE, str(chosen))
     return by_id[chosen]

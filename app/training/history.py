@@ -32,7 +32,7 @@ def table(rows: Sequence[TrainingRow], models: Mapping[int, ModelRow]) -> pd.Dat
     """A row a training."""
     made = [models.get(row.id) for row in rows]
     spans = [words.seconds_of(row) for row in rows]
-    links = [f"models?kind={model.kind}&candidate={model.id}" if model else None for model in made]
+    links = [f"models?kind={model.kind}&candidate={model.id}" if model else "" for model in made]
     return pd.DataFrame(
         {
             "No.": [row.id for row in rows],

@@ -76,7 +76,7 @@ def _revision(store: Store, revisions: list[Revision]) -> int | None:
         key=REVISION_KEY,
         placeholder="No revision yet",
         disabled=not names,
-        width=340,
+        width=430,
     )
     st.button(
         "Freeze what holds now",
