@@ -1,0 +1,34 @@
+"""``python -m tests.faults.trainer WEIGHTS``: a worker of small trainings, on the environment's store.
+
+What it says on stdout: "ready" once it is at work.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+from core.jobs.work import Workshop
+from core.jobs.worker import work
+from core.learning.retraining import recipes, watching
+from core.models import cards
+from core.store import Store
+from tests.core.learning.retraining.shapes import small
+
+
+def shrink(weights: Path, epochs: int = 4) -> None:
+    """Make trainings small, from the weights in this folder; every checkpoint is copied."""
+    cards.WEIGHTS_FOLDER = weights
+    settings = {key: small(*key, r_epochs=epochs) for key in recipes.RETRAININGS}
+    recipes.RETRAININGS = settings
+    watching.COPY_SECONDS = 0.0
+
+
+if __name__ == "__main__":
+    import lightning.pytorch  # noqa: F401 - loaded before the word, so that kills meet the work itself
+    import torch
+
+    torch.set_num_threads(1)
+    shrink(Path(sys.argv[1]))
+    work(Workshop(Store.open(), device="cpu"), threading.Event(), lambda _: print("ready", flush=True))
