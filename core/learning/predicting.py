@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -122,6 +122,13 @@ def proposals(
     prediction = prediction_of(store, photo_id)
     garments = [g for g in prediction.garments if g.score >= threshold] if prediction else []
     numbers = category_numbers(store, [garment.category for garment in garments])
+    return proposed_boxes(photo_id, garments, numbers)
+
+
+def proposed_boxes(
+    photo_id: int, garments: Sequence[Garment], numbers: Mapping[str, int]
+) -> tuple[AnnotatedBox, ...]:
+    """Garments of a photo as boxes that nobody has accepted; ``numbers`` are the categories' by name."""
     return tuple(
         _proposal(f"{photo_id} {place}", garment, numbers[garment.category])
         for place, garment in enumerate(garments)

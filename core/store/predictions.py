@@ -64,7 +64,7 @@ class Predictions:
             chosen = chosen.where(table.c.model == model)
         with self.database.read() as connection:
             row = connection.execute(chosen.order_by(table.c.at.desc()).limit(1)).one_or_none()
-        return None if row is None else _prediction(row)
+        return None if row is None else prediction_from(row)
 
     @needs(Right.READ)
     def missing(self, model: str, limit: int) -> list[int]:
@@ -80,7 +80,7 @@ class Predictions:
         chosen = sa.select(table).where(table.c.model == model).order_by(table.c.photo_id)
         with self.database.read() as connection:
             rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(chosen)
-            yield from (_prediction(row) for row in rows)
+            yield from (prediction_from(row) for row in rows)
 
     @needs(Right.READ)
     def latest_model(self) -> str | None:
@@ -95,7 +95,8 @@ def _packed(embedding: np.ndarray) -> bytes:
     return np.clip(np.asarray(embedding).ravel(), -most, most).astype("<f2").tobytes()
 
 
-def _prediction(row: Any) -> Prediction:
+def prediction_from(row: Any) -> Prediction:
+    """A row of the table as a Prediction."""
     embedding = None
     if row.embedding is not None:
         embedding = np.frombuffer(row.embedding, dtype="<f2").astype(np.float32)

@@ -55,6 +55,7 @@ OPEN = {
     "Audit.note": "adds an entry in one's own name, and changes none",
     "Models.found": "registers the weights that ship, in a store that has none",
     "Models.champion_ids": "tells a process that labels whether its models still serve",
+    "Models.champion_names": "the same by name: under which predictions are kept",
     "importing.prepare": "an import's steps, each through the store's guarded objects",
     "importing.bring_in": "an import's steps",
     "importing.finish": "an import's steps",
