@@ -23,7 +23,7 @@ demo: $(RUNTIME) ## the demo and its API on http://127.0.0.1:7860
 	$(BIN)/python -m app.demo
 
 test: lint ## checks and the suite, on as many processes as WORKERS says
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(TOOLS) ## ruff and mypy
 	$(BIN)/python -m ruff check .
