@@ -11,9 +11,11 @@ from app.data.charts import COLOURS, plain
 from app.models_page.words import is_lost
 from core.evaluation.paired import ClassPair
 from core.evaluation.resampling import Interval
+from core.learning.effect import Batch
 
 LOST, GAINED, UNSURE = "#c2452f", "#0f8f80", "#8a939b"
 ROW_PIXELS, HEIGHT = 26, 300
+ARM_NAMES = {"selected": "picked by the order", "control": "picked at random"}
 
 
 def class_differences(classes: Sequence[ClassPair]) -> go.Figure:
@@ -119,26 +121,39 @@ def what_corrections_brought(models: Sequence[Measured], figure_name: str) -> go
     return figure
 
 
-def arms(names: Sequence[str], corrections: Sequence[float], photos: Sequence[int]) -> go.Figure:
-    """Corrections a photo in each arm of the queue, as bars with what they are made of."""
-    figure = go.Figure(
-        go.Bar(
-            x=list(corrections),
-            y=list(names),
-            orientation="h",
-            marker={"color": list(COLOURS[: len(names)])},
-            text=[f"{value:.2f}" for value in corrections],
-            textposition="outside",
-            cliponaxis=False,
-            customdata=list(photos),
-            hovertemplate="%{y}: %{x:.2f} corrections a photo, %{customdata:,} photos<extra></extra>",
+def arms(batches: Sequence[Batch]) -> go.Figure:
+    """Corrections a photo in both arms of the queue, batch by batch, with 95 % intervals."""
+    figure = go.Figure()
+    names = [f"revision {batch.revision}" if batch.revision else "since" for batch in batches]
+    for (arm, title), colour in zip(ARM_NAMES.items(), COLOURS, strict=False):
+        found = [
+            (name, batch.arms[arm]) for name, batch in zip(names, batches, strict=True) if arm in batch.arms
+        ]
+        ends = [entry.interval or (entry.per_photo, entry.per_photo) for _, entry in found]
+        figure.add_bar(
+            name=title,
+            x=[name for name, _ in found],
+            y=[entry.per_photo for _, entry in found],
+            marker={"color": colour},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [high - entry.per_photo for (_, high), (_, entry) in zip(ends, found, strict=True)],
+                "arrayminus": [
+                    entry.per_photo - low for (low, _), (_, entry) in zip(ends, found, strict=True)
+                ],
+                "color": UNSURE,
+                "thickness": 1.5,
+            },
+            customdata=[entry.photos for _, entry in found],
+            hovertemplate="%{y:.2f} corrections a photo, %{customdata:,} photos<extra></extra>",
         )
-    )
     figure.update_layout(
-        height=44 * len(names) + 40,
-        margin={"l": 0, "r": 48, "t": 4, "b": 0},
-        showlegend=False,
-        xaxis={"visible": False, "fixedrange": True, "rangemode": "tozero"},
-        yaxis={"autorange": "reversed", "fixedrange": True, "automargin": True, "ticksuffix": "  "},
+        height=HEIGHT,
+        barmode="group",
+        margin={"l": 0, "r": 8, "t": 4, "b": 0},
+        legend={"orientation": "h", "y": 1.12},
+        xaxis={"fixedrange": True, "categoryorder": "array", "categoryarray": names},
+        yaxis={"title": "corrections a photo", "fixedrange": True, "rangemode": "tozero"},
     )
     return figure

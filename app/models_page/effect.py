@@ -7,13 +7,17 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from app.data.charts import CONFIG
-from app.models_page.charts import Measured, what_corrections_brought
+from app.models_page.charts import Measured, arms, what_corrections_brought
 from app.models_page.words import NAMES, percent
 from app.wording import counted
+from core.access import Right
 from core.evaluation.paired import MAIN
+from core.learning.effect import Batch, Worth, batches_of, photos_done, worth_of
 from core.store import Store
 from core.store.comparisons import ComparisonRow
 from core.store.models import ModelRow
+
+COUNTED_SECONDS = 60
 
 
 def show(store: Store, kind: str, models: Sequence[ModelRow]) -> None:
@@ -38,6 +42,33 @@ def show(store: Store, kind: str, models: Sequence[ModelRow]) -> None:
         "Each model on the holdout of the newest revision that it was compared on, with 95 % intervals. "
         "Those of different revisions were measured on different photos."
     )
+
+
+def show_order(store: Store) -> None:
+    """What the queue's order spares people: corrections a photo in its picks, and in the random control arm."""
+    st.subheader("What the queue's order brought")
+    store.actor.require(Right.EXPLAIN)
+    batches, worth = _counted(store, str(store.database.engine.url))
+    if worth is None:
+        st.caption(
+            "Once photos of both kinds are annotated, those that the order picked and the 15 % picked at random, "
+            "their corrections a photo stand here side by side."
+        )
+        return
+    st.plotly_chart(arms(batches), key="both-arms", config=CONFIG, alt="Corrections a photo in both arms")
+    spread = f" ({worth.interval[0]:,.0f} to {worth.interval[1]:,.0f})" if worth.interval else ""
+    st.caption(
+        f"{counted(worth.photos, 'photo')} picked by the order brought as many corrections as "
+        f"{worth.random_photos:,.0f}{spread} picked at random would have. That counts what people put right, "
+        "not what models made of it."
+    )
+
+
+@st.cache_data(ttl=COUNTED_SECONDS, show_spinner="Counting corrections…")
+def _counted(_store: Store, place: str) -> tuple[tuple[Batch, ...], Worth | None]:
+    """The arms of the store at a place: reading every annotation at each run would be slow."""
+    done = tuple(photos_done(_store))
+    return batches_of(done), worth_of(done)
 
 
 def measured(

@@ -24,6 +24,7 @@ def show(store: Store, kind: str) -> None:
     if candidate is not None:
         _compared(store, champion, candidate)
     effect.show(store, kind, models)
+    effect.show_order(store)
     history.show(store.promotions.history(kind), names)
 
 

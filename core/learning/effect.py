@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 
 from core.access import Right
-from core.evaluation.resampling import Interval, draw_weights, percentile_interval
+from core.evaluation.resampling import Interval, draw_weights, percentile_interval, ratio
 from core.learning.predicting import category_numbers, proposed_boxes, threshold_of
 from core.store import Store
 from core.store.comparisons import ComparisonRow
@@ -92,11 +92,25 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Worth:
+    """What the order's picks are worth in random ones, counted in corrections.
+
+    ``photos`` were picked by the order; ``random_photos`` would have brought as many corrections, with the
+    95 % interval (None where the control arm is too small for one).
+    """
+
+    photos: int
+    random_photos: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
 class Effect:
-    """A kind's models in the order in which they came, and people's corrections batch by batch."""
+    """A kind's models in the order in which they came, people's corrections by batch, and the order's worth."""
 
     steps: tuple[Step, ...]
     batches: tuple[Batch, ...]
+    worth: Worth | None
 
 
 def effect_of(store: Store, kind: str) -> Effect:
@@ -105,7 +119,8 @@ def effect_of(store: Store, kind: str) -> Effect:
     comparisons = [row for model in models for row in store.comparisons.of(model.id)]
     photos = {revision.number: revision.photos for revision in store.revisions.all()}
     served = [change.model_id for change in store.promotions.history(kind)]
-    return Effect(steps_of(models, comparisons, photos, served), batches_of(photos_done(store)))
+    done = tuple(photos_done(store))
+    return Effect(steps_of(models, comparisons, photos, served), batches_of(done), worth_of(done))
 
 
 def steps_of(
@@ -156,6 +171,30 @@ def batches_of(done: Iterable[Done], resamples: int = RESAMPLES) -> tuple[Batch,
         Batch(batch, {arm: arm_figure(groups[batch][arm], resamples) for arm in ARMS if groups[batch][arm]})
         for batch in ordered
     )
+
+
+def worth_of(done: Iterable[Done], resamples: int = RESAMPLES) -> Worth | None:
+    """How many random photos would have brought the corrections that the picked ones did.
+
+    The quotient of both arms' corrections a photo, times the picked photos; both arms are bootstrapped by
+    themselves. A measure of what people had to do, not of what models learned from it. None where an arm has
+    no photo, or nothing was corrected in the control arm.
+    """
+    totals: dict[str, list[int]] = {arm: [] for arm in ARMS}
+    for photo in done:
+        if photo.arm in totals:
+            totals[photo.arm].append(photo.total)
+    picked, control = (np.array(totals[arm], dtype=np.float64) for arm in ARMS)
+    if not len(picked) or not control.sum():
+        return None
+    interval = None
+    if len(picked) > 1 and len(control) > 1:
+        above, below = (
+            np.concatenate([weights @ values for weights in draw_weights(len(values), resamples, seed, 256)])
+            for seed, values in enumerate((picked, control))
+        )
+        interval = percentile_interval(ratio(above * len(control), below))
+    return Worth(len(picked), float(picked.mean() / control.mean() * len(picked)), interval)
 
 
 def arm_figure(photos: Sequence[Done], resamples: int = RESAMPLES) -> ArmFigure:

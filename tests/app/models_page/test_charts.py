@@ -6,6 +6,7 @@ import pytest
 
 from app.models_page import charts
 from core.evaluation.paired import ClassPair, Paired
+from core.learning.effect import ArmFigure, Batch
 
 
 def entry(name: str, boxes: int, difference: float | None, spread: float = 0.01) -> ClassPair:
@@ -45,6 +46,11 @@ def test_models_stand_in_the_order_of_what_they_learned_from():
 
 
 def test_the_arms_of_the_queue_stand_beside_each_other():
-    (bars,) = charts.arms(["chosen by the queue", "by chance"], [2.5, 1.0], [40, 10]).data
-    assert list(bars.x) == [2.5, 1.0] and list(bars.text) == ["2.50", "1.00"]
-    assert list(bars.customdata) == [40, 10]
+    batches = [
+        Batch(2, {"selected": ArmFigure(40, 2.5, (2.0, 3.1), {}), "control": ArmFigure(10, 1.0, None, {})}),
+        Batch(None, {"selected": ArmFigure(3, 2.0, None, {})}),
+    ]
+    bars, random = charts.arms(batches).data
+    assert list(random.x) == ["revision 2"] and list(bars.x) == ["revision 2", "since"]
+    assert list(bars.y) == [2.5, 2.0] and list(bars.customdata) == [40, 3]
+    assert list(bars.error_y.array) == pytest.approx([0.6, 0.0])

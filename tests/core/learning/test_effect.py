@@ -19,6 +19,7 @@ from core.learning.effect import (
     effect_of,
     photos_done,
     steps_of,
+    worth_of,
 )
 from core.learning.predicting import proposals
 from core.models.cards import ModelCard
@@ -138,3 +139,12 @@ def test_what_people_did_is_read_from_the_store(store: Store, photos: list[int])
 def test_an_annotator_sees_no_reports(store: Store) -> None:
     with pytest.raises(AccessError):
         list(photos_done(store.acting(Actor.of("a", ["annotator"]))))
+
+
+def test_the_orders_worth_is_how_many_random_photos_bring_as_many_corrections():
+    picked = [Done(id, "selected", 1, {"added": 3}) for id in range(8)]
+    control = [Done(id, "control", 1, {"added": 2 * (id % 2)}) for id in range(8)]
+    found = worth_of([*picked, *control])
+    assert found is not None and found.photos == 8 and found.random_photos == pytest.approx(24)
+    assert found.interval is not None and found.interval[0] < 24 < found.interval[1]
+    assert worth_of(picked) is None and worth_of([*picked, Done(9, "control", 1, {})]) is None
