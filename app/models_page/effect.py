@@ -45,14 +45,14 @@ def show(store: Store, kind: str, models: Sequence[ModelRow]) -> None:
 
 
 def show_order(store: Store) -> None:
-    """What the queue's order spares people: corrections a photo in its picks, and in the random control arm."""
+    """What the queue's order spares people: corrections a photo in its picks, and in the control arm."""
     st.subheader("What the queue's order brought")
     store.actor.require(Right.EXPLAIN)
     batches, worth = _counted(store, str(store.database.engine.url))
     if worth is None:
         st.caption(
-            "Once photos of both kinds are annotated, those that the order picked and the 15 % picked at random, "
-            "their corrections a photo stand here side by side."
+            "Once photos of both kinds are annotated, those that the order picked and the 15 % picked at "
+            "random, their corrections a photo stand here side by side."
         )
         return
     st.plotly_chart(arms(batches), key="both-arms", config=CONFIG, alt="Corrections a photo in both arms")

@@ -106,7 +106,7 @@ class Worth:
 
 @dataclass(frozen=True)
 class Effect:
-    """A kind's models in the order in which they came, people's corrections by batch, and the order's worth."""
+    """A kind's models in the order in which they came, corrections by batch, and the order's worth."""
 
     steps: tuple[Step, ...]
     batches: tuple[Batch, ...]
