@@ -13,7 +13,8 @@ from core.store.models import ModelRow
 
 def show(store: Store, kind: str) -> None:
     """All about one kind of model."""
-    champion = store.models.champion(kind)
+    with st.spinner("Looking the models up…"):  # a new store checks the weights that ship first
+        champion = store.models.champion(kind)
     models = store.models.all(kind)
     names = {model.id: model.name for model in models}
     before = store.promotions.previous(kind)
