@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 
 import streamlit as st
 
@@ -12,19 +12,16 @@ from app.models_page.words import NAMES, percent
 from app.wording import counted
 from core.access import Right
 from core.evaluation.paired import MAIN
-from core.learning.effect import Batch, Worth, batches_of, photos_done, worth_of
+from core.learning.effect import Batch, Step, Worth, models_so_far, order_so_far
 from core.store import Store
-from core.store.comparisons import ComparisonRow
-from core.store.models import ModelRow
 
 COUNTED_SECONDS = 60
 
 
-def show(store: Store, kind: str, models: Sequence[ModelRow]) -> None:
+def show(store: Store, kind: str) -> None:
     """The chart, once a model that learned from corrections was measured."""
     st.subheader("What corrections brought")
-    photos = {revision.number: revision.photos for revision in store.revisions.all()}
-    found = measured(models, [row for model in models for row in store.comparisons.of(model.id)], photos)
+    found = measured(models_so_far(store, kind), MAIN[kind])
     if len(found) < 2:
         st.caption(
             "Once a training has made a candidate and it was compared, its figure stands here beside that of "
@@ -67,28 +64,12 @@ def show_order(store: Store) -> None:
 @st.cache_data(ttl=COUNTED_SECONDS, show_spinner="Counting corrections…")
 def _counted(_store: Store, place: str) -> tuple[tuple[Batch, ...], Worth | None]:
     """The arms of the store at a place: reading every annotation at each run would be slow."""
-    done = tuple(photos_done(_store))
-    return batches_of(done), worth_of(done)
+    return order_so_far(_store)
 
 
-def measured(
-    models: Sequence[ModelRow], comparisons: Sequence[ComparisonRow], photos: Mapping[int, int]
-) -> list[Measured]:
-    """Each model's figure on the newest revision it was measured on; ``photos`` are revisions' numbers.
-
-    A model that came with Lapel has learned from none of this store's photos.
-    """
-    found: dict[int, Measured] = {}
-    names = {model.id: model for model in models}
-    for row in sorted(comparisons, key=lambda row: -row.revision):
-        main = row.comparison.main
-        sides = (
-            (row.candidate_id, main.candidate, main.candidate_interval),
-            (row.champion_id, main.champion, main.champion_interval),
-        )
-        for id, figure, interval in sides:
-            if figure is None or id in found or id not in names:
-                continue
-            learned = photos.get(names[id].revision or 0, 0)
-            found[id] = Measured(names[id].name, learned, figure, interval)
-    return sorted(found.values(), key=lambda model: model.photos)
+def measured(steps: Iterable[Step], figure: str) -> list[Measured]:
+    """The models that have this figure on a holdout, by the photos that they learned from."""
+    found = (
+        Measured(step.name, step.photos, *step.figures[figure]) for step in steps if figure in step.figures
+    )
+    return sorted(found, key=lambda model: model.photos)

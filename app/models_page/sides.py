@@ -24,7 +24,7 @@ def show(store: Store, kind: str) -> None:
     _side_by_side(store, champion, candidate, previous, names)
     if candidate is not None:
         _compared(store, champion, candidate)
-    effect.show(store, kind, models)
+    effect.show(store, kind)
     effect.show_order(store)
     history.show(store.promotions.history(kind), names)
 

@@ -104,23 +104,19 @@ class Worth:
     interval: Interval | None
 
 
-@dataclass(frozen=True)
-class Effect:
-    """A kind's models in the order in which they came, corrections by batch, and the order's worth."""
-
-    steps: tuple[Step, ...]
-    batches: tuple[Batch, ...]
-    worth: Worth | None
-
-
-def effect_of(store: Store, kind: str) -> Effect:
-    """All of it, counted now. Raises AccessError for who may not see reports."""
+def models_so_far(store: Store, kind: str) -> tuple[Step, ...]:
+    """A kind's models in the order in which they came. Raises AccessError for who may not see reports."""
     models = store.models.all(kind)
     comparisons = [row for model in models for row in store.comparisons.of(model.id)]
     photos = {revision.number: revision.photos for revision in store.revisions.all()}
     served = [change.model_id for change in store.promotions.history(kind)]
+    return steps_of(models, comparisons, photos, served)
+
+
+def order_so_far(store: Store) -> tuple[tuple[Batch, ...], Worth | None]:
+    """People's corrections by batch, and the order's worth, counted now. Raises AccessError as above."""
     done = tuple(photos_done(store))
-    return Effect(steps_of(models, comparisons, photos, served), batches_of(done), worth_of(done))
+    return batches_of(done), worth_of(done)
 
 
 def steps_of(

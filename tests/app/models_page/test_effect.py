@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.models_page.effect import measured
 from core.evaluation.paired import Comparison, Paired
+from core.learning.effect import steps_of
 from core.models.cards import ModelCard
 from core.store.comparisons import ComparisonRow
 from core.store.models import ModelRow
@@ -27,7 +28,7 @@ def compared(
 def test_each_model_stands_at_the_photos_that_it_learned_from():
     models = [model(1, None), model(2, 1), model(3, 2)]
     rows = [compared(2, 1, 1, 0.30, 0.35), compared(3, 2, 2, 0.34, 0.40)]
-    found = measured(models, rows, {1: 100, 2: 200})
+    found = measured(steps_of(models, rows, {1: 100, 2: 200}, served=[1]), "mAP50")
     # The second model's figure is that of the newest revision on which it was measured.
     assert [(m.name, m.photos, m.figure) for m in found] == [
         ("model 1", 0, 0.30),
@@ -38,6 +39,7 @@ def test_each_model_stands_at_the_photos_that_it_learned_from():
 
 
 def test_what_was_not_measured_is_left_out():
-    assert measured([model(1, None)], [], {}) == []
-    found = measured([model(1, None), model(2, 1)], [compared(2, 1, 1, None, 0.35)], {1: 100})
+    assert measured(steps_of([model(1, None)], [], {}, served=[1]), "mAP50") == []
+    rows = [compared(2, 1, 1, None, 0.35)]
+    found = measured(steps_of([model(1, None), model(2, 1)], rows, {1: 100}, served=[1]), "mAP50")
     assert [m.name for m in found] == ["model 2"]

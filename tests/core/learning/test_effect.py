@@ -16,7 +16,7 @@ from core.learning.effect import (
     arm_figure,
     batches_of,
     corrections_of,
-    effect_of,
+    order_so_far,
     photos_done,
     steps_of,
     worth_of,
@@ -132,7 +132,8 @@ def test_what_people_did_is_read_from_the_store(store: Store, photos: list[int])
     assert found[first].total == 0 and found[first].arm == "selected"
     assert dict(found[second].corrections) == {"moved": 1, "added": 1, "removed": 1}
     assert dict(found[control].corrections) == {"renamed": 1} and found[control].batch == 1
-    [batch] = effect_of(store, "detector").batches
+    [batch], worth = order_so_far(store)
+    assert worth is not None and (worth.photos, worth.random_photos) == (2, 3.0)
     assert (batch.revision, batch.arms["selected"].per_photo, batch.arms["control"].per_photo) == (1, 1.5, 1)
 
 
