@@ -23,6 +23,7 @@ from app.guards import KnownHosts, SignedInOnly
 from app.headers import SecurityHeaders
 from app.media_owners import MediaOwners, person_of_run
 from app.spool import sweep_previews
+from app.way_back import WayBack
 from app.worker_process import WorkerProcess
 from core.errors import AccessError
 from core.store import DATA_VARIABLE, data_folder
@@ -86,6 +87,7 @@ def workspace(open_at: str | None = None) -> st.App:
         Middleware(SecurityHeaders),
         Middleware(KnownHosts),
         Middleware(SignedInOnly, owners=owners),
+        Middleware(WayBack),
     ]
     return st.App(ROOT / "app" / "main.py", middleware=middleware, lifespan=lifespan_of(owners, open_at))
 

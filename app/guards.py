@@ -39,7 +39,7 @@ class KnownHosts:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        known = scope["type"] != "http" or _path_of(scope) == HEALTH
+        known = scope["type"] != "http" or path_in_workspace(scope) == HEALTH
         if known or streamlit_websocket.is_host_allowed(Headers(scope=scope).get("host")):
             await self.app(scope, receive, send)
         else:
@@ -60,7 +60,7 @@ class SignedInOnly:
         SignedInOnly.in_place = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not is_closed(_path_of(scope)) or not sign_in_configured():
+        if scope["type"] != "http" or not is_closed(path_in_workspace(scope)) or not sign_in_configured():
             await self.app(scope, receive, send)
         elif not self._may(scope):
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
@@ -71,7 +71,7 @@ class SignedInOnly:
         person = person_in(cookie_parser(Headers(scope=scope).get("cookie", "")))
         if person is None:
             return False
-        path = _path_of(scope)
+        path = path_in_workspace(scope)
         return not path.startswith(MEDIA) or self.owners.may_have(path, person)
 
 
@@ -80,7 +80,7 @@ def is_closed(path: str) -> bool:
     return path.startswith(CLOSED) and path not in OPEN
 
 
-def _path_of(scope: Scope) -> str:
+def path_in_workspace(scope: Scope) -> str:
     """The request's path without what stands before all of the workspace's paths."""
     path = str(scope["path"]).removeprefix(scope.get("root_path", ""))
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")

@@ -58,7 +58,7 @@ ENTRIES = (
         "Models",
         ":material/compare:",
         "Champion and candidates on the same photos: compare, promote, roll back.",
-        Right.TRAIN,
+        Right.EXPLAIN,
     ),
     Entry(
         "../pages/attention.py",

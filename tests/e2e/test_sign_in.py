@@ -135,6 +135,16 @@ def pictures(page: Page) -> list[str]:
     return [str(path) for path in found]
 
 
+def test_a_link_opened_before_the_sign_in_leads_where_it_was_to_lead(served: Served):
+    with served.visitor("/data?data=Progress") as page:
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("link", name="anna", exact=True).click()
+        expect(page.get_by_role("tab", name="Progress")).to_have_attribute("aria-selected", "true")
+        assert page.url == f"{served.url}/data?data=Progress"
+        page.goto(served.url)
+        expect(page.get_by_role("heading", name="Label clothing photos")).to_be_visible()
+
+
 @pytest.mark.parametrize("path", ["/", "/annotate", "/data?data=Photos", "/people", "/nothing"])
 def test_a_visitor_sees_the_sign_in_and_nothing_else(served, path):
     with served.visitor(path) as page:
