@@ -72,11 +72,16 @@ class Worker:
 
 
 def tidy(store: Store) -> None:
-    """Remove what killed processes left: pictures of no photo, old uploads, what trainings needed."""
+    """Remove what nobody needs: pictures of no photo, old uploads, what trainings needed, unused copies."""
     from core.learning.retraining.workplace import sweep
 
     wanted = {Path(row.folder) for row in store.imports.recent(MOST_IMPORTS) if row.folder is not None}
-    steps = (store.photos.sweep, lambda: Incoming.of(store.folder).sweep(wanted), lambda: sweep(store))
+    steps: tuple[Callable[[], object], ...] = (
+        store.photos.sweep,
+        lambda: Incoming.of(store.folder).sweep(wanted),
+        lambda: sweep(store),
+        store.models.drop_unused_copies,
+    )
     for step in steps:
         try:
             step()

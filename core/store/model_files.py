@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from core.errors import NotFoundError, StoreError, StoreFullError, WeightsError
 from core.models.cards import ModelCard, card_path, read_card, shipped_weights, write_card
 from core.store.blobs import Blobs
+
+UNUSED_SECONDS = 30 * 86400
+"""After so long without use a copy goes; the blob stays, and it is fetched again."""
 
 _PIECE_BYTES = 2**20
 
@@ -24,7 +28,24 @@ def weights_file(blobs: Blobs, path: Path, digest: str, card: ModelCard) -> Path
         _replace(path, _bytes_of(blobs, digest, card))
     if _card_at(path) != card:
         _replace_card(path, card)
+    with suppress(OSError):
+        os.utime(path)  # it was used just now
     return path
+
+
+def drop_unused(folder: Path, now: float | None = None) -> int:
+    """Remove the copies in this folder that nobody asked for in a month, with their cards; how many.
+
+    Whoever has one open keeps reading it. What was left half written goes as well.
+    """
+    limit, dropped = (time.time() if now is None else now) - UNUSED_SECONDS, 0
+    for path in (*folder.glob("*.safetensors"), *folder.glob(".*.part*")):
+        with suppress(OSError):  # somebody else was quicker
+            if path.stat().st_mtime < limit:
+                path.unlink()
+                dropped += 1
+                card_path(path).unlink(missing_ok=True)
+    return dropped
 
 
 def holds(path: Path, digest: str) -> bool:

@@ -17,7 +17,7 @@ from core.models.cards import ModelCard, card_from, shipped_weights
 from core.store.blobs import Blobs, digest_of
 from core.store.categories import FOUNDER
 from core.store.database import Database
-from core.store.model_files import weights_file
+from core.store.model_files import drop_unused, weights_file
 from core.store.picture_blobs import PHOTOS_LOCK
 from core.store.schema import champions, promotions, trainings
 from core.store.schema import models as table
@@ -154,8 +154,17 @@ class Models:
         They are fetched from the blobs where they are not here yet, or damaged. Raises WeightsError where
         they cannot be had.
         """
-        path = self.folder / "models" / f"{model.digest}.{model.id}.safetensors"
+        path = self._copies / f"{model.digest}.{model.id}.safetensors"
         return weights_file(self.blobs, path, model.digest, model.card)
+
+    @needs(Right.TRAIN)
+    def drop_unused_copies(self) -> int:
+        """Remove the copies on this machine that nobody asked for in a month; how many."""
+        return drop_unused(self._copies)
+
+    @property
+    def _copies(self) -> Path:
+        return self.folder / "models"
 
     def _one(self, condition: ColumnElement[bool], sentence: str) -> ModelRow:
         with self.database.read() as connection:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -113,6 +115,18 @@ def test_weights_are_fetched_with_their_card(store: Store) -> None:
     model = store.models.champion("detector")
     path = store.models.file_of(model)
     assert digest(path) == model.digest and read_card(path) == model.card
+
+
+def test_copies_that_nobody_asked_for_in_a_month_go_and_are_fetched_again(store: Store) -> None:
+    old, used = store.models.champion("detector"), store.models.champion("classifier")
+    path, kept = store.models.file_of(old), store.models.file_of(used)
+    long_ago = time.time() - 31 * 86400
+    os.utime(path, (long_ago, long_ago))
+    os.utime(kept, (long_ago, long_ago))
+    assert store.models.file_of(used) == kept
+    assert store.models.drop_unused_copies() == 1
+    assert kept.is_file() and not path.exists() and not card_path(path).exists()
+    assert digest(store.models.file_of(old)) == old.digest
 
 
 def test_a_damaged_copy_is_fetched_again(store: Store) -> None:
