@@ -25,6 +25,12 @@ CHROMIUM_ARGUMENTS = (
 )  # fmt: skip
 
 
+@pytest.fixture(scope="session", autouse=True)
+def eager_workers() -> None:
+    """The tests' workers do not wait until the machine has nothing else to do: other tests keep it busy."""
+    os.environ.setdefault("LAPEL_WORKER_NICE", "0")
+
+
 @pytest.fixture(scope="session")
 def test_data() -> Path:
     """The folder of real photos: ``LAPEL_TEST_DATA``, else ``shared/data`` beside the repository."""

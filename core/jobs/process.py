@@ -6,13 +6,22 @@ import os
 import sys
 import threading
 
+from core.errors import StoreError
+
+NICENESS_VARIABLE = "LAPEL_WORKER_NICE"
 NICENESS = 15
 
 
 def give_way() -> None:
-    """Let everything else on the machine go first."""
+    """Let everything else on the machine go first, as far as ``LAPEL_WORKER_NICE`` says (0: not at all).
+
+    Raises StoreError where it says something else than 0 to 19.
+    """
+    said = os.environ.get(NICENESS_VARIABLE, "").strip() or str(NICENESS)
+    if not (said.isdecimal() and int(said) <= 19):
+        raise StoreError(f"expected a whole number from 0 to 19 in {NICENESS_VARIABLE}, got {said!r}")
     if hasattr(os, "setpriority"):
-        os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+        os.setpriority(os.PRIO_PROCESS, 0, max(int(said), os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def end_with_parent() -> None:

@@ -34,8 +34,6 @@ cards.WEIGHTS_FOLDER = Path({weights!r})
 """
 WORKER = """
 from core import __main__ as commands
-from core.jobs import process
-process.give_way = lambda: None  # a busy machine would have it wait for ever
 from core.learning.retraining import recipes
 usual = recipes.RETRAININGS["detector", "quick"]
 recipe = replace(usual.recipe, batch=4, mosaic=0.0, validate_every=1)

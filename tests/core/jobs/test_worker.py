@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import StoreError
 from core.jobs.client import start_import
+from core.jobs.process import give_way
 from core.jobs.seats import try_seat
 from core.store import Store
 from tests.core.jobs.conftest import until
@@ -88,7 +90,10 @@ def test_a_living_worker_takes_over_from_a_dead_one(store: Store, shoot: Shoot) 
     assert is_whole(store, import_id)
 
 
-def test_a_worker_goes_last_opens_no_port_and_ends_with_its_parent(store: Store) -> None:
+def test_a_worker_goes_last_opens_no_port_and_ends_with_its_parent(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LAPEL_WORKER_NICE")
     with a_worker(store, "--attached") as worker:
         until(lambda: is_anyone_seated(store))
         assert os.getpriority(os.PRIO_PROCESS, worker.pid) >= 15
@@ -97,6 +102,13 @@ def test_a_worker_goes_last_opens_no_port_and_ends_with_its_parent(store: Store)
         worker.stdin.close()
         assert worker.wait(timeout=20) == 0
     until(lambda: not is_anyone_seated(store))
+
+
+@pytest.mark.parametrize("said", ["20", "-5", "low", "1.5"])
+def test_a_niceness_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setenv("LAPEL_WORKER_NICE", said)
+    with pytest.raises(StoreError, match="0 to 19"):
+        give_way()
 
 
 def is_anyone_seated(store: Store) -> bool:
