@@ -1,4 +1,4 @@
-"""Pictures by URL: the page sends an address of fifty bytes where a message would carry a megabyte."""
+"""Pictures and code by URL: a message carries an address of fifty bytes instead of a megabyte."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ def picture_url(data: bytes, mimetype: str, place: str) -> str:
     Call it at every run that shows the picture: Streamlit drops what the last full run did not ask for.
     """
     return runtime.get_instance().media_file_mgr.add(data, mimetype, place)
+
+
+def script_url(code: bytes, place: str) -> str:
+    """The address of an ES module, as ``picture_url`` has it; the browser keeps it under its digest."""
+    return runtime.get_instance().media_file_mgr.add(code, "text/javascript", place)

@@ -13,6 +13,7 @@ import streamlit as st
 
 from app.editor.messages import Act, Edited, Work, act_from, work_from
 from app.editor.modules import joined
+from app.media import script_url
 from core.drawing import hex_to_rgb, text_colour
 from core.errors import LapelError, StoreError
 from core.store.boxes import AnnotatedBox
@@ -21,11 +22,14 @@ PLACE = "editor"
 HERE = Path(__file__).parent
 log = logging.getLogger(__name__)
 
+_CODE = joined(HERE / "editor.js").encode()
+
+# Streamlit sends a component's code with every message: the editor's 140 KB come once, by their address.
 _component = st.components.v2.component(
     "lapel_editor",
     html='<div class="lapel-editor"></div>',
     css=(HERE / "editor.css").read_text("utf-8"),
-    js=joined(HERE / "editor.js"),
+    js=(HERE / "loader.js").read_text("utf-8"),
 )
 
 
@@ -85,6 +89,7 @@ def box_editor(
     newer than ``sequence`` go to ``on_work`` before it, but for a submit, which takes them itself.
     """
     data = editor_data(photo, boxes, categories, labels, parents or {}) | {
+        "code": script_url(_CODE, f"{place}/code"),
         "key": key,
         "keys": dict(keys or {}),
         "sequence": sequence,
