@@ -26,7 +26,8 @@ class Retraining:
 
     ``guard`` weighs the distillation from the champion beside the loss of the annotations; ``replay`` is how
     many other annotated photos an epoch takes for each corrected one, None for all of them. ``passes`` is
-    how many photos are looked at in all: the recipe's epochs are the most, ``fewest_epochs`` the least.
+    how many photos are looked at in all: the recipe's epochs are the most, ``fewest_epochs`` the least, so
+    that of many corrections each is still seen a few times.
     ``keep_statistics`` leaves batch norm's as the champion has them.
     """
 
@@ -103,7 +104,7 @@ RETRAININGS: Mapping[tuple[str, str], Retraining] = {
         guard=0.5,
         replay=2.0,
         passes=1500,
-        fewest_epochs=3,
+        fewest_epochs=6,
         keep_statistics=True,
         ema_warmup_steps=20,
     ),
@@ -113,7 +114,7 @@ RETRAININGS: Mapping[tuple[str, str], Retraining] = {
         guard=0.5,
         replay=2.0,
         passes=4000,
-        fewest_epochs=3,
+        fewest_epochs=5,
         keep_statistics=True,
         ema_warmup_steps=20,
     ),

@@ -223,6 +223,13 @@ def test_a_sweep_takes_what_trainings_left_that_are_over(world: Store) -> None:
     assert not places[1].checkpoint.exists()  # nobody can go on from it
 
 
+@pytest.mark.parametrize("kind", ["detector", "classifier"])
+def test_of_few_corrections_each_is_seen_often_and_of_many_still_a_few_times(kind: str) -> None:
+    quick = recipes.RETRAININGS[kind, "quick"]
+    assert [quick.for_photos(count, 0).recipe.epochs for count in (1, 10**6)] == [12, quick.fewest_epochs]
+    assert quick.fewest_epochs >= 5
+
+
 def test_recipes_are_plain_data() -> None:
     for retraining in recipes.RETRAININGS.values():
         assert asdict(retraining) == retraining.as_dict()
