@@ -3,8 +3,9 @@
 Run with ``python -m benchmarks.editor [--changes 60] [--photos 10] [--boxes 300]``; a table goes to stderr,
 one line of JSON to stdout. It serves a store of drawn samples in a process of its own and drives the page in
 headless Chromium. Times are the browser's own: from the key to the mark "Saved", and from Enter to the next
-photo decoded; frames are those of a drag among many boxes. All is measured idle, and "busy": while models
-label photos in a process at nice 15, as a worker does.
+photo decoded; frames are those of a drag among many boxes. All is measured idle, "busy" (while models label
+photos in a process at nice 15, as a worker does), and "training": while the workspace's worker trains the
+detector that ships.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,6 +26,7 @@ from urllib.parse import quote
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.load.learning import training
 from benchmarks.machine import describe_machine, machine_line
 from benchmarks.page import CHROMIUM, FLAGS, ROOT, SAMPLES, WAIT_MS, wait_until_healthy
 from core.garments import Garment
@@ -33,6 +35,7 @@ from core.store import Store, sqlite_url
 from core.store.boxes import AnnotatedBox
 
 PACKAGES = ("streamlit", "sqlalchemy", "playwright")
+BESIDE = ["idle", "busy", "training"]
 VIEWPORT: Any = {"width": 1280, "height": 860}
 SERVER = """
 import sys
@@ -148,11 +151,8 @@ def workspace(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def labelling(busy: bool) -> Iterator[None]:
-    """Have photos labelled beside it, over and over, if ``busy``."""
-    if not busy:
-        yield
-        return
+def labelling() -> Iterator[None]:
+    """Have photos labelled beside it, over and over."""
     command = [sys.executable, "-c", BUSY, *map(str, SAMPLES)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as worker:
         assert worker.stdout is not None
@@ -208,12 +208,18 @@ def summary(times: Sequence[float]) -> dict[str, float]:
     return {"median_ms": median, "p95_ms": p95}
 
 
-def measure(options: argparse.Namespace, busy: bool) -> dict[str, dict[str, float]]:
+def beside(name: str, folder: Path) -> AbstractContextManager[None]:
+    """What goes on while the store in the folder is worked on: nothing where it is "idle"."""
+    return {"idle": nullcontext, "busy": labelling, "training": lambda: training(folder)}[name]()
+
+
+def measure(options: argparse.Namespace, name: str) -> dict[str, dict[str, float]]:
     """All of it in a fresh workspace."""
     submitted = min(options.photos, len(SAMPLES) - 2)
-    with tempfile.TemporaryDirectory() as name:
-        fill(Path(name), options.boxes)
-        with workspace(Path(name)) as address, labelling(busy), sync_playwright() as driver:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        folder = Path(place)
+        fill(folder, options.boxes)
+        with workspace(folder) as address, beside(name, folder), sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
             page = opened(browser.new_page(viewport=VIEWPORT), address)
             few = {"change": changes(page, options.changes), "submit": submits(page, submitted)}
@@ -236,8 +242,9 @@ def main() -> None:
     parser.add_argument("--changes", type=int, default=60)
     parser.add_argument("--photos", type=int, default=10, help="how many are submitted")
     parser.add_argument("--boxes", type=int, default=300, help="on the photo whose boxes are dragged")
+    parser.add_argument("--beside", nargs="*", default=BESIDE, choices=BESIDE)
     options = parser.parse_args()
-    found = {name: measure(options, busy) for name, busy in (("idle", False), ("busy", True))}
+    found = {name: measure(options, name) for name in options.beside}
     print(machine_line(PACKAGES), file=sys.stderr)
     for name, value in figures(found):
         print(f"{name:44}{value:>10,}", file=sys.stderr)
