@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from core.labeler import Labeler
 
+# Several tests run at once: threads of one that wait for each other would take the cores from the others.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).parents[1]
 CHROMIUM_ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
