@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
@@ -20,7 +21,9 @@ from app.annotate.sight import LOOKING, is_blank, sight, take_boxes
 from app.editor import Act, EditorPhoto, box_editor
 from app.wording import counted, literal
 from core.errors import LapelError
+from core.learning.reasons import once_seen
 from core.store import Store
+from core.store.boxes import AnnotatedBox
 
 PARAMETER = "photo"
 MORE_KEY = "annotate-more"
@@ -143,7 +146,7 @@ def _header(store: Store, desk: Desk) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.subheader(literal(opened.photo.name) if opened else "Annotate", width="content", anchor=False)
         if opened is not None:
-            st.caption(_why(opened), width="content")
+            st.caption(_why(opened, desk.boxes), width="content")
         st.space("stretch")
         if desk.counts is not None:
             st.caption(_progress(desk), width="content")
@@ -161,8 +164,8 @@ def _header(store: Store, desk: Desk) -> None:
             )
 
 
-def _why(opened: Opened) -> str:
-    """Why this photo is here, in words."""
+def _why(opened: Opened, boxes: Sequence[AnnotatedBox]) -> str:
+    """Why this photo is here, in words that hold for what lies on it."""
     if opened.held_by:
         return f"{literal(opened.held_by)} You can look at it, not change it."
     if opened.second_look:
@@ -170,6 +173,8 @@ def _why(opened: Opened) -> str:
     if not opened.holds:
         return f"Done already: version {opened.base_version}. Submitting makes a new version."
     reasons = opened.task.reasons if opened.task else ()
+    if opened.task and any(box.origin == "model" for box in boxes):
+        reasons = once_seen(reasons)
     return literal(" · ".join(reasons)) if reasons else "Next in the queue"
 
 

@@ -7,8 +7,9 @@ from core.learning.scoring import Scores
 CONTROL = "picked at random, to measure the queue"
 HOLDOUT = "kept out of training: it measures the models"
 NEW_LOOK = "unlike anything labelled so far"
-NEW_IN_COLD = "not seen by the models yet; it looks unlike the others"
 COLD = "not seen by the models yet"
+UNLIKE_OTHERS = "it looks unlike the others"
+NEW_IN_COLD = f"{COLD}; {UNLIKE_OTHERS}"
 BROUGHT = "brought along with its boxes; nothing speaks against them"
 MIXED = "some doubt, and unlike the photos before it"
 SURE = "the models are sure of it; a check that they are right"
@@ -37,3 +38,13 @@ def reasons_of(scores: Scores, newness: float) -> tuple[str, ...]:
     if not found:
         return (MIXED if max(scores.parts.values(), default=0.0) > SOME_DOUBT else SURE,)
     return tuple(words for _, words in sorted(found, reverse=True))
+
+
+def once_seen(reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """The reasons that still hold once the models have looked at a photo after it was put into the queue.
+
+    >>> once_seen(("not seen by the models yet; it looks unlike the others",))
+    ('it looks unlike the others',)
+    """
+    now = {COLD: "", NEW_IN_COLD: UNLIKE_OTHERS}
+    return tuple(words for words in (now.get(reason, reason) for reason in reasons) if words)

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from core.learning.reasons import MIXED, NEW_LOOK, SURE, reasons_of
+from core.learning.reasons import (
+    COLD,
+    MIXED,
+    NEW_IN_COLD,
+    NEW_LOOK,
+    SURE,
+    UNLIKE_OTHERS,
+    once_seen,
+    reasons_of,
+)
 from core.learning.scoring import Scores, Tie
 
 
@@ -30,3 +39,8 @@ def test_there_is_always_a_reason() -> None:
     assert reasons_of(Scores({"detector": 0.1, "tie": 0.2}), 0.1) == (SURE,)
     assert reasons_of(Scores({"detector": 0.5, "tie": 0.2}), 0.1) == (MIXED,)
     assert reasons_of(Scores(), 0.0) == (SURE,)
+
+
+def test_a_photo_that_was_seen_in_the_meantime_is_not_called_unseen() -> None:
+    assert once_seen((COLD,)) == ()
+    assert once_seen((NEW_IN_COLD, NEW_LOOK)) == (UNLIKE_OTHERS, NEW_LOOK)
