@@ -15,7 +15,7 @@ from core.store.queue import Task
 
 def open_next(store: Store, desk: Desk) -> None:
     """Lay the next photo of the queue on the desk, or nothing where there is none for this person."""
-    desk.back_from = None
+    desk.back_from, desk.skipped = None, None
     task = store.queue.next(desk.person)
     desk.lay(None if task is None else laid_out(store, desk.person, task.photo_id, task))
     desk.counts = store.queue.counts(desk.person)
@@ -38,7 +38,11 @@ def open_photo(store: Store, desk: Desk, photo_id: int) -> None:
 
 
 def open_previous(store: Store, desk: Desk) -> None:
-    """Lay the photo on the desk that this person did last; once more, the one before that."""
+    """Lay the photo on the desk that this person did or skipped last; once more, the one before that."""
+    if desk.skipped is not None:
+        skipped, desk.skipped = desk.skipped, None
+        open_photo(store, desk, skipped)
+        return
     task = store.queue.last_done(desk.person, desk.back_from)
     if task is None:
         desk.said = "There is nothing before this: you have done no other photo yet."

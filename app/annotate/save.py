@@ -41,6 +41,7 @@ def keep(store: Store, desk: Desk, work: Work) -> None:
             desk.boxes, desk.saved_sequence = draft.boxes, draft.sequence
     else:
         desk.boxes, desk.saved_sequence = work.boxes, saved.sequence
+        desk.said = ""  # what was said before this change has been read
     stay(store, desk)
 
 
@@ -135,11 +136,14 @@ def new_request() -> str:
 
 
 def skip(store: Store, desk: Desk) -> None:
-    """Leave this photo to others, and go on; a draft of it stays."""
+    """Leave this photo to others, and go on; a draft of it stays, and "back" leads to it."""
+    skipped = None
     if desk.opened is not None and desk.opened.holds:
         assert desk.opened.task is not None
         store.queue.skip(desk.opened.task.id, desk.person)
+        skipped = desk.opened.photo.id
     go_on(store, desk)
+    desk.skipped = skipped
 
 
 def go_on(store: Store, desk: Desk) -> None:

@@ -76,8 +76,8 @@ class Desk:
     ``boxes`` are the photo's as the store has them, with ``saved_sequence`` as the last change in them, 0 for
     none. ``unsaved`` is an act that the store was too busy for. ``said`` is a sentence about what just
     happened, ``hold_lost`` one about a lease that ran out. ``back_from`` is the task that "back" goes on
-    from; ``address`` the photo that the page's address named last; ``ahead`` the photo that will probably
-    come next, worked out once a photo.
+    from, ``skipped`` the photo that it leads to where that was skipped just now; ``address`` the photo that
+    the page's address named last; ``ahead`` the photo that will probably come next, worked out once a photo.
     """
 
     person: str
@@ -90,6 +90,7 @@ class Desk:
     said: str = ""
     hold_lost: str = ""
     back_from: int | None = None
+    skipped: int | None = None
     address: str | None = None
     started: bool = False
     ahead: tuple[str, int | None] | None = None

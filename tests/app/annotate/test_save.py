@@ -277,3 +277,20 @@ def test_an_empty_desk_is_what_remains_when_all_is_done(store, desk):
     while desk.opened is not None:
         act(store, desk, act_on(desk, "submit", [box()]))
     assert desk.counts is not None and desk.counts.done == 3
+
+
+def test_back_leads_to_what_was_skipped_just_now(store, desk):
+    skipped = photo_of(desk)
+    act(store, desk, act_on(desk, "skip"))
+    assert photo_of(desk) != skipped
+    act(store, desk, act_on(desk, "back"))
+    assert photo_of(desk) == skipped and desk.opened.holds
+    act(store, desk, act_on(desk, "back"))
+    assert "nothing before this" in desk.said
+
+
+def test_a_sentence_goes_with_the_next_change(store, desk):
+    act(store, desk, act_on(desk, "back"))
+    assert desk.said
+    keep(store, desk, work_on(desk, 2, box()))
+    assert not desk.said
