@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from core.errors import LapelError
 from core.garments import Box, LabeledPhoto
 from core.learning.predicting import prediction_of
 from core.store import Store
@@ -24,32 +28,70 @@ FINEST = 256  # the longer side of the map before it is drawn, in cells
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class MadeMap:
+    """A map as a PNG, None where it could not be made, and the models that it was made with."""
+
+    png: bytes | None
+    champions: Mapping[str, int]
+
+
 class AttentionMaps:
     """The maps of a store's last few photos, shared by all who annotate them."""
 
     def __init__(self) -> None:
-        self._futures: OrderedDict[tuple[str, int], Future[bytes | None]] = OrderedDict()
+        self._futures: OrderedDict[tuple[str, int], Future[MadeMap]] = OrderedDict()
 
     def ask(self, store: Store, photo_id: int) -> None:
         """Start working a photo's map out, unless that has been done or begun."""
-        key = (str(store.database.engine.url), photo_id)
-        if key not in self._futures:
+        key = _key(store, photo_id)
+        if key not in self._futures or self._is_stale(store, photo_id):
             from app import maps  # torch, which those who only draw boxes never need
 
-            self._futures[key] = maps.submit(attention_png, store, photo_id)
+            self._futures[key] = maps.submit(make_map, store, photo_id)
         self._futures.move_to_end(key)
         while len(self._futures) > KEPT_MAPS:
             self._futures.popitem(last=False)[1].cancel()
 
     def png(self, store: Store, photo_id: int) -> bytes | None:
-        """The photo's map if it is there by now."""
-        found = self._futures.get((str(store.database.engine.url), photo_id))
-        return found.result() if found is not None and found.done() and not found.cancelled() else None
+        """The photo's map if it is there by now, and of the models that serve now."""
+        made = self._made(store, photo_id)
+        return None if made is None or self._is_stale(store, photo_id) else made.png
 
     def pending(self, store: Store, photo_id: int) -> bool:
         """Whether the map was asked for and is not there yet."""
-        found = self._futures.get((str(store.database.engine.url), photo_id))
+        found = self._futures.get(_key(store, photo_id))
         return found is not None and not found.done()
+
+    def _made(self, store: Store, photo_id: int) -> MadeMap | None:
+        found = self._futures.get(_key(store, photo_id))
+        return found.result() if found is not None and found.done() and not found.cancelled() else None
+
+    def _is_stale(self, store: Store, photo_id: int) -> bool:
+        made = self._made(store, photo_id)
+        return made is not None and made.champions != champions(store)
+
+
+def _key(store: Store, photo_id: int) -> tuple[str, int]:
+    return str(store.database.engine.url), photo_id
+
+
+def champions(store: Store) -> Mapping[str, int]:
+    """The numbers of the models that serve, by kind; none where the store cannot say."""
+    try:
+        return store.models.champion_ids()
+    except LapelError:
+        return {}
+
+
+def make_map(store: Store, photo_id: int) -> MadeMap:
+    """A photo's map by the models that serve now."""
+    from app import models
+
+    with suppress(Exception):  # what is wrong with the models is for the map itself to say
+        models.labeler()  # the first call makes a new store's champions known
+    serving = champions(store)
+    return MadeMap(attention_png(store, photo_id), serving)
 
 
 @cache

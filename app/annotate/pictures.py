@@ -16,6 +16,7 @@ class Pictures:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._urls: dict[tuple[int, str], str] = {}
+        self._layer: tuple[int, bytes, str] | None = None
 
     def url(self, photo_id: int, place: str = "annotate/photo") -> str:
         """The address of a photo's picture; ``place`` shows this photo from now on, and no other.
@@ -30,8 +31,6 @@ class Pictures:
 
     def layer(self, photo_id: int, png: bytes) -> str:
         """The address of a map that lies over the photo."""
-        place = "annotate/map"
-        if (photo_id, place) not in self._urls:
-            self._urls = {key: url for key, url in self._urls.items() if key[1] != place}
-            self._urls[photo_id, place] = picture_url(png, "image/png", place)
-        return self._urls[photo_id, place]
+        if self._layer is None or self._layer[:2] != (photo_id, png):
+            self._layer = photo_id, png, picture_url(png, "image/png", "annotate/map")
+        return self._layer[2]

@@ -53,7 +53,7 @@ def test_a_map_is_asked_for_once_and_is_there_later(store):
     kept.ask(store, 1)
     kept.ask(store, 1)
     (future,) = kept._futures.values()
-    assert future.result(timeout=30) is not None
+    assert future.result(timeout=30).png is not None
     assert kept.png(store, 1) is not None and not kept.pending(store, 1)
 
 
@@ -61,3 +61,19 @@ def test_a_map_that_cannot_be_made_is_none(store, monkeypatch):
     monkeypatch.setattr(shared_maps, "explain", lambda *_: 1 / 0)
     assert attention_png(store, 1) is None
     assert annotate_maps.attention_maps() is annotate_maps.attention_maps()
+
+
+def test_a_map_of_models_that_serve_no_more_is_made_anew(store, monkeypatch):
+    serving = {"detector": 1}
+    monkeypatch.setattr(annotate_maps, "champions", lambda _: dict(serving))
+    kept = AttentionMaps()
+    kept.ask(store, 1)
+    (before,) = kept._futures.values()
+    before.result(timeout=30)
+    assert kept.png(store, 1) is not None
+    serving["detector"] = 2
+    assert kept.png(store, 1) is None and not kept.pending(store, 1)
+    kept.ask(store, 1)
+    (after,) = kept._futures.values()
+    assert after is not before and after.result(timeout=30).champions == serving
+    assert kept.png(store, 1) is not None
