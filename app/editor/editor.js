@@ -13,6 +13,7 @@ import { Keymap } from "./keys.js";
 import { Link } from "./link.js";
 import { Side } from "./side.js";
 import { Stage } from "./stage.js";
+import { Steps } from "./steps.js";
 import { Task, undecided } from "./task.js";
 
 const MARKS = {
@@ -36,6 +37,7 @@ class Editor {
     this.finder = new Finder({ onchoose: (entry) => this.found(entry), onclose: (back) => this.focusStage(back) });
     this.help = new Help((keymap) => this.setKeys(keymap));
     this.link = new Link({ storage: window.localStorage, onmark: (mark) => this.showMark(mark), onnewer: (boxes) => this.takeNewer(boxes) });
+    this.steps = new Steps(window.sessionStorage);
     this.gestures = new Gestures(this.stage, this.hands());
     this.keyboard = new Keyboard(this);
     this.stage.onlook = (camera) => this.bars.look(camera);
@@ -92,11 +94,12 @@ class Editor {
   }
 
   open(data, send) {
-    const begin = this.link.open(data, send);
+    const { left, ...begin } = this.link.open(data, send);
+    if (left) this.steps.drop(left);
     this.begin(data, begin.earlier ?? begin.boxes);
     if (begin.earlier) this.takeNewer(begin.boxes);
     this.stage.readonly = data.readonly;
-    Object.assign(this, { armed: false, hidden: false, asked: false, leaving: false });
+    Object.assign(this, { armed: false, hidden: false, heat: this.heat && Boolean(data.photo.attention), asked: false, leaving: false });
     this.stage.open(data.photo);
     this.gestures.clicked = null;
     const open = this.task.boxes.filter(undecided).length;
@@ -107,7 +110,7 @@ class Editor {
   }
 
   begin(data, boxes) {
-    this.task = new Task({ ...data, boxes, recent: this.task?.recent ?? this.recent });
+    this.task = new Task({ ...data, boxes, steps: this.steps.read(data.key, boxes), recent: this.task?.recent ?? this.recent });
     this.given = JSON.stringify(data.boxes);
   }
 
@@ -121,6 +124,7 @@ class Editor {
     this.task.categories = new Map(data.categories.map((category) => [category.id, category]));
     Object.assign(this.task, { labels: data.labels, parents: data.parents });
     if (before.photo.url !== data.photo.url) this.stage.open(data.photo);
+    if (before.photo.attention && !data.photo.attention) Object.assign(this, { heat: false, asked: false }); // made by other models
   }
 
   takeNewer(boxes) {
@@ -143,6 +147,7 @@ class Editor {
     this.hidden = false;
     this.link.touched();
     this.link.changed(this.task.boxes);
+    this.steps.keep(this.data.key, this.task.history);
   }
 
   chooseEntry(entry) {
@@ -271,6 +276,7 @@ class Editor {
 
   close() {
     this.link.close();
+    this.steps.close();
     this.keyboard.close();
     this.stage.close();
     this.root.replaceChildren();

@@ -1,7 +1,10 @@
-// A box to type in that finds any category or label.
+// A box to type in that finds any category or label. It never lies over the box that it is about.
 import { make, show } from "./dom.js";
-import { beside } from "./geometry.js";
+import { beside, clamp, stacked } from "./geometry.js";
 import { ranked } from "./search.js";
+
+const ENOUGH = 230; // the height of an input and four names
+const BAR = 64; // the bar of buttons that stays at the foot of a narrow screen
 
 export class Finder {
   constructor({ onchoose, onclose }) {
@@ -18,29 +21,54 @@ export class Finder {
     return !this.root.hidden;
   }
 
-  // What the chosen box is called: the list opens beside it, on a narrow screen in the middle.
+  // What the chosen box is called: the list opens beside it, on a narrow screen under or over it.
   ask(task, stage, text = "") {
     if (!task.box) return;
     this.entries = task.entriesFor(task.box);
     this.input.value = text;
     show(this.root, true);
     this.search();
-    this.lie(stage.onScreen(task.box.box));
+    this.lie(stage, task.box);
     // On a touch screen the list is enough: a keyboard of its own would cover it.
     if (!window.matchMedia("(pointer: coarse)").matches) this.input.focus({ preventScroll: true });
   }
 
-  lie(box) {
+  lie(stage, { box }) {
     const { offsetLeft: left, offsetHeight: height, offsetParent: frame } = this.root.parentElement;
     const size = { width: this.root.offsetWidth, height: this.root.offsetHeight };
-    const at = beside(box, size, { left: -left, right: frame.clientWidth - left, height });
+    const at = beside(stage.onScreen(box), size, { left: -left, right: frame.clientWidth - left, height });
     this.root.classList.toggle("placed", Boolean(at));
-    Object.assign(this.root.style, at ? { left: `${at.x}px`, top: `${at.y}px` } : { left: "", top: "" });
+    Object.assign(this.root.style, at ? { left: `${at.x}px`, top: `${at.y}px` } : { left: "" });
+    this.list.style.maxHeight = "";
+    if (!at) this.lieBelow(stage, box);
+  }
+
+  // On a narrow screen: where there is room for too few names, the photo gives way until a name is chosen.
+  lieBelow(stage, box) {
+    const { top, height } = stage.root.getBoundingClientRect();
+    const room = { top: Math.max(0, -top), bottom: Math.max(window.innerHeight - top - BAR, height / 2) };
+    let at = stacked(stage.onScreen(box), room, ENOUGH);
+    if (at.height < ENOUGH) {
+      const before = stage.lift({ box }, Math.max(room.bottom - ENOUGH - 8, height / 4));
+      this.lifted = { stage, before, after: stage.camera };
+      at = stacked(stage.onScreen(box), room, ENOUGH);
+    }
+    const around = this.root.offsetHeight - this.list.offsetHeight;
+    this.list.style.maxHeight = `${clamp(at.height - around, 88, 320)}px`;
+    this.root.style.top = `${at.over ? at.y - this.root.offsetHeight : at.y}px`;
+  }
+
+  // The photo lies as before, unless it was moved meanwhile.
+  lower() {
+    const { lifted } = this;
+    this.lifted = null;
+    if (lifted && lifted.stage.camera === lifted.after) lifted.stage.look(lifted.before);
   }
 
   close(back = true) {
     if (!this.open) return;
     show(this.root, false);
+    this.lower();
     this.onclose(back);
   }
 
@@ -71,6 +99,7 @@ export class Finder {
     const entry = this.found[index];
     if (!entry) return;
     show(this.root, false);
+    this.lower();
     this.onchoose(entry);
   }
 

@@ -83,6 +83,13 @@ export const beside = ([x0, y0, x1], size, room, gap = 10) => {
   return { x: room.right - x1 >= x0 - room.left ? room.right - size.width : room.left, y };
 };
 
+// Where a list goes under a box on the screen, or over it where that has more room: {y, height}, with `y` as the list's
+// upper edge under the box and its lower edge over it. `room` is what can be seen, from top to bottom.
+export const stacked = ([, y0, , y1], room, enough, gap = 8) => {
+  const [under, over] = [room.bottom - y1 - gap, y0 - gap - room.top];
+  return under >= Math.min(enough, over) ? { y: y1 + gap, height: under, over: false } : { y: y0 - gap, height: over, over: true };
+};
+
 export const toPhoto = ({ scale, x, y }, point) => ({ x: (point.x - x) / scale, y: (point.y - y) / scale });
 
 export const toScreen = ({ scale, x, y }, point) => ({ x: point.x * scale + x, y: point.y * scale + y });

@@ -1,6 +1,6 @@
-// Mouse, pen and touch on the stage. A drag that begins inside the box that was clicked moves it, on a handle resizes it,
-// on any box's border moves that one, and anywhere else draws: also inside a box that was drawn just now or chosen by
-// key, for garments overlap. With Shift a drag always draws. Two fingers, Space, the middle button and the
+// Mouse, pen and touch on the stage. A drag that begins inside the box that was clicked moves it, and so does one on the
+// chosen box's border; on a handle it resizes. Anywhere else it draws: also inside a box that was drawn just now or
+// chosen by key, and on the borders of others, for garments overlap and touch. With Shift a drag always draws. Two fingers, Space, the middle button and the
 // wheel move the camera. Frames come from requestAnimationFrame; the hands are told once a gesture has ended.
 import { contains, handleAt, moved, onBorder, resized, spanned, stackAt } from "./geometry.js";
 
@@ -52,8 +52,7 @@ export class Gestures {
       const inside = contains(chosen.box, point) && chosen.uid === task.held;
       if (inside || onBorder(chosen.box, point, reach)) return { kind: "move", uid: chosen.uid, box: chosen.box };
     }
-    const bordering = stackAt(task.boxes, point, reach).find(({ box }) => onBorder(box, point, reach));
-    return bordering && !this.hands.hidden ? { kind: "move", uid: bordering.uid, box: bordering.box } : { kind: "draw" };
+    return { kind: "draw" };
   }
 
   move(event) {
@@ -66,14 +65,9 @@ export class Gestures {
     const { at, begun } = this.drag;
     const now = this.stage.at(event);
     if (!begun && Math.hypot(now.x - at.x, now.y - at.y) < (THRESHOLD[event.pointerType] ?? THRESHOLD.mouse)) return;
-    if (!begun) this.begin();
+    this.drag.begun = true;
     this.latest = { clientX: event.clientX, clientY: event.clientY };
     this.frame ||= requestAnimationFrame(() => this.step());
-  }
-
-  begin() {
-    this.drag.begun = true;
-    if (this.drag.uid && this.drag.uid !== this.hands.task.selected) this.hands.pick([this.hands.task.find(this.drag.uid)], false);
   }
 
   // One frame of a drag.

@@ -3,11 +3,8 @@
 const TOGETHER_MS = 800;
 
 export class History {
-  constructor(state) {
-    this.state = state;
-    this.past = [];
-    this.future = [];
-    this.last = null;
+  constructor(state, { past = [], future = [] } = {}) {
+    Object.assign(this, { state, past, future, last: null });
   }
 
   commit(state, title, { kind = null, now = Date.now() } = {}) {

@@ -27,10 +27,10 @@ export class Link {
     window.removeEventListener("beforeunload", this.leaving);
   }
 
-  // Another task; gives the boxes to begin with.
+  // Another task; gives the boxes to begin with, and as `left` the task that was submitted and is done with.
   open(data, send) {
-    const left = this.pending?.key;
-    if (left && this.pending.name === "submit") this.mirror.drop(left);
+    const left = this.pending?.name === "submit" ? this.pending.key : null;
+    if (left) this.mirror.drop(left);
     this.pending = null;
     this.mirror.prune(Date.now());
     Object.assign(this, { key: data.key, url: data.photo.url, send, kept: true, touchedAt: null, readonly: data.readonly });
@@ -38,7 +38,7 @@ export class Link {
     this.draft = new Draft({ sequence: begin.sequence, server: data.sequence, seconds: begin.seconds });
     this.boxes = begin.boxes;
     this.tick();
-    return begin;
+    return { ...begin, left };
   }
 
   // The page ran again for the same task.

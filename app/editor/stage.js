@@ -114,6 +114,13 @@ export class Stage {
     }
   }
 
+  // Show a box within the upper part of the view, so high; what is below it is for a list. Gives the camera before.
+  lift({ box }, height) {
+    const before = this.camera;
+    this.look(revealing(before, box, { width: this.size.width, height }, this.shape));
+    return before;
+  }
+
   // A pointer's place in the view, and in the photo.
   at(event) {
     const { left, top } = this.root.getBoundingClientRect();

@@ -21,10 +21,10 @@ export const namesOf = (box, task) => {
 };
 
 export class Task {
-  constructor({ photo, boxes, categories, labels = [], parents = {}, recent = [] }) {
+  constructor({ photo, boxes, categories, labels = [], parents = {}, recent = [], steps = null }) {
     Object.assign(this, { photo, labels, parents, recent });
     this.categories = new Map(categories.map((category) => [category.id, category]));
-    this.history = new History(boxes);
+    this.history = new History(steps?.state ?? boxes, steps ?? {});
     this.selected = null;
     this.held = null; // picked by hand: a drag inside it moves it
   }

@@ -95,6 +95,48 @@ def test_draw_move_resize_undo_and_redo_by_mouse(open_editor: Open, harness: Har
     expect(page.get_by_role("button", name="Undo")).to_be_disabled()
 
 
+def test_a_drag_from_another_boxs_border_draws_and_moves_nothing(open_editor: Open, harness: Harness):
+    page = open_editor()
+    before = harness.saved()
+    _, top, right, _ = before[0]["box"]
+    drag(page, in_photo(page, right, top + 60), in_photo(page, right + 80, top + 160))
+    expect(rows(page)).to_have_count(4)
+    page.keyboard.press("Enter")
+    saved(page)
+    assert harness.saved()[:3] == before
+    drag(
+        page, in_photo(page, right + 80, top + 110), in_photo(page, right + 60, top + 110)
+    )  # the chosen one's
+    saved(page)
+    assert len(harness.saved()) == 4 and harness.saved()[:3] == before
+
+
+def test_a_reload_keeps_the_way_back_and_forth(open_editor: Open, harness: Harness):
+    page = open_editor()
+    for left in (40, 140):
+        drag(page, in_photo(page, left, 40), in_photo(page, left + 60, 120))
+        page.keyboard.press("Enter")
+    page.keyboard.press("Control+z")
+    saved(page)
+    page.reload()
+    expect(rows(page)).to_have_count(4)
+    page.locator(".canvas").focus()
+    page.keyboard.press("Control+y")
+    expect(rows(page)).to_have_count(5)
+    for _ in range(2):
+        page.keyboard.press("Control+z")
+    expect(rows(page)).to_have_count(3)
+    saved(page)
+    # Another place has gone on: those steps lead nowhere any more.
+    task = harness.store["tasks"][0]["key"]
+    draft = harness.store["drafts"][task]
+    changed = {"sequence": draft["sequence"] + 10**6, "boxes": draft["boxes"][:1], "seconds": 1}
+    harness.set(drafts={task: changed})
+    page.reload()
+    expect(rows(page)).to_have_count(1)
+    expect(page.get_by_role("button", name="Undo")).to_be_disabled()
+
+
 def test_boxes_that_overlap_are_drawn_and_named_one_after_the_other(open_editor: Open, harness: Harness):
     page = open_editor()
     for start, end, name in ((60, 140, "headwear"), (80, 180, "scarf")):

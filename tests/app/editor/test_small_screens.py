@@ -53,6 +53,27 @@ def test_a_finger_draws_moves_and_two_zoom(open_editor: Open, harness: Harness):
     expect(rows(page)).to_have_count(4)
 
 
+@pytest.mark.parametrize("corners", [(60, 60, 160, 140), (60, 600, 160, 760), (150, 40, 450, 760)])
+def test_the_names_lie_over_no_part_of_the_drawn_box(open_editor: Open, harness: Harness, corners):
+    page = open_editor(**PHONE)
+    session = page.context.new_cdp_session(page)
+    before = scale(page)
+    start, end = in_photo(page, *corners[:2]), in_photo(page, *corners[2:])
+    touch(session, "touchStart", start)
+    touch(session, "touchMove", ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2))
+    touch(session, "touchMove", end)
+    touch(session, "touchEnd")
+    names, box = page.locator(".finder"), page.locator(".groups .chosen .edge")
+    expect(names).to_be_visible()
+    listed, drawn = names.bounding_box(), box.bounding_box()
+    assert listed and drawn
+    assert listed["y"] >= drawn["y"] + drawn["height"] or listed["y"] + listed["height"] <= drawn["y"]
+    assert listed["y"] >= 0 and listed["y"] + listed["height"] <= 844
+    names.get_by_role("option", name="headwear").tap()
+    expect(names).to_be_hidden()
+    assert scale(page) == pytest.approx(before, abs=0.01)
+
+
 def test_a_tap_chooses_and_a_drag_moves(open_editor: Open, harness: Harness):
     page = open_editor(**PHONE)
     session = page.context.new_cdp_session(page)
