@@ -82,10 +82,10 @@ FRAMES = """async count => {
   const isolated = document.querySelector("[data-testid=stBidiComponentIsolated]");
   const canvas = isolated.shadowRoot.querySelector(".canvas");
   const chosen = isolated.shadowRoot.querySelector(".chosen .edge").getBoundingClientRect();
-  const middle = { x: chosen.x + chosen.width / 2, y: chosen.y + chosen.height / 2 };
+  const border = { x: chosen.x + chosen.width / 4, y: chosen.y };
   const move = (type, dx, dy) => canvas.dispatchEvent(new PointerEvent(type, {
     pointerId: 1, pointerType: "mouse", button: 0, bubbles: true, cancelable: true,
-    clientX: middle.x + dx, clientY: middle.y + dy,
+    clientX: border.x + dx, clientY: border.y + dy,
   }));
   const frame = () => new Promise(requestAnimationFrame);
   canvas.setPointerCapture = () => {};  // there is no such pointer

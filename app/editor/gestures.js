@@ -1,7 +1,8 @@
-// Mouse, pen and touch on the stage. A drag that begins inside the box that was clicked moves it, and so does one on the
-// chosen box's border; on a handle it resizes. Anywhere else it draws: also inside a box that was drawn just now or
-// chosen by key, and on the borders of others, for garments overlap and touch. With Shift a drag always draws. Two fingers, Space, the middle button and the
-// wheel move the camera. Frames come from requestAnimationFrame; the hands are told once a gesture has ended.
+// Mouse, pen and touch on the stage. A drag that begins inside the box that was clicked moves it, and so does one on
+// the chosen box's border; on a handle it resizes. Anywhere else it draws: also inside a box that was drawn just now
+// or chosen by key, and on the borders of others, for garments overlap and touch. With Shift a drag always draws. Two
+// fingers, Space, the middle button and the wheel move the camera. Frames come from requestAnimationFrame; the hands
+// are told once a gesture has ended.
 import { contains, handleAt, moved, onBorder, resized, spanned, stackAt } from "./geometry.js";
 
 const REACH = { mouse: 7, pen: 9, touch: 18 };

@@ -336,12 +336,13 @@ def test_three_hundred_boxes_stay_fluid(open_editor: Open, harness: Harness, cap
     assert len(harness.saved()) == 300
 
 
-# Events as a mouse makes them, one a frame, so that the figure is the editor's and not the test driver's.
+# Events as a mouse makes them, one a frame, so that the figure is the editor's and not the test driver's. A box
+# is moved by its border.
 FRAMES = """async (kind) => {
   const root = document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot;
   const canvas = root.querySelector('.canvas');
   const { x, y, width, height } = root.querySelector('.chosen .edge').getBoundingClientRect();
-  const at = (dx, dy) => ({ clientX: x + width / 2 + dx, clientY: y + height / 2 + dy, bubbles: true, cancelable: true });
+  const at = (dx, dy) => ({ clientX: x + width / 4 + dx, clientY: y + dy, bubbles: true, cancelable: true });
   const point = (type, dx, dy) => canvas.dispatchEvent(new PointerEvent(type, { pointerId: 1, pointerType: 'mouse', button: 0, ...at(dx, dy) }));
   const frame = () => new Promise(requestAnimationFrame);
   canvas.setPointerCapture = () => {};
