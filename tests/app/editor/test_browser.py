@@ -336,8 +336,8 @@ def test_three_hundred_boxes_stay_fluid(open_editor: Open, harness: Harness, cap
     assert len(harness.saved()) == 300
 
 
-# Events as a mouse makes them, one a frame, so that the figure is the editor's and not the test driver's. A box
-# is moved by its border.
+# Events as a mouse makes them, one a frame, so that the figure is the editor's and not the test driver's.
+# A box is moved by its border.
 FRAMES = """async (kind) => {
   const root = document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot;
   const canvas = root.querySelector('.canvas');
