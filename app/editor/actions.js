@@ -35,7 +35,7 @@ const choose = (index) => (editor) => {
 };
 
 export const ACTS = {
-  submit: (editor) => ask(editor, "submit", "Submitting"),
+  submit: (editor) => (editor.stage.seen ? ask(editor, "submit", "Submitting") : "The photo is still on its way"), // a second Enter
   skip: (editor) => ask(editor, "skip", "Skipping"),
   back: (editor) => ask(editor, "back", "Going back"),
   history: (editor) => ask(editor, "history", "Asking for the history"),

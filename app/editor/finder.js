@@ -4,6 +4,7 @@ import { beside, clamp, stacked } from "./geometry.js";
 import { ranked } from "./search.js";
 
 const ENOUGH = 230; // the height of an input and four names
+const CLICK_MS = 80; // after which no click comes any more
 const BAR = 64; // the bar of buttons that stays at the foot of a narrow screen
 
 export class Finder {
@@ -79,7 +80,7 @@ export class Finder {
     this.list.replaceChildren(...this.found.map((entry, index) => {
       const dot = make("span", { className: "swatch" });
       if (entry.colour) dot.style.background = entry.colour;
-      return make("li", { role: "option", id: `lapel-found-${index}`, className: entry.kind, onpointerdown: (event) => event.preventDefault(), onclick: () => this.take(index) },
+      return make("li", { role: "option", id: `lapel-found-${index}`, className: entry.kind, onpointerdown: (event) => this.press(event, index), onpointerup: () => this.release(index), onclick: () => this.take(index) },
         dot, make("span", { textContent: entry.text }), make("span", { className: "kind", textContent: entry.kind }));
     }));
     this.mark();
@@ -95,7 +96,20 @@ export class Finder {
     else if (top + item.offsetHeight > this.list.scrollTop + this.list.clientHeight) this.list.scrollTop = top + item.offsetHeight - this.list.clientHeight;
   }
 
+  press(event, index) {
+    event.preventDefault();
+    this.pressed = index;
+  }
+
+  // A touch screen may take a quick tap for the end of a scroll, and send no click after it.
+  release(index) {
+    if (this.pressed === index) this.waiting = setTimeout(() => this.take(index), CLICK_MS);
+  }
+
   take(index) {
+    clearTimeout(this.waiting);
+    this.pressed = null;
+    if (!this.open) return;
     const entry = this.found[index];
     if (!entry) return;
     show(this.root, false);

@@ -38,10 +38,22 @@ export class Stage {
 
   open(photo) {
     this.shape = photo;
-    if (this.photo.getAttribute("src") !== photo.url) this.photo.src = photo.url;
+    if (this.photo.getAttribute("src") !== photo.url) this.load(photo.url);
     this.fits = true;
     this.painted = null;
     this.resize();
+  }
+
+  // A photo counts as seen once it is on the screen, or cannot be shown at all.
+  load(url) {
+    delete this.root.dataset.seen;
+    this.photo.src = url;
+    const painted = () => requestAnimationFrame(() => this.photo.getAttribute("src") === url && (this.root.dataset.seen = ""));
+    this.photo.decode().then(painted, painted);
+  }
+
+  get seen() {
+    return this.root.dataset.seen !== undefined;
   }
 
   showHeat(url, opacity) {

@@ -86,7 +86,7 @@ class Workbench:
         page = context.new_page()
         asked = "&".join(f"{name}={value}" for name, value in {"as": person, **parameters}.items())
         page.goto(f"http://127.0.0.1:{self.port}/annotate?{asked}")
-        expect(page.locator(".canvas")).to_be_visible()
+        expect(page.locator(".canvas[data-seen]")).to_be_visible()
         return page
 
 
@@ -106,6 +106,7 @@ def gone_on(page: Page, before: int) -> None:
     """Wait until another photo is at hand."""
     expect(page).not_to_have_url(address_of(page, before))
     expect(page.locator(".lapel-editor .mark")).not_to_have_text("Sending…")  # the editor has it as well
+    expect(page.locator(".canvas[data-seen]")).to_be_visible()
 
 
 def address_of(page: Page, photo: int) -> str:

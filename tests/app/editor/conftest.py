@@ -149,5 +149,5 @@ def open_editor(browser: Browser, harness: Harness) -> Iterator[Callable[..., Pa
 
 READY = """() => {
   const host = document.querySelector('[data-testid=stBidiComponentIsolated]');
-  return host?.shadowRoot?.querySelector('.photo')?.naturalWidth > 0;
+  return host?.shadowRoot?.querySelector('.canvas')?.dataset.seen !== undefined;
 }"""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.app.editor.conftest import CATEGORIES, Harness, proposal
+from core.data.drawn import draw_scene
+from tests.app.editor.conftest import CATEGORIES, SIZE_WH, Harness, proposal
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -207,6 +209,25 @@ def test_everything_by_keyboard_alone(open_editor: Open, harness: Harness):
     assert [box["uid"] for box in act["boxes"]][:2] == [TOP, PANTS]
     assert act["boxes"][0]["category"] == CATEGORIES.index("outerwear") + 1
     assert all(box["accepted"] for box in act["boxes"])
+
+
+def test_a_second_enter_does_not_submit_a_photo_that_nobody_has_seen(open_editor: Open, harness: Harness):
+    store = harness.store
+    store["tasks"][1]["file"] = "late.jpg"
+    draw_scene(77, SIZE_WH, "person").image.save(harness.folder / "late.jpg")
+    harness.put(store)
+    page, held = open_editor(), []
+    page.route(re.compile(r"/media/.*\.jpg"), lambda route: held.append(route))
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Photo late.jpg: 0 boxes")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The photo is still on its way")).to_have_count(1)
+    assert len(harness.store["acts"]) == 1
+    held[0].continue_()
+    expect(page.locator(".canvas[data-seen]")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Photo photo.jpg: 3 boxes")).to_have_count(1)
+    assert len(harness.store["acts"]) == 2
 
 
 def test_accepting_walks_through_what_is_uncertain(open_editor: Open, harness: Harness):
