@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.learning.ordering import reorder, suspects
+from core.store.boxes import AnnotatedBox
 from tests.e2e.workbench import Workbench, act, expect, gone_on, mark, photo_of, spot
 
 if TYPE_CHECKING:
@@ -174,3 +176,20 @@ def test_nothing_sticks_out_of_the_window(visit, scheme, width):
     page = visit("narrow", width=width, scheme=scheme)
     main = page.get_by_test_id("stMain")
     assert main.evaluate("main => main.scrollWidth <= main.clientWidth")
+
+
+def test_a_suspected_error_says_why_and_is_opened(visit, bench):
+    task = bench.store.queue.next("careless")
+    right = bench.store.predictions.get(task.photo_id).garments[0]
+    boxes = [
+        AnnotatedBox(right.box_xyxy, bench.store.categories.ensure(["footwear"], "careless")["footwear"])
+    ]
+    bench.store.annotations.submit(task.photo_id, boxes, author="careless", base_version=0, request="once")
+    reorder(bench.store)
+    (suspect,) = [found for found in suspects(bench.store) if found.photo_id == task.photo_id]
+    page = visit("looks")
+    page.get_by_role("radio", name="Suspected errors").click()
+    expect(page.get_by_text(suspect.reason)).to_be_visible()
+    page.get_by_role("button", name=bench.store.photos.get(task.photo_id).name).click()
+    expect(page.get_by_text("Done already: version 1")).to_be_visible()
+    assert photo_of(page) == task.photo_id
