@@ -33,11 +33,10 @@ class WayBack:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        if not (_is_page_asked_for(scope, headers) and sign_in_configured()):
+        if not (_is_page_asked_for(scope) and sign_in_configured()):
             await self.app(scope, receive, send)
             return
-        cookies = cookie_parser(headers.get("cookie", ""))
+        cookies = cookie_parser(Headers(scope=scope).get("cookie", ""))
         here, kept = _address(scope), unquote(cookies.get(COOKIE, ""))
         base = str(scope["path"]).removesuffix(path_in_workspace(scope)) + "/"
         if person_in(cookies) is None:
@@ -56,11 +55,11 @@ def is_page(address: str) -> bool:
     return len(address) <= MOST_CHARACTERS and PAGE.fullmatch(address) is not None
 
 
-def _is_page_asked_for(scope: Scope, headers: Headers) -> bool:
-    """A browser that opens a page, not what a page fetches."""
+def _is_page_asked_for(scope: Scope) -> bool:
+    """A browser that opens a page, not what a page fetches, nor the server that starts."""
     if scope["type"] != "http" or scope["method"] != "GET":
         return False
-    return "text/html" in headers.get("accept", "") and is_page(_address(scope))
+    return "text/html" in Headers(scope=scope).get("accept", "") and is_page(_address(scope))
 
 
 def _address(scope: Scope) -> str:

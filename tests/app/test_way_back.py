@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
+
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -90,6 +92,19 @@ def test_what_a_page_fetches_is_not_kept_nor_an_endless_address(client, monkeypa
     configure(monkeypatch)
     assert "set-cookie" not in asked(client, "/annotate", accept="*/*").headers
     assert "set-cookie" not in asked(client, "/annotate?" + "x" * 2000).headers
+
+
+def test_what_the_server_does_when_it_starts_goes_through(monkeypatch):
+    configure(monkeypatch)
+    began = []
+
+    @asynccontextmanager
+    async def lifespan(_):
+        began.append("began")
+        yield
+
+    with TestClient(Starlette(middleware=[Middleware(WayBack)], lifespan=lifespan)):
+        assert began == ["began"]
 
 
 def test_without_a_sign_in_nothing_is_kept(client):
