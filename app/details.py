@@ -124,5 +124,13 @@ def _choice(
         key=key,
         # Two of Lapel's names may be one of the shop's: both are shown.
         format_func=lambda name: f"{named[name]} ({name})" if name in named else name,
-        on_change=lambda: workspace.correct(seen, **{what: st.session_state[key]}),
+        on_change=chosen,
+        args=(workspace, seen, what, key, current),
     )
+
+
+def chosen(workspace: Workspace, seen: Seen, what: str, key: str, shown: str) -> None:
+    """Take what was chosen. A list that went and came back also counts as changed: it says what it showed."""
+    value = st.session_state[key]
+    if value != shown:
+        workspace.correct(seen, **{what: value})
