@@ -1,5 +1,7 @@
 // What of a person's work is saved, and what is not yet: sequences rise with every change and are never equal by
 // chance, as they are milliseconds of the clock. Nothing here knows the browser; times are handed in.
+import { Shelf } from "./shelf.js";
+
 const FIRST_WAIT_MS = 2500;
 const MOST_WAIT_MS = 15000;
 const LONG_MS = 4000;
@@ -67,59 +69,36 @@ const DAYS_KEPT = 14;
 // Work kept in the browser, so that a lost connection or a crash loses nothing. `storage` is localStorage or its like.
 export class Mirror {
   constructor(storage) {
-    this.storage = storage;
+    this.shelf = new Shelf(storage, NAME);
   }
 
   read(key) {
-    try {
-      const kept = JSON.parse(this.storage.getItem(NAME + key));
-      return kept && Array.isArray(kept.boxes) && Number.isFinite(kept.sequence) ? kept : null;
-    } catch {
-      return null;
-    }
+    return this.shelf.get(key, (kept) => (Array.isArray(kept.boxes) && Number.isFinite(kept.sequence) ? kept : null));
   }
 
   // False where the browser has no room even after older work was dropped.
   write(key, work) {
     const text = JSON.stringify(work);
     for (const most of [MOST_KEPT, 0]) {
-      if (this.put(key, text)) return true;
+      if (this.shelf.put(key, text)) return true;
       this.prune(work.at, most, key);
     }
-    return this.put(key, text);
-  }
-
-  put(key, text) {
-    try {
-      this.storage.setItem(NAME + key, text);
-      return true;
-    } catch {
-      return false;
-    }
+    return this.shelf.put(key, text);
   }
 
   drop(key) {
-    try {
-      this.storage.removeItem(NAME + key);
-    } catch {
-      // A browser that keeps nothing has nothing to drop.
-    }
+    this.shelf.drop(key);
   }
 
   // Old work goes, and what the server has goes before what it has not.
   prune(now, most = MOST_KEPT, except = null) {
-    try {
-      const names = Object.keys(this.storage).filter((name) => name.startsWith(NAME) && name !== NAME + except);
-      const kept = names.map((name) => ({ name, work: this.read(name.slice(NAME.length)) }));
-      const worth = ({ work }) => (work ? work.at + (work.saved ? 0 : 1e15) : -1);
-      kept.sort((a, b) => worth(b) - worth(a));
-      kept.forEach((entry, index) => {
-        const old = !entry.work || now - entry.work.at > DAYS_KEPT * 864e5;
-        if (old || index >= most && entry.work.saved) this.storage.removeItem(entry.name);
-      });
-    } catch {
-      // As above.
-    }
+    const kept = this.shelf.keys().filter((key) => key !== except).map((key) => ({ key, work: this.read(key) }));
+    const worth = ({ work }) => (work ? work.at + (work.saved ? 0 : 1e15) : -1);
+    kept.sort((a, b) => worth(b) - worth(a));
+    kept.forEach(({ key, work }, index) => {
+      const old = !work || now - work.at > DAYS_KEPT * 864e5;
+      if (old || index >= most && work.saved) this.shelf.drop(key);
+    });
   }
 }
 

@@ -1,5 +1,7 @@
 // The steps back and forth of the tasks of this tab, kept over a reload. Boxes are values that many states share, so
 // each of them is written once, and a state is a row of their numbers.
+import { Shelf } from "./shelf.js";
+
 const NAME = "lapel-steps:";
 const WAIT_MS = 400;
 const MOST_TASKS = 8;
@@ -23,7 +25,7 @@ export const unpacked = ({ state, past, future, boxes }) => {
 export class Steps {
   // `storage` is sessionStorage or its like: another tab has steps of its own.
   constructor(storage) {
-    this.storage = storage;
+    this.shelf = new Shelf(storage, NAME);
     this.leaving = () => this.write();
     window.addEventListener("pagehide", this.leaving);
   }
@@ -35,12 +37,8 @@ export class Steps {
 
   // The steps that lead to these boxes; null where none are kept, or others are newer.
   read(key, boxes) {
-    try {
-      const steps = unpacked(JSON.parse(this.storage.getItem(NAME + key)).steps);
-      return looks(steps.state) === looks(boxes) ? steps : null;
-    } catch {
-      return null;
-    }
+    const steps = this.shelf.get(key, (kept) => unpacked(kept.steps));
+    return steps && looks(steps.state) === looks(boxes) ? steps : null;
   }
 
   // Note that there is something to write, soon: a row of changes is written once.
@@ -58,36 +56,20 @@ export class Steps {
     this.waiting = null;
     for (let most = history.past.length; ; most = Math.floor(most / 2)) {
       const text = JSON.stringify({ at: now, steps: packed({ ...history, past: history.past.slice(history.past.length - most) }) });
-      if (this.put(key, text)) return void this.prune(key);
+      if (this.shelf.put(key, text)) return void this.prune(key);
       if (!most) return void this.drop(key);
-    }
-  }
-
-  put(key, text) {
-    try {
-      this.storage.setItem(NAME + key, text);
-      return true;
-    } catch {
-      return false;
     }
   }
 
   drop(key) {
     if (this.waiting?.key === key) this.waiting = null;
-    try {
-      this.storage.removeItem(NAME + key);
-    } catch {
-      // A browser that keeps nothing has nothing to drop.
-    }
+    this.shelf.drop(key);
   }
 
   prune(except) {
-    try {
-      const others = Object.keys(this.storage).filter((name) => name.startsWith(NAME) && name !== NAME + except);
-      const age = (name) => Number(this.storage.getItem(name).match(/^\{"at":(\d+)/)?.[1] ?? 0);
-      others.sort((a, b) => age(b) - age(a)).slice(MOST_TASKS - 1).forEach((name) => this.storage.removeItem(name));
-    } catch {
-      // As above.
-    }
+    const others = this.shelf.keys().filter((key) => key !== except);
+    if (others.length < MOST_TASKS) return;
+    const age = new Map(others.map((key) => [key, this.shelf.get(key, ({ at }) => at) ?? 0]));
+    others.sort((a, b) => age.get(b) - age.get(a)).slice(MOST_TASKS - 1).forEach((key) => this.shelf.drop(key));
   }
 }

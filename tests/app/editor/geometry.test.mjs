@@ -93,3 +93,12 @@ test("a list goes to the right of its box, else to the left, else to where there
   assert.deepEqual(geometry.beside([5, 40, 350, 90], size, room), { x: 300, y: 40 });
   assert.equal(geometry.beside([50, 40, 120, 90], size, { left: 0, right: 190, height: 200 }), null);
 });
+
+test("a list on a narrow screen goes under its box, or over it where there is more room", () => {
+  const room = { top: 100, bottom: 700 };
+  assert.deepEqual(geometry.stacked([10, 150, 200, 300], room, 250), { y: 308, height: 392, over: false });
+  assert.deepEqual(geometry.stacked([10, 450, 200, 600], room, 250), { y: 442, height: 342, over: true });
+  assert.deepEqual(geometry.stacked([10, 400, 200, 430], room, 250), { y: 438, height: 262, over: false }, "enough is enough");
+  assert.deepEqual(geometry.stacked([10, 300, 200, 560], room, 250), { y: 292, height: 192, over: true }, "the larger of two too small");
+  assert.deepEqual(geometry.stacked([10, 240, 200, 560], room, 250), { y: 568, height: 132, over: false }, "likewise");
+});

@@ -1,0 +1,44 @@
+// A part of the browser's storage with names of its own. A browser that keeps nothing, as some do in private windows, is
+// like one with an empty storage and no room.
+export class Shelf {
+  // `storage` is localStorage, sessionStorage or their like.
+  constructor(storage, prefix) {
+    Object.assign(this, { storage, prefix });
+  }
+
+  // What lies under the key, through `form`; null where there is nothing, or nothing of that form.
+  get(key, form = (value) => value) {
+    try {
+      const value = JSON.parse(this.storage.getItem(this.prefix + key));
+      return value === null ? null : form(value);
+    } catch {
+      return null;
+    }
+  }
+
+  // False where the browser has no room.
+  put(key, text) {
+    try {
+      this.storage.setItem(this.prefix + key, text);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  drop(key) {
+    try {
+      this.storage.removeItem(this.prefix + key);
+    } catch {
+      // A browser that keeps nothing has nothing to drop.
+    }
+  }
+
+  keys() {
+    try {
+      return Object.keys(this.storage).filter((name) => name.startsWith(this.prefix)).map((name) => name.slice(this.prefix.length));
+    } catch {
+      return [];
+    }
+  }
+}
