@@ -18,7 +18,7 @@ from core.errors import WeightsError
 from core.garments import Box, Ranked
 from core.models.inference import prepare_for_use
 from core.models.mobilenet import FEATURES, MobileNet, MobileNetMHA
-from core.models.weights import WEIGHTS_FOLDER, ModelCard, load_weights, read_card
+from core.models.weights import WEIGHTS_FOLDER, ModelCard, Unset, load_weights, read_card
 from core.photos import Photo
 
 CROPS_AT_ONCE = 32
@@ -46,7 +46,8 @@ class Classifier:
             raise WeightsError(
                 f"expected a classifier's weights in {path.name}, got a {card.model} {card.kind}"
             )
-        model = MODELS[card.model](len(card.categories))
+        with Unset():
+            model = MODELS[card.model](len(card.categories))
         load_weights(model, path)
         prepare_for_use(model)
         return cls(model.to(device), card, torch.device(device))

@@ -16,7 +16,7 @@ from core.garments import Box
 from core.letterbox import Letterboxed, letterbox, tight_canvas
 from core.models.decode import decode, discount_doubles, suppress
 from core.models.inference import prepare_for_use
-from core.models.weights import WEIGHTS_FOLDER, ModelCard, load_weights, read_card
+from core.models.weights import WEIGHTS_FOLDER, ModelCard, Unset, load_weights, read_card
 from core.models.yolov4 import PRESETS, YOLOv4
 from core.photos import Photo
 
@@ -53,7 +53,8 @@ class Detector:
                 f"got {card.input_size}"
             )
         ghost = GHOST_OF[card.model]
-        model = YOLOv4(card.preset, len(card.categories), ghost=ghost, anchors_wh=card.anchors_wh)
+        with Unset():
+            model = YOLOv4(card.preset, len(card.categories), ghost=ghost, anchors_wh=card.anchors_wh)
         load_weights(model, path)
         prepare_for_use(model)
         return cls(model.to(device), card, torch.device(device))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 MISH_IS_LINEAR_FROM = 20.0  # tanh(softplus(20)) is 1 in float32
 
@@ -35,7 +35,11 @@ def fuse_batch_norm(module: nn.Module) -> None:
         if isinstance(child, nn.Sequential) and len(child) >= 2:
             first, second = child[0], child[1]
             if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                child[0] = fuse_conv_bn_eval(first.eval(), second.eval())
+                assert second.running_mean is not None and second.running_var is not None
+                first.weight, first.bias = fuse_conv_bn_weights(
+                    first.weight, first.bias, second.running_mean, second.running_var, second.eps,
+                    second.weight, second.bias,
+                )  # fmt: skip
                 child[1] = nn.Identity()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from core.errors import WeightsError
 from core.models.cards import WEIGHTS_FOLDER, ModelCard, card_path, read_card, write_card
@@ -19,6 +21,7 @@ from core.models.mobilenet import MobileNetFeatures, PaddedConv
 __all__ = [
     "WEIGHTS_FOLDER",
     "ModelCard",
+    "Unset",
     "calibrate_batch_norm",
     "card_path",
     "check_state",
@@ -31,6 +34,18 @@ __all__ = [
     "save_weights",
     "write_card",
 ]
+
+
+class Unset(TorchFunctionMode):
+    """Within it modules are made without their random beginnings, which a file's weights replace at once."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def save_weights(module: nn.Module, path: Path, *, half: bool = True) -> None:
@@ -77,9 +92,14 @@ def check_state(state: Mapping[str, Tensor], module: nn.Module, name: str) -> No
         if state[key].shape != value.shape:
             found, expected = tuple(state[key].shape), tuple(value.shape)
             raise WeightsError(f"{name} belongs to another model: {key} should be {expected}, is {found}")
-        if state[key].is_floating_point() and not bool(torch.isfinite(state[key]).all()):
+        if state[key].is_floating_point() and not _is_finite(state[key]):
             raise WeightsError(f"{name} holds values that are not finite in {key}")
     module.load_state_dict(dict(state), strict=False)
+
+
+def _is_finite(values: Tensor) -> bool:
+    """Whether all are: finite float32 cannot add up to infinity in float64, and what is not finite stays."""
+    return math.isfinite(values.sum(dtype=torch.float64).item())
 
 
 def digest(path: Path) -> str:

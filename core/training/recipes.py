@@ -173,6 +173,25 @@ CLASSIFIER_RECIPES = {
         ema_decay=0.999,
         seed=1,
     ),
+    "tail": ClassifierRecipe(  # labels not smoothed: some wrong labels are nearer than others
+        "tail",
+        optimiser="adamw",
+        learning_rate=2e-4,
+        backbone_rate=0.5,
+        weight_decay=0.05,
+        batch=32,
+        epochs=6,
+        schedule="cosine",
+        warmup_epochs=0.5,
+        trainable="late",
+        augmentation="rich",
+        label_smoothing=0.0,
+        dropout=0.3,
+        mixup=0.2,
+        rebalance=0.02,
+        ema_decay=0.999,
+        seed=2,
+    ),
 }
 
 DETECTOR_RECIPES = {

@@ -17,8 +17,10 @@ WORKER = """
 import sys
 from pathlib import Path
 from core import __main__ as commands
+from core.jobs import engine
 from core.models import cards
 cards.WEIGHTS_FOLDER = Path(sys.argv[1])
+engine.POLL_SECONDS = 0.1
 sys.argv = ["core", "worker", "--attached"]
 commands.app()
 """

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.jobs import work
+from core.jobs import engine, work
 from core.jobs.work import Workshop
 from core.jobs.worker import Worker
 from core.labeler import Labeler
@@ -27,6 +27,12 @@ from tests.core.store.conftest import (
 __all__ = ["fresh_store", "fresh_url", "make_photo", "postgresql_server", "sqlite_template", "store"]
 
 PATIENCE_SECONDS = 120.0
+
+
+@pytest.fixture(autouse=True)
+def eager_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits in the queues is taken at once, not at the next look two seconds later."""
+    monkeypatch.setattr(engine, "POLL_SECONDS", 0.1)
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import pickle
 from dataclasses import replace
@@ -94,6 +95,8 @@ def wrong_files():
     good = {k: v for k, v in small_net().state_dict().items() if not k.endswith("num_batches_tracked")}
     shape = good | {"2.weight": torch.zeros(2, 4, 3, 3)}
     not_finite = good | {"2.bias": torch.tensor([0.0, float("nan")])}
+    infinite = good | {"0.weight": good["0.weight"].clone()}
+    infinite["0.weight"].view(-1)[:2] = torch.tensor([math.inf, -math.inf])
     return {
         "missing": (None, "expected weights at net.safetensors, found none"),
         "empty": (b"", "no safetensors file"),
@@ -105,6 +108,7 @@ def wrong_files():
         ),
         "a name too many": (good | {"extra": torch.zeros(1)}, "0 missing, 1 extra, e.g. extra"),
         "wrong shape": (shape, r"2.weight should be \(2, 4, 1, 1\), is \(2, 4, 3, 3\)"),
+        "infinite": (infinite, "values that are not finite in 0.weight"),
         "not finite": (not_finite, "values that are not finite in 2.bias"),
     }
 
