@@ -41,7 +41,7 @@ export const ACTS = {
   history: (editor) => ask(editor, "history", "Asking for the history"),
   undo: (editor) => changed(editor, editor.task.undo(), `Undone${editor.task.history.future.length ? `: ${editor.task.history.future.at(-1).title}` : ""}`) ?? "Nothing to undo",
   redo: (editor) => changed(editor, editor.task.redo(), "Done again") ?? "Nothing to redo",
-  keys: (editor) => void editor.help.show(editor.keymap),
+  keys: (editor) => void editor.help.show(editor.shortcuts.keymap),
   accept: (editor) => {
     const { task } = editor;
     if (!task.box) return onward(editor, "No box is chosen");

@@ -17,12 +17,12 @@ export const actionButton = (name, run, { words = false, className = "" } = {}) 
   return button;
 };
 
-// Tips and shortcuts follow a person's keys.
-export const nameKeys = (root, keymap) => {
+// Tips and shortcuts follow a person's keys, and what they do while a box is chosen.
+export const nameKeys = (root, keymap, chosen) => {
   for (const button of root.querySelectorAll("[data-action]")) {
     const name = button.dataset.action;
     const known = ACTIONS.some((action) => action.name === name);
-    const chord = known ? keymap.chords(name)[0] ?? "" : "";
+    const chord = known ? keymap.chord(name, chosen) : "";
     const shown = chord && readable(chord);
     button.title = shown ? `${SHORT[name]} (${shown})` : SHORT[name];
     button.setAttribute("aria-label", SHORT[name]);
@@ -30,7 +30,7 @@ export const nameKeys = (root, keymap) => {
     else button.removeAttribute("aria-keyshortcuts");
     const hint = button.querySelector("kbd");
     if (hint) {
-      say(hint, shown);
+      say(hint, shown.replace("Shift ", "⇧"));  // on a button, where room is short
       show(hint, Boolean(shown));
     }
   }
@@ -57,9 +57,10 @@ export class Bars {
 
   render({ task, armed, hidden, heat, locked, readonly }) {
     const { box, history } = task;
+    const open = task.boxes.some(({ accepted }) => !accepted); // what is left to decide, which accepting goes on to
     const disabled = {
       undo: locked || !history.past.length, redo: locked || !history.future.length, draw: locked,
-      uncertain: !task.boxes.some(({ accepted }) => !accepted), accept: locked || !box || box.accepted, reject: locked || !box, submit: locked,
+      uncertain: !open, accept: locked || !open, reject: locked || !box, submit: locked,
     };
     for (const [name, off] of Object.entries(disabled)) this.button(name).disabled = off;
     for (const [name, on] of Object.entries({ draw: armed, hide: hidden, attention: heat })) this.button(name).setAttribute("aria-pressed", String(on));

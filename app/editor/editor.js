@@ -3,16 +3,16 @@
 //        parents: {label: category}, keys: {action: chord}, sequence, readonly, notice, answered}
 // out:  state "work" {key, sequence, boxes, seconds, attempt}; trigger "act" {name, key, sequence, boxes, request, seconds, keys}
 import { ACTS, allowed } from "./actions.js";
-import { actionButton, Bars, nameKeys } from "./bars.js";
+import { actionButton, Bars } from "./bars.js";
 import { make, say, show } from "./dom.js";
 import { Finder } from "./finder.js";
 import { Gestures } from "./gestures.js";
 import { Help } from "./help.js";
 import { Keyboard } from "./keyboard.js";
-import { Keymap } from "./keys.js";
 import { Link } from "./link.js";
 import { Side } from "./side.js";
 import { Stage } from "./stage.js";
+import { Shortcuts } from "./shortcuts.js";
 import { Steps } from "./steps.js";
 import { Task, undecided } from "./task.js";
 
@@ -35,8 +35,9 @@ class Editor {
     this.bars = new Bars(run, (opacity) => this.setOpacity(opacity));
     this.side = new Side({ run, choose: (entry) => this.hear(this.chooseEntry(entry)), select: (uid) => this.select(uid), settle: (uid, action) => this.settle(uid, action) });
     this.finder = new Finder({ onchoose: (entry) => this.found(entry), onclose: (back) => this.focusStage(back) });
-    this.help = new Help((keymap) => this.setKeys(keymap));
+    this.help = new Help((keymap) => this.shortcuts.change(keymap));
     this.link = new Link({ storage: window.localStorage, onmark: (mark) => this.showMark(mark), onnewer: (boxes) => this.takeNewer(boxes) });
+    this.shortcuts = new Shortcuts(root, (keys) => this.link.act("keys", { keys }));
     this.steps = new Steps(window.sessionStorage);
     this.gestures = new Gestures(this.stage, this.hands());
     this.keyboard = new Keyboard(this);
@@ -68,6 +69,7 @@ class Editor {
       pick: (stack, again) => { this.task.pick(stack, again); this.render(); },
       place: (uid, box, title) => { if (this.task.place(uid, box, title)) this.changed(); this.redraw(uid); this.render(); },
       drawn: (box) => this.drawn(box),
+      rename: () => this.finder.ask(this.task, this.stage),
     };
   }
 
@@ -86,7 +88,7 @@ class Editor {
     this.data = data;
     if (!before || before.key !== data.key || before.readonly !== data.readonly) this.open(data, send);
     else this.again(before, data, send);
-    this.takeKeys(data.keys);
+    this.shortcuts.take(data.keys);
     say(this.notice, data.notice);
     show(this.notice, Boolean(data.notice));
     this.showHeat();
@@ -205,17 +207,9 @@ class Editor {
     return true;
   }
 
-  setKeys(keymap) {
-    this.ownKeys = { keys: keymap.own, over: JSON.stringify(this.data.keys) };
-    this.takeKeys(this.data.keys);
-    this.link.act("keys", { keys: keymap.own });
-  }
-
-  // What was changed here holds until the page has heard of it.
-  takeKeys(keys) {
-    if (this.ownKeys && this.ownKeys.over !== JSON.stringify(keys)) this.ownKeys = null;
-    this.keymap = new Keymap(this.ownKeys?.keys ?? keys);
-    nameKeys(this.root, this.keymap);
+  // Whether letters find a name: there is a box to name.
+  get naming() {
+    return Boolean(this.task?.box) && !this.locked;
   }
 
   toggleHeat() {
@@ -256,6 +250,7 @@ class Editor {
     if (!this.task) return;
     const { locked, readonly } = this;
     this.wasLocked = locked;
+    this.shortcuts.follow(this.naming);
     this.stage.root.classList.toggle("armed", this.armed);
     this.stage.svg.classList.toggle("away", this.hidden);
     this.stage.root.setAttribute("aria-busy", String(Boolean(this.link.pending)));

@@ -4,6 +4,7 @@ export const SMALLEST = 2;
 const MOST_ZOOM = 24;
 const STAYS = 48;
 const MARGIN = 10;
+const ROOM_BETWEEN = 5;
 
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), Math.max(low, high));
 
@@ -59,6 +60,15 @@ export const handleAt = (box, point, reach, scale) => {
     if (distance <= reach && (!best || distance < best.distance)) best = { handle, distance };
   }
   return best && best.handle;
+};
+
+// The side that the point lies on, within reach, the nearest one; null where there is none, and for a box so small that
+// its sides would leave no room between them.
+export const sideAt = (box, point, reach) => {
+  const [x0, y0, x1, y1] = box;
+  if (Math.min(x1 - x0, y1 - y0) < ROOM_BETWEEN * reach || !onBorder(box, point, reach)) return null;
+  const away = { w: Math.abs(point.x - x0), e: Math.abs(point.x - x1), n: Math.abs(point.y - y0), s: Math.abs(point.y - y1) };
+  return Object.keys(away).reduce((best, side) => (away[side] < away[best] ? side : best));
 };
 
 export const onBorder = ([x0, y0, x1, y1], point, reach) =>

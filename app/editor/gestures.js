@@ -1,9 +1,9 @@
-// Mouse, pen and touch on the stage. A drag that begins inside the box that was clicked moves it, and so does one on
-// the chosen box's border; on a handle it resizes. Anywhere else it draws: also inside a box that was drawn just now
+// Mouse, pen and touch on the stage. A drag that begins inside the box that was clicked moves it; on a side or a handle
+// of the chosen box it resizes, and moves one that is too small for that. Anywhere else it draws: also inside a box that was drawn just now
 // or chosen by key, and on the borders of others, for garments overlap and touch. With Shift a drag always draws. Two
 // fingers, Space, the middle button and the wheel move the camera. Frames come from requestAnimationFrame; the hands
 // are told once a gesture has ended.
-import { contains, handleAt, moved, onBorder, resized, spanned, stackAt } from "./geometry.js";
+import { contains, handleAt, moved, onBorder, resized, sideAt, spanned, stackAt } from "./geometry.js";
 
 const REACH = { mouse: 7, pen: 9, touch: 18 };
 const THRESHOLD = { mouse: 3, pen: 4, touch: 8 };
@@ -11,7 +11,7 @@ const SAME_SPOT = 6;
 const CURSORS = { n: "ns", s: "ns", e: "ew", w: "ew", nw: "nwse", se: "nwse", ne: "nesw", sw: "nesw" };
 
 export class Gestures {
-  // hands: {task, armed, locked, pick(stack, again), place(uid, box, title), drawn(box), touched()}
+  // hands: {task, armed, hidden, locked, pick(stack, again), place(uid, box, title), drawn(box), rename(), touched()}
   constructor(stage, hands) {
     Object.assign(this, { stage, hands, pointers: new Map(), drag: null, space: false, frame: 0 });
     const { root } = stage;
@@ -48,7 +48,7 @@ export class Gestures {
     if (armed || event.shiftKey) return { kind: "draw" };
     const chosen = task.box;
     if (chosen) {
-      const handle = handleAt(chosen.box, point, reach, scale);
+      const handle = handleAt(chosen.box, point, reach, scale) ?? sideAt(chosen.box, point, reach);
       if (handle) return { kind: "resize", handle, uid: chosen.uid, box: chosen.box };
       const inside = contains(chosen.box, point) && chosen.uid === task.held;
       if (inside || onBorder(chosen.box, point, reach)) return { kind: "move", uid: chosen.uid, box: chosen.box };
@@ -123,11 +123,18 @@ export class Gestures {
 
   click(event, drag) {
     if (drag.kind === "pan" && !this.hands.locked) return;
+    if (this.onName(event)) return void this.hands.rename();
     const { at } = drag;
     const again = Boolean(this.clicked) && Math.hypot(at.x - this.clicked.x, at.y - this.clicked.y) < SAME_SPOT;
     this.clicked = at;
     const reach = (REACH[event.pointerType] ?? REACH.mouse) / this.stage.camera.scale / 2;
     this.hands.pick(this.hands.hidden ? [] : stackAt(this.hands.task.boxes, this.stage.inPhoto(event), reach), again);
+  }
+
+  // Whether the pointer is on the chosen box's name.
+  onName(event) {
+    const { task, locked, hidden } = this.hands;
+    return Boolean(task.box) && !locked && !hidden && this.stage.onName(task.box.uid, event);
   }
 
   // Gives up what is under way; true where something was.
@@ -180,7 +187,7 @@ export class Gestures {
   point(event) {
     if (this.space || event.pointerType === "touch") return;
     const { kind, handle, uid } = this.drag ?? this.meant(event);
-    const cursor = { pan: "grab", draw: "crosshair", move: "move", resize: `${CURSORS[handle]}-resize` }[kind];
+    const cursor = !this.drag && this.onName(event) ? "pointer" : { pan: "grab", draw: "crosshair", move: "move", resize: `${CURSORS[handle]}-resize` }[kind];
     if (this.stage.root.style.cursor !== cursor) this.stage.root.style.cursor = cursor;
     if (!this.drag) this.stage.hover(uid ?? stackAt(this.hands.task.boxes, this.stage.inPhoto(event))[0]?.uid ?? null);
   }

@@ -56,7 +56,7 @@ export class Keyboard {
     if (ARROWS[event.key] && free && !event.altKey) return this.arrow(event);
     const leaves = event.key === "Tab" && editor.leaving;
     if (!leaves) editor.leaving = false;
-    const action = editor.keymap.action(chord);
+    const action = editor.shortcuts.action(chord);
     if (action && !(event.key === "Tab" && (leaves || !free || !editor.task.boxes.length))) {
       if (!event.repeat || ["undo", "redo", "next", "previous", "zoomIn", "zoomOut", "uncertain"].includes(action)) editor.run(action);
       return true;
@@ -76,7 +76,7 @@ export class Keyboard {
 
   letter({ key, ctrlKey, metaKey, altKey }) {
     const { editor } = this;
-    if (ctrlKey || metaKey || altKey || !/^\p{L}$/u.test(key) || !editor.task.box || editor.locked) return false;
+    if (ctrlKey || metaKey || altKey || !/^\p{L}$/u.test(key) || !editor.naming) return false;
     editor.finder.ask(editor.task, editor.stage, key);
     return true;
   }

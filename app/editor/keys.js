@@ -1,8 +1,8 @@
 // What can be asked for by key. A chord is written as in "Ctrl+Shift+z"; Ctrl stands for the Mac's command key too.
 export const ACTIONS = [
   ["submit", "Submit, and on to the next photo", "Task", ["Enter", "Ctrl+Enter"]],
-  ["skip", "Skip this photo", "Task", ["s"]],
-  ["back", "Back to the photo before", "Task", ["b"]],
+  ["skip", "Skip this photo", "Task", ["s", "Shift+s"]],
+  ["back", "Back to the photo before", "Task", ["b", "Shift+b"]],
   ["undo", "Undo", "Task", ["Ctrl+z"]],
   ["redo", "Redo", "Task", ["Ctrl+Shift+z", "Ctrl+y"]],
   ["keys", "Show and change the keys", "Task", ["?"]],
@@ -18,11 +18,11 @@ export const ACTIONS = [
   ["choose5", "Fifth label", "Decide", ["5"]],
   ["next", "Next box", "Boxes", ["Tab"]],
   ["previous", "Box before", "Boxes", ["Shift+Tab"]],
-  ["draw", "Draw a box (twice: one in the middle)", "Boxes", ["d"]],
+  ["draw", "Draw a box (twice: one in the middle)", "Boxes", ["d", "Shift+d"]],
   ["duplicate", "Duplicate", "Boxes", ["Ctrl+d"]],
   ["remove", "Delete", "Boxes", ["Delete", "Backspace"]],
-  ["hide", "Hide or show the boxes", "View", ["h"]],
-  ["attention", "Attention map under the boxes", "View", ["m"]],
+  ["hide", "Hide or show the boxes", "View", ["h", "Shift+h"]],
+  ["attention", "Attention map under the boxes", "View", ["m", "Shift+m"]],
   ["fit", "Fit the photo", "View", ["0"]],
   ["zoomIn", "Zoom in", "View", ["+", "="]],
   ["zoomOut", "Zoom out", "View", ["-"]],
@@ -34,18 +34,25 @@ export const FIXED = [
   ["Ctrl+Arrows", "Move its right or lower edge; with Shift by ten"],
   ["Escape", "Stop drawing, or choose nothing; Tab then leaves the photo"],
   ["Space and drag", "Move the photo; also the middle button or two fingers"],
+  ["Drag a side", "Resize the chosen box; a drag inside it moves it once it was clicked"],
+  ["Click the name", "Another name for the chosen box"],
   ["Shift and drag", "Draw, also inside the box that was clicked"],
   ["Wheel, pinch", "Zoom about the pointer"],
-  ["Letters", "A letter that is no key begins the search"],
+  ["Letters", "Find a name for the chosen box; only those that decide about a box stay keys then"],
 ];
+
+// What is not about the chosen box: most names begin with one of these letters, which therefore find a name then.
+const YIELDING = new Set(["skip", "back", "draw", "hide", "attention"]);
 
 const ALONE = new Set(["Control", "Shift", "Alt", "Meta", "AltGraph", "CapsLock", "Dead", "Unidentified", "Process"]);
 const KEPT = new Set(["Escape", " ", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]);
 
+const isLetter = (name) => name.length === 1 && name.toLowerCase() !== name.toUpperCase();
+
 // The chord of a key event; "" for a modifier alone. Shift is part of a printed sign such as "?", but not of a letter.
 export const chordOf = ({ key, ctrlKey, metaKey, altKey, shiftKey }) => {
   if (!key || ALONE.has(key)) return "";
-  const letter = key.length === 1 && key.toLowerCase() !== key.toUpperCase();
+  const letter = isLetter(key);
   const name = letter ? key.toLowerCase() : key;
   const shift = shiftKey && (letter || key.length > 1);
   return `${ctrlKey || metaKey ? "Ctrl+" : ""}${altKey ? "Alt+" : ""}${shift ? "Shift+" : ""}${name}`;
@@ -69,8 +76,15 @@ export class Keymap {
     return ACTIONS.find((action) => action.name === name).chords.filter((chord) => !taken.has(chord));
   }
 
-  action(chord) {
-    return this.actions.get(chord) ?? null;
+  // What a chord does; `chosen` says whether a box is chosen, and letters look for its name.
+  action(chord, chosen = false) {
+    const name = this.actions.get(chord) ?? null;
+    return chosen && YIELDING.has(name) && isLetter(chord) && this.own[name] !== chord ? null : name;
+  }
+
+  // The first chord that does an action now, or "".
+  chord(name, chosen = false) {
+    return this.chords(name).find((chord) => this.action(chord, chosen) === name) ?? "";
   }
 
   // The same keys with one changed; who had the chord before loses it.

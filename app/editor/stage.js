@@ -220,6 +220,12 @@ export class Stage {
     this.hovered = uid;
   }
 
+  // Whether the pointer is on the plate with a box's name.
+  onName(uid, { clientX, clientY }) {
+    const plate = this.drawn.get(uid)?.group.lastChild.firstChild.getBoundingClientRect();
+    return Boolean(plate) && clientX >= plate.left && clientX <= plate.right && clientY >= plate.top && clientY <= plate.bottom;
+  }
+
   // --- while a pointer is down
 
   preview(uid, box) {

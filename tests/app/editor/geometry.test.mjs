@@ -94,6 +94,18 @@ test("a list goes to the right of its box, else to the left, else to where there
   assert.equal(geometry.beside([50, 40, 120, 90], size, { left: 0, right: 190, height: 200 }), null);
 });
 
+test("a side is met within reach, the nearest one, and not on small boxes", () => {
+  const box = [100, 100, 300, 200];
+  assert.equal(geometry.sideAt(box, { x: 97, y: 130 }, 5), "w");
+  assert.equal(geometry.sideAt(box, { x: 304, y: 180 }, 5), "e");
+  assert.equal(geometry.sideAt(box, { x: 240, y: 104 }, 5), "n");
+  assert.equal(geometry.sideAt(box, { x: 130, y: 200 }, 5), "s");
+  assert.equal(geometry.sideAt(box, { x: 104, y: 101 }, 5), "n");
+  assert.equal(geometry.sideAt(box, { x: 200, y: 150 }, 5), null);
+  assert.equal(geometry.sideAt(box, { x: 92, y: 150 }, 5), null);
+  assert.equal(geometry.sideAt([100, 100, 300, 124], { x: 200, y: 100 }, 5), null);
+});
+
 test("a list on a narrow screen goes under its box, or over it where there is more room", () => {
   const room = { top: 100, bottom: 700 };
   assert.deepEqual(geometry.stacked([10, 150, 200, 300], room, 250), { y: 308, height: 392, over: false });

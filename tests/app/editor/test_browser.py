@@ -196,8 +196,8 @@ def test_everything_by_keyboard_alone(open_editor: Open, harness: Harness):
     keys.press("Control+d")
     expect(rows(page)).to_have_count(3)
     keys.press("Delete")
-    keys.press("d")
-    keys.press("d")
+    keys.press("Shift+D")
+    keys.press("Shift+D")
     expect(rows(page)).to_have_count(3)
     keys.press("j")  # no key of its own: it begins the search
     expect(page.get_by_role("combobox")).to_have_value("j")
@@ -318,10 +318,27 @@ def test_boxes_hide_and_the_map_shows(open_editor: Open, harness: Harness):
     (harness.folder / "heat.png").unlink()
 
 
+def test_a_name_is_found_by_typing_whatever_letter_it_begins_with(open_editor: Open, harness: Harness):
+    page = open_editor()
+    skip = page.locator(".feet [data-action=skip] kbd")
+    expect(skip).to_have_text("S")
+    page.keyboard.press("Tab")
+    expect(skip).to_have_text("⇧S")
+    for name in ("skirt", "dress", "boots", "headwear"):
+        page.keyboard.type(name)
+        page.keyboard.press("Enter")
+        expect(rows(page).filter(has_text=name)).to_have_count(1)
+    saved(page)
+    assert [act["name"] for act in harness.store["acts"]] == []
+    page.keyboard.press("Shift+S")
+    expect(page.get_by_text("Photo photo.jpg: 0 boxes")).to_have_count(1)
+    assert [act["name"] for act in harness.store["acts"]] == ["skip"]
+
+
 def test_keys_can_be_changed_and_stay_changed(open_editor: Open, harness: Harness):
     page = open_editor()
     page.keyboard.press("?")
-    page.get_by_role("button", name="Skip this photo: S. Change").click()
+    page.get_by_role("button", name="Skip this photo: S or Shift S. Change").click()
     page.keyboard.press("k")
     expect(page.get_by_role("button", name="Skip this photo: K. Change")).to_be_visible()
     page.keyboard.press("Escape")
@@ -358,7 +375,7 @@ def test_three_hundred_boxes_stay_fluid(open_editor: Open, harness: Harness, cap
 
 
 # Events as a mouse makes them, one a frame, so that the figure is the editor's and not the test driver's.
-# A box is moved by its border.
+# A box is resized by its side.
 FRAMES = """async (kind) => {
   const root = document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot;
   const canvas = root.querySelector('.canvas');

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.app.editor.conftest import Harness
+from tests.app.editor.conftest import CATEGORIES, Harness
 from tests.app.editor.test_browser import in_photo, on_screen, rows, saved, scale
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 
 Open = Callable[..., "Page"]
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-TOP = "model0"
+TOP, PANTS = "model0", "model1"
 
 
 def touch(session: CDPSession, kind: str, *points: tuple[float, float]) -> None:
@@ -72,6 +72,32 @@ def test_the_names_lie_over_no_part_of_the_drawn_box(open_editor: Open, harness:
     names.get_by_role("option", name="headwear").tap()
     expect(names).to_be_hidden()
     assert scale(page) == pytest.approx(before, abs=0.01)
+
+
+def test_a_side_is_dragged_accepting_goes_on_and_a_tap_on_the_name_asks_for_another(
+    open_editor: Open, harness: Harness
+):
+    page = open_editor(**PHONE)
+    session = page.context.new_cdp_session(page)
+    page.touchscreen.tap(*in_photo(page, 220, 380))
+    chosen = page.locator(".groups .chosen")
+    expect(chosen).to_have_attribute("data-uid", TOP)
+    start, end = in_photo(page, 180, 350), in_photo(page, 210, 380)
+    touch(session, "touchStart", start)
+    touch(session, "touchMove", ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2))
+    touch(session, "touchMove", end)
+    touch(session, "touchEnd")
+    saved(page)
+    assert harness.saved()[0]["box"] == pytest.approx([210, 150, 420, 420], abs=2)
+
+    page.locator(".editing [data-action=accept]").tap()  # it is accepted by the drag: on to the next one
+    expect(chosen).to_have_attribute("data-uid", PANTS)
+    name = chosen.locator(".tag rect").bounding_box()
+    assert name
+    page.touchscreen.tap(name["x"] + name["width"] / 2, name["y"] + name["height"] / 2)
+    page.locator(".finder").get_by_role("option", name="skirt").tap()
+    saved(page)
+    assert harness.saved()[1]["category"] == CATEGORIES.index("skirt") + 1
 
 
 def test_a_tap_chooses_and_a_drag_moves(open_editor: Open, harness: Harness):
