@@ -69,7 +69,7 @@ def candidate_of(store: Store, training: int) -> ModelRow:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kills", [3, pytest.param(100, marks=LONG)])
+@pytest.mark.parametrize("kills", [2, pytest.param(100, marks=LONG)])
 def test_a_training_killed_at_any_moment_ends_as_one_in_peace(
     kills: int,
     fresh_store: Callable[[str], Store],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 from core.learning.retraining import recipes
 from core.store import Store
@@ -34,13 +36,21 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def champion_weights(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> Path:
-    """A folder as that of the weights that ship: a detector of rectangles, the tiny classifier."""
-    folder, threads = tmp_path_factory.mktemp("champion"), torch.get_num_threads()
-    torch.set_num_threads(1)
-    train_champion(folder)
-    torch.set_num_threads(threads)
-    for name in ("classifier.safetensors", "classifier.json"):
-        shutil.copy(tiny_weights / name, folder / name)
+    """A folder as that of the weights that ship: a detector of rectangles, the tiny classifier.
+
+    One for all of pytest's processes, trained by the first that needs it.
+    """
+    alone = os.environ.get("PYTEST_XDIST_WORKER") is None
+    folder = tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent
+    folder = folder / "champion"
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / "classifier.json").is_file():
+            threads = torch.get_num_threads()
+            torch.set_num_threads(1)
+            train_champion(folder)
+            torch.set_num_threads(threads)
+            for name in ("classifier.safetensors", "classifier.json"):
+                shutil.copy(tiny_weights / name, folder / name)
     return folder
 
 
