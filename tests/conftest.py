@@ -98,12 +98,17 @@ def browser(chromium: str) -> Iterator[Browser]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests with the shared browser come last: Playwright leaves an event loop running in the main thread.
 
-    Of those, long files come first, so that at the end no process waits for another one's.
+    Of those, files with slow tests and long ones come first, so that at the end no process waits for another.
     """
     sizes = Counter(item.path for item in items if in_browser(item))
-    items.sort(
-        key=lambda item: (in_browser(item), -sizes[item.path], str(item.path) if in_browser(item) else "")
-    )
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+
+    def place(item: pytest.Item) -> tuple[bool, bool, int, str]:
+        if not in_browser(item):
+            return False, False, 0, ""
+        return True, item.path not in slow, -sizes[item.path], str(item.path)
+
+    items.sort(key=place)
 
 
 def in_browser(item: pytest.Item) -> bool:

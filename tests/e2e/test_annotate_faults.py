@@ -12,7 +12,7 @@ from tests.e2e.workbench import Workbench, act, expect, gone_on, mark, photo_of
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 OFFLINE = "Not saved: offline. Your work is kept in this browser"
 

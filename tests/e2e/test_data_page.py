@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 api = pytest.importorskip("playwright.sync_api")
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 SAMPLES = ROOT / "assets" / "samples"
 WAIT_MS = 120_000

@@ -23,7 +23,7 @@ from tests.ports import free_port, wait_until_open
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 TINY = """
 import sys
