@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("gradio")
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 WAIT_MS = 20_000
