@@ -1,8 +1,8 @@
 // Mouse, pen and touch on the stage. A drag that begins inside the box that was clicked moves it; on a side or a handle
-// of the chosen box it resizes, and moves one that is too small for that. Anywhere else it draws: also inside a box that was drawn just now
-// or chosen by key, and on the borders of others, for garments overlap and touch. With Shift a drag always draws. Two
-// fingers, Space, the middle button and the wheel move the camera. Frames come from requestAnimationFrame; the hands
-// are told once a gesture has ended.
+// of the chosen box it resizes, and moves one that is too small for that. Anywhere else it draws: also inside a box that
+// was drawn just now or chosen by key, and on the borders of others, for garments overlap and touch. With Shift a drag
+// always draws. Two fingers, Space, the middle button and the wheel move the camera. Frames come from
+// requestAnimationFrame; the hands are told once a gesture has ended.
 import { contains, handleAt, moved, onBorder, resized, sideAt, spanned, stackAt } from "./geometry.js";
 
 const REACH = { mouse: 7, pen: 9, touch: 18 };

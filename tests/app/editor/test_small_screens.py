@@ -27,14 +27,19 @@ def touch(session: CDPSession, kind: str, *points: tuple[float, float]) -> None:
     session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
 
 
-def test_a_finger_draws_moves_and_two_zoom(open_editor: Open, harness: Harness):
-    page = open_editor(**PHONE)
-    session = page.context.new_cdp_session(page)
-    start, end = in_photo(page, 60, 500), in_photo(page, 160, 640)
+def swipe(session: CDPSession, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """One finger from a place to another."""
     touch(session, "touchStart", start)
     touch(session, "touchMove", ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2))
     touch(session, "touchMove", end)
     touch(session, "touchEnd")
+
+
+def test_a_finger_draws_moves_and_two_zoom(open_editor: Open, harness: Harness):
+    page = open_editor(**PHONE)
+    session = page.context.new_cdp_session(page)
+    start, end = in_photo(page, 60, 500), in_photo(page, 160, 640)
+    swipe(session, start, end)
     expect(rows(page)).to_have_count(4)
     page.get_by_role("combobox").press("Enter")
     saved(page)
@@ -59,10 +64,7 @@ def test_the_names_lie_over_no_part_of_the_drawn_box(open_editor: Open, harness:
     session = page.context.new_cdp_session(page)
     before = scale(page)
     start, end = in_photo(page, *corners[:2]), in_photo(page, *corners[2:])
-    touch(session, "touchStart", start)
-    touch(session, "touchMove", ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2))
-    touch(session, "touchMove", end)
-    touch(session, "touchEnd")
+    swipe(session, start, end)
     names, box = page.locator(".finder"), page.locator(".groups .chosen .edge")
     expect(names).to_be_visible()
     listed, drawn = names.bounding_box(), box.bounding_box()
@@ -83,10 +85,7 @@ def test_a_side_is_dragged_accepting_goes_on_and_a_tap_on_the_name_asks_for_anot
     chosen = page.locator(".groups .chosen")
     expect(chosen).to_have_attribute("data-uid", TOP)
     start, end = in_photo(page, 180, 350), in_photo(page, 210, 380)
-    touch(session, "touchStart", start)
-    touch(session, "touchMove", ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2))
-    touch(session, "touchMove", end)
-    touch(session, "touchEnd")
+    swipe(session, start, end)
     saved(page)
     assert harness.saved()[0]["box"] == pytest.approx([210, 150, 420, 420], abs=2)
 
@@ -107,10 +106,7 @@ def test_a_tap_chooses_and_a_drag_moves(open_editor: Open, harness: Harness):
     expect(page.locator(".groups .chosen")).to_have_attribute("data-uid", TOP)
     start = in_photo(page, 220, 350)
     end = in_photo(page, 180, 300)
-    touch(session, "touchStart", start)
-    touch(session, "touchMove", ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2))
-    touch(session, "touchMove", end)
-    touch(session, "touchEnd")
+    swipe(session, start, end)
     saved(page)
     assert harness.saved()[0]["box"] == pytest.approx([140, 100, 380, 370], abs=4)
 
