@@ -17,13 +17,11 @@ import streamlit as st
 from starlette.middleware import Middleware
 from streamlit import runtime
 
-from app.access import require_loopback
-from app.auth_file import AuthFile, find_auth_file
-from app.guards import KnownHosts, SignedInOnly
-from app.headers import SecurityHeaders
-from app.media_owners import MediaOwners, person_of_run
-from app.spool import sweep_previews
-from app.way_back import WayBack
+from app.auth.config import AuthFile, find_auth_file, require_loopback
+from app.auth.media_owners import MediaOwners, person_of_run
+from app.auth.middleware import KnownHosts, SecurityHeaders, SignedInOnly
+from app.auth.sign_in import WayBack
+from app.preview.batch import sweep_previews
 from app.worker_process import WorkerProcess
 from core.errors import AccessError
 from core.store import DATA_VARIABLE, data_folder

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import sign_in
-from app.access import require_loopback
-from app.claims import sign_in_configured
-from app.guards import SignedInOnly
-from app.identity import current_actor, is_visitor
+from app.auth import sign_in
+from app.auth.claims import sign_in_configured
+from app.auth.config import require_loopback
+from app.auth.identity import current_actor, is_visitor
+from app.auth.middleware import SignedInOnly
 from app.navigation import pages_for
 from core.errors import LapelError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.links import ANNOTATE, DATA
+from app.wording import ANNOTATE, DATA
 from core.access import Actor, Right
 
 HERE = Path(__file__).resolve().parent

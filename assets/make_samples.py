@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from core.data.drawn import draw_scene
+from tools.synthetic import draw_scene
 
 FOLDER = Path(__file__).parent / "samples"
 SIZE_WH = (480, 640)

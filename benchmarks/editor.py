@@ -30,7 +30,7 @@ from benchmarks.load.learning import training
 from benchmarks.machine import describe_machine, machine_line
 from benchmarks.page import CHROMIUM, FLAGS, ROOT, SAMPLES, WAIT_MS, wait_until_healthy
 from core.garments import Garment
-from core.photos import open_photo
+from core.images.decode import open_photo
 from core.store import Store, sqlite_url
 from core.store.boxes import AnnotatedBox
 
@@ -48,8 +48,8 @@ BUSY = """
 import os, sys
 from pathlib import Path
 os.nice(15)
-from core.labeler import Labeler
-from core.photos import open_photo
+from core.inference.labeler import Labeler
+from core.images.decode import open_photo
 labeler = Labeler.load()
 print("at work", flush=True)
 while True:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.machine import describe_machine, machine_line
 
 if TYPE_CHECKING:
-    from core.labeler import Labeler
+    from core.inference.labeler import Labeler
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = sorted((ROOT / "assets" / "samples").glob("*.jpg"))
@@ -30,9 +30,9 @@ PACKAGES = ("torch", "pillow")
 
 def stages(labeler: Labeler, path: Path) -> dict[str, float]:
     """Milliseconds of each stage of one photo, and how many garments it was for."""
-    from core.explain import explain
     from core.garments import Garment
-    from core.photos import open_photo
+    from core.images.decode import open_photo
+    from core.inference.explain import explain
 
     def timed(work: Callable[[], Any]) -> tuple[float, Any]:
         started = time.perf_counter()
@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--weights", action="append", default=[], help="instead of those that ship")
     options = parser.parse_args()
     process = fresh(options.photos, options.weights)  # first, while there is nothing beside it
-    from core.commands.labelling import load_labeler
+    from core.cli.label import load_labeler
 
     labeler = load_labeler([Path(file) for file in options.weights])
     rows = measure(labeler, options.repeats)

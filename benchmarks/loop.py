@@ -29,24 +29,24 @@ from uuid import uuid4
 
 from benchmarks.machine import describe_machine, machine_line
 from benchmarks.replay.places import data_folder
-from core.classifier import Classifier
-from core.data.dataset import BoxedPhoto, DetectionDataset, read_detection
-from core.data.listed import open_listed
-from core.detector import Detector
+from core.active_learning.queue_order import reorder
+from core.datasets.detection import BoxedPhoto, DetectionDataset
+from core.datasets.reading import read_detection
 from core.errors import LapelError
 from core.evaluation.comparison import compare_detection
-from core.labeler import Labeler
-from core.learning.ordering import reorder
-from core.learning.predicting import predict
-from core.learning.retraining.ending import compare, end, register
-from core.learning.retraining.running import train_revision
-from core.measuring import predictions_on
+from core.images.decode import open_listed
+from core.inference.classifier import Classifier
+from core.inference.detector import Detector
+from core.inference.labeler import Labeler
+from core.inference.measure import predictions_on
+from core.inference.predictions import predict
 from core.models.weights import WEIGHTS_FOLDER
 from core.store import Store, sqlite_url
 from core.store.boxes import AnnotatedBox
 from core.store.models import ModelRow
 from core.store.photos import in_holdout
 from core.store.promotions import PromotionRefused
+from core.training.finetune.run import compare, end, register, train_revision
 from core.training.run import current_commit
 
 PACKAGES = ("torch", "lightning", "numpy")

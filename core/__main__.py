@@ -11,9 +11,12 @@ from typing import Annotated
 
 import typer
 
-from core.commands import figures, keeping, labelling, models, people, retraining, training
+from core.cli import evaluate as evaluate_command
+from core.cli import label as label_command
+from core.cli import models, people, store
+from core.cli import train as train_command
 from core.errors import LapelError, RecipeError
-from core.training.options import TrainingOptions
+from core.training.recipes import TrainingOptions
 
 app = typer.Typer(
     add_completion=False,
@@ -50,7 +53,7 @@ def label(
 
     A line's "photo" is the file's name without its folder, numbered where it comes twice: "shirt (2).jpg".
     """
-    raise typer.Exit(labelling.label(photos, threshold=threshold, weights=weights or (), out=out))
+    raise typer.Exit(label_command.label(photos, threshold=threshold, weights=weights or (), out=out))
 
 
 @app.command()
@@ -61,7 +64,7 @@ def explain(
     weights: Weights = None,
 ) -> None:
     """Write a photo's attention and class activation maps as PNG overlays, with an index."""
-    labelling.explain(photo, out, threshold=threshold, weights=weights or ())
+    label_command.explain(photo, out, threshold=threshold, weights=weights or ())
 
 
 @app.command()
@@ -75,7 +78,7 @@ def anchors(
     as_json: AsJson = False,
 ) -> None:
     """Fit anchors to a data set's boxes by K-means++ under 1 - IoU."""
-    figures.anchors(dataset, clusters=clusters, size=size, seed=seed, as_json=as_json)
+    evaluate_command.anchors(dataset, clusters=clusters, size=size, seed=seed, as_json=as_json)
 
 
 @app.command()
@@ -92,7 +95,7 @@ def summary(
     as_json: AsJson = False,
 ) -> None:
     """Count a model's parameters, multiply-adds and bytes."""
-    figures.summary(model, preset=preset, classes=classes, size=size, as_json=as_json)
+    evaluate_command.summary(model, preset=preset, classes=classes, size=size, as_json=as_json)
 
 
 @app.command()
@@ -136,7 +139,7 @@ def train(
     revision the result is a candidate in the store, compared with the champion.
     """
     if revision is not None:
-        retraining.train(kind, revision, quick=quick, device=device, data=data)
+        train_command.train_revision(kind, revision, quick=quick, device=device, data=data)
         return
     if data is None or val is None:
         raise RecipeError("expected --data and --val to train on files, or --revision to train on the store")
@@ -155,7 +158,7 @@ def train(
         out=out,
         resume=resume,
     )
-    training.train(kind, options)
+    train_command.train(kind, options)
 
 
 @app.command()
@@ -179,7 +182,7 @@ def distill(
     ] = False,
 ) -> None:
     """Pretrain a YOLOv4-GS backbone by distilling ImageNet features into it."""
-    training.distill(
+    train_command.distill(
         photos,
         teacher,
         preset=preset,
@@ -204,7 +207,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure a model on a data set, with intervals."""
-    figures.evaluate(model, dataset, photos, as_json=as_json)
+    evaluate_command.evaluate(model, dataset, photos, as_json=as_json)
 
 
 @app.command("import")
@@ -214,7 +217,7 @@ def import_photos(
     data: Data = None,
 ) -> None:
     """Bring photos into the store, with the boxes of a data set. Exit status 1 if a file was refused."""
-    raise typer.Exit(keeping.import_photos(path, by=by, data=data))
+    raise typer.Exit(store.import_photos(path, by=by, data=data))
 
 
 @app.command()
@@ -229,7 +232,7 @@ def export(
     data: Data = None,
 ) -> None:
     """Write a revision of the annotations to a file."""
-    keeping.export(revision, format=format, out=out, pictures=pictures, by=by, data=data)
+    store.export(revision, format=format, out=out, pictures=pictures, by=by, data=data)
 
 
 @app.command()
@@ -245,7 +248,7 @@ def worker(
 
     Several may run, on several machines with PostgreSQL, each on a GPU of its own; none opens a port.
     """
-    keeping.work(data=data, attached=attached, device=device, kinds=kinds)
+    store.work(data=data, attached=attached, device=device, kinds=kinds)
 
 
 @app.command("models")
@@ -283,7 +286,7 @@ def backup(
     data: Data = None,
 ) -> None:
     """Write all of the store into one file, while others work with it."""
-    keeping.backup(file, data=data)
+    store.backup(file, data=data)
 
 
 @app.command()
@@ -292,7 +295,7 @@ def restore(
     data: Data = None,
 ) -> None:
     """Fill an empty store from a backup."""
-    keeping.restore(file, data=data)
+    store.restore(file, data=data)
 
 
 app.add_typer(people.app, name="people")

@@ -10,6 +10,9 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from core.errors import AccessError, NotFoundError
 
+FOUNDER = "lapel"
+"""The author of the categories that an empty store begins with."""
+
 
 class Role(StrEnum):
     """What a person is to a workspace, from the fewest rights to all."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.data.dataset import DetectionDataset
 from core.errors import DatasetError, RecipeError
 
 DARKNET_608 = (
@@ -110,16 +109,6 @@ def darknet_anchors(size: float) -> np.ndarray:
     if not size > 0:
         raise RecipeError(f"an input size above 0 px is expected, got {size}")
     return np.array(DARKNET_608, dtype=np.float64) * (size / 608)
-
-
-def letterboxed_wh(dataset: DetectionDataset, size: float) -> np.ndarray:
-    """All boxes' width and height (N, 2) float64 in pixels of photos scaled to a long side of ``size`` px."""
-    scaled = [
-        (photo.boxes_xyxy[:, 2:] - photo.boxes_xyxy[:, :2]).astype(np.float64)
-        * (size / max(photo.width, photo.height))
-        for photo in dataset.photos
-    ]
-    return np.concatenate(scaled) if scaled else np.empty((0, 2))
 
 
 def _checked(boxes_wh: np.ndarray) -> np.ndarray:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.account import title_row
-from app.anchor_fit import fit_anchors
-from app.charts import box_sizes
-from app.identity import admit
+from app.anchors.fit import fit_anchors
+from app.auth.identity import admit, title_row
+from app.preview.charts import box_sizes
 from core.access import Right
 from core.errors import LapelError
 

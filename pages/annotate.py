@@ -6,9 +6,8 @@ import streamlit as st
 
 from app.annotate import watch, work
 from app.annotate.session import desk_of
-from app.identity import admit
-from app.memory import set_aside_once
-from app.store import workspace_store
+from app.auth.identity import admit, workspace_store
+from app.resources import set_aside_once
 from core.access import Right
 from core.errors import LapelError
 

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 import streamlit as st
 from PIL import Image
 
-from app import intake, map_grid, models, session, toolbar, wall
-from app.identity import admit
+from app import resources
+from app.attention import map_grid
+from app.auth.identity import admit
+from app.preview import batch_view, session, upload
 from core.access import Right
 from core.errors import LapelError
 
@@ -24,16 +26,16 @@ def grid(pictures: Iterable[tuple[str, Image.Image]], least_pixels: int) -> None
 
 admit(Right.EXPLAIN)
 workspace = session.workspace()
-intake.show(workspace, "Attention")
+upload.show(workspace, "Attention")
 try:
-    labeler = models.labeler()
+    labeler = resources.labeler()
     batch = workspace.take_in(labeler, FIRST_RESULT_SECONDS)
 except LapelError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()
 
-threshold = st.session_state.get(toolbar.THRESHOLD_KEY, labeler.default_threshold)
-photos = {seen.item.number: seen for seen in wall.seen_photos(workspace, threshold)}
+threshold = st.session_state.get(batch_view.THRESHOLD_KEY, labeler.default_threshold)
+photos = {seen.item.number: seen for seen in batch_view.seen_photos(workspace, threshold)}
 if not photos or workspace.maps is None:
     st.info("The maps appear here once a photo is labelled.", icon=":material/visibility:")
     st.stop()

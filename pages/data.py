@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.account import show_account
+from app.auth.identity import admit, show_account, workspace_store
 from app.data import bringing_in, categories, jobs, photos, progress, revisions
-from app.identity import admit
-from app.store import workspace_store
 from app.wording import literal
 from core.access import Right
 from core.errors import LapelError

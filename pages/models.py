@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.account import title_row
-from app.identity import admit
-from app.models_page import chosen, sides
-from app.store import workspace_store
+from app.auth.identity import admit, title_row, workspace_store
+from app.models import choose, page
 from app.wording import literal
 from core.access import Right
 from core.errors import LapelError
@@ -16,6 +14,6 @@ admit(Right.EXPLAIN)
 title_row("Models")
 try:
     store = workspace_store()
-    sides.show(store, chosen.choose_kind())
+    page.show(store, choose.choose_kind())
 except LapelError as error:
     st.error(literal(str(error)), icon=":material/error:")

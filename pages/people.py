@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.account import title_row
-from app.identity import admit
-from app.people_page import log, roster
-from app.store import workspace_store
+from app.auth.identity import admit, title_row, workspace_store
+from app.people import audit, roster
 from app.wording import literal
 from core.access import Right
 from core.errors import LapelError
 
-TABS = {"Roles": roster.show, "Audit log": log.show}
+TABS = {"Roles": roster.show, "Audit log": audit.show}
 
 admit(Right.PEOPLE)
 title_row("People")

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import (
-    example,
-    intake,
-    keep_buttons,
-    models,
-    names,
-    photo_view,
-    selection,
-    session,
-    takeaway,
-    toolbar,
-    wall,
-)
-from app.identity import admit
+from app import resources
+from app.auth.identity import admit
+from app.preview import batch_view, download, example, photo, save_to_store, selection, session, upload
 from core.access import Right
 from core.errors import LapelError
 
@@ -25,49 +14,49 @@ FIRST_RESULT_SECONDS = 2.0
 
 actor = admit(Right.PREVIEW)
 workspace = session.workspace()
-intake.show(workspace, "Label clothing photos")
+upload.show(workspace, "Label clothing photos")
 
 try:
-    labeler = models.labeler()
+    labeler = resources.labeler()
 except LapelError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()
-if warnings := models.warnings_of(labeler):
+if warnings := resources.warnings_of(labeler):
     st.warning(" ".join(warnings), icon=":material/warning:")
 
 if workspace.batch is None and not workspace.incoming:
     example.show_example(labeler)
     st.stop()
 # Drawn while the first photo is being labelled, so that the browser has done this part when its boxes come.
-toolbar.show(labeler.categories, workspace.names, labeler.default_threshold)
-threshold, filters = toolbar.threshold_now(), toolbar.filters_now()
+batch_view.show_toolbar(labeler.categories, workspace.names, labeler.default_threshold)
+threshold, filters = batch_view.threshold_now(), batch_view.filters_now()
 gallery_side, photo_side = st.columns([2, 5], gap="medium")
 
 batch = workspace.take_in(labeler, FIRST_RESULT_SECONDS)
 running = (
     batch is not None and batch.progress().running
 )  # asked before the photos are, so that none is missed
-photos = wall.seen_photos(workspace, threshold)
+photos = batch_view.seen_photos(workspace, threshold)
 with photo_side:
-    photo_view.show(workspace, photos, selection.chosen(photos, filters), labeler)
+    photo.show(workspace, photos, selection.chosen(photos, filters), labeler)
     if actor.may(Right.IMPORT):
-        keep_buttons.show_wrong(workspace, photos)
+        save_to_store.show_wrong(workspace, photos)
 with gallery_side:
-    wall.show(workspace, threshold, filters, running=running)
+    batch_view.show(workspace, threshold, filters, running=running)
 
 if photos:
     st.divider()
     keep_side, takeaway_side = st.columns(2, gap="large")
     with takeaway_side:
         st.subheader("Take it away")
-        takeaway.show_takeaway(workspace, photos, labeler.categories)
+        download.show_takeaway(workspace, photos, labeler.categories)
     with keep_side:
         if actor.may(Right.IMPORT):
             st.subheader("Keep it")
-            keep_buttons.show_keep(workspace, photos)
+            save_to_store.show_keep(workspace, photos)
     with (
         keep_side,
         st.expander("Your shop's names", icon=":material/sell:", on_change="rerun", key="names") as table,
     ):
         if table.open:
-            names.show_names(workspace, labeler.categories)
+            download.show_names(workspace, labeler.categories)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.account import title_row
-from app.identity import admit
-from app.store import workspace_store
-from app.training import chosen, history, starting, watching
+from app.auth.identity import admit, title_row, workspace_store
+from app.train import history, start, watch
 from app.wording import literal
 from core.access import Right
 from core.errors import LapelError
@@ -20,12 +18,12 @@ try:
     store = workspace_store()
     rows = store.trainings.recent(LISTED)
     models = {model.training_id: model for model in store.models.all() if model.training_id is not None}
-    starting.show(store, rows)
-    row = chosen.choose(rows)
+    start.show(store, rows)
+    row = history.choose(rows)
     if row is None:
         st.caption("What is trained is shown here while it learns, and stays here afterwards.")
     else:
-        watching.show(store, row, models.get(row.id))
+        watch.show(store, row, models.get(row.id))
         history.show(rows, models)
 except LapelError as error:
     st.error(literal(str(error)), icon=":material/error:")

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.data.drawn import DrawnScene, draw_scene
+from tools.synthetic import DrawnScene, draw_scene
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from core.labeler import Labeler
+    from core.inference.labeler import Labeler
 
 # Several tests run at once: threads of one that wait for each other would take the cores from the others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -68,7 +68,7 @@ def tiny_ships(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def tiny_labeler(tiny_weights: Path) -> Labeler:
     """A labeler of the tiny weights. Shared: do not change it."""
-    from core.labeler import Labeler
+    from core.inference.labeler import Labeler
 
     return Labeler.load(tiny_weights / "detector.safetensors", tiny_weights / "classifier.safetensors")
 

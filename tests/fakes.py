@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.explain import DetectorMap, Explanation, GarmentMaps
 from core.garments import Box, Garment, LabeledPhoto, Ranked
-from core.photos import Photo
+from core.images.decode import Photo
+from core.inference.explain import DetectorMap, Explanation, GarmentMaps
 
 BANDS = (("top", 0.9), ("pants", 0.6), ("footwear", 0.3))
 LABELS = ("T-Shirt", "Longsleeve", "Pants", "Shoes", "Shirt", "Dress", "Shorts", "Hat")
@@ -23,7 +23,7 @@ HEADS = 8
 
 
 class FakeLabeler:
-    """Answers as ``core.labeler.Labeler`` does, without weights; ``calls`` counts the photos it labelled."""
+    """Answers as ``Labeler`` does, without weights; ``calls`` counts the photos it labelled."""
 
     default_threshold = 0.5
     categories = ("top", "pants", "footwear")
@@ -81,7 +81,7 @@ class FakeLabeler:
 
 
 def fake_explain(labeler: object, photo: Photo, labeled: LabeledPhoto) -> Explanation:
-    """Maps of the shapes that ``core.explain.explain`` gives, each with one hot spot."""
+    """Maps of the shapes that ``core.inference.explain.explain`` gives, each with one hot spot."""
     garments = tuple(GarmentMaps(garment, _garment_maps()) for garment in labeled.garments)
     detector_maps = tuple(
         DetectorMap(f"stride{stride}", _hot_spot(photo.height // stride + 1, photo.width // stride + 1))

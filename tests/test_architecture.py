@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("core", "app", "pages")
+ROOMS = ("core", "app", "pages", "tools")
+LAYERS = tuple("cli jobs active_learning training inference store evaluation datasets models images".split())
+"""The packages of core/, each of which imports only from those after it and from the modules beside them."""
+
+MOST_MODULES_AT_THE_TOP_OF_APP = 8
 WEB = {"streamlit", "gradio", "gradio_client", "starlette", "fastapi"}
 MOST_LINES = 400
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "misc", "common"}
@@ -45,7 +49,7 @@ def wrong_imports(rooms: tuple[str, ...], forbidden: set[str]) -> dict[str, list
 
 def test_there_is_something_to_check():
     assert ROOT / "core" / "garments.py" in modules_of("core")
-    assert "numpy" in imported_by(ROOT / "core" / "data" / "drawn" / "canvas.py")
+    assert "numpy" in imported_by(ROOT / "tools" / "synthetic" / "canvas.py")
 
 
 def test_the_core_knows_no_web():
@@ -54,11 +58,84 @@ def test_the_core_knows_no_web():
 
 @pytest.mark.parametrize(
     ("rooms", "forbidden"),
-    [(("core",), {"app", "pages"}), (("app",), {"pages"}), (ROOMS, {"tests", "benchmarks"})],
-    ids=["core", "app", "all"],
+    [
+        (("core",), {"app", "pages", "tools"}),
+        (("app",), {"pages", "tools"}),
+        (("tools",), {"app", "pages"}),
+        (ROOMS, {"tests", "benchmarks"}),
+    ],
+    ids=["core", "app", "tools", "all"],
 )
 def test_imports_go_from_pages_to_app_to_core(rooms, forbidden):
     assert wrong_imports(rooms, forbidden) == {}
+
+
+def core_imports(*, for_types: bool) -> dict[str, set[str]]:
+    """Each module of core/ with the modules of core/ that it imports, also inside functions.
+
+    ``for_types`` counts imports under ``if TYPE_CHECKING:``, which never run, as well.
+    """
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in modules_of("core")}
+    names = {name.removesuffix(".__init__"): path for name, path in names.items()}
+    found: dict[str, set[str]] = {}
+    for name, path in names.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+        skipped: set[ast.AST] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not for_types:
+                skipped |= set(ast.walk(node))
+        imports: set[str] = set()
+        for node in ast.walk(tree):
+            if node in skipped:
+                continue
+            if isinstance(node, ast.Import):
+                imports |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                inner = {f"{node.module}.{alias.name}" for alias in node.names}
+                imports |= (inner & names.keys()) or {node.module}
+        found[name] = (imports & names.keys()) - {name}
+    return found
+
+
+def layer_of(module: str) -> int:
+    """The place of a module's package in LAYERS; the entry is above all, single modules are below all."""
+    part = module.split(".")[1] if "." in module else ""
+    return LAYERS.index(part) if part in LAYERS else (-1 if part == "__main__" else len(LAYERS))
+
+
+def test_every_package_of_the_core_has_its_place():
+    packages = {path.name for path in (ROOT / "core").iterdir() if (path / "__init__.py").is_file()}
+    assert packages == set(LAYERS)
+
+
+def test_imports_inside_the_core_go_down_and_never_back_up():
+    upward = [
+        f"{module} imports {other}"
+        for module, others in core_imports(for_types=True).items()
+        for other in others
+        if layer_of(other) < layer_of(module)
+    ]
+    assert sorted(upward) == []
+
+
+def test_no_imports_inside_the_core_go_in_a_circle():
+    graph = core_imports(for_types=False)
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join((*path[path.index(module) :], module))
+        if module not in done:
+            for other in sorted(graph[module]):
+                visit(other, (*path, module))
+            done.add(module)
+
+    for module in sorted(graph):
+        visit(module, ())
+
+
+def test_few_modules_lie_at_the_top_of_the_app():
+    modules = [path.name for path in (ROOT / "app").glob("*.py")]
+    assert len(modules) <= MOST_MODULES_AT_THE_TOP_OF_APP, modules
 
 
 def test_pages_get_at_data_only_through_what_checks_rights():
@@ -89,7 +166,9 @@ def test_no_module_of_the_app_hides_the_core():
     assert not (ROOT / "app" / "core").exists()
 
 
-@pytest.mark.parametrize("module", ["core.garments", "core.photos", "core.taxonomy", "core.data.drawn"])
+@pytest.mark.parametrize(
+    "module", ["core.garments", "core.images.decode", "core.taxonomy", "tools.synthetic"]
+)
 def test_the_nouns_can_be_had_without_loading_torch(module):
     code = f"import sys, {module}; print(sorted({{'torch', 'lightning', 'streamlit'}} & set(sys.modules)))"
     done = subprocess.run(

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from core.anchors import darknet_anchors
-from core.data.crops import normalise, to_square, to_tensor
-from core.data.drawn import draw_scene
+from core.images.crops import normalise, to_square, to_tensor
+from core.images.decode import Photo
 from core.models.mobilenet import MobileNet, MobileNetMHA
 from core.models.weights import ModelCard, save_weights, write_card
 from core.models.yolov4 import YOLOv4
-from core.photos import Photo
 from core.taxonomy import load_taxonomy
+from tools.synthetic import draw_scene
 
 LABELS = ("Dress", "Hat", "Pants", "Shirt", "Shoes", "T-Shirt")
 INPUT_SIZE = 160

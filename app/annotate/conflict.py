@@ -15,9 +15,9 @@ from app.annotate.wording import box_words, clock
 from app.wording import counted, literal
 from core.errors import LapelError
 from core.store import Store
+from core.store.agreement import BoxChoice, compare, merge
 from core.store.boxes import AnnotatedBox
 from core.store.categories import Category
-from core.store.merging import BoxChoice, compare, merge
 
 PANES_KEY = "annotate-versions"
 MINE, THEIRS, BOTH, NEITHER = "mine", "theirs", "both", "neither"

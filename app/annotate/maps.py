@@ -16,11 +16,11 @@ from PIL import Image
 
 from core.errors import LapelError
 from core.garments import Box, LabeledPhoto
-from core.learning.predicting import prediction_of
+from core.inference.predictions import prediction_of
 from core.store import Store
 
 if TYPE_CHECKING:
-    from core.explain import Explanation
+    from core.inference.explain import Explanation
 
 KEPT_MAPS = 24
 FINEST = 256  # the longer side of the map before it is drawn, in cells
@@ -46,7 +46,7 @@ class AttentionMaps:
         """Start working a photo's map out, unless that has been done or begun."""
         key = _key(store, photo_id)
         if key not in self._futures or self._is_stale(store, photo_id):
-            from app import maps  # torch, which those who only draw boxes never need
+            from app.attention import maps
 
             self._futures[key] = maps.submit(make_map, store, photo_id)
         self._futures.move_to_end(key)
@@ -86,10 +86,10 @@ def champions(store: Store) -> Mapping[str, int]:
 
 def make_map(store: Store, photo_id: int) -> MadeMap:
     """A photo's map by the models that serve now."""
-    from app import models
+    from app import resources
 
     with suppress(Exception):  # what is wrong with the models is for the map itself to say
-        models.labeler()  # the first call makes a new store's champions known
+        resources.labeler()  # the first call makes a new store's champions known
     serving = champions(store)
     return MadeMap(attention_png(store, photo_id), serving)
 
@@ -102,10 +102,11 @@ def attention_maps() -> AttentionMaps:
 
 def attention_png(store: Store, photo_id: int) -> bytes | None:
     """A photo's map as a PNG layer of its shape; None, with a line in the log, where it cannot be made."""
-    from app import maps, models
+    from app import resources
+    from app.attention import maps
 
     try:
-        labeler = models.labeler()
+        labeler = resources.labeler()
         photo = store.photos.open(photo_id)
         prediction = prediction_of(store, photo_id)
         garments = prediction.garments if prediction else ()

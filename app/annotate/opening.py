@@ -5,11 +5,10 @@ from __future__ import annotations
 from app.annotate.session import Desk, Opened
 from app.annotate.wording import clock
 from core.errors import ConflictError
-from core.learning.predicting import prediction_of, proposals, threshold_of
+from core.inference.predictions import prediction_of, proposals, threshold_of
 from core.store import Store
-from core.store.annotations import Annotation
+from core.store.annotations import Annotation, Draft
 from core.store.boxes import AnnotatedBox
-from core.store.drafts import Draft
 from core.store.queue import Task
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.drawing import hex_to_rgb, text_colour
+from core.images.drawing import hex_to_rgb, text_colour
 from core.store.boxes import AnnotatedBox
 from core.store.categories import Category
 from core.store.photos import PhotoRow

@@ -11,7 +11,7 @@ from app.wording import counted, literal
 from core.errors import LapelError
 from core.store import Store
 from core.store.agreement import Agreement, pairs
-from core.store.second_looks import SecondLook
+from core.store.consensus_review import SecondLook
 
 CHOICE_KEY = "annotate-review"
 

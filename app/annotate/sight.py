@@ -28,7 +28,7 @@ class Sight:
         key = _key(store, photo_id)
         if key in self._futures or store.predictions.get(photo_id) is not None:
             return
-        from app import maps  # torch, which those whose photos are labelled never need
+        from app.attention import maps
 
         while len(self._futures) >= _MOST_REMEMBERED:
             self._futures.pop(next(iter(self._futures)))
@@ -52,12 +52,12 @@ def sight() -> Sight:
 
 def look(store: Store, photo_id: int) -> bool:
     """Label one photo of the store; False, with a line in the log, where that cannot be done."""
-    from app import models
-    from core.learning.predicting import predict
+    from app import resources
+    from core.inference.predictions import predict
 
     try:
         if store.predictions.get(photo_id) is None:  # a worker may have been here meanwhile
-            predict(store, models.labeler(), photo_id)
+            predict(store, resources.labeler(), photo_id)
         return True
     except Exception:
         logger.exception("no boxes for photo %d", photo_id)

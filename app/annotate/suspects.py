@@ -15,7 +15,7 @@ MOST_SHOWN = 30
 
 def show(store: Store, desk: Desk, pictures: Pictures) -> None:
     """The photos whose boxes are most probably wrong, the most suspicious first."""
-    from core.learning.ordering import suspects  # torch, which those who only draw boxes never need
+    from core.active_learning.queue_order import suspects  # torch, which those who only draw boxes never need
 
     found = suspects(store)[:MOST_SHOWN]
     if not found:

@@ -7,7 +7,6 @@ from functools import partial
 
 import streamlit as st
 
-from app.account import show_account
 from app.annotate import conflict, empty, history, review, suspects
 from app.annotate.ahead import look_ahead
 from app.annotate.keys import own_keys
@@ -18,10 +17,11 @@ from app.annotate.pictures import Pictures
 from app.annotate.save import act, go_on, keep, submit_again
 from app.annotate.session import Desk, Opened
 from app.annotate.sight import LOOKING, is_blank, sight, take_boxes
+from app.auth.identity import show_account
 from app.editor import Act, EditorPhoto, box_editor
 from app.wording import counted, literal
+from core.active_learning.ranking import once_seen
 from core.errors import LapelError
-from core.learning.reasons import once_seen
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 

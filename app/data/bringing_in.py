@@ -6,14 +6,13 @@ import streamlit as st
 
 from app.data.incoming import server_folder, stage
 from app.data.outcomes import STATES, outcomes, refusals_csv, summary
-from app.intake import received
+from app.preview.upload import received
 from app.wording import counted, literal, moment
-from core.data.export import neutral
+from core.datasets.export import neutral
 from core.errors import LapelError
 from core.jobs import client
 from core.store import Store
-from core.store.imports import ImportRow
-from core.store.incoming import Incoming, import_folders
+from core.store.imports import ImportRow, Incoming, import_folders
 
 FORMATS = (
     "COCO (a JSON file beside the folder photos/ or images/), Pascal VOC or LabelImg (XML files), YOLO "

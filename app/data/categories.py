@@ -10,7 +10,7 @@ import streamlit as st
 from app.data.counts import statistics_of
 from app.wording import literal
 from core.access import Right
-from core.data.export import neutral
+from core.datasets.export import neutral
 from core.errors import LapelError
 from core.store import Store
 from core.store.categories import MOST_CHARACTERS, Category

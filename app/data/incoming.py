@@ -6,10 +6,10 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
-from core.data.names import relative_name
+from core.datasets.names import relative_name
 from core.errors import DatasetError, StoreError
-from core.photos import safe_name
-from core.store.incoming import permitted
+from core.images.decode import safe_name
+from core.store.imports import permitted
 
 
 def stage(files: Iterable[tuple[str, bytes]], waiting: Path) -> Path:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app.batch import time_left
+from app.preview.batch import time_left
 from app.wording import literal
 from core.errors import LapelError
 from core.jobs import client

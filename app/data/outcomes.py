@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 
 from app.wording import counted
-from core.data.export import neutral
+from core.datasets.export import neutral
 from core.store.imports import RefusedFile
 
 STATES = {

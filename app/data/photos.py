@@ -7,12 +7,11 @@ from typing import Any
 
 import streamlit as st
 
-from app import gallery
 from app.data.deletion import deletions, show_pending
-from app.links import annotate_link
 from app.media import picture_url
-from app.picture import show_picture
-from app.wording import counted, moment
+from app.preview import gallery
+from app.preview.viewer import show_picture
+from app.wording import annotate_link, counted, moment
 from core.access import Right
 from core.store import Store
 from core.store.annotations import Annotation

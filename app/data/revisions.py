@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.data.export import FORMATS, PARTS, Prepared, Wanted, prepare
 from app.wording import counted, literal
-from core.data.export import neutral
+from core.datasets.export import neutral
 from core.errors import LapelError
 from core.store import Store
 from core.store.revisions import Revision

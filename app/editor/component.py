@@ -14,8 +14,8 @@ import streamlit as st
 from app.editor.messages import Act, Edited, Work, act_from, work_from
 from app.editor.modules import joined
 from app.media import script_url
-from core.drawing import hex_to_rgb, text_colour
 from core.errors import LapelError, StoreError
+from core.images.drawing import hex_to_rgb, text_colour
 from core.store.boxes import AnnotatedBox
 
 PLACE = "editor"

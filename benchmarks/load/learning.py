@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from core.data.drawn import draw_scene
 from core.errors import LapelError
+from core.images.decode import read_photo
 from core.jobs.client import start_training
-from core.photos import read_photo
 from core.store import Store, sqlite_url
 from core.store.boxes import AnnotatedBox
+from tools.synthetic import draw_scene
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE_WH = (300, 400)

@@ -13,11 +13,12 @@ from numpy.lib.format import open_memmap
 from torch import Tensor
 
 from benchmarks.replay.places import kept_folder
-from core.data.crops import normalise, to_tensor
-from core.data.dataset import DetectionDataset, read_detection
-from core.data.listed import open_listed
+from core.datasets.detection import DetectionDataset
+from core.datasets.reading import read_detection
 from core.evaluation import Truth
-from core.letterbox import letterbox
+from core.images.crops import normalise, to_tensor
+from core.images.decode import open_listed
+from core.images.letterbox import letterbox
 from core.models.mobilenet import MobileNetFeatures
 from core.models.weights import digest, load_imagenet
 

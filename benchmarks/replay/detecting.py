@@ -19,16 +19,16 @@ from torch import nn
 
 from benchmarks.replay.boxed import CANVAS_WH, CHANNELS, Boxed
 from benchmarks.replay.places import kept_folder
+from core.active_learning.ranking import WEIGHTS, Candidate, rank_photos
+from core.active_learning.uncertainty import score_photo
 from core.anchors import kmeans_anchors
 from core.evaluation import Detections, evaluate_detection
 from core.garments import Garment
-from core.learning.scoring import score_photo
-from core.learning.selection import WEIGHTS, Candidate, rank_photos
 from core.models.decode import decode, discount_doubles, suppress
 from core.models.yolov4 import PRESETS, Neck, YOLOv4
-from core.training.detection import build_detector
-from core.training.fitting import cosine_with_warmup, parameter_groups
+from core.training.detector import build_detector
 from core.training.recipes import DETECTOR_RECIPES
+from core.training.trainer import cosine_with_warmup, parameter_groups
 from core.training.yolo_loss import Targets, YoloLoss
 
 RECIPE = replace(DETECTOR_RECIPES["street"], name="replay", preset="nano")

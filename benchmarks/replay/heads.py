@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 from sklearn.preprocessing import StandardScaler
 
-from core.learning.scoring import Scores
-from core.learning.selection import WEIGHTS, Candidate, Weights, rank_photos
+from core.active_learning.ranking import WEIGHTS, Candidate, Weights, rank_photos
+from core.active_learning.uncertainty import Scores
 
 REGULARISATION = 0.03  # the best of four on a part of the training senders, at 200, 1,000 and all labels
 

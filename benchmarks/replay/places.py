@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core.data.crops import normalise, to_square, to_tensor
-from core.data.listed import open_listed
+from core.images.crops import normalise, to_square, to_tensor
+from core.images.decode import open_listed
 from core.models.mobilenet import MobileNetFeatures
 from core.models.weights import digest, load_imagenet
 

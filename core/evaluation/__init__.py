@@ -4,10 +4,11 @@ from core.evaluation.classification import ClassificationReport, LabelFigures, e
 from core.evaluation.detection import (
     CategoryFigures,
     DetectionReport,
+    FoundRate,
     PrecisionRecallCurve,
     evaluate_detection,
+    found_rate,
 )
-from core.evaluation.found import FoundRate, found_rate
 from core.evaluation.matching import BoxedTruth, Detections, Truth
 
 __all__ = [

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DatasetError
-from core.evaluation.resampling import (
+from core.evaluation.bootstrap import (
     Interval,
     as_json,
     draw_weights,

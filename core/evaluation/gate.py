@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.evaluation.paired import MAIN, ClassPair, Comparison, Paired
-from core.evaluation.resampling import Interval
+from core.evaluation.bootstrap import MAIN, ClassPair, Comparison, Interval, Paired
 
 MARGIN = 0.005
 """What may be lost on the main figure: half a point."""

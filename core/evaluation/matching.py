@@ -21,7 +21,7 @@ IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)  # 0.50, 0.55, ... 0.95
 
 
 class BoxedTruth(Protocol):
-    """What a photo truly holds; ``core.data.dataset.BoxedPhoto`` is one."""
+    """What a photo truly holds; ``core.datasets.detection.BoxedPhoto`` is one."""
 
     @property
     def boxes_xyxy(self) -> Floats: ...

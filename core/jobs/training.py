@@ -11,7 +11,7 @@ from dbos import DBOS
 
 from core.errors import StoreBusyError
 from core.jobs.client import training_of
-from core.jobs.work import Answer, Workshop, answered
+from core.jobs.workflows import Answer, Workshop, answered
 from core.store import Store
 
 
@@ -44,7 +44,7 @@ def training_workflow(shop: Workshop) -> Callable[[str], None]:
 
 def end_job(store: Store, job: str, answer: Answer) -> None:
     """Note down how a training's job ended, in the training as well; cancelled stays cancelled."""
-    from core.learning.retraining.ending import end
+    from core.training.finetune.run import end
 
     training = training_of(job)
     if "failed" in answer:
@@ -57,8 +57,7 @@ def end_job(store: Store, job: str, answer: Answer) -> None:
 
 def _learn(shop: Workshop, job: str) -> Answer:
     """The training itself, up to a candidate in the store: another machine finds it there."""
-    from core.learning.retraining.ending import register
-    from core.learning.retraining.running import train_revision
+    from core.training.finetune.run import register, train_revision
 
     store, training = shop.store, training_of(job)
     weights = train_revision(
@@ -68,8 +67,8 @@ def _learn(shop: Workshop, job: str) -> Answer:
 
 
 def _compare(store: Store, job: str, answer: Answer) -> Answer:
-    from core.learning.retraining.ending import outcome
-    from core.learning.retraining.stopping import Brake
+    from core.training.finetune.run import outcome
+    from core.training.finetune.run_directory import Brake
 
     training, candidate = training_of(job), int(answer["candidate"])
     row, brake = store.trainings.get(training), Brake(_stopper(store, training))

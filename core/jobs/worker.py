@@ -10,11 +10,11 @@ from pathlib import Path
 from core.errors import LapelError
 from core.jobs.client import TRAIN, start_ordering
 from core.jobs.engine import KINDS, Engine
-from core.jobs.seats import seat_number, take_seat, try_seat
 from core.jobs.training import end_job
-from core.jobs.work import Workshop, is_labelling_due, is_order_due, label_anew
+from core.jobs.worker_lock import seat_number, take_seat, try_seat
+from core.jobs.workflows import Workshop, is_labelling_due, is_order_due, label_anew
 from core.store import Store
-from core.store.incoming import Incoming
+from core.store.imports import Incoming
 from core.store.jobs import JobRow
 
 POLL_SECONDS = 1.0
@@ -73,7 +73,7 @@ class Worker:
 
 def tidy(store: Store) -> None:
     """Remove what nobody needs: pictures of no photo, old uploads, what trainings needed, unused copies."""
-    from core.learning.retraining.workplace import sweep
+    from core.training.finetune.run_directory import sweep
 
     wanted = {Path(row.folder) for row in store.imports.recent(MOST_IMPORTS) if row.folder is not None}
     steps: tuple[Callable[[], object], ...] = (

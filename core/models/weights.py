@@ -21,7 +21,7 @@ from core.models.mobilenet import MobileNetFeatures, PaddedConv
 __all__ = [
     "WEIGHTS_FOLDER",
     "ModelCard",
-    "Unset",
+    "SkipInit",
     "calibrate_batch_norm",
     "card_path",
     "check_state",
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-class Unset(TorchFunctionMode):
+class SkipInit(TorchFunctionMode):
     """Within it modules are made without their random beginnings, which a file's weights replace at once."""
 
     def __torch_function__(

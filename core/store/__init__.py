@@ -15,23 +15,20 @@ from core.store.blobs import Blobs
 from core.store.categories import Categories
 from core.store.database import Database
 from core.store.imports import Imports
+from core.store.ingest import Looks
 from core.store.jobs import Jobs
-from core.store.looks import Looks
 from core.store.photos import Photos
 from core.store.predictions import Predictions
 from core.store.settings import Settings
 
 if TYPE_CHECKING:
-    from core.store.annotations import Annotations
-    from core.store.audit import Audit
-    from core.store.comparisons import Comparisons
-    from core.store.drafts import Drafts
+    from core.store.annotations import Annotations, Drafts
+    from core.store.consensus_review import SecondLooks
     from core.store.models import Models
-    from core.store.people import People
-    from core.store.promotions import Promotions
+    from core.store.people import Audit, People
+    from core.store.promotions import Comparisons, Promotions
     from core.store.queue import Queue
     from core.store.revisions import Revisions
-    from core.store.second_looks import SecondLooks
     from core.store.trainings import Trainings
 
 DATA_VARIABLE = "LAPEL_DATA"
@@ -125,7 +122,7 @@ class Store:
     @property
     def drafts(self) -> Drafts:
         """Work that is not submitted yet."""
-        from core.store.drafts import Drafts
+        from core.store.annotations import Drafts
 
         return Drafts(self.database, self.actor)
 
@@ -139,7 +136,7 @@ class Store:
     @property
     def second_looks(self) -> SecondLooks:
         """Photos that two people did, and how far they agree."""
-        from core.store.second_looks import SecondLooks
+        from core.store.consensus_review import SecondLooks
 
         return SecondLooks(self.database, self.actor)
 
@@ -174,14 +171,14 @@ class Store:
     @property
     def comparisons(self) -> Comparisons:
         """Models measured side by side."""
-        from core.store.comparisons import Comparisons
+        from core.store.promotions import Comparisons
 
         return Comparisons(self.database, self.actor)
 
     @property
     def audit(self) -> Audit:
         """Who did what."""
-        from core.store.audit import Audit
+        from core.store.people import Audit
 
         return Audit(self.database, self.actor)
 

@@ -1,23 +1,25 @@
-"""How far two people agree on one photo: boxes paired so that they overlap most, then compared."""
+"""How far two people agree on one photo: boxes paired so that they overlap most, then compared.
+
+Two people changed one photo: their boxes side by side, with a suggestion for each, to choose from.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from core.store.boxes import AnnotatedBox
+from core.errors import StoreError
+from core.store.boxes import AnnotatedBox, new_uid
 
 SAME_PLACE = 0.5
 """The least intersection over union at which two boxes are about the same garment."""
 
 SAME_NAME_BONUS = 0.1
 """Of two pairings that fit about equally, the one with equal categories is meant (a top under a jacket)."""
-
-Boxes = Sequence[AnnotatedBox]
 
 
 @dataclass(frozen=True)
@@ -87,3 +89,98 @@ def _ious(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> np.ndarray:
     area_a, area_b = (np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (a_xyxy, b_xyxy))
     ious: np.ndarray = overlap / (area_a[:, None] + area_b[None, :] - overlap)
     return ious
+
+
+CHOICES = ("mine", "theirs", "both", "neither")
+
+Boxes = Sequence[AnnotatedBox]
+
+
+@dataclass(frozen=True)
+class BoxChoice:
+    """One garment in both versions; None where a version has no box of it.
+
+    ``same`` says that there is nothing to choose. ``suggested`` is "mine" or "theirs": the side that changed
+    it, where only one did, which may be the one that took it out. ``contested`` says that both did; then
+    "mine" is suggested, as theirs is saved already.
+    """
+
+    uid: str
+    mine: AnnotatedBox | None
+    theirs: AnnotatedBox | None
+    same: bool
+    suggested: str
+    contested: bool = False
+
+
+def compare(base: Boxes, mine: Boxes, theirs: Boxes) -> list[BoxChoice]:
+    """Set two versions against the one that both began from (empty where there was none).
+
+    Boxes belong together by their uid, else by their place, as two people who draw the same garment give it
+    two. The order is that of mine, then what only they have.
+    """
+    base_of = {box.uid: box for box in base}
+    return [_choice(base_of, one, other) for one, other in _together(mine, theirs)]
+
+
+def merge(choices: Sequence[BoxChoice], chosen: Mapping[str, str] | None = None) -> tuple[AnnotatedBox, ...]:
+    """The boxes that come out: of each choice what ``chosen`` says of its uid, else what is suggested.
+
+    "mine" or "theirs" take that side's box, or none where that side has none; "both" and "neither" say so.
+    Raises StoreError for another word.
+    """
+    boxes: dict[str, AnnotatedBox] = {}
+    for choice in choices:
+        word = (chosen or {}).get(choice.uid, choice.suggested)
+        for box in _taken(choice, word):
+            kept = replace(box, uid=new_uid()) if box.uid in boxes else box
+            boxes[kept.uid] = kept
+    return tuple(boxes.values())
+
+
+def _together(mine: Boxes, theirs: Boxes) -> Iterator[tuple[AnnotatedBox | None, AnnotatedBox | None]]:
+    """Mine in their order, each with its counterpart; then theirs that have none."""
+    their_own = {box.uid: box for box in theirs}
+    loose_mine = [box for box in mine if box.uid not in their_own]
+    my_uids = {box.uid for box in mine}
+    loose_theirs = [box for box in theirs if box.uid not in my_uids]
+    by_place = {loose_mine[i].uid: loose_theirs[j] for i, j, _ in pairs(loose_mine, loose_theirs)}
+    paired = their_own | by_place
+    for box in mine:
+        yield box, paired.get(box.uid)
+    taken = {box.uid for box in by_place.values()}
+    for box in loose_theirs:
+        if box.uid not in taken:
+            yield None, box
+
+
+def _choice(
+    base_of: Mapping[str, AnnotatedBox], mine: AnnotatedBox | None, theirs: AnnotatedBox | None
+) -> BoxChoice:
+    uids = [box.uid for box in (mine, theirs) if box is not None]
+    if _alike(mine, theirs):
+        return BoxChoice(uids[0], mine, theirs, True, "mine")
+    before = next((base_of[uid] for uid in uids if uid in base_of), None)  # None: drawn since, by whom has it
+    i_changed, they_changed = not _alike(mine, before), not _alike(theirs, before)
+    suggested = "theirs" if they_changed and not i_changed else "mine"
+    return BoxChoice(uids[0], mine, theirs, False, suggested, i_changed and they_changed)
+
+
+def _alike(one: AnnotatedBox | None, other: AnnotatedBox | None) -> bool:
+    """Whether two boxes say the same of the photo, wherever they came from."""
+    if one is None or other is None:
+        return one is other
+    return _says(one) == _says(other)
+
+
+def _says(box: AnnotatedBox) -> tuple[object, ...]:
+    return (*(round(value, 2) for value in box.box_xyxy), box.category_id, box.label)
+
+
+def _taken(choice: BoxChoice, word: str) -> Iterator[AnnotatedBox]:
+    if word not in CHOICES:
+        raise StoreError(f"expected a choice out of {', '.join(CHOICES)}, got {word!r}")
+    if word in ("mine", "both") and choice.mine is not None:
+        yield choice.mine
+    if word in ("theirs", "both") and choice.theirs is not None:
+        yield choice.theirs

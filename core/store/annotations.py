@@ -1,4 +1,7 @@
-"""What people say about the photos: every save is a new version, and what was saved is never changed."""
+"""What people say about the photos: every save is a new version, and what was saved is never changed.
+
+Work that is not submitted yet: kept at every change, for each person and photo apart.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 from sqlalchemy.exc import IntegrityError
 
 from core.access import LOCAL, Actor, Right, needs
 from core.errors import StoreError
-from core.store.boxes import AnnotatedBox
+from core.store.boxes import AnnotatedBox, boxes_from
+from core.store.consensus_review import follow_first, save_second
 from core.store.database import Database
-from core.store.drafts import drop_draft
-from core.store.schema import annotations as table
+from core.store.schema import annotations as annotations_table
+from core.store.schema import drafts as drafts_table
 from core.store.schema import photos
-from core.store.second_looks import follow_first, save_second
 from core.store.tasks import finish_task
 from core.store.versions import (
     SUBMITTED,
@@ -50,7 +53,11 @@ class Annotations:
     @needs(Right.READ)
     def history(self, photo_id: int) -> list[Annotation]:
         """All versions of a photo, second looks among them, the oldest first."""
-        found = sa.select(table).where(table.c.photo_id == photo_id).order_by(table.c.version)
+        found = (
+            sa.select(annotations_table)
+            .where(annotations_table.c.photo_id == photo_id)
+            .order_by(annotations_table.c.version)
+        )
         with self.database.read() as connection:
             return [annotation_from(row) for row in connection.execute(found)]
 
@@ -100,7 +107,7 @@ class Annotations:
     @needs(Right.READ)
     def annotated_count(self) -> int:
         """How many live photos have an annotation."""
-        has = sa.exists().where(table.c.photo_id == photos.c.id)
+        has = sa.exists().where(annotations_table.c.photo_id == photos.c.id)
         found = sa.select(sa.func.count()).select_from(photos).where(photos.c.deleted_at.is_(None), has)
         with self.database.read() as connection:
             return connection.execute(found).scalar_one()
@@ -129,3 +136,102 @@ def _check_base(latest: Annotation | None, base_version: int) -> None:
             raise StoreError(f"expected a first save to begin from 0, got {base_version}")
     elif latest.version != base_version:
         raise VersionConflict(latest)
+
+
+@dataclass(frozen=True)
+class SavedDraft:
+    """What is on disk: the number of the change, and when it was saved."""
+
+    sequence: int
+    at: float
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A person's unfinished boxes of a photo, begun from its version ``base_version`` (0: from none)."""
+
+    photo_id: int
+    author: str
+    base_version: int
+    sequence: int
+    boxes: tuple[AnnotatedBox, ...]
+    at: float
+
+
+@dataclass(frozen=True)
+class Drafts:
+    """The drafts of all people; submitting removes one.
+
+    Whoever is signed in saves their own only, and another person's are not found: NotFoundError.
+    """
+
+    database: Database
+    actor: Actor = LOCAL
+
+    @needs(Right.ANNOTATE)
+    def save(
+        self, photo_id: int, author: str, *, boxes: Sequence[AnnotatedBox], sequence: int, base_version: int
+    ) -> SavedDraft:
+        """Keep the boxes; on disk when this returns. Gives what is kept, which may be a later change.
+
+        Changes are numbered by the editor and may arrive twice or late: only a higher number, or a newer
+        base, replaces what is there. Raises NotFoundError where the photo is gone, StoreError for bad boxes.
+        """
+        self.actor.require_own(author)
+        checked = boxes_from(box.as_dict() for box in boxes)
+        values = {
+            "base_version": base_version,
+            "sequence": sequence,
+            "boxes": [box.as_dict() for box in checked],
+            "at": self.database.now,
+        }
+        newer = sa.or_(
+            drafts_table.c.base_version < base_version,
+            sa.and_(drafts_table.c.base_version == base_version, drafts_table.c.sequence < sequence),
+        )
+        insert = self.database.insert(drafts_table).values(photo_id=photo_id, author=author, **values)
+        key = [drafts_table.c.photo_id, drafts_table.c.author]
+        with self.database.write() as connection:
+            locked_photo(connection, photo_id)
+            connection.execute(insert.on_conflict_do_update(index_elements=key, set_=values, where=newer))
+            kept = sa.select(drafts_table.c.sequence, drafts_table.c.at).where(*_of(photo_id, author))
+            return SavedDraft(*connection.execute(kept).one())
+
+    @needs(Right.READ)
+    def load(self, photo_id: int, author: str) -> Draft | None:
+        """The person's draft of a photo."""
+        self.actor.require_sight(author)
+        with self.database.read() as connection:
+            row = connection.execute(sa.select(drafts_table).where(*_of(photo_id, author))).one_or_none()
+        return None if row is None else _draft(row)
+
+    @needs(Right.ANNOTATE)
+    def drop(self, photo_id: int, author: str) -> None:
+        """Throw the person's draft of a photo away; nothing happens where there is none."""
+        self.actor.require_sight(author)
+        with self.database.write() as connection:
+            drop_draft(connection, photo_id, author)
+
+    @needs(Right.READ)
+    def of(self, author: str) -> list[Draft]:
+        """All of the person's drafts, the latest first."""
+        self.actor.require_sight(author)
+        found = (
+            sa.select(drafts_table).where(drafts_table.c.author == author).order_by(drafts_table.c.at.desc())
+        )
+        with self.database.read() as connection:
+            return [_draft(row) for row in connection.execute(found)]
+
+
+def drop_draft(connection: Connection, photo_id: int, author: str) -> None:
+    """Within a transaction: throw a draft away."""
+    connection.execute(sa.delete(drafts_table).where(*_of(photo_id, author)))
+
+
+def _of(photo_id: int, author: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return drafts_table.c.photo_id == photo_id, drafts_table.c.author == author
+
+
+def _draft(row: Row) -> Draft:
+    boxes = boxes_from(row.boxes)
+    return Draft(row.photo_id, row.author, row.base_version, row.sequence, boxes, row.at)

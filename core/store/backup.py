@@ -15,10 +15,9 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from core.access import Right, needs
+from core.access import FOUNDER, Right, needs
 from core.errors import NotFoundError, StoreError, StoreFullError
 from core.store import Store
-from core.store.audit import note_in
 from core.store.backup_file import (
     MANIFEST,
     PICTURES,
@@ -34,10 +33,10 @@ from core.store.backup_file import (
     table_file,
     write_picture,
 )
-from core.store.categories import FOUNDER
 from core.store.database import head
+from core.store.ingest import PHOTOS_LOCK
+from core.store.people import note_in
 from core.store.photos import bury
-from core.store.picture_blobs import PHOTOS_LOCK
 from core.store.schema import (
     categories,
     champions,

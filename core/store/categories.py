@@ -8,18 +8,15 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from core.access import LOCAL, Actor, Right, needs
+from core.access import FOUNDER, LOCAL, Actor, Right, needs
 from core.errors import ConflictError, NotFoundError, StoreError
-from core.store.audit import note_in
-from core.store.database import Database
+from core.store.database import Database, one_line
+from core.store.people import note_in
 from core.store.schema import categories as table
-from core.store.texts import one_line
 from core.taxonomy import colour_of, load_taxonomy
 
 MOST_CHARACTERS = 60
 MOST_CATEGORIES = 1000
-FOUNDER = "lapel"
-"""The author of the categories that an empty store begins with."""
 
 _LOCK = 0x1A9E2
 

@@ -1,7 +1,11 @@
-"""The database behind the store: SQLite by default, PostgreSQL by URL, one way to read and one to write."""
+"""The database behind the store: SQLite by default, PostgreSQL by URL, one way to read and one to write.
+
+One line of text as databases take it: a person's words without what is not seen.
+"""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -172,3 +176,13 @@ def _postgresql_engine(url: sa.URL, wait_seconds: float) -> Engine:
     return sa.create_engine(
         url, connect_args={"options": options, "connect_timeout": round(wait_seconds)}, pool_pre_ping=True
     )
+
+
+def one_line(text: str, most: int = 1000) -> str:
+    """The text on one line, without control and direction-changing characters, at most ``most`` of them.
+
+    >>> one_line("  Rain\\x00  coat\\n")
+    'Rain coat'
+    """
+    visible = "".join(c for c in text if c.isspace() or not unicodedata.category(c).startswith("C"))
+    return unicodedata.normalize("NFC", " ".join(visible.split()))[:most]

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from core.errors import ConflictError, LapelError, PhotoError, StoreError
-from core.photos import open_photo
+from core.images.decode import open_photo
 from core.store.boxes import MOST_BOXES, AnnotatedBox
-from core.store.import_notes import Mark, Notes
-from core.store.imports import ImportRow
-from core.store.incoming import Incoming, permitted
+from core.store.imports import ImportRow, Incoming, Mark, Notes, permitted
 from core.store.schema import photos as photos_table
 from core.store.sources import Item, Looker, leads_out
 

@@ -10,9 +10,8 @@ import sqlalchemy as sa
 
 from core.access import LOCAL, Actor, Right, needs
 from core.errors import NotFoundError
-from core.store.database import Database
+from core.store.database import Database, one_line
 from core.store.schema import jobs as table
-from core.store.texts import one_line
 
 GOING = ("waiting", "running")
 ENDED = ("done", "failed", "cancelled")

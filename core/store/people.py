@@ -1,23 +1,27 @@
-"""The people of a store, once there is a sign-in: the names that stand at their work, and their roles."""
+"""The people of a store, once there is a sign-in: the names that stand at their work, and their roles.
+
+The audit log: who did what to what and when, written with the deed itself and never changed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import count
-from typing import Any
+from typing import Any, TextIO
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, Select
 from sqlalchemy.exc import IntegrityError
 
-from core.access import LOCAL, Actor, Right, Role, needs
+from core.access import FOUNDER, LOCAL, Actor, Right, Role, needs
 from core.errors import NotFoundError, StoreError
-from core.store.audit import note_in
-from core.store.categories import FOUNDER
-from core.store.database import Database
-from core.store.schema import people as table
-from core.store.texts import one_line
+from core.store.database import Database, one_line
+from core.store.schema import audit as audit_table
+from core.store.schema import people as people_table
 
 SEEN_EVERY_SECONDS = 3600.0
 """Between two times that it is noted down that somebody is there."""
@@ -77,9 +81,13 @@ class People:
         if row is None:
             return self._first(name, subject, claimed).actor
         if row.claimed != claimed or row.age is None or row.age > SEEN_EVERY_SECONDS:
-            again = sa.update(table).where(table.c.subject == subject).values(seen_at=self.database.now)
+            again = (
+                sa.update(people_table)
+                .where(people_table.c.subject == subject)
+                .values(seen_at=self.database.now)
+            )
             with self.database.write() as connection:
-                row = connection.execute(again.values(claimed=claimed).returning(*table.c)).one()
+                row = connection.execute(again.values(claimed=claimed).returning(*people_table.c)).one()
         return _person(row).actor
 
     def known(self, subject: str) -> Actor | None:
@@ -92,7 +100,10 @@ class People:
     def all(self) -> list[Person]:
         """Everybody, by name."""
         with self.database.read() as connection:
-            return [_person(row) for row in connection.execute(sa.select(table).order_by(table.c.name))]
+            return [
+                _person(row)
+                for row in connection.execute(sa.select(people_table).order_by(people_table.c.name))
+            ]
 
     @needs(Right.PEOPLE)
     def set_role(self, name: str, role: Role | None) -> Person:
@@ -115,8 +126,8 @@ class People:
         return after
 
     def _of(self, subject: str) -> sa.Select[Any]:
-        age = (self.database.now - table.c.seen_at).label("age")
-        return sa.select(table, age).where(table.c.subject == subject)
+        age = (self.database.now - people_table.c.seen_at).label("age")
+        return sa.select(people_table, age).where(people_table.c.subject == subject)
 
     def _first(self, name: str, subject: str, claimed: list[str]) -> Person:
         """A row for somebody new; two of their pages may ask at once."""
@@ -135,32 +146,36 @@ class People:
         values = {"subject": subject, "claimed": claimed, "seen_at": now}
         waiting = _named(connection, name)
         if waiting is not None and waiting.subject is None:
-            statement: Any = sa.update(table).where(table.c.name == waiting.name).values(name=name, **values)
+            statement: Any = (
+                sa.update(people_table).where(people_table.c.name == waiting.name).values(name=name, **values)
+            )
         else:
-            statement = sa.insert(table).values(name=_free_name(connection, name), at=now, **values)
-        person = _person(connection.execute(statement.returning(*table.c)).one())
+            statement = sa.insert(people_table).values(name=_free_name(connection, name), at=now, **values)
+        person = _person(connection.execute(statement.returning(*people_table.c)).one())
         if person.role is not None:
             note_in(connection, self.database, person.actor, "join", person.name, role=person.role.value)
         return person
 
     def _write(self, connection: Connection, name: str, role: Role | None) -> Person:
-        insert = self.database.insert(table).values(name=name, role=role, claimed=[], at=self.database.now)
-        change = insert.on_conflict_do_update(index_elements=[table.c.name], set_={"role": role})
-        person = _person(connection.execute(change.returning(*table.c)).one())
+        insert = self.database.insert(people_table).values(
+            name=name, role=role, claimed=[], at=self.database.now
+        )
+        change = insert.on_conflict_do_update(index_elements=[people_table.c.name], set_={"role": role})
+        person = _person(connection.execute(change.returning(*people_table.c)).one())
         if role is None and person.subject is None:  # nobody has come under this name
-            connection.execute(sa.delete(table).where(table.c.name == name))
+            connection.execute(sa.delete(people_table).where(people_table.c.name == name))
         return person
 
 
 def _named(connection: Connection, name: str) -> Person | None:
     """Whoever has this name, whatever its case."""
-    everybody = map(_person, connection.execute(sa.select(table)))
+    everybody = map(_person, connection.execute(sa.select(people_table)))
     return next((person for person in everybody if person.name.casefold() == name.casefold()), None)
 
 
 def _free_name(connection: Connection, name: str) -> str:
     """The name, or the first with a number that is nobody's, whatever its case."""
-    taken = {known.casefold() for known in connection.execute(sa.select(table.c.name)).scalars()}
+    taken = {known.casefold() for known in connection.execute(sa.select(people_table.c.name)).scalars()}
     numbered = (name if number == 1 else f"{name} ({number})" for number in count(1))
     return next(free for free in numbered if free.casefold() not in taken.union(RESERVED))
 
@@ -169,7 +184,7 @@ def _require_admin(connection: Connection, before: Person | None, after: Person)
     """Raises StoreError where this was the last admin."""
     if before is None or Role.ADMIN not in before.roles or Role.ADMIN in after.roles:
         return
-    everybody = map(_person, connection.execute(sa.select(table)))
+    everybody = map(_person, connection.execute(sa.select(people_table)))
     if not any(Role.ADMIN in person.roles for person in everybody):
         raise StoreError(f"{after.name} is the last admin: somebody else has to become one first.")
 
@@ -187,3 +202,98 @@ def _person(row: Row) -> Person:
     role = Role(row.role) if row.role in _ROLES else None
     claimed = tuple(name for name in row.claimed if name in _ROLES)
     return Person(row.name, row.subject, role, claimed, row.at, row.seen_at)
+
+
+COLUMNS = ("at", "by", "action", "object", "details")
+BATCH = 500
+"""Rows in memory at a time."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something that was done: ``object`` says in words to what, ``details`` what else is worth knowing."""
+
+    id: int
+    at: float
+    by: str
+    action: str
+    object: str
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The store's audit log."""
+
+    database: Database
+    actor: Actor = LOCAL
+
+    def note(self, action: str, object: str, **details: Any) -> None:
+        """Note down something that changed no table; what did is noted with ``note_in``, or not at all."""
+        with self.database.write() as connection:
+            note_in(connection, self.database, self.actor, action, object, **details)
+
+    @needs(Right.PEOPLE)
+    def entries(
+        self, most: int = 200, before: int | None = None, action: str | None = None, by: str | None = None
+    ) -> list[Entry]:
+        """The latest entries, newest first; of one kind or one person, or those before an entry."""
+        chosen = sa.select(audit_table).order_by(audit_table.c.id.desc()).limit(most)
+        if before is not None:
+            chosen = chosen.where(audit_table.c.id < before)
+        if action is not None:
+            chosen = chosen.where(audit_table.c.action == action)
+        if by is not None:
+            chosen = chosen.where(audit_table.c.by == by)
+        with self.database.read() as connection:
+            return [_entry(row) for row in connection.execute(chosen)]
+
+    @needs(Right.PEOPLE)
+    def export_csv(self, out: TextIO) -> int:
+        """Write all entries as CSV, the oldest first, a few in memory at a time; how many there were.
+
+        Times are UTC, details JSON, and no cell is a formula to a spreadsheet.
+        """
+        from core.datasets.export import neutral  # brings what reads annotations
+
+        writer, count = csv.writer(out), 0
+        writer.writerow(COLUMNS)
+        for entry in self._oldest_first():
+            at = datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds")
+            details = json.dumps(entry.details, ensure_ascii=False, sort_keys=True)
+            writer.writerow([at, *map(neutral, (entry.by, entry.action, entry.object, details))])
+            count += 1
+        return count
+
+    def _oldest_first(self) -> Iterator[Entry]:
+        """Every entry; no transaction stays open between two pages."""
+        last = 0
+        while True:
+            with self.database.read() as connection:
+                rows = connection.execute(_page(last)).all()
+            yield from map(_entry, rows)
+            if len(rows) < BATCH:
+                return
+            last = rows[-1].id
+
+
+def note_in(
+    connection: Connection, database: Database, actor: Actor, action: str, object: str, **details: Any
+) -> None:
+    """Within the transaction of a deed: note it down, in the actor's name. ``details`` are plain JSON."""
+    values = {
+        "at": database.now,
+        "by": one_line(actor.name, 200),
+        "action": action,
+        "object": one_line(object),
+        "details": details,
+    }
+    connection.execute(sa.insert(audit_table).values(**values))
+
+
+def _page(after: int) -> Select[Any]:
+    return sa.select(audit_table).where(audit_table.c.id > after).order_by(audit_table.c.id).limit(BATCH)
+
+
+def _entry(row: Row) -> Entry:
+    return Entry(row.id, row.at, row.by, row.action, row.object, row.details)

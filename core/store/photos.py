@@ -1,4 +1,7 @@
-"""The photos of the store: taken once each, the holdout frozen as they come, deleted down to a tombstone."""
+"""The photos of the store: taken once each, the holdout frozen as they come, deleted down to a tombstone.
+
+Which photos hold a category: a condition on their latest annotation, in either database's JSON.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,15 @@ from sqlalchemy import ColumnElement, Connection
 
 from core.access import LOCAL, Actor, Right, needs
 from core.errors import NotFoundError, StoreBusyError
-from core.photos import Photo, read_photo
-from core.store.audit import note_in
+from core.images.decode import Photo, read_photo
 from core.store.blobs import Blobs
-from core.store.database import Database
-from core.store.holding import holds_category
-from core.store.looks import Likeness, Looks
-from core.store.newcomers import Newcomer
-from core.store.picture_blobs import PHOTOS_LOCK, Kept, PictureBlobs
+from core.store.database import Database, one_line
+from core.store.ingest import PHOTOS_LOCK, Kept, Likeness, Looks, Newcomer, PictureBlobs
+from core.store.people import note_in
 from core.store.schema import annotations as annotations_table
-from core.store.schema import drafts, predictions, tasks
+from core.store.schema import annotations as versions
+from core.store.schema import drafts, photos, predictions, tasks
 from core.store.schema import photos as table
-from core.store.texts import one_line
 
 HOLDOUT_SHARE = 0.15
 
@@ -273,3 +273,29 @@ def _values(newcomer: Newcomer, twins: list[Likeness]) -> dict[str, Any]:
         "holdout": closest is None and in_holdout(photo.digest),
         "near_id": closest.id if closest else None,
     }
+
+
+def holds_category(database: Database, category_id: int) -> ColumnElement[bool]:
+    """Whether the newest version of a row of ``photos``, second looks apart, has a box of the category."""
+    newer = versions.alias("newer")
+    newest = (
+        sa.select(sa.func.max(newer.c.version))
+        .where(newer.c.photo_id == photos.c.id, newer.c.kind != "second")
+        .correlate(photos)
+        .scalar_subquery()
+    )
+    holding = sa.exists().where(
+        versions.c.photo_id == photos.c.id,
+        versions.c.version == newest,
+        _has_box(database, category_id),
+    )
+    return holding.correlate(photos)
+
+
+def _has_box(database: Database, category_id: int) -> ColumnElement[bool]:
+    each = sa.func.json_each if database.is_sqlite else sa.func.json_array_elements
+    boxes = each(versions.c.boxes).table_valued(sa.column("value", sa.JSON), name="box")
+    of_box = boxes.c.value["category"].as_integer()
+    return sa.exists(sa.select(sa.literal(1)).select_from(boxes).where(of_box == category_id)).correlate(
+        versions
+    )

@@ -1,10 +1,13 @@
-"""Who serves: a candidate takes over in one transaction, or nothing happens; the former can come back."""
+"""Who serves: a candidate takes over in one transaction, or nothing happens; the former can come back.
+
+Comparisons of two models on a revision's holdout, as they were measured.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
@@ -12,14 +15,18 @@ from sqlalchemy.exc import IntegrityError
 
 from core.access import LOCAL, Actor, Right, needs
 from core.errors import ConflictError, NotFoundError, StoreError
-from core.store.audit import note_in
-from core.store.comparisons import ComparisonRow, compared
-from core.store.database import Database
+from core.store.database import Database, one_line
 from core.store.models import ModelRow, Models, model_from
+from core.store.people import note_in
 from core.store.schema import champions
+from core.store.schema import comparisons as comparisons_table
 from core.store.schema import models as models_table
-from core.store.schema import promotions as table
-from core.store.texts import one_line
+from core.store.schema import promotions as promotions_table
+
+if TYPE_CHECKING:  # they bring torch
+    from core.evaluation.bootstrap import Comparison
+    from core.evaluation.gate import Verdict
+
 
 LONGEST_REQUEST = 64
 
@@ -140,7 +147,9 @@ class Promotions:
         if not 1 <= len(request) <= LONGEST_REQUEST:
             raise StoreError(f"expected a request's name of 1 to {LONGEST_REQUEST} characters")
         with self.database.read() as connection:
-            row = connection.execute(sa.select(table).where(table.c.request == request)).one_or_none()
+            row = connection.execute(
+                sa.select(promotions_table).where(promotions_table.c.request == request)
+            ).one_or_none()
         if row is not None and model_id not in (None, row.model_id):
             raise ConflictError("This request has promoted another model already.")
         return None if row is None else _promotion(row)
@@ -151,7 +160,7 @@ class Promotions:
 
     def _check(self, model: ModelRow) -> None:
         """Raises WeightsError for weights that could not serve."""
-        from core.models.checking import check_weights  # brings torch
+        from core.models.checkpoints import check_weights  # brings torch
 
         check_weights(self.models.file_of(model), model.kind, model.card.categories)
 
@@ -164,7 +173,9 @@ class Promotions:
         try:
             with self.database.write() as connection:
                 champion = _model_in(connection, connection.execute(serving.with_for_update()).scalar_one())
-                again = connection.execute(sa.select(table).where(table.c.request == request)).one_or_none()
+                again = connection.execute(
+                    sa.select(promotions_table).where(promotions_table.c.request == request)
+                ).one_or_none()
                 if again is not None and again.model_id == model.id:
                     return _promotion(again)
                 values = {"comparison_id": None, "reason": ""} | crown(connection, champion)
@@ -180,7 +191,11 @@ class Promotions:
         connection.execute(taking)
         whose = {"kind": model.kind, "model_id": model.id, "previous_id": champion.id}
         values = values | whose | {"by": one_line(self.actor.name, 200), "at": now}
-        made = _promotion(connection.execute(sa.insert(table).values(**values).returning(*table.c)).one())
+        made = _promotion(
+            connection.execute(
+                sa.insert(promotions_table).values(**values).returning(*promotions_table.c)
+            ).one()
+        )
         told: dict[str, Any] = {"kind": model.kind, "previous": champion.name, "reason": made.reason}
         told |= {"comparison": made.comparison_id, "promotion": made.id}
         note_in(connection, self.database, self.actor, made.action, model.name, **told)
@@ -189,9 +204,9 @@ class Promotions:
 
 def changes(connection: Connection, kind: str | None = None) -> list[Promotion]:
     """All changes of champions within a transaction, the latest first."""
-    chosen = sa.select(table).order_by(table.c.id.desc())
+    chosen = sa.select(promotions_table).order_by(promotions_table.c.id.desc())
     if kind is not None:
-        chosen = chosen.where(table.c.kind == kind)
+        chosen = chosen.where(promotions_table.c.kind == kind)
     return [_promotion(row) for row in connection.execute(chosen)]
 
 
@@ -234,3 +249,94 @@ def _model_in(connection: Connection, id: int) -> ModelRow:
 
 def _promotion(row: Row) -> Promotion:
     return Promotion(**row._mapping)
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """A candidate and a champion on the holdout photos of a revision.
+
+    ``report`` is JSON: "comparison", "changed" (photos, see ``core.evaluation.comparison``) and "seconds".
+    """
+
+    id: int
+    candidate_id: int
+    champion_id: int
+    revision: int
+    report: Mapping[str, Any]
+    at: float
+
+    @property
+    def comparison(self) -> Comparison:
+        """The figures of both with their intervals."""
+        from core.evaluation.bootstrap import Comparison
+
+        return Comparison.from_dict(self.report["comparison"])
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the candidate may take over."""
+        from core.evaluation.gate import gate
+
+        return gate(self.comparison)
+
+    @property
+    def changed(self) -> list[Mapping[str, Any]]:
+        """The photos on which the two differ most, as JSON."""
+        return list(self.report["changed"])
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """All comparisons of the store; one a pair of models and revision."""
+
+    database: Database
+    actor: Actor = LOCAL
+
+    @needs(Right.EXPLAIN)
+    def get(self, id: int) -> ComparisonRow:
+        """A comparison. Raises NotFoundError."""
+        with self.database.read() as connection:
+            row = connection.execute(
+                sa.select(comparisons_table).where(comparisons_table.c.id == id)
+            ).one_or_none()
+        if row is None:
+            raise NotFoundError("There is no such comparison.")
+        return _comparison(row)
+
+    @needs(Right.EXPLAIN)
+    def of(self, candidate_id: int, champion_id: int | None = None) -> list[ComparisonRow]:
+        """A candidate's comparisons, with one champion or with all; of the newest revision first."""
+        with self.database.read() as connection:
+            return compared(connection, candidate_id, champion_id)
+
+    @needs(Right.TRAIN)
+    def save(
+        self, candidate_id: int, champion_id: int, revision: int, report: Mapping[str, Any]
+    ) -> ComparisonRow:
+        """Keep what came out; measured again, it takes the place of the former."""
+        keys = {"candidate_id": candidate_id, "champion_id": champion_id, "revision": revision}
+        values = {"report": dict(report), "at": self.database.now}
+        insert = self.database.insert(comparisons_table).values(**keys, **values)
+        new = {name: insert.excluded[name] for name in values}
+        saving = insert.on_conflict_do_update(index_elements=list(keys), set_=new).returning(
+            *comparisons_table.c
+        )
+        with self.database.write() as connection:
+            return _comparison(connection.execute(saving).one())
+
+
+def compared(
+    connection: Connection, candidate_id: int, champion_id: int | None = None
+) -> list[ComparisonRow]:
+    """A candidate's comparisons within a transaction, of the newest revision first."""
+    chosen = sa.select(comparisons_table).where(comparisons_table.c.candidate_id == candidate_id)
+    if champion_id is not None:
+        chosen = chosen.where(comparisons_table.c.champion_id == champion_id)
+    rows = connection.execute(
+        chosen.order_by(comparisons_table.c.revision.desc(), comparisons_table.c.id.desc())
+    )
+    return [_comparison(row) for row in rows]
+
+
+def _comparison(row: Row) -> ComparisonRow:
+    return ComparisonRow(row.id, row.candidate_id, row.champion_id, row.revision, row.report, row.at)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select
 
 from core.access import LOCAL, Actor, Right, needs
 from core.errors import ConflictError, NotFoundError
-from core.store.database import Database
+from core.store.database import Database, one_line
 from core.store.schema import annotations as versions
 from core.store.schema import drafts, skips, tasks
 from core.store.tasks import (
@@ -26,7 +26,6 @@ from core.store.tasks import (
     select_tasks,
     task_from,
 )
-from core.store.texts import one_line
 from core.store.versions import locked_photo
 
 LEASE_SECONDS = 900.0

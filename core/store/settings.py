@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from core.access import LOCAL, Actor, Right, needs
-from core.store.audit import note_in
 from core.store.database import Database
+from core.store.people import note_in
 from core.store.schema import settings as table
 
 MOST_CHARACTERS = 100

@@ -1,21 +1,27 @@
-"""What lies at a path that is to be imported: photos, zips of them, or a data set with boxes."""
+"""What lies at a path that is to be imported: photos, zips of them, or a data set with boxes.
+
+A zip of photos or of a data set, unpacked to a folder so that an import can go on in the middle of it.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from core.archives import is_zip
-from core.containers import kind_of
-from core.data.coco import read_json
-from core.data.dataset import PHOTO_FOLDERS, PHOTO_SUFFIXES, DetectionDataset, read_detection, reader_of
-from core.errors import ArchiveError, DatasetError
+from core.datasets.coco import read_json
+from core.datasets.detection import PHOTO_FOLDERS, PHOTO_SUFFIXES, DetectionDataset
+from core.datasets.names import relative_name
+from core.datasets.reading import read_detection, reader_of
+from core.errors import ArchiveError, DatasetError, PhotoError, StoreFullError
 from core.garments import Refusal
-from core.store.unpacking import unpack_to
+from core.images.archives import ZipLimits, is_zip, unpack
+from core.images.containers import kind_of
 
 Row = tuple[float, float, float, float, str, str | None]
 """x0, y0, x1, y1 in pixels, the category's name, the fine label."""
@@ -216,3 +222,36 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _refused(refusal: Refusal) -> Item:
     return Item(refusal.photo, error=refusal.error)
+
+
+LIMITS = ZipLimits(entries=200_000, entry_bytes=512 * 2**20)
+"""A data set's zip holds more entries than a batch of photos, and one large file of annotations."""
+
+
+def unpack_to(source: Path, folder: Path) -> Iterator[Refusal]:
+    """Write a zip's files below a new folder; yields those that cannot be.
+
+    Raises ArchiveError before anything is written where the zip is dangerous, StoreFullError without room.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, found in unpack(source, LIMITS):
+        error = str(found) if isinstance(found, PhotoError) else _write(folder, name, found)
+        if error:
+            yield Refusal(name, error)
+
+
+def _write(folder: Path, name: str, data: bytes) -> str:
+    """Write one file; returns why it could not be."""
+    try:
+        path = folder / relative_name(name, "the zip")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            return "The zip holds this name twice."
+        path.write_bytes(data)
+    except DatasetError as error:
+        return f"{error}."
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFullError("There is no room left to unpack the zip; nothing was changed.") from error
+        return f"The file cannot be unpacked: {error.strerror}."
+    return ""

@@ -12,10 +12,9 @@ from sqlalchemy import Connection
 
 from core.access import LOCAL, Actor, Right, needs
 from core.errors import ConflictError, NotFoundError, RecipeError
-from core.store.database import Database
+from core.store.database import Database, one_line
 from core.store.schema import revisions, training_lines, training_points
 from core.store.schema import trainings as table
-from core.store.texts import one_line
 
 KINDS = ("detector", "classifier")
 MODES = ("quick", "full")

@@ -11,10 +11,9 @@ from sqlalchemy import Connection, Row
 
 from core.errors import ConflictError, NotFoundError, StoreError
 from core.store.boxes import AnnotatedBox, boxes_from
-from core.store.database import Database
+from core.store.database import Database, one_line
 from core.store.schema import annotations as table
 from core.store.schema import categories, photos
-from core.store.texts import one_line
 
 SUBMITTED = ("imported", "submitted", "merged", "second")
 """Kinds that people and imports save."""

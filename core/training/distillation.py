@@ -21,14 +21,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from core.data.crops import normalise, to_tensor
-from core.data.listed import open_listed
-from core.data.sampling import EpochSampler, Request
 from core.errors import DatasetError
+from core.images.crops import normalise, to_tensor
+from core.images.decode import open_listed
 from core.models.mobilenet import MobileNetFeatures
 from core.models.weights import load_imagenet
 from core.models.yolov4 import PRESETS, Backbone
-from core.training.fitting import TrainingData, cosine_with_warmup, parameter_groups
+from core.training.sampler import EpochSampler, Request
+from core.training.trainer import TrainingData, cosine_with_warmup, parameter_groups
 
 TEACHER_CHANNELS = (256, 512, 1024)
 

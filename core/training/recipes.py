@@ -1,8 +1,12 @@
-"""How a model is trained: frozen settings, checked, saved beside every checkpoint; and the named ones."""
+"""How a model is trained: frozen settings, checked, saved beside every checkpoint; and the named ones.
+
+What a person at the shell says of one training, apart from its recipe.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from core.errors import RecipeError
@@ -279,3 +283,28 @@ def choose_recipe(kind: str, preset: str | None, **changes: Any) -> Recipe:
     if kind == "detector" and preset in sizes:
         return with_changes(recipe_named(kind, default), preset=preset, **changes)
     return with_changes(recipe_named(kind, preset or default), **changes)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Files in and out of a training, and where it runs.
+
+    ``data``, ``extra`` and ``val`` are COCO files (detector) or CSVs (classifier); ``pretrained`` is
+    ImageNet's MobileNet (classifier), a distilled backbone (detector), or whole weights to go on from;
+    ``masks`` a folder of pixel labels for copy-paste. ``preset``, ``epochs``, ``seed`` and ``batch`` are
+    the recipe's where None.
+    """
+
+    data: Path
+    val: Path
+    preset: str | None = None
+    epochs: int | None = None
+    seed: int | None = None
+    batch: int | None = None
+    pretrained: Path | None = None
+    masks: Path | None = None
+    extra: tuple[Path, ...] = ()
+    device: str = "auto"
+    workers: int = 0
+    out: Path = Path("runs/latest")
+    resume: bool = False

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 from lightning.pytorch import seed_everything
 
-from core.anchors import kmeans_anchors, letterboxed_wh
-from core.data.dataset import DetectionDataset, read_detection
-from core.data.detection import TrainingScenes
-from core.data.labelled import known_only, label_counts, read_labelled
+from core.anchors import kmeans_anchors
+from core.datasets.classification import known_only, label_counts, read_labelled
+from core.datasets.detection import DetectionDataset, letterboxed_wh
+from core.datasets.reading import read_detection
 from core.errors import DatasetError, WeightsError
 from core.models.weights import read_tensors
-from core.training.classification import ClassifierData, ClassifierTraining, export_classifier
-from core.training.detection import DetectorData, DetectorTraining, export_detector
+from core.training.classifier import ClassifierData, ClassifierTraining, export_classifier
+from core.training.datasets import TrainingScenes
+from core.training.detector import DetectorData, DetectorTraining, export_detector
 from core.training.distillation import Distillation, DistillationData, export_backbone
-from core.training.fitting import fit
-from core.training.options import TrainingOptions
-from core.training.recipes import ClassifierRecipe, DetectorRecipe, as_dict
+from core.training.recipes import ClassifierRecipe, DetectorRecipe, TrainingOptions, as_dict
+from core.training.trainer import fit
 
 
 def train_classifier(recipe: ClassifierRecipe, options: TrainingOptions) -> Path:

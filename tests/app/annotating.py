@@ -11,7 +11,7 @@ from pathlib import Path
 from app.annotate.session import Desk
 from app.editor import Act, Work
 from core.garments import Garment
-from core.photos import read_photo
+from core.images.decode import read_photo
 from core.store import Store, sqlite_url
 from core.store.boxes import AnnotatedBox
 from tests.pictures import jpeg

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.loop import Plan, line, project
-from core.data.dataset import BoxedPhoto, DetectionDataset
+from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.store.photos import in_holdout
 
 

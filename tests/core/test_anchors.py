@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.anchors import SAMPLE, darknet_anchors, kmeans_anchors, letterboxed_wh, mean_best_iou
-from core.data.coco import read_coco
-from core.data.dataset import BoxedPhoto, DetectionDataset
+from core.anchors import SAMPLE, darknet_anchors, kmeans_anchors, mean_best_iou
+from core.datasets.coco import read_coco
+from core.datasets.detection import BoxedPhoto, DetectionDataset, letterboxed_wh
 from core.errors import DatasetError, RecipeError
 
 STREET = Path(os.environ.get("LAPEL_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "street"

@@ -15,8 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from core.__main__ import app, main
-from core.commands import labelling, training
-from core.training.options import TrainingOptions
+from core.cli import label, train
+from core.training.recipes import TrainingOptions
 from tests.pictures import jpeg
 from tests.weights import FEW, drawn_photo
 
@@ -102,7 +102,7 @@ def test_missing_weights_are_one_sentence_and_status_two(
     lapel: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg())
-    for module in ("core.detector", "core.classifier", "core.models.weights"):
+    for module in ("core.inference.detector", "core.inference.classifier", "core.models.weights"):
         monkeypatch.setattr(f"{module}.WEIGHTS_FOLDER", tmp_path)
     for command in (
         ("label", tmp_path / "a.jpg"),
@@ -141,7 +141,7 @@ def test_a_bug_keeps_its_trace(lapel: Shell, monkeypatch: pytest.MonkeyPatch) ->
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(labelling, "explain", fail)
+    monkeypatch.setattr(label, "explain", fail)
     monkeypatch.setattr(sys, "argv", ["core", "explain", "a.jpg", "--out", "maps"])
     with pytest.raises(ZeroDivisionError):
         main()
@@ -185,14 +185,14 @@ def test_label_passes_on_what_was_said(
         calls.append((photos, settings))
         return 1
 
-    monkeypatch.setattr(labelling, "label", label)
+    monkeypatch.setattr(label, "label", label)
     assert CliRunner().invoke(app, ("label", *arguments)).exit_code == 1
     assert calls == [([Path("a.jpg")], passed)]
 
 
 def test_train_passes_on_what_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[object] = []
-    monkeypatch.setattr(training, "train", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(train, "train", lambda *arguments: calls.append(arguments))
     base = ("train", "detector", "--data", "train.json", "--val", "val.json")
     assert CliRunner().invoke(app, base).exit_code == 0
     more = shlex.split(

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.data.coco import read_coco
-from core.detector import Detector
+from core.datasets.coco import read_coco
 from core.evaluation import found_rate
 from core.evaluation.matching import pairwise_iou
-from core.labeler import Labeler
-from core.measuring import predictions_on
+from core.images.decode import open_photo
+from core.inference.detector import Detector
+from core.inference.labeler import Labeler
+from core.inference.measure import predictions_on
 from core.models.weights import WEIGHTS_FOLDER, ModelCard, digest, read_card
-from core.photos import open_photo
 from core.taxonomy import load_taxonomy
 
 KINDS = ("detector", "classifier")

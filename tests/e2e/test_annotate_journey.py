@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.learning.ordering import reorder, suspects
+from core.active_learning.queue_order import reorder, suspects
 from core.store.boxes import AnnotatedBox
 from tests.e2e.workbench import Workbench, act, expect, gone_on, mark, photo_of, spot
 

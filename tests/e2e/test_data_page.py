@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from core.store.incoming import FOLDERS_VARIABLE
+from core.store.imports import FOLDERS_VARIABLE
 from tests.e2e.serving import ROOT, workspace
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.data.drawn import draw_scene
 from core.store import Store, sqlite_url
-from core.store.incoming import FOLDERS_VARIABLE
+from core.store.imports import FOLDERS_VARIABLE
 from core.taxonomy import load_taxonomy
 from tests.e2e.workbench import ROOT, WAIT_MS, expect, gone_on, mark, photo_of
 from tests.ports import free_port, wait_until_open
+from tools.synthetic import draw_scene
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -34,7 +34,7 @@ cards.WEIGHTS_FOLDER = Path({weights!r})
 """
 WORKER = """
 from core import __main__ as commands
-from core.learning.retraining import recipes
+from core.training.finetune import recipes
 usual = recipes.RETRAININGS["detector", "quick"]
 recipe = replace(usual.recipe, batch=4, mosaic=0.0, validate_every=1)
 recipes.RETRAININGS = {{("detector", "quick"): replace(usual, recipe=recipe, passes=60, fewest_epochs=3)}}

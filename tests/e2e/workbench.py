@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.garments import Garment
-from core.photos import open_photo
+from core.images.decode import open_photo
 from core.store import Store, sqlite_url
 from core.store.schema import tasks
 from tests.ports import free_port, wait_until_open

@@ -10,13 +10,13 @@ from pathlib import Path
 from random import Random
 
 from core.errors import ConflictError, NotFoundError, StoreError
-from core.models import cards, checking  # checking brings torch: children that are forked have it already
+from core.models import cards
 from core.store import Store
 from tests.core.store.models import candidate_file
 from tests.faults.processes import tell
 from tests.faults.writer import patiently
 
-__all__ = ["checking", "promote_one", "turn_over"]
+__all__ = ["promote_one", "turn_over"]
 PACE_SECONDS = 1.0
 
 

@@ -15,12 +15,12 @@ from random import Random
 import pytest
 
 from core.jobs.client import start_training
-from core.learning.retraining.workplace import Workplace
 from core.store import Store
 from core.store.models import ModelRow
+from core.training.finetune.run_directory import Workplace
 from tests.core.jobs.conftest import until
-from tests.core.learning.retraining.conftest import champion_weights
-from tests.core.learning.retraining.shapes import KNOWN, add_scene
+from tests.core.training.finetune.conftest import champion_weights
+from tests.core.training.finetune.shapes import KNOWN, add_scene
 
 __all__ = ["champion_weights"]
 

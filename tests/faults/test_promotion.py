@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from safetensors.torch import load, save
 
 from core.errors import WeightsError
-from core.learning.serving import champion_labeler
+from core.inference.champions import champion_labeler
 from core.store import Store
 from core.store.models import ModelRow
 from core.store.schema import models

@@ -9,12 +9,12 @@ import sys
 import threading
 from pathlib import Path
 
-from core.jobs.work import Workshop
 from core.jobs.worker import work
-from core.learning.retraining import recipes, watching
+from core.jobs.workflows import Workshop
 from core.models import cards
 from core.store import Store
-from tests.core.learning.retraining.shapes import small
+from core.training.finetune import progress, recipes
+from tests.core.training.finetune.shapes import small
 
 
 def shrink(weights: Path, epochs: int = 4) -> None:
@@ -22,7 +22,7 @@ def shrink(weights: Path, epochs: int = 4) -> None:
     cards.WEIGHTS_FOLDER = weights
     settings = {key: small(*key, r_epochs=epochs) for key in recipes.RETRAININGS}
     recipes.RETRAININGS = settings
-    watching.COPY_SECONDS = 0.0
+    progress.COPY_SECONDS = 0.0
 
 
 if __name__ == "__main__":

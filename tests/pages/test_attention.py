@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app import maps
+from app.attention import maps
 from core.errors import WeightsError
 from tests.pages.workspace import dropped, opened, texts
 from tests.pictures import jpeg

@@ -15,7 +15,7 @@ from core.jobs import client
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.importing import import_all
-from core.store.incoming import FOLDERS_VARIABLE
+from core.store.imports import FOLDERS_VARIABLE
 from tests.pages.workspace import opened, texts
 from tests.pictures import jpeg, zipped
 
@@ -45,7 +45,7 @@ def on(page: AppTest, tab: str) -> AppTest:
 
 def photo(store: Store, shade: int = 0, name: str | None = None, bands: int = 3, **of: object) -> int:
     """A photo in the store that looks like none with another number of bands."""
-    from core.photos import read_photo
+    from core.images.decode import read_photo
 
     added = store.photos.add(read_photo(jpeg(bands, shade=shade), name or f"photo {shade}.jpg"), by="Anna")
     assert added.row is not None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app import keep_buttons
+from app.preview import save_to_store
 from core.errors import StoreFullError
 from core.jobs import client
 from core.store import Store
@@ -66,7 +66,7 @@ def test_a_full_disk_is_one_sentence(page, monkeypatch):
     def full(*args: object, **options: object) -> None:
         raise StoreFullError("There is no room left on the disk; nothing was changed.")
 
-    monkeypatch.setattr(keep_buttons, "keep", full)
+    monkeypatch.setattr(save_to_store, "keep", full)
     page.button(key="keep").click().run()
     assert not page.exception
     assert ["no room left" in error.value for error in page.error] == [True]

@@ -10,9 +10,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.access import Actor, Role
-from core.evaluation.paired import ClassPair, Comparison, Paired
+from core.evaluation.bootstrap import ClassPair, Comparison, Paired
+from core.images.decode import read_photo
 from core.models import cards
-from core.photos import read_photo
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.models import ModelRow
@@ -195,8 +195,8 @@ def test_a_comparison_with_a_former_champion_asks_for_another(visit, store, cand
 
 
 def test_a_researcher_sees_all_of_it_and_may_not_promote(visit, store, candidate, monkeypatch):
-    from app import identity
-    from app import store as app_store
+    from app.auth import identity
+    from app.auth import identity as app_store
 
     researcher = Actor("Rosa", frozenset({Role.RESEARCHER}))
     compared(store, candidate, -0.1)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import machine_store
-from app.identity import KNOWN
-from app.people_page.log import csv_of
+from app import resources
+from app.auth.identity import KNOWN
+from app.people.audit import csv_of
 from core.access import Role
 from core.store import Store
 from tests.app.signing_in import configure
@@ -26,7 +26,7 @@ def store(monkeypatch, tmp_path: Path) -> Store:
     for name in ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL", "LAPEL_ADMINS"):
         monkeypatch.delenv(name, raising=False)
     KNOWN.forget()
-    machine_store._opened.clear()
+    resources._opened.clear()
     return Store.open(folder=tmp_path)
 
 
@@ -100,9 +100,9 @@ def test_the_log_is_filtered_and_neutral_in_every_csv(page, store):
 
 
 def test_a_long_log_is_shown_in_steps(page, store, monkeypatch):
-    from app.people_page import log
+    from app.people import audit
 
-    monkeypatch.setattr(log, "STEP", 2)
+    monkeypatch.setattr(audit, "STEP", 2)
     for number in range(3):
         store.audit.note("delete", f"photo {number}")
     on_log(page)

@@ -9,7 +9,8 @@ import zipfile
 
 import pytest
 
-from app import intake, models
+from app import resources
+from app.preview import upload
 from core.errors import PhotoError, WeightsError
 from tests.fakes import FakeLabeler
 from tests.pages.workspace import dropped, opened, texts, workspace_of
@@ -112,7 +113,7 @@ def test_without_a_network_the_free_photos_are_declined_kindly(page, monkeypatch
     def offline(*args, **options):
         raise PhotoError("The photos could not be fetched: there is no network.")
 
-    monkeypatch.setattr(intake, "fetch_samples", offline)
+    monkeypatch.setattr(upload, "fetch_samples", offline)
     page.button[1].click().run()
     assert not page.exception
     assert page.warning[0].value == "The photos could not be fetched: there is no network."
@@ -129,7 +130,7 @@ def test_the_free_photos_are_fetched_and_labelled(page, monkeypatch):
             progress(number + 1, 2)
         return paths
 
-    monkeypatch.setattr(intake, "fetch_samples", fetched)
+    monkeypatch.setattr(upload, "fetch_samples", fetched)
     page.button[1].click().run()
     assert not page.exception
     workspace_of(page).batch.wait(lambda now: not now.running, 30)
@@ -141,7 +142,7 @@ def test_missing_weights_are_one_clear_sentence(page, monkeypatch):
     def missing():
         raise WeightsError("Expected the detector's weights in assets/weights, found none.")
 
-    monkeypatch.setattr(models, "labeler", missing)
+    monkeypatch.setattr(resources, "labeler", missing)
     page.run()
     assert not page.exception
     assert [error.value for error in page.error] == [

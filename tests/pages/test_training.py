@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 from streamlit.testing.v1 import AppTest
 
+from core.images.decode import read_photo
 from core.jobs import client
-from core.photos import read_photo
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.schema import trainings

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import example, maps, models
-from app.session import KEY, Workspace
+from app import resources
+from app.attention import maps
+from app.preview import example
+from app.preview.session import KEY, Workspace
 from core.store import DATA_VARIABLE
 from tests.fakes import FakeLabeler, fake_explain
 
@@ -21,7 +23,7 @@ def opened(monkeypatch: pytest.MonkeyPatch, data: Path, labeler: FakeLabeler | N
     fake = labeler or FakeLabeler()
     monkeypatch.chdir(ROOT)  # where the settings are
     monkeypatch.setenv(DATA_VARIABLE, str(data))
-    monkeypatch.setattr(models, "labeler", lambda: fake)
+    monkeypatch.setattr(resources, "labeler", lambda: fake)
     monkeypatch.setattr(maps, "explain", fake_explain)
     example._labelled_sample.clear()
     return AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=SECONDS).run()

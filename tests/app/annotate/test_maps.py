@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app import maps as shared_maps
-from app import models
+from app import resources
 from app.annotate import maps as annotate_maps
 from app.annotate.maps import AttentionMaps, attention_png, over_photo
-from core.explain import DetectorMap, Explanation, GarmentMaps
+from app.attention import maps as shared_maps
 from core.garments import Garment
+from core.inference.explain import DetectorMap, Explanation, GarmentMaps
 from core.store import Store
 from tests.app.annotating import filled_store
 from tests.fakes import FakeLabeler, fake_explain
@@ -22,7 +22,7 @@ from tests.fakes import FakeLabeler, fake_explain
 @pytest.fixture
 def store(tmp_path, monkeypatch) -> Store:
     fake = FakeLabeler()
-    monkeypatch.setattr(models, "labeler", lambda: fake)
+    monkeypatch.setattr(resources, "labeler", lambda: fake)
     monkeypatch.setattr(shared_maps, "explain", fake_explain)
     return filled_store(tmp_path, 1, predicted=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app import models
+from app import resources
 from app.annotate.opening import open_next
 from app.annotate.save import keep
 from app.annotate.session import Desk
@@ -17,7 +17,7 @@ from tests.fakes import FakeLabeler
 @pytest.fixture
 def labeler(monkeypatch) -> FakeLabeler:
     fake = FakeLabeler()
-    monkeypatch.setattr(models, "labeler", lambda: fake)
+    monkeypatch.setattr(resources, "labeler", lambda: fake)
     return fake
 
 
@@ -66,5 +66,5 @@ def test_a_photo_is_asked_for_once_and_one_that_was_seen_not_at_all(store, label
 
 
 def test_models_that_fail_leave_the_photo_to_the_person(store, monkeypatch):
-    monkeypatch.setattr(models, "labeler", lambda: 1 / 0)
+    monkeypatch.setattr(resources, "labeler", lambda: 1 / 0)
     assert not look(store, 1) and store.predictions.get(1) is None

@@ -6,7 +6,7 @@ import pytest
 
 from app.data.incoming import server_folder, stage
 from core.errors import AccessError, StoreError
-from core.store.incoming import FOLDERS_VARIABLE
+from core.store.imports import FOLDERS_VARIABLE
 
 
 @pytest.fixture

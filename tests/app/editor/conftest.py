@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from core.data.drawn import draw_scene
 from core.taxonomy import load_taxonomy
 from tests.ports import free_port, wait_until_open
+from tools.synthetic import draw_scene
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -28,7 +28,7 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 from app.__main__ import options
-from app.headers import SecurityHeaders
+from app.auth.middleware import SecurityHeaders
 app = st.App(Path(sys.argv[2]), middleware=[Middleware(SecurityHeaders)])
 app.run(config=options(int(sys.argv[1]), "127.0.0.1"))
 """

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from core.data.drawn import draw_scene
 from tests.app.editor.conftest import CATEGORIES, SIZE_WH, Harness, proposal
+from tools.synthetic import draw_scene
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

@@ -10,9 +10,9 @@ from pycocotools.cocoeval import COCOeval
 
 from core.errors import DatasetError
 from core.evaluation import Detections, Truth, evaluate_detection
+from core.evaluation.bootstrap import draw_weights
 from core.evaluation.detection import average_precisions
 from core.evaluation.matching import match_photos
-from core.evaluation.resampling import draw_weights
 
 CATEGORIES = ("top", "skirt", "bag", "never seen")
 NOTHING = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=int))

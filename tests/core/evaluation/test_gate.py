@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from core.evaluation.bootstrap import MAIN, ClassPair, Comparison, Paired
 from core.evaluation.gate import LEAST_PHOTOS, MOST_PHOTOS, gate, photos_needed
-from core.evaluation.paired import MAIN, ClassPair, Comparison, Paired
 from tests.core.store.comparing import comparison, paired
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.jobs import engine, work
-from core.jobs.work import Workshop
+from core.inference.labeler import Labeler
+from core.jobs import engine, workflows
 from core.jobs.worker import Worker
-from core.labeler import Labeler
+from core.jobs.workflows import Workshop
 from core.store import Store
 from tests.core.store.conftest import (
     fresh_store,
@@ -53,9 +53,9 @@ def worker(shop: Workshop) -> Iterator[Worker]:
 def carrier(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     """A worker that brings photos in, and neither labels nor orders: it has no models to load."""
     nothing = {"done": 0, "total": 0, "left": 0, "failures": []}
-    monkeypatch.setattr(work, "label_some", lambda *_: nothing)
-    monkeypatch.setattr(work, "_end_labelling", lambda shop, job, _: shop.store.jobs.finish(job, "done"))
-    monkeypatch.setattr(work, "_order", lambda store, _: {"predicted": 0.0})
+    monkeypatch.setattr(workflows, "label_some", lambda *_: nothing)
+    monkeypatch.setattr(workflows, "_end_labelling", lambda shop, job, _: shop.store.jobs.finish(job, "done"))
+    monkeypatch.setattr(workflows, "_order", lambda store, _: {"predicted": 0.0})
     hired = Worker(Workshop(store))
     yield hired
     hired.close()

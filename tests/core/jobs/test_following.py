@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from core.inference.predictions import prediction_of, queue_model, serving_name
 from core.jobs.client import cancel
-from core.jobs.work import Workshop, is_labelling_due, label_anew
 from core.jobs.worker import Worker
-from core.learning.predicting import prediction_of, queue_model, serving_name
+from core.jobs.workflows import Workshop, is_labelling_due, label_anew
 from core.store import Store
 from tests.core.jobs.conftest import settle
-from tests.core.learning.holdout import add_scene
 from tests.core.store.models import add_candidate
+from tests.core.training.holdout import add_scene
 from tests.weights import MANY
 
 FIRST, SECOND = "tiny detector + tiny classifier", "candidate + tiny classifier"

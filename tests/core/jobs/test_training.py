@@ -15,13 +15,12 @@ import pytest
 
 from core.errors import DatasetError
 from core.jobs.client import cancel_training, resume, start_import, start_ordering, start_training
-from core.jobs.work import Workshop
 from core.jobs.worker import Worker, tidy
-from core.learning.retraining import running
-from core.learning.retraining.stopping import TrainingStopped
-from core.learning.retraining.workplace import Workplace
+from core.jobs.workflows import Workshop
 from core.models.cards import read_card, write_card
 from core.store import Store
+from core.training.finetune import run
+from core.training.finetune.run_directory import TrainingStopped, Workplace
 from tests.core.jobs.conftest import settle, until
 
 Learn = Callable[..., Path]
@@ -43,7 +42,7 @@ def lessons(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         begun.append(training)
         return as_candidate(store, training)
 
-    monkeypatch.setattr(running, "train_revision", learn)
+    monkeypatch.setattr(run, "train_revision", learn)
     return begun
 
 
@@ -83,7 +82,7 @@ def test_a_failure_is_one_sentence_and_the_training_can_be_begun_again(
             raise problem
         return as_candidate(store, training)
 
-    monkeypatch.setattr(running, "train_revision", learn)
+    monkeypatch.setattr(run, "train_revision", learn)
     id = start_training(store, "detector", "quick", revision)
     settle(worker)
     assert (store.trainings.get(id).state, store.trainings.get(id).message) == ("failed", "Nothing is new.")
@@ -107,7 +106,7 @@ def test_a_cancelled_training_stops_and_can_be_begun_again(
         stopped.set()
         raise TrainingStopped("The training was cancelled.")
 
-    monkeypatch.setattr(running, "train_revision", learn)
+    monkeypatch.setattr(run, "train_revision", learn)
     id = start_training(store, "detector", "quick", revision)
     until(lambda: store.trainings.get(id).step == 1, worker.tend)
     cancel_training(store, id)
@@ -134,7 +133,7 @@ def test_imports_and_the_order_go_on_while_something_learns(
         assert enough.wait(120)
         return as_candidate(store, training)
 
-    monkeypatch.setattr(running, "train_revision", learn)
+    monkeypatch.setattr(run, "train_revision", learn)
     id = start_training(store, "detector", "quick", revision)
     until(lambda: store.trainings.get(id).step == 1, worker.tend)
     import_id = store.imports.begin("shoot", "ada", str(shoot(3)))

@@ -14,8 +14,8 @@ import pytest
 
 from core.errors import StoreError
 from core.jobs.client import start_import
-from core.jobs.process import give_way
-from core.jobs.seats import try_seat
+from core.jobs.engine import give_way
+from core.jobs.worker_lock import try_seat
 from core.store import Store
 from tests.core.jobs.conftest import until
 

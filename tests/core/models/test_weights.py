@@ -12,8 +12,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from core.data.crops import normalise, to_square, to_tensor
 from core.errors import LapelError, WeightsError
+from core.images.crops import normalise, to_square, to_tensor
 from core.models.mobilenet import MobileNetFeatures
 from core.models.weights import (
     ModelCard,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.evaluation.paired import MAIN, ClassPair, Comparison, Paired
-from core.evaluation.resampling import Interval
+from core.evaluation.bootstrap import MAIN, ClassPair, Comparison, Interval, Paired
 
 
 def paired(difference: float, interval: Interval | None = None, champion: float = 0.5) -> Paired:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.photos import Photo
+from core.images.decode import Photo
 from core.store import Store, sqlite_url
 from core.store.photos import in_holdout
 from tests import postgres

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
-from core.data.dataset import read_detection
+from core.datasets.reading import read_detection
 from core.errors import NotFoundError, StoreError
 from core.store import Store
 from core.store.exports import FORMATS, Exported, export_name, export_revision, is_zip

@@ -11,15 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.data.coco import write_coco
-from core.data.dataset import BoxedPhoto, DetectionDataset
-from core.data.voc import write_voc
-from core.data.yolo import write_yolo
+from core.datasets.coco import write_coco
+from core.datasets.detection import BoxedPhoto, DetectionDataset
+from core.datasets.voc import write_voc
+from core.datasets.yolo import write_yolo
 from core.errors import AccessError, ArchiveError, StoreError
 from core.store import Store
 from core.store.importing import Mark, bring_in, finish, import_all, prepare
-from core.store.imports import ImportRow
-from core.store.incoming import Incoming
+from core.store.imports import ImportRow, Incoming
 
 SIZE_WH = (96, 128)
 
@@ -364,7 +363,7 @@ def test_day_old_uploads_that_nobody_waits_for_are_swept(tmp_path: Path) -> None
 
 
 def test_a_zip_is_refused_before_anything_of_it_is_written(tmp_path: Path) -> None:
-    from core.store.unpacking import unpack_to
+    from core.store.sources import unpack_to
 
     bad = zipped(tmp_path / "bad.zip", {"a.jpg": b"a", "/etc/evil": b"b"})
     with pytest.raises(ArchiveError):

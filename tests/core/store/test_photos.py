@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from PIL import Image, ImageEnhance
 
 from core.errors import NotFoundError, StoreBusyError, StoreFullError
-from core.photos import Photo, read_photo
+from core.images.decode import Photo, read_photo
 from core.store import Store
 from core.store.blobs import Blobs
 from core.store.photos import in_holdout
@@ -92,7 +92,7 @@ def test_a_holdout_photo_that_comes_again_is_kept_out(store, make_photo):
 
 
 def test_what_looks_like_both_is_kept_out(store, make_photo, monkeypatch):
-    monkeypatch.setattr("core.store.newcomers.same_picture", lambda one, other: False)
+    monkeypatch.setattr("core.store.ingest.same_picture", lambda one, other: False)
     store.photos.add(make_photo(1), by="ada")
     store.photos.add(replace(make_photo(1), digest="0" * 64), by="ada")
     monkeypatch.undo()

@@ -8,8 +8,8 @@ import pytest
 
 from core.access import Actor
 from core.errors import AccessError, ConflictError, NotFoundError
+from core.inference.predictions import proposals
 from core.jobs import client
-from core.learning.predicting import proposals
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.exports import export_revision

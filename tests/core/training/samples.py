@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from core.data.dataset import BoxedPhoto, DetectionDataset
+from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.training.recipes import DetectorRecipe
 
 COLOURS = ((200, 40, 40), (40, 60, 200))

@@ -3,11 +3,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from core.data.crops import normalise
-from core.data.sampling import EpochSampler
 from core.errors import DatasetError, WeightsError
+from core.images.crops import normalise
 from core.models.weights import read_tensors
-from core.training.detection import DetectorTraining
+from core.training.detector import DetectorTraining
 from core.training.distillation import (
     Distillation,
     DistillationData,
@@ -15,7 +14,8 @@ from core.training.distillation import (
     export_backbone,
     standardise,
 )
-from core.training.fitting import fit
+from core.training.sampler import EpochSampler
+from core.training.trainer import fit
 from tests.core.models.folded import save_folded
 from tests.core.training.samples import ANCHORS_WH, CATEGORIES, draw_rectangles, pico_recipe
 

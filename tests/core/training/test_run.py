@@ -10,11 +10,10 @@ import pytest
 import torch
 
 import core.training.run as running
-from core.data.coco import write_coco
-from core.data.dataset import DetectionDataset
+from core.datasets.coco import write_coco
+from core.datasets.detection import DetectionDataset
 from core.errors import DatasetError, WeightsError
-from core.training.options import TrainingOptions
-from core.training.recipes import ClassifierRecipe
+from core.training.recipes import ClassifierRecipe, TrainingOptions
 from core.training.run import current_commit, distill_backbone, train_classifier, train_detector
 from tests.core.training.samples import draw_rectangles, pico_recipe
 

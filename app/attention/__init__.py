@@ -1,0 +1,1 @@
+"""The page Attention: heat maps of the detector and of the classifier."""

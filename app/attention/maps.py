@@ -1,0 +1,140 @@
+"""Heat maps of the photo at hand as picture layers, worked out beside the page and kept for a few photos."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from app.media import picture_url
+from app.preview.selection import Seen
+from core.images.decode import Photo
+from core.images.drawing import heat_layer
+from core.inference.explain import Explanation, explain
+from core.inference.labeler import Labeler
+
+KEPT_PHOTOS = 12
+LAYER_SIDE = 512
+STAGES = {"stride8": "Fine", "stride16": "Medium", "stride32": "Coarse"}
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+Key = tuple[int, tuple[tuple[int, str], ...]]
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A photo's overlays as PNG: the detector's attention by stage, class activation by garment number."""
+
+    attention: Mapping[str, bytes]
+    activation: Mapping[int, bytes]
+
+    def urls(self, place: str) -> dict[str, Any]:
+        """The same by address, for the browser."""
+        attention = [
+            {"name": STAGES.get(stage, stage), "url": picture_url(data, "image/png", f"{place}/{stage}")}
+            for stage, data in self.attention.items()
+        ]
+        activation = {
+            str(number): picture_url(data, "image/png", f"{place}/activation/{number}")
+            for number, data in self.activation.items()
+        }
+        return {"attention": attention, "activation": activation}
+
+
+class Maps:
+    """The overlays of one session's photos: asked for ahead of time, kept for the last few."""
+
+    def __init__(self, labeler: Labeler) -> None:
+        self._labeler = labeler
+        self._futures: OrderedDict[Key, Future[Layers]] = OrderedDict()
+        self._last: tuple[Key, Photo, Explanation] | None = None
+
+    def use(self, labeler: Labeler) -> None:
+        """Explain with these models what has not been explained yet."""
+        self._labeler = labeler
+
+    def prefetch(self, seen: Seen) -> Future[Layers]:
+        """Start working out a photo's overlays, unless that has been done or begun."""
+        key = key_of(seen)
+        if key not in self._futures:
+            self._futures[key] = submit(layers_of, self._labeler, seen)
+        self._futures.move_to_end(key)
+        while len(self._futures) > KEPT_PHOTOS:
+            self._futures.popitem(last=False)[1].cancel()
+        return self._futures[key]
+
+    def layers(self, seen: Seen, wait_seconds: float = 0.0) -> Layers | None:
+        """The overlays if they are there within the time, else None; empty ones if they cannot be made."""
+        try:
+            return self.prefetch(seen).result(timeout=wait_seconds)
+        except (TimeoutError, CancelledError):
+            return None
+        except Exception:
+            logger.exception("no maps for photo %d", seen.item.number)
+            return Layers({}, {})
+
+    def explanation(self, seen: Seen) -> tuple[Photo, Explanation]:
+        """The photo with all of its maps, which are large: only the last photo's are kept."""
+        if self._last is None or self._last[0] != key_of(seen):
+            photo = seen.item.kept.photo()
+            self._last = (key_of(seen), photo, explain(self._labeler, photo, seen.labeled))
+        return self._last[1:]
+
+
+def key_of(seen: Seen) -> Key:
+    """What a photo's maps depend on: the photo, the garments that are seen, and the labels they stand for."""
+    return seen.item.number, tuple((number, garment.best_label) for number, garment in seen.garments.items())
+
+
+def layers_of(labeler: Labeler, seen: Seen) -> Layers:
+    """Explain a photo and draw its maps as layers."""
+    photo = seen.item.kept.photo()
+    explanation: Explanation = explain(labeler, photo, seen.labeled)
+    activation = zip(seen.garments, explanation.garments, strict=True)
+    return Layers(
+        {entry.stage: layer_png(entry.values, photo.size_wh) for entry in explanation.detector_maps},
+        {
+            number: layer_png(maps.maps["class_activation"], box_size(maps.garment.box_xyxy))
+            for number, maps in activation
+        },
+    )
+
+
+def layer_png(values: np.ndarray, size_wh: tuple[int, int]) -> bytes:
+    """A map, (h, w) in 0..1, as a PNG of the given shape, its longer side at most ``LAYER_SIDE``."""
+    scale = min(1.0, LAYER_SIDE / max(size_wh))
+    width, height = (max(1, round(side * scale)) for side in size_wh)
+    return png(heat_layer(values, (width, height)))
+
+
+def box_size(box_xyxy: tuple[float, float, float, float]) -> tuple[int, int]:
+    """Whole pixels of a box: width, height."""
+    return max(1, round(box_xyxy[2] - box_xyxy[0])), max(1, round(box_xyxy[3] - box_xyxy[1]))
+
+
+def png(image: Image.Image) -> bytes:
+    """The picture as PNG; little compression, since it goes a short way."""
+    out = BytesIO()
+    image.save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+def submit(work: Callable[..., Result], *arguments: object) -> Future[Result]:
+    """Have a map worked out beside the page: one at a time for the whole process, so that maps do not crowd
+    out the labelling."""
+    return _workers().submit(work, *arguments)
+
+
+@cache
+def _workers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="lapel-maps")

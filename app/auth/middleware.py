@@ -1,0 +1,161 @@
+"""What the server answers to whom: known hosts only, and with sign-in no data to anybody who has not.
+
+The page itself stays open, and so does its websocket: whoever has not signed in is shown the sign-in there.
+
+Security headers on every answer of the workspace.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import streamlit as st
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.auth_util import get_origin_from_redirect_uri
+from streamlit.web.server.starlette import starlette_websocket as streamlit_websocket
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
+
+from app.auth.claims import sign_in_configured, subject_of
+from app.auth.media_owners import MediaOwners
+
+MEDIA = "/media/"
+CLOSED = ("/_stcore/", MEDIA, "/component/")
+OPEN = ("/_stcore/health", "/_stcore/host-config")
+HEALTH = "/_stcore/health"
+
+logger = logging.getLogger(__name__)
+
+
+class KnownHosts:
+    """ASGI middleware: requests for hosts that are not ours are refused, whatever address they name.
+
+    Streamlit checks the websocket alone; this stops DNS rebinding for all else. A health check may come by
+    any name.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        known = scope["type"] != "http" or path_in_workspace(scope) == HEALTH
+        if known or streamlit_websocket.is_host_allowed(Headers(scope=scope).get("host")):
+            await self.app(scope, receive, send)
+        else:
+            await PlainTextResponse("Unknown host", 400)(scope, receive, send)
+
+
+class SignedInOnly:
+    """ASGI middleware: where a sign-in is configured, data go to those who have signed in, each their own.
+
+    To others an address of data does not exist. Uploads, media, downloads, component files and the server's
+    figures count as data; the frontend's own files, its health and the sign-in itself do not.
+    """
+
+    in_place = False
+
+    def __init__(self, app: ASGIApp, owners: MediaOwners) -> None:
+        self.app, self.owners = app, owners
+        SignedInOnly.in_place = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not is_closed(path_in_workspace(scope)) or not sign_in_configured():
+            await self.app(scope, receive, send)
+        elif not self._may(scope):
+            await PlainTextResponse("Not Found", 404)(scope, receive, send)
+        else:
+            await self.app(scope, receive, _privately(send))
+
+    def _may(self, scope: Scope) -> bool:
+        person = person_in(cookie_parser(Headers(scope=scope).get("cookie", "")))
+        if person is None:
+            return False
+        path = path_in_workspace(scope)
+        return not path.startswith(MEDIA) or self.owners.may_have(path, person)
+
+
+def is_closed(path: str) -> bool:
+    """Whether there are data at this path, seen from the workspace's own address."""
+    return path.startswith(CLOSED) and path not in OPEN
+
+
+def path_in_workspace(scope: Scope) -> str:
+    """The request's path without what stands before all of the workspace's paths."""
+    path = str(scope["path"]).removeprefix(scope.get("root_path", ""))
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return path.removeprefix(f"/{base}") if base else path
+
+
+def person_in(cookies: Mapping[str, str]) -> str | None:
+    """The subject that Streamlit's signed cookie names, None without a valid one.
+
+    The cookie has to be signed with our secret, at most a month old, and made for the address that the
+    sign-in is configured for, as Streamlit asks of a websocket.
+    """
+    origin = get_origin_from_redirect_uri()
+    signed = streamlit_websocket._get_signed_cookie_with_chunks(dict(cookies), USER_COOKIE_NAME)
+    if origin is None or not signed:
+        return None
+    claims = streamlit_websocket._parse_decoded_user_cookie(signed, origin)
+    return subject_of(claims) if claims.get("is_logged_in") is True else None
+
+
+def _privately(send: Send) -> Send:
+    """The same, with answers that no cache between server and person keeps."""
+
+    async def send_private(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["Cache-Control"] = "private"
+        await send(message)
+
+    return send_private
+
+
+# Streamlit loads components as blob modules and sets inline styles; nothing comes from another host.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval' blob:",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "connect-src 'self' ws: wss:",
+        "worker-src 'self' blob:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class SecurityHeaders:
+    """ASGI middleware that adds the headers; streamed answers and websockets pass untouched."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers[name] = value
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)

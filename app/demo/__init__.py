@@ -1,0 +1,1 @@
+"""The Gradio demo for stakeholders and its API: ``python -m app.demo``."""

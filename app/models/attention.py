@@ -1,0 +1,107 @@
+"""Before and after: where both models look at one photo, side by side, worked out when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import streamlit as st
+from PIL import Image
+
+from app.attention.map_grid import garment_pictures, stage_pictures
+from app.wording import literal
+from core.access import Right
+from core.garments import LabeledPhoto
+from core.images.decode import Photo
+from core.inference.explain import explain
+from core.inference.labeler import Labeler
+from core.store import Store
+from core.store.models import ModelRow
+
+WANTED_KEY = "models-maps"
+OPACITY = 0.6
+GARMENTS = 4
+"""Whose maps are shown at most, the surest first."""
+
+SHOWN_MAPS = ("class_activation", "attention")
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """The pictures of one model's maps by their captions."""
+
+    title: str
+    pictures: Mapping[str, Image.Image]
+
+
+def show(store: Store, champion: ModelRow, candidate: ModelRow, photo_id: int) -> None:
+    """The button, and once pressed both models' maps of this photo; nothing for those who may not look."""
+    if not store.actor.may(Right.EXPLAIN):
+        return
+    wanted = (photo_id, champion.id, candidate.id)
+    if st.session_state.get(WANTED_KEY) != wanted:
+        st.button(
+            "Where both look",
+            icon=":material/visibility:",
+            key="models-maps-show",
+            on_click=st.session_state.__setitem__,
+            args=(WANTED_KEY, wanted),
+            help="Attention maps of champion and candidate side by side; they take a few seconds.",
+        )
+        return
+    with st.spinner("Both models look at the photo…"):
+        before, after = both_looks(store, champion, candidate, photo_id)
+    for caption, picture in before.pictures.items():
+        _pair(caption, picture, after.pictures.get(caption), (before.title, after.title))
+
+
+def _pair(caption: str, before: Image.Image, after: Image.Image | None, titles: tuple[str, str]) -> None:
+    st.caption(caption)
+    for column, picture, title in zip(st.columns(2), (before, after), titles, strict=True):
+        if picture is not None:
+            alt = f"{title}: {caption}"
+            column.image(picture, caption=literal(title), alt=alt, output_format="JPEG", width="stretch")
+
+
+def both_looks(store: Store, champion: ModelRow, candidate: ModelRow, photo_id: int) -> tuple[Looks, Looks]:
+    """Both models' maps of a photo of the store.
+
+    Detectors are compared by their stages over all the photo, classifiers by their maps of the same garments.
+    Raises WeightsError for weights that cannot be loaded, NotFoundError for a photo that is gone.
+    """
+    photo = store.photos.open(photo_id)
+    other = store.models.champion("classifier" if champion.kind == "detector" else "detector")
+    labelers = [_labeler(store, model, other) for model in (champion, candidate)]
+    labeled = LabeledPhoto(photo.name, photo.width, photo.height, 0.0)
+    if champion.kind == "classifier":
+        labeled = labelers[0].label(photo)
+        labeled = replace(labeled, garments=labeled.garments[:GARMENTS])
+    pictures = [_pictures(labeler, photo, labeled) for labeler in labelers]
+    titles = (f"Champion: {champion.name}", f"Candidate: {candidate.name}")
+    return Looks(titles[0], pictures[0]), Looks(titles[1], pictures[1])
+
+
+def _pictures(labeler: Labeler, photo: Photo, labeled: LabeledPhoto) -> dict[str, Image.Image]:
+    """The detector's stages where no garment is asked about, else the classifier's maps of each."""
+    explanation = explain(labeler, photo, labeled)
+    if not labeled.garments:
+        return dict(stage_pictures(photo, explanation, OPACITY))
+    return {
+        f"{number}. {maps.garment.category}: {caption}": picture
+        for number, maps in enumerate(explanation.garments, start=1)
+        for caption, picture in garment_pictures(
+            photo, replace(maps, maps={name: maps.maps[name] for name in SHOWN_MAPS}), OPACITY
+        )
+    }
+
+
+def _labeler(store: Store, model: ModelRow, other: ModelRow) -> Labeler:
+    """A labeler of two models of the store; its files are checked before they are loaded."""
+    files = {entry.kind: store.models.file_of(entry) for entry in (model, other)}
+    return _loaded(str(files["detector"]), str(files["classifier"]))
+
+
+@st.cache_resource(max_entries=2, show_spinner="Loading the models…")
+def _loaded(detector: str, classifier: str) -> Labeler:
+    return Labeler.load(Path(detector), Path(classifier))

@@ -1,0 +1,169 @@
+"""A model's card in short: what it is, what it came from, how it can be known again.
+
+Who let which model serve, when, and why.
+
+Figures, differences and models in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.wording import counted, literal, moment
+from core.evaluation.bootstrap import ClassPair, Interval
+from core.evaluation.gate import CLASS_BOXES, CLASS_LOSS
+from core.models.cards import ModelCard
+from core.store.models import ModelRow
+from core.store.promotions import Promotion
+
+
+def show(role: str, model: ModelRow, names: Mapping[int, str]) -> None:
+    """The card under its role; ``names`` are those of all models by number."""
+    with st.container(border=True, height="stretch"):
+        st.caption(role)
+        st.markdown(f"**{literal(model.name)}**")
+        st.markdown(facts(model, names))
+        if model.card.notes:
+            with st.expander("Notes and figures of its own", key=f"notes-{role}-{model.id}"):
+                st.text(model.card.notes)
+                plain = {k: v for k, v in model.card.metrics.items() if isinstance(v, int | float | str)}
+                if plain:
+                    st.text("\n".join(f"{name}: {value}" for name, value in plain.items()))
+
+
+def facts(model: ModelRow, names: Mapping[int, str]) -> str:
+    """The facts as lines of Markdown."""
+    card = model.card
+    parent = names.get(model.parent_id, "a deleted model") if model.parent_id is not None else "none"
+    nouns = ("label", "labels") if model.kind == "classifier" else ("category", "categories")
+    size = f"{card.input_size} pixels, {counted(len(card.categories), *nouns)}"
+    rows = {
+        "Learned from": origin(model),
+        "Parent": parent,
+        "Recipe": recipe_of(card),
+        "Seed": fact_of(card, "seed"),
+        "Commit": fact_of(card, "commit"),
+        "Model": f"{card.model} {card.preset}, {size}",
+        "Digest": model.digest[:16],
+        "Made": f"{moment(model.at)} by {model.by}",
+    }
+    return "  \n".join(f"{name}: {literal(value)}" for name, value in rows.items())
+
+
+ACTIONS = {
+    "first": "served first",
+    "promote": "promoted",
+    "overrule": "promoted against the gate",
+    "rollback": "rolled back",
+}
+
+
+def show_history(changes: Sequence[Promotion], names: Mapping[int, str]) -> None:
+    """A table, the latest change first."""
+    st.subheader("Who served")
+    st.dataframe(
+        table(changes, names),
+        hide_index=True,
+        column_config={"When": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm")},
+        key="promotions",
+        alt=f"{len(changes)} changes of the champion, the latest first",
+    )
+
+
+def table(changes: Sequence[Promotion], names: Mapping[int, str]) -> pd.DataFrame:
+    """A row a change."""
+    return pd.DataFrame(
+        {
+            "When": [datetime.fromtimestamp(change.at).astimezone() for change in changes],
+            "What": [ACTIONS.get(change.action, change.action) for change in changes],
+            "Model": [names.get(change.model_id, "") for change in changes],
+            "In place of": [names.get(change.previous_id or 0, "") for change in changes],
+            "By": [change.by for change in changes],
+            "Reason": [change.reason for change in changes],
+        }
+    )
+
+
+NAMES = {
+    "mAP50": "mAP50",
+    "mAP": "mAP",
+    "precision": "Precision",
+    "recall": "Recall",
+    "top1": "Top-1",
+    "top3": "Top-3",
+    "top5": "Top-5",
+}
+NOT_MEASURED = "–"
+ROUNDING = 1e-9
+
+
+def percent(share: float | None) -> str:
+    """A share in percent.
+
+    >>> percent(0.4125), percent(None)
+    ('41.2 %', '–')
+    """
+    return NOT_MEASURED if share is None else f"{100 * share:.1f} %"
+
+
+def gained(share: float | None) -> str:
+    """A difference in points, with its sign.
+
+    >>> gained(0.0125), gained(-0.2)
+    ('+1.2', '-20.0')
+    """
+    return NOT_MEASURED if share is None else f"{100 * share:+.1f}"
+
+
+def between(interval: Interval | None, signed: bool = False) -> str:
+    """An interval's ends, in percent or points."""
+    if interval is None:
+        return ""
+    form = "+.1f" if signed else ".1f"
+    return f"{100 * interval[0]:{form}} to {100 * interval[1]:{form}}"
+
+
+def is_lost(entry: ClassPair) -> bool:
+    """Whether a class with enough boxes loses more than the gate allows."""
+    return entry.boxes >= CLASS_BOXES and (entry.figure.difference or 0.0) < -CLASS_LOSS - ROUNDING
+
+
+def mark(entry: ClassPair) -> str:
+    """What is to be said of a class beside its difference."""
+    if is_lost(entry):
+        return "▼ lost too much"
+    if entry.figure.difference is not None and entry.boxes < CLASS_BOXES:
+        return "few boxes"
+    return ""
+
+
+def origin(model: ModelRow) -> str:
+    """Where a model comes from, in a few words."""
+    return f"revision {model.revision}" if model.revision is not None else "came with Lapel"
+
+
+def recipe_of(card: ModelCard) -> str:
+    """The recipe's name and epochs, as far as the card has them."""
+    recipe = _recipe(card)
+    epochs = recipe.get("epochs")
+    name = str(recipe.get("name") or NOT_MEASURED)
+    return f"{name}, {epochs} epochs" if epochs else name
+
+
+def fact_of(card: ModelCard, name: str) -> str:
+    """A plain fact of the card's training, or of its recipe."""
+    found = card.training.get(name, _recipe(card).get(name))
+    return NOT_MEASURED if found is None else str(found)
+
+
+def _recipe(card: ModelCard) -> Mapping[str, Any]:
+    """The settings of the training; a retraining's lie one further down."""
+    recipe = card.training.get("recipe")
+    if isinstance(recipe, dict) and isinstance(recipe.get("recipe"), dict):
+        recipe = recipe["recipe"]
+    return recipe if isinstance(recipe, dict) else {"name": recipe}

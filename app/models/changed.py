@@ -1,0 +1,159 @@
+"""The holdout photos on which champion and candidate differ: a wall of them, and the open one large."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from app.annotate.panes import Pane, name_in, show_panes
+from app.media import picture_url
+from app.models import attention
+from app.preview import gallery
+from app.wording import counted, literal
+from core.errors import NotFoundError
+from core.evaluation.comparison import Change, Drawn
+from core.store import Store
+from core.store.annotations import Annotation
+from core.store.boxes import AnnotatedBox
+from core.store.categories import Category
+from core.store.models import ModelRow
+from core.store.photos import PhotoRow
+from core.store.promotions import ComparisonRow
+from core.taxonomy import colour_of
+
+KEY, OPEN_KEY, SHOW_KEY = "changed-photos", "changed-photo", "changed-show"
+CHAMPION, CANDIDATE = "#c2632f", "#1fa896"
+MOST = 48
+EVERY, BETTER, WORSE = "All", "Better", "Worse"
+WHICH: Mapping[str, Callable[[int], bool]] = {
+    EVERY: lambda gain: True,
+    BETTER: lambda gain: gain > 0,
+    WORSE: lambda gain: gain < 0,
+}
+"""Which photos are shown, by what the candidate gained on them."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A photo that is still there, with what changed on it."""
+
+    row: PhotoRow
+    change: Change
+
+    @property
+    def words(self) -> str:
+        """What changed, in words."""
+        return "; ".join(self.change.what)
+
+
+def show(store: Store, champion: ModelRow, candidate: ModelRow, comparison: ComparisonRow) -> None:
+    """The wall with both models' boxes, and beside it the open photo."""
+    st.subheader("Photos that changed")
+    changes = [Change.from_dict(entry) for entry in comparison.changed]
+    if not changes:
+        st.caption("Both models say the same of all holdout photos.")
+        return
+    counts = {which: sum(test(change.gain) for change in changes) for which, test in WHICH.items()}
+    which = st.segmented_control(
+        "Show",
+        list(WHICH),
+        default=EVERY,
+        required=True,
+        format_func=lambda which: f"{which} ({counts[which]:,})",
+        key=SHOW_KEY,
+        label_visibility="collapsed",
+    )
+    total = int(comparison.report.get("changed_photos", len(changes)))
+    st.caption(
+        f"{counted(total, 'photo')} changed; those that changed most come first. Boxes of the champion are "
+        ":orange[orange], the candidate's :green[green]."
+    )
+    shown = _present(store, [change for change in changes if WHICH[which or EVERY](change.gain)])
+    if not shown:
+        st.info("No photo of these.", icon=":material/filter_list_off:")
+        return
+    wall_side, photo_side = st.columns([2, 3], gap="medium")
+    opened = next((entry for entry in shown if entry.row.id == st.session_state.get(OPEN_KEY)), shown[0])
+    with wall_side:
+        tiles = [tile(entry, store.photos.thumbnail_of(entry.row.id)) for entry in shown]
+        gallery.show_tiles(tiles, opened.row.id, key=KEY, on_opened=_opened)
+    with photo_side:
+        _open_photo(store, champion, candidate, opened)
+
+
+def tile(shown: Shown, thumbnail: bytes) -> dict[str, Any]:
+    """What the browser needs to draw one tile: both models' boxes in their colours."""
+    row, change = shown.row, shown.change
+    sides = ((change.champion, CHAMPION), (change.candidate, CANDIDATE))
+    return {
+        "number": row.id,
+        "url": picture_url(thumbnail, "image/jpeg", f"{KEY}/{row.id}"),
+        "alt": f"Photo {row.name}: {shown.words}",
+        "width": row.width,
+        "height": row.height,
+        "name": row.name,
+        "note": shown.words,
+        "boxes": [{"box": list(box[:4]), "colour": colour} for found, colour in sides for box in found],
+    }
+
+
+def pane(title: str, boxes: Sequence[Drawn], names: Sequence[str]) -> Pane:
+    """One model's boxes; a name's place in ``names`` stands for its category."""
+    drawn = tuple(
+        AnnotatedBox((x0, y0, x1, y1), names.index(name), uid=str(place), origin="model", score=score)
+        for place, (x0, y0, x1, y1, name, score) in enumerate(boxes)
+        if x1 > x0 and y1 > y0  # what is flat once rounded cannot be seen
+    )
+    return Pane(title, drawn, {}, {})
+
+
+def people_say(annotation: Annotation, kind: str, categories: Mapping[int, Category]) -> list[Drawn]:
+    """The annotated boxes by category, or for classifiers by label."""
+    return [
+        (*box.box_xyxy, name, 1.0)
+        for box in annotation.boxes
+        if (name := box.label if kind == "classifier" else name_in(categories, box.category_id))
+    ]
+
+
+def _open_photo(store: Store, champion: ModelRow, candidate: ModelRow, shown: Shown) -> None:
+    row, known = shown.row, store.categories.by_id()
+    st.markdown(f"**{literal(row.name)}**")
+    st.text("\n".join(shown.change.what))
+    sides = {"Champion": shown.change.champion, "Candidate": shown.change.candidate}
+    latest = store.annotations.latest(row.id)
+    if latest is not None:
+        sides[f"Annotated by {latest.author}"] = tuple(people_say(latest, champion.kind, known))
+    names = sorted({box[4] for boxes in sides.values() for box in boxes})
+    url = picture_url(store.photos.picture(row.id), "image/jpeg", f"{KEY}/open")
+    panes = [pane(title, boxes, names) for title, boxes in sides.items()]
+    show_panes(row, url, panes, coloured(names, known.values()), f"changed-{row.id}")
+    attention.show(store, champion, candidate, row.id)
+
+
+def coloured(names: Sequence[str], known: Iterable[Category]) -> dict[int, Category]:
+    """Names as categories, by their place: in the store's colour where it has such a category."""
+    colours = {category.name: category.colour for category in known}
+    return {
+        place: Category(place, name, place, colours.get(name) or colour_of(name))
+        for place, name in enumerate(names)
+    }
+
+
+def _present(store: Store, changes: Sequence[Change]) -> list[Shown]:
+    """The first photos that were not deleted since."""
+    found: list[Shown] = []
+    for change in changes:
+        if len(found) == MOST:
+            break
+        with suppress(NotFoundError):
+            found.append(Shown(store.photos.get(change.photo_id), change))
+    return found
+
+
+def _opened() -> None:
+    st.session_state[OPEN_KEY] = gallery.opened(KEY)

@@ -1,0 +1,150 @@
+"""Everybody who has signed in, or will: their role, with a way to change it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app.auth.claims import sign_in_configured
+from app.auth.identity import KNOWN, workspace_store
+from app.wording import counted, literal, moment
+from core.access import Role
+from core.errors import LapelError
+from core.store import Store
+from core.store.people import Person
+
+PAGE = 25
+SEARCHED_FROM = 8
+NEW_NAME_KEY, NEW_ROLE_KEY, TOLD_KEY, SEARCH_KEY = (
+    "people-new-name",
+    "people-new-role",
+    "people-told",
+    "people-search",
+)
+AS_CLAIMED = ""
+"""Stands for the role that the sign-in names."""
+
+DUTIES = {
+    Role.MERCHANT: "label photos and export them",
+    Role.ANNOTATOR: "also bring photos in, annotate and review",
+    Role.RESEARCHER: "also look into the models and train",
+    Role.ADMIN: "everything, also promote, delete and manage people",
+}
+
+
+def show(store: Store) -> None:
+    """The list, what the roles mean, and a role for somebody who has not come yet."""
+    if not sign_in_configured():
+        st.info(
+            "Nobody signs in here: whoever sits at this machine may do everything. People and their roles "
+            "appear once a sign-in is configured; `LAPEL_AUTH_FILE` names its file.",
+            icon=":material/person_off:",
+        )
+        return
+    _told()
+    people = store.people.all()
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        if len(people) >= SEARCHED_FROM:
+            st.text_input("Name contains", key=SEARCH_KEY, icon=":material/search:", width=260)
+        else:
+            st.caption(counted(len(people), "person", "people"), width="content")
+        with st.popover("Add somebody", icon=":material/person_add:", key="people-add"):
+            _adding()
+    _list(people)
+    with st.expander("What the roles may do", icon=":material/help:"):
+        st.markdown("\n".join(f"- **{role.value}**: {duties}" for role, duties in DUTIES.items()))
+
+
+def _list(people: Sequence[Person]) -> None:
+    wanted = str(st.session_state.get(SEARCH_KEY) or "").strip().casefold()
+    found = [person for person in people if wanted in person.name.casefold()]
+    if not found:
+        st.info("Nobody's name contains this.", icon=":material/filter_list_off:")
+        return
+    pages = -(-len(found) // PAGE)
+    page = st.pagination(pages, key=f"people-page-{wanted}-{pages}") if pages > 1 else 1
+    for person in found[(page - 1) * PAGE : page * PAGE]:
+        _row(person)
+
+
+def _row(person: Person) -> None:
+    """One person: name, what is known of them, and their role."""
+    words, choice = st.columns([3, 2], vertical_alignment="center")
+    with words, st.container(gap=None):
+        st.text(person.name)
+        st.caption(" · ".join(facts(person)))
+    # The key holds the role as well: one that somebody else has changed meanwhile is shown as it is.
+    key = f"role-{person.name}-{person.role or AS_CLAIMED}"
+    options = [AS_CLAIMED, *(role.value for role in Role)]
+    before = person.role.value if person.role else AS_CLAIMED
+    choice.selectbox(
+        f"Role of {person.name}",  # for screen readers, who read it as it is
+        options,
+        index=options.index(before),
+        format_func=lambda role: role or f"as the sign-in says: {_claimed(person)}",
+        required=True,
+        key=key,
+        label_visibility="collapsed",
+        on_change=_set_role,
+        args=(person.name, key, before),
+    )
+
+
+def facts(person: Person) -> list[str]:
+    """What is known of a person beside their name."""
+    if person.subject is None:
+        return ["has not signed in yet"]
+    claimed = f"sign-in says {', '.join(person.claimed)}" if person.claimed else "sign-in names no role"
+    return [claimed, f"last seen {moment(person.seen_at)}" if person.seen_at else "never seen"]
+
+
+def _claimed(person: Person) -> str:
+    return ", ".join(person.claimed) or Role.MERCHANT.value
+
+
+def _adding() -> None:
+    with st.form("people-new", border=False):
+        st.text_input(
+            "E-mail",
+            key=NEW_NAME_KEY,
+            max_chars=180,
+            placeholder="anna@example.com",
+            help="The address that their sign-in confirms. The role waits for whoever comes with it.",
+        )
+        st.selectbox("Role", list(Role), format_func=lambda role: role.value, index=1, key=NEW_ROLE_KEY)
+        st.form_submit_button("Add", icon=":material/add:", on_click=_add)
+
+
+def _add() -> None:
+    name = str(st.session_state[NEW_NAME_KEY]).strip().lower()
+    if _change(name, st.session_state[NEW_ROLE_KEY]):
+        st.session_state[NEW_NAME_KEY] = ""
+
+
+def _set_role(name: str, key: str, before: str) -> None:
+    chosen = st.session_state[key]
+    if not _change(name, Role(chosen) if chosen else None):
+        st.session_state[key] = before
+
+
+def _change(name: str, role: Role | None) -> bool:
+    """Set a role in the name of whoever is at the page now; whether it was set."""
+    try:
+        person = workspace_store().people.set_role(name, role)
+    except LapelError as error:
+        st.session_state[TOLD_KEY] = ("error", str(error))
+        return False
+    finally:
+        KNOWN.forget()
+    roles = ", ".join(sorted(person.roles))
+    st.session_state[TOLD_KEY] = ("success", f"{person.name} is {roles} from now on.")
+    return True
+
+
+def _told() -> None:
+    """What became of the last change, once."""
+    told = st.session_state.pop(TOLD_KEY, None)
+    if told:
+        kind, sentence = told
+        (st.error if kind == "error" else st.success)(literal(sentence))

@@ -1,0 +1,1 @@
+"""The page Label photos: uploads, the batch, the gallery, the open photo, corrections, and the download."""

@@ -1,0 +1,85 @@
+"""The batch as a wall of small pictures with their boxes: a click opens one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app.media import picture_url
+from app.preview.selection import Seen
+from app.preview.viewer import described
+from core.taxonomy import colour_of
+
+KEY = "gallery"
+PAGE = 24
+HERE = Path(__file__).parent
+
+_component = st.components.v2.component(
+    "lapel_gallery",
+    html='<div class="lapel-gallery" role="group" aria-label="Photos"></div>',
+    css=(HERE / "gallery.css").read_text("utf-8"),
+    js=(HERE / "gallery.js").read_text("utf-8"),
+)
+
+
+def show_gallery(
+    photos: Sequence[Seen], selected: int | None, names: Mapping[str, str], *, on_opened: Callable[[], None]
+) -> None:
+    """Draw the tiles; within ``on_opened``, ``opened()`` gives the photo's number."""
+    show_tiles([tile(seen, names) for seen in photos], selected, on_opened=on_opened)
+
+
+def show_tiles(
+    tiles: Sequence[Mapping[str, Any]],
+    selected: int | None,
+    *,
+    on_opened: Callable[[], None],
+    key: str = KEY,
+) -> None:
+    """Draw tiles as ``tile`` makes them; within ``on_opened``, ``opened(key)`` gives the photo's number."""
+    _component(key=key, data={"tiles": list(tiles), "selected": selected}, on_opened_change=on_opened)
+
+
+def opened(key: str = KEY) -> int:
+    """The number of the photo that was clicked, for use in the callback."""
+    return int(st.session_state[key]["opened"])
+
+
+def tile(seen: Seen, names: Mapping[str, str]) -> dict[str, Any]:
+    """What the browser needs to draw one tile."""
+    item = seen.item
+    return {
+        "number": item.number,
+        "url": picture_url(item.kept.thumbnail, "image/jpeg", f"gallery/{item.number}"),
+        "alt": described(seen),
+        "width": item.labeled.width,
+        "height": item.labeled.height,
+        "name": item.kept.name,
+        "note": note(seen, names),
+        "boxes": [{"box": list(g.box_xyxy), "colour": colour_of(g.category)} for g in seen.garments.values()],
+    }
+
+
+def note(seen: Seen, names: Mapping[str, str]) -> str:
+    """The line under a tile: what was found, and whether a person should look."""
+    found = ", ".join(dict.fromkeys(names.get(g.category, g.category) for g in seen.garments.values()))
+    return f"{'unsure · ' if seen.unsure else ''}{found or 'nothing found'}"
+
+
+def pages(photos: Sequence[Seen]) -> int:
+    """How many pages the tiles take, at least one."""
+    return max(1, -(-len(photos) // PAGE))
+
+
+def page_of(photos: Sequence[Seen], number: int | None) -> int:
+    """The page, from 1, that shows a photo; 1 where it is not among them."""
+    numbers = [seen.item.number for seen in photos]
+    return numbers.index(number) // PAGE + 1 if number in numbers else 1
+
+
+def on_page(photos: Sequence[Seen], page: int) -> Sequence[Seen]:
+    """The photos of one page, counted from 1."""
+    return photos[(page - 1) * PAGE : page * PAGE]

@@ -1,0 +1,168 @@
+"""Which training the page shows: the address names it, so that a link and a reload lead back to it.
+
+The trainings that were: who had what trained on which revision, how long it took, what came of it.
+
+Trainings in words: what they are called, how they stand, how long they took.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import pandas as pd
+import streamlit as st
+
+from app.preview.batch import time_left
+from app.wording import literal
+from core.store.models import ModelRow
+from core.store.trainings import TrainingRow
+
+KEY = "training"
+
+
+def show_training(id: int) -> None:
+    """Let this training be the one that the page shows, for use in a callback."""
+    st.session_state[KEY] = id
+
+
+def choose(rows: Sequence[TrainingRow]) -> TrainingRow | None:
+    """A menu of the trainings; by itself the one that runs is shown, else the latest."""
+    if not rows:
+        return None
+    by_id = {row.id: row for row in rows}
+    first = next((row.id for row in rows if row.is_going), rows[0].id)
+    if KEY not in st.session_state or st.session_state[KEY] not in by_id:
+        asked = st.query_params.get(KEY, "")
+        st.session_state[KEY] = int(asked) if asked.isdigit() and int(asked) in by_id else first
+    chosen = st.selectbox(
+        "Training",
+        list(by_id),
+        format_func=lambda id: f"{title(by_id[id])}, {STATES[by_id[id].state]}",
+        key=KEY,
+        label_visibility="collapsed",
+        width=360,
+    )
+    if st.query_params.get(KEY) != str(chosen):
+        st.query_params[KEY] = str(chosen)
+    return by_id[chosen]
+
+
+def show(rows: Sequence[TrainingRow], models: Mapping[int, ModelRow]) -> None:
+    """A table, the newest training first; ``models`` are by the training that they came of."""
+    st.subheader("All trainings")
+    st.dataframe(
+        table(rows, models),
+        hide_index=True,
+        column_config={
+            "Begun": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
+            "Compare": st.column_config.LinkColumn(display_text="with the champion"),
+        },
+        key="trainings",
+        alt=f"{len(rows)} trainings, the newest first",
+    )
+
+
+def table(rows: Sequence[TrainingRow], models: Mapping[int, ModelRow]) -> pd.DataFrame:
+    """A row a training."""
+    made = [models.get(row.id) for row in rows]
+    spans = [seconds_of(row) for row in rows]
+    links = [f"models?kind={model.kind}&candidate={model.id}" if model else "" for model in made]
+    return pd.DataFrame(
+        {
+            "No.": [row.id for row in rows],
+            "Model": [f"{KINDS[row.kind]}, {row.mode}" for row in rows],
+            "State": [STATES.get(row.state, row.state) for row in rows],
+            "By": [row.by for row in rows],
+            "Begun": [datetime.fromtimestamp(row.at).astimezone() for row in rows],
+            "Took": ["" if seconds is None else lasting(seconds) for seconds in spans],
+            "Revision": [row.revision for row in rows],
+            "Result": [model.name if model else "" for model in made],
+            "Compare": links,
+        }
+    )
+
+
+STATES = {
+    "waiting": "waiting",
+    "running": "running",
+    "done": "done",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+MODES = {"quick": "Quick", "full": "Full"}
+KINDS = {"detector": "Detector", "classifier": "Classifier"}
+EXPLAINED = {
+    ("detector", "quick"): (
+        "Goes on from the champion: its backbone stays as it is, the rest learns the photos corrected since, "
+        "with older ones replayed and the champion's answers held on to."
+    ),
+    ("detector", "full"): "Goes on from the champion, and all of it learns from all photos of the revision.",
+    ("classifier", "quick"): (
+        "Goes on from the champion: its backbone stays as it is, attention and last layer learn the garments "
+        "labelled since, with older ones replayed and the champion's answers held on to."
+    ),
+    ("classifier", "full"): (
+        "Goes on from the champion, and all of it learns from all labelled garments of the revision."
+    ),
+}
+USUAL = {
+    "quick": "With 50 corrected photos it takes a few minutes on two cores.",
+    "full": "On two cores it takes hours, with a GPU minutes.",
+}
+PATIENCE_SECONDS = 20.0
+NO_WORKER = (
+    "No worker has taken it yet. The workspace brings one along; where it was started without, or its worker "
+    "is busy, `python -m core worker` starts another."
+)
+
+
+def title(row: TrainingRow) -> str:
+    """A training by number, kind and mode: "No. 3: detector, quick"."""
+    return f"No. {row.id}: {row.kind}, {row.mode}"
+
+
+def standing(row: TrainingRow, left: float | None) -> str:
+    """Where a going training is, for the text of its bar (Markdown)."""
+    said = f" · {literal(row.message)}" if row.message else ""
+    if row.state == "waiting":
+        return f"Waiting for a worker{said}"
+    if not row.steps or not row.step:
+        return f"Getting ready{said}"
+    return f"{row.step:,} of {row.steps:,} batches · {time_left(left)}{said}"
+
+
+def time_remaining(row: TrainingRow, steps_a_second: float | None) -> float | None:
+    """Seconds until the last batch at the pace of the latest ones."""
+    if not steps_a_second or not row.steps:
+        return None
+    return max(0, row.steps - row.step) / steps_a_second
+
+
+def explained(kind: str, mode: str, past: Sequence[TrainingRow]) -> str:
+    """What a training does, and about how long it takes: as the last of its kind and mode did."""
+    last = next((row for row in past if (row.kind, row.mode, row.state) == (kind, mode, "done")), None)
+    took = seconds_of(last) if last else None
+    usual = USUAL[mode] if took is None else f"The last one took {lasting(took)}."
+    return f"{EXPLAINED[kind, mode]} {usual}"
+
+
+def seconds_of(row: TrainingRow) -> float | None:
+    """How long a training ran; None while it does, and where it never did."""
+    if row.started_at is None or row.ended_at is None:
+        return None
+    return max(0.0, row.ended_at - row.started_at)
+
+
+def lasting(seconds: float) -> str:
+    """A time span as people say it.
+
+    >>> lasting(42.4), lasting(200), lasting(7500)
+    ('42 s', '3 min 20 s', '2 h 5 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,99 @@
+"""``anchors``, ``summary`` and ``evaluate``: figures as JSON, or as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from core.cli.console import put, watched
+from core.errors import RecipeError, WeightsError
+
+
+def anchors(dataset: Path, *, clusters: int, size: int, seed: int, as_json: bool) -> None:
+    """Fit anchors to a data set's boxes and compare them with Darknet's."""
+    from core.anchors import darknet_anchors, kmeans_anchors, mean_best_iou
+    from core.datasets.detection import letterboxed_wh
+    from core.datasets.reading import read_detection
+
+    if size < 1:
+        raise RecipeError(f"expected a size of one pixel or more, got {size}")
+    boxes_wh = letterboxed_wh(read_detection(dataset), size)
+    fitted = kmeans_anchors(boxes_wh, clusters, seed)
+    pairs = [[round(float(w), 2), round(float(h), 2)] for w, h in fitted.anchors]
+    ours, darknet = fitted.mean_iou, mean_best_iou(boxes_wh, darknet_anchors(size))
+    if as_json:
+        put(
+            {
+                "anchors": pairs,
+                "mean_iou": round(ours, 4),
+                "darknet_mean_iou": round(darknet, 4),
+                "boxes": len(boxes_wh),
+                "iterations": fitted.iterations,
+            }
+        )
+        return
+    print("  ".join(f"{w:.0f},{h:.0f}" for w, h in pairs))
+    print(f"mean best IoU {ours:.3f} over {len(boxes_wh):,} boxes; Darknet's {darknet:.3f}")
+
+
+def summary(model: str, *, preset: str, classes: int | None, size: int | None, as_json: bool) -> None:
+    """Count a model's parameters, multiply-adds and bytes."""
+    from core.models.cost import summarise_model
+
+    figures = summarise_model(model, preset, classes, size)
+    if as_json:
+        put(figures)
+    else:
+        print_figures(figures)
+
+
+def evaluate(model: str, dataset: Path, photos: Path | None, *, as_json: bool) -> None:
+    """Measure the weights that ship, or a file's, on a data set."""
+    from core.models.weights import WEIGHTS_FOLDER, read_card
+
+    path = WEIGHTS_FOLDER / f"{model}.safetensors" if model in ("detector", "classifier") else Path(model)
+    if path.suffix != ".safetensors":
+        raise WeightsError(f"expected detector, classifier or a .safetensors file, got {model!r}")
+    measure = _evaluate_detector if read_card(path).kind == "detector" else _evaluate_classifier
+    figures = measure(path, dataset, photos)
+    if as_json:
+        put(figures)
+        return
+    print_figures(figures)
+    for name, row in figures["classes"].items():
+        print(f"{name:>20}  {'  '.join(f'{key} {text}' for key, text in plain_figures(row))}")
+
+
+def print_figures(figures: Mapping[str, Any]) -> None:
+    """A line each."""
+    for name, text in plain_figures(figures):
+        print(f"{name:>20}  {text}")
+
+
+def plain_figures(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Numbers and names as text; what is nested is left to the JSON, what is unknown is a dash."""
+    for name, value in figures.items():
+        if value is None:
+            yield name, "-"
+        elif isinstance(value, float):
+            yield name, f"{value:.4f}"
+        elif isinstance(value, int | str):
+            yield name, f"{value:,}" if isinstance(value, int) else value
+
+
+def _evaluate_detector(path: Path, dataset: Path, photos: Path | None) -> dict[str, Any]:
+    from core.datasets.reading import read_detection
+    from core.inference.detector import Detector
+    from core.inference.measure import measure_detector
+
+    report, found = measure_detector(Detector.load(path), read_detection(dataset, photos), watched)
+    return report.as_dict() | ({"single_garment": found.as_dict()} if found else {})
+
+
+def _evaluate_classifier(path: Path, dataset: Path, photos: Path | None) -> dict[str, Any]:
+    from core.datasets.classification import read_labelled
+    from core.inference.classifier import Classifier
+    from core.inference.measure import measure_classifier
+
+    return measure_classifier(Classifier.load(path), read_labelled(dataset, photos), watched).as_dict()

@@ -1,0 +1,109 @@
+"""``label`` and ``explain``: photos to JSON lines, annotated pictures and maps."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.cli.console import Item, put, watched, writing_to
+from core.errors import PhotoError, WeightsError
+from core.garments import LabeledPhoto, Refusal
+
+if TYPE_CHECKING:
+    from core.images.decode import Photo
+    from core.inference.labeler import Labeler
+
+
+def label(
+    photos: Sequence[Path], *, threshold: float | None, weights: Sequence[Path], out: Path | None
+) -> int:
+    """Label files, folders and zips, one JSON line a photo; returns the exit status.
+
+    ``photo`` is the file's name without its folder, numbered ("shirt (2).jpg") where the batch has it twice.
+    A photo that cannot be read gives its refusal, and the status 1 at the end.
+    """
+    from core.images.decode import count_photos, iter_photos
+
+    if out is not None:
+        with writing_to(out):
+            pass  # a folder that cannot be is told before the work, not after the first photo
+    labeler = load_labeler(weights)
+    sources = [(str(path), path) for path in photos]
+    refused, taken = 0, set[str]()
+    for seconds, photo in watched(timed(iter_photos(sources)), count_photos(sources)):
+        if isinstance(photo, Refusal):
+            refused += 1
+            put(photo.as_dict())
+            continue
+        labeled = labeler.label(photo, threshold)
+        put(replace(labeled, seconds=labeled.seconds + seconds).as_dict())
+        if out is not None:
+            _write_annotated(photo, labeled, out / _free_name(photo.name, taken))
+    return 1 if refused else 0
+
+
+def explain(photo: Path, out: Path, *, threshold: float | None, weights: Sequence[Path]) -> None:
+    """Write a photo's maps and their index, which goes to stdout as well."""
+    from core.images.decode import open_photo
+    from core.inference.explain import explain as explain_photo
+    from core.inference.explain import write_maps
+
+    try:
+        opened = open_photo(photo)
+    except PhotoError as error:
+        raise PhotoError(f"{photo}: {error}") from error
+    labeler = load_labeler(weights)
+    explanation = explain_photo(labeler, opened, labeler.label(opened, threshold))
+    with writing_to(out):
+        index = write_maps(explanation, opened, out)
+        text = json.dumps(index, indent=1, ensure_ascii=False)
+        (out / "index.json").write_text(text + "\n", encoding="utf-8")
+    put(index)
+
+
+def load_labeler(weights: Sequence[Path]) -> Labeler:
+    """The weights that ship, with these files in place of their kind. Raises WeightsError."""
+    from core.inference.labeler import Labeler
+    from core.models.weights import read_card
+
+    chosen: dict[str, Path] = {}
+    for path in weights:
+        kind = read_card(path).kind
+        if kind in chosen:
+            raise WeightsError(f"expected one {kind}'s weights, got {chosen[kind].name} and {path.name}")
+        chosen[kind] = path
+    return Labeler.load(chosen.get("detector"), chosen.get("classifier"))
+
+
+def timed(items: Iterator[Item]) -> Iterator[tuple[float, Item]]:
+    """Each item with the seconds it took to come."""
+    while True:
+        started = time.perf_counter()
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        yield time.perf_counter() - started, item
+
+
+def _write_annotated(photo: Photo, labeled: LabeledPhoto, path: Path) -> None:
+    from core.images.drawing import annotate
+
+    with writing_to(path.parent):
+        annotate(photo.image, labeled.garments).save(path, quality=92)
+
+
+def _free_name(photo: str, taken: set[str]) -> str:
+    """A picture's file name that this run has not used, case apart, and that no photo is likely to have."""
+    stem = Path(photo).stem
+    for number in count(1):
+        name = f"{stem}_labelled.jpg" if number == 1 else f"{stem}_labelled_{number}.jpg"
+        if name.casefold() not in taken:
+            break
+    taken.add(name.casefold())
+    return name

@@ -1,0 +1,157 @@
+"""``models``, ``promote``, ``rollback``: who labels, and who takes over, without a browser."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.cli.console import put
+from core.cli.store import whoever
+from core.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from core.store import Store
+    from core.store.models import ModelRow
+    from core.store.promotions import ComparisonRow, Promotion
+
+
+def models(*, as_json: bool, data: Path | None) -> None:
+    """All models, the newest first: a JSON list, or a line each with a star at those that serve."""
+    store = _opened(data)
+    store.models.found()
+    names = {model.id: model.name for model in store.models.all()}
+    serving = set(store.models.champion_ids().values())
+    rows = [_row(store, model, names, serving) for model in store.models.all()]
+    if as_json:
+        put(rows)
+        return
+    for row in rows:
+        star, origin = "*" if row["serves"] else " ", row["parent"] or "came with Lapel"
+        print(f"{star} {row['id']:>4}  {row['kind']:<10}  {row['name']:<44}  {_figure(row):<24}  {origin}")
+
+
+def promote(model: str, *, overrule: str, by: str | None, data: Path | None) -> None:
+    """Let a model serve, by name or number; it is compared with the champion first where it was not yet.
+
+    The promotion goes to stdout as JSON. Raises PromotionRefused with the gate's reason.
+    """
+    store = _opened(data, by)
+    candidate = _named(store, model)
+    champion = store.models.champion(candidate.kind)
+    compared = _comparison(store, candidate, champion)
+    made = store.promotions.promote(
+        candidate.id,
+        expected_champion=champion.id,
+        request=uuid.uuid4().hex,
+        comparison_id=compared.id if compared else None,
+        overrule_reason=overrule,
+    )
+    put(_told(made, {candidate.id: candidate.name, champion.id: champion.name}))
+
+
+def rollback(kind: str, *, by: str | None, data: Path | None) -> None:
+    """Bring back who served before; the rollback goes to stdout as JSON."""
+    store = _opened(data, by)
+    champion = store.models.champion(kind)
+    made = store.promotions.rollback(kind, request=uuid.uuid4().hex, expected_champion=champion.id)
+    put(_told(made, {champion.id: champion.name, made.model_id: store.models.get(made.model_id).name}))
+
+
+def _opened(data: Path | None, by: str | None = None) -> Store:
+    from core.store import Store
+
+    store = Store.open(folder=data)
+    return store.acting(store.actor.known_as(by or whoever()))
+
+
+def _named(store: Store, name: str) -> ModelRow:
+    try:
+        return store.models.named(name)
+    except NotFoundError:
+        if name.isdigit():
+            return store.models.get(int(name))
+        raise
+
+
+def _comparison(store: Store, candidate: ModelRow, champion: ModelRow) -> ComparisonRow | None:
+    """The comparison that decides, made now where there is none; None without a revision to make it on."""
+    from core.training.comparison import compare_models
+
+    if candidate.id == champion.id:
+        return None
+    known = store.comparisons.of(candidate.id, champion.id)
+    if known:
+        return known[0]
+    revisions = store.revisions.all()
+    if not revisions:
+        return None
+    with _Bar() as bar:
+        return compare_models(store, candidate.id, champion.id, revisions[0].number, bar.show)
+
+
+def _row(store: Store, model: ModelRow, names: Mapping[int, str], serving: set[int]) -> dict[str, Any]:
+    row = {
+        "id": model.id,
+        "kind": model.kind,
+        "name": model.name,
+        "serves": model.id in serving,
+        "digest": model.digest,
+        "categories": len(model.card.categories),
+        "parent": None if model.parent_id is None else names[model.parent_id],
+        "revision": model.revision,
+        "training": model.training_id,
+        "by": model.by,
+        "at": _time(model.at),
+    }
+    compared = store.comparisons.of(model.id)
+    return row | {"comparison": _compared(compared[0], names) if compared else None}
+
+
+def _compared(row: ComparisonRow, names: Mapping[int, str]) -> dict[str, Any]:
+    verdict = row.verdict
+    told = {"champion": names[row.champion_id], "revision": row.revision}
+    figures = {name: pair.as_dict() for name, pair in row.comparison.figures.items()}
+    judged = {"passes": verdict.passes, "reasons": verdict.reasons, "photos_needed": verdict.photos_needed}
+    return told | {"figures": figures} | judged
+
+
+def _figure(row: Mapping[str, Any]) -> str:
+    """What the model brought against the champion of its time, in points."""
+    compared = row["comparison"]
+    if not compared:
+        return ""
+    name, figure = next(iter(compared["figures"].items()))
+    change = figure["difference"]
+    said = "not measured" if change is None else f"{name} {100 * change:+.1f} points"
+    return f"{said}, {'passes' if compared['passes'] else 'refused'}"
+
+
+def _told(made: Promotion, names: Mapping[int, str]) -> dict[str, Any]:
+    previous = None if made.previous_id is None else names[made.previous_id]
+    who = {"kind": made.kind, "serves": names[made.model_id], "previous": previous}
+    return {"action": made.action} | who | {"reason": made.reason, "by": made.by, "at": _time(made.at)}
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
+class _Bar:
+    """A progress bar on stderr, where a person is looking."""
+
+    def __enter__(self) -> _Bar:
+        from tqdm import tqdm  # type: ignore[import-untyped]
+
+        self._bar = tqdm(unit="photo", file=sys.stderr, disable=not sys.stderr.isatty())
+        return self
+
+    def show(self, done: int, total: int) -> None:
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()

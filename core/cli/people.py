@@ -1,0 +1,92 @@
+"""``people``, ``audit``: who may do what with a store, and who did what."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from core.access import Role
+from core.cli.console import put, replacing
+from core.cli.store import whoever
+
+if TYPE_CHECKING:
+    from core.store import Store
+    from core.store.people import Person
+
+Data = Annotated[
+    Path | None, typer.Option(help="Folder of the store; LAPEL_DATA or the user's share folder by default.")
+]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="As it stands at their work: the e-mail, if the sign-in vouches for it.", show_default=False
+    ),
+]
+
+app = typer.Typer(help="Who may do what: a JSON line a person.", invoke_without_command=True)
+
+
+@app.callback()
+def everybody(context: typer.Context, data: Data = None) -> None:
+    """Who may do what: a JSON line a person."""
+    if context.invoked_subcommand is None:
+        for person in _store(data).people.all():
+            put(_described(person))
+
+
+@app.command()
+def grant(name: Name, role: Annotated[Role, typer.Argument(show_default=False)], data: Data = None) -> None:
+    """Give somebody a role, also before they sign in for the first time."""
+    put(_described(_store(data).people.set_role(name, role)))
+
+
+@app.command()
+def revoke(name: Name, data: Data = None) -> None:
+    """Take a role back that was granted: the one that the sign-in names counts again."""
+    put(_described(_store(data).people.set_role(name, None)))
+
+
+def audit(
+    csv: Annotated[Path | None, typer.Option(help="Write all of it into this file instead.")] = None,
+    most: Annotated[int, typer.Option(help="How many entries.", min=1)] = 200,
+    data: Data = None,
+) -> None:
+    """Who did what: the latest entries, a JSON line each, newest first."""
+    log = _store(data).audit
+    if csv is None:
+        for entry in log.entries(most):
+            put(asdict(entry) | {"at": _time(entry.at)})
+        return
+    with replacing(csv) as file:
+        out = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
+        count = log.export_csv(out)
+        out.flush()
+        out.detach()
+    put({"file": str(csv), "entries": count})
+
+
+def _store(data: Path | None) -> Store:
+    """The store in the name of the account at the shell, which may do all."""
+    from core.store import Store
+
+    store = Store.open(folder=data)
+    return store.acting(store.actor.known_as(whoever()))
+
+
+def _described(person: Person) -> dict[str, Any]:
+    return {
+        "name": person.name,
+        "roles": sorted(person.roles),
+        "granted": person.role,
+        "claimed": list(person.claimed),
+        "seen_at": None if person.seen_at is None else _time(person.seen_at),
+    }
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,182 @@
+"""``import``, ``export``, ``worker``, ``backup``, ``restore``: the store and its work without a browser."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.cli.console import put, replacing
+from core.errors import LapelError, StoreError
+
+if TYPE_CHECKING:
+    from core.jobs.worker import Worker
+    from core.store import Store
+    from core.store.backup_file import Manifest
+    from core.store.imports import ImportRow, Mark
+    from core.store.revisions import Revision
+
+FORMATS = ("coco", "voc", "yolo", "csv")
+
+
+def import_photos(path: Path, *, by: str | None, data: Path | None) -> int:
+    """Bring photos or a data set in, here and now; returns the exit status, 1 where a file was refused.
+
+    The report goes to stdout, progress to stderr. The next worker labels what came and orders the queue.
+    """
+    from core.jobs.client import start_labelling, start_ordering
+    from core.store import Store
+    from core.store.importing import import_all
+
+    if not path.exists():
+        raise StoreError(f"expected photos, a zip, a folder or a data set at {path}, got nothing there")
+    store = Store.open(folder=data)
+    import_id = store.imports.begin(path.name or str(path), by or whoever(), str(path.absolute()))
+    try:
+        with _Bar() as bar:
+            row = import_all(store, import_id, bar.show, trusted=True)
+    except KeyboardInterrupt:
+        store.imports.cancel(import_id)
+        raise
+    start_labelling(store)
+    start_ordering(store)
+    put(_report(store, row))
+    return 1 if row.counts.get("refused") else 0
+
+
+def export(
+    revision: str, *, format: str, out: Path, pictures: bool, by: str | None, data: Path | None
+) -> None:
+    """Write a revision to a file, which appears once it is whole; what was written goes to stdout."""
+    from core.store import Store
+    from core.store.exports import export_revision
+
+    if format not in FORMATS:
+        raise StoreError(f"expected a format out of {', '.join(FORMATS)}, got {format!r}")
+    store = Store.open(folder=data)
+    chosen = chosen_revision(store, revision, by or whoever())
+    with replacing(out) as file:
+        export_revision(store, chosen.number, format, file, pictures=pictures)
+    figures = {"revision": chosen.number, "digest": chosen.digest, "photos": chosen.photos}
+    put(figures | {"boxes": chosen.boxes, "format": format, "file": str(out), "bytes": out.stat().st_size})
+
+
+def work(*, data: Path | None, attached: bool, device: str = "auto", kinds: str | None = None) -> None:
+    """Be a worker until stopped; ``attached`` ends it with whoever started it.
+
+    ``device`` is where models learn, ``kinds`` the kinds of work to do, with commas between; None: all.
+    Raises RecipeError for a device that is not there, StoreError for another kind.
+    """
+    from core.jobs.engine import end_with_parent, give_way
+
+    give_way()
+    if attached:
+        end_with_parent()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))  # jobs are made to be cut off anywhere
+
+    from core.jobs.engine import KINDS  # after giving way: loading these takes seconds
+    from core.jobs.worker import work as serve
+    from core.jobs.workflows import Workshop
+    from core.store import Store
+
+    _check_device(device)
+    chosen = _kinds(kinds, KINDS)
+    store = Store.open(folder=data)
+
+    def ready(worker: Worker) -> None:
+        if not attached:
+            print(f"Lapel's {worker.seat.name} is at work (data in {store.folder})", file=sys.stderr)
+
+    try:
+        serve(Workshop(store, device=device), threading.Event(), ready, kinds=chosen)
+    except LapelError as error:
+        print(f"lapel: {error}", file=sys.stderr, flush=True)
+        os._exit(2)
+
+
+def _check_device(device: str) -> None:
+    """Raises RecipeError for a GPU that is not there, or what is no device."""
+    if device not in ("auto", "cpu"):  # looking for GPUs brings the training's libraries
+        from core.training.trainer import pick_device
+
+        pick_device(device)
+
+
+def _kinds(named: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The kinds of work in a list with commas. Raises StoreError for one that is none."""
+    chosen = known if named is None else tuple(kind.strip() for kind in named.split(",") if kind.strip())
+    if not chosen or set(chosen) - set(known):
+        raise StoreError(f"expected kinds of work out of {', '.join(known)}, got {named!r}")
+    return chosen
+
+
+def backup(file: Path, *, data: Path | None) -> None:
+    """Write all of the store into one file, while others work with it."""
+    from core.store import Store
+    from core.store.backup import backup as write
+
+    store = Store.open(folder=data)
+    put(_held(file, write(store.acting(store.actor.known_as(whoever())), file)))
+
+
+def restore(file: Path, *, data: Path | None) -> None:
+    """Fill an empty store from such a file."""
+    from core.store import Store
+    from core.store.backup import restore as read
+
+    store = Store.open(folder=data)
+    put(_held(file, read(file, store.acting(store.actor.known_as(whoever())))))
+
+
+def whoever() -> str:
+    """The name of the account at the shell."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name
+        return "local"
+
+
+class _Bar:
+    """A progress bar on stderr, where a person is looking."""
+
+    def __enter__(self) -> _Bar:
+        from tqdm import tqdm  # type: ignore[import-untyped]
+
+        self._bar = tqdm(unit="photo", file=sys.stderr, disable=not sys.stderr.isatty())
+        return self
+
+    def show(self, mark: Mark) -> None:
+        self._bar.total = mark.total
+        self._bar.update(mark.done - self._bar.n)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+
+def _report(store: Store, row: ImportRow) -> dict[str, Any]:
+    refusals = [{"photo": r.name, "error": r.reason} for r in store.imports.refusals(row.id)]
+    return {"import": row.id, "files": row.total, **row.counts, "message": row.message, "refusals": refusals}
+
+
+def chosen_revision(store: Store, name: str, by: str) -> Revision:
+    """A revision by its number, the latest, or a new one. Raises StoreError or NotFoundError for none."""
+    if name == "new":
+        return store.revisions.create(by)
+    if name == "latest":
+        known = store.revisions.all()
+        if not known:
+            raise StoreError("There is no revision yet: make one with `export new`.")
+        return max(known, key=lambda revision: revision.number)
+    if not name.isdigit():
+        raise StoreError(f"expected a revision's number, latest or new, got {name!r}")
+    return store.revisions.get(int(name))
+
+
+def _held(file: Path, manifest: Manifest) -> dict[str, Any]:
+    rows = {name: part.rows for name, part in manifest.tables.items()}
+    return {"file": str(file), "schema": manifest.schema, "pictures": manifest.pictures, "rows": rows}

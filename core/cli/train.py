@@ -1,0 +1,143 @@
+"""``train`` and ``distill``: from files to weights; what is written is told by its path on stdout.
+
+``train --revision``: the store's champion trained further, here and now, and compared.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.cli.console import put
+from core.cli.store import chosen_revision, whoever
+from core.errors import ConflictError, DatasetError
+from core.training.recipes import TrainingOptions
+
+if TYPE_CHECKING:
+    from core.store import Store
+    from core.store.trainings import TrainingRow
+
+
+FEWEST_PHOTOS = 20
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+
+
+def train(kind: str, options: TrainingOptions) -> None:
+    """Train a detector or a classifier; prints the best weights' path."""
+    from core.training.recipes import ClassifierRecipe, choose_recipe
+    from core.training.run import train_classifier, train_detector
+
+    changes = {"epochs": options.epochs, "seed": options.seed, "batch": options.batch}
+    recipe = choose_recipe(kind, options.preset, **changes)
+    if isinstance(recipe, ClassifierRecipe):
+        print(train_classifier(recipe, options))
+    else:
+        print(train_detector(recipe, options))
+
+
+def distill(folders: Sequence[Path], teacher: Path, *, skip: Path | None, **settings: Any) -> None:
+    """Pretrain a backbone on photos without labels; prints its path.
+
+    ``skip`` is a text file of photos' names, with or without ending, to leave out. Raises DatasetError for
+    fewer than 20 photos, or where ``skip`` cannot be read.
+    """
+    photos = photos_in(folders, _names_in(skip) if skip else frozenset())
+    if len(photos) < FEWEST_PHOTOS:
+        raise DatasetError(f"expected at least {FEWEST_PHOTOS} photos to learn from, got {len(photos)}")
+    from core.training.run import distill_backbone
+
+    print(distill_backbone(photos, teacher, **settings))
+
+
+def photos_in(folders: Sequence[Path], left_out: frozenset[str]) -> list[Path]:
+    """The folders' photos by their ending, sorted, without those named in ``left_out``."""
+    found = (path for folder in folders for path in folder.glob("*") if path.suffix.lower() in PHOTO_SUFFIXES)
+    return sorted(path for path in found if not {path.name, path.stem} & left_out)
+
+
+def _names_in(file: Path) -> frozenset[str]:
+    try:
+        return frozenset(file.read_text(encoding="utf-8").split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"expected a text file of photos' names at {file}, got: {error}") from error
+
+
+def train_revision(kind: str, revision: str, *, quick: bool, device: str, data: Path | None) -> None:
+    """Train a kind's champion on a revision; progress goes to stderr, what came out to stdout as JSON.
+
+    Raises ConflictError where one of the kind is being trained already.
+    """
+    from core.store import Store
+    from core.training.finetune.run import end
+
+    store, started = Store.open(folder=data), time.monotonic()
+    store = store.acting(store.actor.known_as(whoever()))
+    chosen = chosen_revision(store, revision, whoever())
+    row = store.trainings.begin(kind, "quick" if quick else "full", chosen.number, by_worker=False)
+    if row.job is not None or row.state != "waiting":
+        raise ConflictError(f"A {kind} is being trained already: it is training {row.id}.")
+    try:
+        with _Bar() as bar:
+            figures, message = _train(store, row, device, bar.show)
+    except KeyboardInterrupt:
+        end(store, row.id, "cancelled")
+        raise
+    except BaseException as error:
+        end(store, row.id, "failed", str(error) or type(error).__name__)
+        raise
+    end(store, row.id, "done", message)
+    put(figures | {"message": message, "seconds": round(time.monotonic() - started, 1)})
+
+
+def _train(
+    store: Store, row: TrainingRow, device: str, show: Callable[[int, int, str], None]
+) -> tuple[dict[str, Any], str]:
+    """Train, register and compare; the figures, and the outcome in words."""
+    from core.training.finetune.run import outcome, register, train_revision
+
+    weights = train_revision(
+        store, row.id, lambda: not store.trainings.get(row.id).is_going, device=device, told=show
+    )
+    candidate = register(store, row.id, weights)
+
+    def compared(done: int, total: int) -> None:
+        show(done, total, "Comparing with the champion on the holdout.")
+        store.trainings.progress(row.id, row.steps, row.steps, "Comparing with the champion on the holdout.")
+
+    message = outcome(store, row.id, candidate.id, compared)
+    found = store.comparisons.of(candidate.id)
+    settings = store.trainings.get(row.id).settings
+    figures = {
+        "training": row.id,
+        "kind": row.kind,
+        "mode": row.mode,
+        "revision": row.revision,
+        "model": candidate.name,
+        "parent": settings["parent"],
+        "photos": settings["photos"],
+        "comparison": dict(found[0].report["comparison"]) if found else None,
+        "passes": found[0].verdict.passes if found else None,
+    }
+    return figures, message
+
+
+class _Bar:
+    """A progress bar on stderr with what is being done, where a person is looking."""
+
+    def __enter__(self) -> _Bar:
+        from tqdm import tqdm  # type: ignore[import-untyped]
+
+        self._bar = tqdm(unit="batch", file=sys.stderr, disable=not sys.stderr.isatty())
+        return self
+
+    def show(self, step: int, steps: int, message: str) -> None:
+        if self._bar.total != steps:
+            self._bar.reset(total=steps)
+        self._bar.set_description(message.rstrip("."), refresh=False)
+        self._bar.update(step - self._bar.n)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()

@@ -1,0 +1,184 @@
+"""COCO detection files: one JSON of ``images``, ``annotations``, ``categories``; boxes are x, y, w, h."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from reprlib import repr as shown
+from typing import Any
+
+from core.datasets.detection import BoxedPhoto, BoxRow, DetectionDataset, boxed_photo, photos_folder
+from core.datasets.names import first_repeated, relative_name
+from core.errors import DatasetError
+
+COCO_INFO = {"description": "Garments labelled with Lapel"}
+
+
+def read_coco(path: Path, photos: Path | None = None) -> DetectionDataset:
+    """Read a COCO detection file; ``photos`` defaults to ``photos/`` or ``images/`` beside it.
+
+    Boxes that reach over the photo's edge are cut to it; boxes without area, outside the photo or marked as a
+    crowd are dropped and counted. ``attributes.label`` becomes the fine label. Categories keep the file's
+    order. Raises ``DatasetError`` where keys are missing, of the wrong kind, or name what is not there.
+    """
+    path = Path(path)
+    document = read_json(path)
+    sections = [_section(document, key, path) for key in ("images", "annotations", "categories")]
+    images, annotations, categories = sections
+    names = [_text(category, "name", path) for category in categories]
+    category_of = _by_id(categories, "category", path)
+    rows: dict[object, list[BoxRow]] = {image_id: [] for image_id in _by_id(images, "image", path)}
+    crowds = 0
+    for annotation in annotations:
+        row, image_id = _row(annotation, category_of, path), _known(annotation, "image_id", rows, path)
+        if annotation.get("iscrowd"):
+            crowds += 1  # a crowd's box covers many garments and would teach a false one
+        else:
+            rows[image_id].append(row)
+    built = [_photo(image, rows[image["id"]], path) for image in images]
+    boxed = tuple(photo for photo, _ in built)
+    doubled = first_repeated([photo.file_name for photo in boxed])
+    if doubled is not None:
+        raise DatasetError(f"{path.name}: every photo is listed once, got {doubled!r} twice")
+    folder = (
+        photos_folder(path.parent, boxed[0].file_name if boxed else None) if photos is None else Path(photos)
+    )
+    dropped = crowds + sum(count for _, count in built)
+    return DetectionDataset(tuple(names), boxed, folder, dropped)
+
+
+def write_coco(dataset: DetectionDataset, path: Path) -> None:
+    """Write a COCO detection file; boxes to a ten-thousandth of a pixel, ids from 1."""
+    Path(path).write_text(json.dumps(coco_document(dataset), ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def coco_document(dataset: DetectionDataset) -> dict[str, Any]:
+    """The data set as COCO's dictionary, ready for ``json``."""
+    annotations: list[dict[str, Any]] = []
+    for image_id, photo in enumerate(dataset.photos, start=1):
+        annotations += coco_annotations(photo, image_id, len(annotations) + 1)
+    return {
+        "info": COCO_INFO,
+        "images": [coco_image(photo, image_id) for image_id, photo in enumerate(dataset.photos, start=1)],
+        "annotations": annotations,
+        "categories": coco_categories(dataset.categories),
+    }
+
+
+def coco_image(photo: BoxedPhoto, image_id: int) -> dict[str, Any]:
+    """A photo's entry of ``images``."""
+    return {"id": image_id, "file_name": photo.file_name, "width": photo.width, "height": photo.height}
+
+
+def coco_annotations(photo: BoxedPhoto, image_id: int, first_id: int) -> list[dict[str, Any]]:
+    """A photo's entries of ``annotations``, numbered from ``first_id``."""
+    entries: list[dict[str, Any]] = []
+    for box_xyxy, category_id, label in zip(
+        photo.boxes_xyxy.tolist(), photo.category_ids.tolist(), photo.labels, strict=True
+    ):
+        x0, y0, x1, y1 = box_xyxy
+        entry: dict[str, Any] = {
+            "id": first_id + len(entries),
+            "image_id": image_id,
+            "category_id": category_id + 1,
+            "bbox": [round(value, 4) for value in (x0, y0, x1 - x0, y1 - y0)],
+            "area": round((x1 - x0) * (y1 - y0), 2),
+            "iscrowd": 0,
+        }
+        if label is not None:
+            entry["attributes"] = {"label": label}
+        entries.append(entry)
+    return entries
+
+
+def coco_categories(names: Sequence[str]) -> list[dict[str, Any]]:
+    """The entries of ``categories``, numbered from 1."""
+    return [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in a file; raises ``DatasetError`` where it is missing or no JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DatasetError(
+            f"{path}: an annotation file is expected, got: {error.strerror or error}"
+        ) from error
+    except (ValueError, RecursionError) as error:  # bad UTF-8 and bad JSON are ValueErrors
+        raise DatasetError(f"{Path(path).name}: JSON is expected, got: {error}") from error
+
+
+def number_in(entry: dict[str, Any], key: str, source: str) -> float:
+    """A number under ``key``; raises ``DatasetError`` where it is missing or something else."""
+    return _number(entry.get(key), f"{source}: a number {key!r}")
+
+
+def whole_size(entry: dict[str, Any], key: str, source: str) -> int:
+    """A photo's side in pixels under ``key``; raises ``DatasetError`` where it is no such number."""
+    value = number_in(entry, key, source)
+    if not (1 <= value <= 1_000_000 and value == int(value)):
+        raise DatasetError(f"{source}: {key!r} in whole pixels is expected, got {value}")
+    return int(value)
+
+
+def _section(document: Any, key: str, path: Path) -> list[dict[str, Any]]:
+    entries = document.get(key) if isinstance(document, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise DatasetError(f"{path.name}: a COCO file has a list {key!r} of entries, this one has not")
+    return entries
+
+
+def _text(entry: dict[str, Any], key: str, path: Path) -> str:
+    value = entry.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise DatasetError(f"{path.name}: a text {key!r} is expected, got {shown(value)}")
+    return value
+
+
+def _by_id(entries: Iterable[dict[str, Any]], kind: str, path: Path) -> dict[object, int]:
+    positions: dict[object, int] = {}
+    for position, entry in enumerate(entries):
+        number = entry.get("id")
+        if not isinstance(number, int | str):
+            raise DatasetError(f"{path.name}: every {kind} has an id, got {shown(number)}")
+        if number in positions:
+            raise DatasetError(f"{path.name}: every {kind} has an id of its own, got {shown(number)} twice")
+        positions[number] = position
+    return positions
+
+
+def _known(annotation: dict[str, Any], key: str, known: dict[object, Any], path: Path) -> object:
+    value = annotation.get(key)
+    if not isinstance(value, int | str) or value not in known:
+        raise DatasetError(
+            f"{path.name}: annotation {shown(annotation.get('id'))} has an unknown {key} {shown(value)}"
+        )
+    return value
+
+
+def _row(annotation: dict[str, Any], category_of: dict[object, int], path: Path) -> BoxRow:
+    where = f"{path.name}: annotation {shown(annotation.get('id'))}"
+    bbox = annotation.get("bbox")
+    if not isinstance(bbox, list) or len(bbox) != 4:
+        raise DatasetError(f"{where} needs a 'bbox' of four numbers, got {shown(bbox)}")
+    x, y, width, height = (_number(value, f"{where} needs a 'bbox' of numbers") for value in bbox)
+    category_id = category_of[_known(annotation, "category_id", category_of, path)]
+    attributes = annotation.get("attributes")
+    label = attributes.get("label") if isinstance(attributes, dict) else None
+    return x, y, x + width, y + height, category_id, label if isinstance(label, str) else None
+
+
+def _number(value: object, expected: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise DatasetError(f"{expected} is expected, got {shown(value)}")
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise DatasetError(f"{expected} is expected, got one that is far too large") from error
+
+
+def _photo(image: dict[str, Any], rows: list[BoxRow], path: Path) -> tuple[BoxedPhoto, int]:
+    name = relative_name(image.get("file_name"), path.name)
+    where = f"{path.name}: {name}"
+    return boxed_photo(name, whole_size(image, "width", where), whole_size(image, "height", where), rows)

@@ -1,0 +1,161 @@
+"""The nouns of boxed photos: what every annotation format is read into and written from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from core.datasets.names import first_repeated
+from core.errors import DatasetError
+from core.garments import Refusal
+
+PHOTO_FOLDERS = ("photos", "images")
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+
+Item = TypeVar("Item")
+Read = TypeVar("Read")
+
+BoxRow = tuple[float, float, float, float, int, str | None]
+"""x0, y0, x1, y1 in pixels, 0-based category id, fine label."""
+
+
+@dataclass(frozen=True, eq=False)
+class BoxedPhoto:
+    """A photo's file name (relative, with ``/``), its upright size in pixels, and the boxes on it.
+
+    ``boxes_xyxy`` is (N, 4) float32 in pixels inside the photo, ``category_ids`` is (N,) int64 0-based into
+    the data set's categories, ``labels`` holds N fine names (``None`` where the source has none).
+    """
+
+    file_name: str
+    width: int
+    height: int
+    boxes_xyxy: np.ndarray
+    category_ids: np.ndarray
+    labels: tuple[str | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        boxes_xyxy = np.asarray(self.boxes_xyxy, dtype=np.float32).reshape(-1, 4)
+        category_ids = np.asarray(self.category_ids, dtype=np.int64).reshape(-1)
+        labels = tuple(self.labels) or (None,) * len(boxes_xyxy)
+        if not len(boxes_xyxy) == len(category_ids) == len(labels):
+            raise DatasetError(
+                f"{self.file_name}: {len(boxes_xyxy)} boxes need as many categories and labels, "
+                f"got {len(category_ids)} and {len(labels)}"
+            )
+        if self.width < 1 or self.height < 1:
+            raise DatasetError(
+                f"{self.file_name}: a photo is at least 1 x 1 pixel, got {self.width} x {self.height}"
+            )
+        object.__setattr__(self, "boxes_xyxy", boxes_xyxy)
+        object.__setattr__(self, "category_ids", category_ids)
+        object.__setattr__(self, "labels", labels)
+
+    def __len__(self) -> int:
+        return len(self.boxes_xyxy)
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionDataset:
+    """Photos with boxes, the categories that their ids index, and the folder the photos lie in (if known).
+
+    ``dropped_boxes`` counts what the reader left out: boxes without area, with a side that is no finite
+    number, wholly outside the photo, or marked as a crowd.
+    """
+
+    categories: tuple[str, ...]
+    photos: tuple[BoxedPhoto, ...]
+    folder: Path | None = None
+    dropped_boxes: int = 0
+
+    def __post_init__(self) -> None:
+        doubled = first_repeated(self.categories)
+        if doubled is not None:
+            raise DatasetError(f"category names have to differ, got {doubled!r} twice")
+        for photo in self.photos:
+            ids = photo.category_ids
+            if len(ids) and (ids.min() < 0 or ids.max() >= len(self.categories)):
+                raise DatasetError(
+                    f"{photo.file_name}: category ids lie in 0..{len(self.categories) - 1}, "
+                    f"got {ids.min()}..{ids.max()}"
+                )
+
+    @property
+    def box_count(self) -> int:
+        """How many boxes all photos have together."""
+        return sum(len(photo) for photo in self.photos)
+
+    def path_of(self, photo: BoxedPhoto) -> Path:
+        """Where the photo lies; raises ``DatasetError`` where the folder is not known."""
+        if self.folder is None:
+            raise DatasetError(
+                f"no folder {' or '.join(name + '/' for name in PHOTO_FOLDERS)} beside the annotations: "
+                f"name the folder that holds {photo.file_name}"
+            )
+        return self.folder / photo.file_name
+
+
+def boxed_photo(file_name: str, width: int, height: int, rows: Iterable[BoxRow]) -> tuple[BoxedPhoto, int]:
+    """A photo from rows of boxes, cut to the photo, and how many rows were dropped as no box at all.
+
+    Dropped are boxes without area, with a corner that is no finite number, or wholly outside the photo.
+    """
+    listed = list(rows)
+    boxes_xyxy = np.array([row[:4] for row in listed], dtype=np.float64).reshape(-1, 4)
+    finite = np.all(np.isfinite(boxes_xyxy), axis=1)
+    boxes_xyxy = np.where(finite[:, None], boxes_xyxy, 0.0).clip(0, [width, height, width, height])
+    boxes_xyxy = boxes_xyxy.astype(np.float32)  # before the check: a sliver may lose its area here
+    kept = finite & np.all(boxes_xyxy[:, 2:] > boxes_xyxy[:, :2], axis=1)
+    chosen = [row for row, keep in zip(listed, kept, strict=True) if keep]
+    photo = BoxedPhoto(
+        file_name,
+        width,
+        height,
+        boxes_xyxy[kept],
+        np.array([row[4] for row in chosen], dtype=np.int64),
+        tuple(row[5] for row in chosen),
+    )
+    return photo, len(listed) - len(chosen)
+
+
+def read_each(
+    items: Iterable[Item],
+    read: Callable[[Item], Read],
+    name: Callable[[Item], str],
+    refused: list[Refusal] | None,
+) -> Iterator[Read]:
+    """What is read of each photo's entry; a bad one raises ``DatasetError``, or goes to ``refused``."""
+    for item in items:
+        try:
+            yield read(item)
+        except DatasetError as error:
+            if refused is None:
+                raise
+            refused.append(Refusal(name(item), str(error)))
+
+
+def photos_folder(beside: Path, first_name: str | None) -> Path | None:
+    """The photos' folder of annotations in ``beside``: ``photos/`` or ``images/``, else ``beside`` itself.
+
+    Where several could be meant, the one that has the first photo is.
+    """
+    named = [beside / name for name in PHOTO_FOLDERS if (beside / name).is_dir()]
+    if first_name is not None:
+        for folder in (*named, beside):
+            if (folder / first_name).is_file():
+                return folder
+    return named[0] if named else None
+
+
+def letterboxed_wh(dataset: DetectionDataset, size: float) -> np.ndarray:
+    """All boxes' width and height (N, 2) float64 in pixels of photos scaled to a long side of ``size`` px."""
+    scaled = [
+        (photo.boxes_xyxy[:, 2:] - photo.boxes_xyxy[:, :2]).astype(np.float64)
+        * (size / max(photo.width, photo.height))
+        for photo in dataset.photos
+    ]
+    return np.concatenate(scaled) if scaled else np.empty((0, 2))

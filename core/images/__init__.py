@@ -1,0 +1,1 @@
+"""Untrusted bytes to a Photo: containers, archives, decoding, letterbox, drawing."""

@@ -1,0 +1,49 @@
+"""Crops of garments as the classifier sees them, and pictures as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+CROP_SIZE = 224
+"""The classifier's input in pixels, the same as ``core.models.mobilenet.INPUT_SIZE``."""
+
+
+CROP_MARGIN = 0.1
+
+
+def to_square(image: Image.Image, size: int = CROP_SIZE) -> Image.Image:
+    """Resize to a square without keeping the aspect: what the classifier sees in training and in use."""
+    return image.resize((size, size), Image.Resampling.BILINEAR)
+
+
+def crop_rectangle(
+    photo_wh: tuple[int, int], box_xyxy: Sequence[float], margin: float = CROP_MARGIN
+) -> tuple[int, int, int, int]:
+    """A garment's box with ``margin`` of its size around it: whole pixels inside the photo, at least one."""
+    x0, y0, x1, y1 = box_xyxy
+    dx, dy = margin * (x1 - x0), margin * (y1 - y0)
+    left = min(max(0, int(x0 - dx)), photo_wh[0] - 1)
+    top = min(max(0, int(y0 - dy)), photo_wh[1] - 1)
+    right = max(min(photo_wh[0], int(np.ceil(x1 + dx))), left + 1)
+    bottom = max(min(photo_wh[1], int(np.ceil(y1 + dy))), top + 1)
+    return left, top, right, bottom
+
+
+def crop_garment(image: Image.Image, box_xyxy: Sequence[float], margin: float = CROP_MARGIN) -> Image.Image:
+    """Cut a garment out with ``margin`` of its size around it: what the classifier is shown."""
+    return image.crop(crop_rectangle(image.size, box_xyxy, margin))
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """RGB picture to (3, H, W) uint8."""
+    return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+
+
+def normalise(pictures: Tensor) -> Tensor:
+    """uint8 0..255 to float32 -1..1, MobileNet's input."""
+    return pictures.float() / 127.5 - 1.0

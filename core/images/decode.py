@@ -1,0 +1,285 @@
+"""From untrusted bytes to a Photo: decoded, upright, without metadata, within limits of time and memory.
+
+The photos that a data set's annotations name, opened as any other photo is: upright, checked, RGB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeGuard
+
+import numpy as np
+from PIL import Image, ImageChops
+
+from core.errors import ArchiveError, DatasetError, LapelError, PhotoError
+from core.garments import Refusal
+from core.images.archives import count_entries, is_zip, unpack
+from core.images.containers import Container, kind_of, read_container
+
+Source = bytes | Path
+
+MAX_BYTES = 50 * 2**20
+MAX_PIXELS = 50 * 2**20  # phones' "50 megapixels" are 8192 x 6144
+MAX_PIXELS_WEBP = 32 * 2**20  # its decoder is a third as fast and holds three canvases
+MAX_PASSES = 32 * MAX_PIXELS  # pixels times scans of a progressive JPEG, which usually has ten scans
+MIN_SIDE = 8
+MAX_SIDE = 30_000  # beyond it, neither browsers nor JPEG's writers follow
+MAX_NAME_BYTES = 180  # leaves room for " (2)" and an export's endings within a file system's 255
+
+_PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"})
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo: RGB, upright, without metadata. ``digest`` is the SHA-256 (hex) of the original bytes."""
+
+    name: str
+    image: Image.Image = field(repr=False, compare=False)
+    digest: str
+
+    @property
+    def width(self) -> int:
+        """Pixels across the upright photo."""
+        return self.image.width
+
+    @property
+    def height(self) -> int:
+        """Pixels down the upright photo."""
+        return self.image.height
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height of the upright photo in pixels."""
+        return self.image.size
+
+
+def read_photo(data: bytes, name: str) -> Photo:
+    """Decode a JPEG, PNG or WebP file; the bytes decide, not the name.
+
+    Transparency is laid over white, of an animation the first frame is taken, 16-bit values keep their high
+    byte, colours are read as sRGB (embedded profiles are dropped with all other metadata).
+    Raises PhotoError for another kind of file, a damaged one, and one beyond the limits above.
+    """
+    if len(data) > MAX_BYTES:
+        raise PhotoError(f"The file is larger than {MAX_BYTES // 2**20} MB, the most that is read.")
+    container = read_container(data)
+    _check_size(container)
+    image = _upright(_decode(container), container.orientation)
+    return Photo(safe_name(name), image, hashlib.sha256(data).hexdigest())
+
+
+def open_photo(path: Path) -> Photo:
+    """Read a photo from a file. Raises PhotoError as read_photo does, and where there is no readable file."""
+    return read_photo(_read_file(path), path.name)
+
+
+def safe_name(name: str) -> str:
+    """A name to show: without folders, control, invisible or direction-changing characters, and not too long.
+
+    What means something to HTML, a shell or a spreadsheet stays: who displays or exports the name escapes it.
+
+    >>> safe_name("../../etc/shirt.jpg")
+    'shirt.jpg'
+    """
+    visible = "".join(c for c in name if c.isspace() or not unicodedata.category(c).startswith("C"))
+    last = re.split(r"[/\\]", visible)[-1]
+    text = unicodedata.normalize("NFC", " ".join(last.split()))
+    text = re.sub(r"^(?:[A-Za-z]:|[. ])+", "", text).rstrip(". ")
+    return _fitted(*_stem_and_suffix(text)) or "photo"
+
+
+def iter_photos(sources: Iterable[tuple[str, Source]]) -> Iterator[Photo | Refusal]:
+    """Read photos one by one, in order: files, zips of photos, and folders (recursively, links left out).
+
+    A broken file gives a Refusal and the others go on; a dangerous zip gives one Refusal for the whole of it.
+    Names are unique in the batch, whatever their case: a second "shirt.jpg" becomes "shirt (2).jpg".
+    Memory holds one photo at a time.
+    """
+    taken: dict[str, int] = {}
+    for name, found in _expand(sources):
+        yield _photo_or_refusal(found, _numbered(safe_name(name), taken))
+
+
+def count_photos(sources: Iterable[tuple[str, Source]]) -> int:
+    """How many photos and refusals iter_photos will give, without decoding or unpacking any."""
+    return sum(_count(source) for _, source in sources)
+
+
+def _check_size(container: Container) -> None:
+    width, height = container.size_wh
+    most = MAX_PIXELS_WEBP if container.format == "WEBP" else MAX_PIXELS
+    if min(width, height) < MIN_SIDE:
+        raise PhotoError(f"The photo has {width} x {height} pixels; at least {MIN_SIDE} a side are needed.")
+    if max(width, height) > MAX_SIDE:
+        raise PhotoError(f"The photo has {width} x {height} pixels; at most {MAX_SIDE:,} a side are read.")
+    if width * height > most:
+        millions = width * height / 1e6
+        raise PhotoError(f"The photo has {millions:,.1f} million pixels; at most {most / 1e6:.1f} are read.")
+    if width * height * container.scans > MAX_PASSES:
+        raise PhotoError(f"The photo is refused: its {container.scans:,} scans take too long to decode.")
+
+
+def _decode(container: Container) -> Image.Image:
+    try:
+        with Image.open(io.BytesIO(container.data), formats=[container.format]) as picture:
+            if picture.size != container.size_wh:
+                raise PhotoError("The photo is damaged: it names two different sizes.")
+            picture.load()
+            return _to_rgb(picture)
+    except PhotoError:
+        raise
+    except Exception as error:  # decoders answer hostile bytes with nearly every type of error
+        raise PhotoError("The photo is damaged or cut off: its picture cannot be decoded.") from error
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    """A new RGB picture, transparency over white."""
+    if picture.mode.startswith("I"):
+        picture = _grey_of_sixteen_bits(picture)
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    if picture.mode != "RGBA":
+        picture = picture.convert("RGBA")
+    rgb = picture.convert("RGB")
+    rgb.paste("white", (0, 0), ImageChops.invert(picture.getchannel("A")))
+    return rgb
+
+
+def _grey_of_sixteen_bits(picture: Image.Image) -> Image.Image:
+    """Grey by its high byte, as Pillow reads 16-bit colours; its own conversion of grey clips at 255."""
+    grey = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if "transparency" in picture.info:
+        grey.info["transparency"] = picture.info["transparency"]
+    return grey
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    """The picture turned and mirrored as EXIF's orientation (1..8) asks, with nothing but pixels left."""
+    if orientation in _UPRIGHT:
+        image = image.transpose(_UPRIGHT[orientation])
+    image.info = {}
+    return image
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        if not path.is_file():  # a pipe or a device could be waited on for ever
+            raise PhotoError("There is no such file.")
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise PhotoError(f"The file cannot be read: {error.strerror}.") from error
+
+
+def _photo_or_refusal(found: Source | LapelError, name: str) -> Photo | Refusal:
+    try:
+        if isinstance(found, LapelError):
+            raise found
+        return read_photo(_read_file(found) if isinstance(found, Path) else found, name)
+    except LapelError as error:
+        return Refusal(name, str(error))
+
+
+def _expand(sources: Iterable[tuple[str, Source]]) -> Iterator[tuple[str, Source | LapelError]]:
+    """Each file with its name; zips and folders opened, and what cannot be opened in place as its error."""
+    for name, source in sources:
+        if _is_folder(source):
+            paths = _photo_paths(source)
+            yield from ((path.name, path) for path in paths)
+            if not paths:
+                yield name, PhotoError("The folder holds no JPEG, PNG or WebP photo.")
+        elif is_zip(source):
+            try:
+                yield from unpack(source)
+            except ArchiveError as error:
+                yield name, error
+        else:
+            yield name, source
+
+
+def _is_folder(source: Source) -> TypeGuard[Path]:
+    try:
+        return isinstance(source, Path) and source.is_dir()
+    except OSError:  # a name that is too long, a folder above that may not be entered
+        return False
+
+
+def _photo_paths(folder: Path) -> list[Path]:
+    """The folder's files that are photos by name or first bytes, sorted, without hidden ones and links."""
+    found = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths = (Path(parent, name) for name in sorted(files) if not name.startswith("."))
+        found += [path for path in paths if _looks_like_photo(path)]
+    return found
+
+
+def _looks_like_photo(path: Path) -> bool:
+    try:
+        if path.is_symlink() or not path.is_file():
+            return False
+        if path.suffix.lower() in _PHOTO_SUFFIXES:
+            return True
+        with path.open("rb") as file:
+            return kind_of(file.read(16)) in ("JPEG", "PNG", "WEBP")
+    except OSError:
+        return False
+
+
+def _count(source: Source) -> int:
+    if _is_folder(source):
+        return max(1, len(_photo_paths(source)))
+    try:
+        return count_entries(source) if is_zip(source) else 1
+    except ArchiveError:
+        return 1
+
+
+def _numbered(name: str, taken: dict[str, int]) -> str:
+    """The name, or the name with the next free number; ``taken`` counts names without case, and is updated.
+
+    Case does not tell names apart because it does not in folders on Windows and macOS.
+    """
+    stem, suffix = _stem_and_suffix(name)
+    key, numbered = name.casefold(), name
+    while numbered.casefold() in taken:
+        taken[key] += 1
+        numbered = _fitted(stem, f" ({taken[key]}){suffix}")
+    taken[numbered.casefold()] = 1
+    return numbered
+
+
+def _stem_and_suffix(name: str) -> tuple[str, str]:
+    """A name's parts, as shirt.front and .jpg; an ending of more than ten characters is no suffix."""
+    stem, dot, ending = name.rpartition(".")
+    return (stem, dot + ending) if stem and len(ending) <= 10 else (name, "")
+
+
+def _fitted(stem: str, ending: str) -> str:
+    """Both together, the stem cut so that they fit into MAX_NAME_BYTES of UTF-8."""
+    room = MAX_NAME_BYTES - len(ending.encode())
+    return stem.encode()[:room].decode(errors="ignore").rstrip(". ") + ending
+
+
+def open_listed(path: Path) -> Photo:
+    """Open a photo that a data set names. Raises DatasetError, with its name, where it cannot be read."""
+    try:
+        return open_photo(path)
+    except PhotoError as error:
+        raise DatasetError(f"{path.name} cannot be read as a photo of the data set: {error}") from error

@@ -1,0 +1,1 @@
+"""Models in use: detector, classifier, the labeler of both, explanations, predictions, measurements."""

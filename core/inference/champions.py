@@ -1,0 +1,145 @@
+"""The labeler of the champions, kept up to date; where one cannot be loaded, the one before it serves."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from core.errors import LapelError, StoreError
+from core.inference.classifier import Classifier
+from core.inference.detector import Detector
+from core.inference.labeler import Labeler
+from core.models.cards import shipped_weights
+from core.store import Store
+from core.store.models import KINDS, ModelRow, Models
+from core.store.promotions import Promotions, succession
+
+RETRY_SECONDS = 60.0
+"""After which a champion that could not be loaded is tried again."""
+
+log = logging.getLogger("lapel.serving")
+
+
+@dataclass(frozen=True, eq=False)
+class Serving:
+    """What labels photos now.
+
+    The numbers are those of the models in the store, None for weights that ship and are not known there;
+    ``warnings`` are sentences about champions that cannot serve, and who does instead.
+    """
+
+    labeler: Labeler
+    detector_id: int | None
+    classifier_id: int | None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    """A model in memory, and the champion's number that it was loaded for."""
+
+    wanted: int | None
+    id: int | None
+    model: Detector | Classifier
+    warning: str = ""
+
+
+def champion_labeler(store: Store, device: str = "cpu") -> Serving:
+    """Load the champions; in a store without any, the weights that ship become them.
+
+    Where a champion's weights are missing or damaged, the one before it serves, down to the weights that
+    ship, with a warning. Raises WeightsError where none of them can be loaded. It is the machine's own work:
+    nobody's rights are asked for.
+    """
+    return Keeper(store, device).current()
+
+
+class Keeper:
+    """The serving models of a process. Asking takes one quick query, and seconds after a promotion."""
+
+    def __init__(self, store: Store, device: str = "cpu") -> None:
+        self._models = Models(store.database, store.blobs, store.folder)
+        self._promotions = Promotions(store.database, self._models)
+        self._device = device
+        self._lock = threading.Lock()
+        self._loaded: dict[str, _Loaded] = {}
+        self._serving: Serving | None = None
+        self._again_at = 0.0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether models are loaded."""
+        return self._serving is not None
+
+    def current(self) -> Serving:
+        """The models that are to serve now; those at hand while the database is away. Raises WeightsError."""
+        with self._lock:
+            wanted = self._wanted()
+            if self._serving is None or self._is_stale(wanted):
+                self._serving = self._load(wanted)
+                self._again_at = time.monotonic() + RETRY_SECONDS
+            return self._serving
+
+    def _wanted(self) -> Mapping[str, int]:
+        """The champions' numbers by kind; none of a kind where the store cannot say."""
+        try:
+            champions = self._models.champion_ids()
+            if len(champions) < len(KINDS):
+                self._models.found()
+                champions = self._models.champion_ids()
+            return champions
+        except LapelError as error:
+            log.warning("The champions are not known: %s", error)
+            return {kind: held.wanted for kind, held in self._loaded.items() if held.wanted is not None}
+
+    def _is_stale(self, wanted: Mapping[str, int]) -> bool:
+        changed = any(self._loaded[kind].wanted != wanted.get(kind) for kind in KINDS)
+        in_need = any(held.warning for held in self._loaded.values())
+        return changed or (in_need and time.monotonic() > self._again_at)
+
+    def _load(self, wanted: Mapping[str, int]) -> Serving:
+        for kind in KINDS:
+            held = self._loaded.get(kind)
+            if held is None or held.wanted != wanted.get(kind) or held.warning:
+                self._loaded[kind] = self._load_kind(kind, wanted.get(kind))
+        detector, classifier = self._loaded["detector"], self._loaded["classifier"]
+        labeler = Labeler(cast(Detector, detector.model), cast(Classifier, classifier.model))
+        warnings = tuple(held.warning for held in (detector, classifier) if held.warning)
+        return Serving(labeler, detector.id, classifier.id, warnings)
+
+    def _load_kind(self, kind: str, wanted: int | None) -> _Loaded:
+        """The champion, or the first before it that can be loaded; in the end what ships."""
+        trouble = "" if wanted is not None else f"The store does not say which {kind} serves."
+        for row in self._line(kind, wanted):
+            try:
+                model = self._open(kind, row)
+            except LapelError as error:
+                log.warning("The %s %s cannot be loaded: %s", kind, row.name, error)
+                trouble = trouble or f"The {kind} {row.name} cannot serve: {str(error).rstrip('.')}."
+                continue
+            return _Loaded(wanted, row.id, model, trouble and f"{trouble} {row.name} serves instead.")
+        shipped = self._open(kind, None)
+        return _Loaded(wanted, None, shipped, f"{trouble} {shipped.card.name}, which ships, serves instead.")
+
+    def _line(self, kind: str, wanted: int | None) -> Iterator[ModelRow]:
+        """The champion, those a rollback would bring, then all that ever served."""
+        if wanted is None:
+            return
+        try:
+            changes = self._promotions.history(kind)
+        except StoreError:
+            changes = []
+        for id in dict.fromkeys([wanted, *succession(changes), *(change.model_id for change in changes)]):
+            try:
+                yield self._models.get(id)
+            except LapelError as error:
+                log.warning("Model %d cannot be looked up: %s", id, error)
+
+    def _open(self, kind: str, row: ModelRow | None) -> Detector | Classifier:
+        path = shipped_weights(kind) if row is None else self._models.file_of(row)
+        opened = Detector.load if kind == "detector" else Classifier.load
+        return opened(path, self._device)

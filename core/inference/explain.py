@@ -1,0 +1,200 @@
+"""Why a photo got its labels: the detector's SimAM attention, the classifier's heads and class activation.
+
+An explanation as files: every map as a PNG over the photo, and the index that names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil, floor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.errors import WeightsError
+from core.garments import Box, Garment, LabeledPhoto
+from core.images.crops import crop_rectangle
+from core.images.decode import Photo
+from core.images.drawing import overlay_heat
+from core.images.letterbox import Letterboxed
+from core.inference.classifier import Classifier, in_chunks, squares_of
+from core.inference.detector import Detector
+from core.inference.labeler import Labeler
+from core.models.blocks import SimAM
+from core.models.mobilenet import MobileNetMHA
+from core.models.yolov4 import STRIDES, Backbone
+
+if TYPE_CHECKING:
+    from core.images.decode import Photo
+
+
+MAP_SIZE = 56  # garment maps are smoothed from 7 x 7 to this before the box is cut out
+
+
+@dataclass(frozen=True, eq=False)
+class GarmentMaps:
+    """A garment with its maps by name, each float32 (h, w) in 0..1 over the garment's box.
+
+    ``class_activation``, ``attention`` (the mean of the heads) and ``attention_head_1`` to ``_8``.
+    """
+
+    garment: Garment
+    maps: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class DetectorMap:
+    """The detector's attention at one stage (``stride8``, ...), float32 (h, w) in 0..1 over all the photo."""
+
+    stage: str
+    values: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """A photo's maps, garments in the order of its labels."""
+
+    photo: str
+    garments: tuple[GarmentMaps, ...]
+    detector_maps: tuple[DetectorMap, ...]
+
+
+@torch.inference_mode()
+def explain(labeler: Labeler, photo: Photo, labeled: LabeledPhoto) -> Explanation:
+    """All maps of a labelled photo: both models run once more, on the photo and on its garments' crops.
+
+    Raises WeightsError where the classifier has no attention to show.
+    """
+    garments = _garment_maps(labeler.classifier, photo, labeled.garments)
+    return Explanation(labeled.photo, garments, _detector_maps(labeler.detector, photo))
+
+
+def _detector_maps(detector: Detector, photo: Photo) -> tuple[DetectorMap, ...]:
+    boxed, pictures = detector.input_of(photo)
+    with detector.lock, captured_energies(detector.model.backbone) as energies:
+        detector.model.backbone(pictures)
+    return tuple(DetectorMap(f"stride{stride}", _over_photo(energies[stride], boxed)) for stride in STRIDES)
+
+
+@contextmanager
+def captured_energies(backbone: Backbone) -> Iterator[dict[int, Tensor]]:
+    """While open, a forward pass leaves each stage's SimAM weights (1, h, w), mean over channels, by stride.
+
+    A stage's last GS module answers for it; where a backbone has none (YOLOv4), the same formula is applied
+    to the stage's output. Hooks are removed on leaving, also after an error.
+    """
+    energies: dict[int, Tensor] = {}
+    handles = []
+    for stage, stride in zip(list(backbone.stages)[-3:], STRIDES, strict=True):
+        attentions = [m for m in stage.modules() if isinstance(m, SimAM)]
+        target: nn.Module = attentions[-1] if attentions else stage
+        simam = attentions[-1] if attentions else SimAM()
+
+        def keep(
+            _: nn.Module,
+            inputs: tuple[Tensor, ...],
+            output: Tensor,
+            stride: int = stride,
+            simam: SimAM = simam,
+            inside: bool = bool(attentions),
+        ) -> None:
+            source = inputs[0] if inside else output
+            energies[stride] = torch.sigmoid(simam.energy(source)).mean(dim=1)
+
+        handles.append(target.register_forward_hook(keep))
+    try:
+        yield energies
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _over_photo(energy: Tensor, boxed: Letterboxed) -> np.ndarray:
+    """Cut the letterbox's grey border off a stage's map (1, h, w), and bring it to 0..1."""
+    canvas_w, canvas_h = boxed.image.size
+    fine = F.interpolate(energy[None], size=(canvas_h // 4, canvas_w // 4), mode="bilinear")[0, 0]
+    left, top = boxed.offset_xy[0] // 4, boxed.offset_xy[1] // 4
+    right = left + max(1, round(boxed.photo_wh[0] * boxed.factor / 4))
+    bottom = top + max(1, round(boxed.photo_wh[1] * boxed.factor / 4))
+    return to_unit(fine[top:bottom, left:right])
+
+
+def _garment_maps(
+    classifier: Classifier, photo: Photo, garments: tuple[Garment, ...]
+) -> tuple[GarmentMaps, ...]:
+    model = classifier.model
+    if not isinstance(model, MobileNetMHA):
+        raise WeightsError("maps of garments need the classifier with attention, got one without")
+    entries: list[GarmentMaps] = []
+    for chunk in in_chunks(squares_of(photo, [garment.box_xyxy for garment in garments])):
+        mine = garments[len(entries) : len(entries) + len(chunk)]
+        targets = torch.tensor([_target(classifier.card.categories, garment) for garment in mine])
+        with classifier.lock:
+            _, activation, heads = model.explain(classifier.input_of(chunk), targets.to(classifier.device))
+        for garment, own, own_heads in zip(mine, activation, heads, strict=True):
+            entries.append(GarmentMaps(garment, _named_maps(own, own_heads, garment.box_xyxy, photo)))
+    return tuple(entries)
+
+
+def _target(labels: tuple[str, ...], garment: Garment) -> int:
+    """The class that a garment's activation speaks for: its chosen label, or -1, the model's own first."""
+    return labels.index(garment.best_label) if garment.best_label in labels else -1
+
+
+def _named_maps(activation: Tensor, heads: Tensor, box: Box, photo: Photo) -> dict[str, np.ndarray]:
+    maps = {"class_activation": activation, "attention": heads.mean(dim=0)}
+    maps |= {f"attention_head_{number}": head for number, head in enumerate(heads, start=1)}
+    return {name: _over_box(values, box, photo) for name, values in maps.items()}
+
+
+def _over_box(values: Tensor, box: Box, photo: Photo) -> np.ndarray:
+    """A map (7, 7) over a garment's crop, with its margin, to one over its box alone."""
+    left, top, right, bottom = crop_rectangle(photo.size_wh, box)
+    fine = F.interpolate(values[None, None], size=(MAP_SIZE, MAP_SIZE), mode="bicubic")[0, 0]
+    x0, x1 = _span(box[0] - left, box[2] - left, right - left)
+    y0, y1 = _span(box[1] - top, box[3] - top, bottom - top)
+    return to_unit(fine[y0:y1, x0:x1])
+
+
+def _span(start: float, end: float, crop: int) -> tuple[int, int]:
+    """A box's side, in pixels of a crop ``crop`` pixels long, in rows or columns of the map: at least one."""
+    first = min(max(0, int(start * MAP_SIZE / crop)), MAP_SIZE - 1)
+    return first, min(max(first + 1, int(np.ceil(end * MAP_SIZE / crop))), MAP_SIZE)
+
+
+def to_unit(values: Tensor) -> np.ndarray:
+    """Stretch a map to 0..1; an even one becomes all zero."""
+    values = values.float().cpu()
+    low, high = values.min(), values.max()
+    if float(high - low) < 1e-8:
+        return np.zeros(tuple(values.shape), dtype=np.float32)
+    return ((values - low) / (high - low)).numpy().astype(np.float32)
+
+
+def write_maps(explanation: Explanation, photo: Photo, folder: Path) -> dict[str, Any]:
+    """Write every map as a PNG overlay into the folder; returns the contract's index of them.
+
+    A garment's map lies over its box's part of the photo, ``garment_001_class_activation.png``; a
+    detector's map over all of it, ``detector_stride16.png``. The index names files without their folder.
+    """
+    garments = []
+    for number, entry in enumerate(explanation.garments, start=1):
+        x0, y0, x1, y1 = entry.garment.box_xyxy
+        crop = photo.image.crop((floor(x0), floor(y0), ceil(x1), ceil(y1)))  # at least one pixel of any box
+        maps = {name: f"garment_{number:03d}_{name}.png" for name in entry.maps}
+        for name, file in maps.items():
+            overlay_heat(crop, entry.maps[name]).save(folder / file)
+        shown = entry.garment.as_dict()
+        garments.append({key: shown[key] for key in ("box", "category", "top5")} | {"maps": maps})
+    stages = []
+    for detector_map in explanation.detector_maps:
+        file = f"detector_{detector_map.stage}.png"
+        overlay_heat(photo.image, detector_map.values).save(folder / file)
+        stages.append({"stage": detector_map.stage, "file": file})
+    return {"photo": explanation.photo, "garments": garments, "detector_maps": stages}

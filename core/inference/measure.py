@@ -1,0 +1,85 @@
+"""Measures weights on a data set, through the same way that a photo takes in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+
+from core.datasets.classification import LabelledPhoto, known_only
+from core.datasets.detection import DetectionDataset
+from core.errors import DatasetError
+from core.evaluation import (
+    ClassificationReport,
+    DetectionReport,
+    Detections,
+    FoundRate,
+    Truth,
+    evaluate_classification,
+    evaluate_detection,
+    found_rate,
+)
+from core.images.decode import open_listed
+from core.inference.classifier import Classifier
+from core.inference.detector import LOWEST_THRESHOLD, Detector
+
+Item = TypeVar("Item")
+Watch = Callable[[Iterable[Any]], Iterable[Any]]
+
+
+def _unwatched(items: Iterable[Item]) -> Iterator[Item]:
+    yield from items
+
+
+def predictions_on(
+    detector: Detector, dataset: DetectionDataset, watch: Watch = _unwatched
+) -> tuple[list[Detections], list[Truth]]:
+    """The detector's boxes, down to its lowest score, and the true ones, in the detector's categories.
+
+    Raises DatasetError where the detector does not know a category of the data set, or a photo is missing or
+    unreadable.
+    """
+    ids = _category_ids(dataset.categories, detector.card.categories)
+    found, truths = [], []
+    for photo in watch(dataset.photos):
+        found.append(detector.detections(open_listed(dataset.path_of(photo)), LOWEST_THRESHOLD))
+        truths.append(Truth(photo.boxes_xyxy, ids[photo.category_ids]))
+    return found, truths
+
+
+def _category_ids(names: tuple[str, ...], known: tuple[str, ...]) -> np.ndarray:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise DatasetError(
+            f"expected the detector's categories ({', '.join(known)}), got also {', '.join(unknown)}"
+        )
+    return np.array([known.index(name) for name in names], dtype=np.int64)
+
+
+def measure_detector(
+    detector: Detector, dataset: DetectionDataset, watch: Watch = _unwatched
+) -> tuple[DetectionReport, FoundRate | None]:
+    """AP and its kin at the card's threshold, and the found rate where every photo has one box."""
+    found, truths = predictions_on(detector, dataset, watch)
+    threshold = detector.card.score_threshold
+    report = evaluate_detection(found, truths, detector.card.categories, threshold)
+    single = all(len(truth.category_ids) == 1 for truth in truths)
+    return report, found_rate(found, truths, threshold) if single else None
+
+
+def measure_classifier(
+    classifier: Classifier, photos: tuple[LabelledPhoto, ...], watch: Watch = _unwatched
+) -> ClassificationReport:
+    """Top-k over the photos whose label the classifier knows; the others are counted as skipped.
+
+    Intervals are resampled by sender where every photo has one. Raises DatasetError where no label is known.
+    """
+    labels = classifier.card.categories
+    known, skipped = known_only(photos, labels)
+    if not known:
+        raise DatasetError(f"expected photos labelled {', '.join(labels)}, got none")
+    rows = [classifier.probabilities([open_listed(photo.path).image])[0].numpy() for photo in watch(known)]
+    targets = np.array([labels.index(photo.label) for photo in known])
+    groups = np.array([photo.group for photo in known]) if all(photo.group for photo in known) else None
+    return evaluate_classification(np.stack(rows), targets, labels, skipped=skipped, groups=groups)

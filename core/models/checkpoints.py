@@ -1,0 +1,112 @@
+"""Weights checked before they may serve: whether they fit their card, and what they compute is a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.errors import WeightsError
+from core.models.cards import LARGEST_BYTES, ModelCard, read_card
+from core.models.fuse import fuse_for_inference
+from core.models.mobilenet import INPUT_SIZE, MobileNet, MobileNetMHA
+from core.models.weights import SkipInit, load_weights
+from core.models.yolov4 import PRESETS, YOLOv4
+
+GHOST_OF = {"yolov4": False, "yolov4-gs": True}
+CLASSIFIERS: dict[str, type[MobileNet] | type[MobileNetMHA]] = {
+    "mobilenet": MobileNet,
+    "mobilenet-mha": MobileNetMHA,
+}
+
+TRIAL_SIDE = 64
+"""Pixels of the picture that a detector is tried on: the smallest whose every scale has several cells."""
+
+
+def load_detector_network(path: Path) -> tuple[YOLOv4, ModelCard]:
+    """The network that a detector's card describes, with its weights, fused for inference; and the card.
+
+    Raises WeightsError with what was expected and what came.
+    """
+    card = read_card(path)
+    if card.kind != "detector" or card.model not in GHOST_OF or card.preset not in PRESETS:
+        raise WeightsError(f"expected a detector's weights in {path.name}, got a {card.model} {card.kind}")
+    if len(card.anchors_wh) != 9:
+        raise WeightsError(f"expected nine anchors in the card of {path.name}, got {len(card.anchors_wh)}")
+    if not isinstance(card.input_size, int) or card.input_size < 32 or card.input_size % 32:
+        raise WeightsError(
+            f"expected an input size that is a multiple of 32 in the card of {path.name}, "
+            f"got {card.input_size}"
+        )
+    ghost = GHOST_OF[card.model]
+    with SkipInit():
+        model = YOLOv4(card.preset, len(card.categories), ghost=ghost, anchors_wh=card.anchors_wh)
+    load_weights(model, path)
+    fuse_for_inference(model)
+    return model, card
+
+
+def load_classifier_network(path: Path) -> tuple[MobileNet | MobileNetMHA, ModelCard]:
+    """The network that a classifier's card describes, with its weights, fused for inference; and the card.
+
+    Raises WeightsError with what was expected and what came.
+    """
+    card = read_card(path)
+    if card.kind != "classifier" or card.model not in CLASSIFIERS:
+        raise WeightsError(f"expected a classifier's weights in {path.name}, got a {card.model} {card.kind}")
+    with SkipInit():
+        model = CLASSIFIERS[card.model](len(card.categories))
+    load_weights(model, path)
+    fuse_for_inference(model)
+    return model, card
+
+
+def check_weights(path: Path, kind: str, categories: Sequence[str] | None = None) -> ModelCard:
+    """The card of weights that can serve as the labeler's ``kind``, "detector" or "classifier".
+
+    They are safetensors of a bearable size, their names and shapes are those of the model that the card
+    describes, all values are finite, and so is what they compute of a trial picture (a negative variance is
+    finite, its root is not). ``categories`` are the classes that they must have, in this order; None: those
+    of their card. Raises WeightsError with what was expected and what came.
+    """
+    if path.is_file() and path.stat().st_size > LARGEST_BYTES:
+        raise WeightsError(f"expected weights of at most {LARGEST_BYTES // 2**20} MB in {path.name}")
+    card = read_card(path)
+    if card.kind != kind:
+        raise WeightsError(f"expected a {kind}'s weights in {path.name}, got a {card.kind}'s")
+    if categories is not None and card.categories != tuple(categories):
+        raise WeightsError(_other_classes(path, card.categories, categories))
+    outputs = _detector_outputs(path) if kind == "detector" else _classifier_outputs(path)
+    if not all(bool(torch.isfinite(values).all()) for values in outputs):
+        raise WeightsError(f"{path.name} computes values that are not finite")
+    return card
+
+
+def _other_classes(path: Path, found: Sequence[str], wanted: Sequence[str]) -> str:
+    odd = sorted(set(found) ^ set(wanted))
+    which = f", e.g. {odd[0]}" if odd else " in this order"
+    return f"expected {len(wanted)} classes in {path.name}, got {len(found)}: they are not the same{which}"
+
+
+@torch.inference_mode()
+def _detector_outputs(path: Path) -> list[Tensor]:
+    model, _ = load_detector_network(path)
+    return list(model(_trial_pixels().float() / 255))
+
+
+@torch.inference_mode()
+def _classifier_outputs(path: Path) -> list[Tensor]:
+    model, _ = load_classifier_network(path)
+    pictures = F.interpolate(_trial_pixels().float(), size=(INPUT_SIZE, INPUT_SIZE), mode="bilinear")
+    pooled = model.embed(pictures / 127.5 - 1.0)
+    return [pooled, model.head(pooled)]
+
+
+def _trial_pixels() -> Tensor:
+    """A picture of noise, always the same: (1, 3, 64, 64) uint8."""
+    pixels = np.random.default_rng(0).integers(0, 256, (TRIAL_SIDE, TRIAL_SIDE, 3), np.uint8)
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None]

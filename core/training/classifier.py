@@ -1,0 +1,228 @@
+"""Training the classifier: cross-entropy on photos and crops, by the poster's recipe or a better one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from core.datasets.classification import LabelledPhoto
+from core.errors import DatasetError, WeightsError
+from core.images.crops import normalise
+from core.models.mobilenet import INPUT_SIZE, MobileNet, MobileNetMHA
+from core.models.weights import (
+    ModelCard,
+    calibrate_batch_norm,
+    check_state,
+    load_imagenet,
+    read_card,
+    read_tensors,
+    save_weights,
+    write_card,
+)
+from core.training.datasets import LabelledPictures
+from core.training.recipes import ClassifierRecipe
+from core.training.sampler import EpochSampler, repeat_factors
+from core.training.trainer import TrainingData, cosine_with_warmup, parameter_groups
+
+Wanted = tuple[tuple[float, Tensor], ...]
+"""What pictures show: class ids (B,), each with its share of the picture."""
+
+
+def build_classifier(recipe: ClassifierRecipe, classes: int) -> MobileNet | MobileNetMHA:
+    """The recipe's model with what it freezes frozen."""
+    if recipe.model == "mobilenet":
+        return MobileNet(classes)
+    model = MobileNetMHA(classes, dropout=recipe.dropout)
+    if recipe.trainable == "poster":
+        model.freeze_as_poster()
+    elif recipe.trainable == "late":
+        model.backbone.stem.requires_grad_(False)
+        model.backbone.blocks[:5].requires_grad_(False)
+    return model
+
+
+class ClassifierTraining(LightningModule):
+    """The classifier under training; batches are (B, 3, 224, 224) uint8 and class ids (B,)."""
+
+    def __init__(
+        self, recipe: ClassifierRecipe, labels: tuple[str, ...], pretrained: Path | None = None
+    ) -> None:
+        super().__init__()
+        self.recipe, self.labels = recipe, labels
+        self.from_imagenet = False
+        # Channels last: depthwise convolutions train half again as fast on a CPU.
+        self.model = build_classifier(recipe, len(labels)).to(memory_format=torch.channels_last)
+        self.save_hyperparameters({"recipe": asdict(recipe), "labels": list(labels)})
+        if pretrained is not None:
+            self.load_pretrained(pretrained)
+
+    def load_pretrained(self, path: Path) -> None:
+        """Start from ImageNet's MobileNet, or a whole classifier of the same labels. Raises WeightsError."""
+        state = read_tensors(path)
+        if any(name.startswith("backbone.") for name in state):
+            known = read_card(path).categories
+            if known != self.labels:
+                raise WeightsError(
+                    f"expected a classifier of the labels {', '.join(self.labels)} in {path.name}, "
+                    f"got {', '.join(known)}"
+                )
+            check_state(state, self.model, path.name)
+        else:
+            load_imagenet(self.model.backbone, path)
+            self.from_imagenet = True
+
+    def calibrate(self, pictures: Tensor) -> None:
+        """Give ImageNet's batch norm the statistics of real pictures (B, 3, 224, 224) uint8.
+
+        A whole classifier brings its own, and keeps them.
+        """
+        if self.from_imagenet:
+            calibrate_batch_norm(self.model.backbone, normalise(pictures))
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        pictures, targets = batch
+        inputs = normalise(pictures)
+        wanted: Wanted = ((1.0, targets),)
+        if self.recipe.mixup > 0:
+            inputs, wanted = self._mixed(inputs, targets)
+        loss = self.loss_of(inputs, wanted)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(targets))
+        return loss
+
+    def loss_of(self, inputs: Tensor, wanted: Wanted) -> Tensor:
+        """The loss of the network's inputs (B, 3, H, W), given the labels that they show."""
+        return self.label_loss(self._forward(inputs), wanted)
+
+    def label_loss(self, logits: Tensor, wanted: Wanted) -> Tensor:
+        """Cross-entropy of logits (B, C), smoothed as the recipe says."""
+        smoothing = self.recipe.label_smoothing
+        losses = [share * F.cross_entropy(logits, ids, label_smoothing=smoothing) for share, ids in wanted]
+        return torch.stack(losses).sum()
+
+    def _mixed(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Wanted]:
+        """Pictures laid over others of the batch (mixup, Zhang et al. 2018), with the labels of both."""
+        alpha = torch.tensor(self.recipe.mixup)
+        share = float(torch.distributions.Beta(alpha, alpha).sample())
+        other = torch.randperm(len(targets), device=targets.device)
+        mixed = share * inputs + (1 - share) * inputs[other]
+        return mixed, ((share, targets), (1 - share, targets[other]))
+
+    def _logits(self, pictures: Tensor) -> Tensor:
+        return self._forward(normalise(pictures))
+
+    def _forward(self, inputs: Tensor) -> Tensor:
+        return self.model(inputs.contiguous(memory_format=torch.channels_last)).float()
+
+    def on_train_epoch_start(self) -> None:
+        """Frozen layers keep their batch statistics as well."""
+        for module in self.model.modules():
+            own = list(module.parameters(recurse=False))
+            if own and not any(p.requires_grad for p in own):
+                module.eval()
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
+        pictures, targets = batch
+        logits = self._logits(pictures)
+        ranked = logits.topk(min(5, logits.shape[1]), dim=1).indices == targets[:, None]
+        size = len(targets)
+        self.log("val_loss", F.cross_entropy(logits, targets), batch_size=size)
+        self.log("val_top1", ranked[:, 0].float().mean(), batch_size=size, prog_bar=True)
+        self.log("val_top5", ranked.any(dim=1).float().mean(), batch_size=size)
+
+    def configure_optimizers(self) -> Any:
+        recipe = self.recipe
+        groups = parameter_groups(
+            self.model, recipe.learning_rate, recipe.weight_decay, self.model.backbone, recipe.backbone_rate
+        )
+        optimiser: torch.optim.Optimizer
+        if recipe.optimiser == "sgd":
+            optimiser = torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9)
+        else:
+            optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate)
+        if recipe.schedule == "plateau":
+            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+                optimiser, factor=recipe.plateau_factor, patience=2
+            )
+            return {"optimizer": optimiser, "lr_scheduler": {"scheduler": plateau, "monitor": "val_loss"}}
+        total = int(self.trainer.estimated_stepping_batches)
+        warmup = int(recipe.warmup_epochs * total / recipe.epochs)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, cosine_with_warmup(warmup, total))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class ClassifierData(TrainingData):
+    """Loaders over labelled photos: training augmented and rebalanced, validation plain.
+
+    ``shares`` says of each training photo how often an epoch takes it, before rebalancing (by default once).
+    """
+
+    def __init__(
+        self,
+        train: tuple[LabelledPhoto, ...],
+        val: tuple[LabelledPhoto, ...],
+        labels: tuple[str, ...],
+        recipe: ClassifierRecipe,
+        workers: int = 0,
+        shares: Sequence[float] = (),
+    ) -> None:
+        super().__init__()
+        if not train:
+            raise DatasetError("expected photos to train on, got none whose label the model knows")
+        self.recipe, self.workers, self.shares = recipe, workers, shares or (1.0,) * len(train)
+        self.train_set = LabelledPictures(train, labels, strength=recipe.augmentation, seed=recipe.seed)
+        self.val_set = LabelledPictures(val, labels)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        targets = self.train_set.targets
+        factors = repeat_factors([[t] for t in targets], self.recipe.rebalance)
+        repeats = [factor * share for factor, share in zip(factors, self.shares, strict=True)]
+        sampler = EpochSampler(repeats, self.recipe.seed, epoch=self.first_epoch)
+        batch = min(self.recipe.batch, len(sampler))
+        return DataLoader(
+            self.train_set,
+            batch_size=batch,
+            sampler=sampler,  # type: ignore[arg-type]
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            drop_last=len(sampler) > batch,
+        )
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(self.val_set, batch_size=64)
+
+    def sample(self, count: int = 128) -> Tensor:
+        """Some plain training pictures (N, 3, 224, 224), for calibrating batch norm."""
+        step = max(1, len(self.train_set) // count)
+        return torch.stack([self.train_set[i][0] for i in range(0, len(self.train_set), step)][:count])
+
+
+def classifier_card(module: ClassifierTraining, metric: float, training: dict[str, Any]) -> ModelCard:
+    """The card of the weights as they are now."""
+    return ModelCard(
+        kind="classifier",
+        model=module.recipe.model,
+        preset=module.recipe.name,
+        categories=module.labels,
+        input_size=INPUT_SIZE,
+        name=f"{module.recipe.model} {module.recipe.name}",
+        training={"recipe": asdict(module.recipe), "epoch": module.current_epoch + 1, **training},
+        metrics={"validation_top1": round(metric, 4)},
+    )
+
+
+def export_classifier(training: dict[str, Any]) -> Any:
+    """A writer of weights and card for :class:`core.training.trainer.KeepBest`."""
+
+    def export(module: LightningModule, path: Path, metric: float) -> None:
+        save_weights(module.model, path)  # type: ignore[arg-type]
+        write_card(classifier_card(module, metric, training), path)  # type: ignore[arg-type]
+
+    return export

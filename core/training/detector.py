@@ -1,0 +1,188 @@
+"""Training the detector: YOLOv4's loss on mixed scenes, validated by mAP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from core.datasets.detection import DetectionDataset
+from core.evaluation import Detections, Truth, evaluate_detection
+from core.models.decode import decode, suppress
+from core.models.weights import ModelCard, check_state, save_weights, write_card
+from core.models.yolov4 import YOLOv4
+from core.training.datasets import TrainingScenes, ValidationPhotos, collate
+from core.training.recipes import DetectorRecipe
+from core.training.sampler import EpochSampler
+from core.training.trainer import TrainingData, cosine_with_warmup, parameter_groups
+from core.training.yolo_loss import Targets, YoloLoss
+
+OBJECTNESS_PRIOR, CLASS_PRIOR = 0.01, 0.05
+SCORE_THRESHOLD = 0.25
+
+
+def build_detector(recipe: DetectorRecipe, classes: int, anchors_wh: Sequence[Sequence[float]]) -> YOLOv4:
+    """The recipe's detector with its anchors, and heads that begin with rare, unsure garments."""
+    model = YOLOv4(recipe.preset, classes, ghost=recipe.model == "yolov4-gs", anchors_wh=anchors_wh)
+    with torch.no_grad():
+        for head in model.heads:
+            last = head[1]  # type: ignore[index]
+            last.weight.normal_(0, 0.01)
+            bias = last.bias.zero_().view(3, -1)
+            bias[:, 4] = float(np.log(OBJECTNESS_PRIOR / (1 - OBJECTNESS_PRIOR)))
+            bias[:, 5:] = float(np.log(CLASS_PRIOR / (1 - CLASS_PRIOR)))
+    return model
+
+
+class DetectorTraining(LightningModule):
+    """The detector under training; batches are pictures (B, 3, H, W) uint8 and :class:`Targets`."""
+
+    def __init__(
+        self, recipe: DetectorRecipe, categories: tuple[str, ...], anchors_wh: Sequence[Sequence[float]]
+    ) -> None:
+        super().__init__()
+        self.recipe, self.categories = recipe, categories
+        self.anchors = tuple((float(w), float(h)) for w, h in anchors_wh)
+        self.model = build_detector(recipe, len(categories), anchors_wh)
+        self.save_hyperparameters({"recipe": asdict(recipe)}, ignore=["anchors_wh", "categories"])
+        self.loss = YoloLoss(
+            recipe.box_weight,
+            recipe.class_weight,
+            recipe.objectness_weight,
+            recipe.objectness_target,
+            recipe.label_smoothing,
+        )
+        for part in self._frozen():
+            part.requires_grad_(False)
+        self.found: list[Detections] = []
+        self.truths: list[Truth] = []
+
+    def _frozen(self) -> list[torch.nn.Module]:
+        count = self.recipe.frozen_stages
+        backbone = self.model.backbone
+        return [backbone.stem, *backbone.stages[:count]] if count else []
+
+    def load_pretrained(self, state: dict[str, Tensor]) -> None:
+        """Start from a pretrained backbone, or a whole detector of the same shape. Raises WeightsError."""
+        whole = any(name.startswith("neck.") for name in state)
+        state = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+        check_state(state, self.model if whole else self.model.backbone, "the pretrained file")
+
+    def on_train_epoch_start(self) -> None:
+        for part in self._frozen():
+            part.eval()
+
+    def _anchors_for(self, pictures: Tensor) -> Tensor:
+        """Anchors are pixels of the full canvas; on a smaller one they shrink with it."""
+        return self.model.anchors_wh * (pictures.shape[2] / self.recipe.input_wh[1])
+
+    def losses(self, pictures: Tensor, targets: Targets) -> dict[str, Tensor]:
+        """The losses of pictures (B, 3, H, W) uint8; ``loss`` is what is trained, the others are shown."""
+        return self.loss(self.model(pictures.float() / 255), self._anchors_for(pictures), targets)
+
+    def training_step(self, batch: tuple[Tensor, Targets], _: int) -> Tensor:
+        pictures, targets = batch
+        losses = self.losses(pictures, targets)
+        for name, value in losses.items():
+            label = "train_loss" if name == "loss" else f"train_{name}"
+            self.log(
+                label, value, on_step=False, on_epoch=True, prog_bar=name == "loss", batch_size=len(pictures)
+            )
+        return losses["loss"]
+
+    def on_validation_epoch_start(self) -> None:
+        """Validate on the canvas that is being trained on: garments of another size would look unknown."""
+        data = getattr(self.trainer, "datamodule", None)
+        if isinstance(data, DetectorData):
+            data.val_set.input_wh = self.recipe.canvas_of(self.current_epoch)
+
+    def validation_step(self, batch: tuple[Tensor, Targets], _: int) -> None:
+        pictures, targets = batch
+        raw, anchors_wh = self.model(pictures.float() / 255), self._anchors_for(pictures)
+        losses = self.loss(raw, anchors_wh, targets)
+        self.log("val_loss", losses["loss"], batch_size=len(pictures))
+        boxes, scores = decode(raw, anchors_wh)
+        for index in range(len(pictures)):
+            found = suppress(boxes[index], scores[index], score_threshold=0.01)
+            mine = targets.images == index
+            self.found.append(Detections(*(part.cpu().numpy() for part in found)))
+            self.truths.append(
+                Truth(targets.boxes_xyxy[mine].cpu().numpy(), targets.classes[mine].cpu().numpy())
+            )
+
+    def on_validation_epoch_end(self) -> None:
+        report = evaluate_detection(self.found, self.truths, self.categories, SCORE_THRESHOLD, n_bootstrap=0)
+        self.log("val_map50", report.map50, prog_bar=True)
+        self.log("val_map", report.map)
+        self.found, self.truths = [], []
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        pictures, targets = batch
+        return pictures.to(device), targets.to(device)
+
+    def configure_optimizers(self) -> Any:
+        recipe = self.recipe
+        groups = parameter_groups(self.model, recipe.learning_rate, recipe.weight_decay, None, 1.0)
+        optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate)
+        total = int(self.trainer.estimated_stepping_batches)
+        warmup = int(recipe.warmup_epochs * total / recipe.epochs)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, cosine_with_warmup(warmup, total))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class DetectorData(TrainingData):
+    """Loaders: mixed scenes for training, letterboxed photos for validation."""
+
+    def __init__(
+        self, train: TrainingScenes, val: DetectionDataset, recipe: DetectorRecipe, workers: int = 0
+    ) -> None:
+        super().__init__()
+        self.train_set, self.recipe, self.workers = train, recipe, workers
+        self.val_set = ValidationPhotos(val, recipe.input_wh)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        sampler = EpochSampler(self.train_set.repeats(), self.recipe.seed, epoch=self.first_epoch)
+        batch = min(self.recipe.batch, len(sampler))
+        return DataLoader(
+            self.train_set,
+            batch_size=batch,
+            sampler=sampler,  # type: ignore[arg-type]
+            collate_fn=collate,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            drop_last=len(sampler) > batch,
+        )
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(self.val_set, batch_size=8, collate_fn=collate)
+
+
+def export_detector(training: dict[str, Any]) -> Any:
+    """A writer of weights and card for :class:`core.training.trainer.KeepBest`."""
+
+    def export(module: LightningModule, path: Path, metric: float) -> None:
+        save_weights(module.model, path)  # type: ignore[arg-type]
+        recipe: DetectorRecipe = module.recipe  # type: ignore[assignment]
+        canvas_wh = recipe.canvas_of(module.current_epoch)
+        shrink = canvas_wh[1] / recipe.input_wh[1]
+        card = ModelCard(
+            kind="detector",
+            model=recipe.model,
+            preset=recipe.preset,
+            categories=module.categories,  # type: ignore[arg-type]
+            input_size=max(canvas_wh),
+            anchors_wh=tuple((w * shrink, h * shrink) for w, h in module.anchors),  # type: ignore[union-attr]
+            name=f"{recipe.model} {recipe.preset} {recipe.name}",
+            training={"recipe": asdict(recipe), "epoch": module.current_epoch + 1, **training},
+            metrics={"validation_mAP50": round(metric, 4)},
+        )
+        write_card(card, path)
+
+    return export

@@ -1,0 +1,210 @@
+"""The classes of a candidate: the champion's in their order, then the revision's new ones.
+
+Which photos of a revision a training learns from: corrected ones, others to replay, some to watch by.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sqlalchemy as sa
+import torch
+from torch import Tensor
+
+from core.errors import DatasetError
+from core.inference.predictions import NUMBERS_SETTING, category_numbers
+from core.store import Store
+from core.store.revisions import RevisionItem
+from core.store.schema import revision_items
+from core.training.finetune.run_directory import Brake
+
+NEW_WEIGHT_SPREAD = 0.01
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Names in the order of the model's outputs; ``index_of`` takes a category's number, or a label's key."""
+
+    names: tuple[str, ...]
+    index_of: Mapping[int | str, int]
+
+
+def detector_classes(
+    store: Store, known: Sequence[str], named: Iterable[tuple[int, str]], items: Iterable[RevisionItem]
+) -> Classes:
+    """The detector's classes: ``known`` are the champion's, ``named`` the revision's categories.
+
+    A category that the champion learned under another name stays the same class. New ones are those that
+    have boxes. A new name that a class has already gets a number behind it.
+    """
+    numbers = category_numbers(store, known)
+    index_of: dict[int | str, int] = {numbers[name]: index for index, name in enumerate(known)}
+    used = {box.category_id for item in items for box in item.annotation.boxes}
+    names = list(known)
+    for category, name in named:
+        if category in used and category not in index_of:
+            index_of[category] = len(names)
+            names.append(_free(name, names))
+    return Classes(tuple(names), index_of)
+
+
+def remember_classes(store: Store, classes: Classes) -> None:
+    """Keep which category of the store each class is, however people rename it later."""
+    ids = {classes.names[index]: category for category, index in classes.index_of.items()}
+    known = store.settings.get(NUMBERS_SETTING, {})
+    if any(known.get(name) != category for name, category in ids.items()):
+        store.settings.remember(NUMBERS_SETTING, known | ids)
+
+
+def classifier_classes(known: Sequence[str], items: Iterable[RevisionItem]) -> Classes:
+    """The classifier's labels: the champion's, then those that boxes have besides, case apart, sorted."""
+    names = list(known)
+    index_of: dict[int | str, int] = {label_key(name): index for index, name in enumerate(names)}
+    found = {box.label for item in items for box in item.annotation.boxes if box.label}
+    for label in sorted(found):
+        if label_key(label) not in index_of:
+            index_of[label_key(label)] = len(names)
+            names.append(label)
+    return Classes(tuple(names), index_of)
+
+
+def label_key(label: str) -> str:
+    """What two spellings of a label share."""
+    return " ".join(label.casefold().split())
+
+
+def grown_detector(state: Mapping[str, Tensor], fresh: Mapping[str, Tensor], known: int) -> dict[str, Tensor]:
+    """The champion's state with rows for new classes in its heads, as a ``fresh`` model has them.
+
+    A head's outputs are, for each of three anchors, box, objectness and the classes: (3 * (5 + C), ...).
+    """
+    grown = dict(state)
+    for name, begun in fresh.items():
+        if name.startswith("heads.") and name in state and state[name].shape != begun.shape:
+            rows = begun.unflatten(0, (3, -1)).clone()  # (3, 5 + C, ...)
+            rows[:, : 5 + known] = state[name].unflatten(0, (3, -1))
+            grown[name] = rows.flatten(0, 1)
+    return grown
+
+
+def grown_classifier(state: Mapping[str, Tensor], classes: int, seed: int) -> dict[str, Tensor]:
+    """The champion's state with rows for new labels in its last layer: small weights, an unlikely bias."""
+    weight, bias = state["classifier.weight"], state["classifier.bias"]
+    missing = classes - len(weight)
+    if not missing:
+        return dict(state)
+    generator = torch.Generator().manual_seed(seed)
+    spread = NEW_WEIGHT_SPREAD * torch.randn(missing, weight.shape[1], generator=generator)
+    unlikely = bias.mean().expand(missing)
+    grown = {"classifier.weight": torch.cat((weight, spread)), "classifier.bias": torch.cat((bias, unlikely))}
+    return dict(state) | grown
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    known, number, free = {entry.casefold() for entry in taken}, 2, name
+    while free.casefold() in known:
+        free, number = f"{name} ({number})", number + 1
+    return free
+
+
+VALIDATION_SHARE = 0.1
+MOST_VALIDATION = 40
+FEWEST_TO_SPLIT = 10
+"""Of fewer photos none is spared: the training is watched by photos that it learns."""
+
+REPLAY_POOL = 2.0
+"""How many times the photos that an epoch replays are taken at hand, so that epochs differ."""
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Photos of a revision, without any of the holdout.
+
+    ``corrected`` were annotated since the parent's revision, ``replayed`` earlier; ``validation`` watches.
+    """
+
+    corrected: tuple[RevisionItem, ...]
+    replayed: tuple[RevisionItem, ...]
+    validation: tuple[RevisionItem, ...]
+
+    @property
+    def photos(self) -> tuple[RevisionItem, ...]:
+        """All of them, each once."""
+        return tuple({item.photo.id: item for item in (*self.training, *self.validation)}.values())
+
+    @property
+    def training(self) -> tuple[RevisionItem, ...]:
+        """Those that are learned from."""
+        return (*self.corrected, *self.replayed)
+
+    def counts(self) -> dict[str, int]:
+        """How many there are of each, for the record."""
+        return {
+            "corrected": len(self.corrected),
+            "replayed": len(self.replayed),
+            "validation": len(self.validation),
+            "boxes": sum(len(item.annotation.boxes) for item in self.training),
+        }
+
+
+def portion_of(
+    store: Store, revision: int, known: int | None, *, replay: float | None, seed: int, brake: Brake
+) -> Portion:
+    """The portion of a revision for a training whose parent learned revision ``known`` (None: no revision).
+
+    Without a parent's revision all photos count as corrected. ``replay`` is as in the recipe; where it is
+    None, all others are taken. Deleted photos are left out. Raises NotFoundError for no such revision,
+    DatasetError where nothing is new.
+    """
+    live = [
+        item
+        for item in brake.over(store.revisions.items(revision, holdout=False))
+        if item.photo.deleted_at is None
+    ]
+    if not any(item.annotation.boxes for item in live):
+        raise DatasetError(f"Revision {revision} has no photo with boxes outside the holdout to learn from.")
+    annotations = {} if known is None else _annotations(store, known)
+    validation = validation_of(live, seed)
+    spared = {item.photo.id for item in validation} if len(live) >= FEWEST_TO_SPLIT else set[int]()
+    learned = [item for item in live if item.photo.id not in spared]
+    corrected = [item for item in learned if annotations.get(item.photo.id) != item.annotation.id]
+    others = [item for item in learned if annotations.get(item.photo.id) == item.annotation.id]
+    if not corrected and replay is not None:
+        raise DatasetError(
+            f"Nothing was annotated since revision {known}, from which the champion learned: correct photos, "
+            "freeze a new revision, or train in full."
+        )
+    return Portion(tuple(corrected), _pool(others, len(corrected), replay, seed), validation)
+
+
+def validation_of(items: Sequence[RevisionItem], seed: int) -> tuple[RevisionItem, ...]:
+    """A tenth of the photos, chosen by content and seed, at least one and at most forty."""
+    count = min(MOST_VALIDATION, max(1, round(VALIDATION_SHARE * len(items))))
+    by_content = sorted(items, key=lambda item: _draw(item.photo.digest, seed))
+    return tuple(by_content[:count])
+
+
+def _pool(
+    others: Sequence[RevisionItem], corrected: int, replay: float | None, seed: int
+) -> tuple[RevisionItem, ...]:
+    """Some of the other photos, always the same for the same seed."""
+    most = len(others) if replay is None else round(REPLAY_POOL * replay * corrected)
+    if most >= len(others):
+        return tuple(others)
+    chosen = np.random.default_rng((seed, 1)).permutation(len(others))[:most]
+    return tuple(others[index] for index in sorted(chosen))
+
+
+def _draw(digest: str, seed: int) -> str:
+    return hashlib.sha256(f"{seed} {digest}".encode()).hexdigest()
+
+
+def _annotations(store: Store, revision: int) -> Mapping[int, int]:
+    """The number of each photo's annotation in a revision."""
+    chosen = sa.select(revision_items.c.photo_id, revision_items.c.annotation_id)
+    with store.database.read() as connection:
+        rows: Iterable[sa.Row] = connection.execute(chosen.where(revision_items.c.revision == revision))
+        return {row.photo_id: row.annotation_id for row in rows}

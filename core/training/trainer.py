@@ -1,0 +1,255 @@
+"""One way to run a training: trainer, progress, checkpoints, resuming, best weights."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from torch import nn
+
+from core.errors import RecipeError
+from core.training.ema import MovingAverage
+
+LAST = "last.ckpt"
+
+
+class TrainingData(LightningDataModule):
+    """Loaders of a training; ``first_epoch`` counts from 0 and is above it when a training is resumed.
+
+    Their samplers begin with it: loader workers fetch ahead before Lightning tells samplers the epoch.
+    """
+
+    first_epoch = 0
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+class Progress(Callback):
+    """One line an epoch for logs: losses, metrics, photos a second, time left of the whole training."""
+
+    def __init__(self, history: Path, say: Callable[[str], None] = _to_stderr) -> None:
+        self.history, self.say = history, say
+        self.started = self.epoch_started = time.monotonic()
+        self.first_epoch: int | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        keep_epochs(self.history, trainer.current_epoch)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.epoch_started = time.monotonic()
+        if self.first_epoch is None:
+            self.first_epoch, self.started = trainer.current_epoch, self.epoch_started
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        now = time.monotonic()
+        done = trainer.current_epoch + 1
+        left = (trainer.max_epochs or done) - done
+        epochs_here = done - (self.first_epoch or 0)
+        remaining = (now - self.started) / max(epochs_here, 1) * left
+        validated = done % (trainer.check_val_every_n_epoch or 1) == 0
+        fresh = {k: v for k, v in trainer.callback_metrics.items() if validated or not k.startswith("val_")}
+        metrics = {k: round(float(v), 5) for k, v in sorted(fresh.items())}
+        seconds = round(now - self.epoch_started, 1)
+        with self.history.open("a") as handle:
+            handle.write(json.dumps({"epoch": done, "seconds": seconds, **metrics}) + "\n")
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        left_text = f"about {remaining / 60:.0f} min left"
+        self.say(f"epoch {done}/{trainer.max_epochs}  {shown}  {seconds:.0f} s, {left_text}")
+
+
+def keep_epochs(history: Path, epochs: int) -> None:
+    """Drop the lines of a history after ``epochs``: a run stopped before its checkpoint writes them again."""
+    lines = history.read_text().splitlines() if history.is_file() else []
+    kept = [line for line in lines if 0 < _epoch_of(line) <= epochs]
+    if kept != lines:
+        history.write_text("".join(f"{line}\n" for line in kept))
+
+
+def _epoch_of(line: str) -> int:
+    """The epoch of a history's line; 0 for one that was cut off in writing."""
+    try:
+        return int(json.loads(line)["epoch"])
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
+class SeedSteps(Callback):
+    """Seeds PyTorch before each step, so that dropout after resuming is that of an unbroken run."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        torch.manual_seed(self.seed * 1_000_003 + trainer.global_step)
+
+
+class KeepBest(Callback):
+    """Writes the validated weights whenever the watched metric improves, and those of the last epoch.
+
+    ``export(module, path, metric)`` writes weights and card; it is called while the average is in place, so
+    this callback comes before :class:`MovingAverage`.
+    """
+
+    def __init__(
+        self, monitor: str, folder: Path, export: Callable[[LightningModule, Path, float], None]
+    ) -> None:
+        self.monitor, self.folder, self.export = monitor, folder, export
+        self.best = float("-inf")
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch + 1 == trainer.max_epochs:
+            trainer.check_val_every_n_epoch = 1  # the last epoch's weights are kept whatever the rhythm
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Not at the validation epoch's end: callbacks are called before the module logs its metrics there.
+        value = trainer.callback_metrics.get(self.monitor)
+        if trainer.sanity_checking or value is None:
+            return
+        self.export(pl_module, self.folder / "final.safetensors", float(value))
+        if float(value) > self.best:
+            self.best = float(value)
+            self.export(pl_module, self.folder / "best.safetensors", float(value))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]
+
+
+def pick_device(device: str) -> tuple[str, str]:
+    """Accelerator and precision for ``auto``, ``cpu``, ``cuda``, ``cuda:N``: bf16 where the hardware has it.
+
+    Raises RecipeError for another device, or a GPU that is not there.
+    """
+    name, _, number = device.partition(":")
+    if device not in ("auto", "cpu", "gpu") and not (name == "cuda" and (number.isdigit() or not number)):
+        raise RecipeError(f"expected a device of auto, cpu, cuda or cuda:N, got {device!r}")
+    if name in ("cuda", "gpu") and not torch.cuda.is_available():
+        raise RecipeError("a GPU was asked for, and this machine offers none to PyTorch")
+    if number and int(number) >= torch.cuda.device_count():
+        raise RecipeError(f"expected one of {torch.cuda.device_count()} GPUs, counted from 0, got {device}")
+    if device != "cpu" and torch.cuda.is_available():
+        return "gpu", "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+    has_tiles = "amx_bf16" in _cpu_flags()
+    return "cpu", "bf16-mixed" if has_tiles else "32-true"
+
+
+def _cpu_flags() -> str:
+    path = Path("/proc/cpuinfo")
+    return path.read_text() if path.is_file() else ""
+
+
+def fit(
+    module: LightningModule,
+    data: TrainingData,
+    *,
+    epochs: int,
+    out: Path,
+    monitor: str,
+    export: Callable[[LightningModule, Path, float], None],
+    ema_decay: float = 0.0,
+    seed: int = 0,
+    device: str = "auto",
+    resume: bool = False,
+    validate_every: int = 1,
+    progress_bar: bool = True,
+    precision: str | None = None,
+    ema_warmup_steps: int = 300,
+    say: Callable[[str], None] = _to_stderr,
+    onlookers: Sequence[Callback] = (),
+) -> Trainer:
+    """Train ``module`` on ``data``; checkpoints, ``history.jsonl`` and the best weights go to ``out``.
+
+    With ``resume`` it goes on from ``out/last.ckpt`` (and starts anew where there is none), and ends with the
+    same weights as an unbroken run. ``say`` gets a line an epoch; ``onlookers`` are called after all others,
+    and may stop the training by an error of theirs.
+    """
+    seed_everything(seed, workers=True, verbose=False)
+    out.mkdir(parents=True, exist_ok=True)
+    accelerator, default_precision = pick_device(device)
+    callbacks: list[Callback] = [
+        SeedSteps(seed),
+        Progress(out / "history.jsonl", say),
+        KeepBest(monitor, out, export),
+        *([MovingAverage(ema_decay, ema_warmup_steps)] if ema_decay > 0 else []),
+        _checkpoints(out),
+        *([TQDMProgressBar(refresh_rate=10)] if progress_bar else []),
+        *onlookers,
+    ]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*Checkpoint directory.*")
+        warnings.filterwarnings("ignore", message=".*transfer_batch_to_device.*")
+        trainer = Trainer(
+            max_epochs=epochs,
+            accelerator=accelerator,
+            devices=[int(device[5:])] if device.startswith("cuda:") else 1,
+            precision=precision or default_precision,  # type: ignore[arg-type]
+            callbacks=callbacks,
+            logger=False,
+            enable_progress_bar=progress_bar,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            check_val_every_n_epoch=validate_every,
+            gradient_clip_val=10.0,
+            use_distributed_sampler=False,
+        )
+        checkpoint = out / LAST if resume and (out / LAST).is_file() else None
+        data.first_epoch = finished_epochs(checkpoint) if checkpoint else 0
+        trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint else None)
+    return trainer
+
+
+def finished_epochs(checkpoint: Path) -> int:
+    """How many epochs lie behind a checkpoint."""
+    return int(torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True)["epoch"]) + 1
+
+
+def _checkpoints(out: Path) -> ModelCheckpoint:
+    """``last.ckpt`` after every epoch, in place of the one before."""
+    return ModelCheckpoint(
+        dirpath=out,
+        filename="last",
+        every_n_epochs=1,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+
+
+def parameter_groups(
+    model: nn.Module, rate: float, decay: float, slow: nn.Module | None, share: float
+) -> list[dict[str, Any]]:
+    """Optimiser groups: no decay on biases and batch norm; ``slow``'s parameters at ``share`` of the rate."""
+    slow_ids = {id(p) for p in slow.parameters()} if slow is not None else set()
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            groups.setdefault((id(parameter) in slow_ids, parameter.ndim > 1), []).append(parameter)
+    return [
+        {"params": params, "lr": rate * (share if is_slow else 1.0), "weight_decay": decay if decays else 0.0}
+        for (is_slow, decays), params in groups.items()
+    ]
+
+
+def cosine_with_warmup(warmup_steps: int, total_steps: int, floor: float = 0.02) -> Callable[[int], float]:
+    """Learning rate factor by step: linear warm-up, then a half cosine down to ``floor``."""
+
+    def factor(step: int) -> float:
+        if step < warmup_steps:
+            return (step + 1) / max(warmup_steps, 1)
+        progress = (step - warmup_steps) / max(total_steps - warmup_steps, 1)
+        cosine = 0.5 * (1 + torch.cos(torch.tensor(min(progress, 1.0) * torch.pi)).item())
+        return floor + (1 - floor) * cosine
+
+    return factor

@@ -1,0 +1,193 @@
+"""A batch is labelled photo by photo beside the page: in order, with its refusals, stopped and resumed."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from app.preview import batch as batch_module
+from app.preview.batch import FLOOR, Batch, Progress, Spool, time_left
+from core.store import DATA_VARIABLE
+from tests.fakes import FakeLabeler
+from tests.pictures import jpeg, zipped
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+
+
+class Gate(FakeLabeler):
+    """A labeler that waits at every photo until it is let on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.permits = threading.Semaphore(0)
+
+    def label(self, photo, score_threshold=None):
+        assert self.permits.acquire(timeout=10)
+        return super().label(photo, score_threshold)
+
+
+def finished(batch: Batch) -> Progress:
+    progress = batch.wait(lambda now: not now.running, 20)
+    assert not progress.running
+    return progress
+
+
+def test_photos_come_out_in_order_with_every_candidate():
+    batch = Batch(FakeLabeler(), Spool())
+    batch.add([("a.jpg", jpeg(3)), ("b.jpg", jpeg(1))])
+    assert finished(batch).done == 2
+    assert [item.kept.name for item in batch.items] == ["a.jpg", "b.jpg"]
+    assert [item.number for item in batch.items] == [0, 1]
+    # 0.3 lies under the labeler's own threshold of 0.5, but not under the floor.
+    assert [garment.score for garment in batch.items[0].labeled.garments] == [0.9, 0.6, 0.3]
+    assert min(g.score for item in batch.items for g in item.labeled.garments) >= FLOOR
+
+
+def test_a_broken_file_refuses_itself_only():
+    batch = Batch(FakeLabeler(), Spool())
+    batch.add([("a.jpg", jpeg()), ("broken.jpg", b"\xff\xd8nonsense"), ("b.jpg", jpeg(2))])
+    progress = finished(batch)
+    assert (progress.done, progress.total) == (3, 3)
+    assert [item.kept.name for item in batch.items] == ["a.jpg", "b.jpg"]
+    assert [refusal.photo for refusal in batch.refusals] == ["broken.jpg"]
+    assert batch.refusals[0].error.endswith(".")
+
+
+def test_a_zip_counts_by_its_photos():
+    gate = Gate()
+    batch = Batch(gate, Spool())
+    batch.add([("batch.zip", zipped({"x/a.jpg": jpeg(), "x/b.jpg": jpeg(1), "c.png": jpeg(2)}))])
+    assert batch.progress().total == 3
+    gate.permits.release(3)
+    finished(batch)
+    assert [item.kept.name for item in batch.items] == ["a.jpg", "b.jpg", "c.png"]
+
+
+def test_the_first_result_is_there_before_the_last():
+    gate = Gate()
+    batch = Batch(gate, Spool())
+    batch.add([(f"{number}.jpg", jpeg(shade=number)) for number in range(3)])
+    assert batch.progress().seconds_left is None
+    gate.permits.release()
+    progress = batch.wait(lambda now: now.done == 1, 10)
+    assert (progress.done, progress.total, progress.running) == (1, 3, True)
+    assert progress.seconds_left is not None and progress.seconds_left > 0
+    assert progress.fraction == pytest.approx(1 / 3)
+    gate.permits.release(2)
+    assert finished(batch).fraction == 1
+
+
+def test_a_stopped_batch_keeps_what_is_done_and_goes_on_where_it_was():
+    gate = Gate()
+    batch = Batch(gate, Spool())
+    batch.add([(f"{number}.jpg", jpeg(shade=number)) for number in range(4)])
+    batch.cancel()
+    gate.permits.release(4)
+    stopped = finished(batch)
+    assert (stopped.done, stopped.total) == (1, 4)
+    batch.resume()
+    assert finished(batch).done == 4
+    assert [item.kept.name for item in batch.items] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
+
+
+def test_more_photos_can_follow_and_keep_names_of_their_own():
+    batch = Batch(FakeLabeler(), Spool())
+    batch.add([("shirt.jpg", jpeg(1))])
+    finished(batch)
+    batch.add([("Shirt.jpg", jpeg(2)), ("shirt.jpg", jpeg(3))])
+    assert finished(batch).done == 3
+    names = [item.labeled.photo for item in batch.items]
+    assert names[0] == "shirt.jpg"
+    assert len({name.casefold() for name in names}) == 3
+    assert [item.labeled.photo for item in batch.items] == [item.kept.name for item in batch.items]
+
+
+def test_nothing_to_do_is_done_at_once():
+    batch = Batch(FakeLabeler(), Spool())
+    batch.add([])
+    progress = finished(batch)
+    assert (progress.done, progress.total, progress.fraction) == (0, 0, 0.0)
+
+
+def test_a_labeler_that_fails_refuses_the_photo_with_a_sentence_and_the_rest_goes_on():
+    class Fails(FakeLabeler):
+        def label(self, photo, score_threshold=None):
+            if photo.name == "bad.jpg":
+                raise RuntimeError("shape mismatch in layer 7")
+            return super().label(photo, score_threshold)
+
+    batch = Batch(Fails(), Spool())
+    batch.add([("bad.jpg", jpeg()), ("good.jpg", jpeg(1))])
+    finished(batch)
+    assert [item.kept.name for item in batch.items] == ["good.jpg"]
+    assert "could not be labelled" in batch.refusals[0].error
+    assert "layer" not in batch.refusals[0].error
+
+
+def test_a_full_disk_is_said_and_takes_nothing_with_it(monkeypatch):
+    batch = Batch(FakeLabeler(), Spool())
+    keep = batch.spool.keep
+
+    def full_once(photo, number):
+        if photo.name == "big.jpg":
+            raise OSError(28, "No space left on device")
+        return keep(photo, number)
+
+    monkeypatch.setattr(batch.spool, "keep", full_once)
+    batch.add([("big.jpg", jpeg()), ("small.jpg", jpeg(1))])
+    finished(batch)
+    assert [item.kept.name for item in batch.items] == ["small.jpg"]
+    assert "disk is full" in batch.refusals[0].error
+
+
+def test_a_batch_that_nobody_looks_at_pauses_until_somebody_does(monkeypatch):
+    monkeypatch.setattr(batch_module, "ABANDONED_SECONDS", 0.05)
+    gate = Gate()
+    batch = Batch(gate, Spool())
+    batch.add([(f"{number}.jpg", jpeg(shade=number)) for number in range(3)])
+    time.sleep(0.1)
+    gate.permits.release(3)
+    deadline = time.monotonic() + 10
+    while batch._thread is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(batch.items) == 1
+    monkeypatch.setattr(batch_module, "ABANDONED_SECONDS", 60)
+    batch.resume()
+    assert finished(batch).done == 3
+
+
+def test_files_that_waited_are_removed_once_they_are_read():
+    batch = Batch(FakeLabeler(), Spool())
+    batch.add([("a.jpg", jpeg()), ("b.jpg", jpeg(1))])
+    finished(batch)
+    assert sorted(path.name for path in batch.spool.folder.iterdir()) == [
+        "000000.jpg", "000000.view.jpg", "000001.jpg", "000001.view.jpg",
+    ]  # fmt: skip
+
+
+def test_closing_removes_the_photos():
+    batch = Batch(FakeLabeler(), Spool())
+    batch.add([("a.jpg", jpeg())])
+    finished(batch)
+    batch.close()
+    assert not batch.spool.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, "time left: working it out"),
+        (0.4, "about a second left"),
+        (7.6, "about 8 s left"),
+        (43, "about 45 s left"),
+        (150, "about 2 min left"),
+        (600, "about 10 min left"),
+    ],
+)
+def test_the_time_left_is_told_in_round_words(seconds, words):
+    assert time_left(seconds) == words

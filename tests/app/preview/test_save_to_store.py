@@ -1,0 +1,120 @@
+"""From a batch into the store: what a person corrected goes along, and nothing is claimed for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.preview import selection
+from app.preview.batch import Batch, Spool
+from app.preview.save_to_store import WRONG, boxes_of, keep, say_wrong
+from app.preview.selection import Corrections, Edit
+from core.garments import Garment
+from core.store import DATA_VARIABLE, Store
+from tests.fakes import FakeLabeler
+from tests.pictures import jpeg
+
+SHIRT = Garment((10.0, 10.0, 40.0, 60.0), "top", 0.9, (("T-Shirt", 0.7), ("Shirt", 0.2)))
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch) -> Iterator[Store]:
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    monkeypatch.delenv("LAPEL_DATABASE_URL", raising=False)
+    monkeypatch.delenv("LAPEL_BLOBS_URL", raising=False)
+    opened = Store.open()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def batch(store) -> Batch:
+    """Two photos that do not look alike: with three garments, and with one."""
+    batch = Batch(FakeLabeler(), Spool())
+    batch.add([("a.jpg", jpeg(3)), ("b.jpg", jpeg(1, (96, 144), shade=60))])
+    batch.wait(lambda now: not now.running, 10)
+    return batch
+
+
+@pytest.fixture
+def corrections(batch) -> Corrections:
+    """The first photo's top became a shoe with a label; its second garment was taken out."""
+    made = Corrections()
+    first, second, *_ = batch.items[0].labeled.garments
+    made.apply(Edit(0, 0, first, first.correct(category="footwear", label="Hat")))
+    made.apply(Edit(0, 1, second, None))
+    return made
+
+
+def seen(batch: Batch, corrections: Corrections) -> list[selection.Seen]:
+    return [selection.see(item, corrections, 0.5) for item in batch.items]
+
+
+def by_name(store: Store) -> dict[str, int]:
+    return {row.name: row.id for row in store.photos.page(0, 10)}
+
+
+def test_corrected_photos_are_drafts_and_the_others_are_left_to_the_models(store, batch, corrections):
+    told: list[float] = []
+    counts = keep(store, seen(batch, corrections), corrections, "Anna", checked=False, report=told.append)
+    ids = by_name(store)
+    assert set(ids) == {"a.jpg", "b.jpg"} and sum(counts.values()) == 2 and told == [0.5, 1.0]
+    (box,) = store.drafts.load(ids["a.jpg"], "Anna").boxes
+    names = {category.id: category.name for category in store.categories.all()}
+    assert (names[box.category_id], box.label, box.accepted, box.changed) == ("footwear", "Hat", True, True)
+    assert store.drafts.load(ids["b.jpg"], "Anna") is None
+    assert store.annotations.annotated_count() == 0
+    assert store.queue.counts().open == 2
+
+
+def test_what_a_person_stands_behind_is_an_annotation(store, batch, corrections):
+    counts = keep(store, seen(batch, corrections), corrections, "Anna", checked=True)
+    ids = by_name(store)
+    assert counts["annotated"] == 2
+    for name, boxes in (("a.jpg", 1), ("b.jpg", 1)):
+        latest = store.annotations.latest(ids[name])
+        assert (latest.author, len(latest.boxes)) == ("Anna", boxes)
+        assert all(box.accepted and box.origin == "model" for box in latest.boxes)
+    assert store.queue.counts().done == 2
+
+
+def test_keeping_twice_stores_nothing_twice_and_overwrites_nobody(store, batch, corrections):
+    keep(store, seen(batch, corrections), corrections, "Anna", checked=True)
+    counts = keep(store, seen(batch, corrections), corrections, "Bo", checked=True)
+    assert counts["annotated"] == 0 and counts["exact"] + counts["holdout"] == 2
+    assert {store.annotations.latest(id).author for id in by_name(store).values()} == {"Anna"}
+
+
+def test_a_wrong_photo_is_next_in_the_queue_with_the_reason(store, batch, corrections):
+    photos = seen(batch, corrections)
+    keep(store, photos, corrections, "Anna", checked=False)
+    for photo in photos:
+        photo_id = say_wrong(store, photo, corrections, "Anna")
+        task = store.queue.next("Bo")
+        assert (task.photo_id, task.reasons) == (photo_id, (WRONG,))
+        store.queue.release(task.id, "Bo")
+        store.annotations.submit(photo_id, (), author="Bo", base_version=0, request=f"done {photo_id}")
+
+
+def test_an_annotated_photo_that_is_wrong_is_to_be_done_again(store, batch, corrections):
+    photos = seen(batch, corrections)
+    keep(store, photos, corrections, "Anna", checked=True)
+    assert store.queue.next("Bo") is None
+    photo_id = say_wrong(store, photos[1], corrections, "Anna")
+    assert store.queue.next("Bo").photo_id == photo_id
+
+
+def test_a_wrong_photo_need_not_be_in_the_store_before(store, batch, corrections):
+    photo_id = say_wrong(store, seen(batch, corrections)[0], corrections, "Anna")
+    assert store.queue.next("Bo").photo_id == photo_id
+    assert store.drafts.load(photo_id, "Anna") is not None
+
+
+def test_only_corrected_garments_count_as_accepted():
+    put_right = SHIRT.correct(label="Polo")
+    proposal, accepted = boxes_of([SHIRT, put_right], {"top": 4})
+    assert (proposal.accepted, proposal.changed, proposal.label) == (False, False, "T-Shirt")
+    assert (accepted.accepted, accepted.changed, accepted.label) == (True, True, "Polo")
+    assert proposal.origin == accepted.origin == "model" and accepted.category_id == 4

@@ -1,0 +1,150 @@
+"""What is seen of a batch: the threshold, the filters, what counts as unsure, and the order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.preview.batch import Item, Kept
+from app.preview.selection import (
+    NOTHING_FOUND,
+    UNSURE,
+    Corrections,
+    Edit,
+    Filters,
+    chosen,
+    is_unsure,
+    margin,
+    neighbour,
+    see,
+)
+from core.garments import Garment, LabeledPhoto
+
+SURE = (("T-Shirt", 0.7), ("Shirt", 0.2))
+TORN = (("T-Shirt", 0.45), ("Shirt", 0.35))
+
+
+def garment(score: float, category: str = "top", top5=SURE) -> Garment:
+    return Garment((0, 0, 10, 20), category, score, top5)
+
+
+def item(number: int, *garments: Garment, name: str | None = None) -> Item:
+    name = name or f"{number}.jpg"
+    return Item(number, Kept(Path("x"), name, "d", b""), LabeledPhoto(name, 100, 100, 0.1, {}, garments))
+
+
+def seen_at(threshold: float, *items: Item, corrections: Corrections | None = None):
+    return [see(one, corrections or Corrections(), threshold) for one in items]
+
+
+def numbers(seen) -> list[int]:
+    return [one.item.number for one in seen]
+
+
+def test_the_threshold_takes_boxes_away_and_brings_them_back():
+    photo = item(0, garment(0.9), garment(0.6), garment(0.3))
+    at = lambda threshold: list(see(photo, Corrections(), threshold).garments)  # noqa: E731
+    assert (at(0.1), at(0.6), at(0.61), at(0.95), at(0.3)) == ([0, 1, 2], [0, 1], [0], [], [0, 1, 2])
+
+
+def test_corrected_garments_stay_and_those_taken_out_are_gone():
+    photo = item(0, garment(0.9), garment(0.6), garment(0.3))
+    corrections = Corrections()
+    corrections.apply(Edit(0, 0, garment(0.9), None))
+    corrections.apply(Edit(0, 2, garment(0.3), garment(0.3).correct(category="dress")))
+    seen = see(photo, corrections, 0.5)
+    assert {number: g.category for number, g in seen.garments.items()} == {1: "top", 2: "dress"}
+    assert [g.category for g in seen.labeled.garments] == ["top", "dress"]
+    assert seen.labeled.photo == "0.jpg"
+
+
+@pytest.mark.parametrize(
+    ("scores", "top5", "unsure"),
+    [
+        ([0.9], SURE, False),
+        ([0.54], SURE, True),  # just above the threshold of 0.5
+        ([0.46], SURE, True),  # just below: nothing found, but nearly
+        ([0.40], SURE, False),
+        ([0.9, 0.52], SURE, False),  # the best one decides
+        ([0.9], TORN, True),  # 0.45 - 0.35 < 0.15
+        ([0.9], (("T-Shirt", 1.0),), False),
+        ([0.9], (), False),
+        ([], SURE, False),
+    ],
+)
+def test_unsure_is_a_best_score_near_the_threshold_or_a_narrow_margin(scores, top5, unsure):
+    assert is_unsure([garment(score, top5=top5) for score in scores], 0.5) is unsure
+
+
+def test_a_hidden_garment_with_a_narrow_margin_does_not_count():
+    assert not is_unsure([garment(0.9), garment(0.2, top5=TORN)], 0.5)
+
+
+def test_what_a_person_has_touched_is_beyond_doubt():
+    assert not is_unsure([garment(0.52).correct(label="Hoodie")], 0.5)
+    assert not is_unsure([garment(0.9, top5=TORN).correct(label="T-Shirt")], 0.5)
+    assert not is_unsure([None, garment(0.52)], 0.5)
+    assert is_unsure([None, garment(0.9, top5=TORN)], 0.5)
+
+
+def test_a_margin_is_the_step_from_the_best_label_to_the_second():
+    assert margin(garment(0.9, top5=TORN)) == pytest.approx(0.10)
+    assert margin(garment(0.9, top5=())) == 1.0
+
+
+def test_without_filters_everything_is_shown_in_order():
+    photos = seen_at(0.5, item(0, garment(0.9)), item(1), item(2, garment(0.2)))
+    assert numbers(chosen(photos, Filters())) == [0, 1, 2]
+
+
+def test_category_and_score_must_meet_in_one_garment():
+    photos = seen_at(
+        0.1,
+        item(0, garment(0.9, "top"), garment(0.3, "pants")),
+        item(1, garment(0.8, "pants")),
+        item(2),
+    )
+    assert numbers(chosen(photos, Filters(categories=("pants",)))) == [0, 1]
+    assert numbers(chosen(photos, Filters(scores=(0.85, 1.0)))) == [0]
+    assert numbers(chosen(photos, Filters(categories=("pants",), scores=(0.5, 1.0)))) == [1]
+    assert numbers(chosen(photos, Filters(categories=("dress",)))) == []
+
+
+def test_nothing_found_follows_the_threshold():
+    photos = [item(0, garment(0.6)), item(1, garment(0.3))]
+    assert numbers(chosen(seen_at(0.5, *photos), Filters(show=NOTHING_FOUND))) == [1]
+    assert numbers(chosen(seen_at(0.7, *photos), Filters(show=NOTHING_FOUND))) == [0, 1]
+
+
+def test_unsure_photos_can_be_shown_alone():
+    photos = seen_at(0.5, item(0, garment(0.9)), item(1, garment(0.51)), item(2, garment(0.9, top5=TORN)))
+    assert numbers(chosen(photos, Filters(show=UNSURE))) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("As uploaded", [0, 1, 2]),
+        ("Name", [2, 0, 1]),
+        ("Least sure first", [1, 2, 0]),
+        ("Most garments first", [2, 0, 1]),
+    ],
+)
+def test_orders(order, expected):
+    photos = seen_at(
+        0.5,
+        item(0, garment(0.95), name="b.jpg"),
+        item(1, garment(0.51), name="C.jpg"),
+        item(2, garment(0.9), garment(0.8), name="A.jpg"),
+    )
+    assert numbers(chosen(photos, Filters(order=order))) == expected
+
+
+def test_arrows_go_along_what_is_shown_and_stop_at_its_ends():
+    photos = seen_at(0.5, item(4), item(7), item(2))
+    assert [neighbour(photos, 7, step) for step in (-1, 1)] == [4, 2]
+    assert neighbour(photos, 4, -1) == 4
+    assert neighbour(photos, 2, 1) == 2
+    assert neighbour(photos, 99, 1) == 4  # not among them: begin at the first
+    assert neighbour([], 7, 1) is None

@@ -1,0 +1,158 @@
+"""The queue's order on a real store: what models leave open comes first, and what may be wrong is listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from core.active_learning import queue_order, ranking
+from core.active_learning.queue_order import reorder, suspects
+from core.active_learning.ranking import lot
+from core.garments import Box, Garment
+from core.images.decode import Photo
+from core.inference.predictions import category_numbers
+from core.store import Store
+from core.store.boxes import AnnotatedBox
+
+BOX: Box = (10.0, 10.0, 60.0, 80.0)
+ASIDE: Box = (65.0, 90.0, 95.0, 120.0)
+
+Add = Callable[..., int]
+
+
+@pytest.fixture
+def add(store: Store, make_photo: Callable[..., Photo]) -> Add:
+    def added(seed: int, *garments: Garment, holdout: bool = False) -> int:
+        row = store.photos.add(make_photo(seed, holdout=holdout), by="ann").row
+        assert row is not None
+        if garments:
+            embedding = np.random.default_rng(seed).random(16).astype(np.float32)
+            store.predictions.save(row.id, "m", garments, embedding)
+        return row.id
+
+    return added
+
+
+def annotate(store: Store, photo_id: int, category: str, kind: str = "submitted", base: int = 0) -> None:
+    box = AnnotatedBox(BOX, category_numbers(store, [category])[category])
+    request = f"{photo_id} {base}"
+    store.annotations.submit(photo_id, [box], author="ann", base_version=base, request=request, kind=kind)
+
+
+def sure(category: str = "top", box: Box = BOX) -> Garment:
+    return Garment(box, category, 1.0, (("Shirt", 0.99), ("Blouse", 0.01)))
+
+
+def tied() -> Garment:
+    return Garment(BOX, "top", 0.26, (("Shirt", 0.45), ("Blouse", 0.44)))
+
+
+def order_of(store: Store) -> list[int]:
+    """Photos in the order in which one person gets them."""
+    order = []
+    while task := store.queue.next("ann"):
+        order.append(task.photo_id)
+        store.queue.skip(task.id, "ann")
+    return order
+
+
+def chosen(ids: list[int]) -> list[int]:
+    """Those that are not of the control arm."""
+    return [photo_id for photo_id in ids if lot(photo_id, queue_order.SEED) >= 0.15]
+
+
+def test_an_empty_store_has_nothing_to_order(store: Store) -> None:
+    assert reorder(store) == 0
+    assert suspects(store) == []
+
+
+def test_photos_without_predictions_get_an_order_and_a_reason(store: Store, add: Add) -> None:
+    ids = {add(seed) for seed in range(4)}
+    assert reorder(store) == 4
+    task = store.queue.next("ann")
+    assert task is not None and task.reasons and task.arm in ("cold", "control")
+    assert set(order_of(store)) == ids
+
+
+def test_what_the_models_leave_open_comes_before_what_they_are_sure_of(store: Store, add: Add) -> None:
+    safe = [add(seed, sure()) for seed in range(12)]
+    open_ = [add(seed, tied()) for seed in range(20, 26)]
+    unseen = add(40)
+    assert reorder(store) == 19
+    order = chosen(order_of(store))
+    places = [order.index(photo_id) for photo_id in chosen(open_)]
+    assert np.mean(places) < np.mean([order.index(photo_id) for photo_id in chosen(safe)])
+    assert unseen not in chosen([unseen]) or order[-1] == unseen
+
+
+def test_tasks_say_why_and_from_what(store: Store, add: Add) -> None:
+    ids = [add(seed, tied()) for seed in range(8)]
+    reorder(store)
+    told = {photo_id: store.queue.take(photo_id, "ann") for photo_id in ids}
+    for photo_id, task in told.items():
+        if photo_id in chosen(ids):
+            assert task.arm == "selected" and task.parts["tie"] == pytest.approx(0.99)
+            assert "two categories nearly tied: Shirt or Blouse" in task.reasons
+        else:
+            assert task.arm == "control" and task.reasons == (ranking.CONTROL,)
+
+
+def test_done_and_deleted_photos_are_not_ranked(store: Store, add: Add) -> None:
+    done, gone, left = (add(seed, tied()) for seed in range(3))
+    annotate(store, done, "top")
+    store.photos.delete(gone, "ann")
+    assert reorder(store) == 1
+    assert order_of(store) == [left]
+
+
+def test_swapped_boxes_are_suspected_until_they_are_annotated_again(store: Store, add: Add) -> None:
+    wrong, right = add(1, sure("dress")), add(2, sure("top"))
+    annotate(store, wrong, "top")
+    annotate(store, right, "top")
+    reorder(store)
+    (suspect,) = suspects(store)
+    assert (suspect.photo_id, suspect.kind) == (wrong, "swapped")
+    assert suspect.reason == "drawn as top, while the model is sure of dress"
+    annotate(store, wrong, "dress", base=1)
+    assert suspects(store) == []
+    reorder(store)
+    assert suspects(store) == []
+
+
+def test_suspects_of_deleted_photos_are_left_out(store: Store, add: Add) -> None:
+    wrong = add(1, sure("dress"))
+    annotate(store, wrong, "top")
+    reorder(store)
+    store.photos.delete(wrong, "ann")
+    assert suspects(store) == []
+
+
+def test_brought_boxes_that_may_be_wrong_come_with_what_is_suspected(store: Store, add: Add) -> None:
+    wrong, right = add(1, sure("dress")), add(2, sure("top"))
+    for photo_id in (wrong, right):
+        annotate(store, photo_id, "top", kind="imported")
+    for seed in range(3, 6):
+        add(seed, sure())
+    assert reorder(store) == 5
+    assert order_of(store)[-1] == right
+    assert store.queue.take(wrong, "ann").reasons == ("drawn as top, while the model is sure of dress",)
+    assert store.queue.take(right, "ann").reasons == (ranking.BROUGHT,)
+
+
+def test_a_renamed_category_is_still_the_models(store: Store, add: Add) -> None:
+    right = add(1, sure("top"))
+    annotate(store, right, "top")
+    store.categories.rename(category_numbers(store, ["top"])["top"], "upper", "ann")
+    reorder(store)
+    assert suspects(store) == []
+
+
+def test_the_holdout_is_neither_selected_nor_a_measure_of_what_is_new(store: Store, add: Add) -> None:
+    held = add(1, tied(), holdout=True)
+    reorder(store)
+    task = store.queue.take(held, "ann")
+    assert task.reasons == (ranking.HOLDOUT,) and task.arm == "cold"
+    annotate(store, held, "top")
+    assert queue_order._labelled_pool(store) == set()

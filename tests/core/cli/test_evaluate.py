@@ -1,0 +1,137 @@
+"""``anchors``, ``summary`` and ``evaluate``: the contract's keys as JSON, and lines for people."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from core.cli import evaluate
+from core.errors import DatasetError, LapelError, RecipeError, WeightsError
+from tests.weights import LABELS
+from tools.synthetic import draw_dataset, draw_scene
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A COCO file of eight drawn photos."""
+    folder = tmp_path_factory.mktemp("drawn")
+    draw_dataset(folder, 8, size_wh=(96, 128))
+    return folder / "train.json"
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> dict:
+    printed = capsys.readouterr()
+    assert printed.err == "" and printed.out.count("\n") == 1
+    return json.loads(printed.out)
+
+
+def test_anchors_are_pairs_by_area_with_their_measure(
+    drawn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate.anchors(drawn, clusters=3, size=416, seed=0, as_json=True)
+    result = told(capsys)
+    assert list(result) == ["anchors", "mean_iou", "darknet_mean_iou", "boxes", "iterations"]
+    areas = [w * h for w, h in result["anchors"]]
+    assert len(areas) == 3 and areas == sorted(areas)
+    assert 0 < result["darknet_mean_iou"] < 1 and 0 < result["mean_iou"] <= 1
+    assert result["boxes"] == sum(len(photo["annotations"]) for photo in [json.loads(drawn.read_text())])
+    evaluate.anchors(drawn, clusters=3, size=416, seed=0, as_json=False)
+    text = capsys.readouterr().out
+    assert f"over {result['boxes']} boxes" in text and f"{result['mean_iou']:.3f}" in text
+
+
+def test_anchors_of_nothing_or_no_size_are_refused(drawn: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="one pixel or more, got 0"):
+        evaluate.anchors(drawn, clusters=3, size=0, seed=0, as_json=True)
+    with pytest.raises(RecipeError, match="clusters"):
+        evaluate.anchors(drawn, clusters=0, size=416, seed=0, as_json=True)
+    with pytest.raises(DatasetError, match="nothing there"):
+        evaluate.anchors(tmp_path / "none.json", clusters=3, size=416, seed=0, as_json=True)
+
+
+def test_a_summary_has_the_contracts_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate.summary("mobilenet", preset="full", classes=None, size=None, as_json=True)
+    result = told(capsys)
+    keys = {
+        "model",
+        "preset",
+        "parameters",
+        "trainable",
+        "backbone_parameters",
+        "macs",
+        "backbone_macs",
+        "bytes",
+    }
+    assert keys <= result.keys()
+    assert result["parameters"] == 4_253_864, "MobileNet as Keras counts it"
+    evaluate.summary("mobilenet", preset="full", classes=None, size=None, as_json=False)
+    assert "parameters  4,253,864\n" in capsys.readouterr().out
+    with pytest.raises(RecipeError, match="got 'yolov9'"):
+        evaluate.summary("yolov9", preset="full", classes=None, size=None, as_json=True)
+
+
+def test_a_detector_is_evaluated_with_the_contracts_keys(
+    tiny_weights: Path, drawn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = str(tiny_weights / "detector.safetensors")
+    evaluate.evaluate(weights, drawn, None, as_json=True)
+    result = told(capsys)
+    assert {"mAP50", "mAP", "precision", "recall", "classes", "photos"} <= result.keys()
+    assert result["photos"] == 8 and len(result["classes"]) == 13
+    assert result["score_threshold"] == 0.3, "precision and recall are those at the card's threshold"
+    evaluate.evaluate(weights, drawn, drawn.parent / "photos", as_json=False)
+    text = capsys.readouterr().out
+    assert f"mAP50  {result['mAP50']:.4f}\n" in text and "scarf_tie  boxes " in text
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    """A CSV of three photos, one without its ending and one with a label that nobody knows."""
+    (tmp_path / "images").mkdir()
+    for number in range(3):
+        draw_scene(number, (64, 64)).image.save(tmp_path / "images" / f"{number}.jpg")
+    rows = [("image", "label"), ("0", LABELS[0]), ("1.jpg", LABELS[1]), ("2", "Kimono")]
+    with (tmp_path / "val.csv").open("w", newline="") as handle:
+        csv.writer(handle).writerows(rows)
+    return tmp_path / "val.csv"
+
+
+def test_a_classifier_is_evaluated_and_unknown_labels_are_counted(
+    tiny_weights: Path, listed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = str(tiny_weights / "classifier.safetensors")
+    evaluate.evaluate(weights, listed, None, as_json=True)
+    result = told(capsys)
+    assert {"top1", "top3", "top5", "photos", "skipped"} <= result.keys()
+    assert (result["photos"], result["skipped"]) == (2, 1)
+    evaluate.evaluate(weights, listed, None, as_json=False)
+    assert "skipped  1\n" in capsys.readouterr().out
+
+
+def test_rows_without_their_photo_are_an_error(tiny_weights: Path, listed: Path) -> None:
+    listed.write_text(listed.read_text() + "3,Hat\n")
+    with pytest.raises(DatasetError, match=r"val\.csv names 3, which is not in images/"):
+        evaluate.evaluate(str(tiny_weights / "classifier.safetensors"), listed, None, as_json=True)
+
+
+@pytest.mark.parametrize("model", ["yolo", "weights.pt", "detectors"])
+def test_what_is_no_model_is_refused(model: str, drawn: Path) -> None:
+    with pytest.raises(WeightsError, match=f"detector, classifier or a .safetensors file, got '{model}'"):
+        evaluate.evaluate(model, drawn, None, as_json=True)
+
+
+def test_the_data_has_to_be_of_the_models_kind(tiny_weights: Path, drawn: Path, listed: Path) -> None:
+    with pytest.raises(LapelError, match="columns image and label"):
+        evaluate.evaluate(str(tiny_weights / "classifier.safetensors"), drawn, None, as_json=True)
+    with pytest.raises(LapelError, match="COCO"):
+        evaluate.evaluate(str(tiny_weights / "detector.safetensors"), listed, None, as_json=True)
+
+
+def test_figures_for_people_are_short() -> None:
+    shown = dict(
+        evaluate.plain_figures({"a": 0.123456, "b": 1234567, "c": "name", "d": None, "e": {"f": 1}, "g": [1]})
+    )
+    assert shown == {"a": "0.1235", "b": "1,234,567", "c": "name", "d": "-"}

@@ -1,0 +1,115 @@
+"""Predictions kept with their embedding, and what an annotator begins from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from core.errors import NotFoundError
+from core.garments import Garment
+from core.images.decode import Photo
+from core.inference.labeler import Labeler
+from core.inference.predictions import (
+    category_numbers,
+    fitting_label,
+    model_name,
+    predict,
+    proposals,
+    threshold_of,
+)
+from core.store import Store
+from core.store.boxes import AnnotatedBox
+from tests.weights import MANY, drawn_photo
+
+BOX = (10.0, 10.0, 60.0, 80.0)
+
+
+@pytest.fixture
+def photo_id(store: Store, make_photo: Callable[..., Photo]) -> int:
+    row = store.photos.add(replace(drawn_photo(MANY), digest=make_photo(1).digest), by="ann").row
+    assert row is not None
+    return row.id
+
+
+def test_what_is_nearly_found_is_kept_with_the_embedding_of_the_photo(
+    store: Store, photo_id: int, tiny_labeler: Labeler
+) -> None:
+    garments = predict(store, tiny_labeler, photo_id)
+    kept = store.predictions.get(photo_id)
+    assert kept is not None and kept.model == model_name(tiny_labeler) == "tiny detector + tiny classifier"
+    assert len(kept.garments) == len(garments) > 2
+    lowest = min(g.score for g in garments)
+    assert tiny_labeler.default_threshold / 3 <= lowest < tiny_labeler.default_threshold
+    assert all(len(g.top5) == 5 for g in garments)
+    wanted = tiny_labeler.classifier.embed(store.photos.open(photo_id))[0]
+    assert kept.embedding is not None
+    np.testing.assert_allclose(kept.embedding, wanted, atol=1e-3)
+    assert threshold_of(store, kept.model) == tiny_labeler.default_threshold
+    assert threshold_of(store, "another") == 0.25
+
+
+def test_a_photo_that_is_gone_cannot_be_predicted(store: Store, photo_id: int, tiny_labeler: Labeler) -> None:
+    store.photos.delete(photo_id, "ann")
+    with pytest.raises(NotFoundError):
+        predict(store, tiny_labeler, photo_id)
+
+
+def test_garments_from_the_threshold_on_are_proposed_and_nobody_has_accepted_them(
+    store: Store, photo_id: int
+) -> None:
+    assert proposals(store, photo_id, 0.3) == ()
+    garments = [
+        Garment(BOX, "dress", 0.9, (("Dress", 0.8), ("Skirt", 0.1))),
+        Garment(BOX, "bag", 0.3),
+        Garment(BOX, "top", 0.29),
+    ]
+    store.predictions.save(photo_id, "m", garments, None)
+    dress, bag = proposals(store, photo_id, 0.3)
+    names = store.categories.by_id()
+    assert [names[box.category_id].name for box in (dress, bag)] == ["dress", "bag"]
+    assert (dress.origin, dress.accepted, dress.score, dress.label) == ("model", False, 0.9, "Dress")
+    assert dress.box_xyxy == BOX and dress.top5[1] == ("Skirt", 0.1)
+
+
+def test_proposals_have_the_same_names_each_time_and_each_its_own(store: Store, photo_id: int) -> None:
+    store.predictions.save(photo_id, "m", [Garment(BOX, "dress", 0.9), Garment(BOX, "dress", 0.8)], None)
+    first, again = proposals(store, photo_id, 0.3), proposals(store, photo_id, 0.3)
+    assert [box.uid for box in first] == [box.uid for box in again]
+    assert len({box.uid for box in first}) == 2
+
+
+@pytest.mark.parametrize(
+    ("top5", "label"),
+    [
+        ((("Dress", 0.6), ("Pants", 0.3)), "Pants"),
+        ((("Dress", 0.9), ("Pants", 0.05)), None),
+        ((("Dungarees", 0.9), ("Pants", 0.1)), "Dungarees"),
+        ((), None),
+    ],
+)
+def test_a_label_of_another_category_is_not_proposed(top5: tuple[tuple[str, float], ...], label: str | None):
+    assert fitting_label(Garment(BOX, "pants", 0.9, top5)) == label
+
+
+def test_what_people_left_comes_before_proposals_except_to_the_blind(store: Store, photo_id: int) -> None:
+    store.predictions.save(photo_id, "m", [Garment(BOX, "dress", 0.9)], None)
+    mine = AnnotatedBox(BOX, store.categories.all()[0].id)
+    store.annotations.submit(photo_id, [mine], author="ann", base_version=0, request="r1")
+    assert [box.uid for box in proposals(store, photo_id, 0.3)] == [mine.uid]
+    (seen,) = proposals(store, photo_id, 0.3, blind=True)
+    assert seen.origin == "model"
+    store.annotations.submit(photo_id, [], author="ann", base_version=1, request="r2")
+    assert proposals(store, photo_id, 0.3) == (), "no boxes is an answer, too"
+
+
+def test_a_renamed_category_stays_the_models(store: Store) -> None:
+    numbers = category_numbers(store, ["dress", "top"])
+    store.categories.rename(numbers["dress"], "gown", "ann")
+    before = len(store.categories.all())
+    assert category_numbers(store, ["dress", "top"]) == numbers
+    assert len(store.categories.all()) == before
+    cape = category_numbers(store, ["cape"])["cape"]
+    assert store.categories.by_id()[cape].name == "cape"

@@ -1,0 +1,1 @@
+"""What makes data and weights and is not needed to run Lapel."""

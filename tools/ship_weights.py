@@ -1,0 +1,142 @@
+"""Makes a training's result the weights that ship: threshold, measurements and the card that tells them.
+
+``python -m tools.ship_weights RUN OUT --measure NAME=DATASET ... [--tune DATASET] [--note TEXT]`` copies
+``RUN/final.safetensors`` to ``OUT``: the moving average after the last epoch, so that nothing is chosen on
+what is reported. With ``--average-with WEIGHTS`` it is the mean of both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.torch import save_file
+
+from core.datasets.classification import read_labelled
+from core.datasets.reading import read_detection
+from core.evaluation import FoundRate, found_rate
+from core.inference.classifier import Classifier
+from core.inference.detector import Detector
+from core.inference.measure import measure_classifier, measure_detector, predictions_on
+from core.models.weights import ModelCard, digest, read_card, read_tensors, write_card
+from core.training.ema import average_of
+from core.training.run import current_commit
+
+THRESHOLDS = np.round(np.arange(0.06, 0.71, 0.02), 2)
+SOURCES = {
+    "Clothing Co-Parsing": "Apache-2.0; Yang, Luo and Lin, CVPR 2014: people in the street, 13 categories",
+    "Clothing dataset": "CC0, alexeygrigorev/clothing-dataset: photos of single garments, 17 labels",
+    "MobileNet V1, ImageNet": "Apache-2.0, from google-coral/test_data: where both backbones begin",
+}
+
+
+def choose_threshold(weights: Path, tuning: Path) -> float:
+    """The score threshold at which single garments are found best: the greatest F1, categories left aside.
+
+    ``tuning`` holds photos of one garment each that were kept out of training and are not reported on.
+    """
+    found, truths = predictions_on(Detector.load(weights), read_detection(tuning))
+    rates = {float(t): found_rate(found, truths, float(t), n_bootstrap=0) for t in THRESHOLDS}
+    return max(rates, key=lambda threshold: finding_f1(rates[threshold]))
+
+
+def finding_f1(rate: FoundRate) -> float:
+    """F1 of finding: a photo's one garment is wanted, its other boxes are not; 2 f / (1 + f + others)."""
+    return 2 * rate.found / (1 + rate.found + rate.others)
+
+
+def curve(run: Path) -> list[dict[str, Any]]:
+    """The training's history: losses and validation figures by epoch."""
+    path = run / "history.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def measurements(weights: Path, kind: str, datasets: dict[str, Path]) -> dict[str, Any]:
+    """The weights on each named data set, as ``evaluate`` gives them."""
+    figures: dict[str, Any] = {}
+    for name, dataset in datasets.items():
+        if kind == "detector":
+            report, found = measure_detector(Detector.load(weights), read_detection(dataset))
+            figures[name] = report.as_dict() | ({"single_garment": found.as_dict()} if found else {})
+        else:
+            figures[name] = measure_classifier(Classifier.load(weights), read_labelled(dataset)).as_dict()
+    return figures
+
+
+def ship(
+    run: Path,
+    out: Path,
+    datasets: dict[str, Path],
+    *,
+    tuning: Path | None,
+    name: str | None,
+    notes: str,
+    average_with: Path | None = None,
+) -> ModelCard:
+    """Copy a run's last weights to ``out`` with a full card; returns the card."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    last = run / "final.safetensors"
+    if average_with is None:
+        shutil.copyfile(last, out)
+    else:
+        mean = average_of([read_tensors(last), read_tensors(average_with)])
+        save_file({key: value.half() for key, value in mean.items()}, out)
+    card = read_card(run / "final.safetensors")
+    write_card(card, out)
+    if tuning is not None:
+        card = replace(card, score_threshold=choose_threshold(out, tuning))
+        write_card(card, out)
+    history = curve(run)
+    hours = round(sum(entry["seconds"] for entry in history) / 3600, 2)
+    parent = {} if average_with is None else {"averaged_with": read_card(average_with).name}
+    training = {
+        **card.training,
+        **parent,
+        "hours": hours,
+        "measured_at_commit": current_commit(),
+        "curve": history,
+    }
+    card = replace(
+        card,
+        name=name or card.name,
+        training=training,
+        data={"sources": SOURCES, "digest_sha256": digest(out)},
+        metrics=measurements(out, card.kind, datasets),
+        notes=notes,
+    )
+    write_card(card, out)
+    return card
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Make a training's result the weights that ship.")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--measure", action="append", default=[], metavar="NAME=DATASET")
+    parser.add_argument("--tune", type=Path)
+    parser.add_argument("--average-with", type=Path, metavar="WEIGHTS")
+    parser.add_argument("--name")
+    parser.add_argument("--note", default="")
+    given = parser.parse_args()
+    pairs = (entry.split("=", 1) for entry in given.measure)
+    datasets = {name: Path(path) for name, path in pairs}
+    card = ship(
+        given.run,
+        given.out,
+        datasets,
+        tuning=given.tune,
+        name=given.name,
+        notes=given.note,
+        average_with=given.average_with,
+    )
+    print(json.dumps({"name": card.name, "score_threshold": card.score_threshold}))
+
+
+if __name__ == "__main__":
+    main()
