@@ -12,7 +12,18 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("core", "app", "pages", "tools")
-LAYERS = tuple("cli jobs active_learning training inference store evaluation datasets models images".split())
+LAYERS = (
+    "cli",
+    "jobs",
+    "active_learning",
+    "training",
+    "inference",
+    "store",
+    "evaluation",
+    "datasets",
+    "models",
+    "images",
+)
 """The packages of core/, each of which imports only from those after it and from the modules beside them."""
 
 MOST_MODULES_AT_THE_TOP_OF_APP = 8
