@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 Box = tuple[float, float, float, float]
-Ranked = tuple[tuple[str, float], ...]
+RankedLabels = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Garment:
     box_xyxy: Box
     category: str
     score: float
-    top5: Ranked = ()
+    top5: RankedLabels = ()
     label: str | None = None
     corrected: bool = False
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.garments import Box, Garment, LabeledPhoto, Ranked
+from core.garments import Box, Garment, LabeledPhoto, RankedLabels
 from core.images.decode import Photo
 from core.inference.explain import DetectorMap, Explanation, GarmentMaps
 
@@ -39,7 +39,7 @@ class FakeLabeler:
         """Its own classifier."""
         return self
 
-    def classify_and_embed(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> tuple[list[Ranked], np.ndarray]:
+    def classify_and_embed(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> tuple[list[RankedLabels], np.ndarray]:
         """The labels of each box, and the photo's mean colour as its embedding (3,)."""
         embedding = np.asarray(photo.image, np.float32).reshape(-1, 3).mean(axis=0)
         return self.classify(photo, boxes_xyxy), embedding
@@ -69,7 +69,7 @@ class FakeLabeler:
                 found.append(((width * 0.2, float(top), width * 0.8, float(bottom)), category, score))
         return found
 
-    def classify(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> list[Ranked]:
+    def classify(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> list[RankedLabels]:
         """Five labels a box; the first one follows the mean colour inside the box."""
         pixels = np.asarray(photo.image)
         ranked = []

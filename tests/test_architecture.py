@@ -58,6 +58,13 @@ def wrong_imports(rooms: tuple[str, ...], forbidden: set[str]) -> dict[str, list
     return found
 
 
+def test_only_the_store_speaks_sql():
+    speaking = {
+        path for path in modules_of(*ROOMS) if "sqlalchemy" in {n.split(".")[0] for n in imported_by(path)}
+    }
+    assert {path for path in speaking if (ROOT / "core" / "store") not in path.parents} == set()
+
+
 def test_there_is_something_to_check():
     assert ROOT / "core" / "garments.py" in modules_of("core")
     assert "numpy" in imported_by(ROOT / "tools" / "synthetic" / "canvas.py")

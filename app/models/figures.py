@@ -14,15 +14,16 @@ import streamlit as st
 
 from app.data.charts import CONFIG
 from app.models import charts
-from app.models.cards import NAMES, between, gained, is_lost, mark, percent
+from app.models.cards import NAMES, between, gained, mark, percent
 from app.models.charts import Measured, arms, what_corrections_brought
-from app.wording import counted
+from app.text import counted
 from core.access import Right
-from core.active_learning.effect import Batch, Step, Worth, models_so_far, order_so_far
-from core.evaluation.bootstrap import MAIN, ClassPair, Comparison, Paired
+from core.active_learning.effect import Batch, Step, Worth, model_history, selection_effect
+from core.evaluation.comparison import MAIN_METRIC, ClassComparison, Comparison, PairedMetric
+from core.evaluation.gate import loses_too_much
 from core.store import Store
+from core.store.corrections import ADDED, MOVED, REMOVED, RENAMED, RevisionChanges, changes_between
 from core.store.models import ModelRow
-from core.store.revisions import ADDED, MOVED, REMOVED, RENAMED, RevisionChanges, changes_between
 
 LOST_STYLE = "color: #c2452f; font-weight: 600"
 MEASURED = {
@@ -46,7 +47,7 @@ def show(comparison: Comparison, revision: int) -> None:
 
 def totals(comparison: Comparison) -> pd.DataFrame:
     """A row a figure: both models' and the difference, with their intervals."""
-    rows = {NAMES.get(name, name): figure for name, figure in comparison.figures.items()}
+    rows = {NAMES.get(name, name): figure for name, figure in comparison.metrics.items()}
     return pd.DataFrame(
         {
             "Champion": [
@@ -61,16 +62,16 @@ def totals(comparison: Comparison) -> pd.DataFrame:
     )
 
 
-def class_table(classes: Sequence[ClassPair]) -> pd.DataFrame:
+def class_table(classes: Sequence[ClassComparison]) -> pd.DataFrame:
     """A row a class that the holdout has, the worst difference first."""
-    shown = sorted(classes, key=lambda entry: entry.figure.difference or 0.0)
+    shown = sorted(classes, key=lambda entry: entry.metric.difference or 0.0)
     return pd.DataFrame(
         {
             "Class": [entry.name for entry in shown],
             "Boxes": [entry.boxes for entry in shown],
-            "Champion": [percent(entry.figure.champion) for entry in shown],
-            "Candidate": [percent(entry.figure.candidate) for entry in shown],
-            "Points": [gained(entry.figure.difference) for entry in shown],
+            "Champion": [percent(entry.metric.champion) for entry in shown],
+            "Candidate": [percent(entry.metric.candidate) for entry in shown],
+            "Points": [gained(entry.metric.difference) for entry in shown],
             "": [mark(entry) for entry in shown],
         }
     )
@@ -83,7 +84,7 @@ def _classes(comparison: Comparison) -> None:
         return
     st.markdown(f"**Class by class: {MEASURED[comparison.kind]}**")
     table_side, chart_side = st.columns(2, gap="large")
-    lost = [entry.name for entry in there if is_lost(entry)]
+    lost = [entry.name for entry in there if loses_too_much(entry)]
     with table_side:
         rows = class_table(there)
         lost_rows = rows["Class"].isin(lost)
@@ -105,7 +106,7 @@ def _classes(comparison: Comparison) -> None:
         )
 
 
-def _difference(figure: Paired) -> str:
+def _difference(figure: PairedMetric) -> str:
     return _bracketed(gained(figure.difference), between(figure.difference_interval, signed=True))
 
 
@@ -166,14 +167,14 @@ COUNTED_SECONDS = 60
 def show_effect(store: Store, kind: str) -> None:
     """The chart, once a model that learned from corrections was measured."""
     st.subheader("What corrections brought")
-    found = measured(models_so_far(store, kind), MAIN[kind])
+    found = measured(model_history(store, kind), MAIN_METRIC[kind])
     if len(found) < 2:
         st.caption(
             "Once a training has made a candidate and it was compared, its figure stands here beside that of "
             "the models before, over the number of annotated photos."
         )
         return
-    name = NAMES[MAIN[kind]]
+    name = NAMES[MAIN_METRIC[kind]]
     st.plotly_chart(
         what_corrections_brought(found, name),
         key="corrections-brought",
@@ -209,7 +210,7 @@ def show_order(store: Store) -> None:
 @st.cache_data(ttl=COUNTED_SECONDS, show_spinner="Counting corrections…")
 def _counted_effect(_store: Store, place: str) -> tuple[tuple[Batch, ...], Worth | None]:
     """The arms of the store at a place: reading every annotation at each run would be slow."""
-    return order_so_far(_store)
+    return selection_effect(_store)
 
 
 def measured(steps: Iterable[Step], figure: str) -> list[Measured]:

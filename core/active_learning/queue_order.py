@@ -6,20 +6,16 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
-import sqlalchemy as sa
 
-from core.active_learning.label_issues import Checked, Seen, Suspect, find_suspects
+from core.active_learning.label_issues import LabeledBox, LabelIssue, PhotoBoxes, find_label_issues
 from core.active_learning.ranking import Candidate, rank_photos
-from core.active_learning.uncertainty import score_photo
+from core.active_learning.uncertainty import photo_uncertainty
 from core.inference.predictions import category_numbers, queue_model, threshold_of
 from core.store import Store
-from core.store.boxes import boxes_from
-from core.store.schema import annotations as versions_table
-from core.store.schema import photos, predictions, tasks
+from core.store.queue import OpenPhoto
 
 SUSPECTS_SETTING = "suspects"
 MOST_SUSPECTS = 500
-ROWS_AT_ONCE = 500
 SEED = 0
 
 
@@ -40,7 +36,7 @@ def reorder(store: Store) -> int:
     """
     store.queue.fill()
     model = queue_model(store)
-    gathered = Gathered({candidate.photo_id: candidate for candidate in open_photos(store)})
+    gathered = Gathered({photo.photo_id: _candidate(photo) for photo in store.queue.open_photos()})
     found = _look_for_suspects(store, model) if model else []
     store.settings.remember(
         SUSPECTS_SETTING, [asdict(suspect) | {"version": version} for suspect, version in found]
@@ -57,125 +53,59 @@ def reorder(store: Store) -> int:
     return store.queue.order(ranked)
 
 
-def suspects(store: Store) -> list[Suspect]:
+def suspects(store: Store) -> list[LabelIssue]:
     """Annotated photos on which something may be wrong, worst first, as the last ordering found them.
 
     What was annotated again since, or deleted, is left out.
     """
     kept = store.settings.get(SUSPECTS_SETTING, [])
-    current = _current_versions(store, [entry["photo_id"] for entry in kept])
+    current = store.annotations.newest_versions([entry["photo_id"] for entry in kept])
     return [
-        Suspect(entry["photo_id"], entry["kind"], entry["score"], entry["reason"])
+        LabelIssue(entry["photo_id"], entry["kind"], entry["score"], entry["reason"])
         for entry in kept
         if current.get(entry["photo_id"]) == entry["version"]
     ]
 
 
-def open_photos(store: Store) -> Iterator[Candidate]:
-    """Every live photo whose first task is open, without what models say of it."""
-    chosen = (
-        sa.select(photos.c.id, photos.c.look, photos.c.holdout, _annotated().label("annotated"))
-        .join(tasks, tasks.c.photo_id == photos.c.id)
-        .where(tasks.c.kind == "first", tasks.c.state == "open", photos.c.deleted_at.is_(None))
-        .order_by(photos.c.id)
+def _candidate(photo: OpenPhoto) -> Candidate:
+    """An open photo without what models say of it."""
+    return Candidate(
+        photo.photo_id, look=photo.perceptual_hash, annotated=photo.annotated, holdout=photo.holdout
     )
-    with store.database.read() as connection:
-        for row in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(chosen):
-            yield Candidate(row.id, look=row.look, annotated=row.annotated, holdout=row.holdout)
-
-
-def _annotated() -> sa.Exists:
-    return sa.exists().where(versions_table.c.photo_id == photos.c.id, versions_table.c.kind != "second")
 
 
 def _gather(store: Store, model: str, gathered: Gathered) -> None:
     """Scores and embeddings of the open photos; embeddings alone of those that are labelled and may train."""
-    threshold, training = threshold_of(store, model), _labelled_pool(store)
+    threshold, training = threshold_of(store, model), store.annotations.training_pool()
     for prediction in store.predictions.iterate(model):
         candidate = gathered.candidates.get(prediction.photo_id)
         embedding = None if prediction.embedding is None else prediction.embedding.astype(np.float16)
         if candidate is not None:
-            scores = score_photo(prediction.garments, threshold)
+            scores = photo_uncertainty(prediction.garments, threshold)
             gathered.candidates[prediction.photo_id] = replace(candidate, scores=scores, embedding=embedding)
         if prediction.photo_id in training and embedding is not None:
             gathered.labelled.append(embedding)
 
 
-def _labelled_pool(store: Store) -> set[int]:
-    """The annotated photos that are not of the holdout."""
-    chosen = sa.select(photos.c.id).where(_annotated(), ~photos.c.holdout)
-    with store.database.read() as connection:
-        return set(connection.execute(chosen).scalars())
-
-
-def _look_for_suspects(store: Store, model: str) -> list[tuple[Suspect, int]]:
+def _look_for_suspects(store: Store, model: str) -> list[tuple[LabelIssue, int]]:
     """The most suspicious photos, worst first, each with the version of the annotation that was looked at."""
     names = {category.id: category.name for category in store.categories.all()}
     versions: dict[int, int] = {}
-    found = find_suspects(_checked(store, model, versions), names, threshold_of(store, model))
+    found = find_label_issues(_checked(store, model, versions), names, threshold_of(store, model))
     worst_first = sorted(found, key=lambda suspect: (-suspect.score, suspect.photo_id))[:MOST_SUSPECTS]
     return [(suspect, versions[suspect.photo_id]) for suspect in worst_first]
 
 
-def _checked(store: Store, model: str, versions: dict[int, int]) -> Iterator[Checked]:
+def _checked(store: Store, model: str, versions: dict[int, int]) -> Iterator[PhotoBoxes]:
     """Annotated photos with their newest boxes and the model's; ``versions`` is filled on the way."""
     threshold = threshold_of(store, model)
-    for rows in _newest(store, model):
-        categories = {entry["category"] for row in rows for entry in row.garments}
-        numbers = category_numbers(store, sorted(categories))
-        for row in rows:
-            versions[row.photo_id] = row.version
-            annotated = (Seen(box.box_xyxy, box.category_id) for box in boxes_from(row.boxes))
-            predicted = (
-                Seen(tuple(entry["box"]), numbers[entry["category"]], entry["score"])
-                for entry in row.garments
-                if entry["score"] >= threshold
-            )
-            yield Checked(row.photo_id, (row.width, row.height), tuple(annotated), tuple(predicted))
-
-
-def _newest(store: Store, model: str) -> Iterator[list[sa.Row]]:
-    """Live photos' newest annotations beside the model's garments, some hundred at a time."""
-    last = (
-        sa.select(versions_table.c.photo_id, sa.func.max(versions_table.c.version).label("version"))
-        .where(versions_table.c.kind != "second")
-        .group_by(versions_table.c.photo_id)
-        .subquery()
-    )
-    chosen = (
-        sa.select(
-            last.c.photo_id,
-            last.c.version,
-            versions_table.c.boxes,
-            predictions.c.garments,
-            photos.c.width,
-            photos.c.height,
+    for row in store.predictions.beside_annotations(model):
+        versions[row.photo_id] = row.version
+        numbers = category_numbers(store, [garment.category for garment in row.garments])
+        annotated = (LabeledBox(box.box_xyxy, box.category_id) for box in row.boxes)
+        predicted = (
+            LabeledBox(garment.box_xyxy, numbers[garment.category], garment.score)
+            for garment in row.garments
+            if garment.score >= threshold
         )
-        .join(
-            versions_table,
-            sa.and_(versions_table.c.photo_id == last.c.photo_id, versions_table.c.version == last.c.version),
-        )
-        .join(predictions, predictions.c.photo_id == last.c.photo_id)
-        .join(photos, photos.c.id == last.c.photo_id)
-        .where(predictions.c.model == model, photos.c.deleted_at.is_(None))
-        .order_by(last.c.photo_id)
-    )
-    with store.database.read() as connection:
-        found = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(chosen)
-        yield from (list(rows) for rows in found.partitions())
-
-
-def _current_versions(store: Store, photo_ids: list[int]) -> dict[int, int]:
-    """The newest version of each of these photos, deleted ones left out."""
-    chosen = (
-        sa.select(versions_table.c.photo_id, sa.func.max(versions_table.c.version))
-        .join(photos, photos.c.id == versions_table.c.photo_id)
-        .where(
-            versions_table.c.photo_id.in_(photo_ids),
-            versions_table.c.kind != "second",
-            photos.c.deleted_at.is_(None),
-        )
-        .group_by(versions_table.c.photo_id)
-    )
-    with store.database.read() as connection:
-        return {row[0]: row[1] for row in connection.execute(chosen)}
+        yield PhotoBoxes(row.photo_id, row.size_wh, tuple(annotated), tuple(predicted))

@@ -19,13 +19,13 @@ from numpy.random import Generator
 
 from core.active_learning.diversity import (
     Space,
-    draw_weighted,
-    look_directions,
-    nearest_squared,
-    seed_distant,
+    hash_directions,
+    kmeans_plus_plus,
+    nearest_squared_distances,
+    weighted_sample,
 )
 from core.active_learning.uncertainty import Scores
-from core.store.queue import Ranked
+from core.store.queue import QueuePlace
 
 CONTROL = "picked at random, to measure the queue"
 HOLDOUT = "kept out of training: it measures the models"
@@ -34,11 +34,11 @@ COLD = "not seen by the models yet"
 UNLIKE_OTHERS = "it looks unlike the others"
 NEW_IN_COLD = f"{COLD}; {UNLIKE_OTHERS}"
 BROUGHT = "brought along with its boxes; nothing speaks against them"
-MIXED = "some doubt, and unlike the photos before it"
+MIXED = "some detection_uncertainty, and unlike the photos before it"
 SURE = "the models are sure of it; a check that they are right"
 
 NEARLY_TIED = 0.7  # the share from which a tie is worth a word
-DOUBTFUL = 0.6  # the detector's doubt about one garment from which it is worth a word
+DOUBTFUL = 0.6  # the detector's detection_uncertainty about one garment from which it is worth a word
 SOME_DOUBT = 0.3
 FAR_OFF = 0.75  # the share of photos that are nearer to what is labelled
 
@@ -63,10 +63,10 @@ def reasons_of(scores: Scores, newness: float) -> tuple[str, ...]:
     return tuple(words for _, words in sorted(found, reverse=True))
 
 
-def once_seen(reasons: tuple[str, ...]) -> tuple[str, ...]:
+def reasons_after_prediction(reasons: tuple[str, ...]) -> tuple[str, ...]:
     """The reasons that still hold once the models have looked at a photo after it was put into the queue.
 
-    >>> once_seen(("not seen by the models yet; it looks unlike the others",))
+    >>> reasons_after_prediction(("not seen by the models yet; it looks unlike the others",))
     ('it looks unlike the others',)
     """
     now = {COLD: "", NEW_IN_COLD: UNLIKE_OTHERS}
@@ -122,7 +122,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Place:
+class Ranked:
     """A candidate's place before it has a number: the arm that put it there, and why."""
 
     photo_id: int
@@ -138,21 +138,21 @@ def rank_photos(
     control_share: float | None = None,
     seed: int = 0,
     weights: Weights = WEIGHTS,
-) -> list[Ranked]:
+) -> list[QueuePlace]:
     """All candidates in the order that teaches most; the lowest rank comes first.
 
     Ranks of what has no boxes yet run through 0..1, of what was brought with boxes through 1..2. Holdout
-    photos lie evenly between the others, by lot: choosing them by what models say of them would make them
-    measure something else. ``labelled_embeddings`` (M, D) are those of the photos annotated already. Who is
-    in the control arm follows from the seed and the photo alone: it stays a random sample however often the
-    order is made anew. Same candidates and seed, same order.
+    photos lie evenly between the others, by stable_uniform: choosing them by what models say of them would
+    make them measure something else. ``labelled_embeddings`` (M, D) are those of the photos annotated
+    already. Who is in the control arm follows from the seed and the photo alone: it stays a random sample
+    however often the order is made anew. Same candidates and seed, same order.
     """
     rng = np.random.default_rng(seed)
     share = weights.control if control_share is None else control_share
-    kinds = sort_out(candidates, share, seed)
+    kinds = group_candidates(candidates, share, seed)
     predicted = _predicted(kinds["predicted"], labelled_embeddings, weights, rng)
-    selected = by_turns(_suspects(kinds["suspect"]), predicted, weights.suspects)
-    pool = by_turns(
+    selected = interleave(_suspects(kinds["suspect"]), predicted, weights.suspects)
+    pool = interleave(
         [_place(c, "control", (CONTROL,)) for c in kinds["control"]],
         [*selected, *_cold(kinds["cold"], weights, rng)],
         share,
@@ -162,16 +162,18 @@ def rank_photos(
     return [*_ranked(held, 0.0), *_ranked(pool, 0.0), *_ranked(brought, 1.0)]
 
 
-def _ranked(places: Sequence[Place], start: float) -> Iterator[Ranked]:
+def _ranked(places: Sequence[Ranked], start: float) -> Iterator[QueuePlace]:
     for number, place in enumerate(places):
         rank = start + (number + 0.5) / len(places)
-        yield Ranked(place.photo_id, rank, place.arm, place.reasons, place.parts)
+        yield QueuePlace(place.photo_id, rank, place.arm, place.reasons, place.parts)
 
 
-def sort_out(candidates: Sequence[Candidate], control_share: float, seed: int) -> dict[str, list[Candidate]]:
-    """Candidates by how they get their place: those of ``KINDS``, each in an order by lot."""
+def group_candidates(
+    candidates: Sequence[Candidate], control_share: float, seed: int
+) -> dict[str, list[Candidate]]:
+    """Candidates by how they get their place: those of ``KINDS``, each in an order by stable_uniform."""
     kinds: dict[str, list[Candidate]] = {name: [] for name in KINDS}
-    for candidate in sorted(candidates, key=lambda candidate: lot(candidate.photo_id, seed)):
+    for candidate in sorted(candidates, key=lambda candidate: stable_uniform(candidate.photo_id, seed)):
         kinds[_kind_of(candidate, control_share, seed)].append(candidate)
     return kinds
 
@@ -181,21 +183,21 @@ def _kind_of(candidate: Candidate, control_share: float, seed: int) -> str:
         return "brought" if candidate.annotated else "holdout"
     if candidate.annotated:
         return "suspect" if candidate.suspected else "brought"
-    if lot(candidate.photo_id, seed) < control_share:
+    if stable_uniform(candidate.photo_id, seed) < control_share:
         return "control"
     return "cold" if candidate.scores is None or candidate.embedding is None else "predicted"
 
 
-def lot(photo_id: int, seed: int) -> float:
+def stable_uniform(photo_id: int, seed: int) -> float:
     """A number in 0..1 that is as good as random, and always the same for a photo."""
     digest = hashlib.blake2b(f"{seed}:{photo_id}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
 
-def by_turns(few: Sequence[Place], many: Sequence[Place], share: float) -> list[Place]:
+def interleave(few: Sequence[Ranked], many: Sequence[Ranked], share: float) -> list[Ranked]:
     """Both in their own order, ``few`` at an even ``share`` of the places until one of them is used up."""
     first, second = iter(few), iter(many)
-    order: list[Place] = []
+    order: list[Ranked] = []
     for number in range(len(few) + len(many)):
         turn = int((number + 1) * share) > int(number * share)
         one, other = (first, second) if turn else (second, first)
@@ -213,7 +215,7 @@ def weight_of(scores: Scores, weights: Weights = WEIGHTS) -> float:
 
 def _predicted(
     candidates: Sequence[Candidate], labelled: np.ndarray, weights: Weights, rng: Generator
-) -> list[Place]:
+) -> list[Ranked]:
     """Predicted photos: the first drawn by weight and distance, the rest sorted by both."""
     if not candidates:
         return []
@@ -221,47 +223,47 @@ def _predicted(
     space = Space.fit(embeddings, rng)
     rows = space.place(embeddings)
     known = space.place(labelled) if len(labelled) else np.zeros((0, rows.shape[1]), dtype=np.float32)
-    nearest = nearest_squared(rows, known, rng)
+    nearest = nearest_squared_distances(rows, known, rng)
     weight = np.array([weight_of(c.scores, weights) for c in candidates if c.scores is not None])
-    newness = shares_below(nearest) if len(known) else np.zeros(len(rows))
-    order = head_and_rest(rows, weight, nearest, weights, rng)
+    newness = percentile_ranks(nearest) if len(known) else np.zeros(len(rows))
+    order = diverse_order(rows, weight, nearest, weights, rng)
     return [_explained(candidates[index], float(newness[index])) for index in order]
 
 
-def head_and_rest(
+def diverse_order(
     rows: np.ndarray, weight: np.ndarray, nearest: np.ndarray, weights: Weights, rng: Generator
 ) -> list[int]:
     """Indices of directions (N, d) in order: seeding on a shortlist first, then by weight times distance."""
     worth = weight * nearest
-    shortlist = draw_weighted(worth, weights.shortlist, rng)
-    drawn = seed_distant(rows[shortlist], weight[shortlist], nearest[shortlist], weights.chosen, rng)
+    shortlist = weighted_sample(worth, weights.shortlist, rng)
+    drawn = kmeans_plus_plus(rows[shortlist], weight[shortlist], nearest[shortlist], weights.chosen, rng)
     head = shortlist[drawn]
     rest = np.setdiff1d(np.arange(len(rows)), head)
     return [*head.tolist(), *rest[np.argsort(-worth[rest], kind="stable")].tolist()]
 
 
-def shares_below(values: np.ndarray) -> np.ndarray:
+def percentile_ranks(values: np.ndarray) -> np.ndarray:
     """For each value (N,) the share of all values that are smaller."""
     return np.searchsorted(np.sort(values), values, side="left") / max(1, len(values))
 
 
-def _cold(candidates: Sequence[Candidate], weights: Weights, rng: Generator) -> list[Place]:
-    """Photos without a prediction: the first unlike each other by their hashes, the rest by lot."""
+def _cold(candidates: Sequence[Candidate], weights: Weights, rng: Generator) -> list[Ranked]:
+    """Photos without a prediction: the first unlike each other by their hashes, the rest by stable_uniform."""
     seen = [c for c in candidates[: weights.shortlist] if len(c.look) == 32]
-    rows = look_directions([c.look for c in seen])
+    rows = hash_directions([c.look for c in seen])
     even = np.ones(len(rows))
-    drawn = seed_distant(rows, even, 2.0 * even, weights.chosen, rng)
+    drawn = kmeans_plus_plus(rows, even, 2.0 * even, weights.chosen, rng)
     places = [_place(seen[index], "cold", (NEW_IN_COLD,)) for index in drawn]
     taken = {place.photo_id for place in places}
     return places + [_place(c, "cold", (COLD,)) for c in candidates if c.photo_id not in taken]
 
 
-def _suspects(candidates: Iterable[Candidate]) -> list[Place]:
+def _suspects(candidates: Iterable[Candidate]) -> list[Ranked]:
     worst_first = sorted(candidates, key=lambda c: (-c.suspicion, c.photo_id))
     return [_place(c, "selected", (c.suspected,)) for c in worst_first]
 
 
-def _explained(candidate: Candidate, newness: float) -> Place:
+def _explained(candidate: Candidate, newness: float) -> Ranked:
     scores = candidate.scores or Scores()
     parts = {**scores.parts, "new": newness}
     return _place(candidate, "selected", reasons_of(scores, newness), parts)
@@ -269,9 +271,9 @@ def _explained(candidate: Candidate, newness: float) -> Place:
 
 def _place(
     candidate: Candidate, arm: str, words: tuple[str, ...], parts: dict[str, float] | None = None
-) -> Place:
+) -> Ranked:
     if parts is None:
         parts = dict(candidate.scores.parts) if candidate.scores else {}
     if candidate.suspected:
         parts["suspect"] = candidate.suspicion
-    return Place(candidate.photo_id, arm, words, {name: round(part, 4) for name, part in parts.items()})
+    return Ranked(candidate.photo_id, arm, words, {name: round(part, 4) for name, part in parts.items()})

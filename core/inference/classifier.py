@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from core.garments import Box, Ranked
+from core.garments import Box, RankedLabels
 from core.images.crops import crop_garment, normalise, to_square, to_tensor
 from core.images.decode import Photo
 from core.models.checkpoints import load_classifier_network
@@ -67,16 +67,18 @@ class Classifier:
         boxes = [whole(photo)] if boxes_xyxy is None else boxes_xyxy
         return self.look(squares_of(photo, boxes))[1].numpy()
 
-    def classify_and_embed(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> tuple[list[Ranked], np.ndarray]:
+    def classify_and_embed(
+        self, photo: Photo, boxes_xyxy: Sequence[Box]
+    ) -> tuple[list[RankedLabels], np.ndarray]:
         """What ``classify`` gives, and the whole photo's embedding (1024,), which passes beside the boxes."""
         shares, embeddings = self.look(squares_of(photo, [whole(photo), *boxes_xyxy]))
         return [self.rank(row) for row in shares[1:]], embeddings[0].numpy()
 
-    def classify(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> list[Ranked]:
+    def classify(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> list[RankedLabels]:
         """The five likeliest labels of each box with their probabilities, best first."""
         return [self.rank(row) for row in self.probabilities(squares_of(photo, boxes_xyxy))]
 
-    def rank(self, probabilities: Tensor) -> Ranked:
+    def rank(self, probabilities: Tensor) -> RankedLabels:
         """Probabilities (C,) to the five likeliest labels."""
         best = probabilities.topk(min(5, len(self.card.categories)))
         names = [self.card.categories[index] for index in best.indices.tolist()]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.garments import Box, Garment, LabeledPhoto, Ranked
+from core.garments import Box, Garment, LabeledPhoto, RankedLabels
 from core.images.decode import Photo
 from core.inference.classifier import Classifier
 from core.inference.detector import Detector
@@ -66,6 +66,6 @@ class Labeler:
         """Boxes in pixels of the photo, category and score of at most 100 garments, best first."""
         return self.detector.detect(photo, score_threshold)
 
-    def classify(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> list[Ranked]:
+    def classify(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> list[RankedLabels]:
         """The five likeliest labels of each box with their probabilities, best first."""
         return self.classifier.classify(photo, boxes_xyxy)

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from core.errors import StoreError
 from core.store import Store
 
@@ -35,33 +33,30 @@ class Seat:
 
     def check(self) -> None:
         """Raises StoreError where the seat is lost: somebody else may hold it by now."""
-        try:
-            self._check()
-        except sa.exc.SQLAlchemyError as error:
-            raise StoreError("The connection to the database was lost; the worker starts anew.") from error
+        self._check()
 
     def leave(self) -> None:
         """Free the seat."""
         self._leave()
 
 
-def take_seat(store: Store) -> Seat:
+def acquire_worker_lock(store: Store) -> Seat:
     """The lowest free seat. Raises StoreError where all are held."""
     for number in range(MOST_SEATS):
-        seat = try_seat(store, number)
+        seat = try_worker_lock(store, number)
         if seat is not None:
             return seat
     raise StoreError(f"expected fewer than {MOST_SEATS} workers at once")
 
 
-def try_seat(store: Store, number: int) -> Seat | None:
+def try_worker_lock(store: Store, number: int) -> Seat | None:
     """This very seat, or None where it is held."""
     if store.database.is_sqlite:
         return _file_seat(store.folder / "workers", number)
     return _session_seat(store, number)
 
 
-def seat_number(name: str) -> int | None:
+def worker_number(name: str) -> int | None:
     """The number in a seat's name."""
     number = name.removeprefix("worker-")
     return int(number) if number.isdigit() and int(number) < MOST_SEATS else None
@@ -86,18 +81,5 @@ def _file_seat(folder: Path, number: int) -> Seat | None:
 
 def _session_seat(store: Store, number: int) -> Seat | None:
     """A lock that PostgreSQL holds for a session, and frees when the session ends."""
-    engine = sa.create_engine(
-        store.database.engine.url, poolclass=sa.pool.NullPool, isolation_level="AUTOCOMMIT"
-    )
-    try:
-        connection = engine.connect()
-    except sa.exc.DBAPIError as error:
-        raise StoreError(f"The database cannot be reached: {error.orig}.") from error
-    if not connection.execute(sa.select(sa.func.pg_try_advisory_lock(_LOCKS + number))).scalar_one():
-        connection.close()
-        return None
-
-    def check() -> None:
-        connection.execute(sa.select(1))
-
-    return Seat(number, check, connection.close)
+    lock = store.database.session_lock(_LOCKS + number)
+    return None if lock is None else Seat(number, lock.check, lock.release)

@@ -8,15 +8,12 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
 from dbos import DBOS
 
 from core.errors import LapelError, PhotoError, StoreBusyError, StoreError, StoreFullError
 from core.jobs.client import IMPORT, LABEL, ORDER, import_of, start_labelling, start_ordering
 from core.store import Store
 from core.store.importing import Mark, bring_in, finish, give_up, prepare
-from core.store.schema import annotations as versions
-from core.store.schema import predictions
 
 if TYPE_CHECKING:
     from core.inference.champions import Keeper
@@ -33,13 +30,13 @@ ASKED_SETTING = "labelling_asked_for"
 _MOST = 1024  # photos asked for at a time, once their number is known
 _PATIENCE_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
-Answer = dict[str, Any]
+StepResult = dict[str, Any]
 """What a step says, as JSON; with "failed" the sentence why the job ends here."""
 
 log = logging.getLogger("lapel.worker")
 
 
-class Workshop:
+class WorkerContext:
     """What all work needs: the store, the models once they are asked for, and where trainings run.
 
     The models are the champions, also after a promotion, unless ``load`` gives others. ``device`` is auto,
@@ -74,23 +71,23 @@ class Workshop:
         return Keeper(self.store)
 
 
-def workflows(shop: Workshop) -> Mapping[str, Callable[[str], None]]:
+def workflows(context: WorkerContext) -> Mapping[str, Callable[[str], None]]:
     """The workflows by kind of job, known to DBOS from now on; each takes the job."""
-    store = shop.store
+    store = context.store
 
     @DBOS.step(name="import.prepare")
-    def look_through(job: str) -> Answer:
-        return answered(lambda: prepare(store, import_of(job)).as_dict())
+    def look_through(job: str) -> StepResult:
+        return run_step(lambda: prepare(store, import_of(job)).as_dict())
 
     @DBOS.step(name="import.photos")
-    def take_photos(job: str, mark: Answer) -> Answer:
-        answer = answered(lambda: bring_in(store, import_of(job), Mark(**mark)).as_dict())
+    def take_photos(job: str, mark: StepResult) -> StepResult:
+        answer = run_step(lambda: bring_in(store, import_of(job), Mark(**mark)).as_dict())
         if "failed" not in answer:
             store.jobs.progress(job, answer["done"], answer["total"])
         return answer
 
     @DBOS.step(name="import.finish")
-    def end_import(job: str, answer: Answer) -> None:
+    def end_import(job: str, answer: StepResult) -> None:
         _end_import(store, job, answer)
 
     @DBOS.workflow(name="import", max_recovery_attempts=None)
@@ -101,23 +98,23 @@ def workflows(shop: Workshop) -> Mapping[str, Callable[[str], None]]:
         end_import(job, answer)
 
     @DBOS.step(name="label.photos")
-    def take_a_look(job: str, state: Answer) -> Answer:
-        return answered(lambda: label_some(shop, job, state))
+    def take_a_look(job: str, state: StepResult) -> StepResult:
+        return run_step(lambda: label_photos(context, job, state))
 
     @DBOS.step(name="label.finish")
-    def end_labelling(job: str, answer: Answer) -> None:
-        _end_labelling(shop, job, answer)
+    def end_labelling(job: str, answer: StepResult) -> None:
+        _end_labelling(context, job, answer)
 
     @DBOS.workflow(name="label", max_recovery_attempts=None)
     def label_photos(job: str) -> None:
-        answer: Answer = {"done": 0, "total": 0, "left": 1, "failures": []}
+        answer: StepResult = {"done": 0, "total": 0, "left": 1, "failures": []}
         while answer.get("left"):
             answer = take_a_look(job, answer)
         end_labelling(job, answer)
 
     @DBOS.step(name="order")
     def put_in_order(job: str) -> None:
-        _end_ordering(store, job, answered(lambda: _order(store, job)))
+        _end_ordering(store, job, run_step(lambda: _order(store, job)))
 
     @DBOS.workflow(name="order", max_recovery_attempts=None)
     def order_queue(job: str) -> None:
@@ -126,7 +123,7 @@ def workflows(shop: Workshop) -> Mapping[str, Callable[[str], None]]:
     return {IMPORT: import_photos, LABEL: label_photos, ORDER: order_queue}
 
 
-def answered(act: Callable[[], Answer]) -> Answer:
+def run_step(act: Callable[[], StepResult]) -> StepResult:
     """What an act says; a busy database is waited for, other trouble becomes a sentence."""
     for seconds in (*_PATIENCE_SECONDS, None):
         try:
@@ -143,13 +140,13 @@ def answered(act: Callable[[], Answer]) -> Answer:
     raise AssertionError("unreachable")
 
 
-def label_some(shop: Workshop, job: str, state: Answer) -> Answer:
+def label_photos(context: WorkerContext, job: str, state: StepResult) -> StepResult:
     """Label photos for a while, the oldest first; photos that cannot be opened are passed over."""
     from core.inference.predictions import model_name, predict
 
-    store, failures, done = shop.store, list(state["failures"]), int(state["done"])
-    store.jobs.progress(job, done, state["total"], "" if shop.is_ready else "The models are being loaded.")
-    labeler = shop.labeler
+    store, failures, done = context.store, list(state["failures"]), int(state["done"])
+    store.jobs.progress(job, done, state["total"], "" if context.is_ready else "The models are being loaded.")
+    labeler = context.labeler
     _note_asked(store)
     model, ends = model_name(labeler), time.monotonic() + LABEL_SECONDS
     missing = store.predictions.missing(model, _MOST if done else 2**31 - 1)
@@ -169,12 +166,6 @@ def label_some(shop: Workshop, job: str, state: Answer) -> Answer:
     return {"done": done, "total": total, "left": len(left), "failures": failures}
 
 
-def saved_annotations(store: Store) -> int:
-    """A number that grows with every saved annotation."""
-    with store.database.read() as connection:
-        return connection.execute(sa.select(sa.func.max(versions.c.id))).scalar() or 0
-
-
 def is_labelling_due(store: Store) -> bool:
     """Whether others serve than those for whom labelling was last asked: photos are theirs to see too."""
     from core.inference.predictions import serving_name
@@ -183,7 +174,7 @@ def is_labelling_due(store: Store) -> bool:
     return name is not None and name != store.settings.get(ASKED_SETTING) and store.photos.count() > 0
 
 
-def label_anew(store: Store) -> None:
+def request_labelling(store: Store) -> None:
     """Have the models that serve look at all photos; cancelled, it is not asked for again until others do."""
     start_labelling(store)
     _note_asked(store)
@@ -200,10 +191,10 @@ def _note_asked(store: Store) -> None:
 def is_order_due(store: Store) -> bool:
     """Whether so many annotations were saved since the queue was put in order that it should be again."""
     every = int(store.settings.get(ORDER_EVERY_SETTING, ORDER_EVERY))
-    return saved_annotations(store) - int(store.settings.get(ORDERED_AT, 0)) >= every
+    return store.annotations.last_id() - int(store.settings.get(ORDERED_AT, 0)) >= every
 
 
-def _end_import(store: Store, job: str, answer: Answer) -> None:
+def _end_import(store: Store, job: str, answer: StepResult) -> None:
     import_id = import_of(job)
     if "failed" in answer:
         give_up(store, import_id, answer["failed"])
@@ -215,43 +206,38 @@ def _end_import(store: Store, job: str, answer: Answer) -> None:
     store.jobs.finish(job, "done")
 
 
-def _end_labelling(shop: Workshop, job: str, answer: Answer) -> None:
+def _end_labelling(context: WorkerContext, job: str, answer: StepResult) -> None:
     from core.inference.predictions import follow, model_name
 
-    store = shop.store
+    store = context.store
     if "failed" in answer:
         store.jobs.finish(job, "failed", answer["failed"])
         return
     failures = len(answer["failures"])
-    follow(store, model_name(shop.labeler))
+    follow(store, model_name(context.labeler))
     store.jobs.finish(job, "done", f"{failures} photos could not be opened." if failures else "")
     start_ordering(store)
-    missing = store.predictions.missing(model_name(shop.labeler), failures + 1)
+    missing = store.predictions.missing(model_name(context.labeler), failures + 1)
     if set(missing) - set(answer["failures"]):  # photos that came while this job was ending
         start_labelling(store)
 
 
-def _order(store: Store, job: str) -> Answer:
+def _order(store: Store, job: str) -> StepResult:
     from core.active_learning.queue_order import reorder
 
     store.jobs.progress(job, 0, 1)
-    saved, predicted = saved_annotations(store), _last_prediction(store)
+    saved, predicted = store.annotations.last_id(), store.predictions.last_at()
     reorder(store)
     store.settings.remember(ORDERED_AT, saved)
     store.jobs.progress(job, 1, 1)
     return {"predicted": predicted}
 
 
-def _end_ordering(store: Store, job: str, answer: Answer) -> None:
+def _end_ordering(store: Store, job: str, answer: StepResult) -> None:
     if "failed" in answer:
         store.jobs.finish(job, "failed", answer["failed"])
         return
     store.jobs.finish(job, "done")
     labelling = any(row.kind == LABEL for row in store.jobs.running())  # which asks for an order when it ends
-    if not labelling and answer["predicted"] != _last_prediction(store):
+    if not labelling and answer["predicted"] != store.predictions.last_at():
         start_ordering(store)
-
-
-def _last_prediction(store: Store) -> float:
-    with store.database.read() as connection:
-        return connection.execute(sa.select(sa.func.max(predictions.c.at))).scalar() or 0.0

@@ -28,8 +28,10 @@ from core.store.versions import (
     VersionConflict,
     add_version,
     annotation_from,
+    is_annotated,
     latest_version,
     locked_photo,
+    newest_versions,
     one_version,
     saved_by,
 )
@@ -111,6 +113,29 @@ class Annotations:
         found = sa.select(sa.func.count()).select_from(photos).where(photos.c.deleted_at.is_(None), has)
         with self.database.read() as connection:
             return connection.execute(found).scalar_one()
+
+    @needs(Right.READ)
+    def newest_versions(self, photo_ids: Sequence[int]) -> dict[int, int]:
+        """The newest version of each of these photos by photo; deleted photos are left out."""
+        newest = newest_versions(photo_ids)
+        found = sa.select(newest.c.photo_id, newest.c.version)
+        found = found.join(photos, photos.c.id == newest.c.photo_id).where(photos.c.deleted_at.is_(None))
+        with self.database.read() as connection:
+            rows = connection.execute(found)
+            return {row.photo_id: row.version for row in rows}
+
+    @needs(Right.READ)
+    def training_pool(self) -> set[int]:
+        """The annotated photos that models may learn from: all but those of the holdout."""
+        with self.database.read() as connection:
+            chosen = sa.select(photos.c.id).where(is_annotated(), ~photos.c.holdout)
+            return set(connection.execute(chosen).scalars())
+
+    @needs(Right.READ)
+    def last_id(self) -> int:
+        """A number that grows with every saved version; 0 before the first."""
+        with self.database.read() as connection:
+            return connection.execute(sa.select(sa.func.max(annotations_table.c.id))).scalar() or 0
 
     def _save(self, connection: Connection, new: NewVersion) -> Annotation:
         photo = locked_photo(connection, new.photo_id)

@@ -1,7 +1,4 @@
-"""The database behind the store: SQLite by default, PostgreSQL by URL, one way to read and one to write.
-
-One line of text as databases take it: a person's words without what is not seen.
-"""
+"""The database behind the store: SQLite by default, PostgreSQL by URL, one way to read and one to write."""
 
 from __future__ import annotations
 
@@ -97,6 +94,21 @@ class Database:
         if not self.is_sqlite:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
+    def session_lock(self, key: int) -> SessionLock | None:
+        """PostgreSQL's lock of a key for as long as its own connection lives; None where somebody holds it.
+
+        Raises StoreError where the database cannot be reached.
+        """
+        engine = sa.create_engine(self.engine.url, poolclass=sa.pool.NullPool, isolation_level="AUTOCOMMIT")
+        try:
+            connection = engine.connect()
+        except DBAPIError as error:
+            raise StoreError(f"The database cannot be reached: {error.orig}.") from error
+        if not connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar_one():
+            connection.close()
+            return None
+        return SessionLock(connection)
+
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
@@ -119,6 +131,24 @@ class Database:
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
+
+
+@dataclass(frozen=True)
+class SessionLock:
+    """A lock that ends with its connection: when it is released, or its process dies."""
+
+    connection: Connection
+
+    def check(self) -> None:
+        """Raises StoreError where the connection, and with it the lock, is lost."""
+        try:
+            self.connection.execute(sa.select(1))
+        except sa.exc.SQLAlchemyError as error:
+            raise StoreError("The connection to the database was lost.") from error
+
+    def release(self) -> None:
+        """Let others have the lock."""
+        self.connection.close()
 
 
 def head() -> str | None:

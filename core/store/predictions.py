@@ -12,9 +12,12 @@ import sqlalchemy as sa
 from core.access import LOCAL, Actor, Right, needs
 from core.errors import NotFoundError
 from core.garments import Garment
+from core.store.boxes import AnnotatedBox, boxes_from
 from core.store.database import Database
+from core.store.schema import annotations as versions
 from core.store.schema import photos
 from core.store.schema import predictions as table
+from core.store.versions import is_newest, newest_versions
 
 _ROWS_AT_ONCE = 200
 
@@ -28,6 +31,17 @@ class Prediction:
     garments: tuple[Garment, ...]
     embedding: np.ndarray | None = field(repr=False, compare=False)
     at: float
+
+
+@dataclass(frozen=True)
+class AnnotatedPrediction:
+    """A model's garments on a photo of ``size_wh`` beside its newest annotation, version ``version``."""
+
+    photo_id: int
+    version: int
+    boxes: tuple[AnnotatedBox, ...]
+    garments: tuple[Garment, ...]
+    size_wh: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,41 @@ class Predictions:
         with self.database.read() as connection:
             rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(chosen)
             yield from (prediction_from(row) for row in rows)
+
+    @needs(Right.READ)
+    def beside_annotations(self, model: str) -> Iterator[AnnotatedPrediction]:
+        """A model's predictions on annotated live photos, by photo, a few in memory at a time."""
+        newest = newest_versions()
+        chosen = (
+            sa.select(newest, versions.c.boxes, table.c.garments, photos.c.width, photos.c.height)
+            .join(versions, is_newest(newest))
+            .join(table, table.c.photo_id == newest.c.photo_id)
+            .join(photos, photos.c.id == newest.c.photo_id)
+            .where(table.c.model == model, photos.c.deleted_at.is_(None))
+            .order_by(newest.c.photo_id)
+        )
+        with self.database.read() as connection:
+            for row in connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(chosen):
+                garments = tuple(_garment(entry) for entry in row.garments)
+                size_wh = (row.width, row.height)
+                yield AnnotatedPrediction(row.photo_id, row.version, boxes_from(row.boxes), garments, size_wh)
+
+    @needs(Right.READ)
+    def of_photos(self, photo_ids: Sequence[int]) -> dict[int, list[Prediction]]:
+        """What every model says of these photos, by photo, without embeddings."""
+        plain = [column for column in table.c if column.name != "embedding"]
+        chosen = sa.select(*plain, sa.null().label("embedding")).where(table.c.photo_id.in_(photo_ids))
+        found: dict[int, list[Prediction]] = {id: [] for id in photo_ids}
+        with self.database.read() as connection:
+            for row in connection.execute(chosen):
+                found[row.photo_id].append(prediction_from(row))
+        return found
+
+    @needs(Right.READ)
+    def last_at(self) -> float:
+        """When the latest prediction was made, in seconds since 1970; 0 before the first."""
+        with self.database.read() as connection:
+            return connection.execute(sa.select(sa.func.max(table.c.at))).scalar() or 0.0
 
     @needs(Right.READ)
     def latest_model(self) -> str | None:

@@ -24,7 +24,7 @@ from core.store.schema import models as models_table
 from core.store.schema import promotions as promotions_table
 
 if TYPE_CHECKING:  # they bring torch
-    from core.evaluation.bootstrap import Comparison
+    from core.evaluation.comparison import Comparison
     from core.evaluation.gate import Verdict
 
 
@@ -255,7 +255,7 @@ def _promotion(row: Row) -> Promotion:
 class ComparisonRow:
     """A candidate and a champion on the holdout photos of a revision.
 
-    ``report`` is JSON: "comparison", "changed" (photos, see ``core.evaluation.comparison``) and "seconds".
+    ``report`` is JSON: "comparison", "changed" (photos, see ``core.evaluation.photo_changes``) and "seconds".
     """
 
     id: int
@@ -268,7 +268,7 @@ class ComparisonRow:
     @property
     def comparison(self) -> Comparison:
         """The figures of both with their intervals."""
-        from core.evaluation.bootstrap import Comparison
+        from core.evaluation.comparison import Comparison
 
         return Comparison.from_dict(self.report["comparison"])
 

@@ -15,7 +15,7 @@ from core.access import LOCAL, Actor, Right, needs
 from core.errors import ConflictError, NotFoundError
 from core.store.database import Database, one_line
 from core.store.schema import annotations as versions
-from core.store.schema import drafts, skips, tasks
+from core.store.schema import drafts, photos, skips, tasks
 from core.store.tasks import (
     Task,
     cold_task,
@@ -26,7 +26,7 @@ from core.store.tasks import (
     select_tasks,
     task_from,
 )
-from core.store.versions import locked_photo
+from core.store.versions import is_annotated, locked_photo
 
 LEASE_SECONDS = 900.0
 BATCH = 1000
@@ -34,7 +34,7 @@ BATCH = 1000
 
 
 @dataclass(frozen=True)
-class Ranked:
+class QueuePlace:
     """A photo's place in the order: the lowest rank comes first.
 
     ``arm`` says who chose it (cold, selected, control), ``reasons`` why, in words; ``parts`` are the shares
@@ -46,6 +46,16 @@ class Ranked:
     arm: str = "selected"
     reasons: tuple[str, ...] = ()
     parts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OpenPhoto:
+    """A photo whose first task is open: its perceptual hash, and whether it came with annotations."""
+
+    photo_id: int
+    perceptual_hash: bytes
+    annotated: bool
+    holdout: bool
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ class Queue:
             made, last = made + len(rows), rows[-1].id
 
     @needs(Right.ANNOTATE)
-    def order(self, entries: Iterable[Ranked]) -> int:
+    def order(self, entries: Iterable[QueuePlace]) -> int:
         """Rank open tasks anew, a thousand a transaction; how many were.
 
         What a reviewer sent back stays first.
@@ -103,6 +113,18 @@ class Queue:
             with self.database.write() as connection:
                 changed += connection.execute(change, [_place(entry) for entry in batch]).rowcount
         return changed
+
+    @needs(Right.READ)
+    def open_photos(self) -> Iterator[OpenPhoto]:
+        """Every live photo whose first task is open, by number; a few rows in memory at a time."""
+        chosen = sa.select(photos.c.id, photos.c.look, is_annotated(), photos.c.holdout)
+        chosen = chosen.join(tasks, tasks.c.photo_id == photos.c.id)
+        chosen = chosen.where(
+            tasks.c.kind == "first", tasks.c.state == "open", photos.c.deleted_at.is_(None)
+        ).order_by(photos.c.id)
+        with self.database.read() as connection:
+            for row in connection.execution_options(yield_per=BATCH).execute(chosen):
+                yield OpenPhoto(*row)
 
     @needs(Right.ANNOTATE)
     def next(self, person: str, lease_seconds: float = LEASE_SECONDS) -> Task | None:
@@ -293,7 +315,7 @@ class Queue:
         return task_from(connection.execute(select_tasks(self.database).where(tasks.c.id == task_id)).one())
 
 
-def _place(entry: Ranked) -> dict[str, Any]:
+def _place(entry: QueuePlace) -> dict[str, Any]:
     return {
         "of": entry.photo_id,
         "rank": entry.rank,

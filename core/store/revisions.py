@@ -1,17 +1,13 @@
-"""Revisions: the dataset as it was at one moment, never changed again, known by a digest of what is in it.
-
-What people corrected between two revisions, counted photo by photo and box by box.
-"""
+"""Revisions: the dataset as it was at one moment, never changed again, known by a digest of what is in it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row, Select
@@ -24,12 +20,8 @@ from core.store.people import note_in
 from core.store.photos import PhotoRow
 from core.store.schema import annotations as versions
 from core.store.schema import categories, photos, revision_items
-from core.store.schema import revision_items as items
 from core.store.schema import revisions as table
-from core.store.versions import Annotation, annotation_from
-
-if TYPE_CHECKING:
-    from core.store import Store
+from core.store.versions import Annotation, annotation_from, is_newest, newest_versions
 
 BATCH = 500
 """Rows in memory at a time."""
@@ -121,6 +113,14 @@ class Revisions:
         for row in self._pages(number, holdout, chosen.where(revision_items.c.revision == number)):
             yield row.photo_id, row.name
 
+    @needs(Right.READ)
+    def annotation_ids(self, number: int) -> dict[int, int]:
+        """The number of each photo's annotation in a revision, by photo; empty for no such revision."""
+        chosen = sa.select(revision_items.c.photo_id, revision_items.c.annotation_id)
+        with self.database.read() as connection:
+            rows = connection.execute(chosen.where(revision_items.c.revision == number))
+            return {row.photo_id: row.annotation_id for row in rows}
+
     def _write(self, connection: Connection, content: _Content, who: Actor, note: str) -> Revision:
         made = _write(self.database, connection, content, one_line(who.name, 200), note)
         details = {"digest": made.digest, "photos": made.photos, "boxes": made.boxes}
@@ -187,11 +187,11 @@ def _content(connection: Connection) -> _Content:
 
 def _holding() -> Select[Any]:
     """The version that holds of each live photo, by the photo's digest."""
-    counted = sa.select(versions.c.photo_id, sa.func.max(versions.c.version).label("version"))
-    latest = counted.where(versions.c.kind != "second").group_by(versions.c.photo_id).subquery()
-    same = sa.and_(versions.c.photo_id == latest.c.photo_id, versions.c.version == latest.c.version)
+    latest = newest_versions()
     found = sa.select(photos.c.digest, versions.c.photo_id, versions.c.id, versions.c.boxes)
-    found = found.join_from(versions, latest, same).join(photos, photos.c.id == versions.c.photo_id)
+    found = found.join_from(versions, latest, is_newest(latest)).join(
+        photos, photos.c.id == versions.c.photo_id
+    )
     live = (photos.c.deleted_at.is_(None), versions.c.kind != "returned")
     return found.where(*live).order_by(photos.c.digest)
 
@@ -234,81 +234,3 @@ def _find(connection: Connection, condition: sa.ColumnElement[bool]) -> Revision
 def _revision(row: Row) -> Revision:
     names = tuple((int(id), str(name)) for id, name in row.categories)
     return Revision(row.number, row.digest, row.at, row.by, row.note, row.photos, row.boxes, names)
-
-
-BATCH = 500
-SAME_PIXELS = 0.5
-ADDED, REMOVED, MOVED, RENAMED = "added", "removed", "moved", "renamed"
-
-Boxes = Sequence[Mapping[str, Any]]
-"""Boxes in their saved form."""
-
-
-@dataclass(frozen=True)
-class RevisionChanges:
-    """Photos that are new in the later revision, changed, and gone from it; boxes of changed photos by deed.
-
-    ``boxes`` has "added", "removed", "moved" and "renamed"; a box both moved and renamed counts as both.
-    ``new_boxes`` are the boxes on new photos.
-    """
-
-    new_photos: int
-    changed_photos: int
-    gone_photos: int
-    new_boxes: int
-    boxes: Mapping[str, int]
-
-
-@needs(Right.READ)
-def changes_between(store: Store, earlier: int | None, later: int) -> RevisionChanges:
-    """The changes from a revision to a later one; from None, all of it is new. A few photos at a time.
-
-    Raises NotFoundError for no such revision.
-    """
-    for number in (earlier, later):
-        if number is not None:
-            store.revisions.get(number)
-    counts: Counter[str] = Counter()
-    boxes: Counter[str] = Counter()
-    with store.database.read() as connection:
-        for row in connection.execution_options(yield_per=BATCH).execute(_differing(earlier, later)):
-            if row.before is None:
-                counts["new"] += 1
-                counts["new boxes"] += len(row.after)
-            else:
-                counts["changed"] += 1
-                boxes.update(deeds(row.before, row.after))
-        gone = connection.execute(_gone(earlier, later)).scalar_one() if earlier is not None else 0
-    return RevisionChanges(counts["new"], counts["changed"], gone, counts["new boxes"], dict(boxes))
-
-
-def deeds(before: Boxes, after: Boxes) -> Counter[str]:
-    """What was done to the boxes of a photo, counted; boxes are known by their uid."""
-    old, new = {box["uid"]: box for box in before}, {box["uid"]: box for box in after}
-    found = Counter({ADDED: len(new.keys() - old.keys()), REMOVED: len(old.keys() - new.keys())})
-    for uid in old.keys() & new.keys():
-        corners = zip(old[uid]["box"], new[uid]["box"], strict=True)
-        found[MOVED] += any(abs(a - b) >= SAME_PIXELS for a, b in corners)
-        found[RENAMED] += _name(old[uid]) != _name(new[uid])
-    return +found
-
-
-def _name(box: Mapping[str, Any]) -> tuple[object, object]:
-    return box["category"], box.get("label")
-
-
-def _differing(earlier: int | None, later: int) -> Select[Any]:
-    """The later revision's photos with another annotation: its boxes, and those before (None: no photo)."""
-    old, new = items.alias("old"), items.alias("new")
-    was, holds = versions.alias("was"), versions.alias("holds")
-    same_photo = sa.and_(old.c.photo_id == new.c.photo_id, old.c.revision == earlier)
-    found = sa.select(was.c.boxes.label("before"), holds.c.boxes.label("after"))
-    found = found.select_from(new).join(holds, holds.c.id == new.c.annotation_id)
-    found = found.outerjoin(old, same_photo).outerjoin(was, was.c.id == old.c.annotation_id)
-    other = sa.or_(old.c.annotation_id.is_(None), old.c.annotation_id != new.c.annotation_id)
-    return found.where(new.c.revision == later, other).order_by(new.c.photo_id)
-
-
-def _gone(earlier: int, later: int) -> Select[Any]:
-    kept = sa.select(items.c.photo_id).where(items.c.revision == later)
-    return sa.select(sa.func.count()).where(items.c.revision == earlier, items.c.photo_id.not_in(kept))

@@ -18,6 +18,7 @@ from core.store.agreement import Agreement
 from core.store.schema import annotations as versions
 from core.store.schema import photos
 from core.store.schema import second_looks as looks
+from core.store.versions import is_newest, newest_versions
 
 BATCH = 500
 SIZE_BINS = 20
@@ -90,10 +91,9 @@ def agreements(store: Store, most: int = 10_000) -> list[Agreement]:
 
 def _latest() -> Select[Any]:
     """The newest version of every live photo, second looks apart, with the photo's size."""
-    counted = sa.select(versions.c.photo_id, sa.func.max(versions.c.version).label("version"))
-    newest = counted.where(versions.c.kind != "second").group_by(versions.c.photo_id).subquery()
-    same = sa.and_(versions.c.photo_id == newest.c.photo_id, versions.c.version == newest.c.version)
-    found = sa.select(versions.c.boxes, photos.c.width, photos.c.height).join_from(versions, newest, same)
+    newest = newest_versions()
+    found = sa.select(versions.c.boxes, photos.c.width, photos.c.height)
+    found = found.join_from(versions, newest, is_newest(newest))
     return found.join(photos, photos.c.id == versions.c.photo_id).where(photos.c.deleted_at.is_(None))
 
 

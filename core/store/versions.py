@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, Subquery
 
 from core.errors import ConflictError, NotFoundError, StoreError
 from core.store.boxes import AnnotatedBox, boxes_from
@@ -91,6 +91,24 @@ def latest_version(connection: Connection, photo_id: int) -> Annotation | None:
     found = sa.select(table).where(*counted).order_by(table.c.version.desc()).limit(1)
     row = connection.execute(found).one_or_none()
     return None if row is None else annotation_from(row)
+
+
+def newest_versions(photo_ids: Sequence[int] | None = None) -> Subquery:
+    """The newest version of every photo, or of these, second annotations apart: ``photo_id``, ``version``."""
+    newest = sa.select(table.c.photo_id, sa.func.max(table.c.version).label("version"))
+    if photo_ids is not None:
+        newest = newest.where(table.c.photo_id.in_(photo_ids))
+    return newest.where(table.c.kind != "second").group_by(table.c.photo_id).subquery()
+
+
+def is_newest(newest: Subquery) -> sa.ColumnElement[bool]:
+    """The condition that joins ``annotations`` to a row of :func:`newest_versions`."""
+    return sa.and_(table.c.photo_id == newest.c.photo_id, table.c.version == newest.c.version)
+
+
+def is_annotated() -> sa.Exists:
+    """Whether a row of ``photos`` has an annotation, second annotations apart."""
+    return sa.exists().where(table.c.photo_id == photos.c.id, table.c.kind != "second")
 
 
 def one_version(connection: Connection, photo_id: int, version: int) -> Annotation:

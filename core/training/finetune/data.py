@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import sqlalchemy as sa
 import torch
 from torch import Tensor
 
@@ -18,8 +17,7 @@ from core.errors import DatasetError
 from core.inference.predictions import NUMBERS_SETTING, category_numbers
 from core.store import Store
 from core.store.revisions import RevisionItem
-from core.store.schema import revision_items
-from core.training.finetune.run_directory import Brake
+from core.training.finetune.run_directory import CancelToken
 
 NEW_WEIGHT_SPREAD = 0.01
 
@@ -120,7 +118,7 @@ REPLAY_POOL = 2.0
 
 
 @dataclass(frozen=True)
-class Portion:
+class TrainingSubset:
     """Photos of a revision, without any of the holdout.
 
     ``corrected`` were annotated since the parent's revision, ``replayed`` earlier; ``validation`` watches.
@@ -150,10 +148,16 @@ class Portion:
         }
 
 
-def portion_of(
-    store: Store, revision: int, known: int | None, *, replay: float | None, seed: int, brake: Brake
-) -> Portion:
-    """The portion of a revision for a training whose parent learned revision ``known`` (None: no revision).
+def select_subset(
+    store: Store,
+    revision: int,
+    known: int | None,
+    *,
+    replay: float | None,
+    seed: int,
+    cancel_token: CancelToken,
+) -> TrainingSubset:
+    """The subset of a revision for a training whose parent learned revision ``known`` (None: no revision).
 
     Without a parent's revision all photos count as corrected. ``replay`` is as in the recipe; where it is
     None, all others are taken. Deleted photos are left out. Raises NotFoundError for no such revision,
@@ -161,12 +165,12 @@ def portion_of(
     """
     live = [
         item
-        for item in brake.over(store.revisions.items(revision, holdout=False))
+        for item in cancel_token.over(store.revisions.items(revision, holdout=False))
         if item.photo.deleted_at is None
     ]
     if not any(item.annotation.boxes for item in live):
         raise DatasetError(f"Revision {revision} has no photo with boxes outside the holdout to learn from.")
-    annotations = {} if known is None else _annotations(store, known)
+    annotations = {} if known is None else store.revisions.annotation_ids(known)
     validation = validation_of(live, seed)
     spared = {item.photo.id for item in validation} if len(live) >= FEWEST_TO_SPLIT else set[int]()
     learned = [item for item in live if item.photo.id not in spared]
@@ -177,7 +181,7 @@ def portion_of(
             f"Nothing was annotated since revision {known}, from which the champion learned: correct photos, "
             "freeze a new revision, or train in full."
         )
-    return Portion(tuple(corrected), _pool(others, len(corrected), replay, seed), validation)
+    return TrainingSubset(tuple(corrected), _pool(others, len(corrected), replay, seed), validation)
 
 
 def validation_of(items: Sequence[RevisionItem], seed: int) -> tuple[RevisionItem, ...]:
@@ -200,11 +204,3 @@ def _pool(
 
 def _draw(digest: str, seed: int) -> str:
     return hashlib.sha256(f"{seed} {digest}".encode()).hexdigest()
-
-
-def _annotations(store: Store, revision: int) -> Mapping[int, int]:
-    """The number of each photo's annotation in a revision."""
-    chosen = sa.select(revision_items.c.photo_id, revision_items.c.annotation_id)
-    with store.database.read() as connection:
-        rows: Iterable[sa.Row] = connection.execute(chosen.where(revision_items.c.revision == revision))
-        return {row.photo_id: row.annotation_id for row in rows}

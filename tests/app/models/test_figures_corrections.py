@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.models.figures import sentence
-from core.store.revisions import RevisionChanges
+from core.store.corrections import RevisionChanges
 
 
 def test_new_and_corrected_photos_are_told_apart():

@@ -9,15 +9,15 @@ import sqlalchemy as sa
 
 from core.access import Actor
 from core.active_learning.effect import (
-    ArmFigure,
-    Done,
-    arm_figure,
-    batches_of,
-    corrections_of,
-    order_so_far,
-    photos_done,
-    steps_of,
-    worth_of,
+    ArmResult,
+    CorrectedPhoto,
+    arm_result,
+    batch_results,
+    corrected_photos,
+    count_corrections,
+    model_results,
+    selection_effect,
+    selection_gain,
 )
 from core.errors import AccessError
 from core.garments import Garment
@@ -50,7 +50,7 @@ def compared(id: int, candidate: int, champion: int, revision: int, difference: 
 def test_models_come_with_what_they_learned_from_and_their_newest_figures() -> None:
     models = [a_model(3, 7), a_model(1, None), a_model(2, 5)]
     rows = [compared(1, 2, 1, 5, 0.1), compared(2, 2, 1, 6, 0.2)]
-    first, second, third = steps_of(models, rows, {5: 100, 7: 200}, served=[2, 1])
+    first, second, third = model_results(models, rows, {5: 100, 7: 200}, served=[2, 1])
     assert [step.role for step in (first, second, third)] == ["former", "champion", "candidate"]
     assert [step.photos for step in (first, second, third)] == [0, 100, 200]
     assert (first.measured_on, first.figures["mAP50"][0]) == (6, 0.5)
@@ -58,8 +58,8 @@ def test_models_come_with_what_they_learned_from_and_their_newest_figures() -> N
     assert (third.measured_on, third.figures) == (None, {})
 
 
-def done(arm: str, batch: int | None, added: int) -> Done:
-    return Done(1, arm, batch, {"added": added, "moved": 1})
+def done(arm: str, batch: int | None, added: int) -> CorrectedPhoto:
+    return CorrectedPhoto(1, arm, batch, {"added": added, "moved": 1})
 
 
 def test_batches_come_in_order_with_each_arm_by_itself() -> None:
@@ -67,9 +67,9 @@ def test_batches_come_in_order_with_each_arm_by_itself() -> None:
         done("selected", None, 0), done("selected", 2, 3), done("selected", 2, 5), done("control", 2, 1),
         done("control", 1, 0), done("cold", 1, 9),
     ]  # fmt: skip
-    first, second, latest = batches_of(photos)
+    first, second, latest = batch_results(photos)
     assert [first.revision, second.revision, latest.revision] == [1, 2, None]
-    assert first.arms == {"control": ArmFigure(1, 1.0, None, {"added": 0, "moved": 1})}
+    assert first.arms == {"control": ArmResult(1, 1.0, None, {"added": 0, "moved": 1})}
     selected = second.arms["selected"]
     assert (selected.photos, selected.per_photo) == (2, 5.0)
     assert selected.corrections == {"added": 8, "moved": 2}
@@ -77,12 +77,12 @@ def test_batches_come_in_order_with_each_arm_by_itself() -> None:
 
 
 def test_the_interval_is_that_of_the_mean_over_photos() -> None:
-    figure = arm_figure([done("control", 1, n % 2) for n in range(400)])
+    figure = arm_result([done("control", 1, n % 2) for n in range(400)])
     assert figure.per_photo == 1.5 and figure.interval is not None
     low, high = figure.interval
     assert low == pytest.approx(1.5 - 1.96 * 0.5 / 20, abs=0.01)  # the standard error worked out by hand
     assert high == pytest.approx(1.5 + 1.96 * 0.5 / 20, abs=0.01)
-    assert arm_figure([done("control", 1, 2)] * 3).interval == (3.0, 3.0)
+    assert arm_result([done("control", 1, 2)] * 3).interval == (3.0, 3.0)
 
 
 def entry(uid: str, x0: float = 0.0, category: int = 1) -> dict:
@@ -93,9 +93,9 @@ def test_corrections_are_counted_against_what_the_boxes_came_from() -> None:
     older = (1.0, [entry("a"), entry("b")])
     newer = (2.0, [entry("c"), entry("d"), entry("e")])
     saved = [entry("a", x0=5.0), entry("new")]
-    assert corrections_of(saved, 3.0, [older, newer]) == {"moved": 1, "removed": 1, "added": 1}
-    assert corrections_of([], 3.0, [older, newer]) == {"removed": 3}  # the last that was made before
-    assert corrections_of([], 1.5, [older, newer]) == {"removed": 2}
+    assert count_corrections(saved, 3.0, [older, newer]) == {"moved": 1, "removed": 1, "added": 1}
+    assert count_corrections([], 3.0, [older, newer]) == {"removed": 3}  # the last that was made before
+    assert count_corrections([], 1.5, [older, newer]) == {"removed": 2}
 
 
 @pytest.fixture
@@ -127,25 +127,28 @@ def test_what_people_did_is_read_from_the_store(store: Store, photos: list[int])
     store.revisions.create("ann")
     save(store, second, [], base=1)  # what comes later says nothing of the proposals
     store.annotations.submit(third, [], author="ann", base_version=0, request="i", kind="imported")
-    found = {photo.photo_id: photo for photo in photos_done(store)}
+    found = {photo.photo_id: photo for photo in corrected_photos(store)}
     assert set(found) == {first, second, control}
     assert found[first].total == 0 and found[first].arm == "selected"
     assert dict(found[second].corrections) == {"moved": 1, "added": 1, "removed": 1}
     assert dict(found[control].corrections) == {"renamed": 1} and found[control].batch == 1
-    [batch], worth = order_so_far(store)
+    [batch], worth = selection_effect(store)
     assert worth is not None and (worth.photos, worth.random_photos) == (2, 3.0)
     assert (batch.revision, batch.arms["selected"].per_photo, batch.arms["control"].per_photo) == (1, 1.5, 1)
 
 
 def test_an_annotator_sees_no_reports(store: Store) -> None:
     with pytest.raises(AccessError):
-        list(photos_done(store.acting(Actor.of("a", ["annotator"]))))
+        list(corrected_photos(store.acting(Actor.of("a", ["annotator"]))))
 
 
 def test_the_orders_worth_is_how_many_random_photos_bring_as_many_corrections():
-    picked = [Done(id, "selected", 1, {"added": 3}) for id in range(8)]
-    control = [Done(id, "control", 1, {"added": 2 * (id % 2)}) for id in range(8)]
-    found = worth_of([*picked, *control])
+    picked = [CorrectedPhoto(id, "selected", 1, {"added": 3}) for id in range(8)]
+    control = [CorrectedPhoto(id, "control", 1, {"added": 2 * (id % 2)}) for id in range(8)]
+    found = selection_gain([*picked, *control])
     assert found is not None and found.photos == 8 and found.random_photos == pytest.approx(24)
     assert found.interval is not None and found.interval[0] < 24 < found.interval[1]
-    assert worth_of(picked) is None and worth_of([*picked, Done(9, "control", 1, {})]) is None
+    assert (
+        selection_gain(picked) is None
+        and selection_gain([*picked, CorrectedPhoto(9, "control", 1, {})]) is None
+    )

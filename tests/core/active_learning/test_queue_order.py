@@ -9,7 +9,7 @@ import pytest
 
 from core.active_learning import queue_order, ranking
 from core.active_learning.queue_order import reorder, suspects
-from core.active_learning.ranking import lot
+from core.active_learning.ranking import stable_uniform
 from core.garments import Box, Garment
 from core.images.decode import Photo
 from core.inference.predictions import category_numbers
@@ -60,7 +60,7 @@ def order_of(store: Store) -> list[int]:
 
 def chosen(ids: list[int]) -> list[int]:
     """Those that are not of the control arm."""
-    return [photo_id for photo_id in ids if lot(photo_id, queue_order.SEED) >= 0.15]
+    return [photo_id for photo_id in ids if stable_uniform(photo_id, queue_order.SEED) >= 0.15]
 
 
 def test_an_empty_store_has_nothing_to_order(store: Store) -> None:
@@ -155,4 +155,4 @@ def test_the_holdout_is_neither_selected_nor_a_measure_of_what_is_new(store: Sto
     task = store.queue.take(held, "ann")
     assert task.reasons == (ranking.HOLDOUT,) and task.arm == "cold"
     annotate(store, held, "top")
-    assert queue_order._labelled_pool(store) == set()
+    assert store.annotations.training_pool() == set()

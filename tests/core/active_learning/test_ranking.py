@@ -9,19 +9,19 @@ from core.active_learning.ranking import (
     NEW_LOOK,
     SURE,
     UNLIKE_OTHERS,
-    once_seen,
+    reasons_after_prediction,
     reasons_of,
 )
-from core.active_learning.uncertainty import Scores, Tie
+from core.active_learning.uncertainty import Margin, Scores
 
 
 def test_a_tie_names_both_categories() -> None:
-    scores = Scores({"tie": 0.9}, tied=Tie(0.9, "top", "dress"))
+    scores = Scores({"tie": 0.9}, tied=Margin(0.9, "top", "dress"))
     assert reasons_of(scores, 0.0) == ("two categories nearly tied: top or dress",)
 
 
 def test_the_strongest_reason_comes_first() -> None:
-    scores = Scores({"detector": 0.5}, doubted=(0.8, "bag"), tied=Tie(0.75, "top", "dress"))
+    scores = Scores({"detector": 0.5}, doubted=(0.8, "bag"), tied=Margin(0.75, "top", "dress"))
     assert reasons_of(scores, 0.99) == (
         NEW_LOOK,
         "unsure whether this is a garment: bag",
@@ -42,5 +42,5 @@ def test_there_is_always_a_reason() -> None:
 
 
 def test_a_photo_that_was_seen_in_the_meantime_is_not_called_unseen() -> None:
-    assert once_seen((COLD,)) == ()
-    assert once_seen((NEW_IN_COLD, NEW_LOOK)) == (UNLIKE_OTHERS, NEW_LOOK)
+    assert reasons_after_prediction((COLD,)) == ()
+    assert reasons_after_prediction((NEW_IN_COLD, NEW_LOOK)) == (UNLIKE_OTHERS, NEW_LOOK)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.active_learning import ranking
-from core.active_learning.ranking import WEIGHTS, Candidate, Weights, lot, rank_photos, weight_of
+from core.active_learning.ranking import WEIGHTS, Candidate, Weights, rank_photos, stable_uniform, weight_of
 from core.active_learning.uncertainty import Scores
 
 NOTHING = np.zeros((0, 16), dtype=np.float32)
@@ -110,14 +110,15 @@ def test_predicted_photos_come_before_those_the_models_have_not_seen() -> None:
 
 def test_suspects_get_their_share_of_the_places_worst_first_with_what_is_suspected() -> None:
     suspects = [
-        Candidate(1000 + n, annotated=True, suspicion=0.5 + n / 100, suspected=f"doubt {n}") for n in range(5)
+        Candidate(1000 + n, annotated=True, suspicion=0.5 + n / 100, suspected=f"detection_uncertainty {n}")
+        for n in range(5)
     ]
     ranked = rank_photos([*candidates(100), *suspects], labelled_embeddings=NOTHING, control_share=0.0)
     found = [photo for photo in order_of(ranked) if photo >= 1000]
     assert found == [1004, 1003, 1002, 1001, 1000]
     assert order_of(ranked).index(1004) == 9
     (worst,) = (entry for entry in ranked if entry.photo_id == 1004)
-    assert worst.reasons == ("doubt 4",) and worst.parts["suspect"] == pytest.approx(0.54)
+    assert worst.reasons == ("detection_uncertainty 4",) and worst.parts["suspect"] == pytest.approx(0.54)
 
 
 def test_what_was_brought_with_boxes_waits_behind_all_others() -> None:
@@ -148,9 +149,9 @@ def test_parts_that_are_missing_do_not_count() -> None:
 
 
 def test_the_lot_is_even_and_always_the_same() -> None:
-    numbers = [lot(photo_id, 0) for photo_id in range(2000)]
+    numbers = [stable_uniform(photo_id, 0) for photo_id in range(2000)]
     assert np.mean(numbers) == pytest.approx(0.5, abs=0.03)
-    assert numbers == [lot(photo_id, 0) for photo_id in range(2000)]
+    assert numbers == [stable_uniform(photo_id, 0) for photo_id in range(2000)]
     assert max(Counter(round(n, 9) for n in numbers).values()) == 1
 
 

@@ -6,11 +6,11 @@ import pytest
 
 from core.active_learning.uncertainty import (
     NOTHING_FOUND,
-    category_ties,
-    doubt,
-    label_ties,
+    category_margins,
+    detection_uncertainty,
+    label_margins,
     overlap,
-    score_photo,
+    photo_uncertainty,
 )
 from core.garments import Garment
 
@@ -25,49 +25,49 @@ def garment(score: float, category: str = "top", box: tuple[float, float, float,
     ("score", "expected"), [(0.0, 0.0), (0.15, 0.5), (0.3, 1.0), (0.65, 0.5), (1.0, 0.0)]
 )
 def test_doubt_is_greatest_at_the_threshold(score: float, expected: float) -> None:
-    assert doubt(score, 0.3) == pytest.approx(expected)
+    assert detection_uncertainty(score, 0.3) == pytest.approx(expected)
 
 
 def test_the_three_greatest_doubts_of_a_photo_count() -> None:
-    scores = score_photo([garment(0.3), garment(0.65, "bag"), garment(1.0), garment(1.0)], 0.3)
+    scores = photo_uncertainty([garment(0.3), garment(0.65, "bag"), garment(1.0), garment(1.0)], 0.3)
     assert scores.parts["detector"] == pytest.approx((1 + 0.5 + 0) / 3)
     assert scores.doubted == (1.0, "top")
 
 
 def test_a_photo_without_garments_is_worth_a_look() -> None:
     for garments in ([], [garment(0.05)]):
-        scores = score_photo(garments, 0.3)
+        scores = photo_uncertainty(garments, 0.3)
         assert scores.empty and scores.parts["detector"] == NOTHING_FOUND
-    assert not score_photo([garment(0.9)], 0.3).empty
+    assert not photo_uncertainty([garment(0.9)], 0.3).empty
 
 
 def test_a_sure_photo_leaves_nothing_open() -> None:
-    scores = score_photo([Garment(PLACE, "top", 1.0, (("Shirt", 1.0), ("Blouse", 0.0)))], 0.3)
+    scores = photo_uncertainty([Garment(PLACE, "top", 1.0, (("Shirt", 1.0), ("Blouse", 0.0)))], 0.3)
     assert dict(scores.parts) == {"detector": 0.0, "tie": 0.0}
 
 
 def test_labels_are_tied_by_the_lead_of_the_first() -> None:
     shirt = Garment(PLACE, "top", 0.9, (("Shirt", 0.5), ("Blouse", 0.4), ("Polo", 0.1)))
-    (tie,) = label_ties([shirt, Garment(PLACE, "top", 0.9)])
+    (tie,) = label_margins([shirt, Garment(PLACE, "top", 0.9)])
     assert tie.share == pytest.approx(0.9) and (tie.first, tie.second) == ("Shirt", "Blouse")
-    assert score_photo([shirt], 0.3).tied == tie
+    assert photo_uncertainty([shirt], 0.3).tied == tie
 
 
 def test_labels_of_garments_below_the_threshold_do_not_count() -> None:
     low = Garment(PLACE, "top", 0.2, (("Shirt", 0.5), ("Blouse", 0.5)))
-    assert score_photo([low], 0.3).parts["tie"] == 0.0
+    assert photo_uncertainty([low], 0.3).parts["tie"] == 0.0
 
 
 def test_two_categories_at_one_place_are_tied_by_their_scores_before_halving() -> None:
-    (tie,) = category_ties([garment(0.8), garment(0.3, "dress")], 0.3)
+    (tie,) = category_margins([garment(0.8), garment(0.3, "dress")], 0.3)
     assert tie.share == pytest.approx(0.75) and (tie.first, tie.second) == ("top", "dress")
 
 
 def test_other_places_the_same_category_and_weak_claims_are_no_ties() -> None:
-    assert category_ties([garment(0.8), garment(0.8, "dress", BESIDE)], 0.3) == []
-    assert category_ties([garment(0.8), garment(0.4)], 0.3) == []
-    assert category_ties([garment(0.8), garment(0.1, "dress")], 0.3) == []
-    assert category_ties([garment(0.2), garment(0.2, "dress")], 0.3) == []
+    assert category_margins([garment(0.8), garment(0.8, "dress", BESIDE)], 0.3) == []
+    assert category_margins([garment(0.8), garment(0.4)], 0.3) == []
+    assert category_margins([garment(0.8), garment(0.1, "dress")], 0.3) == []
+    assert category_margins([garment(0.2), garment(0.2, "dress")], 0.3) == []
 
 
 def test_overlap_is_intersection_over_union() -> None:

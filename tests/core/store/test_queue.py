@@ -11,14 +11,14 @@ import sqlalchemy as sa
 from core.errors import ConflictError, NotFoundError
 from core.store import Store
 from core.store.database import Database
-from core.store.queue import BATCH, Queue, QueueCounts, Ranked
+from core.store.queue import BATCH, Queue, QueueCounts, QueuePlace
 from core.store.schema import tasks
 from tests.core.store.rows import add_photos, box
 
 
 def ranked(photos, **more):
     """The photos in the order of the list."""
-    return [Ranked(photo, rank=float(place), **more) for place, photo in enumerate(photos)]
+    return [QueuePlace(photo, rank=float(place), **more) for place, photo in enumerate(photos)]
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_photos_that_came_with_annotations_wait_behind_those_without(store):
 
 
 def test_the_lowest_rank_comes_first_with_its_reasons(store, photos):
-    entry = Ranked(photos[4], -1.0, "control", ("two categories nearly tied",), {"margin": 0.75})
+    entry = QueuePlace(photos[4], -1.0, "control", ("two categories nearly tied",), {"margin": 0.75})
     assert store.queue.order([entry]) == 1
     task = store.queue.next("ann")
     assert task.photo_id == photos[4]
@@ -151,10 +151,10 @@ def test_a_lease_runs_on_the_databases_clock(store, photos, monkeypatch):
 
 
 def test_who_left_a_draft_gets_the_photo_again_if_nobody_took_it(store, photos):
-    store.queue.order([Ranked(photos[3], -1.0)])
+    store.queue.order([QueuePlace(photos[3], -1.0)])
     assert store.queue.next("ann").photo_id == photos[3]
     store.drafts.save(photos[3], "ann", boxes=[box(1, 1, 5, 5)], sequence=1, base_version=0)
-    store.queue.order([Ranked(photos[3], 99.0)])
+    store.queue.order([QueuePlace(photos[3], 99.0)])
     run_out(store)
     assert store.queue.next("ann").photo_id == photos[3]
 

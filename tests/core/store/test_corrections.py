@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from core.errors import NotFoundError
-from core.store.revisions import changes_between, deeds
+from core.store.corrections import changes_between, count_changes
 from tests.core.store.rows import add_photos, box
 
 
@@ -61,7 +61,7 @@ def test_a_revision_that_is_not_there_is_not_found(store):
 
 def test_a_box_both_moved_and_renamed_counts_as_both():
     before = box(0, 0, 50, 50, uid="a").as_dict()
-    assert deeds([before], [before]) == {}
+    assert count_changes([before], [before]) == {}
     after = before | {"box": [5, 0, 50, 50], "label": "Polo"}
-    assert deeds([before], [after]) == {"moved": 1, "renamed": 1}
-    assert deeds([before], [before | {"box": [0.2, 0, 50, 50]}]) == {}
+    assert count_changes([before], [after]) == {"moved": 1, "renamed": 1}
+    assert count_changes([before], [before | {"box": [0.2, 0, 50, 50]}]) == {}
