@@ -1,4 +1,7 @@
-"""The workspace's pages, each with the right that it takes; a menu of those that a person may open."""
+"""The pages with the right that each takes, the menu of those that a user may open, and links to them.
+
+Paths are as seen from main.py in this folder.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.wording import ANNOTATE, DATA
 from core.access import Actor, Right
 
+ANNOTATE = "../pages/annotate.py"
+DATA = "../pages/data.py"
+TRAINING = "../pages/training.py"
+MODELS = "../pages/models.py"
 HERE = Path(__file__).resolve().parent
 
 
@@ -92,3 +98,29 @@ def pages_for(actor: Actor) -> list[st.Page]:
         st.Page(entry.path, title=entry.title, icon=entry.icon, help=entry.help, default=place == 0)
         for place, entry in enumerate(entries)
     ]
+
+
+def annotate_link(photo_id: int, label: str = "Open in Annotate") -> None:
+    """A link that opens one photo in Annotate. Copied out of the browser, it opens the same for others."""
+    st.page_link(ANNOTATE, label=label, icon=":material/edit_square:", query_params={"photo": str(photo_id)})
+
+
+def data_link(label: str = "Data") -> None:
+    """A link to the page Data."""
+    st.page_link(DATA, label=label, icon=":material/photo_library:")
+
+
+def annotate_page_link(label: str = "Annotate") -> None:
+    """A link to the next photo of the queue."""
+    st.page_link(ANNOTATE, label=label, icon=":material/edit_square:")
+
+
+def training_link(label: str = "Train") -> None:
+    """A link to the page Train."""
+    st.page_link(TRAINING, label=label, icon=":material/model_training:")
+
+
+def compare_link(kind: str, candidate_id: int, label: str = "Compare with the champion") -> None:
+    """A link that opens the page Models with a candidate beside the champion of its kind."""
+    asked = {"kind": kind, "candidate": str(candidate_id)}
+    st.page_link(MODELS, label=label, icon=":material/compare:", query_params=asked)

@@ -1,11 +1,12 @@
-"""Annotate: the next photo of the queue in the editor, its history, second looks, and what looks wrong."""
+"""Annotate: the next photo of the queue in the box editor, its history, consensus review and label issues."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from app.annotate import watch, work
-from app.annotate.session import desk_of
+from app.annotate import page
+from app.annotate.save import show_lease
+from app.annotate.session import session_of
 from app.auth.identity import admit, workspace_store
 from app.resources import set_aside_once
 from core.access import Right
@@ -19,6 +20,6 @@ except LapelError as error:
     st.stop()
 
 set_aside_once()
-desk = desk_of(actor.name)
-work.show(store, desk)
-watch.show(store, desk)
+session = session_of(actor.name)
+page.show(store, session)
+show_lease(store, session)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.auth.identity import admit, show_account, workspace_store
 from app.data import bringing_in, categories, jobs, photos, progress, revisions
-from app.wording import literal
+from app.text import literal
 from core.access import Right
 from core.errors import LapelError
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.auth.identity import admit, title_row, workspace_store
 from app.people import audit, roster
-from app.wording import literal
+from app.text import literal
 from core.access import Right
 from core.errors import LapelError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from app.auth.identity import admit, title_row, workspace_store
+from app.text import literal
 from app.train import history, start, watch
-from app.wording import literal
 from core.access import Right
 from core.errors import LapelError
 

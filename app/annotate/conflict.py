@@ -1,4 +1,4 @@
-"""Two people changed one photo: both versions beside each other, a choice a box, one save of it all."""
+"""Two users changed one photo: both versions side by side, a choice for each box, one merged version."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from functools import partial
 
 import streamlit as st
 
-from app.annotate.panes import Pane, picked, show_panes
-from app.annotate.pictures import Pictures
+from app.annotate.panes import Pane, name_in, picked, show_panes
+from app.annotate.prefetch import PictureUrls
 from app.annotate.save import back_to_editor, submit_merged
-from app.annotate.session import Conflict, Desk
-from app.annotate.wording import box_words, clock
-from app.wording import counted, literal
+from app.annotate.session import AnnotationSession, Conflict
+from app.text import clock, counted, literal
 from core.errors import LapelError
 from core.store import Store
 from core.store.agreement import BoxChoice, compare, merge
@@ -23,9 +22,9 @@ PANES_KEY = "annotate-versions"
 MINE, THEIRS, BOTH, NEITHER = "mine", "theirs", "both", "neither"
 
 
-def show(store: Store, desk: Desk, pictures: Pictures) -> None:
-    """Let the person put one annotation together out of two, and save it."""
-    conflict, opened = desk.conflict, desk.opened
+def show(store: Store, session: AnnotationSession, pictures: PictureUrls) -> None:
+    """Let the user merge the two versions, and save the result."""
+    conflict, opened = session.conflict, session.opened
     assert conflict is not None and opened is not None
     theirs, choices = conflict.theirs, choices_of(conflict)
     open_choices = [choice for choice in choices if not choice.same]
@@ -34,7 +33,7 @@ def show(store: Store, desk: Desk, pictures: Pictures) -> None:
         + _difference(open_choices),
         icon=":material/call_split:",
     )
-    _buttons(store, desk, choices)
+    _buttons(store, session, choices)
     numbers = {choice.uid: at for at, choice in enumerate(open_choices, start=1)}
     categories = store.categories.by_id()
     show_panes(
@@ -50,50 +49,50 @@ def show(store: Store, desk: Desk, pictures: Pictures) -> None:
 
 
 def choices_of(conflict: Conflict) -> list[BoxChoice]:
-    """What there is to choose between, box by box."""
+    """The boxes of both versions, matched."""
     return compare(conflict.base, conflict.mine, conflict.theirs.boxes)
 
 
 def chosen(choice: BoxChoice) -> str:
-    """What the person chose for a box, or what is suggested until they do."""
-    word: str | None = st.session_state.get(_key(choice))
-    return word or choice.suggested
+    """The side chosen for a box; the suggested one until the user has chosen."""
+    side: str | None = st.session_state.get(_key(choice))
+    return side or choice.suggested
 
 
 def merged(choices: Sequence[BoxChoice]) -> tuple[AnnotatedBox, ...]:
-    """The boxes as they were chosen."""
+    """The boxes of the chosen sides."""
     return merge(choices, {choice.uid: chosen(choice) for choice in choices if not choice.same})
 
 
 def take_all(choices: Sequence[BoxChoice], side: str) -> None:
-    """Choose one person's version throughout."""
+    """Choose one side for every box."""
     for choice in choices:
         if not choice.same:
             st.session_state[_key(choice)] = side
 
 
-def _buttons(store: Store, desk: Desk, choices: Sequence[BoxChoice]) -> None:
+def _buttons(store: Store, session: AnnotationSession, choices: Sequence[BoxChoice]) -> None:
     with st.container(horizontal=True):
-        st.button("Take mine", icon=":material/person:", on_click=take_all, args=(choices, MINE))
-        st.button("Take theirs", icon=":material/group:", on_click=take_all, args=(choices, THEIRS))
+        st.button("Use mine", icon=":material/person:", on_click=take_all, args=(choices, MINE))
+        st.button("Use theirs", icon=":material/group:", on_click=take_all, args=(choices, THEIRS))
         st.button(
             "Save the merged version",
             icon=":material/merge:",
             type="primary",
             on_click=_save,
-            args=(store, desk, choices),
+            args=(store, session, choices),
         )
-        st.button("Back to the editor", icon=":material/edit:", on_click=back_to_editor, args=(desk,))
-    if desk.said:
-        st.error(literal(desk.said), icon=":material/error:")
+        st.button("Back to the editor", icon=":material/edit:", on_click=back_to_editor, args=(session,))
+    if session.message:
+        st.error(literal(session.message), icon=":material/error:")
 
 
-def _save(store: Store, desk: Desk, choices: Sequence[BoxChoice]) -> None:
-    desk.said = ""
+def _save(store: Store, session: AnnotationSession, choices: Sequence[BoxChoice]) -> None:
+    session.message = ""
     try:
-        submit_merged(store, desk, merged(choices))
+        submit_merged(store, session, merged(choices))
     except LapelError as error:
-        desk.said = str(error)
+        session.message = str(error)
 
 
 def _pane(title: str, side: str, choices: Sequence[BoxChoice], numbers: Mapping[str, int]) -> Pane:
@@ -111,7 +110,7 @@ def _pane(title: str, side: str, choices: Sequence[BoxChoice], numbers: Mapping[
 
 
 def _pick(choices: Sequence[BoxChoice]) -> None:
-    """A box was clicked: that side is chosen for it."""
+    """Choose the side whose box was clicked."""
     pane, uid = picked(PANES_KEY)
     side = MINE if pane == 0 else THEIRS
     for choice in choices:
@@ -123,7 +122,7 @@ def _pick(choices: Sequence[BoxChoice]) -> None:
 def _row(choice: BoxChoice, number: int, categories: Mapping[int, Category]) -> None:
     sides = {MINE: choice.mine, THEIRS: choice.theirs}
     words = {
-        side: f"{side}: {literal(box_words(box, categories)) if box else 'no box'}"
+        side: f"{side}: {literal(box_text(box, categories)) if box else 'no box'}"
         for side, box in sides.items()
     }
     if choice.mine is not None and choice.theirs is not None:
@@ -142,3 +141,10 @@ def _difference(open_choices: Sequence[BoxChoice]) -> str:
 
 def _key(choice: BoxChoice) -> str:
     return f"annotate-choice-{choice.uid}"
+
+
+def box_text(box: AnnotatedBox, categories: Mapping[int, Category]) -> str:
+    """A box as text: category, label, width and height in pixels."""
+    x0, y0, x1, y1 = box.box_xyxy
+    label = f" · {box.label}" if box.label else ""
+    return f"{name_in(categories, box.category_id)}{label}, {x1 - x0:.0f} × {y1 - y0:.0f}"

@@ -1,4 +1,4 @@
-"""The versions of the photo at hand: who, when, from whom, what changed; an old one laid out anew."""
+"""The versions of the open photo: who, when, origin of the boxes, changes; restoring an old version."""
 
 from __future__ import annotations
 
@@ -7,27 +7,35 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.annotate.opening import laid_out
 from app.annotate.panes import Pane, show_panes
-from app.annotate.pictures import Pictures
-from app.annotate.session import Desk
-from app.annotate.wording import KINDS, changed_words, changes, clock, origins
-from app.wording import literal
+from app.annotate.prefetch import PictureUrls
+from app.annotate.session import AnnotationSession, load_photo
+from app.text import clock, counted, literal
 from core.errors import LapelError
 from core.store import Store
 from core.store.annotations import Annotation
+from core.store.boxes import AnnotatedBox
 
+SAME_BOX_PIXELS = 0.5
+KINDS = {
+    "imported": "imported",
+    "submitted": "submitted",
+    "merged": "merged",
+    "second": "second annotation",
+    "accepted": "accepted in consensus review",
+    "returned": "returned to the queue",
+}
 MOST_SHOWN = 50
 
 
-def show(store: Store, desk: Desk, pictures: Pictures) -> None:
-    """The photo's versions, newest first, and the chosen one beside the one before it."""
-    opened = desk.opened
+def show(store: Store, session: AnnotationSession, pictures: PictureUrls) -> None:
+    """The photo's versions, newest first, and the chosen one beside its base version."""
+    opened = session.opened
     if opened is None:
         st.caption("No photo is open.")
         return
-    if opened.second_look:
-        st.caption("A second look is made without seeing the first.")
+    if opened.is_consensus_review:
+        st.caption("A consensus review is annotated without seeing the first annotation.")
         return
     versions = store.annotations.history(opened.photo.id)
     if not versions:
@@ -37,14 +45,14 @@ def show(store: Store, desk: Desk, pictures: Pictures) -> None:
         st.markdown(line(versions, at))
     numbers = [version.version for version in reversed(versions)][:MOST_SHOWN]
     chosen = st.pills(
-        "Look at a version", numbers, format_func=lambda n: f"Version {n}", key=_key(opened.photo.id)
+        "Show version", numbers, format_func=lambda n: f"Version {n}", key=_key(opened.photo.id)
     )
     if chosen is not None:
-        _compare(store, desk, pictures, versions, [version.version for version in versions].index(chosen))
+        _compare(store, session, pictures, versions, [version.version for version in versions].index(chosen))
 
 
 def line(versions: Sequence[Annotation], at: int) -> str:
-    """One version in a line of Markdown: number, kind, author, time, origins, what changed, note."""
+    """One version as a line of Markdown: number, kind, author, time, origins, changes, note."""
     version = versions[at]
     parts = [
         f"**Version {version.version}** {KINDS.get(version.kind, version.kind)} by {literal(version.author)}",
@@ -53,16 +61,16 @@ def line(versions: Sequence[Annotation], at: int) -> str:
     ]
     before = base_of(versions, at)
     if before is not None:
-        parts.append(f"{changed_words(before.boxes, version.boxes)} since version {before.version}")
+        parts.append(f"{changes_text(before.boxes, version.boxes)} since version {before.version}")
     if version.seconds and version.seconds >= 1:
-        parts.append(f"{version.seconds:.0f} s of work")
+        parts.append(f"took {version.seconds:.0f} s")
     if version.note:
         parts.append(f"“{literal(version.note)}”")
     return " · ".join(parts)
 
 
 def base_of(versions: Sequence[Annotation], at: int) -> Annotation | None:
-    """The version that another one began from, else the one before it; None for a beginning."""
+    """The version that another one was made from, else the one before it; None for a first version."""
     number = versions[at].base_version
     if versions[at].kind == "second" or (not number and versions[at].kind != "imported" and at == 0):
         return None
@@ -70,28 +78,32 @@ def base_of(versions: Sequence[Annotation], at: int) -> Annotation | None:
     return known.get(number, versions[at - 1] if at else None)
 
 
-def _compare(store: Store, desk: Desk, pictures: Pictures, versions: Sequence[Annotation], at: int) -> None:
-    assert desk.opened is not None
+def _compare(
+    store: Store, session: AnnotationSession, pictures: PictureUrls, versions: Sequence[Annotation], at: int
+) -> None:
+    assert session.opened is not None
     version, before = versions[at], base_of(versions, at)
     found = changes(before.boxes, version.boxes) if before else {}
     panes = []
     if before is not None:
         gone = {uid: "chosen" if word == "removed" else "" for uid, word in found.items()}
         panes.append(
-            Pane(f"Version {before.version}, {before.author}", before.boxes, _rest(before, gone), {})
+            Pane(f"Version {before.version}, {before.author}", before.boxes, _with_defaults(before, gone), {})
         )
     new = {uid: "chosen" for uid, word in found.items() if word != "removed"}
-    panes.append(Pane(f"Version {version.version}, {version.author}", version.boxes, _rest(version, new), {}))
-    photo = desk.opened.photo
+    panes.append(
+        Pane(f"Version {version.version}, {version.author}", version.boxes, _with_defaults(version, new), {})
+    )
+    photo = session.opened.photo
     show_panes(photo, pictures.url(photo.id), panes, store.categories.by_id(), f"versions-{photo.id}")
-    if desk.opened.held_by:
+    if session.opened.locked_reason:
         return
     st.button(
-        f"Begin again from version {version.version}",
+        f"Restore version {version.version}",
         icon=":material/restore:",
-        help="Lays its boxes out as your draft. Nothing is saved as a version until you submit.",
+        help="Makes its boxes your draft. No version is saved until you submit.",
         on_click=restore,
-        args=(store, desk, version),
+        args=(store, session, version),
     )
 
 
@@ -99,25 +111,68 @@ def _key(photo_id: int) -> str:
     return f"annotate-version-{photo_id}"
 
 
-def _rest(version: Annotation, marks: dict[str, str]) -> dict[str, str]:
-    """The marks, with all boxes that have none as the same."""
+def _with_defaults(version: Annotation, marks: dict[str, str]) -> dict[str, str]:
+    """The marks, with "same" for all boxes that have none."""
     return {box.uid: marks.get(box.uid, "same") for box in version.boxes}
 
 
-def restore(store: Store, desk: Desk, version: Annotation) -> None:
-    """Make a version's boxes this person's draft of the photo at hand, over the newest version."""
-    opened = desk.opened
+def restore(store: Store, session: AnnotationSession, version: Annotation) -> None:
+    """Make a version's boxes this user's draft of the open photo, based on the newest version."""
+    opened = session.opened
     if opened is None or opened.photo.id != version.photo_id:
         return
     try:
         store.drafts.save(
             version.photo_id,
-            desk.person,
+            session.person,
             boxes=version.boxes,
-            sequence=max(desk.saved_sequence + 1, int(time.time() * 1000)),
+            sequence=max(session.saved_sequence + 1, int(time.time() * 1000)),
             base_version=opened.base_version,
         )
-        desk.lay(laid_out(store, desk.person, version.photo_id, opened.task))
-        desk.said = f"Version {version.version} is laid out again. Submit it to make it the newest."
+        session.open(load_photo(store, session.person, version.photo_id, opened.task))
+        session.message = f"Version {version.version} is your draft now. Submit it to make it the newest."
     except LapelError as error:
-        desk.said = str(error)
+        session.message = str(error)
+
+
+def origins(boxes: Sequence[AnnotatedBox]) -> str:
+    """Boxes by origin: "3 boxes: 2 by the model, 1 drawn by a person"."""
+    counts = {
+        "by the model": sum(b.origin == "model" and not b.changed for b in boxes),
+        "by the model and changed": sum(b.origin == "model" and b.changed for b in boxes),
+        "imported": sum(b.origin == "import" and not b.changed for b in boxes),
+        "imported and changed": sum(b.origin == "import" and b.changed for b in boxes),
+        "drawn by a person": sum(b.origin == "person" for b in boxes),
+    }
+    parts = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
+    return f"{counted(len(boxes), 'box', 'boxes')}{': ' + parts if parts else ''}"
+
+
+def changes(before: Sequence[AnnotatedBox], after: Sequence[AnnotatedBox]) -> dict[str, str]:
+    """What happened to each box between two versions, by uid.
+
+    "added", "removed", "moved", "renamed", "moved and renamed"; boxes that stayed the same have no entry.
+    """
+    old, new = {box.uid: box for box in before}, {box.uid: box for box in after}
+    found = {uid: "removed" for uid in old if uid not in new} | {
+        uid: "added" for uid in new if uid not in old
+    }
+    for uid in old.keys() & new.keys():
+        moved = not _same_place(old[uid], new[uid])
+        renamed = (old[uid].category_id, old[uid].label) != (new[uid].category_id, new[uid].label)
+        words = [word for word, true in (("moved", moved), ("renamed", renamed)) if true]
+        if words:
+            found[uid] = " and ".join(words)
+    return found
+
+
+def changes_text(before: Sequence[AnnotatedBox], after: Sequence[AnnotatedBox]) -> str:
+    """The same as a sentence: "1 box added, 2 boxes moved"; "nothing changed" where nothing did."""
+    found = list(changes(before, after).values())
+    order = ("added", "removed", "moved", "renamed", "moved and renamed")
+    parts = [f"{counted(found.count(word), 'box', 'boxes')} {word}" for word in order if word in found]
+    return ", ".join(parts) or "nothing changed"
+
+
+def _same_place(one: AnnotatedBox, other: AnnotatedBox) -> bool:
+    return all(abs(a - b) < SAME_BOX_PIXELS for a, b in zip(one.box_xyxy, other.box_xyxy, strict=True))

@@ -22,14 +22,14 @@ from core.store import Store
 if TYPE_CHECKING:
     from core.inference.explain import Explanation
 
-KEPT_MAPS = 24
-FINEST = 256  # the longer side of the map before it is drawn, in cells
+MAX_MAPS = 24
+MAP_SIDE = 256  # the longer side of the map before it is drawn, in cells
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class MadeMap:
+class AttentionMap:
     """A map as a PNG, None where it could not be made, and the models that it was made with."""
 
     png: bytes | None
@@ -40,9 +40,9 @@ class AttentionMaps:
     """The maps of a store's last few photos, shared by all who annotate them."""
 
     def __init__(self) -> None:
-        self._futures: OrderedDict[tuple[str, int], Future[MadeMap]] = OrderedDict()
+        self._futures: OrderedDict[tuple[str, int], Future[AttentionMap]] = OrderedDict()
 
-    def ask(self, store: Store, photo_id: int) -> None:
+    def request(self, store: Store, photo_id: int) -> None:
         """Start working a photo's map out, unless that has been done or begun."""
         key = _key(store, photo_id)
         if key not in self._futures or self._is_stale(store, photo_id):
@@ -50,7 +50,7 @@ class AttentionMaps:
 
             self._futures[key] = maps.submit(make_map, store, photo_id)
         self._futures.move_to_end(key)
-        while len(self._futures) > KEPT_MAPS:
+        while len(self._futures) > MAX_MAPS:
             self._futures.popitem(last=False)[1].cancel()
 
     def png(self, store: Store, photo_id: int) -> bytes | None:
@@ -63,7 +63,7 @@ class AttentionMaps:
         found = self._futures.get(_key(store, photo_id))
         return found is not None and not found.done()
 
-    def _made(self, store: Store, photo_id: int) -> MadeMap | None:
+    def _made(self, store: Store, photo_id: int) -> AttentionMap | None:
         found = self._futures.get(_key(store, photo_id))
         return found.result() if found is not None and found.done() and not found.cancelled() else None
 
@@ -84,14 +84,14 @@ def champions(store: Store) -> Mapping[str, int]:
         return {}
 
 
-def make_map(store: Store, photo_id: int) -> MadeMap:
+def make_map(store: Store, photo_id: int) -> AttentionMap:
     """A photo's map by the models that serve now."""
     from app import resources
 
     with suppress(Exception):  # what is wrong with the models is for the map itself to say
         resources.labeler()  # the first call makes a new store's champions known
     serving = champions(store)
-    return MadeMap(attention_png(store, photo_id), serving)
+    return AttentionMap(attention_png(store, photo_id), serving)
 
 
 @cache
@@ -124,7 +124,7 @@ def over_photo(explanation: Explanation, size_wh: tuple[int, int]) -> np.ndarray
     The detector's attention, mean of its stages, as far as it is above what half of the photo gets; and each
     garment's class activation laid into its box where that is hotter.
     """
-    scale = min(1.0, FINEST / max(size_wh))
+    scale = min(1.0, MAP_SIDE / max(size_wh))
     width, height = (max(1, round(side * scale)) for side in size_wh)
     stages = [_resized(entry.values, (width, height)) for entry in explanation.detector_maps]
     heat = _above_half(np.mean(stages, axis=0)) if stages else np.zeros((height, width), np.float32)

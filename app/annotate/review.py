@@ -1,41 +1,46 @@
-"""Photos that two people did without seeing each other: how far they agree, and which of the two holds."""
+"""Lists below the editor: consensus review of photos annotated twice, label issues, and own drafts."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from app.annotate.panes import Pane, show_panes
-from app.annotate.pictures import Pictures
-from app.annotate.session import Desk
-from app.wording import counted, literal
+from app.annotate.prefetch import PictureUrls
+from app.annotate.session import AnnotationSession, open_photo
+from app.text import clock, counted, literal
 from core.errors import LapelError
 from core.store import Store
 from core.store.agreement import Agreement, pairs
 from core.store.consensus_review import SecondLook
 
 CHOICE_KEY = "annotate-review"
+MOST_SHOWN = 30
 
 
-def show(store: Store, desk: Desk, pictures: Pictures) -> None:
+def show(store: Store, session: AnnotationSession, pictures: PictureUrls) -> None:
     """The photos that wait for a reviewer, and the chosen one's two annotations beside each other."""
-    looks = {look.photo_id: look for look in store.second_looks.waiting() if look.second is not None}
-    if not looks:
-        st.caption("No second look waits for a reviewer.")
+    waiting = {pair.photo_id: pair for pair in store.second_looks.waiting() if pair.second is not None}
+    if not waiting:
+        st.caption("No photo waits for consensus review.")
         return
     st.caption(
-        f"{counted(len(looks), 'photo')} annotated by two people. Accept one of the two, or send it back."
+        f"{counted(len(waiting), 'photo')} annotated by two people independently. "
+        "Accept one, or return the photo to the queue."
     )
     chosen = st.selectbox(
-        "Photo to review", list(looks), key=CHOICE_KEY, format_func=lambda id: _title(store, looks[id])
+        "Photo to review",
+        list(waiting),
+        key=CHOICE_KEY,
+        format_func=lambda id: _title(store, waiting[id]),
     )
-    if chosen in looks:
-        _review(store, desk, pictures, looks[chosen])
+    if chosen in waiting:
+        _review(store, session, pictures, waiting[chosen])
 
 
-def agreement_words(found: Agreement) -> str:
+def agreement_text(found: Agreement) -> str:
     """An agreement as a sentence.
 
-    >>> agreement_words(Agreement(0.9, 3, 1, 0, 2))
+    >>> agreement_text(Agreement(0.9, 3, 1, 0, 2))
     '3 boxes in the same place (mean IoU 0.90), 2 named alike; 1 only by the first, 0 only by the second'
     """
     return (
@@ -45,34 +50,34 @@ def agreement_words(found: Agreement) -> str:
     )
 
 
-def _title(store: Store, look: SecondLook) -> str:
-    name = store.photos.get(look.photo_id, deleted_ok=True).name
-    share = f" · {look.agreement.share:.0%} alike" if look.agreement else ""
+def _title(store: Store, pair: SecondLook) -> str:
+    name = store.photos.get(pair.photo_id, deleted_ok=True).name
+    share = f" · {pair.agreement.share:.0%} alike" if pair.agreement else ""
     return f"{name}{share}"
 
 
-def _review(store: Store, desk: Desk, pictures: Pictures, look: SecondLook) -> None:
-    first, second = look.first, look.second
+def _review(store: Store, session: AnnotationSession, pictures: PictureUrls, pair: SecondLook) -> None:
+    first, second = pair.first, pair.second
     assert second is not None
-    if look.agreement is not None:
-        st.text(agreement_words(look.agreement))
-    if desk.person in (first.author, second.author):
-        st.caption("One of the two is yours: better let somebody else decide.")
-    _verdicts(store, desk, look)
-    photo = store.photos.get(look.photo_id)
+    if pair.agreement is not None:
+        st.text(agreement_text(pair.agreement))
+    if session.person in (first.author, second.author):
+        st.caption("One of the two is yours: somebody else should decide.")
+    _decisions(store, session, pair)
+    photo = store.photos.get(pair.photo_id)
     show_panes(
         photo,
         pictures.url(photo.id, "annotate/review"),
-        _sides(look),
+        _sides(pair),
         store.categories.by_id(),
         f"review-{photo.id}",
     )
 
 
-def _sides(look: SecondLook) -> tuple[Pane, Pane]:
+def _sides(pair: SecondLook) -> tuple[Pane, Pane]:
     """Both annotations: boxes of a pair share a number, are dotted where alike, bold where alone."""
-    assert look.second is not None
-    first, second = look.first.boxes, look.second.boxes
+    assert pair.second is not None
+    first, second = pair.first.boxes, pair.second.boxes
     numbers: tuple[dict[str, int], dict[str, int]] = ({}, {})
     marks: tuple[dict[str, str], dict[str, str]] = (
         {b.uid: "chosen" for b in first},
@@ -84,43 +89,97 @@ def _sides(look: SecondLook) -> tuple[Pane, Pane]:
             numbers[side][uid] = number
             marks[side][uid] = "same" if alike else ""
     return (
-        Pane(f"First: {look.first.author}", first, marks[0], numbers[0]),
-        Pane(f"Second: {look.second.author}", second, marks[1], numbers[1]),
+        Pane(f"First: {pair.first.author}", first, marks[0], numbers[0]),
+        Pane(f"Second: {pair.second.author}", second, marks[1], numbers[1]),
     )
 
 
-def _verdicts(store: Store, desk: Desk, look: SecondLook) -> None:
-    assert look.second is not None
+def _decisions(store: Store, session: AnnotationSession, pair: SecondLook) -> None:
+    assert pair.second is not None
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        for which, author in (("first", look.first.author), ("second", look.second.author)):
+        for which, author in (("first", pair.first.author), ("second", pair.second.author)):
             st.button(
                 f"Accept the {which} ({literal(author)})",
                 icon=":material/check:",
                 key=f"accept-{which}",
                 on_click=decide,
-                args=(store, desk, look.photo_id, which),
+                args=(store, session, pair.photo_id, which),
             )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(
-            "Note", key=f"note-{look.photo_id}", max_chars=500, placeholder="What should be different?"
+            "Note",
+            key=f"note-{pair.photo_id}",
+            max_chars=500,
+            placeholder="What should be different?",
         )
         st.button(
-            "Send it back",
+            "Return to the queue",
             icon=":material/reply:",
             on_click=decide,
-            args=(store, desk, look.photo_id, "neither"),
+            args=(store, session, pair.photo_id, "neither"),
         )
 
 
-def decide(store: Store, desk: Desk, photo_id: int, which: str) -> None:
+def decide(store: Store, session: AnnotationSession, photo_id: int, which: str) -> None:
     """Accept the first or the second, or, for ``neither``, send the photo back with the note beside it."""
     try:
         if which == "neither":
-            store.second_looks.returned(photo_id, desk.person, st.session_state.get(f"note-{photo_id}", ""))
-            desk.said = "The photo is back at the head of the queue."
+            store.second_looks.returned(
+                photo_id, session.person, st.session_state.get(f"note-{photo_id}", "")
+            )
+            session.message = "The photo is back at the front of the queue."
         else:
-            store.second_looks.accept(photo_id, desk.person, which)
-            desk.said = f"The {which} annotation holds now."
-        desk.counts = store.queue.counts(desk.person)
+            store.second_looks.accept(photo_id, session.person, which)
+            session.message = f"The {which} annotation is accepted."
+        session.counts = store.queue.counts(session.person)
     except LapelError as error:
-        desk.said = str(error)
+        session.message = str(error)
+
+
+def show_label_issues(store: Store, session: AnnotationSession, pictures: PictureUrls) -> None:
+    """Label issues: annotations that the models contradict, the most probable errors first."""
+    from core.active_learning.queue_order import suspects  # torch, which those who only draw boxes never need
+
+    found = suspects(store)[:MOST_SHOWN]
+    if not found:
+        st.caption("No annotation waiting wrong to the models, or none was compared with them yet.")
+        return
+    st.caption(
+        "Annotations that the models contradict most. Open one, and correct it or submit it unchanged."
+    )
+    for suspect in found:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button(
+                literal(store.photos.get(suspect.photo_id, deleted_ok=True).name),
+                key=f"suspect-{suspect.photo_id}",
+                icon=":material/open_in_new:",
+                on_click=open_by_button,
+                args=(store, session, suspect.photo_id),
+            )
+            st.caption(literal(suspect.reason))
+
+
+def show_drafts(store: Store, session: AnnotationSession, pictures: PictureUrls) -> None:
+    """The user's drafts, each with a button that opens it."""
+    drafts = store.drafts.of(session.person)
+    if not drafts:
+        st.caption("You have no drafts.")
+    for draft in drafts[:50]:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button(
+                f"Photo {draft.photo_id}",
+                key=f"draft-{draft.photo_id}",
+                on_click=open_by_button,
+                args=(store, session, draft.photo_id),
+            )
+            st.caption(f"{counted(len(draft.boxes), 'box', 'boxes')}, saved {clock(draft.at)}")
+
+
+def open_by_button(store: Store, session: AnnotationSession, photo_id: int) -> None:
+    """Open a photo from a button's callback; an error becomes the session's message."""
+    session.message = ""
+    try:
+        open_photo(store, session, photo_id)
+        session.started = True
+    except LapelError as error:
+        session.message = str(error)

@@ -1,191 +1,245 @@
-"""What a person does at the editor, done to the store: drafts, submits, skips, and the lease."""
+"""What the editor reports, saved to the store: drafts, submits, skips, key bindings, the task's lease."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
-from app.annotate.keys import save_keys
-from app.annotate.opening import open_next, open_previous, to_begin_with
-from app.annotate.session import Conflict, Desk, Opened
+import streamlit as st
+
+from app.annotate.session import (
+    AnnotationSession,
+    Conflict,
+    OpenPhoto,
+    initial_boxes,
+    open_next,
+    open_previous,
+)
 from app.editor import Act, Work
-from core.errors import ConflictError, StoreBusyError, StoreError, StoreFullError
+from app.text import literal
+from core.errors import ConflictError, LapelError, NotFoundError, StoreBusyError, StoreError, StoreFullError
 from core.store import Store
 from core.store.annotations import VersionConflict
 from core.store.boxes import AnnotatedBox
+from core.store.queue import LEASE_SECONDS
 
+TICK_SECONDS = 30.0
+SETTING = "keys"
 RENEW_AFTER_SECONDS = 60.0
 
 
-def keep(store: Store, desk: Desk, work: Work) -> None:
-    """Save the boxes as this person's draft; ``desk.saved_sequence`` acknowledges them.
+def save_draft(store: Store, session: AnnotationSession, work: Work) -> None:
+    """Save the boxes as this user's draft; ``session.saved_sequence`` acknowledges them.
 
-    A later change from elsewhere stays, and is what lies on the desk then.
+    A later draft from another tab wins, and is what the session shows then.
 
     Raises StoreBusyError or StoreFullError where the store cannot take them now; the editor sends them again.
     """
-    opened = at_hand(desk, work.key)
+    opened = require_open(session, work.key)
     saved = store.drafts.save(
         opened.photo.id,
-        desk.person,
+        session.person,
         boxes=work.boxes,
         sequence=work.sequence,
         base_version=opened.base_version,
     )
-    if saved.sequence > work.sequence:  # the same person has gone on in another tab
-        draft = store.drafts.load(opened.photo.id, desk.person)
+    if saved.sequence > work.sequence:  # the same user has gone on in another tab
+        draft = store.drafts.load(opened.photo.id, session.person)
         if draft is not None:
-            desk.boxes, desk.saved_sequence = draft.boxes, draft.sequence
+            session.boxes, session.saved_sequence = draft.boxes, draft.sequence
     else:
-        desk.boxes, desk.saved_sequence = work.boxes, saved.sequence
-        desk.said = ""  # what was said before this change has been read
-    stay(store, desk)
+        session.boxes, session.saved_sequence = work.boxes, saved.sequence
+        session.message = ""  # what was said before this change has been read
+    renew_lease(store, session)
 
 
-def act(store: Store, desk: Desk, done: Act) -> None:
-    """Do what the person asked for at the editor.
+def perform(store: Store, session: AnnotationSession, done: Act) -> None:
+    """Perform an action of the editor: submit, skip, back or keys.
 
     Raises a LapelError with a sentence where it cannot be done; a submit that the store was too busy for
-    waits in ``desk.unsaved``.
+    waits in ``session.unsaved``.
     """
-    deeds: dict[str, Callable[[], None]] = {
-        "submit": partial(submit, store, desk, done),
-        "skip": partial(skip, store, desk),
-        "back": partial(open_previous, store, desk),
-        "keys": partial(save_keys, store, desk.person, done.keys),
+    actions: dict[str, Callable[[], None]] = {
+        "submit": partial(submit, store, session, done),
+        "skip": partial(skip, store, session),
+        "back": partial(open_previous, store, session),
+        "keys": partial(save_keys, store, session.person, done.keys),
     }
-    desk.said = ""
-    if done.name in deeds:
-        deeds[done.name]()
+    session.message = ""
+    if done.name in actions:
+        actions[done.name]()
 
 
-def submit(store: Store, desk: Desk, done: Act) -> None:
-    """Save the boxes as the photo's next version and go on to the next photo.
+def submit(store: Store, session: AnnotationSession, done: Act) -> None:
+    """Save the boxes as the photo's next version and open the next photo.
 
-    Where somebody else saved a version in the meantime, both are laid beside each other, and the boxes stay
-    a draft until that is settled.
+    Where somebody else has saved a version meanwhile, ``session.conflict`` holds both, and the boxes stay a
+    draft until they are merged.
     """
-    opened = at_hand(desk, done.key)
+    opened = require_open(session, done.key)
     try:
         store.annotations.submit(
             opened.photo.id,
             done.boxes,
-            author=desk.person,
+            author=session.person,
             base_version=opened.base_version,
             request=done.request,
-            kind="second" if opened.second_look else "submitted",
+            kind="second" if opened.is_consensus_review else "submitted",
             seconds=done.seconds,
         )
     except VersionConflict as conflict:
-        keep(store, desk, Work(done.key, done.sequence, done.boxes, done.seconds))
-        desk.conflict = Conflict(
-            _base(store, opened), done.boxes, conflict.theirs, done.seconds, new_request()
+        save_draft(store, session, Work(done.key, done.sequence, done.boxes, done.seconds))
+        session.conflict = Conflict(
+            _base_boxes(store, opened), done.boxes, conflict.theirs, done.seconds, new_request_id()
         )
         return
     except (StoreBusyError, StoreFullError):
-        desk.unsaved = done
+        session.unsaved = done
         raise
-    go_on(store, desk)
+    advance(store, session)
 
 
-def submit_again(store: Store, desk: Desk) -> None:
-    """Try once more what the store was too busy for. Raises as ``submit`` does."""
-    if desk.unsaved is not None:
-        again, desk.unsaved = desk.unsaved, None
-        submit(store, desk, again)
+def retry_submit(store: Store, session: AnnotationSession) -> None:
+    """Submit again what the store was too busy for. Raises as ``submit`` does."""
+    if session.unsaved is not None:
+        again, session.unsaved = session.unsaved, None
+        submit(store, session, again)
 
 
-def submit_merged(store: Store, desk: Desk, boxes: Sequence[AnnotatedBox]) -> None:
-    """Save what a person has put together out of two versions, and go on to the next photo.
+def submit_merged(store: Store, session: AnnotationSession, boxes: Sequence[AnnotatedBox]) -> None:
+    """Save the merge of two versions, and open the next photo.
 
-    A third version that came in the meantime is laid beside it in turn.
+    A third version that was saved meanwhile makes another conflict.
     """
-    opened, conflict = desk.opened, desk.conflict
+    opened, conflict = session.opened, session.conflict
     if opened is None or conflict is None:
         return
     try:
         store.annotations.submit(
             opened.photo.id,
             boxes,
-            author=desk.person,
+            author=session.person,
             base_version=conflict.theirs.version,
             request=conflict.request,
             kind="merged",
             seconds=conflict.seconds,
         )
     except VersionConflict as another:
-        desk.conflict = Conflict(
-            conflict.theirs.boxes, tuple(boxes), another.theirs, conflict.seconds, new_request()
+        session.conflict = Conflict(
+            conflict.theirs.boxes, tuple(boxes), another.theirs, conflict.seconds, new_request_id()
         )
         return
-    go_on(store, desk)
+    advance(store, session)
 
 
-def back_to_editor(desk: Desk) -> None:
+def back_to_editor(session: AnnotationSession) -> None:
     """Leave the two versions for later; the own boxes are still a draft, and submitting compares again."""
-    desk.conflict = None
-    desk.said = ""
+    session.conflict = None
+    session.message = ""
 
 
-def new_request() -> str:
-    """A name for a save, so that it is one version however often it is sent."""
+def new_request_id() -> str:
+    """An idempotency key: a save that is sent twice makes one version."""
     return uuid.uuid4().hex
 
 
-def skip(store: Store, desk: Desk) -> None:
-    """Leave this photo to others, and go on; a draft of it stays, and "back" leads to it."""
+def skip(store: Store, session: AnnotationSession) -> None:
+    """Skip the open photo; its draft stays, and "back" leads to it."""
     skipped = None
-    if desk.opened is not None and desk.opened.holds:
-        assert desk.opened.task is not None
-        store.queue.skip(desk.opened.task.id, desk.person)
-        skipped = desk.opened.photo.id
-    go_on(store, desk)
-    desk.skipped = skipped
+    if session.opened is not None and session.opened.has_lease:
+        assert session.opened.task is not None
+        store.queue.skip(session.opened.task.id, session.person)
+        skipped = session.opened.photo.id
+    advance(store, session)
+    session.skipped = skipped
 
 
-def go_on(store: Store, desk: Desk) -> None:
-    """Clear the desk, then open the next photo; a store too busy for it does not bring the last one back."""
-    desk.lay(None)
-    desk.started = False
-    open_next(store, desk)
-    desk.started = True
+def advance(store: Store, session: AnnotationSession) -> None:
+    """Close the photo, then open the next; where the store is too busy, the last one does not come back."""
+    session.open(None)
+    session.started = False
+    open_next(store, session)
+    session.started = True
 
 
-def stay(store: Store, desk: Desk) -> None:
-    """Keep the photo for this person while they work; say so where another has it by now."""
-    opened = desk.opened
-    if opened is None or not opened.holds or time.monotonic() - desk.renewed_at < RENEW_AFTER_SECONDS:
+def renew_lease(store: Store, session: AnnotationSession) -> None:
+    """Renew the lease while the user works; note in the session where somebody else has taken it."""
+    opened = session.opened
+    if opened is None or not opened.has_lease or time.monotonic() - session.renewed_at < RENEW_AFTER_SECONDS:
         return
     assert opened.task is not None
-    desk.renewed_at = time.monotonic()
+    session.renewed_at = time.monotonic()
     with suppress(StoreBusyError):  # the draft is saved; the next change renews
-        desk.hold_lost = "" if store.queue.renew(opened.task.id, desk.person) else lost(store, desk, opened)
+        session.lease_lost = (
+            "" if store.queue.renew(opened.task.id, session.person) else why_lost(store, session, opened)
+        )
 
 
-def lost(store: Store, desk: Desk, opened: Opened) -> str:
-    """A sentence about a lease that could not be renewed; empty where it could be had again after all."""
+def why_lost(store: Store, session: AnnotationSession, opened: OpenPhoto) -> str:
+    """A sentence about a lease that could not be renewed; empty where it could be taken again."""
     try:
-        store.queue.take(opened.photo.id, desk.person)
+        store.queue.take(opened.photo.id, session.person)
     except ConflictError as error:
         return (
-            f"Your time with this photo ran out, and {error} Your work is kept; if both of you submit, "
-            "the second compares."
+            f"Your lease on this photo expired, and {error} Your draft is saved; if both of you submit, "
+            "the second merges."
         )
     return ""
 
 
-def _base(store: Store, opened: Opened) -> tuple[AnnotatedBox, ...]:
-    """What a person began from: the version before, else the models' proposals."""
+def show_lease(store: Store, session: AnnotationSession) -> None:
+    """A warning once the lease of the open photo has expired; polls every ``TICK_SECONDS``."""
+    st.fragment(_show_lease, run_every=TICK_SECONDS)(store, session)
+
+
+def _show_lease(store: Store, session: AnnotationSession) -> None:
+    warning = lease_expired(store, session)
+    if warning:
+        st.warning(literal(warning), icon=":material/timer_off:")
+
+
+def lease_expired(store: Store, session: AnnotationSession) -> str:
+    """A sentence about a lease that has expired; empty while it is valid."""
+    opened = session.opened
+    if opened is None or not opened.has_lease or time.monotonic() - session.renewed_at < LEASE_SECONDS:
+        return ""
+    assert opened.task is not None
+    try:
+        task = store.queue.get(opened.task.id)
+    except NotFoundError:
+        return "Your lease on this photo expired, and somebody else has it now. Your draft is saved."
+    except LapelError:
+        return ""  # the next tick asks again
+    if task.state != "open":
+        return "Somebody has submitted this photo in the meantime. You can compare when you submit."
+    if task.lease_by not in (None, session.person):
+        return f"Your lease on this photo expired, and {task.lease_by} has it now. Your draft is saved."
+    return "Your lease on this photo expired; nobody else has taken it, and your next change renews it."
+
+
+def _base_boxes(store: Store, opened: OpenPhoto) -> tuple[AnnotatedBox, ...]:
+    """The boxes that the user started from: the base version's, else the models' proposals."""
     if opened.base_version:
         return store.annotations.version(opened.photo.id, opened.base_version).boxes
-    return to_begin_with(store, opened.photo.id, None, blind=True)
+    return initial_boxes(store, opened.photo.id, None, blind=True)
 
 
-def at_hand(desk: Desk, key: str) -> Opened:
-    """The photo on the desk, once it is known to be the one that the editor speaks of. Raises StoreError."""
-    if desk.opened is None or desk.opened.key != key:
-        raise StoreError("This photo is not on the desk any more; nothing was changed.")
-    return desk.opened
+def require_open(session: AnnotationSession, key: str) -> OpenPhoto:
+    """The open photo; raises StoreError where the editor's message is about another one."""
+    if session.opened is None or session.opened.key != key:
+        raise StoreError("This photo is no longer open; nothing was changed.")
+    return session.opened
+
+
+def own_keys(store: Store, person: str) -> dict[str, str]:
+    """The key bindings that the user has changed, by action; empty for most."""
+    found = store.settings.own(person, SETTING, {})
+    return {str(action): str(key) for action, key in found.items()} if isinstance(found, dict) else {}
+
+
+def save_keys(store: Store, person: str, keys: Mapping[str, str]) -> None:
+    """Save the user's key bindings; an empty mapping restores the defaults."""
+    store.settings.put_own(person, SETTING, dict(keys))

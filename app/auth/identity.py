@@ -17,7 +17,7 @@ from app.auth.claims import name_of, roles_in, sign_in_configured, subject_of
 from app.auth.config import require_loopback
 from app.auth.names import current_person, show_person
 from app.resources import machine_store
-from app.wording import literal
+from app.text import literal
 from core.access import LOCAL, Actor, Right, Role
 from core.errors import AccessError, LapelError
 from core.store import Store

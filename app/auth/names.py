@@ -6,7 +6,7 @@ import unicodedata
 
 import streamlit as st
 
-from app.wording import literal
+from app.text import literal
 
 LOCAL = "local"
 PARAMETER = "as"

@@ -7,7 +7,7 @@ import streamlit as st
 from app.data.incoming import server_folder, stage
 from app.data.outcomes import STATES, outcomes, refusals_csv, summary
 from app.preview.upload import received
-from app.wording import counted, literal, moment
+from app.text import counted, literal, moment
 from core.datasets.export import neutral
 from core.errors import LapelError
 from core.jobs import client

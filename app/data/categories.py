@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app.data.counts import statistics_of
-from app.wording import literal
+from app.text import literal
 from core.access import Right
 from core.datasets.export import neutral
 from core.errors import LapelError

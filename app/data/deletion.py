@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from app.wording import literal
+from app.text import literal
 from core.errors import LapelError, NotFoundError
 from core.store import Store
 

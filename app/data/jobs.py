@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app.preview.batch import time_left
-from app.wording import literal
+from app.text import literal
 from core.errors import LapelError
 from core.jobs import client
 from core.store import Store

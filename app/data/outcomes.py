@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
-from app.wording import counted
+from app.text import counted
 from core.datasets.export import neutral
 from core.store.imports import RefusedFile
 

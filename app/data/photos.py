@@ -9,9 +9,10 @@ import streamlit as st
 
 from app.data.deletion import deletions, show_pending
 from app.media import picture_url
+from app.navigation import annotate_link
 from app.preview import gallery
 from app.preview.viewer import show_picture
-from app.wording import annotate_link, counted, moment
+from app.text import counted, moment
 from core.access import Right
 from core.store import Store
 from core.store.annotations import Annotation

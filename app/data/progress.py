@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.data import charts
 from app.data.counts import statistics_of
-from app.wording import counted
+from app.text import counted
 from core.store import Store
 from core.store.statistics import Statistics, agreements
 

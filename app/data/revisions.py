@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app.data.export import FORMATS, PARTS, Prepared, Wanted, prepare
-from app.wording import counted, literal
+from app.text import counted, literal
 from core.datasets.export import neutral
 from core.errors import LapelError
 from core.store import Store

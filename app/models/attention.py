@@ -10,7 +10,7 @@ import streamlit as st
 from PIL import Image
 
 from app.attention.map_grid import garment_pictures, stage_pictures
-from app.wording import literal
+from app.text import literal
 from core.access import Right
 from core.garments import LabeledPhoto
 from core.images.decode import Photo

@@ -14,9 +14,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.wording import counted, literal, moment
-from core.evaluation.bootstrap import ClassPair, Interval
-from core.evaluation.gate import CLASS_BOXES, CLASS_LOSS
+from app.text import counted, literal, moment
+from core.evaluation.bootstrap import Interval
+from core.evaluation.comparison import ClassComparison
+from core.evaluation.gate import has_enough_boxes, loses_too_much
 from core.models.cards import ModelCard
 from core.store.models import ModelRow
 from core.store.promotions import Promotion
@@ -99,7 +100,6 @@ NAMES = {
     "top5": "Top-5",
 }
 NOT_MEASURED = "–"
-ROUNDING = 1e-9
 
 
 def percent(share: float | None) -> str:
@@ -128,16 +128,11 @@ def between(interval: Interval | None, signed: bool = False) -> str:
     return f"{100 * interval[0]:{form}} to {100 * interval[1]:{form}}"
 
 
-def is_lost(entry: ClassPair) -> bool:
-    """Whether a class with enough boxes loses more than the gate allows."""
-    return entry.boxes >= CLASS_BOXES and (entry.figure.difference or 0.0) < -CLASS_LOSS - ROUNDING
-
-
-def mark(entry: ClassPair) -> str:
+def mark(entry: ClassComparison) -> str:
     """What is to be said of a class beside its difference."""
-    if is_lost(entry):
+    if loses_too_much(entry):
         return "▼ lost too much"
-    if entry.figure.difference is not None and entry.boxes < CLASS_BOXES:
+    if entry.metric.difference is not None and not has_enough_boxes(entry):
         return "few boxes"
     return ""
 

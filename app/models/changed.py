@@ -13,9 +13,9 @@ from app.annotate.panes import Pane, name_in, show_panes
 from app.media import picture_url
 from app.models import attention
 from app.preview import gallery
-from app.wording import counted, literal
+from app.text import counted, literal
 from core.errors import NotFoundError
-from core.evaluation.comparison import Change, Drawn
+from core.evaluation.photo_changes import NamedBox, PhotoChange
 from core.store import Store
 from core.store.annotations import Annotation
 from core.store.boxes import AnnotatedBox
@@ -42,7 +42,7 @@ class Shown:
     """A photo that is still there, with what changed on it."""
 
     row: PhotoRow
-    change: Change
+    change: PhotoChange
 
     @property
     def words(self) -> str:
@@ -53,7 +53,7 @@ class Shown:
 def show(store: Store, champion: ModelRow, candidate: ModelRow, comparison: ComparisonRow) -> None:
     """The wall with both models' boxes, and beside it the open photo."""
     st.subheader("Photos that changed")
-    changes = [Change.from_dict(entry) for entry in comparison.changed]
+    changes = [PhotoChange.from_dict(entry) for entry in comparison.changed]
     if not changes:
         st.caption("Both models say the same of all holdout photos.")
         return
@@ -101,7 +101,7 @@ def tile(shown: Shown, thumbnail: bytes) -> dict[str, Any]:
     }
 
 
-def pane(title: str, boxes: Sequence[Drawn], names: Sequence[str]) -> Pane:
+def pane(title: str, boxes: Sequence[NamedBox], names: Sequence[str]) -> Pane:
     """One model's boxes; a name's place in ``names`` stands for its category."""
     drawn = tuple(
         AnnotatedBox((x0, y0, x1, y1), names.index(name), uid=str(place), origin="model", score=score)
@@ -111,7 +111,7 @@ def pane(title: str, boxes: Sequence[Drawn], names: Sequence[str]) -> Pane:
     return Pane(title, drawn, {}, {})
 
 
-def people_say(annotation: Annotation, kind: str, categories: Mapping[int, Category]) -> list[Drawn]:
+def people_say(annotation: Annotation, kind: str, categories: Mapping[int, Category]) -> list[NamedBox]:
     """The annotated boxes by category, or for classifiers by label."""
     return [
         (*box.box_xyxy, name, 1.0)
@@ -144,7 +144,7 @@ def coloured(names: Sequence[str], known: Iterable[Category]) -> dict[int, Categ
     }
 
 
-def _present(store: Store, changes: Sequence[Change]) -> list[Shown]:
+def _present(store: Store, changes: Sequence[PhotoChange]) -> list[Shown]:
     """The first photos that were not deleted since."""
     found: list[Shown] = []
     for change in changes:

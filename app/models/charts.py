@@ -8,25 +8,26 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from app.data.charts import COLOURS, plain
-from app.models.cards import is_lost
 from core.active_learning.effect import Batch
-from core.evaluation.bootstrap import ClassPair, Interval
+from core.evaluation.bootstrap import Interval
+from core.evaluation.comparison import ClassComparison
+from core.evaluation.gate import loses_too_much
 
 LOST, GAINED, UNSURE = "#c2452f", "#0f8f80", "#8a939b"
 ROW_PIXELS, HEIGHT = 26, 300
 ARM_NAMES = {"selected": "picked by the order", "control": "picked at random"}
 
 
-def class_differences(classes: Sequence[ClassPair]) -> go.Figure:
+def class_differences(classes: Sequence[ClassComparison]) -> go.Figure:
     """Candidate less champion for each class that was measured, in points, with 95 % intervals.
 
     The worst is on top. Red has lost more than the gate allows; grey is what the interval cannot tell from 0.
     """
-    shown = [entry for entry in classes if entry.figure.difference is not None]
-    shown.sort(key=lambda entry: entry.figure.difference or 0.0)
-    middles = [100 * (entry.figure.difference or 0.0) for entry in shown]
+    shown = [entry for entry in classes if entry.metric.difference is not None]
+    shown.sort(key=lambda entry: entry.metric.difference or 0.0)
+    middles = [100 * (entry.metric.difference or 0.0) for entry in shown]
     ends = [
-        entry.figure.difference_interval or (m / 100, m / 100)
+        entry.metric.difference_interval or (m / 100, m / 100)
         for entry, m in zip(shown, middles, strict=True)
     ]
     figure = go.Figure(
@@ -62,10 +63,10 @@ def class_differences(classes: Sequence[ClassPair]) -> go.Figure:
     return figure
 
 
-def colour_of(entry: ClassPair) -> str:
+def colour_of(entry: ClassComparison) -> str:
     """Whether a class lost too much, changed surely, or cannot be told from the same."""
-    interval = entry.figure.difference_interval
-    if is_lost(entry):
+    interval = entry.metric.difference_interval
+    if loses_too_much(entry):
         return LOST
     if interval is None or interval[0] <= 0.0 <= interval[1]:
         return UNSURE

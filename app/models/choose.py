@@ -11,8 +11,8 @@ import streamlit as st
 
 from app.models.cards import origin
 from app.models.promotion import TOLD_KEY
+from app.text import counted, literal, moment
 from app.train.history import KINDS
-from app.wording import counted, literal, moment
 from core.access import Right
 from core.errors import LapelError
 from core.store import Store

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.models import cards, changed, choose, figures, promotion
 from app.models.choose import choose_candidate
-from app.wording import training_link
+from app.navigation import training_link
 from core.store import Store
 from core.store.models import ModelRow
 

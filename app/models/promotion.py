@@ -6,7 +6,7 @@ import uuid
 
 import streamlit as st
 
-from app.wording import counted, literal
+from app.text import counted, literal
 from core.access import Right
 from core.errors import LapelError
 from core.evaluation.gate import Verdict

@@ -10,7 +10,7 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
-from app.wording import counted
+from app.text import counted
 from core.datasets.export import neutral
 from core.store import Store
 from core.store.people import Entry

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.auth.claims import sign_in_configured
 from app.auth.identity import KNOWN, workspace_store
-from app.wording import counted, literal, moment
+from app.text import counted, literal, moment
 from core.access import Role
 from core.errors import LapelError
 from core.store import Store

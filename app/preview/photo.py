@@ -14,7 +14,7 @@ from app.preview import selection, viewer
 from app.preview.charts import top5_bars
 from app.preview.selection import Seen, described
 from app.preview.session import Workspace
-from app.wording import literal
+from app.text import literal
 from core.garments import Garment
 from core.inference.labeler import Labeler
 

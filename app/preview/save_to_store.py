@@ -14,9 +14,10 @@ import streamlit as st
 
 from app.auth.identity import current_actor, workspace_store
 from app.data.outcomes import outcomes
+from app.navigation import annotate_link, data_link
 from app.preview.selection import Corrections, Seen
 from app.preview.session import Workspace
-from app.wording import annotate_link, counted, data_link, literal
+from app.text import counted, literal
 from core.errors import ConflictError, LapelError
 from core.garments import Garment
 from core.jobs import client

@@ -14,7 +14,7 @@ import pandas as pd
 import streamlit as st
 
 from app.preview.batch import time_left
-from app.wording import literal
+from app.text import literal
 from core.store.models import ModelRow
 from core.store.trainings import TrainingRow
 

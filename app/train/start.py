@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.navigation import annotate_page_link, data_link
+from app.text import counted, literal, moment
 from app.train import history
 from app.train.history import show_training
-from app.wording import annotate_page_link, counted, data_link, literal, moment
 from core.errors import LapelError
 from core.jobs import client
 from core.store import Store

@@ -9,8 +9,9 @@ from datetime import datetime
 import streamlit as st
 
 from app.data.charts import CONFIG
+from app.navigation import compare_link
+from app.text import counted, literal, moment
 from app.train import curves, history
-from app.wording import compare_link, counted, literal, moment
 from core.errors import LapelError
 from core.jobs import client
 from core.store import Store

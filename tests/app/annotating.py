@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from app.annotate.session import Desk
+from app.annotate.session import AnnotationSession
 from app.editor import Act, Work
 from core.garments import Garment
 from core.images.decode import read_photo
@@ -56,14 +56,16 @@ def box(left: float = 10, uid: str | None = None, category: int = 1, **fields: o
     return AnnotatedBox((left, 20, left + 30, 60), category, **named, **fields)
 
 
-def work_on(desk: Desk, sequence: int, *boxes: AnnotatedBox) -> Work:
-    """The editor's message after a change to the photo on the desk."""
-    assert desk.opened is not None
-    return Work(desk.opened.key, sequence, boxes, 5.0)
+def work_on(session: AnnotationSession, sequence: int, *boxes: AnnotatedBox) -> Work:
+    """The editor's message after a change to the open photo."""
+    assert session.opened is not None
+    return Work(session.opened.key, sequence, boxes, 5.0)
 
 
-def act_on(desk: Desk, name: str, boxes: Sequence[AnnotatedBox] = (), **fields: object) -> Act:
-    """What a person asks for at the editor."""
-    assert desk.opened is not None
+def act_on(
+    session: AnnotationSession, name: str, boxes: Sequence[AnnotatedBox] = (), **fields: object
+) -> Act:
+    """What a user asks for in the editor."""
+    assert session.opened is not None
     fields = {"request": f"request-{next(_requests)}", "sequence": 1, "seconds": 5.0} | fields
-    return Act(name=name, key=desk.opened.key, boxes=tuple(boxes), **fields)
+    return Act(name=name, key=session.opened.key, boxes=tuple(boxes), **fields)

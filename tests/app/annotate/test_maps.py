@@ -50,8 +50,8 @@ def test_the_map_has_the_photos_shape(store):
 def test_a_map_is_asked_for_once_and_is_there_later(store):
     kept = AttentionMaps()
     assert kept.png(store, 1) is None and not kept.pending(store, 1)
-    kept.ask(store, 1)
-    kept.ask(store, 1)
+    kept.request(store, 1)
+    kept.request(store, 1)
     (future,) = kept._futures.values()
     assert future.result(timeout=30).png is not None
     assert kept.png(store, 1) is not None and not kept.pending(store, 1)
@@ -67,13 +67,13 @@ def test_a_map_of_models_that_serve_no_more_is_made_anew(store, monkeypatch):
     serving = {"detector": 1}
     monkeypatch.setattr(annotate_maps, "champions", lambda _: dict(serving))
     kept = AttentionMaps()
-    kept.ask(store, 1)
+    kept.request(store, 1)
     (before,) = kept._futures.values()
     before.result(timeout=30)
     assert kept.png(store, 1) is not None
     serving["detector"] = 2
     assert kept.png(store, 1) is None and not kept.pending(store, 1)
-    kept.ask(store, 1)
+    kept.request(store, 1)
     (after,) = kept._futures.values()
     assert after is not before and after.result(timeout=30).champions == serving
     assert kept.png(store, 1) is not None

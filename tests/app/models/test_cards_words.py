@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from app.models import cards
-from core.evaluation.bootstrap import ClassPair, Paired
+from core.evaluation.comparison import ClassComparison, PairedMetric
+from core.evaluation.gate import loses_too_much
 from core.models.cards import ModelCard
 
 
@@ -17,12 +18,12 @@ def test_what_was_not_measured_is_a_dash():
 
 
 def test_a_class_is_lost_only_where_enough_boxes_say_so():
-    lost = ClassPair("hat", 20, Paired(0.5, 0.44, -0.06))
-    assert cards.is_lost(lost) and cards.mark(lost).endswith("lost too much")
-    few = ClassPair("hat", 19, Paired(0.5, 0.44, -0.06))
-    assert not cards.is_lost(few) and cards.mark(few) == "few boxes"
-    exactly = ClassPair("hat", 20, Paired(0.5, 0.45, 0.45 - 0.5))
-    assert not cards.is_lost(exactly) and cards.mark(exactly) == ""
+    lost = ClassComparison("hat", 20, PairedMetric(0.5, 0.44, -0.06))
+    assert loses_too_much(lost) and cards.mark(lost).endswith("lost too much")
+    few = ClassComparison("hat", 19, PairedMetric(0.5, 0.44, -0.06))
+    assert not loses_too_much(few) and cards.mark(few) == "few boxes"
+    exactly = ClassComparison("hat", 20, PairedMetric(0.5, 0.45, 0.45 - 0.5))
+    assert not loses_too_much(exactly) and cards.mark(exactly) == ""
 
 
 def test_a_recipe_is_named_wherever_the_card_has_it():

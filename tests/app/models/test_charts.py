@@ -6,14 +6,14 @@ import pytest
 
 from app.models import charts
 from core.active_learning.effect import ArmFigure, Batch
-from core.evaluation.bootstrap import ClassPair, Paired
+from core.evaluation.comparison import ClassComparison, PairedMetric
 
 
-def entry(name: str, boxes: int, difference: float | None, spread: float = 0.01) -> ClassPair:
+def entry(name: str, boxes: int, difference: float | None, spread: float = 0.01) -> ClassComparison:
     if difference is None:
-        return ClassPair(name, boxes, Paired(None, None, None))
+        return ClassComparison(name, boxes, PairedMetric(None, None, None))
     interval = (difference - spread, difference + spread)
-    return ClassPair(name, boxes, Paired(0.5, 0.5 + difference, difference, None, None, interval))
+    return ClassComparison(name, boxes, PairedMetric(0.5, 0.5 + difference, difference, None, None, interval))
 
 
 def test_the_class_that_lost_most_is_on_top_with_its_interval():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from app.annotate.wording import box_words, changed_words, changes, clock, origins
+from app.annotate.conflict import box_text
+from app.annotate.history import changes, changes_text, origins
+from app.text import clock
 from core.store.categories import Category
 from tests.app.annotating import box
 
@@ -23,7 +25,7 @@ def test_origins_are_counted():
     assert origins([]) == "0 boxes"
 
 
-def test_changes_are_told_box_by_box():
+def test_changes_are_listed_box_by_box():
     before = [box(uid="same"), box(uid="moved"), box(uid="renamed"), box(uid="gone")]
     after = [box(uid="same"), box(12, uid="moved"), box(uid="renamed", category=2), box(uid="new")]
     assert changes(before, after) == {
@@ -32,10 +34,10 @@ def test_changes_are_told_box_by_box():
         "moved": "moved",
         "renamed": "renamed",
     }
-    assert changed_words(before, after) == "1 box added, 1 box removed, 1 box moved, 1 box renamed"
-    assert changed_words(before, before) == "nothing changed"
+    assert changes_text(before, after) == "1 box added, 1 box removed, 1 box moved, 1 box renamed"
+    assert changes_text(before, before) == "nothing changed"
 
 
 def test_a_box_is_named_also_where_its_category_is_gone():
-    assert box_words(box(label="Shirt"), TOP) == "top · Shirt, 30 × 40"
-    assert box_words(box(category=9), TOP) == "category 9, 30 × 40"
+    assert box_text(box(label="Shirt"), TOP) == "top · Shirt, 30 × 40"
+    assert box_text(box(category=9), TOP) == "category 9, 30 × 40"

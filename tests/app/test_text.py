@@ -1,11 +1,11 @@
-"""Words for numbers, and text that Markdown leaves alone."""
+"""Text for several pages: counts, times, and user input that Markdown leaves alone."""
 
 from __future__ import annotations
 
 import re
 import time
 
-from app.wording import counted, literal, moment
+from app.text import counted, literal, moment
 
 
 def test_numbers_come_with_their_noun():

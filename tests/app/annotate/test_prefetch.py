@@ -1,0 +1,69 @@
+"""Proposals for photos that no worker has labelled yet: predicted in the background, loaded while blank."""
+
+from __future__ import annotations
+
+import pytest
+
+from app import resources
+from app.annotate.prefetch import ProposalJobs, is_blank, load_proposals, predict_photo
+from app.annotate.save import save_draft
+from app.annotate.session import AnnotationSession, open_next
+from core.store import Store
+from tests.app.annotating import box, filled_store, work_on
+from tests.fakes import FakeLabeler
+
+
+@pytest.fixture
+def labeler(monkeypatch) -> FakeLabeler:
+    fake = FakeLabeler()
+    monkeypatch.setattr(resources, "labeler", lambda: fake)
+    return fake
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return filled_store(tmp_path, 2)
+
+
+def open_id(session: AnnotationSession) -> int:
+    assert session.opened is not None
+    return session.opened.photo.id
+
+
+def test_a_blank_photo_gets_the_boxes_that_the_models_find(store, labeler):
+    session, proposal_jobs = AnnotationSession("anna"), ProposalJobs()
+    open_next(store, session)
+    assert session.opened is not None and is_blank(session, session.opened)
+    key = session.opened.key
+    proposal_jobs.request(store, open_id(session))
+    (future,) = proposal_jobs._futures.values()
+    assert future.result(timeout=30) and not proposal_jobs.pending(store, open_id(session))
+    load_proposals(store, session)
+    assert session.boxes and not session.boxes[0].accepted and session.boxes[0].origin == "model"
+    assert session.opened.key == key and session.opened.has_lease  # the editor goes on with the same work
+
+
+def test_what_a_person_has_drawn_meanwhile_stays(store, labeler):
+    session = AnnotationSession("anna")
+    open_next(store, session)
+    save_draft(store, session, work_on(session, 1, box(uid="mine")))
+    assert predict_photo(store, open_id(session))
+    load_proposals(store, session)
+    assert [found.uid for found in session.boxes] == ["mine"]
+
+
+def test_a_photo_is_asked_for_once_and_one_that_was_seen_not_at_all(store, labeler):
+    proposal_jobs = ProposalJobs()
+    proposal_jobs.request(store, 1)
+    proposal_jobs.request(store, 1)
+    (future,) = proposal_jobs._futures.values()
+    assert future.result(timeout=30)
+    ProposalJobs().request(store, 1)
+    again = ProposalJobs()
+    again.request(store, 1)
+    assert not again._futures
+
+
+def test_models_that_fail_leave_the_photo_to_the_person(store, monkeypatch):
+    monkeypatch.setattr(resources, "labeler", lambda: 1 / 0)
+    assert not predict_photo(store, 1) and store.predictions.get(1) is None
