@@ -46,7 +46,7 @@ from core.store.boxes import AnnotatedBox
 from core.store.models import ModelRow
 from core.store.photos import in_holdout
 from core.store.promotions import PromotionRefused
-from core.training.finetune.run import compare, end, register, train_revision
+from core.training.finetune.run import compare_candidate, finish_training, register_candidate, train_revision
 from core.training.run import current_commit
 
 PACKAGES = ("torch", "lightning", "numpy")
@@ -138,10 +138,10 @@ def train(store: Store, revision: int) -> tuple[ModelRow, dict[str, Any]]:
     """A quick training of the champion, and the gate's word; the model that serves afterwards."""
     started = time.monotonic()
     training = store.trainings.begin("detector", "quick", revision, by_worker=False)
-    candidate = register(store, training.id, train_revision(store, training.id, lambda: False))
+    candidate = register_candidate(store, training.id, train_revision(store, training.id, lambda: False))
     champion = store.models.champion("detector")
     comparison = compare(store, training.id, candidate.id)
-    end(store, training.id, "done")
+    finish_training(store, training.id, "done")
     said: dict[str, Any] = {"seconds": round(time.monotonic() - started), "promoted": True, "gate": ""}
     try:
         store.promotions.promote(
@@ -161,7 +161,7 @@ def on_validation(store: Store, before: ModelRow, after: ModelRow, val: Detectio
     (former, truths), (latter, _) = (predictions_on(side, val) for side in sides)
     thresholds = (sides[0].card.score_threshold, sides[1].card.score_threshold)
     compared = compare_detection(former, latter, truths, sides[1].card.categories, thresholds)
-    return compared.figures["mAP50"].as_dict()
+    return compared.metrics["mAP50"].as_dict()
 
 
 def rounds(begun: Project, champion: Path, val: DetectionDataset, plan: Plan) -> list[dict[str, Any]]:

@@ -21,10 +21,9 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageOps
 
+from core.boxes import Detections, box_iou
 from core.datasets.coco import read_coco, write_coco
 from core.datasets.detection import BoxedPhoto, DetectionDataset
-from core.evaluation import Detections
-from core.evaluation.matching import pairwise_iou
 from core.images.decode import Photo, open_listed
 from core.images.perceptual_hash import as_table, difference_hash, hamming_distances
 from core.inference.detector import Detector
@@ -38,7 +37,7 @@ def merge_mirrored(plain: Detections, mirrored: Detections) -> Detections:
     ``mirrored`` is in the plain photo's pixels already. A pair has one category and IoU 0.5; its box is the
     mean of the two, weighted by score. Sorted best first; boxes of the mirrored pass alone are left out.
     """
-    overlap = pairwise_iou(plain.boxes_xyxy, mirrored.boxes_xyxy)
+    overlap = box_iou(plain.boxes_xyxy, mirrored.boxes_xyxy)
     overlap[plain.category_ids[:, None] != mirrored.category_ids[None]] = 0
     boxes_xyxy, scores = plain.boxes_xyxy.astype(np.float64).copy(), plain.scores / 2
     if overlap.size:

@@ -1,8 +1,8 @@
-"""Makes a training's result the weights that ship: threshold, measurements and the card that tells them.
+"""Turns a training's result into the weights that ship: score threshold, measurements, and the model card.
 
 ``python -m tools.ship_weights RUN OUT --measure NAME=DATASET ... [--tune DATASET] [--note TEXT]`` copies
-``RUN/final.safetensors`` to ``OUT``: the moving average after the last epoch, so that nothing is chosen on
-what is reported. With ``--average-with WEIGHTS`` it is the mean of both.
+``RUN/final.safetensors`` to ``OUT``: the EMA weights after the last epoch, so that no epoch is selected on
+the reported data. With ``--average-with WEIGHTS`` it is the mean of both.
 """
 
 from __future__ import annotations
@@ -10,21 +10,23 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from core.datasets.classification import read_labelled
 from core.datasets.reading import read_detection
-from core.evaluation import FoundRate, found_rate
+from core.evaluation.detection import SingleObjectRecall, single_object_recall
 from core.inference.classifier import Classifier
 from core.inference.detector import Detector
 from core.inference.measure import measure_classifier, measure_detector, predictions_on
 from core.models.weights import ModelCard, digest, read_card, read_tensors, write_card
-from core.training.ema import average_of
 from core.training.run import current_commit
 
 THRESHOLDS = np.round(np.arange(0.06, 0.71, 0.02), 2)
@@ -41,13 +43,26 @@ def choose_threshold(weights: Path, tuning: Path) -> float:
     ``tuning`` holds photos of one garment each that were kept out of training and are not reported on.
     """
     found, truths = predictions_on(Detector.load(weights), read_detection(tuning))
-    rates = {float(t): found_rate(found, truths, float(t), n_bootstrap=0) for t in THRESHOLDS}
+    rates = {float(t): single_object_recall(found, truths, float(t), n_bootstrap=0) for t in THRESHOLDS}
     return max(rates, key=lambda threshold: finding_f1(rates[threshold]))
 
 
-def finding_f1(rate: FoundRate) -> float:
-    """F1 of finding: a photo's one garment is wanted, its other boxes are not; 2 f / (1 + f + others)."""
-    return 2 * rate.found / (1 + rate.found + rate.others)
+def finding_f1(rate: SingleObjectRecall) -> float:
+    """F1 = 2 f / (1 + f + others): recall of the photo's one garment, its other boxes are false positives."""
+    return 2 * rate.recall / (1 + rate.recall + rate.other_boxes)
+
+
+def average_weights(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of several models' weights (model soups, Wortsman et al. 2022).
+
+    It only means something for weights that were fine-tuned from one start by similar recipes. Raises
+    WeightsError where names or shapes differ.
+    """
+    first = states[0]
+    for other in states[1:]:
+        if other.keys() != first.keys() or any(other[name].shape != first[name].shape for name in first):
+            raise WeightsError("expected weights of one model to average, got different ones")
+    return {name: torch.stack([state[name].float() for state in states]).mean(dim=0) for name in first}
 
 
 def curve(run: Path) -> list[dict[str, Any]]:
@@ -84,7 +99,7 @@ def ship(
     if average_with is None:
         shutil.copyfile(last, out)
     else:
-        mean = average_of([read_tensors(last), read_tensors(average_with)])
+        mean = average_weights([read_tensors(last), read_tensors(average_with)])
         save_file({key: value.half() for key, value in mean.items()}, out)
     card = read_card(run / "final.safetensors")
     write_card(card, out)

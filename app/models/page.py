@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from app.models import cards, changed, choose, figures, promotion
-from app.models.choose import choose_candidate
 from app.navigation import training_link
 from core.store import Store
 from core.store.models import ModelRow

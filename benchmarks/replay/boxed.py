@@ -13,9 +13,9 @@ from numpy.lib.format import open_memmap
 from torch import Tensor
 
 from benchmarks.replay.places import kept_folder
+from core.boxes import GroundTruth
 from core.datasets.detection import DetectionDataset
 from core.datasets.reading import read_detection
-from core.evaluation import Truth
 from core.images.crops import normalise, to_tensor
 from core.images.decode import open_listed
 from core.images.letterbox import letterbox
@@ -35,7 +35,7 @@ class Boxed:
     """
 
     levels: tuple[np.ndarray, ...]
-    truths: tuple[Truth, ...]
+    truths: tuple[GroundTruth, ...]
     categories: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -60,12 +60,14 @@ def read_boxed(file: Path, weights: Path, most: int | None = None) -> Boxed:
     return Boxed(_features(dataset, weights), truths, dataset.categories)
 
 
-def _truth(dataset: DetectionDataset, index: int) -> Truth:
+def _truth(dataset: DetectionDataset, index: int) -> GroundTruth:
     photo = dataset.photos[index]
     factor = min(CANVAS_WH[0] / photo.width, CANVAS_WH[1] / photo.height)
     size = (max(1, round(photo.width * factor)), max(1, round(photo.height * factor)))
     offset = ((CANVAS_WH[0] - size[0]) // 2, (CANVAS_WH[1] - size[1]) // 2)
-    return Truth(photo.boxes_xyxy * factor + np.array([*offset] * 2, dtype=np.float32), photo.category_ids)
+    return GroundTruth(
+        photo.boxes_xyxy * factor + np.array([*offset] * 2, dtype=np.float32), photo.category_ids
+    )
 
 
 def _features(dataset: DetectionDataset, weights: Path) -> tuple[np.ndarray, ...]:

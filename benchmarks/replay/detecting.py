@@ -20,11 +20,12 @@ from torch import nn
 from benchmarks.replay.boxed import CANVAS_WH, CHANNELS, Boxed
 from benchmarks.replay.places import kept_folder
 from core.active_learning.ranking import WEIGHTS, Candidate, rank_photos
-from core.active_learning.uncertainty import score_photo
+from core.active_learning.uncertainty import photo_uncertainty
 from core.anchors import kmeans_anchors
-from core.evaluation import Detections, evaluate_detection
+from core.boxes import Detections
+from core.evaluation.detection import evaluate_detection
 from core.garments import Garment
-from core.models.decode import decode, discount_doubles, suppress
+from core.models.decode import cross_class_suppression, decode, nms
 from core.models.yolov4 import PRESETS, Neck, YOLOv4
 from core.training.detector import build_detector
 from core.training.recipes import DETECTOR_RECIPES
@@ -99,7 +100,9 @@ def choose(
     threshold = matching_threshold(trained.found, pool, labelled)
     candidates = [
         Candidate(
-            int(index), score_photo(garments_of(trained.found[index], pool), threshold), embeddings[index]
+            int(index),
+            photo_uncertainty(garments_of(trained.found[index], pool), threshold),
+            embeddings[index],
         )
         for index in open_
     ]
@@ -211,7 +214,8 @@ def detect(model: YOLOv4, photos: Boxed) -> list[Detections]:
     for start in range(0, len(photos), 32):
         indices = np.arange(start, min(start + 32, len(photos)))
         boxes, scores = decode(model.heads_of(model.neck(photos.batch(indices))), model.anchors_wh)
-        for index in range(len(indices)):
-            kept = discount_doubles(suppress(boxes[index], scores[index], score_threshold=LOWEST))
-            found.append(Detections(*(part.numpy() for part in kept)))
+        found += [
+            cross_class_suppression(nms(*photo, score_threshold=LOWEST))
+            for photo in zip(boxes, scores, strict=True)
+        ]
     return found

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli.console import put
-from core.cli.store import whoever
+from core.cli.console import print_json
+from core.cli.store import account_name
 from core.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def models(*, as_json: bool, data: Path | None) -> None:
     serving = set(store.models.champion_ids().values())
     rows = [_row(store, model, names, serving) for model in store.models.all()]
     if as_json:
-        put(rows)
+        print_json(rows)
         return
     for row in rows:
         star, origin = "*" if row["serves"] else " ", row["parent"] or "came with Lapel"
@@ -50,7 +50,7 @@ def promote(model: str, *, overrule: str, by: str | None, data: Path | None) -> 
         comparison_id=compared.id if compared else None,
         overrule_reason=overrule,
     )
-    put(_told(made, {candidate.id: candidate.name, champion.id: champion.name}))
+    print_json(_told(made, {candidate.id: candidate.name, champion.id: champion.name}))
 
 
 def rollback(kind: str, *, by: str | None, data: Path | None) -> None:
@@ -58,14 +58,14 @@ def rollback(kind: str, *, by: str | None, data: Path | None) -> None:
     store = _opened(data, by)
     champion = store.models.champion(kind)
     made = store.promotions.rollback(kind, request=uuid.uuid4().hex, expected_champion=champion.id)
-    put(_told(made, {champion.id: champion.name, made.model_id: store.models.get(made.model_id).name}))
+    print_json(_told(made, {champion.id: champion.name, made.model_id: store.models.get(made.model_id).name}))
 
 
 def _opened(data: Path | None, by: str | None = None) -> Store:
     from core.store import Store
 
     store = Store.open(folder=data)
-    return store.acting(store.actor.known_as(by or whoever()))
+    return store.acting(store.actor.known_as(by or account_name()))
 
 
 def _named(store: Store, name: str) -> ModelRow:
@@ -114,7 +114,7 @@ def _row(store: Store, model: ModelRow, names: Mapping[int, str], serving: set[i
 def _compared(row: ComparisonRow, names: Mapping[int, str]) -> dict[str, Any]:
     verdict = row.verdict
     told = {"champion": names[row.champion_id], "revision": row.revision}
-    figures = {name: pair.as_dict() for name, pair in row.comparison.figures.items()}
+    figures = {name: pair.as_dict() for name, pair in row.comparison.metrics.items()}
     judged = {"passes": verdict.passes, "reasons": verdict.reasons, "photos_needed": verdict.photos_needed}
     return told | {"figures": figures} | judged
 

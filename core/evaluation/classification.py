@@ -13,9 +13,9 @@ from core.errors import DatasetError
 from core.evaluation.bootstrap import (
     Interval,
     as_json,
-    draw_weights,
+    bootstrap_interval,
+    bootstrap_weights,
     interval_as_json,
-    percentile_interval,
     ratio,
 )
 
@@ -121,12 +121,12 @@ def evaluate_classification(
                 photos=int(confusion[index].sum()),
                 recall=float(recalls[index]),
                 precision=float(precisions[index]),
-                recall_interval=percentile_interval(recall_draws[:, index]),
+                recall_interval=bootstrap_interval(recall_draws[:, index]),
             )
             for index, name in enumerate(names)
         },
         confusion=confusion,
-        intervals={f"top{k}": percentile_interval(top_draws[:, column]) for column, k in enumerate(TOP)},
+        intervals={f"top{k}": bootstrap_interval(top_draws[:, column]) for column, k in enumerate(TOP)},
         groups=int(units.max()) + 1,
         n_bootstrap=n_bootstrap,
     )
@@ -149,7 +149,7 @@ def _resample(
     np.add.at(right, (units, truth), hits[:, 0])
     np.add.at(photos, (units, truth), 1.0)
     top, recall = [np.empty((0, len(TOP)))], [np.empty((0, labels))]
-    for weights in draw_weights(count, n_bootstrap, seed, 256):
+    for weights in bootstrap_weights(count, n_bootstrap, seed, 256):
         top.append((weights @ hits_per_unit) / (weights @ photos_per_unit)[:, None])
         recall.append(ratio(weights @ right, weights @ photos))
     return np.concatenate(top), np.concatenate(recall)

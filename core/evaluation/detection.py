@@ -1,6 +1,7 @@
-"""Detection measured as COCO does (Lin et al. 2014), with bootstrap intervals over photos.
+"""Detection metrics as COCO defines them (Lin et al. 2014): precision, recall, PR curves, AP and mAP.
 
-The catalog measure: photos that show one garment each, and whether it was found, whatever its name.
+Bootstrap intervals are over photos. For catalog photos, which show one garment each, there is the recall of
+that single object whatever its category.
 """
 
 from __future__ import annotations
@@ -12,23 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.boxes import Detections, GroundTruth, box_iou
 from core.errors import DatasetError
 from core.evaluation.bootstrap import (
     Interval,
     as_json,
-    draw_weights,
+    bootstrap_interval,
+    bootstrap_weights,
     interval_as_json,
-    percentile_interval,
     ratio,
 )
-from core.evaluation.matching import (
-    BoxedTruth,
-    CategoryMatches,
-    Detections,
-    check_pairs,
-    match_photos,
-    pairwise_iou,
-)
+from core.evaluation.matching import CategoryMatches, check_pairs, match_photos
 
 RECALL_POINTS = np.linspace(0.0, 1.0, 101)
 CELLS_AT_ONCE = 4_000_000  # weights of one block of resamples: about 32 MB each array
@@ -117,7 +112,7 @@ class DetectionReport:
 
 def evaluate_detection(
     predictions: Sequence[Detections],
-    truths: Sequence[BoxedTruth],
+    truths: Sequence[GroundTruth],
     categories: Sequence[str],
     score_threshold: float,
     n_bootstrap: int = 1000,
@@ -149,8 +144,8 @@ def evaluate_detection(
             name: _category_figures(matches[index], aps[index], ap50_draws[index], counts[index])
             for index, name in enumerate(categories)
         },
-        map50_interval=percentile_interval(mean_over_categories(ap50_draws)),
-        map_interval=percentile_interval(map_draws),
+        map50_interval=bootstrap_interval(mean_over_categories(ap50_draws)),
+        map_interval=bootstrap_interval(map_draws),
         n_bootstrap=n_bootstrap,
     )
 
@@ -190,7 +185,7 @@ def _resample(
     """AP at IoU 0.5 (C, B) and mAP over 0.5:0.95 (B,) on resampled photos, in blocks to bound the memory."""
     widest = max([photos, *(len(category.scores) for category in matches)])
     ap50, mean_ap = [np.empty((len(matches), 0))], [np.empty(0)]
-    for weights in draw_weights(photos, n_bootstrap, seed, max(1, CELLS_AT_ONCE // widest)):
+    for weights in bootstrap_weights(photos, n_bootstrap, seed, max(1, CELLS_AT_ONCE // widest)):
         aps = average_precisions(matches, weights)  # (C, T, B)
         ap50.append(aps[:, 0])
         mean_ap.append(mean_over_categories(aps.mean(axis=1)))
@@ -214,7 +209,7 @@ def _category_figures(
         boxes=category.boxes,
         ap50=float(aps[0]),
         ap=float(aps.mean()),
-        ap50_interval=percentile_interval(ap50_draws),
+        ap50_interval=bootstrap_interval(ap50_draws),
         precision=precision,
         recall=recall,
         curve=_curve(category),
@@ -242,67 +237,70 @@ def _curve(category: CategoryMatches) -> PrecisionRecallCurve:
 
 
 @dataclass(frozen=True)
-class FoundRate:
-    """Share of photos whose garment was found, and the mean number of other boxes a photo."""
+class SingleObjectRecall:
+    """Recall on photos of one garment each, whatever its category, and the mean number of other boxes a
+    photo.
+    """
 
-    found: float
-    others: float
+    recall: float
+    other_boxes: float
     photos: int
     score_threshold: float
-    iou: float
-    found_interval: Interval | None
-    others_interval: Interval | None
+    iou_threshold: float
+    recall_interval: Interval | None
+    other_boxes_interval: Interval | None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready figures."""
         return {
-            "found": as_json(self.found),
-            "others": as_json(self.others),
+            "found": as_json(self.recall),
+            "others": as_json(self.other_boxes),
             "photos": self.photos,
             "score_threshold": self.score_threshold,
-            "iou": self.iou,
+            "iou": self.iou_threshold,
             "intervals": {
-                "found": interval_as_json(self.found_interval),
-                "others": interval_as_json(self.others_interval),
+                "found": interval_as_json(self.recall_interval),
+                "others": interval_as_json(self.other_boxes_interval),
             },
         }
 
 
-def found_rate(
+def single_object_recall(
     predictions: Sequence[Detections],
-    truths: Sequence[BoxedTruth],
+    truths: Sequence[GroundTruth],
     score_threshold: float,
-    iou: float = 0.5,
+    iou_threshold: float = 0.5,
     n_bootstrap: int = 1000,
     seed: int = 0,
-) -> FoundRate:
-    """How often the one garment of a photo was found by a box of any category, IoU ``iou`` at least.
+) -> SingleObjectRecall:
+    """The share of photos whose one garment is found by a box of any category, by ``iou_threshold`` at least.
 
-    Other boxes are those from the threshold on without the one that found it, so a photo whose garment was
-    missed counts all of them. Intervals are 95 % bootstrap percentiles over photos. Raises DatasetError where
-    a photo has no box or several.
+    ``other_boxes`` are those from the score threshold on without the one that found it, so a photo whose
+    garment was missed counts all of them. Intervals are 95 % bootstrap percentiles over photos. Raises
+    DatasetError where a photo has no box or several.
     """
     check_pairs(predictions, truths)
     for truth in truths:
         if len(truth.boxes_xyxy) != 1:
             raise DatasetError(f"expected one box a photo, got {len(truth.boxes_xyxy)}")
-    pairs = zip(predictions, truths, strict=True)
-    found = np.array([_is_found(*pair, score_threshold, iou) for pair in pairs], dtype=np.float64)
-    boxes = np.array([np.count_nonzero(detections.scores >= score_threshold) for detections in predictions])
+    confident = [detections.above(score_threshold) for detections in predictions]
+    found = np.array(
+        [
+            bool((box_iou(detections.boxes_xyxy, truth.boxes_xyxy) >= iou_threshold).any())
+            for detections, truth in zip(confident, truths, strict=True)
+        ],
+        dtype=np.float64,
+    )
+    boxes = np.array([len(detections) for detections in confident])
     counts = np.stack([found, boxes - found], axis=1)  # (P, 2)
-    blocks = [weights @ counts for weights in draw_weights(len(truths), n_bootstrap, seed, 256)]
+    blocks = [weights @ counts for weights in bootstrap_weights(len(truths), n_bootstrap, seed, 256)]
     draws = np.concatenate([np.empty((0, 2)), *blocks]) / len(truths)  # (B, 2)
-    return FoundRate(
-        found=float(found.mean()),
-        others=float(counts[:, 1].mean()),
+    return SingleObjectRecall(
+        recall=float(found.mean()),
+        other_boxes=float(counts[:, 1].mean()),
         photos=len(truths),
         score_threshold=score_threshold,
-        iou=iou,
-        found_interval=percentile_interval(draws[:, 0]),
-        others_interval=percentile_interval(draws[:, 1]),
+        iou_threshold=iou_threshold,
+        recall_interval=bootstrap_interval(draws[:, 0]),
+        other_boxes_interval=bootstrap_interval(draws[:, 1]),
     )
-
-
-def _is_found(detections: Detections, truth: BoxedTruth, score_threshold: float, iou: float) -> bool:
-    confident = detections.scores >= score_threshold
-    return bool((pairwise_iou(detections.boxes_xyxy[confident], truth.boxes_xyxy) >= iou).any())

@@ -1,34 +1,56 @@
-"""Whether a candidate may take over: only what is better, or at least not worse, and loses no class."""
+"""The promotion gate: a candidate serves only if it is not worse than the champion, overall and in each
+class.
+
+A non-inferiority test on the paired bootstrap of :mod:`core.evaluation.comparison`. All of its numbers stand
+here.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
-from core.evaluation.bootstrap import MAIN, ClassPair, Comparison, Interval, Paired
+from core.evaluation.bootstrap import Interval
+from core.evaluation.comparison import MAIN_METRIC, ClassComparison, Comparison, PairedMetric
 
-MARGIN = 0.005
-"""What may be lost on the main figure: half a point."""
+NON_INFERIORITY_MARGIN = 0.005
+"""What may be lost on the main metric: half a point."""
 
-CLASS_LOSS = 0.05
-CLASS_BOXES = 20
+MAX_CLASS_LOSS = 0.05
+MIN_CLASS_BOXES = 20
 """A class with so many boxes may lose so much; of one with fewer, too little is known."""
 
-LEAST_PHOTOS = 20
+MIN_PHOTOS = 20
 """Of fewer photos a bootstrap's interval says little: resamples of one photo are all the same."""
 
-MOST_PHOTOS = 1_000_000
+MAX_PHOTOS_NEEDED = 1_000_000
 
 _NAMES = {"detector": "mAP50", "classifier": "top-1"}
-_TINY = 1e-9  # rounding of figures that are equal
+_ROUNDING = 1e-9  # of figures that are equal
+
+
+class Reason(StrEnum):
+    """Why the gate decided as it did."""
+
+    NOT_WORSE = "not worse"
+    WORSE = "worse"
+    INCONCLUSIVE = "inconclusive"
+    TOO_FEW_PHOTOS = "too few photos"
+    NOTHING_MEASURED = "nothing measured"
+    CLASS_LOSS = "class loss"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the candidate passes, why or why not in sentences; ``photos_needed`` where too few can tell."""
+    """Whether the candidate passes, and why or why not, as codes and in sentences.
+
+    ``photos_needed`` is how many holdout photos it would take to tell, where there are too few; else None.
+    """
 
     passes: bool
+    codes: tuple[Reason, ...]
     reasons: tuple[str, ...]
     photos_needed: int | None = None
 
@@ -55,46 +77,55 @@ def gate(comparison: Comparison) -> Verdict:
     """
     main, losers = comparison.main, losing_classes(comparison)
     losses = tuple(
-        f"{entry.name} loses {points(-(entry.figure.difference or 0.0))} points over {entry.boxes} boxes, "
-        f"and {points(CLASS_LOSS)} are allowed."
+        f"{entry.name} loses {points(-(entry.metric.difference or 0.0))} points over {entry.boxes} boxes, "
+        f"and {points(MAX_CLASS_LOSS)} are allowed."
         for entry in losers
     )
+    loss_codes = (Reason.CLASS_LOSS,) if losers else ()
     interval = main.difference_interval
     if main.difference is None or interval is None:
-        return Verdict(False, ("The holdout has no annotated boxes that could tell.", *losses), LEAST_PHOTOS)
-    said = _said(comparison, main, main.difference, interval)
-    if comparison.photos < LEAST_PHOTOS:
-        few = f"The holdout of {_photos(comparison.photos)} is too small to tell: it takes {LEAST_PHOTOS}."
-        return Verdict(False, (said, few, *losses), LEAST_PHOTOS)
-    if interval[0] > -MARGIN:
-        return Verdict(not losses, (said, *losses))
-    if interval[1] < -MARGIN:
-        return Verdict(False, (f"{said} It is worse.", *losses))
+        said = "The holdout has no annotated boxes that could tell."
+        return Verdict(False, (Reason.NOTHING_MEASURED, *loss_codes), (said, *losses), MIN_PHOTOS)
+    said = _main_sentence(comparison, main, main.difference, interval)
+    if comparison.photos < MIN_PHOTOS:
+        few = f"The holdout of {_photos(comparison.photos)} is too small to tell: it takes {MIN_PHOTOS}."
+        return Verdict(False, (Reason.TOO_FEW_PHOTOS, *loss_codes), (said, few, *losses), MIN_PHOTOS)
+    if interval[0] > -NON_INFERIORITY_MARGIN:
+        return Verdict(not losers, (Reason.NOT_WORSE, *loss_codes), (said, *losses))
+    if interval[1] < -NON_INFERIORITY_MARGIN:
+        return Verdict(False, (Reason.WORSE, *loss_codes), (f"{said} It is worse.", *losses))
     needed = photos_needed(comparison.photos, main.difference, interval)
     small = (
-        f"It may be worse by up to {points(-interval[0])} points, and {points(MARGIN)} are allowed: the "
-        f"holdout of {_photos(comparison.photos)} is too small to tell, it would take about {needed:,}."
+        f"It may be worse by up to {points(-interval[0])} points, and {points(NON_INFERIORITY_MARGIN)} are "
+        f"allowed: the holdout of {_photos(comparison.photos)} is too small to tell, it would take about "
+        f"{needed:,}."
     )
-    return Verdict(False, (said, small, *losses), needed)
+    return Verdict(False, (Reason.INCONCLUSIVE, *loss_codes), (said, small, *losses), needed)
 
 
 def photos_needed(photos: int, difference: float, interval: Interval) -> int:
     """How many photos would tell on which side of the margin the difference is; see :func:`gate`."""
-    above = difference > -MARGIN
+    above = difference > -NON_INFERIORITY_MARGIN
     half_width = difference - interval[0] if above else interval[1] - difference
-    distance = max(abs(difference + MARGIN), _TINY)
+    distance = max(abs(difference + NON_INFERIORITY_MARGIN), _ROUNDING)
     needed = float(np.ceil(photos * (half_width / distance) ** 2))
-    return int(min(max(needed, LEAST_PHOTOS, photos + 1), MOST_PHOTOS))
+    return int(min(max(needed, MIN_PHOTOS, photos + 1), MAX_PHOTOS_NEEDED))
 
 
-def losing_classes(comparison: Comparison) -> tuple[ClassPair, ...]:
-    """The classes with enough boxes that lose more than is allowed, the worst first."""
-    found = [
-        entry
-        for entry in comparison.classes
-        if entry.boxes >= CLASS_BOXES and (entry.figure.difference or 0.0) < -CLASS_LOSS - _TINY
-    ]
-    return tuple(sorted(found, key=lambda entry: entry.figure.difference or 0.0))
+def has_enough_boxes(entry: ClassComparison) -> bool:
+    """Whether a class has so many holdout boxes that its difference counts."""
+    return entry.boxes >= MIN_CLASS_BOXES
+
+
+def loses_too_much(entry: ClassComparison) -> bool:
+    """Whether a class with enough boxes loses more than is allowed."""
+    return has_enough_boxes(entry) and (entry.metric.difference or 0.0) < -MAX_CLASS_LOSS - _ROUNDING
+
+
+def losing_classes(comparison: Comparison) -> tuple[ClassComparison, ...]:
+    """The classes that lose too much, the worst first."""
+    found = [entry for entry in comparison.classes if loses_too_much(entry)]
+    return tuple(sorted(found, key=lambda entry: entry.metric.difference or 0.0))
 
 
 def points(share: float) -> str:
@@ -102,8 +133,8 @@ def points(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def _said(comparison: Comparison, main: Paired, difference: float, interval: Interval) -> str:
-    name = _NAMES.get(comparison.kind, MAIN[comparison.kind])
+def _main_sentence(comparison: Comparison, main: PairedMetric, difference: float, interval: Interval) -> str:
+    name = _NAMES.get(comparison.kind, MAIN_METRIC[comparison.kind])
     ends = f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}"
     return (
         f"{name} {points(main.champion or 0.0)} → {points(main.candidate or 0.0)}: {100 * difference:+.1f} "

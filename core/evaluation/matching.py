@@ -1,60 +1,18 @@
-"""Which detection found which box: COCO's greedy matching, once a photo, at all IoU thresholds together."""
+"""Matching of detections to annotated boxes, as COCO does: greedy by score, at all IoU thresholds at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torchvision.ops import box_iou
 
+from core.boxes import Detections, GroundTruth, box_iou
 from core.errors import DatasetError
-
-Floats = NDArray[np.floating[Any]]
-Ids = NDArray[np.integer[Any]]
 
 MAX_DETECTIONS = 100  # a photo and category, best first, as COCO counts
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)  # 0.50, 0.55, ... 0.95
-
-
-class BoxedTruth(Protocol):
-    """What a photo truly holds; ``core.datasets.detection.BoxedPhoto`` is one."""
-
-    @property
-    def boxes_xyxy(self) -> Floats: ...
-
-    @property
-    def category_ids(self) -> Ids: ...
-
-
-@dataclass(frozen=True)
-class Truth:
-    """One photo's true boxes (N, 4) in pixels and their 0-based category ids (N,)."""
-
-    boxes_xyxy: Floats
-    category_ids: Ids
-
-
-@dataclass(frozen=True)
-class Detections:
-    """One photo's predicted boxes (N, 4) in pixels, scores (N,), 0-based category ids (N,), in any order."""
-
-    boxes_xyxy: Floats
-    scores: Floats
-    category_ids: Ids
-
-    def __post_init__(self) -> None:
-        count = len(self.scores)
-        if np.shape(self.boxes_xyxy) != (count, 4) or np.shape(self.category_ids) != (count,):
-            raise ValueError(
-                "expected boxes (N, 4), scores (N,) and category ids (N,) of one N, got "
-                f"{np.shape(self.boxes_xyxy)}, {np.shape(self.scores)} and {np.shape(self.category_ids)}"
-            )
-        if not np.isfinite(self.scores).all():
-            raise ValueError("expected finite scores, got NaN or infinity")
 
 
 @dataclass(frozen=True)
@@ -72,46 +30,40 @@ class CategoryMatches:
 
     @property
     def boxes(self) -> int:
-        """The number of true boxes."""
+        """The number of annotated boxes."""
         return int(self.boxes_per_photo.sum())
 
 
-def pairwise_iou(boxes_a_xyxy: Floats, boxes_b_xyxy: Floats) -> NDArray[np.float64]:
-    """IoU of every box of A (N, 4) with every box of B (M, 4): (N, M); two boxes without area overlap 0."""
-    pair = (np.array(boxes, dtype=np.float64).reshape(-1, 4) for boxes in (boxes_a_xyxy, boxes_b_xyxy))
-    first, second = (torch.from_numpy(boxes) for boxes in pair)
-    overlap: NDArray[np.float64] = np.nan_to_num(box_iou(first, second).numpy())
-    return overlap
-
-
 def match_photo(
-    detections: Detections, truth: BoxedTruth, iou_thresholds: NDArray[np.float64] = IOU_THRESHOLDS
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """COCO's matching in one photo: which detections count, best first (D,), and their hits (T, D).
+    detections: Detections, truth: GroundTruth, iou_thresholds: NDArray[np.float64] = IOU_THRESHOLDS
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """COCO's greedy matching in one photo: which detections count, best first (D,), and their boxes (T, D).
 
-    Each detection in turn takes the free box of its category that it overlaps most, if by the threshold at
-    least; a box is taken once. Past ``MAX_DETECTIONS`` of a category a detection does not count. Crowd
-    regions are unknown here.
+    The second array holds the index of the annotated box that a detection is matched with at each IoU
+    threshold, -1 for a false positive. Each detection in turn takes the free box of its category that it
+    overlaps most, if by the threshold at least; a box is taken once. Past ``MAX_DETECTIONS`` of a category a
+    detection does not count. Crowd regions are unknown here.
     """
     order = _best_first_per_category(detections)
     # COCO takes the later of two boxes overlapped alike, argmax the earlier: hence the boxes from behind.
     true_ids = np.asarray(truth.category_ids)[::-1]
-    overlaps = pairwise_iou(detections.boxes_xyxy[order], np.asarray(truth.boxes_xyxy)[::-1])
+    overlaps = box_iou(detections.boxes_xyxy[order], np.asarray(truth.boxes_xyxy)[::-1])  # (D, G)
     overlaps[detections.category_ids[order][:, None] != true_ids[None, :]] = 0.0
 
-    hits = np.zeros((len(iou_thresholds), len(order)), dtype=np.bool_)
+    matched = np.full((len(iou_thresholds), len(order)), -1, dtype=np.int64)
     free = np.ones((len(iou_thresholds), len(true_ids)), dtype=np.bool_)
     levels = np.arange(len(iou_thresholds))
     for rank in np.flatnonzero(overlaps.max(axis=1, initial=0.0) >= iou_thresholds.min()):
         candidates = np.where(free, overlaps[rank], 0.0)  # (T, G)
         best = candidates.argmax(axis=1)
-        hits[:, rank] = candidates[levels, best] >= iou_thresholds
-        free[levels[hits[:, rank]], best[hits[:, rank]]] = False
-    return order, hits
+        hit = candidates[levels, best] >= iou_thresholds
+        matched[hit, rank] = len(true_ids) - 1 - best[hit]
+        free[levels[hit], best[hit]] = False
+    return order, matched
 
 
 def match_photos(
-    predictions: Sequence[Detections], truths: Sequence[BoxedTruth], categories: int
+    predictions: Sequence[Detections], truths: Sequence[GroundTruth], categories: int
 ) -> tuple[CategoryMatches, ...]:
     """The matches of each category over all photos. Raises DatasetError where photos or ids do not fit."""
     check_pairs(predictions, truths)
@@ -119,7 +71,7 @@ def match_photos(
     matched = [match_photo(detections, truth) for detections, truth in zip(predictions, truths, strict=True)]
     ids = np.concatenate([d.category_ids[order] for d, (order, _) in zip(predictions, matched, strict=True)])
     scores = np.concatenate([d.scores[order] for d, (order, _) in zip(predictions, matched, strict=True)])
-    hits = np.concatenate([hits for _, hits in matched], axis=1)
+    hits = np.concatenate([boxes >= 0 for _, boxes in matched], axis=1)
     photo_of = np.repeat(np.arange(len(matched)), [len(order) for order, _ in matched])
     true_ids = [np.asarray(truth.category_ids, dtype=np.int64) for truth in truths]
     boxes = np.stack([np.bincount(ids_here, minlength=categories) for ids_here in true_ids])
@@ -139,7 +91,7 @@ def match_photos(
     return tuple(by_category)
 
 
-def check_pairs(predictions: Sequence[Detections], truths: Sequence[BoxedTruth]) -> None:
+def check_pairs(predictions: Sequence[Detections], truths: Sequence[GroundTruth]) -> None:
     """Raise DatasetError unless there is one prediction a photo, and at least one photo."""
     if len(predictions) != len(truths):
         raise DatasetError(f"expected one prediction a photo, got {len(predictions)} for {len(truths)}")
@@ -158,7 +110,7 @@ def _best_first_per_category(detections: Detections) -> NDArray[np.int64]:
     return kept
 
 
-def _check_ids(predictions: Sequence[Detections], truths: Sequence[BoxedTruth], categories: int) -> None:
+def _check_ids(predictions: Sequence[Detections], truths: Sequence[GroundTruth], categories: int) -> None:
     for kind, photos in (("predicted", predictions), ("true", truths)):
         ids = np.concatenate([np.asarray(photo.category_ids, dtype=np.int64) for photo in photos])
         if ids.size and not (ids.min() >= 0 and ids.max() < categories):

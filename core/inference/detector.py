@@ -6,20 +6,20 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from core.evaluation import Detections
+from core.boxes import Detections
 from core.garments import Box
 from core.images.crops import to_tensor
 from core.images.decode import Photo
 from core.images.letterbox import Letterboxed, letterbox, tight_canvas
 from core.models.checkpoints import load_detector_network
-from core.models.decode import decode, discount_doubles, suppress
+from core.models.decode import MAX_DETECTIONS, cross_class_suppression, decode, nms
 from core.models.weights import WEIGHTS_FOLDER, ModelCard
 from core.models.yolov4 import YOLOv4
 
-GARMENT_LIMIT = 100
 LOWEST_THRESHOLD = 0.01
 
 
@@ -54,14 +54,16 @@ class Detector:
         with self.lock:
             boxes, scores = decode(self.model(pictures), self.model.anchors_wh)
         threshold = max(score_threshold, LOWEST_THRESHOLD)
-        # Suppression takes scores above its threshold, in float32; here a score that reaches it counts, so
+        # NMS takes scores above its threshold, in float32; here a score that reaches it counts, so
         # that labelling with a threshold and LabeledPhoto.above() agree to the last garment.
         just_below = threshold * (1 - 1e-6)
-        kept = suppress(boxes[0].cpu(), scores[0].cpu(), score_threshold=just_below, limit=GARMENT_LIMIT)
-        kept = discount_doubles(kept)
-        found_xyxy, found_scores = boxed.to_photo(kept.boxes_xyxy.numpy()), kept.scores.double().numpy()
-        shown = ((found_xyxy[:, 2:] - found_xyxy[:, :2]) >= 1).all(axis=1) & (found_scores >= threshold)
-        return Detections(found_xyxy[shown], found_scores[shown], kept.category_ids.numpy()[shown])
+        found = nms(boxes[0].cpu(), scores[0].cpu(), score_threshold=just_below, limit=MAX_DETECTIONS)
+        found = cross_class_suppression(found)
+        boxes_xyxy = boxed.to_photo(found.boxes_xyxy)
+        large = ((boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) >= 1).all(axis=1)
+        return Detections(boxes_xyxy, found.scores.astype(np.float64), found.category_ids)[large].above(
+            threshold
+        )
 
     def detect(self, photo: Photo, score_threshold: float) -> list[tuple[Box, str, float]]:
         """The same as box, category's name and score."""

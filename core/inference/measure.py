@@ -7,18 +7,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from core.boxes import Detections, GroundTruth
 from core.datasets.classification import LabelledPhoto, known_only
 from core.datasets.detection import DetectionDataset
 from core.errors import DatasetError
-from core.evaluation import (
-    ClassificationReport,
+from core.evaluation.classification import ClassificationReport, evaluate_classification
+from core.evaluation.detection import (
     DetectionReport,
-    Detections,
-    FoundRate,
-    Truth,
-    evaluate_classification,
+    SingleObjectRecall,
     evaluate_detection,
-    found_rate,
+    single_object_recall,
 )
 from core.images.decode import open_listed
 from core.inference.classifier import Classifier
@@ -34,7 +32,7 @@ def _unwatched(items: Iterable[Item]) -> Iterator[Item]:
 
 def predictions_on(
     detector: Detector, dataset: DetectionDataset, watch: Watch = _unwatched
-) -> tuple[list[Detections], list[Truth]]:
+) -> tuple[list[Detections], list[GroundTruth]]:
     """The detector's boxes, down to its lowest score, and the true ones, in the detector's categories.
 
     Raises DatasetError where the detector does not know a category of the data set, or a photo is missing or
@@ -44,7 +42,7 @@ def predictions_on(
     found, truths = [], []
     for photo in watch(dataset.photos):
         found.append(detector.detections(open_listed(dataset.path_of(photo)), LOWEST_THRESHOLD))
-        truths.append(Truth(photo.boxes_xyxy, ids[photo.category_ids]))
+        truths.append(GroundTruth(photo.boxes_xyxy, ids[photo.category_ids]))
     return found, truths
 
 
@@ -59,13 +57,13 @@ def _category_ids(names: tuple[str, ...], known: tuple[str, ...]) -> np.ndarray:
 
 def measure_detector(
     detector: Detector, dataset: DetectionDataset, watch: Watch = _unwatched
-) -> tuple[DetectionReport, FoundRate | None]:
+) -> tuple[DetectionReport, SingleObjectRecall | None]:
     """AP and its kin at the card's threshold, and the found rate where every photo has one box."""
     found, truths = predictions_on(detector, dataset, watch)
     threshold = detector.card.score_threshold
     report = evaluate_detection(found, truths, detector.card.categories, threshold)
     single = all(len(truth.category_ids) == 1 for truth in truths)
-    return report, found_rate(found, truths, threshold) if single else None
+    return report, single_object_recall(found, truths, threshold) if single else None
 
 
 def measure_classifier(

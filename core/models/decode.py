@@ -1,4 +1,4 @@
-"""YOLOv4's raw maps to boxes and back, and non-maximum suppression.
+"""YOLOv4's raw maps to boxes and back, non-maximum suppression (NMS) and cross-class suppression.
 
 b_xy = stride * (s * sigmoid(t_xy) - (s - 1) / 2 + cell), b_wh = anchor * exp(t_wh), s = 1.2, 1.1, 1.05 at
 strides 8, 16, 32 (YOLOv4's scale_x_y).
@@ -7,13 +7,25 @@ strides 8, 16, 32 (YOLOv4's scale_x_y).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms, box_iou
+from torchvision.ops import batched_nms
 
+from core.boxes import Detections, box_iou
 from core.models.yolov4 import STRIDES
+
+NMS_IOU_THRESHOLD = 0.5
+"""Two boxes of one category with a greater IoU are one garment: the worse is dropped."""
+
+CROSS_CLASS_IOU_THRESHOLD = 0.8
+CROSS_CLASS_SCORE_FACTOR = 0.5
+"""Two boxes of different categories with a greater IoU are one garment: the worse one's score is halved."""
+
+MAX_DETECTIONS = 100
+MAX_NMS_CANDIDATES = 3000
+"""More candidates than that come from a detector that has learned nothing; the best of them are enough."""
 
 GRID_SCALES = (1.2, 1.1, 1.05)
 MAX_LOG_SIZE = 6.0  # a side is an anchor's 1/403 to 403 times: a side of 0 has an aspect ratio of no gradient
@@ -48,14 +60,6 @@ def encode_boxes(boxes_xyxy: Tensor, anchors_wh: Tensor, cells_xy: Tensor, scale
     return torch.cat((torch.logit(fraction, eps=1e-6), torch.log(size / anchors_wh)), dim=1)
 
 
-class Kept(NamedTuple):
-    """One photo's boxes (N, 4) xyxy, scores (N,) in 0..1 and category ids (N,), best first."""
-
-    boxes_xyxy: Tensor
-    scores: Tensor
-    category_ids: Tensor
-
-
 def decode(raw: Sequence[Tensor], anchors_wh: Tensor) -> tuple[Tensor, Tensor]:
     """All scales to boxes (B, N, 4) in input pixels and class scores (B, N, C), objectness times class."""
     boxes, scores = [], []
@@ -66,40 +70,43 @@ def decode(raw: Sequence[Tensor], anchors_wh: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat(boxes, dim=1), torch.cat(scores, dim=1)
 
 
-def suppress(
+def nms(
     boxes_xyxy: Tensor,
     scores: Tensor,
     *,
     score_threshold: float,
-    iou_threshold: float = 0.5,
-    limit: int = 100,
-) -> Kept:
+    iou_threshold: float = NMS_IOU_THRESHOLD,
+    limit: int = MAX_DETECTIONS,
+) -> Detections:
     """Non-maximum suppression of one photo's candidates (N, 4) with class scores (N, C), to ``limit`` boxes.
 
-    Suppression is by category and from the best score down, so raising the score threshold afterwards gives
-    the same boxes as a new run with that threshold.
+    Best first. Suppression is within a category and from the best score down, so raising the score threshold
+    afterwards gives the same boxes as a new run with that threshold.
     """
-    candidate, category = (scores > score_threshold).nonzero(as_tuple=True)
-    kept_scores, kept_boxes = scores[candidate, category], boxes_xyxy[candidate]
-    if len(kept_scores) > 3000:  # a flood of candidates says nothing more than its best
-        top = kept_scores.topk(3000).indices
-        kept_scores, kept_boxes, category = kept_scores[top], kept_boxes[top], category[top]
-    keep = batched_nms(kept_boxes, kept_scores, category, iou_threshold)[:limit]
-    return Kept(kept_boxes[keep], kept_scores[keep], category[keep])
+    candidates, categories = (scores > score_threshold).nonzero(as_tuple=True)
+    class_scores, candidate_boxes = scores[candidates, categories], boxes_xyxy[candidates]
+    if len(class_scores) > MAX_NMS_CANDIDATES:
+        top = class_scores.topk(MAX_NMS_CANDIDATES).indices
+        class_scores, candidate_boxes, categories = class_scores[top], candidate_boxes[top], categories[top]
+    kept = batched_nms(candidate_boxes, class_scores, categories, iou_threshold)[:limit]
+    return Detections(*(part[kept].cpu().numpy() for part in (candidate_boxes, class_scores, categories)))
 
 
-def discount_doubles(kept: Kept, *, overlap: float = 0.8, weight: float = 0.5) -> Kept:
-    """Halve the score of a box whose place a better box of another category holds already (IoU above 0.8).
+def cross_class_suppression(
+    detections: Detections,
+    *,
+    iou_threshold: float = CROSS_CLASS_IOU_THRESHOLD,
+    factor: float = CROSS_CLASS_SCORE_FACTOR,
+) -> Detections:
+    """Multiply the score of a box by ``factor`` where a better box of another category overlaps it.
 
-    A jacket is otherwise shown as a top as well. On the street's training photos two of 3,300 boxes share a
-    place like that; dropping the second guess outright would cost the photos where it is the right one. Takes
-    boxes best first and gives them best first.
+    A jacket is otherwise shown as a top as well. This is soft, not hard, suppression: on the street's
+    training photos two of 3,300 boxes share a place like that, and dropping the second box would cost the
+    photos where its category is the right one. Takes boxes best first and gives them best first.
     """
-    if not len(kept.scores):
-        return kept
-    better = torch.ones(len(kept.scores), len(kept.scores)).tril(-1).bool()  # (box, better box)
-    other = kept.category_ids[:, None] != kept.category_ids[None]
-    doubled = ((box_iou(kept.boxes_xyxy, kept.boxes_xyxy) > overlap) & other & better).any(dim=1)
-    scores = torch.where(doubled, kept.scores * weight, kept.scores)
-    order = scores.argsort(descending=True, stable=True)
-    return Kept(kept.boxes_xyxy[order], scores[order], kept.category_ids[order])
+    ranks, ids = np.arange(len(detections)), detections.category_ids
+    better = ranks[:, None] > ranks[None, :]  # (box, better box)
+    overlaps = box_iou(detections.boxes_xyxy, detections.boxes_xyxy) > iou_threshold
+    suppressed = (overlaps & better & (ids[:, None] != ids[None, :])).any(axis=1)
+    scores = np.where(suppressed, detections.scores * factor, detections.scores)
+    return Detections(detections.boxes_xyxy, scores, ids).best_first()

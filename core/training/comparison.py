@@ -11,19 +11,16 @@ import numpy as np
 from PIL import Image
 
 from core.access import Right
+from core.boxes import Detections, GroundTruth
 from core.errors import DatasetError, PhotoError, StoreBusyError, StoreError
-from core.evaluation.comparison import (
-    Change,
-    Comparison,
-    Drawn,
+from core.evaluation.comparison import Comparison, compare_classification, compare_detection, rank_of
+from core.evaluation.photo_changes import (
+    NamedBox,
+    PhotoChange,
     classifier_change,
-    compare_classification,
-    compare_detection,
     detector_change,
-    rank_of,
-    read,
+    match_detections,
 )
-from core.evaluation.matching import Detections, Truth
 from core.images.decode import Photo
 from core.inference.classifier import Classifier, squares_of
 from core.inference.detector import LOWEST_THRESHOLD, Detector
@@ -44,10 +41,10 @@ Holdout = Iterable[tuple[Photo, int, tuple[AnnotatedBox, ...]]]
 class Outcome:
     """What comes out photo by photo, until it is measured."""
 
-    changes: list[Change] = field(default_factory=list)
+    changes: list[PhotoChange] = field(default_factory=list)
     skipped: int = 0
 
-    def note(self, change: Change | None) -> None:
+    def note(self, change: PhotoChange | None) -> None:
         """Keep a change, if it is one."""
         if change is not None:
             self.changes.append(change)
@@ -117,15 +114,15 @@ def _compare_detectors(
     former, latter = (Detector.load(store.models.file_of(row)) for row in (champion, candidate))
     names = _Names.of(store, former.card.categories, latter.card.categories)
     thresholds = (former.card.score_threshold, latter.card.score_threshold)
-    truths: list[Truth] = []
+    truths: list[GroundTruth] = []
     before: list[Detections] = []
     after: list[Detections] = []
     for photo, photo_id, boxes in holdout:
         truths.append(names.truth_of(boxes))
         before.append(names.known(former.card.categories, former.detections(photo, LOWEST_THRESHOLD)))
         after.append(names.known(latter.card.categories, latter.detections(photo, LOWEST_THRESHOLD)))
-        first = read(before[-1], truths[-1], names.names, thresholds[0])
-        second = read(after[-1], truths[-1], names.names, thresholds[1])
+        first = match_detections(before[-1], truths[-1], names.names, thresholds[0])
+        second = match_detections(after[-1], truths[-1], names.names, thresholds[1])
         outcome.note(detector_change(photo_id, first, second, truths[-1], names.names))
     if not any(len(truth.category_ids) for truth in truths):
         raise DatasetError("The revision has no annotated boxes on holdout photos to compare models on.")
@@ -147,10 +144,12 @@ class _Names:
         place_of = {number: place for place, number in enumerate(known)}
         return cls(tuple(category.name for category in known.values()), place_of, numbers)
 
-    def truth_of(self, boxes: Sequence[AnnotatedBox]) -> Truth:
+    def truth_of(self, boxes: Sequence[AnnotatedBox]) -> GroundTruth:
         """The annotated boxes."""
         corners = np.array([box.box_xyxy for box in boxes], dtype=np.float64).reshape(-1, 4)
-        return Truth(corners, np.array([self.place_of[box.category_id] for box in boxes], dtype=np.int64))
+        return GroundTruth(
+            corners, np.array([self.place_of[box.category_id] for box in boxes], dtype=np.int64)
+        )
 
     def known(self, spoken: Sequence[str], found: Detections) -> Detections:
         """A model's boxes, of the categories as it says them, in these."""
@@ -192,7 +191,7 @@ class _Ranks:
 
     def look(
         self, crops: Sequence[Image.Image], boxes: Sequence[AnnotatedBox], labels: Sequence[str]
-    ) -> list[Drawn]:
+    ) -> list[NamedBox]:
         """Rank a photo's garments; gives their boxes with the label that came first."""
         own, firsts = self.classifier.card.categories, []
         shares = self.classifier.probabilities(crops).numpy()

@@ -13,12 +13,13 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from core.boxes import Detections, GroundTruth
 from core.datasets.detection import DetectionDataset
-from core.evaluation import Detections, Truth, evaluate_detection
-from core.models.decode import decode, suppress
+from core.evaluation.detection import evaluate_detection
+from core.models.decode import decode, nms
 from core.models.weights import ModelCard, check_state, save_weights, write_card
 from core.models.yolov4 import YOLOv4
-from core.training.datasets import TrainingScenes, ValidationPhotos, collate
+from core.training.datasets import DetectionTrainingDataset, DetectionValidationDataset, collate
 from core.training.recipes import DetectorRecipe
 from core.training.sampler import EpochSampler
 from core.training.trainer import TrainingData, cosine_with_warmup, parameter_groups
@@ -62,7 +63,7 @@ class DetectorTraining(LightningModule):
         for part in self._frozen():
             part.requires_grad_(False)
         self.found: list[Detections] = []
-        self.truths: list[Truth] = []
+        self.truths: list[GroundTruth] = []
 
     def _frozen(self) -> list[torch.nn.Module]:
         count = self.recipe.frozen_stages
@@ -110,11 +111,10 @@ class DetectorTraining(LightningModule):
         self.log("val_loss", losses["loss"], batch_size=len(pictures))
         boxes, scores = decode(raw, anchors_wh)
         for index in range(len(pictures)):
-            found = suppress(boxes[index], scores[index], score_threshold=0.01)
             mine = targets.images == index
-            self.found.append(Detections(*(part.cpu().numpy() for part in found)))
+            self.found.append(nms(boxes[index], scores[index], score_threshold=0.01))
             self.truths.append(
-                Truth(targets.boxes_xyxy[mine].cpu().numpy(), targets.classes[mine].cpu().numpy())
+                GroundTruth(targets.boxes_xyxy[mine].cpu().numpy(), targets.classes[mine].cpu().numpy())
             )
 
     def on_validation_epoch_end(self) -> None:
@@ -141,11 +141,11 @@ class DetectorData(TrainingData):
     """Loaders: mixed scenes for training, letterboxed photos for validation."""
 
     def __init__(
-        self, train: TrainingScenes, val: DetectionDataset, recipe: DetectorRecipe, workers: int = 0
+        self, train: DetectionTrainingDataset, val: DetectionDataset, recipe: DetectorRecipe, workers: int = 0
     ) -> None:
         super().__init__()
         self.train_set, self.recipe, self.workers = train, recipe, workers
-        self.val_set = ValidationPhotos(val, recipe.input_wh)
+        self.val_set = DetectionValidationDataset(val, recipe.input_wh)
 
     def train_dataloader(self) -> DataLoader[Any]:
         sampler = EpochSampler(self.train_set.repeats(), self.recipe.seed, epoch=self.first_epoch)
@@ -165,7 +165,7 @@ class DetectorData(TrainingData):
 
 
 def export_detector(training: dict[str, Any]) -> Any:
-    """A writer of weights and card for :class:`core.training.trainer.KeepBest`."""
+    """A writer of weights and card for :class:`core.training.trainer.ExportBestWeights`."""
 
     def export(module: LightningModule, path: Path, metric: float) -> None:
         save_weights(module.model, path)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import torch
 from benchmarks import queue_order
 from benchmarks.replay import boxed, detecting, heads, places
 from benchmarks.replay.curves import area, labels_to_reach, mean_interval, summary
-from core.evaluation import Truth
+from core.boxes import GroundTruth
 
 
 def test_an_interval_is_students() -> None:
@@ -82,7 +82,9 @@ def made_up() -> boxed.Boxed:
         (channels, 288 // stride, 192 // stride)
         for channels, stride in zip(boxed.CHANNELS, boxed.STRIDES, strict=True)
     ]
-    truths = [Truth(np.array([[20.0, 30, 90, 150]], dtype=np.float32), np.array([n % 2])) for n in range(12)]
+    truths = [
+        GroundTruth(np.array([[20.0, 30, 90, 150]], dtype=np.float32), np.array([n % 2])) for n in range(12)
+    ]
     levels = [rng.random((12, *shape), dtype=np.float32).astype(np.float16) for shape in shapes]
     return boxed.Boxed(tuple(levels), tuple(truths), ("top", "dress"))
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.boxes import box_iou
 from core.datasets.coco import read_coco
-from core.evaluation import found_rate
-from core.evaluation.matching import pairwise_iou
+from core.evaluation.detection import single_object_recall
 from core.images.decode import open_photo
 from core.inference.detector import Detector
 from core.inference.labeler import Labeler
@@ -99,7 +99,7 @@ def test_garments_in_the_street_are_found(test_data: Path) -> None:
         assert ((seen >= 0) & (seen <= [*opened.size_wh] * 2)).all()
         assert len(seen) < 40
         boxes += len(photo)
-        found += int((pairwise_iou(seen, photo.boxes_xyxy) >= 0.5).any(axis=0).sum()) if len(seen) else 0
+        found += int((box_iou(seen, photo.boxes_xyxy) >= 0.5).any(axis=0).sum()) if len(seen) else 0
     assert found / boxes > 0.5 * min(figures(card.metrics, "recall")), f"{found} of {boxes} boxes"
 
 
@@ -111,9 +111,9 @@ def test_single_garments_are_found(test_data: Path) -> None:
         pytest.skip("the card has no measurement on photos of single garments")
     dataset = read_coco(test_data / "catalog" / "val_boxes.json", test_data / "catalog" / "images")
     few = type(dataset)(dataset.categories, dataset.photos[::7], dataset.folder)
-    rate = found_rate(*predictions_on(detector, few), card.score_threshold, n_bootstrap=0)
-    assert rate.found > 0.6 * min(claims)
-    assert rate.others < 3
+    rate = single_object_recall(*predictions_on(detector, few), card.score_threshold, n_bootstrap=0)
+    assert rate.recall > 0.6 * min(claims)
+    assert rate.other_boxes < 3
 
 
 @pytest.mark.photos

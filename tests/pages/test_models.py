@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.access import Actor, Role
-from core.evaluation.bootstrap import ClassPair, Comparison, Paired
+from core.evaluation.comparison import ClassComparison, Comparison, PairedMetric
 from core.images.decode import read_photo
 from core.models import cards
 from core.store import Store
@@ -60,10 +60,10 @@ def shown(page: AppTest) -> AppTest:
     return page
 
 
-def figure(champion: float, difference: float, spread: float = 0.002) -> Paired:
+def figure(champion: float, difference: float, spread: float = 0.002) -> PairedMetric:
     candidate = champion + difference
     ends = [(middle - spread, middle + spread) for middle in (champion, candidate, difference)]
-    return Paired(champion, candidate, difference, *ends)
+    return PairedMetric(champion, candidate, difference, *ends)
 
 
 def compared(
@@ -71,10 +71,10 @@ def compared(
 ) -> int:
     """A comparison with the champion in which the candidate gains so much."""
     classes = (
-        ClassPair("top", 50, figure(0.5, difference)),
-        ClassPair("hat", 30, figure(0.4, more.get("hat", 0.0))),
-        ClassPair("bag", 3, figure(0.4, -0.3)),
-        ClassPair("belt", 0, Paired(None, None, None)),
+        ClassComparison("top", 50, figure(0.5, difference)),
+        ClassComparison("hat", 30, figure(0.4, more.get("hat", 0.0))),
+        ClassComparison("bag", 3, figure(0.4, -0.3)),
+        ClassComparison("belt", 0, PairedMetric(None, None, None)),
     )
     figures = {"mAP50": figure(0.412, difference, spread), "mAP": figure(0.25, difference, spread)}
     comparison = Comparison("detector", photos, 83, figures, classes, 1000)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.boxes import Detections
 from core.datasets.coco import read_coco, write_coco
 from core.datasets.detection import BoxedPhoto, DetectionDataset
-from core.evaluation import Detections
 from core.images.decode import Photo
 from core.images.perceptual_hash import difference_hash
 from tools import pseudo_labels

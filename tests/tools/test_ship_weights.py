@@ -7,18 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import save_file
 
 from core.datasets.coco import write_coco
 from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.datasets.reading import read_detection
-from core.evaluation import FoundRate, found_rate
+from core.errors import WeightsError
+from core.evaluation.detection import SingleObjectRecall, single_object_recall
 from core.inference.detector import Detector
 from core.inference.measure import predictions_on
 from core.models.weights import card_path, digest, read_card, read_tensors
 from core.taxonomy import load_taxonomy
 from tests.weights import FEW, NONE, save_detector
-from tools.ship_weights import THRESHOLDS, choose_threshold, curve, finding_f1, ship
+from tools.ship_weights import THRESHOLDS, average_weights, choose_threshold, curve, finding_f1, ship
 from tools.synthetic import draw_scene
 
 
@@ -53,16 +55,16 @@ def test_the_threshold_is_where_single_garments_are_found_best(run: Path, garmen
     weights = run / "final.safetensors"
     threshold = choose_threshold(weights, garments)
     found, truths = predictions_on(Detector.load(weights), read_detection(garments))
-    rates = {float(t): found_rate(found, truths, float(t), n_bootstrap=0) for t in THRESHOLDS}
-    others = [rate.others for rate in rates.values()]
+    rates = {float(t): single_object_recall(found, truths, float(t), n_bootstrap=0) for t in THRESHOLDS}
+    others = [rate.other_boxes for rate in rates.values()]
     assert max(others) > min(others), "the fixture should see more at low thresholds"
     assert finding_f1(rates[threshold]) == max(finding_f1(rate) for rate in rates.values())
 
 
 def test_finding_is_worth_its_other_boxes() -> None:
-    assert finding_f1(FoundRate(1.0, 0.0, 10, 0.5, 0.5, None, None)) == 1.0
-    assert finding_f1(FoundRate(0.5, 0.5, 10, 0.5, 0.5, None, None)) == 0.5
-    assert finding_f1(FoundRate(0.0, 3.0, 10, 0.5, 0.5, None, None)) == 0.0
+    assert finding_f1(SingleObjectRecall(1.0, 0.0, 10, 0.5, 0.5, None, None)) == 1.0
+    assert finding_f1(SingleObjectRecall(0.5, 0.5, 10, 0.5, 0.5, None, None)) == 0.5
+    assert finding_f1(SingleObjectRecall(0.0, 3.0, 10, 0.5, 0.5, None, None)) == 0.0
 
 
 def test_a_shipped_card_tells_digest_hours_curve_and_measurements(
@@ -101,3 +103,12 @@ def test_the_mean_of_two_trainings_can_ship(run: Path, tmp_path: Path) -> None:
     name = next(name for name in first if name.endswith("weight"))
     assert np.allclose(shipped[name].numpy(), 2 * first[name].numpy(), rtol=2e-3, atol=1e-3)
     assert card.training["averaged_with"] == read_card(other).name
+
+
+def test_the_mean_of_models_is_that_of_each_tensor_and_needs_one_shape() -> None:
+    one, two = {"a": torch.tensor([1.0, 3.0])}, {"a": torch.tensor([2.0, 5.0])}
+    assert average_weights([one, two])["a"].tolist() == [1.5, 4.0]
+    assert average_weights([one])["a"].tolist() == [1.0, 3.0]
+    for other in ({"b": one["a"]}, {"a": torch.zeros(3)}):
+        with pytest.raises(WeightsError, match="weights of one model to average"):
+            average_weights([one, other])

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, top_k_accuracy_score
 
 from core.errors import DatasetError
-from core.evaluation import evaluate_classification
+from core.evaluation.classification import evaluate_classification
 
 
 def random_problem(seed, photos=200, labels=7):

@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from core.boxes import Detections, GroundTruth
 from core.errors import DatasetError
-from core.evaluation import Detections, Truth, evaluate_classification, evaluate_detection
+from core.evaluation.classification import evaluate_classification
 from core.evaluation.comparison import (
     UNKNOWN_LABEL,
     Comparison,
@@ -16,17 +17,18 @@ from core.evaluation.comparison import (
     compare_detection,
     rank_of,
 )
+from core.evaluation.detection import evaluate_detection
 
 NAMES = ("top", "pants", "bag")
 THRESHOLDS = (0.3, 0.5)
 
 
-def scene(random: np.random.Generator) -> Truth:
+def scene(random: np.random.Generator) -> GroundTruth:
     corners = random.uniform(0, 60, (random.integers(1, 4), 2))
-    return Truth(np.hstack([corners, corners + 30]), random.integers(0, 2, len(corners)))
+    return GroundTruth(np.hstack([corners, corners + 30]), random.integers(0, 2, len(corners)))
 
 
-def detections(truth: Truth, random: np.random.Generator, noise: float) -> Detections:
+def detections(truth: GroundTruth, random: np.random.Generator, noise: float) -> Detections:
     """The truth, each corner off by some pixels; as many boxes that are nowhere."""
     boxes = truth.boxes_xyxy + random.normal(0, noise, truth.boxes_xyxy.shape)
     boxes = np.vstack([boxes, truth.boxes_xyxy + 200])
@@ -53,10 +55,10 @@ def test_each_side_has_the_figures_that_it_has_alone(holdout):
             "precision": alone.precision,
             "recall": alone.recall,
         }
-        assert {name: getattr(figure, side) for name, figure in both.figures.items()} == pytest.approx(wanted)
+        assert {name: getattr(figure, side) for name, figure in both.metrics.items()} == pytest.approx(wanted)
         assert getattr(both.main, f"{side}_interval") == pytest.approx(alone.map50_interval)
         for entry in both.classes[:2]:
-            assert getattr(entry.figure, side) == pytest.approx(alone.categories[entry.name].ap50)
+            assert getattr(entry.metric, side) == pytest.approx(alone.categories[entry.name].ap50)
             assert entry.boxes == alone.categories[entry.name].boxes
     assert both.main.difference == pytest.approx(both.main.candidate - both.main.champion) and (
         both.main.difference > 0
@@ -67,13 +69,13 @@ def test_a_class_without_boxes_has_no_figure(holdout):
     truths, sides = holdout
     bag = compare_detection(*sides, truths, NAMES, THRESHOLDS, n_bootstrap=20).classes[2]
     assert (bag.name, bag.boxes) == ("bag", 0)
-    assert bag.figure.difference is None and bag.figure.difference_interval is None
+    assert bag.metric.difference is None and bag.metric.difference_interval is None
 
 
 def test_a_model_beside_itself_differs_by_nothing_at_all(holdout):
     truths, (first, _) = holdout
     same = compare_detection(first, first, truths, NAMES, (0.3, 0.3), n_bootstrap=50)
-    assert all(f.difference == 0 and f.difference_interval == (0, 0) for f in same.figures.values())
+    assert all(f.difference == 0 and f.difference_interval == (0, 0) for f in same.metrics.values())
 
 
 def test_pairing_makes_the_interval_of_the_difference_narrower(holdout):
@@ -119,11 +121,11 @@ def test_classifiers_have_the_figures_that_they_have_alone():
     for side, rows in zip(("champion", "candidate"), shares, strict=True):
         alone = evaluate_classification(rows, targets, labels, groups=photo_of, n_bootstrap=200)
         for name in ("top1", "top3", "top5"):
-            assert getattr(both.figures[name], side) == pytest.approx(getattr(alone, name))
-            interval = getattr(both.figures[name], f"{side}_interval")
+            assert getattr(both.metrics[name], side) == pytest.approx(getattr(alone, name))
+            interval = getattr(both.metrics[name], f"{side}_interval")
             assert interval == pytest.approx(alone.intervals[name])
         for entry in both.classes:
-            assert getattr(entry.figure, side) == pytest.approx(alone.labels[entry.name].recall)
+            assert getattr(entry.metric, side) == pytest.approx(alone.labels[entry.name].recall)
     assert both.main.difference > 0
 
 
@@ -131,7 +133,7 @@ def test_a_label_that_a_model_does_not_know_is_never_right():
     assert rank_of(np.array([0.9, 0.1]), "poncho", ("a", "b")) == UNKNOWN_LABEL
     ranks = np.array([UNKNOWN_LABEL, 0]), np.array([0, 0])
     both = compare_classification(*ranks, np.array([1, 0]), ("a", "poncho"), np.array([0, 1]), n_bootstrap=9)
-    assert (both.figures["top5"].champion, both.figures["top5"].candidate) == (0.5, 1.0)
+    assert (both.metrics["top5"].champion, both.metrics["top5"].candidate) == (0.5, 1.0)
 
 
 def test_equal_shares_rank_in_the_order_of_the_labels():

@@ -8,10 +8,10 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from core.boxes import Detections, GroundTruth
 from core.errors import DatasetError
-from core.evaluation import Detections, Truth, evaluate_detection
-from core.evaluation.bootstrap import draw_weights
-from core.evaluation.detection import average_precisions
+from core.evaluation.bootstrap import bootstrap_weights
+from core.evaluation.detection import average_precisions, evaluate_detection
 from core.evaluation.matching import match_photos
 
 CATEGORIES = ("top", "skirt", "bag", "never seen")
@@ -19,7 +19,9 @@ NOTHING = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=int))
 
 
 def truth_of(*boxes, ids=None):
-    return Truth(np.array(boxes, dtype=float).reshape(-1, 4), np.array(ids or [0] * len(boxes), dtype=int))
+    return GroundTruth(
+        np.array(boxes, dtype=float).reshape(-1, 4), np.array(ids or [0] * len(boxes), dtype=int)
+    )
 
 
 def detections_of(*rows):
@@ -54,7 +56,7 @@ def random_problem(seed, photos=25, crowded=False):
             guesses, guessed = np.repeat(guesses, 60, axis=0), np.repeat(guessed, 60)
         order = rng.permutation(len(guesses))
         predictions.append(Detections(guesses[order], rng.random(len(guesses)), guessed[order]))
-        truths.append(Truth(boxes, ids))
+        truths.append(GroundTruth(boxes, ids))
     return predictions, truths
 
 
@@ -184,7 +186,7 @@ def test_photos_all_without_boxes_measure_nothing():
 def test_a_weighted_resample_is_the_photos_repeated():
     predictions, truths = random_problem(6)
     matches = match_photos(predictions, truths, len(CATEGORIES))
-    for weights in next(draw_weights(len(truths), 3, seed=1)):
+    for weights in next(bootstrap_weights(len(truths), 3, seed=1)):
         repeated = np.repeat(np.arange(len(truths)), weights.astype(int))
         again = match_photos(
             [predictions[i] for i in repeated], [truths[i] for i in repeated], len(CATEGORIES)
@@ -231,7 +233,7 @@ def test_a_thousand_resamples_of_a_validation_set_take_seconds():
         boxes = rng.uniform(0, 200, (100, 4))
         boxes[:, 2:] = boxes[:, :2] + rng.uniform(20, 100, (100, 2))
         predictions.append(Detections(boxes, rng.random(100), rng.integers(0, 13, 100)))
-        truths.append(Truth(boxes[:5] + rng.normal(0, 3, (5, 4)), predictions[-1].category_ids[:5]))
+        truths.append(GroundTruth(boxes[:5] + rng.normal(0, 3, (5, 4)), predictions[-1].category_ids[:5]))
     began = time.perf_counter()
     evaluate_detection(predictions, truths, names, 0.5, n_bootstrap=1000)
     assert time.perf_counter() - began < 20  # half a second on a quiet core

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from core.evaluation.bootstrap import MAIN, ClassPair, Comparison, Paired
-from core.evaluation.gate import LEAST_PHOTOS, MOST_PHOTOS, gate, photos_needed
+from core.evaluation.comparison import MAIN_METRIC, ClassComparison, Comparison, PairedMetric
+from core.evaluation.gate import MAX_PHOTOS_NEEDED, MIN_PHOTOS, gate, photos_needed
 from tests.core.store.comparing import comparison, paired
 
 
-def a_class(difference: float, boxes: int, name: str = "dress") -> ClassPair:
-    return ClassPair(name, boxes, paired(difference))
+def a_class(difference: float, boxes: int, name: str = "dress") -> ClassComparison:
+    return ClassComparison(name, boxes, paired(difference))
 
 
 @pytest.mark.parametrize(
@@ -56,19 +56,21 @@ def test_what_is_clearly_worse_needs_no_more_photos():
 
 
 def test_the_number_of_photos_stays_within_reason():
-    assert photos_needed(100, -0.005, (-0.1, 0.1)) == MOST_PHOTOS
+    assert photos_needed(100, -0.005, (-0.1, 0.1)) == MAX_PHOTOS_NEEDED
     assert photos_needed(100, 0.1, (-0.005, 0.2)) == 101
 
 
-@pytest.mark.parametrize("photos", [1, LEAST_PHOTOS - 1])
+@pytest.mark.parametrize("photos", [1, MIN_PHOTOS - 1])
 def test_a_few_photos_never_let_a_candidate_pass(photos):
     verdict = gate(comparison(0.0, (0.0, 0.0), photos=photos))
-    assert (verdict.passes, verdict.photos_needed) == (False, LEAST_PHOTOS)
-    assert gate(comparison(0.0, (0.0, 0.0), photos=LEAST_PHOTOS)).passes
+    assert (verdict.passes, verdict.photos_needed) == (False, MIN_PHOTOS)
+    assert gate(comparison(0.0, (0.0, 0.0), photos=MIN_PHOTOS)).passes
 
 
 def test_without_anything_to_measure_nothing_passes():
-    nothing = Comparison("detector", 30, 0, {MAIN["detector"]: Paired(None, None, None)}, (), 1000)
+    nothing = Comparison(
+        "detector", 30, 0, {MAIN_METRIC["detector"]: PairedMetric(None, None, None)}, (), 1000
+    )
     verdict = gate(nothing)
     assert not verdict.passes and "no annotated boxes" in verdict.sentence
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("tiny_ships")
 def promote(store: Store, tmp_path: Path) -> Callable[[str], ModelRow]:
     """Lets a new candidate of a name take over, whatever it is worth."""
 
-    def take_over(name: str, kind: str = "detector") -> ModelRow:
+    def recover(name: str, kind: str = "detector") -> ModelRow:
         champion = store.models.champion(kind)
         candidate = add_candidate(store, tmp_path, kind, name=name, shift=0.001 * (1 + len(name)))
         store.promotions.promote(
@@ -31,7 +31,7 @@ def promote(store: Store, tmp_path: Path) -> Callable[[str], ModelRow]:
         )
         return candidate
 
-    return take_over
+    return recover
 
 
 def lose(store: Store, model: ModelRow) -> None:

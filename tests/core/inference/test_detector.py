@@ -14,8 +14,8 @@ from torch import nn
 
 from core.errors import LapelError, WeightsError
 from core.images.decode import Photo
-from core.inference.detector import GARMENT_LIMIT, LOWEST_THRESHOLD, Detector
-from core.models.decode import decode
+from core.inference.detector import LOWEST_THRESHOLD, Detector
+from core.models.decode import MAX_DETECTIONS, decode
 from core.models.weights import load_weights, read_card, write_card
 from core.models.yolov4 import YOLOv4
 from tests.weights import FEW, MANY, NONE, THRESHOLD, drawn_photo, save_detector
@@ -96,7 +96,7 @@ def test_a_score_that_just_reaches_the_threshold_counts(detector: Detector) -> N
 def test_no_more_than_a_hundred_boxes_and_none_below_a_hundredth(detector: Detector) -> None:
     crowded = replace(detector, model=Everywhere())
     found = crowded.detections(noise(640, 640), 0.0)
-    assert len(found.scores) == GARMENT_LIMIT
+    assert len(found.scores) == MAX_DETECTIONS
     assert (found.scores >= LOWEST_THRESHOLD).all()
 
 

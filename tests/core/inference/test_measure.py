@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
+from core.boxes import Detections
 from core.datasets.classification import LabelledPhoto
 from core.datasets.coco import read_coco
 from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.errors import DatasetError
-from core.evaluation import Detections
 from core.images.decode import Photo, open_listed
 from core.inference.detector import LOWEST_THRESHOLD, Detector
 from core.inference.measure import measure_classifier, measure_detector, predictions_on
@@ -105,7 +105,7 @@ def test_photos_of_one_garment_also_say_whether_it_was_found(tmp_path: Path) -> 
     )
     report, found = measure_detector(knowing, dataset)  # type: ignore[arg-type]
     assert found is not None
-    assert (found.found, found.others, found.photos) == (0.5, 0.5, 2)
+    assert (found.recall, found.other_boxes, found.photos) == (0.5, 0.5, 2)
     assert report.recall == 0.0, "the one box of the right name stays below the threshold"
 
 

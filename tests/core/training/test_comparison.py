@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from core.access import Actor
 from core.errors import AccessError, DatasetError, NotFoundError, StoreError
-from core.evaluation.comparison import Change
+from core.evaluation.photo_changes import PhotoChange
 from core.inference.labeler import Labeler
 from core.models.cards import read_card, write_card
 from core.store import Store
@@ -86,7 +86,7 @@ def test_a_candidate_that_finds_nothing_loses_and_the_photos_say_what(store, cha
         store, blinded(store, tmp_path).id, champion.id, store.revisions.create("ann").number
     )
     assert row.comparison.main.candidate == 0.0 and row.comparison.main.difference == -1.0
-    [change] = [Change.from_dict(entry) for entry in row.changed]
+    [change] = [PhotoChange.from_dict(entry) for entry in row.changed]
     names = sorted(store.categories.by_id()[box.category_id].name for box in boxes)
     assert change.gain == -len(boxes) and change.candidate == ()
     assert sorted(change.what) == [f"no longer finds {name}" for name in names]
@@ -144,7 +144,7 @@ def test_classifiers_are_compared_on_labelled_boxes(store, tiny_labeler, tmp_pat
     assert compared.main.champion == 1.0
     right = sum(box.label == blind.card.categories[0] for box in boxes)
     assert compared.main.candidate == pytest.approx(right / len(boxes))
-    changed = [Change.from_dict(entry) for entry in row.changed]
+    changed = [PhotoChange.from_dict(entry) for entry in row.changed]
     assert sum(change.gain for change in changed) == right - len(boxes)
 
 

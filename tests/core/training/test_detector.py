@@ -6,14 +6,15 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
+from core.boxes import GroundTruth
 from core.datasets.detection import DetectionDataset
 from core.errors import WeightsError
-from core.evaluation import Detections, Truth, evaluate_detection
+from core.evaluation.detection import evaluate_detection
 from core.inference.detector import Detector
-from core.models.decode import decode, suppress
+from core.models.decode import decode, nms
 from core.models.weights import read_card
 from core.models.yolov4 import PRESETS, Backbone
-from core.training.datasets import TrainingScenes, ValidationPhotos, collate
+from core.training.datasets import DetectionTrainingDataset, DetectionValidationDataset, collate
 from core.training.detector import DetectorData, DetectorTraining, build_detector, export_detector
 from core.training.trainer import fit
 from tests.core.training.samples import ANCHORS_WH, CATEGORIES, draw_rectangles, pico_recipe
@@ -33,7 +34,7 @@ def training_of(**changes):
 
 
 def batch_of(dataset, input_wh=(64, 64)):
-    photos = ValidationPhotos(dataset, input_wh)
+    photos = DetectionValidationDataset(dataset, input_wh)
     return collate([photos[index] for index in range(len(photos))])
 
 
@@ -68,10 +69,9 @@ def test_a_detector_learns_one_batch_by_heart(drawn):
         boxes, scores = decode(module.model(batch[0].float() / 255), module.model.anchors_wh)
     found, truths = [], []
     for index in range(4):
-        kept = suppress(boxes[index], scores[index], score_threshold=0.05)
-        found.append(Detections(*(part.numpy() for part in kept)))
+        found.append(nms(boxes[index], scores[index], score_threshold=0.05))
         mine = batch[1].images == index
-        truths.append(Truth(batch[1].boxes_xyxy[mine].numpy(), batch[1].classes[mine].numpy()))
+        truths.append(GroundTruth(batch[1].boxes_xyxy[mine].numpy(), batch[1].classes[mine].numpy()))
     assert evaluate_detection(found, truths, CATEGORIES, 0.25, n_bootstrap=0).map50 > 0.9
 
 
@@ -128,7 +128,7 @@ def run(drawn, out, *, stop_before=None, resume=False, workers=0, **changes):
         module.on_train_batch_start = stop
     fit(
         module,
-        DetectorData(TrainingScenes([drawn], recipe), drawn, recipe, workers),
+        DetectorData(DetectionTrainingDataset([drawn], recipe), drawn, recipe, workers),
         epochs=recipe.epochs,
         out=out,
         monitor="val_map50",
@@ -164,7 +164,7 @@ def test_a_stopped_detector_goes_on_as_if_it_had_not_been_stopped(drawn, trained
     assert histories[0] == histories[1] and len(histories[0]) == 3
     first, second = (torch.load(out / "last.ckpt", weights_only=True) for out in (trained, tmp_path))
     assert same(first["state_dict"], second["state_dict"])
-    assert same(*(saved["callbacks"]["MovingAverage"]["average"] for saved in (first, second)))
+    assert same(*(saved["current_model_state"] for saved in (first, second)))
 
 
 def test_a_trained_detectors_card_tells_all_that_loading_it_takes(drawn, trained):
@@ -191,6 +191,6 @@ def test_validation_sees_a_photo_without_garments(drawn):
     empty = DetectionDataset(CATEGORIES, (drawn.photos[0], *bare[1:]), drawn.folder)
     recipe, module = pico_recipe(), DetectorTraining(pico_recipe(), CATEGORIES, ANCHORS_WH)
     trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False)
-    data = DetectorData(TrainingScenes([drawn], recipe), empty, recipe)
+    data = DetectorData(DetectionTrainingDataset([drawn], recipe), empty, recipe)
     figures = trainer.validate(module, datamodule=data, verbose=False)[0]
     assert 0 <= figures["val_map50"] <= 1 and np.isfinite(figures["val_loss"])

@@ -6,12 +6,12 @@ import json
 
 import numpy as np
 
-from core.evaluation.comparison import Change, classifier_change, detector_change, read
-from core.evaluation.matching import Detections, Truth
+from core.boxes import Detections, GroundTruth
+from core.evaluation.photo_changes import PhotoChange, classifier_change, detector_change, match_detections
 
 NAMES = ("top", "pants", "bag")
 BOX, OTHER, FAR = (0.0, 0.0, 40.0, 40.0), (50.0, 0.0, 90.0, 40.0), (100.0, 100.0, 140.0, 140.0)
-TRUTH = Truth(np.array([BOX, OTHER]), np.array([0, 1]))
+TRUTH = GroundTruth(np.array([BOX, OTHER]), np.array([0, 1]))
 
 
 def found(*boxes: tuple[tuple[float, ...], int, float]) -> Detections:
@@ -20,9 +20,9 @@ def found(*boxes: tuple[tuple[float, ...], int, float]) -> Detections:
     return Detections(corners, scores, np.array([category for _, category, _ in boxes], dtype=np.int64))
 
 
-def change_of(champion: Detections, candidate: Detections) -> Change | None:
-    readings = [read(side, TRUTH, NAMES, 0.5) for side in (champion, candidate)]
-    return detector_change(7, *readings, TRUTH, NAMES)
+def change_of(champion: Detections, candidate: Detections) -> PhotoChange | None:
+    sides = [match_detections(side, TRUTH, NAMES, 0.5) for side in (champion, candidate)]
+    return detector_change(7, *sides, TRUTH, NAMES)
 
 
 def test_what_is_seen_alike_is_no_change():
@@ -49,8 +49,8 @@ def test_a_box_under_the_threshold_or_of_another_name_finds_nothing():
 
 
 def test_a_box_is_found_once():
-    reading = read(found((BOX, 0, 0.9), (BOX, 0, 0.8)), TRUTH, NAMES, 0.5)
-    assert reading.found == {0} and reading.false == {"top": 1}
+    matched = match_detections(found((BOX, 0, 0.9), (BOX, 0, 0.8)), TRUTH, NAMES, 0.5)
+    assert matched.found == {0} and matched.false_positives == {"top": 1}
 
 
 def test_labels_that_changed_are_told_with_what_is_right():
@@ -70,4 +70,4 @@ def test_labels_that_changed_are_told_with_what_is_right():
 
 def test_a_change_is_the_same_after_json():
     change = change_of(found((BOX, 0, 0.9)), found((OTHER, 1, 0.9)))
-    assert change is not None and Change.from_dict(json.loads(json.dumps(change.as_dict()))) == change
+    assert change is not None and PhotoChange.from_dict(json.loads(json.dumps(change.as_dict()))) == change
