@@ -14,8 +14,8 @@ from weakref import WeakKeyDictionary
 import streamlit as st
 
 from core.errors import StoreError
-from core.inference.champions import Keeper
 from core.inference.labeler import Labeler
+from core.inference.model_cache import ModelCache
 from core.store import DATABASE_VARIABLE, Store, data_folder
 
 
@@ -50,7 +50,7 @@ def labeler() -> Labeler:
         shipped = _shipped()
         _WARNINGS[shipped] = (f"{error} The models that ship label meanwhile.",)
         return shipped
-    serving = _keeper(f"{store.database.engine.url} {store.folder}", store).current()
+    serving = _model_cache(f"{store.database.engine.url} {store.folder}", store).current()
     _WARNINGS[serving.labeler] = serving.warnings
     return serving.labeler
 
@@ -61,12 +61,12 @@ def warnings_of(labeler: Labeler) -> tuple[str, ...]:
 
 
 @st.cache_resource(show_spinner="Loading the models…")
-def _keeper(place: str, _store: Store) -> Keeper:
-    """One keeper for each store."""
-    keeper = Keeper(_store)
-    keeper.current()
+def _model_cache(place: str, _store: Store) -> ModelCache:
+    """One model cache for each store."""
+    cache = ModelCache(_store)
+    cache.current()
     set_aside_what_stays()
-    return keeper
+    return cache
 
 
 @st.cache_resource(show_spinner="Loading the models…")

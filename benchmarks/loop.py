@@ -34,7 +34,7 @@ from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.datasets.reading import read_detection
 from core.errors import LapelError
 from core.evaluation.comparison import compare_detection
-from core.images.decode import open_listed
+from core.images.decode import open_dataset_photo
 from core.inference.classifier import Classifier
 from core.inference.detector import Detector
 from core.inference.labeler import Labeler
@@ -89,7 +89,7 @@ def project(folder: Path, dataset: DetectionDataset, plan: Plan) -> Project:
     store.settings.put("second_share", 0.0)
     begun = Project(store, {}, dataset.categories)
     for place, truth in enumerate(dataset.photos[: plan.most]):
-        photo, known = open_listed(dataset.path_of(truth)), place < plan.first
+        photo, known = open_dataset_photo(dataset.path_of(truth)), place < plan.first
         if known and in_holdout(photo.digest):
             continue
         row = store.photos.add(photo, by=ANNOTATOR).row

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from core.anchors import darknet_anchors
-from core.images.crops import normalise, to_square, to_tensor
+from core.images.crops import normalize_pixels, to_square, to_tensor
 from core.images.decode import Photo
 from core.models.mobilenet import MobileNet, MobileNetMHA
 from core.models.weights import ModelCard, save_weights, write_card
@@ -83,7 +83,7 @@ def save_classifier(path: Path, *, attention: bool = True, seed: int = 1) -> Pat
     """A classifier of six labels."""
     torch.manual_seed(seed)
     model = MobileNetMHA(len(LABELS)) if attention else MobileNet(len(LABELS))
-    acquaint(model, normalise(scenes(224)))
+    acquaint(model, normalize_pixels(scenes(224)))
     save_weights(model, path)
     name = "mobilenet-mha" if attention else "mobilenet"
     write_card(ModelCard("classifier", name, "tiny", LABELS, 224, name="tiny classifier"), path)

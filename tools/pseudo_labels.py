@@ -24,7 +24,7 @@ from PIL import ImageOps
 from core.boxes import Detections, box_iou
 from core.datasets.coco import read_coco, write_coco
 from core.datasets.detection import BoxedPhoto, DetectionDataset
-from core.images.decode import Photo, open_listed
+from core.images.decode import Photo, open_dataset_photo
 from core.images.perceptual_hash import as_table, difference_hash, hamming_distances
 from core.inference.detector import Detector
 
@@ -96,7 +96,7 @@ def label_tagged(
     held = as_table(list(apart_from))
     kept = []
     for name, words in tags.items():
-        photo = open_listed(folder / name)
+        photo = open_dataset_photo(folder / name)
         if len(held) and hamming_distances(difference_hash(photo.image), held).min() <= SIMILAR_BITS:
             continue
         wanted = frozenset(labels[word] for word in words if word in labels)
@@ -123,7 +123,7 @@ def main() -> None:
     )
     with (given.street / "unboxed.csv").open(newline="") as handle:
         tags = {row["photo"]: row["tags"].split(";") for row in csv.DictReader(handle)}
-    held = [difference_hash(open_listed(val.path_of(photo)).image) for photo in val.photos]
+    held = [difference_hash(open_dataset_photo(val.path_of(photo)).image) for photo in val.photos]
     detector = Detector.load(given.weights)
     boxed = label_tagged(detector, given.street / "unboxed", tags, categories_of_labels(train), held)
     photos = given.out / "photos"

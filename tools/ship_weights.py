@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from core.datasets.classification import read_labelled
+from core.datasets.classification import read_classification
 from core.datasets.reading import read_detection
 from core.evaluation.detection import SingleObjectRecall, single_object_recall
 from core.inference.classifier import Classifier
@@ -79,7 +79,7 @@ def measurements(weights: Path, kind: str, datasets: dict[str, Path]) -> dict[st
             report, found = measure_detector(Detector.load(weights), read_detection(dataset))
             figures[name] = report.as_dict() | ({"single_garment": found.as_dict()} if found else {})
         else:
-            figures[name] = measure_classifier(Classifier.load(weights), read_labelled(dataset)).as_dict()
+            figures[name] = measure_classifier(Classifier.load(weights), read_classification(dataset)).as_dict()
     return figures
 
 

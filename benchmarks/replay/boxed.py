@@ -16,8 +16,8 @@ from benchmarks.replay.places import kept_folder
 from core.boxes import GroundTruth
 from core.datasets.detection import DetectionDataset
 from core.datasets.reading import read_detection
-from core.images.crops import normalise, to_tensor
-from core.images.decode import open_listed
+from core.images.crops import normalize_pixels, to_tensor
+from core.images.decode import open_dataset_photo
 from core.images.letterbox import letterbox
 from core.models.mobilenet import MobileNetFeatures
 from core.models.weights import digest, load_imagenet
@@ -93,8 +93,8 @@ def _compute(paths: list[Path], weights: Path, files: list[Path]) -> None:
     ]
     for start in range(0, len(paths), AT_ONCE):
         some = paths[start : start + AT_ONCE]
-        pictures = [to_tensor(letterbox(open_listed(path).image, CANVAS_WH).image) for path in some]
-        batch = normalise(torch.stack(pictures)).contiguous(memory_format=torch.channels_last)
+        pictures = [to_tensor(letterbox(open_dataset_photo(path).image, CANVAS_WH).image) for path in some]
+        batch = normalize_pixels(torch.stack(pictures)).contiguous(memory_format=torch.channels_last)
         for level, found in zip(levels, backbone.pyramid(batch), strict=True):
             level[start : start + len(some)] = found.numpy()
     for level, file, target in zip(levels, unfinished, files, strict=True):

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core.images.crops import normalise, to_square, to_tensor
-from core.images.decode import open_listed
+from core.images.crops import normalize_pixels, to_square, to_tensor
+from core.images.decode import open_dataset_photo
 from core.models.mobilenet import MobileNetFeatures
 from core.models.weights import digest, load_imagenet
 
@@ -93,6 +93,6 @@ def features_of(paths: Sequence[Path], weights: Path) -> np.ndarray:
 
 @torch.inference_mode()
 def _pooled(backbone: MobileNetFeatures, paths: Sequence[Path]) -> np.ndarray:
-    pictures = torch.stack([to_tensor(to_square(open_listed(path).image)) for path in paths])
-    batch = normalise(pictures).contiguous(memory_format=torch.channels_last)
+    pictures = torch.stack([to_tensor(to_square(open_dataset_photo(path).image)) for path in paths])
+    batch = normalize_pixels(pictures).contiguous(memory_format=torch.channels_last)
     return backbone(batch).mean(dim=(2, 3)).numpy()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.cli.console import put, watched
+from core.cli.console import print_json, watched
 from core.errors import RecipeError, WeightsError
 
 
@@ -23,7 +23,7 @@ def anchors(dataset: Path, *, clusters: int, size: int, seed: int, as_json: bool
     pairs = [[round(float(w), 2), round(float(h), 2)] for w, h in fitted.anchors]
     ours, darknet = fitted.mean_iou, mean_best_iou(boxes_wh, darknet_anchors(size))
     if as_json:
-        put(
+        print_json(
             {
                 "anchors": pairs,
                 "mean_iou": round(ours, 4),
@@ -39,11 +39,11 @@ def anchors(dataset: Path, *, clusters: int, size: int, seed: int, as_json: bool
 
 def summary(model: str, *, preset: str, classes: int | None, size: int | None, as_json: bool) -> None:
     """Count a model's parameters, multiply-adds and bytes."""
-    from core.models.cost import summarise_model
+    from core.models.cost import summarize_model
 
-    figures = summarise_model(model, preset, classes, size)
+    figures = summarize_model(model, preset, classes, size)
     if as_json:
-        put(figures)
+        print_json(figures)
     else:
         print_figures(figures)
 
@@ -58,7 +58,7 @@ def evaluate(model: str, dataset: Path, photos: Path | None, *, as_json: bool) -
     measure = _evaluate_detector if read_card(path).kind == "detector" else _evaluate_classifier
     figures = measure(path, dataset, photos)
     if as_json:
-        put(figures)
+        print_json(figures)
         return
     print_figures(figures)
     for name, row in figures["classes"].items():
@@ -92,8 +92,8 @@ def _evaluate_detector(path: Path, dataset: Path, photos: Path | None) -> dict[s
 
 
 def _evaluate_classifier(path: Path, dataset: Path, photos: Path | None) -> dict[str, Any]:
-    from core.datasets.classification import read_labelled
+    from core.datasets.classification import read_classification
     from core.inference.classifier import Classifier
     from core.inference.measure import measure_classifier
 
-    return measure_classifier(Classifier.load(path), read_labelled(dataset, photos), watched).as_dict()
+    return measure_classifier(Classifier.load(path), read_classification(dataset, photos), watched).as_dict()

@@ -15,7 +15,7 @@ SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".webp", ".JPG", ".JPEG", ".PNG", ".WEB
 
 
 @dataclass(frozen=True)
-class LabelledPhoto:
+class ClassificationSample:
     """A photo's path, its label, and the group (sender) that must stay on one side of a split."""
 
     path: Path
@@ -31,7 +31,7 @@ def photos_beside(file: Path) -> Path:
     return file.parent
 
 
-def read_labelled(file: Path, photos: Path | None = None) -> tuple[LabelledPhoto, ...]:
+def read_classification(file: Path, photos: Path | None = None) -> tuple[ClassificationSample, ...]:
     """Read a CSV of image and label; a column ``sender_id`` or ``group`` becomes the group.
 
     ``photos`` is the folder of the images, by default that of ``photos_beside``. Raises DatasetError when the
@@ -44,7 +44,7 @@ def read_labelled(file: Path, photos: Path | None = None) -> tuple[LabelledPhoto
         if not row["image"] or not row["label"]:
             raise DatasetError(f"expected an image and a label in row {number} of {file.name}")
         group = row.get("sender_id") or row.get("group") or ""
-        found.append(LabelledPhoto(_find(folder, row["image"], file.name), row["label"], group))
+        found.append(ClassificationSample(_find(folder, row["image"], file.name), row["label"], group))
     return tuple(found)
 
 
@@ -74,15 +74,15 @@ def _find(folder: Path, image: str, source: str) -> Path:
     raise DatasetError(f"{source} names {image}, which is not in {folder.name or folder}/")
 
 
-def known_only(
-    photos: Sequence[LabelledPhoto], labels: Sequence[str]
-) -> tuple[tuple[LabelledPhoto, ...], int]:
+def with_known_labels(
+    photos: Sequence[ClassificationSample], labels: Sequence[str]
+) -> tuple[tuple[ClassificationSample, ...], int]:
     """The photos whose label is among ``labels``, and how many were skipped."""
     wanted = set(labels)
     kept = tuple(photo for photo in photos if photo.label in wanted)
     return kept, len(photos) - len(kept)
 
 
-def label_counts(photos: Sequence[LabelledPhoto]) -> Counter[str]:
+def label_counts(photos: Sequence[ClassificationSample]) -> Counter[str]:
     """How often each label occurs."""
     return Counter(photo.label for photo in photos)

@@ -44,6 +44,6 @@ def to_tensor(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
 
 
-def normalise(pictures: Tensor) -> Tensor:
+def normalize_pixels(pictures: Tensor) -> Tensor:
     """uint8 0..255 to float32 -1..1, MobileNet's input."""
     return pictures.float() / 127.5 - 1.0

@@ -277,7 +277,7 @@ def _fitted(stem: str, ending: str) -> str:
     return stem.encode()[:room].decode(errors="ignore").rstrip(". ") + ending
 
 
-def open_listed(path: Path) -> Photo:
+def open_dataset_photo(path: Path) -> Photo:
     """Open a photo that a data set names. Raises DatasetError, with its name, where it cannot be read."""
     try:
         return open_photo(path)

@@ -14,13 +14,13 @@ from PIL import Image
 from torch import Tensor
 
 from core.garments import Box, RankedLabels
-from core.images.crops import crop_garment, normalise, to_square, to_tensor
+from core.images.crops import crop_garment, normalize_pixels, to_square, to_tensor
 from core.images.decode import Photo
 from core.models.checkpoints import load_classifier_network
 from core.models.mobilenet import FEATURES, MobileNet, MobileNetMHA
 from core.models.weights import WEIGHTS_FOLDER, ModelCard
 
-CROPS_AT_ONCE = 32
+BATCH_SIZE = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,42 +41,42 @@ class Classifier:
 
     def input_of(self, pictures: Sequence[Image.Image]) -> Tensor:
         """RGB pictures of any size as the network's input (N, 3, 224, 224) in -1..1."""
-        return normalise(torch.stack([to_tensor(to_square(p)) for p in pictures]).to(self.device))
+        return normalize_pixels(torch.stack([to_tensor(to_square(p)) for p in pictures]).to(self.device))
 
     @torch.inference_mode()
-    def look(self, pictures: Sequence[Image.Image]) -> tuple[Tensor, Tensor]:
+    def predict(self, pictures: Sequence[Image.Image]) -> tuple[Tensor, Tensor]:
         """Each picture's probability of each label (N, C) and its embedding (N, 1024), in one pass.
 
         An embedding is what the head is given, float32, at length one.
         """
-        shares, embeddings = [torch.zeros(0, len(self.card.categories))], [torch.zeros(0, FEATURES)]
-        for chunk in in_chunks(pictures):
+        probabilities, embeddings = [torch.zeros(0, len(self.card.categories))], [torch.zeros(0, FEATURES)]
+        for chunk in batches(pictures):
             batch = self.input_of(chunk)
             with self.lock:
                 pooled = self.model.embed(batch)
-                shares.append(self.model.head(pooled).float().softmax(dim=1).cpu())
+                probabilities.append(self.model.head(pooled).float().softmax(dim=1).cpu())
             embeddings.append(F.normalize(pooled.float(), dim=1).cpu())
-        return torch.cat(shares), torch.cat(embeddings)
+        return torch.cat(probabilities), torch.cat(embeddings)
 
     def probabilities(self, pictures: Sequence[Image.Image]) -> Tensor:
         """Each picture's probability of each label (N, C)."""
-        return self.look(pictures)[0]
+        return self.predict(pictures)[0]
 
     def embed(self, photo: Photo, boxes_xyxy: Sequence[Box] | None = None) -> np.ndarray:
         """Embeddings of the boxes, or of the whole photo where none are named: float32 (N, 1024)."""
-        boxes = [whole(photo)] if boxes_xyxy is None else boxes_xyxy
-        return self.look(squares_of(photo, boxes))[1].numpy()
+        boxes = [whole_photo(photo)] if boxes_xyxy is None else boxes_xyxy
+        return self.predict(square_crops(photo, boxes))[1].numpy()
 
     def classify_and_embed(
         self, photo: Photo, boxes_xyxy: Sequence[Box]
     ) -> tuple[list[RankedLabels], np.ndarray]:
         """What ``classify`` gives, and the whole photo's embedding (1024,), which passes beside the boxes."""
-        shares, embeddings = self.look(squares_of(photo, [whole(photo), *boxes_xyxy]))
-        return [self.rank(row) for row in shares[1:]], embeddings[0].numpy()
+        probabilities, embeddings = self.predict(square_crops(photo, [whole_photo(photo), *boxes_xyxy]))
+        return [self.rank(row) for row in probabilities[1:]], embeddings[0].numpy()
 
     def classify(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> list[RankedLabels]:
         """The five likeliest labels of each box with their probabilities, best first."""
-        return [self.rank(row) for row in self.probabilities(squares_of(photo, boxes_xyxy))]
+        return [self.rank(row) for row in self.probabilities(square_crops(photo, boxes_xyxy))]
 
     def rank(self, probabilities: Tensor) -> RankedLabels:
         """Probabilities (C,) to the five likeliest labels."""
@@ -85,12 +85,12 @@ class Classifier:
         return tuple(zip(names, best.values.tolist(), strict=True))
 
 
-def whole(photo: Photo) -> Box:
+def whole_photo(photo: Photo) -> Box:
     """The box that holds all of the photo."""
     return (0.0, 0.0, float(photo.width), float(photo.height))
 
 
-def squares_of(photo: Photo, boxes_xyxy: Sequence[Box]) -> list[Image.Image]:
+def square_crops(photo: Photo, boxes_xyxy: Sequence[Box]) -> list[Image.Image]:
     """Each box's part of the photo, as large as the network's input.
 
     They are shrunk one by one: a hundred crops of a large photo at full size would be gigabytes.
@@ -98,7 +98,7 @@ def squares_of(photo: Photo, boxes_xyxy: Sequence[Box]) -> list[Image.Image]:
     return [to_square(crop_garment(photo.image, box)) for box in boxes_xyxy]
 
 
-def in_chunks(items: Sequence[Image.Image]) -> Iterator[Sequence[Image.Image]]:
+def batches(items: Sequence[Image.Image]) -> Iterator[Sequence[Image.Image]]:
     """Pieces small enough to be in the network at once."""
-    for start in range(0, len(items), CROPS_AT_ONCE):
-        yield items[start : start + CROPS_AT_ONCE]
+    for start in range(0, len(items), BATCH_SIZE):
+        yield items[start : start + BATCH_SIZE]

@@ -23,7 +23,7 @@ from core.images.crops import crop_rectangle
 from core.images.decode import Photo
 from core.images.drawing import overlay_heat
 from core.images.letterbox import Letterboxed
-from core.inference.classifier import Classifier, in_chunks, squares_of
+from core.inference.classifier import Classifier, batches, square_crops
 from core.inference.detector import Detector
 from core.inference.labeler import Labeler
 from core.models.blocks import SimAM
@@ -132,7 +132,7 @@ def _garment_maps(
     if not isinstance(model, MobileNetMHA):
         raise WeightsError("maps of garments need the classifier with attention, got one without")
     entries: list[GarmentMaps] = []
-    for chunk in in_chunks(squares_of(photo, [garment.box_xyxy for garment in garments])):
+    for chunk in batches(square_crops(photo, [garment.box_xyxy for garment in garments])):
         mine = garments[len(entries) : len(entries) + len(chunk)]
         targets = torch.tensor([_target(classifier.card.categories, garment) for garment in mine])
         with classifier.lock:

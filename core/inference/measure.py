@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from core.boxes import Detections, GroundTruth
-from core.datasets.classification import LabelledPhoto, known_only
+from core.datasets.classification import ClassificationSample, with_known_labels
 from core.datasets.detection import DetectionDataset
 from core.errors import DatasetError
 from core.evaluation.classification import ClassificationReport, evaluate_classification
@@ -18,7 +18,7 @@ from core.evaluation.detection import (
     evaluate_detection,
     single_object_recall,
 )
-from core.images.decode import open_listed
+from core.images.decode import open_dataset_photo
 from core.inference.classifier import Classifier
 from core.inference.detector import LOWEST_THRESHOLD, Detector
 
@@ -41,7 +41,7 @@ def predictions_on(
     ids = _category_ids(dataset.categories, detector.card.categories)
     found, truths = [], []
     for photo in watch(dataset.photos):
-        found.append(detector.detections(open_listed(dataset.path_of(photo)), LOWEST_THRESHOLD))
+        found.append(detector.detections(open_dataset_photo(dataset.path_of(photo)), LOWEST_THRESHOLD))
         truths.append(GroundTruth(photo.boxes_xyxy, ids[photo.category_ids]))
     return found, truths
 
@@ -67,17 +67,19 @@ def measure_detector(
 
 
 def measure_classifier(
-    classifier: Classifier, photos: tuple[LabelledPhoto, ...], watch: Watch = _unwatched
+    classifier: Classifier, photos: tuple[ClassificationSample, ...], watch: Watch = _unwatched
 ) -> ClassificationReport:
     """Top-k over the photos whose label the classifier knows; the others are counted as skipped.
 
     Intervals are resampled by sender where every photo has one. Raises DatasetError where no label is known.
     """
     labels = classifier.card.categories
-    known, skipped = known_only(photos, labels)
+    known, skipped = with_known_labels(photos, labels)
     if not known:
         raise DatasetError(f"expected photos labelled {', '.join(labels)}, got none")
-    rows = [classifier.probabilities([open_listed(photo.path).image])[0].numpy() for photo in watch(known)]
+    rows = [
+        classifier.probabilities([open_dataset_photo(photo.path).image])[0].numpy() for photo in watch(known)
+    ]
     targets = np.array([labels.index(photo.label) for photo in known])
     groups = np.array([photo.group for photo in known]) if all(photo.group for photo in known) else None
     return evaluate_classification(np.stack(rows), targets, labels, skipped=skipped, groups=groups)

@@ -16,21 +16,21 @@ from torchvision.models.detection.ssd import SSD
 
 from core.models.registry import MODELS, build_model, model_recipe
 
-__all__ = ["MODELS", "build_model", "count_macs", "safetensors_bytes", "summarise", "summarise_model"]
+__all__ = ["MODELS", "build_model", "count_macs", "safetensors_bytes", "summarize", "summarize_model"]
 
 TORCHVISION_DETECTORS = (GeneralizedRCNN, RetinaNet, SSD)
 
 
-def summarise_model(
+def summarize_model(
     name: str, preset: str = "full", classes: int | None = None, size: int | None = None
 ) -> dict[str, Any]:
     """The contract's summary of a model of the registry, defaults being the papers'. Raises RecipeError."""
     recipe = model_recipe(name, preset, classes, size)
-    figures = summarise(recipe.build(), (recipe.size, recipe.size))
+    figures = summarize(recipe.build(), (recipe.size, recipe.size))
     return {"model": recipe.name, "preset": recipe.preset, **figures}
 
 
-def summarise(module: nn.Module, input_size_hw: tuple[int, int]) -> dict[str, int | None]:
+def summarize(module: nn.Module, input_size_hw: tuple[int, int]) -> dict[str, int | None]:
     """Parameters, multiply-adds for one picture (3, H, W), and bytes of a model.
 
     - ``parameters``: all parameters and batch norm's running means and variances, as Keras counts.

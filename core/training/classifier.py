@@ -1,4 +1,4 @@
-"""Training the classifier: cross-entropy on photos and crops, by the poster's recipe or a better one."""
+"""Training the classifier: Lightning module and data loaders, cross-entropy on photos and crops."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from core.datasets.classification import LabelledPhoto
+from core.datasets.classification import ClassificationSample
 from core.errors import DatasetError, WeightsError
-from core.images.crops import normalise
+from core.images.crops import normalize_pixels
 from core.models.mobilenet import INPUT_SIZE, MobileNet, MobileNetMHA
 from core.models.weights import (
     ModelCard,
@@ -27,17 +27,17 @@ from core.models.weights import (
     save_weights,
     write_card,
 )
-from core.training.datasets import LabelledPictures
+from core.training.datasets import ClassificationDataset
 from core.training.recipes import ClassifierRecipe
 from core.training.sampler import EpochSampler, repeat_factors
 from core.training.trainer import TrainingData, cosine_with_warmup, parameter_groups
 
-Wanted = tuple[tuple[float, Tensor], ...]
-"""What pictures show: class ids (B,), each with its share of the picture."""
+MixedTargets = tuple[tuple[float, Tensor], ...]
+"""Targets under mixup: class ids (B,), each with its weight."""
 
 
 def build_classifier(recipe: ClassifierRecipe, classes: int) -> MobileNet | MobileNetMHA:
-    """The recipe's model with what it freezes frozen."""
+    """The recipe's model, with the layers frozen that it does not train."""
     if recipe.model == "mobilenet":
         return MobileNet(classes)
     model = MobileNetMHA(classes, dropout=recipe.dropout)
@@ -80,35 +80,37 @@ class ClassifierTraining(LightningModule):
             self.from_imagenet = True
 
     def calibrate(self, pictures: Tensor) -> None:
-        """Give ImageNet's batch norm the statistics of real pictures (B, 3, 224, 224) uint8.
+        """Set the statistics of ImageNet's batch norm from pictures (B, 3, 224, 224) uint8.
 
-        A whole classifier brings its own, and keeps them.
+        The statistics of a whole pretrained classifier are kept.
         """
         if self.from_imagenet:
-            calibrate_batch_norm(self.model.backbone, normalise(pictures))
+            calibrate_batch_norm(self.model.backbone, normalize_pixels(pictures))
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         pictures, targets = batch
-        inputs = normalise(pictures)
-        wanted: Wanted = ((1.0, targets),)
+        inputs = normalize_pixels(pictures)
+        mixed_targets: MixedTargets = ((1.0, targets),)
         if self.recipe.mixup > 0:
-            inputs, wanted = self._mixed(inputs, targets)
-        loss = self.loss_of(inputs, wanted)
+            inputs, mixed_targets = self._mixed(inputs, targets)
+        loss = self.loss_of(inputs, mixed_targets)
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(targets))
         return loss
 
-    def loss_of(self, inputs: Tensor, wanted: Wanted) -> Tensor:
-        """The loss of the network's inputs (B, 3, H, W), given the labels that they show."""
-        return self.label_loss(self._forward(inputs), wanted)
+    def loss_of(self, inputs: Tensor, mixed_targets: MixedTargets) -> Tensor:
+        """The loss of normalized images (B, 3, H, W)."""
+        return self.label_loss(self._forward(inputs), mixed_targets)
 
-    def label_loss(self, logits: Tensor, wanted: Wanted) -> Tensor:
-        """Cross-entropy of logits (B, C), smoothed as the recipe says."""
+    def label_loss(self, logits: Tensor, mixed_targets: MixedTargets) -> Tensor:
+        """Cross-entropy of logits (B, C), with the recipe's label smoothing."""
         smoothing = self.recipe.label_smoothing
-        losses = [share * F.cross_entropy(logits, ids, label_smoothing=smoothing) for share, ids in wanted]
+        losses = [
+            share * F.cross_entropy(logits, ids, label_smoothing=smoothing) for share, ids in mixed_targets
+        ]
         return torch.stack(losses).sum()
 
-    def _mixed(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Wanted]:
-        """Pictures laid over others of the batch (mixup, Zhang et al. 2018), with the labels of both."""
+    def _mixed(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, MixedTargets]:
+        """Mixup (Zhang et al. 2018): images blended with others of the batch, and the targets of both."""
         alpha = torch.tensor(self.recipe.mixup)
         share = float(torch.distributions.Beta(alpha, alpha).sample())
         other = torch.randperm(len(targets), device=targets.device)
@@ -116,13 +118,13 @@ class ClassifierTraining(LightningModule):
         return mixed, ((share, targets), (1 - share, targets[other]))
 
     def _logits(self, pictures: Tensor) -> Tensor:
-        return self._forward(normalise(pictures))
+        return self._forward(normalize_pixels(pictures))
 
     def _forward(self, inputs: Tensor) -> Tensor:
         return self.model(inputs.contiguous(memory_format=torch.channels_last)).float()
 
     def on_train_epoch_start(self) -> None:
-        """Frozen layers keep their batch statistics as well."""
+        """Freeze the batch norm of frozen layers as well."""
         for module in self.model.modules():
             own = list(module.parameters(recurse=False))
             if own and not any(p.requires_grad for p in own):
@@ -142,32 +144,32 @@ class ClassifierTraining(LightningModule):
         groups = parameter_groups(
             self.model, recipe.learning_rate, recipe.weight_decay, self.model.backbone, recipe.backbone_rate
         )
-        optimiser: torch.optim.Optimizer
+        optimizer: torch.optim.Optimizer
         if recipe.optimiser == "sgd":
-            optimiser = torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9)
+            optimizer = torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9)
         else:
-            optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate)
+            optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate)
         if recipe.schedule == "plateau":
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-                optimiser, factor=recipe.plateau_factor, patience=2
+                optimizer, factor=recipe.plateau_factor, patience=2
             )
-            return {"optimizer": optimiser, "lr_scheduler": {"scheduler": plateau, "monitor": "val_loss"}}
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "val_loss"}}
         total = int(self.trainer.estimated_stepping_batches)
         warmup = int(recipe.warmup_epochs * total / recipe.epochs)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, cosine_with_warmup(warmup, total))
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, cosine_with_warmup(warmup, total))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 class ClassifierData(TrainingData):
-    """Loaders over labelled photos: training augmented and rebalanced, validation plain.
+    """Data loaders: augmented and rebalanced for training, plain for validation.
 
-    ``shares`` says of each training photo how often an epoch takes it, before rebalancing (by default once).
+    ``shares`` is how often an epoch takes each training photo before rebalancing (by default once).
     """
 
     def __init__(
         self,
-        train: tuple[LabelledPhoto, ...],
-        val: tuple[LabelledPhoto, ...],
+        train: tuple[ClassificationSample, ...],
+        val: tuple[ClassificationSample, ...],
         labels: tuple[str, ...],
         recipe: ClassifierRecipe,
         workers: int = 0,
@@ -177,8 +179,8 @@ class ClassifierData(TrainingData):
         if not train:
             raise DatasetError("expected photos to train on, got none whose label the model knows")
         self.recipe, self.workers, self.shares = recipe, workers, shares or (1.0,) * len(train)
-        self.train_set = LabelledPictures(train, labels, strength=recipe.augmentation, seed=recipe.seed)
-        self.val_set = LabelledPictures(val, labels)
+        self.train_set = ClassificationDataset(train, labels, strength=recipe.augmentation, seed=recipe.seed)
+        self.val_set = ClassificationDataset(val, labels)
 
     def train_dataloader(self) -> DataLoader[Any]:
         targets = self.train_set.targets
@@ -205,7 +207,7 @@ class ClassifierData(TrainingData):
 
 
 def classifier_card(module: ClassifierTraining, metric: float, training: dict[str, Any]) -> ModelCard:
-    """The card of the weights as they are now."""
+    """The model card of the current weights."""
     return ModelCard(
         kind="classifier",
         model=module.recipe.model,
@@ -219,7 +221,7 @@ def classifier_card(module: ClassifierTraining, metric: float, training: dict[st
 
 
 def export_classifier(training: dict[str, Any]) -> Any:
-    """A writer of weights and card for :class:`core.training.trainer.KeepBest`."""
+    """The export of weights and card for :class:`core.training.trainer.ExportBestWeights`."""
 
     def export(module: LightningModule, path: Path, metric: float) -> None:
         save_weights(module.model, path)  # type: ignore[arg-type]

@@ -22,9 +22,9 @@ from core.evaluation.photo_changes import (
     match_detections,
 )
 from core.images.decode import Photo
-from core.inference.classifier import Classifier, squares_of
+from core.inference.classifier import Classifier, square_crops
 from core.inference.detector import LOWEST_THRESHOLD, Detector
-from core.inference.predictions import category_numbers
+from core.inference.predictions import ensure_category_ids
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.models import ModelRow
@@ -139,7 +139,7 @@ class _Names:
 
     @classmethod
     def of(cls, store: Store, *spoken: Sequence[str]) -> _Names:
-        numbers = category_numbers(store, [name for names in spoken for name in names])
+        numbers = ensure_category_ids(store, [name for names in spoken for name in names])
         known = store.categories.by_id()
         place_of = {number: place for place, number in enumerate(known)}
         return cls(tuple(category.name for category in known.values()), place_of, numbers)
@@ -169,7 +169,7 @@ def _compare_classifiers(
         meant = [box for box in boxes if box.label in known]
         outcome.skipped += sum(box.label is not None and box.label not in known for box in boxes)
         said = [str(box.label) for box in meant]
-        crops = squares_of(photo, [box.box_xyxy for box in meant])
+        crops = square_crops(photo, [box.box_xyxy for box in meant])
         firsts = [side.look(crops, meant, said) for side in (before, after)]
         outcome.note(classifier_change(photo_id, firsts[0], firsts[1], said))
         labels += said

@@ -1,4 +1,4 @@
-"""The detector's training and validation samples out of a boxed data set."""
+"""PyTorch datasets: augmented and validation samples of the detector, pictures of the classifier."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from core.datasets.classification import LabelledPhoto
+from core.datasets.classification import ClassificationSample
 from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.errors import DatasetError
 from core.images.crops import to_square, to_tensor
-from core.images.decode import open_listed
+from core.images.decode import open_dataset_photo
 from core.images.letterbox import letterbox
 from core.training.recipes import DetectorRecipe
 from core.training.sampler import Request, repeat_factors
 from core.training.transforms import (
+    BoxedImage,
     Cutout,
-    Scene,
-    augmentation,
-    flip,
-    mask_out,
+    classifier_transforms,
+    color_jitter,
+    horizontal_flip,
     mosaic,
     paste_cutout,
-    place,
-    recolour,
+    random_erasing,
     rotate,
+    scale_jitter,
 )
 from core.training.yolo_loss import Targets
 
 Sample = tuple[Tensor, Tensor, Tensor]
-"""Picture (3, H, W) uint8, boxes xyxy (N, 4) float32 in its pixels, class ids (N,) int64."""
+"""Image (3, H, W) uint8, boxes xyxy (N, 4) float32 in its pixels, class ids (N,) int64."""
 
 
-class TrainingScenes(Dataset[Sample]):
-    """Augmented scenes, asked for as ``(epoch, index)``; an item depends on seed, epoch and index alone.
+class DetectionTrainingDataset(Dataset[Sample]):
+    """Augmented samples by ``(epoch, index)``; a sample depends on seed, epoch and index alone.
 
-    Photos are kept in memory as JPEGs no larger than the canvas needs. ``masks`` is the folder of pixel
-    labels (one PNG a photo, ``label_names`` their line numbers) that copy-paste cuts along; ``watch`` sees
-    the photos pass while they are read.
+    Photos are cached in memory as JPEGs no larger than the network's input needs. ``masks`` is the folder of
+    pixel masks (one PNG a photo, whose values are indices of ``label_names``) that copy-paste cuts along;
+    ``progress`` wraps the photos while they are read.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class TrainingScenes(Dataset[Sample]):
         *,
         masks: Path | None = None,
         label_names: Sequence[str] = (),
-        watch: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+        progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
     ) -> None:
         self.recipe = recipe
         self.first_count = len(datasets[0].photos) if datasets else 0
@@ -63,7 +63,9 @@ class TrainingScenes(Dataset[Sample]):
         if not self.photos:
             raise DatasetError("expected boxed photos to train on, got none")
         self.limit = limit = round(max(recipe.input_wh) * 1.15)
-        self.encoded = [_encode(dataset.path_of(photo), limit) for dataset, photo in watch(self.photos)]
+        self.encoded = [
+            cached_jpeg(dataset.path_of(photo), limit) for dataset, photo in progress(self.photos)
+        ]
         self.cutouts = self._cutouts(masks, tuple(label_names)) if masks and recipe.copy_paste else []
 
     def __len__(self) -> int:
@@ -79,50 +81,50 @@ class TrainingScenes(Dataset[Sample]):
         factors = repeat_factors(self.classes_of, self.recipe.rebalance)
         return [f if i < self.first_count else f * self.recipe.extra_share for i, f in enumerate(factors)]
 
-    def scene(self, index: int) -> Scene:
-        """The photo as it is, with its boxes in the pixels of what is kept in memory."""
+    def boxed_image(self, index: int) -> BoxedImage:
+        """The cached photo without augmentation, boxes in its pixels."""
         image = Image.open(BytesIO(self.encoded[index])).convert("RGB")
         photo = self.photos[index][1]
         scale = np.array([image.width / photo.width, image.height / photo.height] * 2, dtype=np.float32)
-        return Scene(image, photo.boxes_xyxy * scale, photo.category_ids)
+        return BoxedImage(image, photo.boxes_xyxy * scale, photo.category_ids)
 
     def __getitem__(self, request: Request) -> Sample:
         epoch, index = request
         recipe = self.recipe
         rng = np.random.default_rng((recipe.seed, epoch, index))
-        mixing = epoch < recipe.epochs - recipe.clean_epochs
-        scene = self._compose(index, rng, mixing, recipe.canvas_of(epoch))
+        mixes = epoch < recipe.epochs - recipe.clean_epochs
+        sample = self._compose(index, rng, mixes, recipe.canvas_of(epoch))
         if rng.random() < 0.5:
-            scene = flip(scene)
+            sample = horizontal_flip(sample)
         if recipe.rotation_degrees and rng.random() < 0.4:
-            scene = rotate(scene, float(rng.uniform(-recipe.rotation_degrees, recipe.rotation_degrees)))
-        if mixing and rng.random() < recipe.masking:
-            scene = mask_out(scene, rng)
-        scene = Scene(recolour(scene.image, rng), scene.boxes_xyxy, scene.classes)
-        return as_sample(scene)
+            sample = rotate(sample, float(rng.uniform(-recipe.rotation_degrees, recipe.rotation_degrees)))
+        if mixes and rng.random() < recipe.masking:
+            sample = random_erasing(sample, rng)
+        sample = BoxedImage(color_jitter(sample.image, rng), sample.boxes_xyxy, sample.classes)
+        return to_sample(sample)
 
-    def _compose(self, index: int, rng: Generator, mixing: bool, canvas_wh: tuple[int, int]) -> Scene:
+    def _compose(self, index: int, rng: Generator, mixes: bool, canvas_wh: tuple[int, int]) -> BoxedImage:
         recipe = self.recipe
-        if mixing and rng.random() < recipe.mosaic:
+        if mixes and rng.random() < recipe.mosaic:
             others = rng.integers(0, len(self), size=3).tolist()
-            scenes = [self.scene(i) for i in (index, *others)]
-            rng.shuffle(scenes)  # type: ignore[arg-type]
-            scene = mosaic(scenes, canvas_wh, rng)
+            parts = [self.boxed_image(i) for i in (index, *others)]
+            rng.shuffle(parts)  # type: ignore[arg-type]
+            sample = mosaic(parts, canvas_wh, rng)
         else:
-            scene = place(self.scene(index), canvas_wh, rng)
-        if mixing and self.cutouts and rng.random() < recipe.copy_paste:
+            sample = scale_jitter(self.boxed_image(index), canvas_wh, rng)
+        if mixes and self.cutouts and rng.random() < recipe.copy_paste:
             for _ in range(int(rng.integers(1, 4))):
                 cutout = self.cutouts[int(rng.integers(len(self.cutouts)))]
-                scene = paste_cutout(scene, cutout, rng, max(canvas_wh) / self.limit)
-        return scene
+                sample = paste_cutout(sample, cutout, rng, max(canvas_wh) / self.limit)
+        return sample
 
     def _cutouts(self, masks: Path, names: tuple[str, ...]) -> list[Cutout]:
-        """Garments cut along their pixel labels; rare classes as often as the commonest third allows."""
+        """Garments cut out along their masks, at most 60 of a class, rare ones up to three times each."""
         found: dict[int, list[Cutout]] = {}
         for index, (_, photo) in enumerate(self.photos):
             path = masks / f"{Path(photo.file_name).stem}.png"
             if path.is_file():
-                for cutout in _cut_along(self.scene(index), photo, path, names):
+                for cutout in _cut_along(self.boxed_image(index), photo, path, names):
                     found.setdefault(cutout.category, []).append(cutout)
         rng = np.random.default_rng(self.recipe.seed)
         chosen: list[Cutout] = []
@@ -132,13 +134,13 @@ class TrainingScenes(Dataset[Sample]):
         return chosen
 
 
-def _cut_along(scene: Scene, photo: BoxedPhoto, path: Path, names: tuple[str, ...]) -> list[Cutout]:
-    """Each box's pixels of its own fine label, as RGBA pictures; slivers are left out."""
+def _cut_along(sample: BoxedImage, photo: BoxedPhoto, path: Path, names: tuple[str, ...]) -> list[Cutout]:
+    """RGBA cutouts of each box along the mask of its label; boxes with little of it are left out."""
     with Image.open(path) as opened:
-        labels = np.asarray(opened.resize(scene.image.size, Image.Resampling.NEAREST))
-    pixels = np.asarray(scene.image)
+        labels = np.asarray(opened.resize(sample.image.size, Image.Resampling.NEAREST))
+    pixels = np.asarray(sample.image)
     cutouts = []
-    for box, category, fine in zip(scene.boxes_xyxy, scene.classes, photo.labels, strict=True):
+    for box, category, fine in zip(sample.boxes_xyxy, sample.classes, photo.labels, strict=True):
         if fine not in names:
             continue
         x0, y0, x1, y1 = (int(v) for v in np.round(box))
@@ -149,22 +151,27 @@ def _cut_along(scene: Scene, photo: BoxedPhoto, path: Path, names: tuple[str, ..
     return cutouts
 
 
-def _encode(path: Path, limit: int) -> bytes:
-    image = open_listed(path).image
+def cached_jpeg(path: Path, limit: int, quality: int = 92) -> bytes:
+    """A photo as JPEG, its long side at most ``limit`` pixels. Raises DatasetError where unreadable."""
+    return small_jpeg(open_dataset_photo(path).image, limit, quality)
+
+
+def small_jpeg(image: Image.Image, limit: int, quality: int) -> bytes:
+    """An image as JPEG, its long side at most ``limit`` pixels."""
     image.thumbnail((limit, limit), Image.Resampling.BILINEAR)
     buffer = BytesIO()
-    image.save(buffer, "JPEG", quality=92)
+    image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 
-def as_sample(scene: Scene) -> Sample:
-    """A scene as tensors."""
-    boxes = torch.from_numpy(np.ascontiguousarray(scene.boxes_xyxy, dtype=np.float32))
-    return to_tensor(scene.image), boxes, torch.from_numpy(scene.classes.astype(np.int64))
+def to_sample(image: BoxedImage) -> Sample:
+    """An image with boxes as tensors."""
+    boxes = torch.from_numpy(np.ascontiguousarray(image.boxes_xyxy, dtype=np.float32))
+    return to_tensor(image.image), boxes, torch.from_numpy(image.classes.astype(np.int64))
 
 
-class ValidationPhotos(Dataset[Sample]):
-    """Photos letterboxed to one canvas, unchanged otherwise; boxes in its pixels."""
+class DetectionValidationDataset(Dataset[Sample]):
+    """Letterboxed photos without augmentation; boxes in the pixels of the network's input."""
 
     def __init__(self, dataset: DetectionDataset, input_wh: tuple[int, int]) -> None:
         self.dataset, self.input_wh = dataset, input_wh
@@ -174,16 +181,16 @@ class ValidationPhotos(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         photo = self.dataset.photos[index]
-        boxed = letterbox(open_listed(self.dataset.path_of(photo)).image, self.input_wh)
+        boxed = letterbox(open_dataset_photo(self.dataset.path_of(photo)).image, self.input_wh)
         scale = boxed.factor * np.array(
             [boxed.photo_wh[0] / photo.width, boxed.photo_wh[1] / photo.height] * 2
         )
         boxes = (photo.boxes_xyxy * scale + np.array([*boxed.offset_xy] * 2)).astype(np.float32)
-        return as_sample(Scene(boxed.image, boxes, photo.category_ids))
+        return to_sample(BoxedImage(boxed.image, boxes, photo.category_ids))
 
 
 def collate(samples: Sequence[Sample]) -> tuple[Tensor, Targets]:
-    """Pictures (B, 3, H, W) uint8 and their garments as one set of targets."""
+    """Images (B, 3, H, W) uint8 and the targets of the batch."""
     pictures = torch.stack([picture for picture, _, _ in samples])
     images = torch.cat([torch.full((len(classes),), i) for i, (_, _, classes) in enumerate(samples)])
     boxes = torch.cat([boxes for _, boxes, _ in samples])
@@ -193,26 +200,26 @@ def collate(samples: Sequence[Sample]) -> tuple[Tensor, Targets]:
 CACHED_SIZE = 288
 
 
-class LabelledPictures(Dataset[tuple[Tensor, int]]):
-    """Pictures and class ids; ``(epoch, index)`` gives an augmented picture, a plain index the plain one.
+class ClassificationDataset(Dataset[tuple[Tensor, int]]):
+    """Images (3, 224, 224) uint8 and class ids; ``(epoch, index)`` is augmented, a plain index is not.
 
-    Pictures are kept as small JPEGs in memory: (3, 224, 224) uint8 comes out. ``watch`` sees the photos pass
-    while they are read. Raises DatasetError where one cannot be.
+    Photos are cached in memory as small JPEGs. ``progress`` wraps them while they are read. Raises
+    DatasetError where one cannot be read.
     """
 
     def __init__(
         self,
-        photos: Sequence[LabelledPhoto],
+        photos: Sequence[ClassificationSample],
         labels: Sequence[str],
         *,
         strength: str = "rich",
         seed: int = 0,
-        watch: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+        progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
     ) -> None:
         ids = {label: index for index, label in enumerate(labels)}
         self.targets = [ids[photo.label] for photo in photos]
-        self.transform, self.seed = augmentation(strength), seed
-        self.encoded = [_encode_crop(photo) for photo in watch(photos)]
+        self.transform, self.seed = classifier_transforms(strength), seed
+        self.encoded = [cached_jpeg(photo.path, CACHED_SIZE) for photo in progress(photos)]
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -228,11 +235,3 @@ class LabelledPictures(Dataset[tuple[Tensor, int]]):
 
     def _picture(self, index: int) -> Image.Image:
         return Image.open(BytesIO(self.encoded[index])).convert("RGB")
-
-
-def _encode_crop(photo: LabelledPhoto) -> bytes:
-    image = open_listed(photo.path).image
-    image.thumbnail((CACHED_SIZE, CACHED_SIZE), Image.Resampling.BILINEAR)
-    buffer = BytesIO()
-    image.save(buffer, "JPEG", quality=92)
-    return buffer.getvalue()

@@ -1,8 +1,8 @@
-"""Pretraining a YOLOv4 backbone: ImageNet MobileNet's features distilled into it on photos, boxed or not.
+"""Feature distillation: pretrains a YOLOv4 backbone on photos without labels, MobileNet being the teacher.
 
 Adapters (1x1) take the student's features at strides 8, 16, 32 to the teacher's channels; the loss is the
-mean squared error to the teacher's features, each channel standardised over the batch (FitNets, Romero et al.
-2015, with whitened targets). No label is needed: validation photos can stay out, all others can be used.
+mean squared error to the teacher's features, each channel standardized over the batch (FitNets, Romero et al.
+2015, with whitened targets). No label is needed.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from core.errors import DatasetError
-from core.images.crops import normalise, to_tensor
-from core.images.decode import open_listed
+from core.images.crops import normalize_pixels, to_tensor
 from core.models.mobilenet import MobileNetFeatures
 from core.models.weights import load_imagenet
 from core.models.yolov4 import PRESETS, Backbone
+from core.training.datasets import cached_jpeg
 from core.training.sampler import EpochSampler, Request
 from core.training.trainer import TrainingData, cosine_with_warmup, parameter_groups
 
 TEACHER_CHANNELS = (256, 512, 1024)
 
 
-def standardise(features: Tensor) -> Tensor:
-    """Each channel to mean 0 and variance 1 over the batch and its places (B, C, H, W)."""
+def standardize(features: Tensor) -> Tensor:
+    """Features (B, C, H, W) with mean 0 and variance 1 a channel."""
     variance, mean = torch.var_mean(features, dim=(0, 2, 3), keepdim=True)
     return (features - mean) / (variance + 1e-3).sqrt()
 
 
 class Distillation(LightningModule):
-    """A backbone that learns a frozen MobileNet's features; batches are pictures (B, 3, H, W) uint8."""
+    """Trains a backbone on a frozen MobileNet's features; batches are images (B, 3, H, W) uint8."""
 
     def __init__(
         self, preset: str, teacher_weights: Path, *, ghost: bool = True, learning_rate: float = 2e-3
@@ -55,16 +55,18 @@ class Distillation(LightningModule):
         self.model = nn.ModuleList([self.backbone, self.adapters])
         teacher = MobileNetFeatures()
         load_imagenet(teacher, teacher_weights)
-        # A list hides the teacher from checkpoints and optimisers.
+        # A list hides the teacher from checkpoints and optimizers.
         self.teacher = [teacher.requires_grad_(False).eval().to(memory_format=torch.channels_last)]
 
-    def features_loss(self, pictures: Tensor) -> Tensor:
-        """Mean squared error to the standardised teacher, over the three strides: 1 is knowing nothing."""
+    def feature_loss(self, pictures: Tensor) -> Tensor:
+        """Mean squared error to the standardized teacher, at the three strides; output 0 has loss 1."""
         teacher = self.teacher[0].to(pictures.device)
         with torch.no_grad():
             wanted = [
-                standardise(f.float())
-                for f in teacher.pyramid(normalise(pictures).contiguous(memory_format=torch.channels_last))
+                standardize(f.float())
+                for f in teacher.pyramid(
+                    normalize_pixels(pictures).contiguous(memory_format=torch.channels_last)
+                )
             ]
         features = self.backbone(pictures.float() / 255)
         losses = [
@@ -74,29 +76,29 @@ class Distillation(LightningModule):
         return torch.stack(losses).mean()
 
     def training_step(self, pictures: Tensor, _: int) -> Tensor:
-        loss = self.features_loss(pictures)
+        loss = self.feature_loss(pictures)
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(pictures))
         return loss
 
     def validation_step(self, pictures: Tensor, _: int) -> None:
-        self.log("val_score", -self.features_loss(pictures), batch_size=len(pictures), prog_bar=True)
+        self.log("val_score", -self.feature_loss(pictures), batch_size=len(pictures), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
         groups = parameter_groups(self.model, self.learning_rate, 0.02, None, 1.0)
-        optimiser = torch.optim.AdamW(groups, lr=self.learning_rate)
+        optimizer = torch.optim.AdamW(groups, lr=self.learning_rate)
         total = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, cosine_with_warmup(min(200, total // 10), total)
+            optimizer, cosine_with_warmup(min(200, total // 10), total)
         )
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-class UnlabelledPhotos(Dataset[Tensor]):
+class UnlabeledDataset(Dataset[Tensor]):
     """Random crops of photos without labels: (3, size, size) uint8."""
 
     def __init__(self, paths: Sequence[Path], size: int, seed: int = 0) -> None:
         self.seed = seed
-        self.encoded = [_small_jpeg(path, round(size * 1.6)) for path in paths]
+        self.encoded = [cached_jpeg(path, round(size * 1.6), 90) for path in paths]
         self.transform = v2.Compose(
             [
                 v2.RandomResizedCrop(size, scale=(0.25, 1.0), ratio=(0.6, 1.5), antialias=True),
@@ -121,16 +123,8 @@ class UnlabelledPhotos(Dataset[Tensor]):
         return to_tensor(Image.open(BytesIO(self.encoded[index])))
 
 
-def _small_jpeg(path: Path, limit: int) -> bytes:
-    image = open_listed(path).image
-    image.thumbnail((limit, limit), Image.Resampling.BILINEAR)
-    buffer = BytesIO()
-    image.save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
-
-
 class DistillationData(TrainingData):
-    """Loaders over photos without labels; a few are kept aside to watch the loss."""
+    """Data loaders over photos without labels; a tenth of them, at most ``aside``, validate."""
 
     def __init__(
         self, paths: Sequence[Path], *, size: int = 192, batch: int = 32, seed: int = 0, aside: int = 64
@@ -143,8 +137,8 @@ class DistillationData(TrainingData):
         order = np.random.default_rng(seed).permutation(len(paths))
         shuffled = [paths[i] for i in order]
         aside = min(aside, len(paths) // 10)
-        self.train_set = UnlabelledPhotos(shuffled[aside:], size, seed)
-        self.val_set = UnlabelledPhotos(shuffled[:aside], size)
+        self.train_set = UnlabeledDataset(shuffled[aside:], size, seed)
+        self.val_set = UnlabeledDataset(shuffled[:aside], size)
         self.batch, self.seed = min(batch, len(self.train_set)), seed
 
     def train_dataloader(self) -> DataLoader[Any]:

@@ -1,4 +1,4 @@
-"""Runs a named training from files to weights: what ``python -m core train`` and ``distill`` call."""
+"""Trains on files from a recipe to weights: what ``python -m core train`` and ``distill`` call."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 from lightning.pytorch import seed_everything
 
 from core.anchors import kmeans_anchors
-from core.datasets.classification import known_only, label_counts, read_labelled
+from core.datasets.classification import label_counts, read_classification, with_known_labels
 from core.datasets.detection import DetectionDataset, letterboxed_wh
 from core.datasets.reading import read_detection
 from core.errors import DatasetError, WeightsError
 from core.models.weights import read_tensors
 from core.training.classifier import ClassifierData, ClassifierTraining, export_classifier
-from core.training.datasets import TrainingScenes
+from core.training.datasets import DetectionTrainingDataset
 from core.training.detector import DetectorData, DetectorTraining, export_detector
 from core.training.distillation import Distillation, DistillationData, export_backbone
 from core.training.recipes import ClassifierRecipe, DetectorRecipe, TrainingOptions, as_dict
@@ -28,18 +28,18 @@ from core.training.trainer import fit
 def train_classifier(recipe: ClassifierRecipe, options: TrainingOptions) -> Path:
     """Train the classifier; labels are those of the training data, sorted. Returns the best weights' path."""
     seed_everything(recipe.seed, workers=True, verbose=False)  # the first weights follow the seed, too
-    photos = [photo for file in (options.data, *options.extra) for photo in read_labelled(file)]
+    photos = [photo for file in (options.data, *options.extra) for photo in read_classification(file)]
     labels = tuple(sorted(label_counts(photos)))
-    val, skipped = known_only(read_labelled(options.val), labels)
+    val, skipped = with_known_labels(read_classification(options.val), labels)
     if not val:
         raise DatasetError(f"expected validation photos with the labels {', '.join(labels)}, got none")
     module = ClassifierTraining(recipe, labels, options.pretrained)
     loaders = ClassifierData(tuple(photos), val, labels, recipe, options.workers)
     if options.pretrained is not None:
         module.calibrate(loaders.sample())
-    facts = _facts(options, photos=len(photos), validation_photos=len(val), validation_skipped=skipped)
-    _write_settings(options.out, as_dict(recipe) | facts)
-    _fit(module, loaders, recipe, options, "val_top1", export_classifier(facts))
+    record = _record(options, photos=len(photos), validation_photos=len(val), validation_skipped=skipped)
+    _write_settings(options.out, as_dict(recipe) | record)
+    _fit(module, loaders, recipe, options, "val_top1", export_classifier(record))
     return options.out / "best.safetensors"
 
 
@@ -56,20 +56,20 @@ def train_detector(recipe: DetectorRecipe, options: TrainingOptions) -> Path:
             )
     anchors_wh = fit_anchors(datasets, max(recipe.input_wh), recipe.seed)
     names = _label_names(options.masks) if options.masks else ()
-    scenes = TrainingScenes(datasets, recipe, masks=options.masks, label_names=names)
+    train_set = DetectionTrainingDataset(datasets, recipe, masks=options.masks, label_names=names)
     module = DetectorTraining(recipe, categories, anchors_wh)
     if options.pretrained is not None:
         module.load_pretrained(read_tensors(options.pretrained))
     boxes = sum(dataset.box_count for dataset in datasets)
-    facts = _facts(options, photos=len(scenes), boxes=boxes, validation_photos=len(val.photos))
-    _write_settings(options.out, as_dict(recipe) | facts)
+    record = _record(options, photos=len(train_set), boxes=boxes, validation_photos=len(val.photos))
+    _write_settings(options.out, as_dict(recipe) | record)
     _fit(
         module,
-        DetectorData(scenes, val, recipe, options.workers),
+        DetectorData(train_set, val, recipe, options.workers),
         recipe,
         options,
         "val_map50",
-        export_detector(facts),
+        export_detector(record),
     )
     return options.out / "best.safetensors"
 
@@ -136,7 +136,7 @@ def _fit(
     )
 
 
-def _facts(options: TrainingOptions, **counts: int) -> dict[str, Any]:
+def _record(options: TrainingOptions, **counts: int) -> dict[str, Any]:
     pretrained = options.pretrained.name if options.pretrained else None
     return {**counts, "pretrained": pretrained, "commit": current_commit()}
 

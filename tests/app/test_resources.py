@@ -21,7 +21,7 @@ def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_ships: Path) -> 
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "data"))
     monkeypatch.delenv("LAPEL_DATABASE_URL", raising=False)
     yield resources.machine_store()
-    resources._keeper.clear()
+    resources._model_cache.clear()
     resources._shipped.clear()
     gc.unfreeze()
 

@@ -155,7 +155,7 @@ def test_a_bug_keeps_its_trace(lapel: Shell, monkeypatch: pytest.MonkeyPatch) ->
         ("label", "a.jpg", "--threshold", "high"),
         ("explain", "a.jpg"),
         ("train", "detector", "--data", "a", "--val", "b", "--epochs", "0"),
-        ("summarise", "yolov4"),
+        ("summarize", "yolov4"),
     ],
 )
 def test_wrong_usage_is_told_as_usual(arguments: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.datasets.classification import read_labelled
+from core.datasets.classification import read_classification
 from core.datasets.coco import read_coco, write_coco
 from core.datasets.detection import BoxedPhoto, DetectionDataset
 from tools.derive_boxes import PREPARED_SIZE, is_tuning_sender, main, prepare_classifier, prepare_detector
@@ -86,7 +86,7 @@ def detect(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_senders_stay_on_one_side(classify: Path) -> None:
-    train, val, street = (read_labelled(classify / f"{name}.csv") for name in ("train", "val", "val_street"))
+    train, val, street = (read_classification(classify / f"{name}.csv") for name in ("train", "val", "val_street"))
     assert {photo.group for photo in val} == {HELD}
     assert {photo.group for photo in train} == {LEARNING, TUNING, "street_0001"}
     assert {photo.group for photo in street} == {"street_0002"}
@@ -95,12 +95,12 @@ def test_senders_stay_on_one_side(classify: Path) -> None:
 
 
 def test_unusable_labels_are_left_out(classify: Path) -> None:
-    named = {photo.path.stem: photo.label for photo in read_labelled(classify / "train.csv")}
+    named = {photo.path.stem: photo.label for photo in read_classification(classify / "train.csv")}
     assert named == {
         "a": "T-Shirt", "d": "Pants", "f": "Pants",
         "street_0001_0": "Blouse", "street_0001_1": "Pants", "street_0001_2": "Bag",
     }  # fmt: skip
-    assert [photo.label for photo in read_labelled(classify / "val.csv")] == ["T-Shirt"]
+    assert [photo.label for photo in read_classification(classify / "val.csv")] == ["T-Shirt"]
 
 
 def test_crops_have_their_margin_and_all_pictures_are_small(classify: Path) -> None:

@@ -1,9 +1,8 @@
-"""The classifier trained further on garments' crops: its head alone or more of it, the champion beside it."""
+"""Fine-tuning the classifier on annotated crops: the head or all of it, distilled from the champion."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from core.datasets.classification import LabelledPhoto
+from core.datasets.classification import ClassificationSample
 from core.errors import DatasetError
 from core.images.crops import crop_garment
 from core.models.cards import ModelCard
@@ -20,58 +19,58 @@ from core.models.fuse import fuse_for_inference
 from core.models.mobilenet import MobileNet, MobileNetMHA
 from core.models.weights import check_state, read_tensors
 from core.store.revisions import RevisionItem
-from core.training.classifier import ClassifierData, ClassifierTraining, Wanted
-from core.training.datasets import CACHED_SIZE
-from core.training.finetune.data import Classes, Portion, grown_classifier, label_key
-from core.training.finetune.detector import hold_statistics
-from core.training.finetune.distillation_loss import classifier_guard
-from core.training.finetune.recipes import Retraining
-from core.training.finetune.run_directory import picture_name, write_whole
+from core.training.classifier import ClassifierData, ClassifierTraining, MixedTargets
+from core.training.datasets import CACHED_SIZE, small_jpeg
+from core.training.finetune.data import Classes, TrainingSubset, grown_classifier, label_key
+from core.training.finetune.detector import freeze_bn
+from core.training.finetune.distillation_loss import classifier_distillation_loss
+from core.training.finetune.recipes import FinetuneRecipe
+from core.training.finetune.run_directory import photo_file_name, write_atomically
 from core.training.recipes import ClassifierRecipe
 
-Crops = tuple[LabelledPhoto, ...]
+Crops = tuple[ClassificationSample, ...]
 
 
-class ClassifierRetraining(ClassifierTraining):
-    """A champion that learns on; the teacher is hidden from checkpoints and optimisers by a list.
+class ClassifierFinetuning(ClassifierTraining):
+    """Fine-tunes the champion, which is also the teacher of the distillation loss.
 
-    With a frozen backbone only the head learns, and the pooled features come from the teacher, folded and
-    quick: embeddings stay what they were.
+    With a frozen backbone only the head learns, on features of the teacher, whose batch norm is fused:
+    embeddings stay what they were. A list hides the teacher from checkpoints and optimizers.
     """
 
-    def __init__(self, retraining: Retraining, classes: Classes, card: ModelCard, weights: Path) -> None:
-        recipe = classifier_recipe(retraining)
+    def __init__(self, finetune: FinetuneRecipe, classes: Classes, card: ModelCard, weights: Path) -> None:
+        recipe = classifier_recipe(finetune)
         super().__init__(recipe, classes.names)
-        self.retraining = retraining
+        self.finetune = finetune
         state = read_tensors(weights)
         check_state(grown_classifier(state, len(classes.names), recipe.seed), self.model, weights.name)
         teacher = CLASSIFIERS[card.model](len(card.categories))
         check_state(state, teacher, weights.name)
         fuse_for_inference(teacher.requires_grad_(False))
         self.teacher: list[MobileNet | MobileNetMHA] = [teacher]
-        if retraining.is_backbone_frozen:
+        if finetune.is_backbone_frozen:
             freeze_up_to_the_head(self.model)
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()
-        if self.retraining.keep_statistics:
-            hold_statistics(self.model)
+        if self.finetune.freeze_bn:
+            freeze_bn(self.model)
 
     def _forward(self, inputs: Tensor) -> Tensor:
-        if self.retraining.is_backbone_frozen:
+        if self.finetune.is_backbone_frozen:
             return self.model.head(self._pooled(inputs)).float()
         return super()._forward(inputs)
 
-    def loss_of(self, inputs: Tensor, wanted: Wanted) -> Tensor:
-        if not self.retraining.guard:
-            return super().loss_of(inputs, wanted)
+    def loss_of(self, inputs: Tensor, mixed_targets: MixedTargets) -> Tensor:
+        if not self.finetune.distillation_weight:
+            return super().loss_of(inputs, mixed_targets)
         pooled = self._pooled(inputs)
-        taught = self.teacher[0].head(pooled)
-        frozen = self.retraining.is_backbone_frozen
+        teacher_logits = self.teacher[0].head(pooled)
+        frozen = self.finetune.is_backbone_frozen
         logits = self.model.head(pooled).float() if frozen else self._forward(inputs)
-        targets = wanted[0][1] if len(wanted) == 1 else None
-        guard = classifier_guard(logits, taught, targets)
-        return self.label_loss(logits, wanted) + self.retraining.guard * guard
+        targets = mixed_targets[0][1] if len(mixed_targets) == 1 else None
+        distillation = classifier_distillation_loss(logits, teacher_logits, targets)
+        return self.label_loss(logits, mixed_targets) + self.finetune.distillation_weight * distillation
 
     def _pooled(self, inputs: Tensor) -> Tensor:
         """The champion's features of inputs (B, 3, H, W), pooled: (B, 1024)."""
@@ -81,58 +80,58 @@ class ClassifierRetraining(ClassifierTraining):
 
 
 def freeze_up_to_the_head(model: MobileNet | MobileNetMHA) -> None:
-    """Freeze all that lies before the pooled features."""
+    """Freeze the backbone and the attention, up to the pooled features."""
     model.requires_grad_(False)
     heads: list[nn.Module] = [model.classifier, *([model.hidden] if isinstance(model, MobileNetMHA) else [])]
     for head in heads:
         head.requires_grad_(True)
 
 
-def classifier_recipe(retraining: Retraining) -> ClassifierRecipe:
-    """The classifier's recipe in a retraining of one."""
-    if not isinstance(retraining.recipe, ClassifierRecipe):
-        raise TypeError(f"expected a classifier's recipe, got {type(retraining.recipe).__name__}")
-    return retraining.recipe
+def classifier_recipe(finetune: FinetuneRecipe) -> ClassifierRecipe:
+    """The recipe of a classifier's fine-tuning."""
+    if not isinstance(finetune.recipe, ClassifierRecipe):
+        raise TypeError(f"expected a classifier's recipe, got {type(finetune.recipe).__name__}")
+    return finetune.recipe
 
 
-def labelled(items: Iterable[RevisionItem]) -> tuple[RevisionItem, ...]:
+def labeled(items: Iterable[RevisionItem]) -> tuple[RevisionItem, ...]:
     """The photos that have a box with a label."""
     return tuple(item for item in items if any(box.label for box in item.annotation.boxes))
 
 
-def labelled_only(portion: Portion) -> Portion:
-    """The part of a portion that a classifier can learn. Raises DatasetError where there is nothing."""
-    corrected, replayed = labelled(portion.corrected), labelled(portion.replayed)
+def labeled_only(subset: TrainingSubset) -> TrainingSubset:
+    """The photos of a subset that have labels. Raises DatasetError where none has."""
+    corrected, replayed = labeled(subset.corrected), labeled(subset.replayed)
     if not corrected and not replayed:
         raise DatasetError("No box outside the holdout has a label: a classifier has nothing to learn here.")
-    return Portion(corrected, replayed, labelled(portion.validation) or (corrected or replayed)[:1])
+    return TrainingSubset(corrected, replayed, labeled(subset.validation) or (corrected or replayed)[:1])
 
 
-def classifier_plan(retraining: Retraining, portion: Portion, card: ModelCard, seed: int) -> Retraining:
-    """With the epochs for the portion's crops."""
-    corrected, others = _label_count(portion.corrected), _label_count(portion.replayed)
-    if retraining.replay is not None:
-        others = min(others, round(retraining.replay * corrected))
-    return retraining.for_photos(corrected + others, seed)
+def plan_classifier(finetune: FinetuneRecipe, subset: TrainingSubset, seed: int) -> FinetuneRecipe:
+    """The recipe with its epochs for the subset's crops."""
+    corrected, others = _label_count(subset.corrected), _label_count(subset.replayed)
+    if finetune.replay is not None:
+        others = min(others, round(finetune.replay * corrected))
+    return finetune.for_photos(corrected + others, seed)
 
 
 def classifier_data(
-    portion: Portion,
+    subset: TrainingSubset,
     classes: Classes,
     pictures: Path,
-    retraining: Retraining,
-    watch: Callable[[Iterable[Any]], Iterable[Any]],
+    finetune: FinetuneRecipe,
+    progress: Callable[[Iterable[Any]], Iterable[Any]],
 ) -> ClassifierData:
-    """Loaders: an epoch takes the corrected garments and as many others as the recipe replays."""
-    recipe, folder = classifier_recipe(retraining), pictures.parent / "crops"
+    """Data loaders: an epoch takes the corrected garments and as many others as the recipe replays."""
+    recipe, folder = classifier_recipe(finetune), pictures.parent / "crops"
     folder.mkdir(parents=True, exist_ok=True)
     corrected, others, val = (
-        tuple(crop for item in watch(items) for crop in _crops(item, classes, pictures, folder))
-        for items in (portion.corrected, portion.replayed, portion.validation)
+        tuple(crop for item in progress(items) for crop in _crops(item, classes, pictures, folder))
+        for items in (subset.corrected, subset.replayed, subset.validation)
     )
     share = 1.0
-    if retraining.replay is not None and others:
-        share = min(1.0, retraining.replay * len(corrected) / len(others))
+    if finetune.replay is not None and others:
+        share = min(1.0, finetune.replay * len(corrected) / len(others))
     shares = [1.0] * len(corrected) + [share] * len(others)
     return ClassifierData((*corrected, *others), val, classes.names, recipe, shares=shares)
 
@@ -141,24 +140,17 @@ def _label_count(items: Sequence[RevisionItem]) -> int:
     return sum(1 for item in items for box in item.annotation.boxes if box.label)
 
 
-def _crops(item: RevisionItem, classes: Classes, pictures: Path, folder: Path) -> list[LabelledPhoto]:
-    """The garments of a photo that have a label, as small pictures in a folder."""
+def _crops(item: RevisionItem, classes: Classes, pictures: Path, folder: Path) -> list[ClassificationSample]:
+    """Crops of a photo's labeled garments, written into a folder once."""
     boxes = [box for box in item.annotation.boxes if box.label and label_key(box.label) in classes.index_of]
     found, image = [], None
     for place, box in enumerate(boxes):
         path = folder / f"{item.photo.blob}-{item.annotation.id}-{place}.jpg"
         if not path.is_file():
             if image is None:
-                with Image.open(pictures / picture_name(item)) as opened:
+                with Image.open(pictures / photo_file_name(item)) as opened:
                     image = opened.convert("RGB")
-            write_whole(path, _small_jpeg(crop_garment(image, box.box_xyxy)))
+            write_atomically(path, small_jpeg(crop_garment(image, box.box_xyxy), CACHED_SIZE, 95))
         label = classes.names[classes.index_of[label_key(box.label or "")]]
-        found.append(LabelledPhoto(path, label, item.photo.digest))
+        found.append(ClassificationSample(path, label, item.photo.digest))
     return found
-
-
-def _small_jpeg(crop: Image.Image) -> bytes:
-    crop.thumbnail((CACHED_SIZE, CACHED_SIZE), Image.Resampling.BILINEAR)
-    buffer = BytesIO()
-    crop.save(buffer, "JPEG", quality=95)
-    return buffer.getvalue()

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from core.datasets.classification import LabelledPhoto, known_only, label_counts, photos_beside, read_labelled
+from core.datasets.classification import (
+    ClassificationSample,
+    label_counts,
+    photos_beside,
+    read_classification,
+    with_known_labels,
+)
 from core.errors import DatasetError
 
 Written = Callable[..., Path]
@@ -30,7 +36,7 @@ def written(tmp_path: Path) -> Written:
 
 def test_names_have_their_ending_or_not(written: Written) -> None:
     file = written("image,label\na,Hat\nb.png,Dress\nc,Hat\nd.e,Bag\n", "a.jpg", "b.png", "c.JPG", "d.e.webp")
-    photos = read_labelled(file)
+    photos = read_classification(file)
     assert [(photo.path.name, photo.label) for photo in photos] == [
         ("a.jpg", "Hat"), ("b.png", "Dress"), ("c.JPG", "Hat"), ("d.e.webp", "Bag"),
     ]  # fmt: skip
@@ -39,18 +45,18 @@ def test_names_have_their_ending_or_not(written: Written) -> None:
 
 
 def test_a_file_that_is_named_in_full_wins(written: Written) -> None:
-    assert read_labelled(written("image,label\na,Hat\n", "a", "a.jpg"))[0].path.name == "a"
+    assert read_classification(written("image,label\na,Hat\n", "a", "a.jpg"))[0].path.name == "a"
 
 
 @pytest.mark.parametrize("column", ["sender_id", "group"])
 def test_senders_are_groups_and_other_columns_are_left_alone(written: Written, column: str) -> None:
     file = written(f"kids, {column}, label, image\nFalse, 124, Hat, a\nTrue, 9, Hat, a\n", "a.jpg")
-    assert [photo.group for photo in read_labelled(file)] == ["124", "9"]
+    assert [photo.group for photo in read_classification(file)] == ["124", "9"]
 
 
 def test_spreadsheets_mark_and_line_ends_are_taken(written: Written) -> None:
     file = written("\ufeffimage,label\r\nMäntel 外,Outwear\r\n", "Mäntel 外.jpg")
-    assert read_labelled(file)[0].label == "Outwear"
+    assert read_classification(file)[0].label == "Outwear"
 
 
 def test_photos_are_looked_for_beside_the_file_or_where_one_says(written: Written, tmp_path: Path) -> None:
@@ -62,7 +68,7 @@ def test_photos_are_looked_for_beside_the_file_or_where_one_says(written: Writte
     assert photos_beside(file) == tmp_path / "photos"
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "a.png").touch()
-    assert read_labelled(file, tmp_path / "elsewhere")[0].path == tmp_path / "elsewhere" / "a.png"
+    assert read_classification(file, tmp_path / "elsewhere")[0].path == tmp_path / "elsewhere" / "a.png"
 
 
 @pytest.mark.parametrize(
@@ -80,22 +86,24 @@ def test_photos_are_looked_for_beside_the_file_or_where_one_says(written: Writte
 )
 def test_what_is_wrong_with_a_file_is_told(written: Written, text: str, sentence: str) -> None:
     with pytest.raises(DatasetError, match=sentence):
-        read_labelled(written(text, "a.jpg"))
+        read_classification(written(text, "a.jpg"))
 
 
 def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"at .*none\.csv, got: No such file"):
-        read_labelled(tmp_path / "none.csv")
+        read_classification(tmp_path / "none.csv")
     with pytest.raises(DatasetError, match="got: Is a directory"):
-        read_labelled(tmp_path)
+        read_classification(tmp_path)
     (tmp_path / "photo.csv").write_bytes(b"\xff\xd8\xff\xe0" * 50)
     with pytest.raises(DatasetError, match="columns image and label"):
-        read_labelled(tmp_path / "photo.csv")
+        read_classification(tmp_path / "photo.csv")
 
 
 def test_unknown_labels_are_left_out_and_counted() -> None:
-    photos = [LabelledPhoto(Path(str(n)), label) for n, label in enumerate(("Hat", "Kimono", "Bag", "Hat"))]
-    kept, skipped = known_only(photos, ("Hat", "Bag"))
+    photos = [
+        ClassificationSample(Path(str(n)), label) for n, label in enumerate(("Hat", "Kimono", "Bag", "Hat"))
+    ]
+    kept, skipped = with_known_labels(photos, ("Hat", "Bag"))
     assert ([photo.label for photo in kept], skipped) == (["Hat", "Bag", "Hat"], 1)
-    assert known_only(photos, ()) == ((), 4)
+    assert with_known_labels(photos, ()) == ((), 4)
     assert label_counts(photos) == {"Hat": 2, "Kimono": 1, "Bag": 1}

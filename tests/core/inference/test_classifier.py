@@ -13,7 +13,7 @@ from PIL import Image
 
 from core.errors import LapelError
 from core.images.decode import Photo
-from core.inference.classifier import CROPS_AT_ONCE, Classifier, in_chunks, squares_of
+from core.inference.classifier import BATCH_SIZE, Classifier, batches, square_crops
 from core.models.mobilenet import MobileNetMHA
 from core.models.weights import load_weights, read_card, write_card
 from tests.weights import LABELS, drawn_photo, save_classifier
@@ -49,8 +49,8 @@ def test_two_labels_are_two_labels(tmp_path: Path, classifier: Classifier) -> No
 
 def test_many_boxes_give_what_each_gives_alone(classifier: Classifier) -> None:
     photo = drawn_photo()
-    together = classifier.probabilities(squares_of(photo, BOXES))
-    alone = torch.cat([classifier.probabilities(squares_of(photo, [box])) for box in BOXES])
+    together = classifier.probabilities(square_crops(photo, BOXES))
+    alone = torch.cat([classifier.probabilities(square_crops(photo, [box])) for box in BOXES])
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
     torch.testing.assert_close(together.sum(dim=1), torch.ones(3))
 
@@ -68,10 +68,10 @@ def test_embeddings_are_what_the_head_is_given_at_length_one(tmp_path: Path, att
     assert embeddings.shape == (3, 1024) and embeddings.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=1e-5)
     with torch.inference_mode():
-        pooled = classifier.model.embed(classifier.input_of(squares_of(photo, BOXES)))
+        pooled = classifier.model.embed(classifier.input_of(square_crops(photo, BOXES)))
         logits = classifier.model.head(pooled)
     np.testing.assert_allclose(embeddings * pooled.norm(dim=1, keepdim=True).numpy(), pooled, atol=1e-4)
-    torch.testing.assert_close(classifier.probabilities(squares_of(photo, BOXES)), logits.softmax(dim=1))
+    torch.testing.assert_close(classifier.probabilities(square_crops(photo, BOXES)), logits.softmax(dim=1))
     assert classifier.embed(photo, []).shape == (0, 1024)
 
 
@@ -93,7 +93,7 @@ def test_labels_and_the_photos_embedding_come_from_one_pass(
 
 def test_a_crop_is_small_however_large_the_photo(classifier: Classifier) -> None:
     photo = Photo("large.png", Image.new("RGB", (3000, 2000), (9, 99, 199)), "0" * 64)
-    squares = squares_of(photo, [(0.0, 0.0, 3000.0, 2000.0), (1.0, 1.0, 1.5, 1.5)])
+    squares = square_crops(photo, [(0.0, 0.0, 3000.0, 2000.0), (1.0, 1.0, 1.5, 1.5)])
     assert [square.size for square in squares] == [(224, 224)] * 2
     assert squares[0].getpixel((100, 100)) == (9, 99, 199)
 
@@ -106,17 +106,17 @@ def test_the_input_runs_from_minus_one_to_one(classifier: Classifier) -> None:
 
 
 def test_chunks_keep_the_order_and_lose_nothing() -> None:
-    pictures = [Image.new("L", (1, 1), value) for value in range(CROPS_AT_ONCE * 2 + 5)]
-    chunks = list(in_chunks(pictures))
-    assert [len(chunk) for chunk in chunks] == [CROPS_AT_ONCE, CROPS_AT_ONCE, 5]
+    pictures = [Image.new("L", (1, 1), value) for value in range(BATCH_SIZE * 2 + 5)]
+    chunks = list(batches(pictures))
+    assert [len(chunk) for chunk in chunks] == [BATCH_SIZE, BATCH_SIZE, 5]
     assert [picture for chunk in chunks for picture in chunk] == pictures
-    assert list(in_chunks([])) == []
+    assert list(batches([])) == []
 
 
 def test_what_makes_it_quick_changes_nothing_else(tiny_weights: Path, classifier: Classifier) -> None:
     plain = MobileNetMHA(len(LABELS)).eval()
     load_weights(plain, tiny_weights / "classifier.safetensors")
-    pictures = classifier.input_of(squares_of(drawn_photo(), BOXES[:2]))
+    pictures = classifier.input_of(square_crops(drawn_photo(), BOXES[:2]))
     with torch.inference_mode():
         ours, theirs = classifier.model.explain(pictures), plain.explain(pictures)
     for one, other in zip(ours, theirs, strict=True):

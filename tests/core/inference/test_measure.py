@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 
 from core.boxes import Detections
-from core.datasets.classification import LabelledPhoto
+from core.datasets.classification import ClassificationSample
 from core.datasets.coco import read_coco
 from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.errors import DatasetError
-from core.images.decode import Photo, open_listed
+from core.images.decode import Photo, open_dataset_photo
 from core.inference.detector import LOWEST_THRESHOLD, Detector
 from core.inference.measure import measure_classifier, measure_detector, predictions_on
 from core.models.weights import ModelCard
@@ -123,7 +123,7 @@ def test_missing_and_broken_photos_are_named(tmp_path: Path) -> None:
         with pytest.raises(DatasetError, match=f"{name} cannot be read.*{reason}"):
             predictions_on(Knowing({}), dataset)  # type: ignore[arg-type]
     with pytest.raises(DatasetError, match=r"broken\.jpg"):
-        measure_classifier(Shade(), (LabelledPhoto(tmp_path / "broken.jpg", "Hat"),))  # type: ignore[arg-type]
+        measure_classifier(Shade(), (ClassificationSample(tmp_path / "broken.jpg", "Hat"),))  # type: ignore[arg-type]
     with pytest.raises(DatasetError, match="name the folder"):
         predictions_on(Knowing({}), DetectionDataset(CATEGORIES, (boxed("a.png"),)))  # type: ignore[arg-type]
 
@@ -132,7 +132,7 @@ def test_a_data_sets_photos_are_upright(tmp_path: Path) -> None:
     tags = Image.Exif()
     tags[0x0112] = 6
     Image.new("RGB", (60, 40)).save(tmp_path / "turned.jpg", exif=tags.tobytes())
-    assert open_listed(tmp_path / "turned.jpg").size_wh == (40, 60)
+    assert open_dataset_photo(tmp_path / "turned.jpg").size_wh == (40, 60)
 
 
 def test_a_real_detector_is_measured_on_drawn_scenes(tiny_weights: Path, tmp_path: Path) -> None:
@@ -154,27 +154,27 @@ def test_top_k_counts_by_hand_and_skips_what_is_unknown(tmp_path: Path) -> None:
     bright = photo_file(tmp_path / "bright.png")
     dark = photo_file(tmp_path / "dark.png", DARK)
     photos = (
-        LabelledPhoto(bright, "Dress", "s1"),  # ranked first
-        LabelledPhoto(dark, "Hat", "s1"),  # ranked first
-        LabelledPhoto(dark, "Dress", "s2"),  # ranked third
-        LabelledPhoto(bright, "Shirt", "s2"),  # ranked second
-        LabelledPhoto(bright, "Kimono", "s3"),
+        ClassificationSample(bright, "Dress", "s1"),  # ranked first
+        ClassificationSample(dark, "Hat", "s1"),  # ranked first
+        ClassificationSample(dark, "Dress", "s2"),  # ranked third
+        ClassificationSample(bright, "Shirt", "s2"),  # ranked second
+        ClassificationSample(bright, "Kimono", "s3"),
     )
     report = measure_classifier(Shade(), photos)  # type: ignore[arg-type]
     assert (report.top1, report.top3, report.top5) == (0.5, 1.0, 1.0)
     assert (report.photos, report.skipped, report.groups) == (4, 1, 2)
-    ungrouped = measure_classifier(Shade(), (*photos[:3], LabelledPhoto(bright, "Shirt")))  # type: ignore[arg-type]
+    ungrouped = measure_classifier(Shade(), (*photos[:3], ClassificationSample(bright, "Shirt")))  # type: ignore[arg-type]
     assert ungrouped.groups == 4, "a photo without a sender stands for itself"
 
 
 def test_no_known_label_at_all_is_refused(tmp_path: Path) -> None:
-    photo = LabelledPhoto(photo_file(tmp_path / "a.png"), "Kimono")
+    photo = ClassificationSample(photo_file(tmp_path / "a.png"), "Kimono")
     with pytest.raises(DatasetError, match="labelled Dress, Hat, Shirt, got none"):
         measure_classifier(Shade(), (photo,))  # type: ignore[arg-type]
 
 
 def test_a_real_classifier_is_measured(tiny_labeler, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    photos = tuple(LabelledPhoto(photo_file(tmp_path / f"{label}.png"), label) for label in LABELS)
+    photos = tuple(ClassificationSample(photo_file(tmp_path / f"{label}.png"), label) for label in LABELS)
     report = measure_classifier(tiny_labeler.classifier, photos)
     assert report.top1 == pytest.approx(1 / 6), "one picture under six labels: one of them is right"
     assert report.top5 == pytest.approx(5 / 6)

@@ -13,7 +13,7 @@ from core.garments import Garment
 from core.images.decode import Photo
 from core.inference.labeler import Labeler
 from core.inference.predictions import (
-    category_numbers,
+    ensure_category_ids,
     fitting_label,
     model_name,
     predict,
@@ -106,10 +106,10 @@ def test_what_people_left_comes_before_proposals_except_to_the_blind(store: Stor
 
 
 def test_a_renamed_category_stays_the_models(store: Store) -> None:
-    numbers = category_numbers(store, ["dress", "top"])
+    numbers = ensure_category_ids(store, ["dress", "top"])
     store.categories.rename(numbers["dress"], "gown", "ann")
     before = len(store.categories.all())
-    assert category_numbers(store, ["dress", "top"]) == numbers
+    assert ensure_category_ids(store, ["dress", "top"]) == numbers
     assert len(store.categories.all()) == before
-    cape = category_numbers(store, ["cape"])["cape"]
+    cape = ensure_category_ids(store, ["cape"])["cape"]
     assert store.categories.by_id()[cape].name == "cape"

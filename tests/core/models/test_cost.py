@@ -4,7 +4,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from core.errors import RecipeError
-from core.models.cost import count_macs, safetensors_bytes, summarise, summarise_model
+from core.models.cost import count_macs, safetensors_bytes, summarize, summarize_model
 from core.models.registry import build_model
 
 
@@ -28,7 +28,7 @@ class SmallNet(nn.Module):
 @pytest.fixture(scope="module")
 def full_models():
     return {
-        name: summarise_model(name) for name in ("yolov4", "yolov4-gs", "mobilenet", "mobilenet-mha", "vgg16")
+        name: summarize_model(name) for name in ("yolov4", "yolov4-gs", "mobilenet", "mobilenet-mha", "vgg16")
     }
 
 
@@ -65,7 +65,7 @@ def test_yolov4_gs_saves_what_the_paper_claims(full_models):
 
 
 def test_eighty_classes_give_the_count_of_the_original_yolov4():
-    assert summarise_model("yolov4", classes=80)["trainable"] / 1e6 == pytest.approx(64.36, abs=0.01)
+    assert summarize_model("yolov4", classes=80)["trainable"] / 1e6 == pytest.approx(64.36, abs=0.01)
 
 
 def test_the_summary_has_the_contracts_keys(full_models):
@@ -76,7 +76,7 @@ def test_the_summary_has_the_contracts_keys(full_models):
 
 
 def test_a_small_net_counted_by_hand():
-    assert summarise(SmallNet(), (8, 8)) == {
+    assert summarize(SmallNet(), (8, 8)) == {
         "parameters": 108 + 8 + 40 + 25 + 8,
         "trainable": 8 + 40 + 25,
         "statistics": 8,
@@ -88,14 +88,14 @@ def test_a_small_net_counted_by_hand():
 
 
 def test_macs_grow_with_the_picture_and_parameters_do_not():
-    small, large = (summarise_model("yolov4-gs", preset="nano", size=size) for size in (64, 128))
+    small, large = (summarize_model("yolov4-gs", preset="nano", size=size) for size in (64, 128))
     assert large["macs"] == 4 * small["macs"]
     assert large["parameters"] == small["parameters"]
 
 
 @pytest.mark.parametrize("name", ["ssd", "r-fcn"])
 def test_a_torchvision_detector_is_counted_too(name):
-    figures = summarise_model(name, size=300)
+    figures = summarize_model(name, size=300)
     assert figures["macs"] > figures["backbone_macs"] > 1e9
 
 
@@ -110,7 +110,7 @@ def test_a_model_is_left_as_it_was():
     model = SmallNet().train()
     model.top.eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    summarise(model, (8, 8))
+    summarize(model, (8, 8))
     assert (model.training, model.backbone.training, model.top.training) == (True, True, False)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert not any(part._forward_hooks for part in model.modules())
@@ -150,4 +150,4 @@ def test_a_state_without_tensors_is_an_empty_header(tmp_path):
 
 def test_an_unknown_model_is_refused():
     with pytest.raises(RecipeError, match="got 'lenet'"):
-        summarise_model("lenet")
+        summarize_model("lenet")

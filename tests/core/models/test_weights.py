@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from core.errors import LapelError, WeightsError
-from core.images.crops import normalise, to_square, to_tensor
+from core.images.crops import normalize_pixels, to_square, to_tensor
 from core.models.mobilenet import MobileNetFeatures
 from core.models.weights import (
     ModelCard,
@@ -256,7 +256,7 @@ def test_the_real_imagenet_weights_load_and_calibrate(test_data):
     from safetensors.torch import load_file
 
     photos = sorted((test_data / "street" / "photos").glob("*.jpg"))[:4]
-    pictures = normalise(torch.stack([to_tensor(to_square(Image.open(photo))) for photo in photos]))
+    pictures = normalize_pixels(torch.stack([to_tensor(to_square(Image.open(photo))) for photo in photos]))
     check_loading_and_calibrating(load_file(path), path, pictures)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from core.datasets.classification import LabelledPhoto
+from core.datasets.classification import ClassificationSample
 from core.errors import DatasetError, WeightsError
 from core.inference.classifier import Classifier
 from core.models.mobilenet import MobileNet, MobileNetMHA
@@ -32,7 +32,7 @@ def photos(tmp_path_factory):
         pen, colour = ImageDraw.Draw(image), tuple(rng.integers(0, 100, 3).tolist())
         (pen.ellipse if index % 2 else pen.rectangle)((20, 30, 70, 90), fill=colour)
         image.save(folder / f"{index}.png")
-        photos.append(LabelledPhoto(folder / f"{index}.png", LABELS[index % 2]))
+        photos.append(ClassificationSample(folder / f"{index}.png", LABELS[index % 2]))
     return tuple(photos)
 
 

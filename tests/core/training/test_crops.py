@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from core.datasets.classification import LabelledPhoto
+from core.datasets.classification import ClassificationSample
 from core.errors import DatasetError
-from core.images.crops import crop_garment, crop_rectangle, normalise, to_square, to_tensor
-from core.training.datasets import CACHED_SIZE, LabelledPictures
-from core.training.transforms import augmentation
+from core.images.crops import crop_garment, crop_rectangle, normalize_pixels, to_square, to_tensor
+from core.training.datasets import CACHED_SIZE, ClassificationDataset
+from core.training.transforms import classifier_transforms
 from tools.synthetic import draw_scene
 
 PHOTO_WH = (200, 100)
@@ -55,21 +55,23 @@ def test_pictures_become_tensors_and_tensors_numbers() -> None:
     tensor = to_tensor(image)
     assert (tensor.shape, tensor.dtype) == ((3, 20, 30), torch.uint8)
     assert tensor[:, 5, 5].tolist() == [255, 0, 51]
-    np.testing.assert_allclose(normalise(tensor)[:, 0, 0], [1.0, -1.0, -0.6], atol=1e-6)
+    np.testing.assert_allclose(normalize_pixels(tensor)[:, 0, 0], [1.0, -1.0, -0.6], atol=1e-6)
     assert to_tensor(image.convert("L")).shape == (3, 20, 30)
     assert to_square(image).size == (224, 224) and to_square(image, 64).size == (64, 64)
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> tuple[LabelledPhoto, ...]:
+def photos(tmp_path_factory: pytest.TempPathFactory) -> tuple[ClassificationSample, ...]:
     folder = tmp_path_factory.mktemp("photos")
     for seed in range(2):
         draw_scene(seed, (400, 500)).image.save(folder / f"{seed}.jpg")
-    return tuple(LabelledPhoto(folder / f"{seed}.jpg", label) for seed, label in enumerate(("Hat", "Bag")))
+    return tuple(
+        ClassificationSample(folder / f"{seed}.jpg", label) for seed, label in enumerate(("Hat", "Bag"))
+    )
 
 
-def test_a_plain_picture_is_the_photo_as_a_square(photos: tuple[LabelledPhoto, ...]) -> None:
-    pictures = LabelledPictures(photos, ("Bag", "Hat"))
+def test_a_plain_picture_is_the_photo_as_a_square(photos: tuple[ClassificationSample, ...]) -> None:
+    pictures = ClassificationDataset(photos, ("Bag", "Hat"))
     assert len(pictures) == 2
     assert [pictures[index][1] for index in range(2)] == [1, 0]
     picture, _ = pictures[0]
@@ -81,10 +83,10 @@ def test_a_plain_picture_is_the_photo_as_a_square(photos: tuple[LabelledPhoto, .
 
 @pytest.mark.parametrize("strength", ["flip", "rich"])
 def test_an_augmented_picture_depends_on_seed_epoch_and_index_alone(
-    photos: tuple[LabelledPhoto, ...], strength: str
+    photos: tuple[ClassificationSample, ...], strength: str
 ) -> None:
-    pictures = LabelledPictures(photos, ("Bag", "Hat"), strength=strength, seed=3)
-    again = LabelledPictures(photos, ("Bag", "Hat"), strength=strength, seed=3)
+    pictures = ClassificationDataset(photos, ("Bag", "Hat"), strength=strength, seed=3)
+    again = ClassificationDataset(photos, ("Bag", "Hat"), strength=strength, seed=3)
     wanted = [(epoch, index) for epoch in range(6) for index in range(2)]
     first = {request: pictures[request][0] for request in wanted}
     torch.manual_seed(99)
@@ -97,9 +99,9 @@ def test_an_augmented_picture_depends_on_seed_epoch_and_index_alone(
     assert len(seen) == (2 if strength == "flip" else 6)
 
 
-def test_flips_are_all_that_the_posters_recipe_does(photos: tuple[LabelledPhoto, ...]) -> None:
+def test_flips_are_all_that_the_posters_recipe_does(photos: tuple[ClassificationSample, ...]) -> None:
     square = torch.arange(3 * 224 * 224, dtype=torch.float32).view(3, 224, 224)
-    flipped = {torch.equal(augmentation("flip")(square), square.flip(2)) for _ in range(20)}
+    flipped = {torch.equal(classifier_transforms("flip")(square), square.flip(2)) for _ in range(20)}
     assert flipped == {True, False}
 
 
@@ -109,7 +111,7 @@ def test_photos_in_memory_are_small_and_upright(tmp_path: Path) -> None:
     image = Image.new("RGB", (900, 600), "white")
     image.paste("black", (0, 0, 900, 60))  # the upper edge, which turns to the right
     image.save(tmp_path / "turned.jpg", exif=tags.tobytes(), quality=95)
-    pictures = LabelledPictures((LabelledPhoto(tmp_path / "turned.jpg", "Hat"),), ("Hat",))
+    pictures = ClassificationDataset((ClassificationSample(tmp_path / "turned.jpg", "Hat"),), ("Hat",))
     assert len(pictures.encoded[0]) < CACHED_SIZE**2
     picture = pictures[0][0]
     assert picture[0, 112, 220] < 50 and picture[0, 4, 112] > 200
@@ -118,4 +120,4 @@ def test_photos_in_memory_are_small_and_upright(tmp_path: Path) -> None:
 def test_a_photo_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"<html>")
     with pytest.raises(DatasetError, match=r"broken\.jpg cannot be read"):
-        LabelledPictures((LabelledPhoto(tmp_path / "broken.jpg", "Hat"),), ("Hat",))
+        ClassificationDataset((ClassificationSample(tmp_path / "broken.jpg", "Hat"),), ("Hat",))

@@ -4,15 +4,15 @@ import torch
 from safetensors.torch import load_file
 
 from core.errors import DatasetError, WeightsError
-from core.images.crops import normalise
+from core.images.crops import normalize_pixels
 from core.models.weights import read_tensors
 from core.training.detector import DetectorTraining
 from core.training.distillation import (
     Distillation,
     DistillationData,
-    UnlabelledPhotos,
+    UnlabeledDataset,
     export_backbone,
-    standardise,
+    standardize,
 )
 from core.training.sampler import EpochSampler
 from core.training.trainer import fit
@@ -40,10 +40,10 @@ def distillation(teacher):
 
 def test_features_are_standardised_channel_by_channel():
     features = torch.randn(3, 4, 5, 6) * torch.tensor([1.0, 2, 3, 4])[:, None, None] + 7
-    standard = standardise(features)
+    standard = standardize(features)
     assert torch.allclose(standard.mean(dim=(0, 2, 3)), torch.zeros(4), atol=1e-5)
     assert torch.allclose(standard.var(dim=(0, 2, 3)), torch.ones(4), atol=2e-3)
-    assert torch.equal(standardise(torch.full((2, 1, 3, 3), 5.0)), torch.zeros(2, 1, 3, 3))
+    assert torch.equal(standardize(torch.full((2, 1, 3, 3), 5.0)), torch.zeros(2, 1, 3, 3))
 
 
 def test_knowing_nothing_costs_what_there_is_to_know(teacher, paths):
@@ -51,26 +51,26 @@ def test_knowing_nothing_costs_what_there_is_to_know(teacher, paths):
     for adapter in module.adapters:
         torch.nn.init.zeros_(adapter.weight)
         torch.nn.init.zeros_(adapter.bias)
-    photos = UnlabelledPhotos(paths, 64)
+    photos = UnlabeledDataset(paths, 64)
     pictures = torch.stack([photos[i] for i in range(4)])
     spread = []
     with torch.no_grad():
-        for features in module.teacher[0].pyramid(normalise(pictures)):
+        for features in module.teacher[0].pyramid(normalize_pixels(pictures)):
             variance = features.var(dim=(0, 2, 3), unbiased=False)
             spread.append((variance / (variance + 1e-3)).mean().item())
-    assert module.features_loss(pictures).item() == pytest.approx(np.mean(spread), rel=0.1)
+    assert module.feature_loss(pictures).item() == pytest.approx(np.mean(spread), rel=0.1)
     assert min(spread) > 0.5
 
 
 def test_the_loss_falls_and_the_teacher_stays(teacher, paths):
     module = distillation(teacher)
     before = {name: value.clone() for name, value in module.teacher[0].state_dict().items()}
-    photos = UnlabelledPhotos(paths, 64)
+    photos = UnlabeledDataset(paths, 64)
     batch = torch.stack([photos[i] for i in range(4)])
     optimiser = torch.optim.AdamW(module.parameters(), lr=1e-2)
     losses = []
     for _ in range(12):
-        loss = module.features_loss(batch)
+        loss = module.feature_loss(batch)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -111,7 +111,7 @@ def test_a_distilled_backbone_starts_a_detector(teacher, paths, tmp_path):
 
 
 def test_crops_depend_on_seed_epoch_and_photo_alone(paths):
-    first, second = UnlabelledPhotos(paths, 64, seed=1), UnlabelledPhotos(paths, 64, seed=1)
+    first, second = UnlabeledDataset(paths, 64, seed=1), UnlabeledDataset(paths, 64, seed=1)
     torch.manual_seed(5)
     expected = first[(2, 3)]
     torch.manual_seed(6)

@@ -25,7 +25,7 @@ log = logging.getLogger("lapel.serving")
 
 
 @dataclass(frozen=True, eq=False)
-class Serving:
+class ServingModels:
     """What labels photos now.
 
     The numbers are those of the models in the store, None for weights that ship and are not known there;
@@ -48,17 +48,17 @@ class _Loaded:
     warning: str = ""
 
 
-def champion_labeler(store: Store, device: str = "cpu") -> Serving:
+def load_serving_models(store: Store, device: str = "cpu") -> ServingModels:
     """Load the champions; in a store without any, the weights that ship become them.
 
     Where a champion's weights are missing or damaged, the one before it serves, down to the weights that
     ship, with a warning. Raises WeightsError where none of them can be loaded. It is the machine's own work:
     nobody's rights are asked for.
     """
-    return Keeper(store, device).current()
+    return ModelCache(store, device).current()
 
 
-class Keeper:
+class ModelCache:
     """The serving models of a process. Asking takes one quick query, and seconds after a promotion."""
 
     def __init__(self, store: Store, device: str = "cpu") -> None:
@@ -67,7 +67,7 @@ class Keeper:
         self._device = device
         self._lock = threading.Lock()
         self._loaded: dict[str, _Loaded] = {}
-        self._serving: Serving | None = None
+        self._serving: ServingModels | None = None
         self._again_at = 0.0
 
     @property
@@ -75,7 +75,7 @@ class Keeper:
         """Whether models are loaded."""
         return self._serving is not None
 
-    def current(self) -> Serving:
+    def current(self) -> ServingModels:
         """The models that are to serve now; those at hand while the database is away. Raises WeightsError."""
         with self._lock:
             wanted = self._wanted()
@@ -101,7 +101,7 @@ class Keeper:
         in_need = any(held.warning for held in self._loaded.values())
         return changed or (in_need and time.monotonic() > self._again_at)
 
-    def _load(self, wanted: Mapping[str, int]) -> Serving:
+    def _load(self, wanted: Mapping[str, int]) -> ServingModels:
         for kind in KINDS:
             held = self._loaded.get(kind)
             if held is None or held.wanted != wanted.get(kind) or held.warning:
@@ -109,7 +109,7 @@ class Keeper:
         detector, classifier = self._loaded["detector"], self._loaded["classifier"]
         labeler = Labeler(cast(Detector, detector.model), cast(Classifier, classifier.model))
         warnings = tuple(held.warning for held in (detector, classifier) if held.warning)
-        return Serving(labeler, detector.id, classifier.id, warnings)
+        return ServingModels(labeler, detector.id, classifier.id, warnings)
 
     def _load_kind(self, kind: str, wanted: int | None) -> _Loaded:
         """The champion, or the first before it that can be loaded; in the end what ships."""

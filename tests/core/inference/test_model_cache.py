@@ -10,7 +10,7 @@ import pytest
 from core.access import Actor
 from core.errors import StoreBusyError, WeightsError
 from core.inference import champions
-from core.inference.champions import Keeper, champion_labeler
+from core.inference.model_cache import ModelCache, load_serving_models
 from core.models.cards import card_path
 from core.store import Store
 from core.store.models import ModelRow, Models
@@ -41,40 +41,40 @@ def lose(store: Store, model: ModelRow) -> None:
 
 
 def test_a_new_store_is_served_by_what_ships(store: Store) -> None:
-    found = champion_labeler(store)
+    found = load_serving_models(store)
     assert found.labeler.names == {"detector": "tiny detector", "classifier": "tiny classifier"}
     assert {"detector": found.detector_id, "classifier": found.classifier_id} == store.models.champion_ids()
     assert found.warnings == ()
 
 
 def test_a_merchants_page_is_served_as_well(store: Store) -> None:
-    assert champion_labeler(store.acting(Actor.of("mia", ["merchant"]))).warnings == ()
+    assert load_serving_models(store.acting(Actor.of("mia", ["merchant"]))).warnings == ()
 
 
-def test_the_keeper_follows_promotions_and_loads_only_what_changed(store: Store, promote) -> None:
-    keeper = Keeper(store)
-    assert not keeper.is_ready
-    first = keeper.current()
-    assert keeper.is_ready and keeper.current() is first
+def test_the_cache_follows_promotions_and_loads_only_what_changed(store: Store, promote) -> None:
+    cache = ModelCache(store)
+    assert not cache.is_ready
+    first = cache.current()
+    assert cache.is_ready and cache.current() is first
     other = promote("other", "classifier")
-    second = keeper.current()
+    second = cache.current()
     assert (second.classifier_id, second.labeler.names["classifier"]) == (other.id, "other")
     assert second.labeler.detector is first.labeler.detector
     store.promotions.rollback("classifier", request="back")
-    assert keeper.current().labeler.names["classifier"] == "tiny classifier"
+    assert cache.current().labeler.names["classifier"] == "tiny classifier"
 
 
 def test_where_the_champion_is_lost_the_one_before_serves(store: Store, promote) -> None:
     second, third = promote("second"), promote("third")
     lose(store, third)
-    found = champion_labeler(store)
+    found = load_serving_models(store)
     assert found.detector_id == second.id and found.labeler.names["detector"] == "second"
     assert found.warnings == (
         "The detector third cannot serve: the weights of third are missing in the store. "
         "second serves instead.",
     )
     lose(store, second)
-    found = champion_labeler(store)
+    found = load_serving_models(store)
     assert found.labeler.names["detector"] == "tiny detector" and "third cannot serve" in found.warnings[0]
 
 
@@ -83,7 +83,7 @@ def test_damaged_weights_are_never_loaded(store: Store, promote, damage: bytes |
     champion = promote("champion")
     for path in (store.models.file_of(champion), blob_path(store, champion.digest)):
         path.write_bytes(path.read_bytes()[:-7] if damage is None else damage)
-    found = champion_labeler(store)
+    found = load_serving_models(store)
     assert found.labeler.names["detector"] == "tiny detector" and "damaged" in found.warnings[0]
 
 
@@ -92,7 +92,7 @@ def test_a_copy_that_was_swapped_here_is_fetched_again(store: Store, promote) ->
     path = store.models.file_of(champion)
     path.write_bytes(b"\x80\x04}q.")
     card_path(path).write_text("[]")
-    found = champion_labeler(store)
+    found = load_serving_models(store)
     assert found.labeler.names["detector"] == "champion" and found.warnings == ()
 
 
@@ -101,25 +101,25 @@ def test_weights_that_come_back_serve_again_after_a_while(store: Store, promote,
     blob = blob_path(store, champion.digest)
     data = blob.read_bytes()
     lose(store, champion)
-    keeper = Keeper(store)
-    assert keeper.current().warnings
+    cache = ModelCache(store)
+    assert cache.current().warnings
     store.blobs.put(data)
-    assert keeper.current().warnings  # it is not tried at every look
+    assert cache.current().warnings  # it is not tried at every look
     monkeypatch.setattr(champions.time, "monotonic", lambda: 1e12)
-    found = keeper.current()
+    found = cache.current()
     assert found.warnings == () and found.labeler.names["detector"] == "champion"
 
 
 def test_while_the_database_is_away_the_models_at_hand_serve(store: Store, monkeypatch) -> None:
-    keeper = Keeper(store)
-    first = keeper.current()
+    cache = ModelCache(store)
+    first = cache.current()
 
     def away(self: Models) -> dict[str, int]:
         raise StoreBusyError("The database is busy or away.")
 
     monkeypatch.setattr(Models, "champion_ids", away)
-    assert keeper.current() is first
-    found = Keeper(store).current()
+    assert cache.current() is first
+    found = ModelCache(store).current()
     assert found.labeler.names["detector"] == "tiny detector" and found.detector_id is None
     assert "The store does not say which detector serves." in found.warnings[0]
 
@@ -127,4 +127,4 @@ def test_while_the_database_is_away_the_models_at_hand_serve(store: Store, monke
 def test_without_any_weights_a_sentence_says_so(store: Store, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("core.models.cards.WEIGHTS_FOLDER", tmp_path)
     with pytest.raises(WeightsError, match=r"detector\.json"):
-        champion_labeler(store)
+        load_serving_models(store)
