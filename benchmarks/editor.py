@@ -31,6 +31,7 @@ from benchmarks.machine import describe_machine, machine_line
 from benchmarks.page import CHROMIUM, FLAGS, ROOT, SAMPLES, WAIT_MS, wait_until_healthy
 from core.garments import Garment
 from core.images.decode import open_photo
+from core.inference.predictions import serving_models
 from core.store import Store, sqlite_url
 from core.store.boxes import AnnotatedBox
 
@@ -106,15 +107,17 @@ def fill(folder: Path, boxes: int) -> None:
     One photo is somebody's who has drawn ``boxes`` on it.
     """
     store = Store.open(sqlite_url(folder), folder)
+    store.models.found()
+    models = serving_models(store)
     for sample in SAMPLES:
         row = store.photos.add(open_photo(sample), by="benchmark").row
-        if row is not None:
+        if row is not None and models is not None:
             w, h = row.width, row.height
             garments = [
                 Garment((0.2 * w, 0.2 * h, 0.6 * w, 0.5 * h), "top", 0.8, (("Shirt", 0.9),)),
                 Garment((0.2 * w, 0.5 * h, 0.6 * w, 0.9 * h), "pants", 0.4),
             ]
-            store.predictions.save(row.id, "benchmark", garments, None)
+            store.predictions.save(row.id, models, garments, None)
     store.queue.fill()
     crowd(store, boxes)
     store.close()

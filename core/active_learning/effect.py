@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.access import Right
-from core.evaluation.bootstrap import Interval, bootstrap_weights, bootstrap_interval, ratio
-from core.inference.predictions import category_numbers, proposed_boxes, threshold_of
+from core.evaluation.bootstrap import Interval, bootstrap_interval, bootstrap_weights, ratio
+from core.inference.predictions import category_ids, proposed_boxes
 from core.store import Store
 from core.store.corrections import Boxes, count_changes, first_submissions
 from core.store.models import ModelRow
-from core.store.predictions import Prediction
+from core.store.predictions import ModelPair, Prediction
 from core.store.promotions import ComparisonRow
 
 ARMS = ("selected", "control")
@@ -215,7 +215,7 @@ def corrected_photos(store: Store) -> Iterator[CorrectedPhoto]:
     for page in first_submissions(store, ARMS):
         proposals = _proposals(store, [prediction for row in page for prediction in row.predictions])
         for row in page:
-            offered = [(entry.at, proposals[row.photo_id, entry.model]) for entry in row.predictions]
+            offered = [(entry.at, proposals[row.photo_id, entry.models]) for entry in row.predictions]
             if offered:
                 counts = count_corrections(row.boxes, row.at, offered)
                 yield CorrectedPhoto(row.photo_id, row.arm, row.revision, counts)
@@ -237,15 +237,16 @@ def count_corrections(boxes: Boxes, at: float, offered: Iterable[tuple[float, Bo
     return dict(count_changes(began_with, boxes))
 
 
-def _proposals(store: Store, said: Iterable[Prediction]) -> dict[tuple[int, str], Boxes]:
+def _proposals(store: Store, said: Iterable[Prediction]) -> dict[tuple[int, ModelPair], Boxes]:
     """What each model proposed on each photo: the same boxes, by name, as the editor was given."""
     said = list(said)
-    thresholds = {model: threshold_of(store, model) for model in {entry.model for entry in said}}
-    names = sorted({garment.category for entry in said for garment in entry.garments})
-    numbers = category_numbers(store, names)
-    found: dict[tuple[int, str], Boxes] = {}
+    thresholds = {
+        models: store.predictions.score_threshold(models) for models in {entry.models for entry in said}
+    }
+    ids = category_ids(store)
+    found: dict[tuple[int, ModelPair], Boxes] = {}
     for entry in said:
-        garments = [garment for garment in entry.garments if garment.score >= thresholds[entry.model]]
-        boxes = proposed_boxes(entry.photo_id, garments, numbers)
-        found[entry.photo_id, entry.model] = [box.as_dict() for box in boxes]
+        garments = [garment for garment in entry.garments if garment.score >= thresholds[entry.models]]
+        boxes = proposed_boxes(entry.photo_id, garments, ids)
+        found[entry.photo_id, entry.models] = [box.as_dict() for box in boxes]
     return found

@@ -10,8 +10,9 @@ import numpy as np
 from core.active_learning.label_issues import LabeledBox, LabelIssue, PhotoBoxes, find_label_issues
 from core.active_learning.ranking import Candidate, rank_photos
 from core.active_learning.uncertainty import photo_uncertainty
-from core.inference.predictions import category_numbers, queue_model, threshold_of
+from core.inference.predictions import category_ids, queue_models
 from core.store import Store
+from core.store.predictions import ModelPair
 from core.store.queue import OpenPhoto
 
 SUSPECTS_SETTING = "suspects"
@@ -35,14 +36,14 @@ def reorder(store: Store) -> int:
     the peak, about 400 MB for 100,000 photos.
     """
     store.queue.fill()
-    model = queue_model(store)
+    models = queue_models(store)
     gathered = Gathered({photo.photo_id: _candidate(photo) for photo in store.queue.open_photos()})
-    found = _look_for_suspects(store, model) if model else []
+    found = _look_for_suspects(store, models) if models else []
     store.settings.remember(
         SUSPECTS_SETTING, [asdict(suspect) | {"version": version} for suspect, version in found]
     )
-    if model:
-        _gather(store, model, gathered)
+    if models:
+        _gather(store, models, gathered)
     for suspect, _ in found:
         candidate = gathered.candidates.get(suspect.photo_id)
         if candidate is not None:
@@ -74,10 +75,10 @@ def _candidate(photo: OpenPhoto) -> Candidate:
     )
 
 
-def _gather(store: Store, model: str, gathered: Gathered) -> None:
+def _gather(store: Store, models: ModelPair, gathered: Gathered) -> None:
     """Scores and embeddings of the open photos; embeddings alone of those that are labelled and may train."""
-    threshold, training = threshold_of(store, model), store.annotations.training_pool()
-    for prediction in store.predictions.iterate(model):
+    threshold, training = store.predictions.score_threshold(models), store.annotations.training_pool()
+    for prediction in store.predictions.iterate(models):
         candidate = gathered.candidates.get(prediction.photo_id)
         embedding = None if prediction.embedding is None else prediction.embedding.astype(np.float16)
         if candidate is not None:
@@ -87,25 +88,26 @@ def _gather(store: Store, model: str, gathered: Gathered) -> None:
             gathered.labelled.append(embedding)
 
 
-def _look_for_suspects(store: Store, model: str) -> list[tuple[LabelIssue, int]]:
+def _look_for_suspects(store: Store, models: ModelPair) -> list[tuple[LabelIssue, int]]:
     """The most suspicious photos, worst first, each with the version of the annotation that was looked at."""
     names = {category.id: category.name for category in store.categories.all()}
     versions: dict[int, int] = {}
-    found = find_label_issues(_checked(store, model, versions), names, threshold_of(store, model))
+    found = find_label_issues(
+        _checked(store, models, versions), names, store.predictions.score_threshold(models)
+    )
     worst_first = sorted(found, key=lambda suspect: (-suspect.score, suspect.photo_id))[:MOST_SUSPECTS]
     return [(suspect, versions[suspect.photo_id]) for suspect in worst_first]
 
 
-def _checked(store: Store, model: str, versions: dict[int, int]) -> Iterator[PhotoBoxes]:
+def _checked(store: Store, models: ModelPair, versions: dict[int, int]) -> Iterator[PhotoBoxes]:
     """Annotated photos with their newest boxes and the model's; ``versions`` is filled on the way."""
-    threshold = threshold_of(store, model)
-    for row in store.predictions.beside_annotations(model):
+    threshold, ids = store.predictions.score_threshold(models), category_ids(store)
+    for row in store.predictions.beside_annotations(models):
         versions[row.photo_id] = row.version
-        numbers = category_numbers(store, [garment.category for garment in row.garments])
         annotated = (LabeledBox(box.box_xyxy, box.category_id) for box in row.boxes)
         predicted = (
-            LabeledBox(garment.box_xyxy, numbers[garment.category], garment.score)
+            LabeledBox(garment.box_xyxy, ids[garment.category], garment.score)
             for garment in row.garments
-            if garment.score >= threshold
+            if garment.score >= threshold and garment.category in ids
         )
         yield PhotoBoxes(row.photo_id, row.size_wh, tuple(annotated), tuple(predicted))

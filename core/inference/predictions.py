@@ -1,4 +1,4 @@
-"""What the models say of the store's photos: kept once, shown as proposals, read again to find the order."""
+"""The models' predictions of the store's photos: saved once, proposed to annotators, rank the queue."""
 
 from __future__ import annotations
 
@@ -8,37 +8,36 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from core.access import LOCAL
 from core.garments import Garment
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.models import KINDS
-from core.store.predictions import Prediction
+from core.store.predictions import ModelPair, Prediction
 from core.taxonomy import load_taxonomy, taxonomy_names
 
 if TYPE_CHECKING:  # who only reads proposals need not load torch
     from core.inference.labeler import Labeler
 
-FLOOR_SHARE = 1 / 3  # of the detector's threshold: what was nearly found is kept as well
-NUMBERS_SETTING = "model_categories"
-THRESHOLDS_SETTING = "model_thresholds"
+FLOOR_SHARE = 1 / 3  # of the detector's threshold: garments that were nearly found are saved as well
+CATEGORIES_SETTING = "model_categories"
 QUEUE_SETTING = "queue_model"
-USUAL_THRESHOLD = 0.25
 LEAST_SHARE = 0.1  # a label less likely than that is not worth proposing
 AUTHOR = "lapel"
 
 
-def model_name(labeler: Labeler) -> str:
-    """The name under which a labeler's predictions are kept: both models', at most 200 characters."""
-    return " + ".join(labeler.names[kind] for kind in KINDS)[:200]
+def model_pair(store: Store, labeler: Labeler) -> ModelPair:
+    """The ids of a labeler's models. Raises NotFoundError where the store does not have them."""
+    ids = store.models.ids_of(labeler.names)
+    return ModelPair(ids["detector"], ids["classifier"])
 
 
 def predict(store: Store, labeler: Labeler, photo_id: int) -> tuple[Garment, ...]:
-    """Label a photo of the store and keep what comes out, with the whole photo's embedding.
+    """Label a photo of the store and save the prediction, with the whole photo's embedding.
 
-    Garments down to a third of the detector's threshold are kept. Raises NotFoundError where the photo is
-    gone, also when it was deleted meanwhile.
+    Garments down to a third of the detector's threshold are saved. Raises NotFoundError where the store does
+    not have the models, or the photo was deleted, also meanwhile.
     """
+    models = model_pair(store, labeler)
     photo = store.photos.open(photo_id)
     found = labeler.detect(photo, labeler.default_threshold * FLOOR_SHARE)
     ranked, embedding = labeler.classifier.classify_and_embed(photo, [box for box, _, _ in found])
@@ -46,65 +45,59 @@ def predict(store: Store, labeler: Labeler, photo_id: int) -> tuple[Garment, ...
         Garment(box, category, score, top5)
         for (box, category, score), top5 in zip(found, ranked, strict=True)
     )
-    remember(store, labeler)
-    store.predictions.save(photo_id, model_name(labeler), garments, embedding)
+    ensure_category_ids(store, labeler.categories)
+    store.predictions.save(photo_id, models, garments, embedding)
     return garments
 
 
-def remember(store: Store, labeler: Labeler) -> None:
-    """Keep what reading a labeler's predictions needs: its threshold, and its categories' numbers."""
-    category_numbers(store, labeler.categories)
-    thresholds, name = store.settings.get(THRESHOLDS_SETTING, {}), model_name(labeler)
-    if thresholds.get(name) != labeler.default_threshold:
-        store.settings.remember(THRESHOLDS_SETTING, thresholds | {name: labeler.default_threshold})
-
-
-def threshold_of(store: Store, model: str) -> float:
-    """The score from which a garment of this model counts as found."""
-    return float(store.settings.get(THRESHOLDS_SETTING, {}).get(model, USUAL_THRESHOLD))
-
-
-def serving_name(store: Store) -> str | None:
-    """The name under which the champions' predictions are kept; None before the first ones are known."""
-    names = store.models.champion_names()
-    return " + ".join(names[kind] for kind in KINDS)[:200] if len(names) == len(KINDS) else None
+def serving_models(store: Store) -> ModelPair | None:
+    """The champions; None before the first ones are known."""
+    ids = store.models.champion_ids()
+    return ModelPair(ids["detector"], ids["classifier"]) if len(ids) == len(KINDS) else None
 
 
 def prediction_of(store: Store, photo_id: int) -> Prediction | None:
-    """What the champions say of a photo; before they have seen it, what was said last by any."""
-    name = serving_name(store)
-    said = store.predictions.get(photo_id, name) if name else None
-    return said or store.predictions.get(photo_id)
+    """The champions' prediction of a photo; before they have one, the latest of any models."""
+    models = serving_models(store)
+    prediction = store.predictions.get(photo_id, models) if models else None
+    return prediction or store.predictions.get(photo_id)
 
 
-def follow(store: Store, model: str) -> None:
-    """Have the queue ordered by this model's predictions from now on: it has seen all photos."""
-    if store.settings.get(QUEUE_SETTING) != model:
-        store.settings.remember(QUEUE_SETTING, model)
+def set_queue_models(store: Store, models: ModelPair) -> None:
+    """Have the queue ranked by the predictions of these models from now on: they have labeled all photos."""
+    if store.settings.get(QUEUE_SETTING) != models.as_list():
+        store.settings.remember(QUEUE_SETTING, models.as_list())
 
 
-def queue_model(store: Store) -> str | None:
-    """The model whose predictions order the queue: the last that has seen all; None before any has said
-    anything."""
-    model: str | None = store.settings.get(QUEUE_SETTING)
-    return model or store.predictions.latest_model()
+def queue_models(store: Store) -> ModelPair | None:
+    """The models whose predictions rank the queue: the last that labeled all photos, or at least some.
 
-
-def category_numbers(store: Store, names: Iterable[str]) -> dict[str, int]:
-    """The store's category of each of a model's names, made where there is none.
-
-    A name is looked up once and remembered: people may rename the category, the model goes on calling it as
-    it was trained to.
+    None before the first prediction.
     """
-    known: dict[str, int] = store.settings.get(NUMBERS_SETTING, {})
+    ids = store.settings.get(QUEUE_SETTING)
+    return ModelPair(*ids) if ids else store.predictions.latest_models()
+
+
+def category_ids(store: Store) -> dict[str, int]:
+    """The store's categories by the names that models have for them; reads only.
+
+    A model's name stays its category's when people rename that. Names that no model of the store has used so
+    far are the categories' own.
+    """
+    categories = store.categories.by_id()
+    own = {category.name: category.id for category in categories.values()}
+    known = store.settings.get(CATEGORIES_SETTING, {})
+    return own | {name: id for name, id in known.items() if id in categories}
+
+
+def ensure_category_ids(store: Store, names: Iterable[str]) -> dict[str, int]:
+    """The store's category of each of a model's names, saved, and made where there is none."""
+    known: dict[str, int] = store.settings.get(CATEGORIES_SETTING, {})
     there = store.categories.by_id()
     missing = [name for name in dict.fromkeys(names) if known.get(name) not in there]
     if missing:
-        # Whoever opens a photo may be the first to see a new model's category: noting its number down takes
-        # more than they may do, and is none of their doing.
-        machine = store.acting(LOCAL)
-        known = known | machine.categories.ensure(missing, AUTHOR)
-        machine.settings.remember(NUMBERS_SETTING, known)
+        known = known | store.categories.ensure(missing, AUTHOR)
+        store.settings.remember(CATEGORIES_SETTING, known)
     return known
 
 
@@ -121,17 +114,17 @@ def proposals(
         return latest.boxes
     prediction = prediction_of(store, photo_id)
     garments = [g for g in prediction.garments if g.score >= threshold] if prediction else []
-    numbers = category_numbers(store, [garment.category for garment in garments])
-    return proposed_boxes(photo_id, garments, numbers)
+    return proposed_boxes(photo_id, garments, category_ids(store))
 
 
 def proposed_boxes(
-    photo_id: int, garments: Sequence[Garment], numbers: Mapping[str, int]
+    photo_id: int, garments: Sequence[Garment], ids: Mapping[str, int]
 ) -> tuple[AnnotatedBox, ...]:
-    """Garments of a photo as boxes that nobody has accepted; ``numbers`` are the categories' by name."""
+    """Garments of a photo as boxes that nobody has accepted, without those of a category not in ``ids``."""
     return tuple(
-        _proposal(f"{photo_id} {place}", garment, numbers[garment.category])
+        _proposal(f"{photo_id} {place}", garment, ids[garment.category])
         for place, garment in enumerate(garments)
+        if garment.category in ids
     )
 
 

@@ -16,8 +16,8 @@ from core.store import Store
 from core.store.importing import Mark, bring_in, finish, give_up, prepare
 
 if TYPE_CHECKING:
-    from core.inference.champions import Keeper
     from core.inference.labeler import Labeler
+    from core.inference.model_cache import ModelCache
 
 LABEL_SECONDS = 2.0
 ORDER_EVERY = 20
@@ -25,7 +25,7 @@ ORDER_EVERY = 20
 
 ORDERED_AT, ORDER_EVERY_SETTING = "ordered_at", "order_every"
 ASKED_SETTING = "labelling_asked_for"
-"""The serving models for whom labelling was last asked, by name."""
+"""The serving models for whom labelling was last asked, by id."""
 
 _MOST = 1024  # photos asked for at a time, once their number is known
 _PATIENCE_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -59,16 +59,16 @@ class WorkerContext:
     def labeler(self) -> Labeler:
         """The models that serve now, loaded at the first call."""
         if self._load is None:
-            self._labeler = self._keeper.current().labeler
+            self._labeler = self._model_cache.current().labeler
         elif self._labeler is None:
             self._labeler = self._load()
         return self._labeler
 
     @cached_property
-    def _keeper(self) -> Keeper:
-        from core.inference.champions import Keeper  # brings torch
+    def _model_cache(self) -> ModelCache:
+        from core.inference.model_cache import ModelCache  # brings torch
 
-        return Keeper(self.store)
+        return ModelCache(self.store)
 
 
 def workflows(context: WorkerContext) -> Mapping[str, Callable[[str], None]]:
@@ -142,14 +142,14 @@ def run_step(act: Callable[[], StepResult]) -> StepResult:
 
 def label_photos(context: WorkerContext, job: str, state: StepResult) -> StepResult:
     """Label photos for a while, the oldest first; photos that cannot be opened are passed over."""
-    from core.inference.predictions import model_name, predict
+    from core.inference.predictions import model_pair, predict
 
     store, failures, done = context.store, list(state["failures"]), int(state["done"])
     store.jobs.progress(job, done, state["total"], "" if context.is_ready else "The models are being loaded.")
     labeler = context.labeler
     _note_asked(store)
-    model, ends = model_name(labeler), time.monotonic() + LABEL_SECONDS
-    missing = store.predictions.missing(model, _MOST if done else 2**31 - 1)
+    models, ends = model_pair(store, labeler), time.monotonic() + LABEL_SECONDS
+    missing = store.predictions.missing(models, _MOST if done else 2**31 - 1)
     left = [id for id in missing if id not in failures]
     total = max(state["total"], done + len(left))
     for id in left:
@@ -168,10 +168,12 @@ def label_photos(context: WorkerContext, job: str, state: StepResult) -> StepRes
 
 def is_labelling_due(store: Store) -> bool:
     """Whether others serve than those for whom labelling was last asked: photos are theirs to see too."""
-    from core.inference.predictions import serving_name
+    from core.inference.predictions import serving_models
 
-    name = serving_name(store)
-    return name is not None and name != store.settings.get(ASKED_SETTING) and store.photos.count() > 0
+    models = serving_models(store)
+    if models is None or models.as_list() == store.settings.get(ASKED_SETTING):
+        return False
+    return store.photos.count() > 0
 
 
 def request_labelling(store: Store) -> None:
@@ -181,11 +183,11 @@ def request_labelling(store: Store) -> None:
 
 
 def _note_asked(store: Store) -> None:
-    from core.inference.predictions import serving_name
+    from core.inference.predictions import serving_models
 
-    name = serving_name(store)
-    if name is not None and name != store.settings.get(ASKED_SETTING):
-        store.settings.remember(ASKED_SETTING, name)
+    models = serving_models(store)
+    if models is not None and models.as_list() != store.settings.get(ASKED_SETTING):
+        store.settings.remember(ASKED_SETTING, models.as_list())
 
 
 def is_order_due(store: Store) -> bool:
@@ -207,17 +209,18 @@ def _end_import(store: Store, job: str, answer: StepResult) -> None:
 
 
 def _end_labelling(context: WorkerContext, job: str, answer: StepResult) -> None:
-    from core.inference.predictions import follow, model_name
+    from core.inference.predictions import model_pair, set_queue_models
 
     store = context.store
     if "failed" in answer:
         store.jobs.finish(job, "failed", answer["failed"])
         return
     failures = len(answer["failures"])
-    follow(store, model_name(context.labeler))
+    models = model_pair(store, context.labeler)
+    set_queue_models(store, models)
     store.jobs.finish(job, "done", f"{failures} photos could not be opened." if failures else "")
     start_ordering(store)
-    missing = store.predictions.missing(model_name(context.labeler), failures + 1)
+    missing = store.predictions.missing(models, failures + 1)
     if set(missing) - set(answer["failures"]):  # photos that came while this job was ending
         start_labelling(store)
 

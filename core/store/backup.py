@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
@@ -17,7 +18,7 @@ from sqlalchemy import Connection
 
 from core.access import FOUNDER, Right, needs
 from core.errors import NotFoundError, StoreError, StoreFullError
-from core.store import Store
+from core.store import Store, sqlite_url
 from core.store.backup_file import (
     MANIFEST,
     PICTURES,
@@ -33,7 +34,7 @@ from core.store.backup_file import (
     table_file,
     write_picture,
 )
-from core.store.database import head
+from core.store.database import Database, head, is_known
 from core.store.ingest import PHOTOS_LOCK
 from core.store.people import note_in
 from core.store.photos import bury
@@ -50,6 +51,8 @@ from core.store.schema import (
 )
 
 _ROWS_AT_ONCE = 500
+
+Row = dict[str, Any]
 
 
 @needs(Right.SETTINGS)
@@ -77,18 +80,19 @@ def backup(store: Store, file: Path) -> Manifest:
 def restore(file: Path, store: Store) -> Manifest:
     """Fill an empty store from a backup, all or nothing; the audit log goes on with it.
 
-    Raises StoreError where the store holds anything, and for a file that is damaged, hostile, or of another
-    schema: before anything is written.
+    A backup of an older schema is migrated on the way. Raises StoreError where the store holds anything, and
+    for a file that is damaged, hostile, or of an unknown schema: before anything is written.
     """
     store.actor.require(Right.SETTINGS)
     put: list[str] = []
     try:
         with opened(file) as archive:
             manifest = _checked(archive)
-            with store.database.write() as connection:
+            with _current_rows(archive, manifest) as rows_of, store.database.write() as connection:
                 store.database.lock(connection, PHOTOS_LOCK)
                 _require_empty(connection)
-                _fill(store, connection, archive, manifest, put)
+                _fill(store, connection, rows_of)
+                _fill_pictures(store, connection, archive, manifest, put)
                 note_in(connection, store.database, store.actor, "restore", file.name, made_at=manifest.at)
     except BaseException as error:
         for digest in put:
@@ -171,13 +175,14 @@ def _entry(name: str, method: int) -> ZipInfo:
 def _checked(archive: ZipFile) -> Manifest:
     """The manifest of a backup all of whose digests are right."""
     manifest = read_manifest(archive)
-    if manifest.schema != head():
+    if not is_known(manifest.schema):
         raise refused(f"it is of schema {manifest.schema[:40]!r}, and this is {head()!r}")
     if set(manifest.tables) != {table.name for table in metadata.sorted_tables}:
         raise refused("its manifest names other tables")
-    for table in metadata.sorted_tables:
-        for line in read_lines(archive, table, manifest.tables[table.name]):
-            row_of(table, line)
+    if manifest.schema == head():  # rows of an older schema are checked as they are migrated
+        for table in metadata.sorted_tables:
+            for _ in _rows(archive, manifest, table):
+                pass
     if sum(1 for _ in read_pictures(archive)) != manifest.pictures:
         raise refused("pictures are missing in it")
     return manifest
@@ -195,17 +200,59 @@ def _require_empty(connection: Connection) -> None:
         connection.execute(sa.delete(table))
 
 
-def _fill(store: Store, connection: Connection, archive: ZipFile, manifest: Manifest, put: list[str]) -> None:
+def _rows(archive: ZipFile, manifest: Manifest, table: sa.Table) -> Iterator[Row]:
+    lines = read_lines(archive, table, manifest.tables[table.name])
+    return (row_of(table, line) for line in lines)
+
+
+@contextmanager
+def _current_rows(archive: ZipFile, manifest: Manifest) -> Iterator[Callable[[sa.Table], Iterator[Row]]]:
+    """Gives the backup's rows of a table as the newest schema has them.
+
+    Rows of an older schema go through a temporary database, which the migrations bring up to date.
+    """
+    if manifest.schema == head():
+        yield lambda table: _rows(archive, manifest, table)
+        return
+    with TemporaryDirectory(prefix="lapel-restore-") as folder:
+        database = Database.connect(sqlite_url(Path(folder)))
+        try:
+            database.upgrade(manifest.schema)
+            with database.write() as connection:
+                old = sa.MetaData()
+                old.reflect(connection, only=list(manifest.tables))
+                for table in old.sorted_tables:
+                    _insert(connection, table, _rows(archive, manifest, table))
+            database.upgrade()
+            with database.read() as connection:
+                yield lambda table: _stored_rows(connection, table)
+        finally:
+            database.close()
+
+
+def _stored_rows(connection: Connection, table: sa.Table) -> Iterator[Row]:
+    chosen = sa.select(table).order_by(*table.primary_key.columns)
+    for row in connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(chosen):
+        yield dict(row._mapping)
+
+
+def _fill(store: Store, connection: Connection, rows_of: Callable[[sa.Table], Iterator[Row]]) -> None:
+    """Fill the tables; work that was running when the backup was made counts as cancelled."""
     for table in metadata.sorted_tables:
-        lines = read_lines(archive, table, manifest.tables[table.name])
-        _insert(connection, table, (row_of(table, line) for line in lines))
+        _insert(connection, table, rows_of(table))
         if not store.database.is_sqlite:
             _go_on_counting(connection, table)
-    for id in manifest.gone:
-        bury(store.database, connection, id)
     for table in (imports, jobs, trainings):
         stopped = sa.update(table).where(table.c.state.in_(("waiting", "running")))
         connection.execute(stopped.values(state="cancelled", message="Stopped: restored from a backup."))
+
+
+def _fill_pictures(
+    store: Store, connection: Connection, archive: ZipFile, manifest: Manifest, put: list[str]
+) -> None:
+    """Put all blobs; ``put`` collects those that were not there before."""
+    for id in manifest.gone:
+        bury(store.database, connection, id)
     for digest, data in read_pictures(archive):
         if not store.blobs.has(digest):
             put.append(digest)
@@ -213,12 +260,12 @@ def _fill(store: Store, connection: Connection, archive: ZipFile, manifest: Mani
     _require_pictures(store, connection)
 
 
-def _insert(connection: Connection, table: sa.Table, rows: Iterable[dict[str, Any]]) -> None:
+def _insert(connection: Connection, table: sa.Table, rows: Iterable[Row]) -> None:
     """Insert the rows; a photo may look like one with a higher number, so that goes in afterwards."""
     remaining = iter(rows)
     near: list[dict[str, int]] = []
     while batch := list(islice(remaining, _ROWS_AT_ONCE)):
-        if table is photos:
+        if table.name == photos.name:
             near += [{"of": row["id"], "near": row["near_id"]} for row in batch if row["near_id"] is not None]
             batch = [row | {"near_id": None} for row in batch]
         connection.execute(sa.insert(table), batch)

@@ -113,15 +113,15 @@ class Database:
         """An INSERT that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
-    def upgrade(self) -> None:
-        """Bring the schema up to date; two processes that start at once do it once."""
-        if self.version() == head():
+    def upgrade(self, to: str | None = None) -> None:
+        """Bring the schema up to the newest migration, or to this one; two processes at once do it once."""
+        if self.version() == (to or head()):
             return
         with self.write() as connection:
             self.lock(connection, UPGRADE_LOCK)
             config = _alembic()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, to or "head")
 
     def version(self) -> str | None:
         """The migration that the schema is at; None for an empty database."""
@@ -154,6 +154,13 @@ class SessionLock:
 def head() -> str | None:
     """The newest migration."""
     return ScriptDirectory.from_config(_alembic()).get_current_head()
+
+
+def is_known(version: str) -> bool:
+    """Whether this is one of the migrations."""
+    return any(
+        script.revision == version for script in ScriptDirectory.from_config(_alembic()).walk_revisions()
+    )
 
 
 @contextmanager

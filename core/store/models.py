@@ -30,7 +30,7 @@ from core.store.schema import models as table
 
 KINDS = ("detector", "classifier")
 MOST_CHARACTERS = 90
-"""Of a model's name: predictions are kept under a detector's and a classifier's together."""
+"""Of a model's name."""
 
 _LOCK = 0x1A9E4
 
@@ -146,11 +146,18 @@ class Models:
             rows = connection.execute(sa.select(champions.c.kind, champions.c.model_id))
             return {row.kind: row.model_id for row in rows}
 
-    def champion_names(self) -> Mapping[str, str]:
-        """The champions' names by kind, as far as there are any; one quick query."""
-        chosen = sa.select(champions.c.kind, table.c.name).join_from(champions, table)
+    @needs(Right.IMPORT)
+    def ids_of(self, names: Mapping[str, str]) -> Mapping[str, int]:
+        """The ids of models by kind, from their names by kind. Raises NotFoundError for an unknown one."""
+        chosen = sa.select(table.c.kind, table.c.id).where(
+            sa.tuple_(table.c.kind, table.c.name).in_(list(names.items()))
+        )
         with self.database.read() as connection:
-            return {row.kind: row.name for row in connection.execute(chosen)}
+            found = {row.kind: row.id for row in connection.execute(chosen)}
+        for kind, name in names.items():
+            if kind not in found:
+                raise NotFoundError(f"The {kind} {one_line(name, MOST_CHARACTERS)!r} is not in this store.")
+        return found
 
     @needs(Right.PREVIEW)
     def file_of(self, model: ModelRow) -> Path:

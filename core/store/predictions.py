@@ -1,9 +1,9 @@
-"""What models see on the photos: garments from a low threshold on, and the features of the whole photo."""
+"""Predictions: garments on a photo from a low threshold on, and the embedding of the whole photo."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,11 @@ import sqlalchemy as sa
 from core.access import LOCAL, Actor, Right, needs
 from core.errors import NotFoundError
 from core.garments import Garment
+from core.models.cards import card_from
 from core.store.boxes import AnnotatedBox, boxes_from
 from core.store.database import Database
 from core.store.schema import annotations as versions
+from core.store.schema import models as models_table
 from core.store.schema import photos
 from core.store.schema import predictions as table
 from core.store.versions import is_newest, newest_versions
@@ -22,12 +24,24 @@ from core.store.versions import is_newest, newest_versions
 _ROWS_AT_ONCE = 200
 
 
+@dataclass(frozen=True, order=True)
+class ModelPair:
+    """The detector and the classifier that make predictions together, by their ids in the store."""
+
+    detector_id: int
+    classifier_id: int
+
+    def as_list(self) -> list[int]:
+        """Both ids, as settings keep them."""
+        return [self.detector_id, self.classifier_id]
+
+
 @dataclass(frozen=True)
 class Prediction:
-    """A model's garments on a photo, best first; ``embedding`` is (D,) float32, or None."""
+    """A model pair's garments on a photo, best first; ``embedding`` is (D,) float32, or None."""
 
     photo_id: int
-    model: str
+    models: ModelPair
     garments: tuple[Garment, ...]
     embedding: np.ndarray | None = field(repr=False, compare=False)
     at: float
@@ -35,7 +49,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class AnnotatedPrediction:
-    """A model's garments on a photo of ``size_wh`` beside its newest annotation, version ``version``."""
+    """A model pair's garments on a photo of ``size_wh`` beside its newest annotation, version ``version``."""
 
     photo_id: int
     version: int
@@ -46,23 +60,23 @@ class AnnotatedPrediction:
 
 @dataclass(frozen=True)
 class Predictions:
-    """The store's predictions: one a photo and model, the last one said."""
+    """The store's predictions: one a photo and model pair, the last one made."""
 
     database: Database
     actor: Actor = LOCAL
 
     @needs(Right.IMPORT)
     def save(
-        self, photo_id: int, model: str, garments: Sequence[Garment], embedding: np.ndarray | None
+        self, photo_id: int, models: ModelPair, garments: Sequence[Garment], embedding: np.ndarray | None
     ) -> None:
-        """Keep a prediction; embeddings are kept as float16. Raises NotFoundError for no such photo."""
+        """Store a prediction, embeddings as float16. Raises NotFoundError for no such photo."""
         values: dict[str, Any] = {
             "garments": [garment.as_dict() for garment in garments],
             "embedding": None if embedding is None else _packed(embedding),
             "at": self.database.now,
         }
-        insert = self.database.insert(table).values(photo_id=photo_id, model=model, **values)
-        keys = [table.c.photo_id, table.c.model]
+        insert = self.database.insert(table).values(photo_id=photo_id, **asdict(models), **values)
+        keys = list(table.primary_key.columns)
         new = {name: insert.excluded[name] for name in values}
         live = sa.select(photos.c.id).where(photos.c.id == photo_id, photos.c.deleted_at.is_(None))
         with self.database.write() as connection:
@@ -71,41 +85,41 @@ class Predictions:
             connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=new))
 
     @needs(Right.READ)
-    def get(self, photo_id: int, model: str | None = None) -> Prediction | None:
-        """A model's prediction, or the latest of any; None where there is none."""
+    def get(self, photo_id: int, models: ModelPair | None = None) -> Prediction | None:
+        """A model pair's prediction, or the latest of any; None where there is none."""
         chosen = sa.select(table).where(table.c.photo_id == photo_id)
-        if model is not None:
-            chosen = chosen.where(table.c.model == model)
+        if models is not None:
+            chosen = chosen.where(_made_by(models))
         with self.database.read() as connection:
             row = connection.execute(chosen.order_by(table.c.at.desc()).limit(1)).one_or_none()
-        return None if row is None else prediction_from(row)
+        return None if row is None else _prediction(row)
 
     @needs(Right.READ)
-    def missing(self, model: str, limit: int) -> list[int]:
-        """The numbers of at most ``limit`` live photos on which the model has not said anything yet."""
-        said = sa.exists().where(table.c.photo_id == photos.c.id, table.c.model == model)
+    def missing(self, models: ModelPair, limit: int) -> list[int]:
+        """The ids of at most ``limit`` live photos that the model pair has not labeled yet."""
+        said = sa.exists().where(table.c.photo_id == photos.c.id, _made_by(models))
         chosen = sa.select(photos.c.id).where(photos.c.deleted_at.is_(None), ~said)
         with self.database.read() as connection:
             return list(connection.execute(chosen.order_by(photos.c.id).limit(limit)).scalars())
 
     @needs(Right.READ)
-    def iterate(self, model: str) -> Iterator[Prediction]:
-        """All of a model's predictions by photo, a few in memory at a time; one state of the database."""
-        chosen = sa.select(table).where(table.c.model == model).order_by(table.c.photo_id)
+    def iterate(self, models: ModelPair) -> Iterator[Prediction]:
+        """A model pair's predictions by photo, a few in memory at a time; one state of the database."""
+        chosen = sa.select(table).where(_made_by(models)).order_by(table.c.photo_id)
         with self.database.read() as connection:
             rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(chosen)
-            yield from (prediction_from(row) for row in rows)
+            yield from (_prediction(row) for row in rows)
 
     @needs(Right.READ)
-    def beside_annotations(self, model: str) -> Iterator[AnnotatedPrediction]:
-        """A model's predictions on annotated live photos, by photo, a few in memory at a time."""
+    def beside_annotations(self, models: ModelPair) -> Iterator[AnnotatedPrediction]:
+        """A model pair's predictions on annotated live photos, by photo, a few in memory at a time."""
         newest = newest_versions()
         chosen = (
             sa.select(newest, versions.c.boxes, table.c.garments, photos.c.width, photos.c.height)
             .join(versions, is_newest(newest))
             .join(table, table.c.photo_id == newest.c.photo_id)
             .join(photos, photos.c.id == newest.c.photo_id)
-            .where(table.c.model == model, photos.c.deleted_at.is_(None))
+            .where(_made_by(models), photos.c.deleted_at.is_(None))
             .order_by(newest.c.photo_id)
         )
         with self.database.read() as connection:
@@ -116,13 +130,13 @@ class Predictions:
 
     @needs(Right.READ)
     def of_photos(self, photo_ids: Sequence[int]) -> dict[int, list[Prediction]]:
-        """What every model says of these photos, by photo, without embeddings."""
+        """Every model pair's predictions of these photos, by photo, without embeddings."""
         plain = [column for column in table.c if column.name != "embedding"]
         chosen = sa.select(*plain, sa.null().label("embedding")).where(table.c.photo_id.in_(photo_ids))
         found: dict[int, list[Prediction]] = {id: [] for id in photo_ids}
         with self.database.read() as connection:
             for row in connection.execute(chosen):
-                found[row.photo_id].append(prediction_from(row))
+                found[row.photo_id].append(_prediction(row))
         return found
 
     @needs(Right.READ)
@@ -132,11 +146,26 @@ class Predictions:
             return connection.execute(sa.select(sa.func.max(table.c.at))).scalar() or 0.0
 
     @needs(Right.READ)
-    def latest_model(self) -> str | None:
-        """The model that has said something last; None where none has."""
-        chosen = sa.select(table.c.model).order_by(table.c.at.desc()).limit(1)
+    def latest_models(self) -> ModelPair | None:
+        """The model pair that made the latest prediction; None before the first."""
+        chosen = sa.select(table.c.detector_id, table.c.classifier_id).order_by(table.c.at.desc()).limit(1)
         with self.database.read() as connection:
-            return connection.execute(chosen).scalar_one_or_none()
+            row = connection.execute(chosen).one_or_none()
+        return None if row is None else ModelPair(*row)
+
+    @needs(Right.READ)
+    def score_threshold(self, models: ModelPair) -> float:
+        """The score from which the detector's card counts a garment as found. Raises NotFoundError."""
+        chosen = sa.select(models_table.c.card).where(models_table.c.id == models.detector_id)
+        with self.database.read() as connection:
+            card = connection.execute(chosen).scalar_one_or_none()
+        if card is None:
+            raise NotFoundError(f"There is no model number {models.detector_id}.")
+        return card_from(card).score_threshold
+
+
+def _made_by(models: ModelPair) -> sa.ColumnElement[bool]:
+    return sa.and_(table.c.detector_id == models.detector_id, table.c.classifier_id == models.classifier_id)
 
 
 def _packed(embedding: np.ndarray) -> bytes:
@@ -144,13 +173,14 @@ def _packed(embedding: np.ndarray) -> bytes:
     return np.clip(np.asarray(embedding).ravel(), -most, most).astype("<f2").tobytes()
 
 
-def prediction_from(row: Any) -> Prediction:
-    """A row of the table as a Prediction."""
+def _prediction(row: Any) -> Prediction:
     embedding = None
     if row.embedding is not None:
         embedding = np.frombuffer(row.embedding, dtype="<f2").astype(np.float32)
     garments = tuple(_garment(entry) for entry in row.garments)
-    return Prediction(row.photo_id, row.model, garments, embedding, row.at)
+    return Prediction(
+        row.photo_id, ModelPair(row.detector_id, row.classifier_id), garments, embedding, row.at
+    )
 
 
 def _garment(entry: dict[str, Any]) -> Garment:

@@ -89,7 +89,8 @@ predictions = Table(
     "predictions",
     metadata,
     Column("photo_id", ForeignKey("photos.id"), primary_key=True),
-    Column("model", String(200), primary_key=True),  # detector's and classifier's name
+    Column("detector_id", ForeignKey("models.id"), primary_key=True),
+    Column("classifier_id", ForeignKey("models.id"), primary_key=True),
     Column("garments", JSON, nullable=False),  # as in the contract, from a low threshold on
     Column("embedding", LargeBinary),  # float16, the classifier's features of the whole photo
     Column("at", Double, nullable=False),

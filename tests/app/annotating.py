@@ -14,9 +14,9 @@ from core.garments import Garment
 from core.images.decode import read_photo
 from core.store import Store, sqlite_url
 from core.store.boxes import AnnotatedBox
+from tests.core.store.rows import add_models
 from tests.pictures import jpeg
 
-MODEL = "a model"
 _requests = itertools.count(1)
 
 
@@ -46,7 +46,7 @@ def add_photo(store: Store, number: int, *, predicted: bool = False) -> int:
     assert row is not None
     if predicted:
         garment = Garment((10, 10, 50, 60), "top", 0.8, (("Shirt", 0.7), ("Blouse", 0.2)))
-        store.predictions.save(row.id, MODEL, [garment], None)
+        store.predictions.save(row.id, add_models(store.database), [garment], None)
     return row.id
 
 

@@ -15,6 +15,7 @@ from core.garments import Garment
 from core.images.decode import open_photo
 from core.store import Store, sqlite_url
 from core.store.schema import tasks
+from tests.core.store.rows import add_models
 from tests.ports import free_port, wait_until_open
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Workbench:
                 (0.2 * width, 0.2 * height, 0.6 * width, 0.5 * height), "top", 0.8, (("Shirt", 0.9),)
             )
             pants = Garment((0.2 * width, 0.5 * height, 0.6 * width, 0.9 * height), "pants", 0.4)
-            self.store.predictions.save(row.id, "a model", [top, pants], None)
+            self.store.predictions.save(row.id, add_models(self.store.database), [top, pants], None)
         self.store.queue.fill()
         self.store.settings.put("second_share", 0.0)
         self.server: subprocess.Popen[bytes] | None = None

@@ -29,7 +29,7 @@ from core.store.models import ModelRow
 from core.store.promotions import ComparisonRow
 from core.store.schema import tasks
 from tests.core.store.comparing import report
-from tests.core.store.rows import add_photos
+from tests.core.store.rows import add_models, add_photos
 
 GARMENTS = (
     Garment((10.0, 10.0, 60.0, 80.0), "top", 0.9, (("T-Shirt", 0.8),)),
@@ -104,7 +104,7 @@ def photos(store: Store) -> list[int]:
     ids = add_photos(store.database, 5)
     store.queue.fill()
     for number, id in enumerate(ids):
-        store.predictions.save(id, "model", GARMENTS, None)
+        store.predictions.save(id, add_models(store.database), GARMENTS, None)
         change = sa.update(tasks).where(tasks.c.photo_id == id)
         with store.database.write() as connection:
             connection.execute(change.values(arm="control" if number > 2 else "selected"))

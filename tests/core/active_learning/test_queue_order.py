@@ -12,9 +12,10 @@ from core.active_learning.queue_order import reorder, suspects
 from core.active_learning.ranking import stable_uniform
 from core.garments import Box, Garment
 from core.images.decode import Photo
-from core.inference.predictions import category_numbers
+from core.inference.predictions import ensure_category_ids
 from core.store import Store
 from core.store.boxes import AnnotatedBox
+from tests.core.store.rows import add_models
 
 BOX: Box = (10.0, 10.0, 60.0, 80.0)
 ASIDE: Box = (65.0, 90.0, 95.0, 120.0)
@@ -29,14 +30,14 @@ def add(store: Store, make_photo: Callable[..., Photo]) -> Add:
         assert row is not None
         if garments:
             embedding = np.random.default_rng(seed).random(16).astype(np.float32)
-            store.predictions.save(row.id, "m", garments, embedding)
+            store.predictions.save(row.id, add_models(store.database), garments, embedding)
         return row.id
 
     return added
 
 
 def annotate(store: Store, photo_id: int, category: str, kind: str = "submitted", base: int = 0) -> None:
-    box = AnnotatedBox(BOX, category_numbers(store, [category])[category])
+    box = AnnotatedBox(BOX, ensure_category_ids(store, [category])[category])
     request = f"{photo_id} {base}"
     store.annotations.submit(photo_id, [box], author="ann", base_version=base, request=request, kind=kind)
 
@@ -144,7 +145,7 @@ def test_brought_boxes_that_may_be_wrong_come_with_what_is_suspected(store: Stor
 def test_a_renamed_category_is_still_the_models(store: Store, add: Add) -> None:
     right = add(1, sure("top"))
     annotate(store, right, "top")
-    store.categories.rename(category_numbers(store, ["top"])["top"], "upper", "ann")
+    store.categories.rename(ensure_category_ids(store, ["top"])["top"], "upper", "ann")
     reorder(store)
     assert suspects(store) == []
 

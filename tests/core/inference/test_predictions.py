@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,15 +14,17 @@ from core.garments import Garment
 from core.images.decode import Photo
 from core.inference.labeler import Labeler
 from core.inference.predictions import (
+    CATEGORIES_SETTING,
     ensure_category_ids,
     fitting_label,
-    model_name,
+    model_pair,
     predict,
     proposals,
-    threshold_of,
+    serving_models,
 )
 from core.store import Store
 from core.store.boxes import AnnotatedBox
+from tests.core.store.rows import add_models
 from tests.weights import MANY, drawn_photo
 
 BOX = (10.0, 10.0, 60.0, 80.0)
@@ -35,11 +38,12 @@ def photo_id(store: Store, make_photo: Callable[..., Photo]) -> int:
 
 
 def test_what_is_nearly_found_is_kept_with_the_embedding_of_the_photo(
-    store: Store, photo_id: int, tiny_labeler: Labeler
+    store: Store, photo_id: int, tiny_labeler: Labeler, tiny_ships: Path
 ) -> None:
+    store.models.found()
     garments = predict(store, tiny_labeler, photo_id)
     kept = store.predictions.get(photo_id)
-    assert kept is not None and kept.model == model_name(tiny_labeler) == "tiny detector + tiny classifier"
+    assert kept is not None and kept.models == model_pair(store, tiny_labeler) == serving_models(store)
     assert len(kept.garments) == len(garments) > 2
     lowest = min(g.score for g in garments)
     assert tiny_labeler.default_threshold / 3 <= lowest < tiny_labeler.default_threshold
@@ -47,11 +51,21 @@ def test_what_is_nearly_found_is_kept_with_the_embedding_of_the_photo(
     wanted = tiny_labeler.classifier.embed(store.photos.open(photo_id))[0]
     assert kept.embedding is not None
     np.testing.assert_allclose(kept.embedding, wanted, atol=1e-3)
-    assert threshold_of(store, kept.model) == tiny_labeler.default_threshold
-    assert threshold_of(store, "another") == 0.25
+    assert store.predictions.score_threshold(kept.models) == tiny_labeler.default_threshold
 
 
-def test_a_photo_that_is_gone_cannot_be_predicted(store: Store, photo_id: int, tiny_labeler: Labeler) -> None:
+def test_predictions_of_models_that_the_store_does_not_have_are_not_saved(
+    store: Store, photo_id: int, tiny_labeler: Labeler
+) -> None:
+    with pytest.raises(NotFoundError, match="tiny detector"):
+        predict(store, tiny_labeler, photo_id)
+    assert store.predictions.get(photo_id) is None
+
+
+def test_a_photo_that_is_gone_cannot_be_predicted(
+    store: Store, photo_id: int, tiny_labeler: Labeler, tiny_ships: Path
+) -> None:
+    store.models.found()
     store.photos.delete(photo_id, "ann")
     with pytest.raises(NotFoundError):
         predict(store, tiny_labeler, photo_id)
@@ -66,7 +80,7 @@ def test_garments_from_the_threshold_on_are_proposed_and_nobody_has_accepted_the
         Garment(BOX, "bag", 0.3),
         Garment(BOX, "top", 0.29),
     ]
-    store.predictions.save(photo_id, "m", garments, None)
+    store.predictions.save(photo_id, add_models(store.database), garments, None)
     dress, bag = proposals(store, photo_id, 0.3)
     names = store.categories.by_id()
     assert [names[box.category_id].name for box in (dress, bag)] == ["dress", "bag"]
@@ -75,7 +89,9 @@ def test_garments_from_the_threshold_on_are_proposed_and_nobody_has_accepted_the
 
 
 def test_proposals_have_the_same_names_each_time_and_each_its_own(store: Store, photo_id: int) -> None:
-    store.predictions.save(photo_id, "m", [Garment(BOX, "dress", 0.9), Garment(BOX, "dress", 0.8)], None)
+    store.predictions.save(
+        photo_id, add_models(store.database), [Garment(BOX, "dress", 0.9), Garment(BOX, "dress", 0.8)], None
+    )
     first, again = proposals(store, photo_id, 0.3), proposals(store, photo_id, 0.3)
     assert [box.uid for box in first] == [box.uid for box in again]
     assert len({box.uid for box in first}) == 2
@@ -95,7 +111,7 @@ def test_a_label_of_another_category_is_not_proposed(top5: tuple[tuple[str, floa
 
 
 def test_what_people_left_comes_before_proposals_except_to_the_blind(store: Store, photo_id: int) -> None:
-    store.predictions.save(photo_id, "m", [Garment(BOX, "dress", 0.9)], None)
+    store.predictions.save(photo_id, add_models(store.database), [Garment(BOX, "dress", 0.9)], None)
     mine = AnnotatedBox(BOX, store.categories.all()[0].id)
     store.annotations.submit(photo_id, [mine], author="ann", base_version=0, request="r1")
     assert [box.uid for box in proposals(store, photo_id, 0.3)] == [mine.uid]
@@ -103,6 +119,18 @@ def test_what_people_left_comes_before_proposals_except_to_the_blind(store: Stor
     assert seen.origin == "model"
     store.annotations.submit(photo_id, [], author="ann", base_version=1, request="r2")
     assert proposals(store, photo_id, 0.3) == (), "no boxes is an answer, too"
+
+
+def test_reading_proposals_writes_nothing(store: Store, photo_id: int) -> None:
+    def written() -> tuple[object, ...]:
+        return store.categories.all(), store.settings.get(CATEGORIES_SETTING)
+
+    before = written()
+    assert proposals(store, photo_id, 0.3) == ()
+    garments = [Garment(BOX, "poncho", 0.9), Garment(BOX, "top", 0.8)]
+    store.predictions.save(photo_id, add_models(store.database), garments, None)
+    (box,) = proposals(store, photo_id, 0.3)  # no model of this store has brought a poncho along
+    assert store.categories.by_id()[box.category_id].name == "top" and written() == before
 
 
 def test_a_renamed_category_stays_the_models(store: Store) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from core.inference.labeler import Labeler
 from core.jobs import engine, workflows
 from core.jobs.worker import Worker
-from core.jobs.workflows import Workshop
+from core.jobs.workflows import WorkerContext
 from core.store import Store
 from tests.core.store.conftest import (
     fresh_store,
@@ -36,15 +36,16 @@ def eager_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def shop(store: Store, tiny_labeler: Labeler) -> Workshop:
-    """Tiny models and a store."""
-    return Workshop(store, lambda: tiny_labeler)
+def context(store: Store, tiny_labeler: Labeler, tiny_ships: Path) -> WorkerContext:
+    """A store and its champions, the tiny models."""
+    store.models.found()
+    return WorkerContext(store, lambda: tiny_labeler)
 
 
 @pytest.fixture
-def worker(shop: Workshop) -> Iterator[Worker]:
-    """A worker that does nothing until it is asked to tend."""
-    hired = Worker(shop)
+def worker(context: WorkerContext) -> Iterator[Worker]:
+    """A worker that does nothing until it is asked to poll."""
+    hired = Worker(context)
     yield hired
     hired.close()
 
@@ -53,10 +54,12 @@ def worker(shop: Workshop) -> Iterator[Worker]:
 def carrier(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     """A worker that brings photos in, and neither labels nor orders: it has no models to load."""
     nothing = {"done": 0, "total": 0, "left": 0, "failures": []}
-    monkeypatch.setattr(workflows, "label_some", lambda *_: nothing)
-    monkeypatch.setattr(workflows, "_end_labelling", lambda shop, job, _: shop.store.jobs.finish(job, "done"))
+    monkeypatch.setattr(workflows, "label_photos", lambda *_: nothing)
+    monkeypatch.setattr(
+        workflows, "_end_labelling", lambda context, job, _: context.store.jobs.finish(job, "done")
+    )
     monkeypatch.setattr(workflows, "_order", lambda store, _: {"predicted": 0.0})
-    hired = Worker(Workshop(store))
+    hired = Worker(WorkerContext(store))
     yield hired
     hired.close()
 
@@ -78,12 +81,12 @@ def shoot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
     return make
 
 
-def until(done: Callable[[], bool], tend: Callable[[], None] = lambda: None) -> None:
+def until(done: Callable[[], bool], poll: Callable[[], None] = lambda: None) -> None:
     """Wait for something, tending a worker meanwhile."""
     ends = time.monotonic() + PATIENCE_SECONDS
     while not done():
         assert time.monotonic() < ends, "it did not come about in time"
-        tend()
+        poll()
         time.sleep(0.05)
 
 
@@ -94,4 +97,4 @@ def settle(worker: Worker) -> None:
         """A job that ends may ask for another one, before the engine says that it has ended."""
         return not worker.engine.busy() and not worker.store.jobs.running()
 
-    until(is_idle, worker.tend)
+    until(is_idle, worker.poll)

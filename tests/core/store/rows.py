@@ -1,27 +1,44 @@
-"""Rows put straight into the tables: photos without pictures, as many as a test wants; and boxes."""
+"""Rows put straight into the tables: photos without pictures, models without weights; and boxes."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 
+from core.models.cards import ModelCard
 from core.store.boxes import AnnotatedBox
 from core.store.database import Database
-from core.store.schema import photos
+from core.store.models import KINDS
+from core.store.predictions import ModelPair
+from core.store.schema import models, photos
 
 SIZE_WH = (640, 480)
 
 
 def add_photos(database: Database, count: int, *, first: int = 1, **values: Any) -> list[int]:
     """So many photos, numbered by name from ``first``; their ids."""
-    rows = [_row(number) | values for number in range(first, first + count)]
+    rows = [photo_row(number) | values for number in range(first, first + count)]
     with database.write() as connection:
         connection.execute(sa.insert(photos), rows)
         names = [row["name"] for row in rows]
         found = sa.select(photos.c.id).where(photos.c.name.in_(names)).order_by(photos.c.id)
         return list(connection.execute(found).scalars())
+
+
+def add_models(database: Database, name: str = "model", *, threshold: float = 0.25) -> ModelPair:
+    """A detector and a classifier without weights, named after ``name``, made once; their ids."""
+    of_name = models.c.name.in_([f"{name} {kind}" for kind in KINDS])
+    with database.write() as connection:
+        ids = dict(connection.execute(sa.select(models.c.kind, models.c.id).where(of_name)).all())
+        for kind in KINDS if not ids else ():
+            card = ModelCard(kind, "a model", "pico", ("top",), 160, threshold, name=f"{name} {kind}")
+            row = {"kind": kind, "name": card.name, "digest": "0" * 64, "card": asdict(card)}
+            insert = sa.insert(models).values(**row, by="ann", at=0.0).returning(models.c.id)
+            ids[kind] = connection.execute(insert).scalar_one()
+    return ModelPair(ids["detector"], ids["classifier"])
 
 
 def box(x0: float, y0: float, x1: float, y1: float, category: int = 1, **values: Any) -> AnnotatedBox:
@@ -30,7 +47,8 @@ def box(x0: float, y0: float, x1: float, y1: float, category: int = 1, **values:
     return AnnotatedBox((x0, y0, x1, y1), category, uid=uid, **values)
 
 
-def _row(number: int) -> dict[str, Any]:
+def photo_row(number: int) -> dict[str, Any]:
+    """A photo's row without its id."""
     digest = hashlib.sha256(str(number).encode()).hexdigest()
     return {
         "digest": digest,

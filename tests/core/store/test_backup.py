@@ -21,6 +21,7 @@ from core.store import Store, backup_file
 from core.store.backup import backup, restore
 from core.store.blobs import Blobs
 from core.store.schema import annotations, metadata, photos, tasks
+from tests.core.store.rows import add_models
 
 BOX = {"uid": "a", "box": [1, 2, 30, 40], "category": 1, "label": "Räin=coat", "origin": "person"}
 
@@ -33,7 +34,7 @@ def filled(store, make_photo) -> Store:
     store.imports.refuse(number, "broken.jpg", "The photo is damaged.")
     store.imports.progress(number, 4, 4, {"new": 4}, "done")
     garment = Garment((1.5, 2, 3, 4), "dress", 0.25, (("Dress", 0.5),))
-    store.predictions.save(rows[0].id, "model", [garment], np.linspace(-1, 1, 8))
+    store.predictions.save(rows[0].id, add_models(store.database), [garment], np.linspace(-1, 1, 8))
     store.categories.add("räincoat", "ada")
     store.settings.put("second_share", 0.25)
     with store.database.write() as connection:

@@ -17,6 +17,7 @@ from core.store import Store
 from core.store.blobs import Blobs
 from core.store.photos import in_holdout
 from core.store.schema import annotations, drafts, tasks
+from tests.core.store.rows import add_models
 from tests.pictures import encoded
 
 
@@ -146,7 +147,7 @@ def test_a_deleted_photo_is_not_found_and_its_pictures_are_gone(store, make_phot
 
 def test_what_was_to_be_done_about_a_deleted_photo_is_dropped(store, make_photo):
     row = store.photos.add(make_photo(1), by="ada").row
-    store.predictions.save(row.id, "model", [], None)
+    store.predictions.save(row.id, add_models(store.database), [], None)
     with store.database.write() as connection:
         task = {"photo_id": row.id, "state": "open", "rank": 0.0, "arm": "cold", "reasons": [], "parts": {}}
         connection.execute(sa.insert(tasks).values(**task, kind="first", lease_by="ada", lease_until=9e9))

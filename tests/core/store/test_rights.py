@@ -23,7 +23,7 @@ TABLE = {
     },
     "Categories": {Right.READ: "all by_id", Right.IMPORT: "ensure", Right.TAXONOMY: "add rename found"},
     "Predictions": {
-        Right.READ: "get missing iterate beside_annotations of_photos last_at latest_model",
+        Right.READ: "get missing iterate beside_annotations of_photos last_at latest_models score_threshold",
         Right.IMPORT: "save",
     },
     "Imports": {Right.READ: "get recent refusals", Right.IMPORT: "begin progress cancel again refuse"},
@@ -62,7 +62,6 @@ OPEN = {
     "Audit.note": "adds an entry in one's own name, and changes none",
     "Models.found": "registers the weights that ship, in a store that has none",
     "Models.champion_ids": "tells a process that labels whether its models still serve",
-    "Models.champion_names": "the same by name: under which predictions are kept",
     "importing.prepare": "an import's steps, each through the store's guarded objects",
     "importing.bring_in": "an import's steps",
     "importing.finish": "an import's steps",

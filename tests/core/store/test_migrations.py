@@ -1,0 +1,164 @@
+"""Stores and backups of older schemas: what people made is there after the migrations."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from core.inference.predictions import queue_models, serving_models
+from core.models.cards import ModelCard
+from core.store import Store, backup_file, sqlite_url
+from core.store.backup import backup, restore
+from core.store.database import Database, head
+from core.store.predictions import ModelPair
+from tests import postgres
+from tests.core.store.rows import photo_row
+
+DETECTOR, CLASSIFIER = "street", "fine (2)"
+JOINED = f"{DETECTOR} + {CLASSIFIER}"
+GARMENT = {"box": [1, 2, 3, 4], "category": "top", "score": 0.5, "top5": [["Shirt", 0.75]]}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without any table."""
+    if request.param == "sqlite":
+        yield sqlite_url(tmp_path)
+        return
+    with postgres.database(request.getfixturevalue("postgresql_server"), "migrated") as made:
+        yield made
+
+
+def model_row(number: int, kind: str, name: str) -> dict[str, Any]:
+    card = vars(ModelCard(kind, "a model", "pico", ("top",), 160, 0.4, name=name))
+    return {
+        "id": number,
+        "kind": kind,
+        "name": name,
+        "digest": "0" * 64,
+        "card": card,
+        "by": "ann",
+        "at": 0.0,
+    }
+
+
+def prediction_row(photo_id: int, model: str, at: float) -> dict[str, Any]:
+    return {"photo_id": photo_id, "model": model, "garments": [GARMENT], "embedding": b"\0<", "at": at}
+
+
+ROWS_0002: dict[str, list[dict[str, Any]]] = {
+    "photos": [{"id": number} | photo_row(number) for number in (1, 2)],
+    "models": [model_row(7, "detector", DETECTOR), model_row(8, "classifier", CLASSIFIER)],
+    "champions": [
+        {"kind": "detector", "model_id": 7, "at": 0.0},
+        {"kind": "classifier", "model_id": 8, "at": 0.0},
+    ],
+    "predictions": [
+        prediction_row(1, JOINED, 1.0),
+        prediction_row(2, JOINED, 2.0),
+        prediction_row(2, "weights that left + no trace", 3.0),
+    ],
+    "settings": [
+        {"name": "queue_model", "value": JOINED},
+        {"name": "labelling_asked_for", "value": "weights that left + no trace"},
+        {"name": "model_thresholds", "value": {JOINED: 0.4}},
+        {"name": "second_share", "value": 0.5},
+    ],
+}
+"""Rows of a store as the schema 0002 has them, where predictions have the models' joined names."""
+
+
+def fill_0002(database: Database) -> None:
+    database.upgrade("0002")
+    with database.write() as connection:
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        for name, rows in ROWS_0002.items():
+            connection.execute(sa.insert(tables.tables[name]), rows)
+
+
+def check(store: Store) -> None:
+    pair = ModelPair(7, 8)
+    assert store.database.version() == head()
+    found = list(store.predictions.iterate(pair))
+    assert [(entry.photo_id, entry.at) for entry in found] == [(1, 1.0), (2, 2.0)]
+    assert found[0].garments[0].as_dict() == GARMENT
+    assert found[0].embedding is not None and found[0].embedding.tolist() == [1.0]
+    assert store.predictions.latest_models() == queue_models(store) == serving_models(store) == pair
+    assert store.predictions.score_threshold(pair) == 0.4
+    settings = ("labelling_asked_for", "model_thresholds", "second_share")
+    assert [store.settings.get(name) for name in settings] == [None, None, 0.5]
+
+
+def test_predictions_by_joined_names_are_found_by_the_models_ids(url: str, tmp_path: Path) -> None:
+    database = Database.connect(url)
+    fill_0002(database)
+    database.close()
+    store = Store.open(url, tmp_path)
+    check(store)
+    store.close()
+
+
+def test_names_that_could_be_two_pairs_belong_to_none(tmp_path: Path) -> None:
+    database = Database.connect(sqlite_url(tmp_path))
+    database.upgrade("0002")
+    names = {"a + b": "c", "a": "b + c"}  # joined, both are "a + b + c"
+    rows = [
+        model_row(number, kind, name)
+        for number, (kind, name) in enumerate(
+            entry for pair in names.items() for entry in zip(("detector", "classifier"), pair, strict=True)
+        )
+    ]
+    with database.write() as connection:
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        connection.execute(sa.insert(tables.tables["photos"]), ROWS_0002["photos"])
+        connection.execute(sa.insert(tables.tables["models"]), rows)
+        connection.execute(sa.insert(tables.tables["predictions"]), [prediction_row(1, "a + b + c", 1.0)])
+    database.upgrade()
+    with database.read() as connection:
+        assert connection.execute(sa.text("select count(*) from predictions")).scalar_one() == 0
+    database.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_backup_of_an_older_schema_is_restored(fresh_store, tmp_path: Path, kind: str) -> None:
+    """The rows of the old schema in the form of a backup; photos without blobs are deleted ones."""
+    made = fresh_store("sqlite")
+    backup(made, tmp_path / "new.zip")
+    rows = ROWS_0002 | {"photos": [row | {"deleted_at": 9.0} for row in ROWS_0002["photos"]]}
+    old = backup_0002(tmp_path / "new.zip", tmp_path / "old.zip", rows)
+    store = fresh_store(kind)
+    restore(old, store)
+    check(store)
+    assert store.photos.get(2, deleted_ok=True).name == "photo 2.jpg"
+
+
+def backup_0002(source: Path, target: Path, rows: dict[str, list[dict[str, Any]]]) -> Path:
+    """A backup with these rows, as the code of schema 0002 wrote it."""
+    database = Database.connect(sqlite_url(target.parent))
+    database.upgrade("0002")
+    tables = sa.MetaData()
+    tables.reflect(database.engine)
+    database.close()
+    with zipfile.ZipFile(source) as new, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as out:
+        manifest = json.loads(new.read(backup_file.MANIFEST)) | {"schema": "0002", "pictures": 0}
+        for name in manifest["tables"]:
+            lines = b""
+            for row in rows.get(name, []):
+                whole = dict.fromkeys(tables.tables[name].c.keys()) | row
+                entry = {key: backup_file._packed(value) for key, value in whole.items()}
+                lines += json.dumps(entry).encode() + b"\n"
+            digest = hashlib.sha256(lines).hexdigest()
+            manifest["tables"][name] = {"rows": lines.count(b"\n"), "sha256": digest}
+            out.writestr(f"tables/{name}.jsonl", lines)
+        out.writestr(zipfile.ZipInfo(backup_file.PICTURES), b"")
+        out.writestr(backup_file.MANIFEST, json.dumps(manifest))
+    return target
