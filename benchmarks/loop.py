@@ -40,7 +40,7 @@ from core.inference.detector import Detector
 from core.inference.labeler import Labeler
 from core.inference.measure import predictions_on
 from core.inference.predictions import predict
-from core.models.weights import WEIGHTS_FOLDER
+from core.models.cards import WEIGHTS_FOLDER
 from core.store import Store, sqlite_url
 from core.store.boxes import AnnotatedBox
 from core.store.models import ModelRow

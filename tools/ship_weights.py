@@ -26,7 +26,8 @@ from core.evaluation.detection import SingleObjectRecall, single_object_recall
 from core.inference.classifier import Classifier
 from core.inference.detector import Detector
 from core.inference.measure import measure_classifier, measure_detector, predictions_on
-from core.models.weights import ModelCard, digest, read_card, read_tensors, write_card
+from core.models.cards import ModelCard, read_card, write_card
+from core.models.weights import digest, read_tensors
 from core.training.run import current_commit
 
 THRESHOLDS = np.round(np.arange(0.06, 0.71, 0.02), 2)
@@ -79,7 +80,9 @@ def measurements(weights: Path, kind: str, datasets: dict[str, Path]) -> dict[st
             report, found = measure_detector(Detector.load(weights), read_detection(dataset))
             figures[name] = report.as_dict() | ({"single_garment": found.as_dict()} if found else {})
         else:
-            figures[name] = measure_classifier(Classifier.load(weights), read_classification(dataset)).as_dict()
+            figures[name] = measure_classifier(
+                Classifier.load(weights), read_classification(dataset)
+            ).as_dict()
     return figures
 
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from PIL import Image
 
 from core.jobs.client import start_import, start_labelling
-from core.models.weights import read_card
+from core.models.cards import read_card
 from core.store import Store
 from core.store.schema import photos, predictions
 

@@ -19,8 +19,8 @@ from core.datasets.reading import read_detection
 from core.images.crops import normalize_pixels, to_tensor
 from core.images.decode import open_dataset_photo
 from core.images.letterbox import letterbox
-from core.models.mobilenet import MobileNetFeatures
-from core.models.weights import digest, load_imagenet
+from core.models.mobilenet import MobileNetFeatures, load_imagenet
+from core.models.weights import digest
 
 CHANNELS, STRIDES = (256, 512, 1024), (8, 16, 32)
 CANVAS_WH = (192, 288)

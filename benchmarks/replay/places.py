@@ -15,8 +15,8 @@ import torch
 
 from core.images.crops import normalize_pixels, to_square, to_tensor
 from core.images.decode import open_dataset_photo
-from core.models.mobilenet import MobileNetFeatures
-from core.models.weights import digest, load_imagenet
+from core.models.mobilenet import MobileNetFeatures, load_imagenet
+from core.models.weights import digest
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"

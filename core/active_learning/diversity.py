@@ -53,7 +53,7 @@ def some_rows(rows: np.ndarray, most: int, rng: Generator) -> np.ndarray:
     return rows.astype(np.float32)
 
 
-def nearest_squared(rows: np.ndarray, references: np.ndarray, rng: Generator) -> np.ndarray:
+def nearest_squared_distances(rows: np.ndarray, references: np.ndarray, rng: Generator) -> np.ndarray:
     """Squared distance (N,) from each direction (N, d) to the nearest reference (M, d), 2 without any.
 
     Of more than 2,048 references as many are drawn at random: what is labelled lies so densely by then that
@@ -67,7 +67,7 @@ def nearest_squared(rows: np.ndarray, references: np.ndarray, rng: Generator) ->
     return nearest
 
 
-def seed_distant(
+def kmeans_plus_plus(
     rows: np.ndarray, weights: np.ndarray, nearest: np.ndarray, count: int, rng: Generator
 ) -> list[int]:
     """Draw ``count`` rows, each with probability weight times squared distance to all before it.
@@ -90,13 +90,13 @@ def seed_distant(
     return drawn
 
 
-def draw_weighted(weights: np.ndarray, count: int, rng: Generator) -> np.ndarray:
+def weighted_sample(weights: np.ndarray, count: int, rng: Generator) -> np.ndarray:
     """Indices of ``count`` rows drawn without replacement by weight (Efraimidis and Spirakis 2006)."""
     keys = rng.exponential(size=len(weights)) / np.maximum(weights, 1e-12)
     return np.sort(np.argsort(keys, kind="stable")[:count])
 
 
-def look_directions(looks: list[bytes]) -> np.ndarray:
+def hash_directions(looks: list[bytes]) -> np.ndarray:
     """Difference hashes as directions (N, bits): their squared distance grows with the bits that differ."""
     if not looks:
         return np.zeros((0, 256), dtype=np.float32)

@@ -27,7 +27,7 @@ OVERLOOKED, BADLY_LOCATED, SWAPPED = "overlooked", "badly located", "swapped"
 
 
 @dataclass(frozen=True)
-class Suspect:
+class LabelIssue:
     """An annotated photo on which something may be wrong.
 
     ``kind`` is overlooked, badly located or swapped; ``score`` in 0..1, 1 is the most suspicious; ``reason``
@@ -41,7 +41,7 @@ class Suspect:
 
 
 @dataclass(frozen=True)
-class Seen:
+class LabeledBox:
     """A box of a category: as a person left it (score 1), or as a model sees it."""
 
     box_xyxy: Box
@@ -50,18 +50,18 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Checked:
+class PhotoBoxes:
     """A photo with what people and what a model say of it; ``size_wh`` in pixels."""
 
     photo_id: int
     size_wh: tuple[int, int]
-    annotated: tuple[Seen, ...]
-    predicted: tuple[Seen, ...]
+    annotated: tuple[LabeledBox, ...]
+    predicted: tuple[LabeledBox, ...]
 
 
-def find_suspects(
-    photos: Iterable[Checked], names: Mapping[int, str], threshold: float, least: float = SUSPICIOUS
-) -> Iterator[Suspect]:
+def find_label_issues(
+    photos: Iterable[PhotoBoxes], names: Mapping[int, str], threshold: float, least: float = SUSPICIOUS
+) -> Iterator[LabelIssue]:
     """The most suspicious thing of each photo, where it reaches ``least``; photos come in any number.
 
     ``names`` are the categories by id; ``threshold`` is the model's: from it on a prediction counts for where
@@ -74,10 +74,10 @@ def find_suspects(
         worst = max(suspicions, key=lambda found: found[1], default=None)
         if worst is not None and worst[1] >= least:
             kind, score, boxes = worst
-            yield Suspect(photo.photo_id, kind, round(min(1.0, score), 4), reason(kind, boxes, names))
+            yield LabelIssue(photo.photo_id, kind, round(min(1.0, score), 4), reason(kind, boxes, names))
 
 
-def reason(kind: str, boxes: Sequence[Seen], names: Mapping[int, str]) -> str:
+def reason(kind: str, boxes: Sequence[LabeledBox], names: Mapping[int, str]) -> str:
     """What is suspected, in words; ``boxes`` are the ones that it is about."""
     called = [names.get(box.category_id, "garment") for box in boxes]
     if kind == OVERLOOKED:
@@ -87,7 +87,7 @@ def reason(kind: str, boxes: Sequence[Seen], names: Mapping[int, str]) -> str:
     return f"drawn as {called[0]}, while the model is sure of {called[1]}"
 
 
-def unexplained(photo: Checked) -> tuple[Seen, ...]:
+def unexplained(photo: PhotoBoxes) -> tuple[LabeledBox, ...]:
     """The predictions that no annotated box of the same category accounts for."""
     return tuple(
         seen
@@ -99,11 +99,11 @@ def unexplained(photo: Checked) -> tuple[Seen, ...]:
     )
 
 
-Suspicion = tuple[str, float, tuple[Seen, ...]]
+Suspicion = tuple[str, float, tuple[LabeledBox, ...]]
 """Kind, score in 0..1, and the boxes that it is about."""
 
 
-def _suspicions(photo: Checked, threshold: float, sure: float) -> Iterator[Suspicion]:
+def _suspicions(photo: PhotoBoxes, threshold: float, sure: float) -> Iterator[Suspicion]:
     """All suspicions about a photo whose predictions reach the threshold."""
     # Here, as it brings pandas and scikit-learn with it.
     from cleanlab.object_detection import rank  # type: ignore[import-untyped]
@@ -118,7 +118,7 @@ def _suspicions(photo: Checked, threshold: float, sure: float) -> Iterator[Suspi
     yield from _of_names(swaps[0], photo, [seen for seen in odd.predicted if seen.score > sure])
 
 
-def compared(photo: Checked) -> dict[str, Any]:
+def compared(photo: PhotoBoxes) -> dict[str, Any]:
     """A photo as cleanlab's scores take it: boxes, categories and how alike each pair is.
 
     Cleanlab would take the least likeness from all photos given at once; here it is fixed, so that a photo's
@@ -143,26 +143,26 @@ def compared(photo: Checked) -> dict[str, Any]:
     }
 
 
-def _boxes(seen: Sequence[Seen], size_wh: tuple[int, int]) -> np.ndarray:
+def _boxes(seen: Sequence[LabeledBox], size_wh: tuple[int, int]) -> np.ndarray:
     boxes = np.array([one.box_xyxy for one in seen], dtype=np.float64).reshape(-1, 4)
     return boxes * (LONG_SIDE / max(size_wh))
 
 
-def _of_missing(scores: np.ndarray, predicted: Sequence[Seen]) -> Iterator[Suspicion]:
+def _of_missing(scores: np.ndarray, predicted: Sequence[LabeledBox]) -> Iterator[Suspicion]:
     """Suspicions weigh as much as the model is sure of them."""
     for score, seen in zip(scores, predicted, strict=True):
         if not np.isnan(score):
             yield OVERLOOKED, (1 - float(score)) * seen.score, (seen,)
 
 
-def _of_edges(scores: np.ndarray, photo: Checked) -> Iterator[Suspicion]:
+def _of_edges(scores: np.ndarray, photo: PhotoBoxes) -> Iterator[Suspicion]:
     for score, box in zip(scores, photo.annotated, strict=True):
         same = [s.score for s in photo.predicted if s.category_id == box.category_id]
         if same and score < 1:
             yield BADLY_LOCATED, (1 - float(score)) * max(same), (box,)
 
 
-def _of_names(scores: np.ndarray, photo: Checked, sure: Sequence[Seen]) -> Iterator[Suspicion]:
+def _of_names(scores: np.ndarray, photo: PhotoBoxes, sure: Sequence[LabeledBox]) -> Iterator[Suspicion]:
     for score, box in zip(scores, photo.annotated, strict=True):
         others = [s for s in sure if s.category_id != box.category_id]
         if others and score < 1:

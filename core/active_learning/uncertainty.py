@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 from core.garments import Box, Garment
 
-UNSUREST = 3  # garments of a photo whose doubt counts
+UNSUREST = 3  # garments of a photo whose detection_uncertainty counts
 SAME_PLACE = 0.8  # the overlap from which the detector halves the worse of two categories' scores
 DOUBLED = 2.0  # what gives such a score back
-NOTHING_FOUND = 0.75  # the doubt about a photo of clothing on which no garment was found
+NOTHING_FOUND = 0.75  # the detection_uncertainty about a photo of clothing on which no garment was found
 
 
 @dataclass(frozen=True)
-class Tie:
+class Margin:
     """Two names that are nearly equally likely for one garment; ``share`` in 0..1, 1 where they are equal."""
 
     share: float
@@ -26,24 +26,26 @@ class Tie:
 class Scores:
     """A photo's parts by name, each in 0..1, higher is more open: ``detector``, ``tie``.
 
-    ``doubted`` is the detector's greatest doubt and the category that it is about, ``tied`` the nearest tie;
-    ``empty`` says that no garment reached the threshold.
+    ``doubted`` is the detector's greatest detection_uncertainty and the category that it is about, ``tied``
+    the nearest tie; ``empty`` says that no garment reached the threshold.
     """
 
     parts: Mapping[str, float] = field(default_factory=dict)
     doubted: tuple[float, str] | None = None
-    tied: Tie | None = None
+    tied: Margin | None = None
     empty: bool = False
 
 
-def score_photo(garments: Sequence[Garment], threshold: float) -> Scores:
+def photo_uncertainty(garments: Sequence[Garment], threshold: float) -> Scores:
     """What a prediction leaves open; ``threshold`` is the score from which a garment counts as found.
 
     ``garments`` reach below the threshold, so that what was nearly found counts as well.
     """
-    doubts = sorted(((doubt(g.score, threshold), g.category) for g in garments), reverse=True)[:UNSUREST]
+    doubts = sorted(
+        ((detection_uncertainty(g.score, threshold), g.category) for g in garments), reverse=True
+    )[:UNSUREST]
     found = [garment for garment in garments if garment.score >= threshold]
-    ties = [*category_ties(garments, threshold), *label_ties(found)]
+    ties = [*category_margins(garments, threshold), *label_margins(found)]
     tied = max(ties, key=lambda tie: tie.share, default=None)
     detector = sum(share for share, _ in doubts) / UNSUREST
     if not found:
@@ -52,10 +54,10 @@ def score_photo(garments: Sequence[Garment], threshold: float) -> Scores:
     return Scores(parts, doubts[0] if doubts else None, tied, not found)
 
 
-def doubt(score: float, threshold: float) -> float:
+def detection_uncertainty(score: float, threshold: float) -> float:
     """How far a score leaves open whether there is a garment: 1 at the threshold, 0 at scores of 0 and 1.
 
-    >>> doubt(0.3, 0.3), doubt(0.15, 0.3), doubt(1.0, 0.3)
+    >>> detection_uncertainty(0.3, 0.3), detection_uncertainty(0.15, 0.3), detection_uncertainty(1.0, 0.3)
     (1.0, 0.5, 0.0)
     """
     if score < threshold:
@@ -63,13 +65,13 @@ def doubt(score: float, threshold: float) -> float:
     return (1.0 - score) / (1.0 - threshold) if threshold < 1 else 1.0
 
 
-def label_ties(garments: Sequence[Garment]) -> list[Tie]:
+def label_margins(garments: Sequence[Garment]) -> list[Margin]:
     """The classifier's margin over garments: one minus the best label's lead over the second."""
     pairs = [garment.top5[:2] for garment in garments if len(garment.top5) > 1]
-    return [Tie(1.0 - (first[1] - second[1]), first[0], second[0]) for first, second in pairs]
+    return [Margin(1.0 - (first[1] - second[1]), first[0], second[0]) for first, second in pairs]
 
 
-def category_ties(garments: Sequence[Garment], threshold: float) -> list[Tie]:
+def category_margins(garments: Sequence[Garment], threshold: float) -> list[Margin]:
     """Places that two categories claim: the weaker score, as it was before halving, over the stronger."""
     claims = [garment for garment in garments if garment.score >= threshold / DOUBLED]
     ties = []
@@ -79,7 +81,7 @@ def category_ties(garments: Sequence[Garment], threshold: float) -> list[Tie]:
                 strong, weak = sorted((one, other), key=lambda garment: -garment.score)
                 if strong.score >= threshold:
                     share = min(1.0, DOUBLED * weak.score / strong.score)
-                    ties.append(Tie(share, strong.category, weak.category))
+                    ties.append(Margin(share, strong.category, weak.category))
     return ties
 
 

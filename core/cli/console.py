@@ -15,7 +15,7 @@ from core.errors import LapelError
 Item = TypeVar("Item")
 
 
-def put(value: object) -> None:
+def print_json(value: object) -> None:
     """A line of JSON on stdout; plain ASCII where the shell does not take UTF-8."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     print(json.dumps(value, ensure_ascii=not utf8), flush=True)
@@ -29,7 +29,7 @@ def watched(items: Iterable[Item], total: int | None = None, unit: str = "photo"
 
 
 @contextmanager
-def writing_to(folder: Path) -> Iterator[None]:
+def writable_folder(folder: Path) -> Iterator[None]:
     """Make the folder, and turn what hinders writing into one sentence: raises LapelError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def writing_to(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(file: Path) -> Iterator[BinaryIO]:
+def atomic_write(file: Path) -> Iterator[BinaryIO]:
     """A file to write that appears under its name once it is whole. Raises LapelError where it cannot be."""
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:

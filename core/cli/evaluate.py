@@ -50,7 +50,7 @@ def summary(model: str, *, preset: str, classes: int | None, size: int | None, a
 
 def evaluate(model: str, dataset: Path, photos: Path | None, *, as_json: bool) -> None:
     """Measure the weights that ship, or a file's, on a data set."""
-    from core.models.weights import WEIGHTS_FOLDER, read_card
+    from core.models.cards import WEIGHTS_FOLDER, read_card
 
     path = WEIGHTS_FOLDER / f"{model}.safetensors" if model in ("detector", "classifier") else Path(model)
     if path.suffix != ".safetensors":

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.cli.console import Item, put, watched, writing_to
+from core.cli.console import Item, print_json, watched, writable_folder
 from core.errors import PhotoError, WeightsError
 from core.garments import LabeledPhoto, Refusal
 
@@ -30,7 +30,7 @@ def label(
     from core.images.decode import count_photos, iter_photos
 
     if out is not None:
-        with writing_to(out):
+        with writable_folder(out):
             pass  # a folder that cannot be is told before the work, not after the first photo
     labeler = load_labeler(weights)
     sources = [(str(path), path) for path in photos]
@@ -38,10 +38,10 @@ def label(
     for seconds, photo in watched(timed(iter_photos(sources)), count_photos(sources)):
         if isinstance(photo, Refusal):
             refused += 1
-            put(photo.as_dict())
+            print_json(photo.as_dict())
             continue
         labeled = labeler.label(photo, threshold)
-        put(replace(labeled, seconds=labeled.seconds + seconds).as_dict())
+        print_json(replace(labeled, seconds=labeled.seconds + seconds).as_dict())
         if out is not None:
             _write_annotated(photo, labeled, out / _free_name(photo.name, taken))
     return 1 if refused else 0
@@ -59,17 +59,17 @@ def explain(photo: Path, out: Path, *, threshold: float | None, weights: Sequenc
         raise PhotoError(f"{photo}: {error}") from error
     labeler = load_labeler(weights)
     explanation = explain_photo(labeler, opened, labeler.label(opened, threshold))
-    with writing_to(out):
+    with writable_folder(out):
         index = write_maps(explanation, opened, out)
         text = json.dumps(index, indent=1, ensure_ascii=False)
         (out / "index.json").write_text(text + "\n", encoding="utf-8")
-    put(index)
+    print_json(index)
 
 
 def load_labeler(weights: Sequence[Path]) -> Labeler:
     """The weights that ship, with these files in place of their kind. Raises WeightsError."""
     from core.inference.labeler import Labeler
-    from core.models.weights import read_card
+    from core.models.cards import read_card
 
     chosen: dict[str, Path] = {}
     for path in weights:
@@ -94,7 +94,7 @@ def timed(items: Iterator[Item]) -> Iterator[tuple[float, Item]]:
 def _write_annotated(photo: Photo, labeled: LabeledPhoto, path: Path) -> None:
     from core.images.drawing import annotate
 
-    with writing_to(path.parent):
+    with writable_folder(path.parent):
         annotate(photo.image, labeled.garments).save(path, quality=92)
 
 

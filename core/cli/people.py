@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.access import Role
-from core.cli.console import put, replacing
-from core.cli.store import whoever
+from core.cli.console import atomic_write, print_json
+from core.cli.store import account_name
 
 if TYPE_CHECKING:
     from core.store import Store
@@ -36,19 +36,19 @@ def everybody(context: typer.Context, data: Data = None) -> None:
     """Who may do what: a JSON line a person."""
     if context.invoked_subcommand is None:
         for person in _store(data).people.all():
-            put(_described(person))
+            print_json(_described(person))
 
 
 @app.command()
 def grant(name: Name, role: Annotated[Role, typer.Argument(show_default=False)], data: Data = None) -> None:
     """Give somebody a role, also before they sign in for the first time."""
-    put(_described(_store(data).people.set_role(name, role)))
+    print_json(_described(_store(data).people.set_role(name, role)))
 
 
 @app.command()
 def revoke(name: Name, data: Data = None) -> None:
     """Take a role back that was granted: the one that the sign-in names counts again."""
-    put(_described(_store(data).people.set_role(name, None)))
+    print_json(_described(_store(data).people.set_role(name, None)))
 
 
 def audit(
@@ -60,14 +60,14 @@ def audit(
     log = _store(data).audit
     if csv is None:
         for entry in log.entries(most):
-            put(asdict(entry) | {"at": _time(entry.at)})
+            print_json(asdict(entry) | {"at": _time(entry.at)})
         return
-    with replacing(csv) as file:
+    with atomic_write(csv) as file:
         out = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
         count = log.export_csv(out)
         out.flush()
         out.detach()
-    put({"file": str(csv), "entries": count})
+    print_json({"file": str(csv), "entries": count})
 
 
 def _store(data: Path | None) -> Store:
@@ -75,7 +75,7 @@ def _store(data: Path | None) -> Store:
     from core.store import Store
 
     store = Store.open(folder=data)
-    return store.acting(store.actor.known_as(whoever()))
+    return store.acting(store.actor.known_as(account_name()))
 
 
 def _described(person: Person) -> dict[str, Any]:

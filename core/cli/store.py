@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli.console import put, replacing
+from core.cli.console import atomic_write, print_json
 from core.errors import LapelError, StoreError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def import_photos(path: Path, *, by: str | None, data: Path | None) -> int:
     if not path.exists():
         raise StoreError(f"expected photos, a zip, a folder or a data set at {path}, got nothing there")
     store = Store.open(folder=data)
-    import_id = store.imports.begin(path.name or str(path), by or whoever(), str(path.absolute()))
+    import_id = store.imports.begin(path.name or str(path), by or account_name(), str(path.absolute()))
     try:
         with _Bar() as bar:
             row = import_all(store, import_id, bar.show, trusted=True)
@@ -44,7 +44,7 @@ def import_photos(path: Path, *, by: str | None, data: Path | None) -> int:
         raise
     start_labelling(store)
     start_ordering(store)
-    put(_report(store, row))
+    print_json(_report(store, row))
     return 1 if row.counts.get("refused") else 0
 
 
@@ -58,22 +58,24 @@ def export(
     if format not in FORMATS:
         raise StoreError(f"expected a format out of {', '.join(FORMATS)}, got {format!r}")
     store = Store.open(folder=data)
-    chosen = chosen_revision(store, revision, by or whoever())
-    with replacing(out) as file:
+    chosen = chosen_revision(store, revision, by or account_name())
+    with atomic_write(out) as file:
         export_revision(store, chosen.number, format, file, pictures=pictures)
     figures = {"revision": chosen.number, "digest": chosen.digest, "photos": chosen.photos}
-    put(figures | {"boxes": chosen.boxes, "format": format, "file": str(out), "bytes": out.stat().st_size})
+    print_json(
+        figures | {"boxes": chosen.boxes, "format": format, "file": str(out), "bytes": out.stat().st_size}
+    )
 
 
 def work(*, data: Path | None, attached: bool, device: str = "auto", kinds: str | None = None) -> None:
-    """Be a worker until stopped; ``attached`` ends it with whoever started it.
+    """Be a worker until stopped; ``attached`` ends it with account_name started it.
 
     ``device`` is where models learn, ``kinds`` the kinds of work to do, with commas between; None: all.
     Raises RecipeError for a device that is not there, StoreError for another kind.
     """
-    from core.jobs.engine import end_with_parent, give_way
+    from core.jobs.engine import end_with_parent, lower_priority
 
-    give_way()
+    lower_priority()
     if attached:
         end_with_parent()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -81,7 +83,7 @@ def work(*, data: Path | None, attached: bool, device: str = "auto", kinds: str 
 
     from core.jobs.engine import KINDS  # after giving way: loading these takes seconds
     from core.jobs.worker import work as serve
-    from core.jobs.workflows import Workshop
+    from core.jobs.workflows import WorkerContext
     from core.store import Store
 
     _check_device(device)
@@ -93,7 +95,7 @@ def work(*, data: Path | None, attached: bool, device: str = "auto", kinds: str 
             print(f"Lapel's {worker.seat.name} is at work (data in {store.folder})", file=sys.stderr)
 
     try:
-        serve(Workshop(store, device=device), threading.Event(), ready, kinds=chosen)
+        serve(WorkerContext(store, device=device), threading.Event(), ready, kinds=chosen)
     except LapelError as error:
         print(f"lapel: {error}", file=sys.stderr, flush=True)
         os._exit(2)
@@ -121,7 +123,7 @@ def backup(file: Path, *, data: Path | None) -> None:
     from core.store.backup import backup as write
 
     store = Store.open(folder=data)
-    put(_held(file, write(store.acting(store.actor.known_as(whoever())), file)))
+    print_json(_held(file, write(store.acting(store.actor.known_as(account_name())), file)))
 
 
 def restore(file: Path, *, data: Path | None) -> None:
@@ -130,10 +132,10 @@ def restore(file: Path, *, data: Path | None) -> None:
     from core.store.backup import restore as read
 
     store = Store.open(folder=data)
-    put(_held(file, read(file, store.acting(store.actor.known_as(whoever())))))
+    print_json(_held(file, read(file, store.acting(store.actor.known_as(account_name())))))
 
 
-def whoever() -> str:
+def account_name() -> str:
     """The name of the account at the shell."""
     try:
         return getpass.getuser()

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli.console import put
-from core.cli.store import chosen_revision, whoever
+from core.cli.console import print_json
+from core.cli.store import account_name, chosen_revision
 from core.errors import ConflictError, DatasetError
 from core.training.recipes import TrainingOptions
 
@@ -44,7 +44,7 @@ def distill(folders: Sequence[Path], teacher: Path, *, skip: Path | None, **sett
     ``skip`` is a text file of photos' names, with or without ending, to leave out. Raises DatasetError for
     fewer than 20 photos, or where ``skip`` cannot be read.
     """
-    photos = photos_in(folders, _names_in(skip) if skip else frozenset())
+    photos = list_photos(folders, _names_in(skip) if skip else frozenset())
     if len(photos) < FEWEST_PHOTOS:
         raise DatasetError(f"expected at least {FEWEST_PHOTOS} photos to learn from, got {len(photos)}")
     from core.training.run import distill_backbone
@@ -52,7 +52,7 @@ def distill(folders: Sequence[Path], teacher: Path, *, skip: Path | None, **sett
     print(distill_backbone(photos, teacher, **settings))
 
 
-def photos_in(folders: Sequence[Path], left_out: frozenset[str]) -> list[Path]:
+def list_photos(folders: Sequence[Path], left_out: frozenset[str]) -> list[Path]:
     """The folders' photos by their ending, sorted, without those named in ``left_out``."""
     found = (path for folder in folders for path in folder.glob("*") if path.suffix.lower() in PHOTO_SUFFIXES)
     return sorted(path for path in found if not {path.name, path.stem} & left_out)
@@ -71,11 +71,11 @@ def train_revision(kind: str, revision: str, *, quick: bool, device: str, data: 
     Raises ConflictError where one of the kind is being trained already.
     """
     from core.store import Store
-    from core.training.finetune.run import end
+    from core.training.finetune.run import finish_training
 
     store, started = Store.open(folder=data), time.monotonic()
-    store = store.acting(store.actor.known_as(whoever()))
-    chosen = chosen_revision(store, revision, whoever())
+    store = store.acting(store.actor.known_as(account_name()))
+    chosen = chosen_revision(store, revision, account_name())
     row = store.trainings.begin(kind, "quick" if quick else "full", chosen.number, by_worker=False)
     if row.job is not None or row.state != "waiting":
         raise ConflictError(f"A {kind} is being trained already: it is training {row.id}.")
@@ -83,31 +83,31 @@ def train_revision(kind: str, revision: str, *, quick: bool, device: str, data: 
         with _Bar() as bar:
             figures, message = _train(store, row, device, bar.show)
     except KeyboardInterrupt:
-        end(store, row.id, "cancelled")
+        finish_training(store, row.id, "cancelled")
         raise
     except BaseException as error:
-        end(store, row.id, "failed", str(error) or type(error).__name__)
+        finish_training(store, row.id, "failed", str(error) or type(error).__name__)
         raise
-    end(store, row.id, "done", message)
-    put(figures | {"message": message, "seconds": round(time.monotonic() - started, 1)})
+    finish_training(store, row.id, "done", message)
+    print_json(figures | {"message": message, "seconds": round(time.monotonic() - started, 1)})
 
 
 def _train(
     store: Store, row: TrainingRow, device: str, show: Callable[[int, int, str], None]
 ) -> tuple[dict[str, Any], str]:
     """Train, register and compare; the figures, and the outcome in words."""
-    from core.training.finetune.run import outcome, register, train_revision
+    from core.training.finetune.run import compare_and_summarize, register_candidate, train_revision
 
     weights = train_revision(
-        store, row.id, lambda: not store.trainings.get(row.id).is_going, device=device, told=show
+        store, row.id, lambda: not store.trainings.get(row.id).is_going, device=device, on_progress=show
     )
-    candidate = register(store, row.id, weights)
+    candidate = register_candidate(store, row.id, weights)
 
     def compared(done: int, total: int) -> None:
         show(done, total, "Comparing with the champion on the holdout.")
         store.trainings.progress(row.id, row.steps, row.steps, "Comparing with the champion on the holdout.")
 
-    message = outcome(store, row.id, candidate.id, compared)
+    message = compare_and_summarize(store, row.id, candidate.id, compared)
     found = store.comparisons.of(candidate.id)
     settings = store.trainings.get(row.id).settings
     figures = {

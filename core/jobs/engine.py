@@ -17,7 +17,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, Wo
 from core.errors import StoreError
 from core.jobs.client import IMPORT, LABEL, ORDER, TRAIN
 from core.jobs.training import training_workflow
-from core.jobs.workflows import Workshop, workflows
+from core.jobs.workflows import WorkerContext, workflows
 from core.store import Store
 from core.store.jobs import JobRow
 
@@ -43,8 +43,8 @@ class Engine:
     It does work of the ``kinds`` only; what is of another kind waits for another worker.
     """
 
-    def __init__(self, shop: Workshop, name: str, kinds: Collection[str] = KINDS) -> None:
-        store = shop.store
+    def __init__(self, context: WorkerContext, name: str, kinds: Collection[str] = KINDS) -> None:
+        store = context.store
         config = DBOSConfig(
             name="lapel",
             system_database_url=system_url(store),
@@ -57,8 +57,8 @@ class Engine:
         )
         DBOS(config=config)
         self._workflows: Mapping[str, Callable[[str], None]] = {
-            **workflows(shop),
-            TRAIN: training_workflow(shop),
+            **workflows(context),
+            TRAIN: training_workflow(context),
         }
         DBOS.listen_queues([kind for kind in KINDS if kind in kinds])
         DBOS.launch()
@@ -103,7 +103,7 @@ class Engine:
         pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
         return {status.executor_id for status in pending if status.executor_id}
 
-    def take_over(self, name: str) -> None:
+    def recover(self, name: str) -> None:
         """Have the jobs done that a dead worker has left."""
         DBOS._recover_pending_workflows([name])
 
@@ -135,7 +135,7 @@ NICENESS_VARIABLE = "LAPEL_WORKER_NICE"
 NICENESS = 15
 
 
-def give_way() -> None:
+def lower_priority() -> None:
     """Let everything else on the machine go first, as far as ``LAPEL_WORKER_NICE`` says (0: not at all).
 
     Raises StoreError where it says something else than 0 to 19.

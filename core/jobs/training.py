@@ -11,25 +11,25 @@ from dbos import DBOS
 
 from core.errors import StoreBusyError
 from core.jobs.client import training_of
-from core.jobs.workflows import Answer, Workshop, answered
+from core.jobs.workflows import StepResult, WorkerContext, run_step
 from core.store import Store
 
 
-def training_workflow(shop: Workshop) -> Callable[[str], None]:
+def training_workflow(context: WorkerContext) -> Callable[[str], None]:
     """The workflow that does a training's job, known to DBOS from now on."""
-    store, alone = shop.store, threading.Lock()
+    store, alone = context.store, threading.Lock()
 
     @DBOS.step(name="train.learn")
-    def learn(job: str) -> Answer:
+    def learn(job: str) -> StepResult:
         with alone:  # one that was cancelled and asked for again may not have noticed yet
-            return answered(lambda: _learn(shop, job))
+            return run_step(lambda: _learn(context, job))
 
     @DBOS.step(name="train.compare")
-    def compare(job: str, answer: Answer) -> Answer:
-        return answered(lambda: _compare(store, job, answer))
+    def compare(job: str, answer: StepResult) -> StepResult:
+        return run_step(lambda: _compare(store, job, answer))
 
     @DBOS.step(name="train.finish")
-    def end_training(job: str, answer: Answer) -> None:
+    def end_training(job: str, answer: StepResult) -> None:
         end_job(store, job, answer)
 
     @DBOS.workflow(name="train", max_recovery_attempts=None)
@@ -42,38 +42,38 @@ def training_workflow(shop: Workshop) -> Callable[[str], None]:
     return train
 
 
-def end_job(store: Store, job: str, answer: Answer) -> None:
+def end_job(store: Store, job: str, answer: StepResult) -> None:
     """Note down how a training's job ended, in the training as well; cancelled stays cancelled."""
-    from core.training.finetune.run import end
+    from core.training.finetune.run import finish_training
 
     training = training_of(job)
     if "failed" in answer:
-        end(store, training, "failed", answer["failed"])
+        finish_training(store, training, "failed", answer["failed"])
     else:
-        end(store, training, "done", answer["message"])
+        finish_training(store, training, "done", answer["message"])
     row = store.trainings.get(training)
     store.jobs.finish(job, row.state, row.message)
 
 
-def _learn(shop: Workshop, job: str) -> Answer:
+def _learn(context: WorkerContext, job: str) -> StepResult:
     """The training itself, up to a candidate in the store: another machine finds it there."""
-    from core.training.finetune.run import register, train_revision
+    from core.training.finetune.run import register_candidate, train_revision
 
-    store, training = shop.store, training_of(job)
+    store, training = context.store, training_of(job)
     weights = train_revision(
-        store, training, _stopper(store, training), device=shop.device, told=_teller(store, job)
+        store, training, _stopper(store, training), device=context.device, on_progress=_teller(store, job)
     )
-    return {"candidate": register(store, training, weights).id}
+    return {"candidate": register_candidate(store, training, weights).id}
 
 
-def _compare(store: Store, job: str, answer: Answer) -> Answer:
-    from core.training.finetune.run import outcome
-    from core.training.finetune.run_directory import Brake
+def _compare(store: Store, job: str, answer: StepResult) -> StepResult:
+    from core.training.finetune.run import compare_and_summarize
+    from core.training.finetune.run_directory import CancelToken
 
     training, candidate = training_of(job), int(answer["candidate"])
-    row, brake = store.trainings.get(training), Brake(_stopper(store, training))
+    row, cancel_token = store.trainings.get(training), CancelToken(_stopper(store, training))
     store.trainings.progress(training, row.steps, row.steps, "Comparing with the champion on the holdout.")
-    message = outcome(store, training, candidate, lambda *_: brake.check())
+    message = compare_and_summarize(store, training, candidate, lambda *_: cancel_token.check())
     return answer | {"message": message}
 
 

@@ -11,8 +11,8 @@ from core.errors import LapelError
 from core.jobs.client import TRAIN, start_ordering
 from core.jobs.engine import KINDS, Engine
 from core.jobs.training import end_job
-from core.jobs.worker_lock import seat_number, take_seat, try_seat
-from core.jobs.workflows import Workshop, is_labelling_due, is_order_due, label_anew
+from core.jobs.worker_lock import acquire_worker_lock, try_worker_lock, worker_number
+from core.jobs.workflows import WorkerContext, is_labelling_due, is_order_due, request_labelling
 from core.store import Store
 from core.store.imports import Incoming
 from core.store.jobs import JobRow
@@ -25,15 +25,15 @@ log = logging.getLogger("lapel.worker")
 
 
 class Worker:
-    """One worker on a store; ``tend`` is to be called again and again."""
+    """One worker on a store; ``poll`` is to be called again and again."""
 
-    def __init__(self, shop: Workshop, kinds: Collection[str] = KINDS) -> None:
-        self.store: Store = shop.store
-        self.seat = take_seat(self.store)
-        self.engine = Engine(shop, self.seat.name, kinds)
+    def __init__(self, context: WorkerContext, kinds: Collection[str] = KINDS) -> None:
+        self.store: Store = context.store
+        self.seat = acquire_worker_lock(self.store)
+        self.engine = Engine(context, self.seat.name, kinds)
         self._cancelled: set[str] = set()
 
-    def tend(self) -> None:
+    def poll(self) -> None:
         """Start what waits, and stop what is to be stopped."""
         for job in self.store.jobs.running():
             self._cancelled.discard(job.id)
@@ -51,17 +51,17 @@ class Worker:
             end_job(self.store, job.id, {"failed": sentence})
         self.store.jobs.finish(job.id, "failed", sentence)
 
-    def look_round(self) -> None:
+    def maintain(self) -> None:
         """Go on with the jobs of workers that are gone; have photos labelled and ordered where it is due."""
         self.seat.check()
         for name in self.engine.busy() - {self.engine.name}:
-            number = seat_number(name)
-            empty = None if number is None else try_seat(self.store, number)
+            number = worker_number(name)
+            empty = None if number is None else try_worker_lock(self.store, number)
             if empty is not None:
-                self.engine.take_over(name)
+                self.engine.recover(name)
                 empty.leave()
         if is_labelling_due(self.store):
-            label_anew(self.store)
+            request_labelling(self.store)
         if is_order_due(self.store):
             start_ordering(self.store)
 
@@ -71,15 +71,15 @@ class Worker:
         self.seat.leave()
 
 
-def tidy(store: Store) -> None:
+def clean_up(store: Store) -> None:
     """Remove what nobody needs: pictures of no photo, old uploads, what trainings needed, unused copies."""
-    from core.training.finetune.run_directory import sweep
+    from core.training.finetune.run_directory import remove_stale_runs
 
     wanted = {Path(row.folder) for row in store.imports.recent(MOST_IMPORTS) if row.folder is not None}
     steps: tuple[Callable[[], object], ...] = (
         store.photos.sweep,
         lambda: Incoming.of(store.folder).sweep(wanted),
-        lambda: sweep(store),
+        lambda: remove_stale_runs(store),
         store.models.drop_unused_copies,
     )
     for step in steps:
@@ -90,22 +90,22 @@ def tidy(store: Store) -> None:
 
 
 def work(
-    shop: Workshop,
+    context: WorkerContext,
     stop: threading.Event,
     ready: Callable[[Worker], None] = lambda worker: None,
     *,
     kinds: Collection[str] = KINDS,
 ) -> None:
     """Work until told to stop, tidying up meanwhile. Raises StoreError where the database is lost."""
-    worker = Worker(shop, kinds)
+    worker = Worker(context, kinds)
     try:
         ready(worker)
-        threading.Thread(target=tidy, args=(shop.store,), name="tidy", daemon=True).start()
+        threading.Thread(target=clean_up, args=(context.store,), name="clean_up", daemon=True).start()
         rounds = 0.0
         while not stop.is_set():
-            worker.tend()
+            worker.poll()
             if rounds <= 0:
-                worker.look_round()
+                worker.maintain()
                 rounds = LOOK_ROUND_SECONDS
             rounds -= POLL_SECONDS
             stop.wait(POLL_SECONDS)

@@ -1,1 +1,1 @@
-"""Recipes, losses and the Lightning modules that train the detector and the classifier."""
+"""Training: datasets, transforms, losses, recipes and Lightning modules of both models."""

@@ -16,17 +16,9 @@ from torch.utils.data import DataLoader
 from core.datasets.classification import ClassificationSample
 from core.errors import DatasetError, WeightsError
 from core.images.crops import normalize_pixels
-from core.models.mobilenet import INPUT_SIZE, MobileNet, MobileNetMHA
-from core.models.weights import (
-    ModelCard,
-    calibrate_batch_norm,
-    check_state,
-    load_imagenet,
-    read_card,
-    read_tensors,
-    save_weights,
-    write_card,
-)
+from core.models.cards import ModelCard, read_card, write_card
+from core.models.mobilenet import INPUT_SIZE, MobileNet, MobileNetMHA, calibrate_batch_norm, load_imagenet
+from core.models.weights import check_state, read_tensors, save_weights
 from core.training.datasets import ClassificationDataset
 from core.training.recipes import ClassifierRecipe
 from core.training.sampler import EpochSampler, repeat_factors

@@ -1,4 +1,4 @@
-"""Training the detector: YOLOv4's loss on mixed scenes, validated by mAP."""
+"""Training the detector: Lightning module and data loaders, YOLOv4's loss, validation by mAP."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from torch.utils.data import DataLoader
 from core.boxes import Detections, GroundTruth
 from core.datasets.detection import DetectionDataset
 from core.evaluation.detection import evaluate_detection
+from core.models.cards import ModelCard, write_card
 from core.models.decode import decode, nms
-from core.models.weights import ModelCard, check_state, save_weights, write_card
+from core.models.weights import check_state, save_weights
 from core.models.yolov4 import YOLOv4
 from core.training.datasets import DetectionTrainingDataset, DetectionValidationDataset, collate
 from core.training.recipes import DetectorRecipe
@@ -30,7 +31,7 @@ SCORE_THRESHOLD = 0.25
 
 
 def build_detector(recipe: DetectorRecipe, classes: int, anchors_wh: Sequence[Sequence[float]]) -> YOLOv4:
-    """The recipe's detector with its anchors, and heads that begin with rare, unsure garments."""
+    """The recipe's detector; its heads start from low priors of objectness and classes (RetinaNet)."""
     model = YOLOv4(recipe.preset, classes, ghost=recipe.model == "yolov4-gs", anchors_wh=anchors_wh)
     with torch.no_grad():
         for head in model.heads:
@@ -43,7 +44,7 @@ def build_detector(recipe: DetectorRecipe, classes: int, anchors_wh: Sequence[Se
 
 
 class DetectorTraining(LightningModule):
-    """The detector under training; batches are pictures (B, 3, H, W) uint8 and :class:`Targets`."""
+    """The detector under training; batches are images (B, 3, H, W) uint8 and :class:`Targets`."""
 
     def __init__(
         self, recipe: DetectorRecipe, categories: tuple[str, ...], anchors_wh: Sequence[Sequence[float]]
@@ -62,7 +63,7 @@ class DetectorTraining(LightningModule):
         )
         for part in self._frozen():
             part.requires_grad_(False)
-        self.found: list[Detections] = []
+        self.detections: list[Detections] = []
         self.truths: list[GroundTruth] = []
 
     def _frozen(self) -> list[torch.nn.Module]:
@@ -81,11 +82,11 @@ class DetectorTraining(LightningModule):
             part.eval()
 
     def _anchors_for(self, pictures: Tensor) -> Tensor:
-        """Anchors are pixels of the full canvas; on a smaller one they shrink with it."""
+        """Anchors are in pixels of the full input size; they shrink with a smaller one."""
         return self.model.anchors_wh * (pictures.shape[2] / self.recipe.input_wh[1])
 
     def losses(self, pictures: Tensor, targets: Targets) -> dict[str, Tensor]:
-        """The losses of pictures (B, 3, H, W) uint8; ``loss`` is what is trained, the others are shown."""
+        """The losses of pictures (B, 3, H, W) uint8; ``loss`` is their weighted sum."""
         return self.loss(self.model(pictures.float() / 255), self._anchors_for(pictures), targets)
 
     def training_step(self, batch: tuple[Tensor, Targets], _: int) -> Tensor:
@@ -99,7 +100,7 @@ class DetectorTraining(LightningModule):
         return losses["loss"]
 
     def on_validation_epoch_start(self) -> None:
-        """Validate on the canvas that is being trained on: garments of another size would look unknown."""
+        """Validate at the input size of this epoch's training (progressive resizing)."""
         data = getattr(self.trainer, "datamodule", None)
         if isinstance(data, DetectorData):
             data.val_set.input_wh = self.recipe.canvas_of(self.current_epoch)
@@ -112,16 +113,18 @@ class DetectorTraining(LightningModule):
         boxes, scores = decode(raw, anchors_wh)
         for index in range(len(pictures)):
             mine = targets.images == index
-            self.found.append(nms(boxes[index], scores[index], score_threshold=0.01))
+            self.detections.append(nms(boxes[index], scores[index], score_threshold=0.01))
             self.truths.append(
                 GroundTruth(targets.boxes_xyxy[mine].cpu().numpy(), targets.classes[mine].cpu().numpy())
             )
 
     def on_validation_epoch_end(self) -> None:
-        report = evaluate_detection(self.found, self.truths, self.categories, SCORE_THRESHOLD, n_bootstrap=0)
+        report = evaluate_detection(
+            self.detections, self.truths, self.categories, SCORE_THRESHOLD, n_bootstrap=0
+        )
         self.log("val_map50", report.map50, prog_bar=True)
         self.log("val_map", report.map)
-        self.found, self.truths = [], []
+        self.detections, self.truths = [], []
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         pictures, targets = batch
@@ -130,15 +133,15 @@ class DetectorTraining(LightningModule):
     def configure_optimizers(self) -> Any:
         recipe = self.recipe
         groups = parameter_groups(self.model, recipe.learning_rate, recipe.weight_decay, None, 1.0)
-        optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate)
+        optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate)
         total = int(self.trainer.estimated_stepping_batches)
         warmup = int(recipe.warmup_epochs * total / recipe.epochs)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, cosine_with_warmup(warmup, total))
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, cosine_with_warmup(warmup, total))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 class DetectorData(TrainingData):
-    """Loaders: mixed scenes for training, letterboxed photos for validation."""
+    """Data loaders: augmented samples for training, letterboxed photos for validation."""
 
     def __init__(
         self, train: DetectionTrainingDataset, val: DetectionDataset, recipe: DetectorRecipe, workers: int = 0
@@ -165,7 +168,7 @@ class DetectorData(TrainingData):
 
 
 def export_detector(training: dict[str, Any]) -> Any:
-    """A writer of weights and card for :class:`core.training.trainer.ExportBestWeights`."""
+    """The export of weights and card for :class:`core.training.trainer.ExportBestWeights`."""
 
     def export(module: LightningModule, path: Path, metric: float) -> None:
         save_weights(module.model, path)  # type: ignore[arg-type]

@@ -23,8 +23,7 @@ from torchvision.transforms import v2
 
 from core.errors import DatasetError
 from core.images.crops import normalize_pixels, to_tensor
-from core.models.mobilenet import MobileNetFeatures
-from core.models.weights import load_imagenet
+from core.models.mobilenet import MobileNetFeatures, load_imagenet
 from core.models.yolov4 import PRESETS, Backbone
 from core.training.datasets import cached_jpeg
 from core.training.sampler import EpochSampler, Request

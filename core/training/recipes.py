@@ -1,7 +1,4 @@
-"""How a model is trained: frozen settings, checked, saved beside every checkpoint; and the named ones.
-
-What a person at the shell says of one training, apart from its recipe.
-"""
+"""Training recipes: frozen, validated settings, saved beside every checkpoint; the named recipes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The order of training samples: seeded by epoch, with rare classes repeated.
+"""The sampler: a shuffle seeded by epoch, with photos of rare classes repeated (class rebalancing).
 
-Samples are asked for as ``(epoch, index)``, so that each draw of an augmentation depends on the seed, the
-epoch and the sample alone: a resumed run sees what an unbroken one would have seen, with any number of
-loader workers.
+It yields ``(epoch, index)``, so that augmentation depends on seed, epoch and sample alone: a resumed run sees
+the same samples as an unbroken one, with any number of loader workers.
 """
 
 from __future__ import annotations

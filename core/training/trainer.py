@@ -1,4 +1,4 @@
-"""One way to run a training: trainer, progress, checkpoints, resuming, best weights."""
+"""Lightning's trainer as every training uses it: callbacks, checkpoints, resuming, optimizer groups."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from torch import nn
 
 from core.errors import RecipeError
-from core.training.ema import MovingAverage
+from core.training.ema import EMA
 
 LAST = "last.ckpt"
 
 
 class TrainingData(LightningDataModule):
-    """Loaders of a training; ``first_epoch`` counts from 0 and is above it when a training is resumed.
+    """Data loaders of a training; ``first_epoch`` counts from 0 and is above 0 when a training is resumed.
 
-    Their samplers begin with it: loader workers fetch ahead before Lightning tells samplers the epoch.
+    Samplers start with this epoch: loader workers prefetch before Lightning calls ``set_epoch``.
     """
 
     first_epoch = 0
@@ -34,16 +34,16 @@ def _to_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-class Progress(Callback):
-    """One line an epoch for logs: losses, metrics, photos a second, time left of the whole training."""
+class EpochLog(Callback):
+    """A JSON line an epoch in ``history.jsonl``, and a line of text for ``log``: metrics and time left."""
 
-    def __init__(self, history: Path, say: Callable[[str], None] = _to_stderr) -> None:
-        self.history, self.say = history, say
+    def __init__(self, history: Path, log: Callable[[str], None] = _to_stderr) -> None:
+        self.history, self.write = history, log
         self.started = self.epoch_started = time.monotonic()
         self.first_epoch: int | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        keep_epochs(self.history, trainer.current_epoch)
+        truncate_history(self.history, trainer.current_epoch)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.epoch_started = time.monotonic()
@@ -64,11 +64,11 @@ class Progress(Callback):
             handle.write(json.dumps({"epoch": done, "seconds": seconds, **metrics}) + "\n")
         shown = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         left_text = f"about {remaining / 60:.0f} min left"
-        self.say(f"epoch {done}/{trainer.max_epochs}  {shown}  {seconds:.0f} s, {left_text}")
+        self.write(f"epoch {done}/{trainer.max_epochs}  {shown}  {seconds:.0f} s, {left_text}")
 
 
-def keep_epochs(history: Path, epochs: int) -> None:
-    """Drop the lines of a history after ``epochs``: a run stopped before its checkpoint writes them again."""
+def truncate_history(history: Path, epochs: int) -> None:
+    """Drop the lines after ``epochs``: a run that stopped before its checkpoint writes them again."""
     lines = history.read_text().splitlines() if history.is_file() else []
     kept = [line for line in lines if 0 < _epoch_of(line) <= epochs]
     if kept != lines:
@@ -83,8 +83,8 @@ def _epoch_of(line: str) -> int:
         return 0
 
 
-class SeedSteps(Callback):
-    """Seeds PyTorch before each step, so that dropout after resuming is that of an unbroken run."""
+class SeedEachStep(Callback):
+    """Seeds PyTorch before each step, so that a resumed run drops out the same units as an unbroken one."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -93,11 +93,11 @@ class SeedSteps(Callback):
         torch.manual_seed(self.seed * 1_000_003 + trainer.global_step)
 
 
-class KeepBest(Callback):
-    """Writes the validated weights whenever the watched metric improves, and those of the last epoch.
+class ExportBestWeights(Callback):
+    """Writes ``final.safetensors`` at each validation, ``best.safetensors`` where the metric improved.
 
-    ``export(module, path, metric)`` writes weights and card; it is called while the average is in place, so
-    this callback comes before :class:`MovingAverage`.
+    ``export(module, path, metric)`` writes weights and card. It is called while the EMA weights are in place,
+    so this callback comes before :class:`EMA`.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class KeepBest(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.current_epoch + 1 == trainer.max_epochs:
-            trainer.check_val_every_n_epoch = 1  # the last epoch's weights are kept whatever the rhythm
+            trainer.check_val_every_n_epoch = 1  # the last epoch is always validated
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Not at the validation epoch's end: callbacks are called before the module logs its metrics there.
@@ -166,26 +166,26 @@ def fit(
     progress_bar: bool = True,
     precision: str | None = None,
     ema_warmup_steps: int = 300,
-    say: Callable[[str], None] = _to_stderr,
-    onlookers: Sequence[Callback] = (),
+    log: Callable[[str], None] = _to_stderr,
+    extra_callbacks: Sequence[Callback] = (),
 ) -> Trainer:
     """Train ``module`` on ``data``; checkpoints, ``history.jsonl`` and the best weights go to ``out``.
 
-    With ``resume`` it goes on from ``out/last.ckpt`` (and starts anew where there is none), and ends with the
-    same weights as an unbroken run. ``say`` gets a line an epoch; ``onlookers`` are called after all others,
-    and may stop the training by an error of theirs.
+    With ``resume`` it continues from ``out/last.ckpt`` (and starts anew where there is none), and ends with
+    the same weights as an unbroken run. ``log`` gets a line an epoch. ``extra_callbacks`` are called after
+    all others; an error they raise stops the training.
     """
     seed_everything(seed, workers=True, verbose=False)
     out.mkdir(parents=True, exist_ok=True)
     accelerator, default_precision = pick_device(device)
     callbacks: list[Callback] = [
-        SeedSteps(seed),
-        Progress(out / "history.jsonl", say),
-        KeepBest(monitor, out, export),
-        *([MovingAverage(ema_decay, ema_warmup_steps)] if ema_decay > 0 else []),
+        SeedEachStep(seed),
+        EpochLog(out / "history.jsonl", log),
+        ExportBestWeights(monitor, out, export),
+        *([EMA(ema_decay, ema_warmup_steps)] if ema_decay > 0 else []),
         _checkpoints(out),
         *([TQDMProgressBar(refresh_rate=10)] if progress_bar else []),
-        *onlookers,
+        *extra_callbacks,
     ]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -212,7 +212,7 @@ def fit(
 
 
 def finished_epochs(checkpoint: Path) -> int:
-    """How many epochs lie behind a checkpoint."""
+    """The number of epochs finished when a checkpoint was saved."""
     return int(torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True)["epoch"]) + 1
 
 

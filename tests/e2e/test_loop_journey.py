@@ -35,9 +35,9 @@ cards.WEIGHTS_FOLDER = Path({weights!r})
 WORKER = """
 from core import __main__ as commands
 from core.training.finetune import recipes
-usual = recipes.RETRAININGS["detector", "quick"]
+usual = recipes.FINETUNE_RECIPES["detector", "quick"]
 recipe = replace(usual.recipe, batch=4, mosaic=0.0, validate_every=1)
-recipes.RETRAININGS = {{("detector", "quick"): replace(usual, recipe=recipe, passes=60, fewest_epochs=3)}}
+recipes.FINETUNE_RECIPES = {{("detector", "quick"): replace(usual, recipe=recipe, sample_budget=60, fewest_epochs=3)}}
 sys.argv = ["core", "worker", "--attached"]
 commands.app()
 """
@@ -131,11 +131,11 @@ def bring_in(page: Page, shoot: Path) -> None:
     """The annotated folder, then the loose photos, which go into the queue."""
     path = page.get_by_role("textbox", name=re.compile("Path on the machine"))
     path.fill(str(shoot / "set"))
-    page.get_by_role("button", name="Bring it in").click()
-    expect(page.get_by_text(f"{ANNOTATED} photos came with boxes.")).to_be_visible()
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_text(f"{ANNOTATED} photos imported with boxes.")).to_be_visible()
     settled(page)
     page.locator("input[type=file]").set_input_files(sorted(shoot.glob("loose*.png")))
-    expect(page.get_by_text("2 photos came in.")).to_be_visible()
+    expect(page.get_by_text("2 photos imported.")).to_be_visible()
 
 
 def correct(page: Page) -> int:
@@ -156,13 +156,13 @@ def correct(page: Page) -> int:
 def retrain(page: Page) -> None:
     """Freeze, start, watch until the candidate is there."""
     go_to(page, "Train")
-    page.get_by_role("button", name="Freeze what holds now").click()
+    page.get_by_role("button", name="Create revision").click()
     expect(page.get_by_text(re.compile(f"Revision 1 holds {ANNOTATED + 1} photos"))).to_be_visible()
     settled(page)
-    page.get_by_role("button", name="Train the detector").click()
+    page.get_by_role("button", name="Fine-tune the detector").click()
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
-    expect(page.get_by_test_id("stAlert").filter(has_text="It made")).to_be_visible()
+    expect(page.get_by_test_id("stAlert").filter(has_text="Candidate:")).to_be_visible()
     expect(page.get_by_text("Validation mAP50")).to_be_visible()
 
 
@@ -190,11 +190,11 @@ def test_a_correction_becomes_a_model_that_serves_and_goes_again(page: Page, sho
     # Compare: measured by the worker already; a holdout of a few photos cannot tell.
     page.get_by_role("link", name="Compare with the champion").click()
     expect(page.get_by_text("The gate refuses", exact=False)).to_be_visible()
-    expect(page.get_by_role("button", name="Promote it", exact=True)).to_be_disabled()
+    expect(page.get_by_role("button", name="Promote", exact=True)).to_be_disabled()
     page.get_by_text("Overrule the gate").click()
-    page.get_by_role("textbox", name="Why it should serve all the same").fill("a journey, not a shop")
+    page.get_by_role("textbox", name="Reason to promote it anyway").fill("a journey, not a shop")
     settled(page)
-    page.get_by_role("button", name="Promote it against the gate").click()
+    page.get_by_role("button", name="Promote against the gate").click()
     expect(page.get_by_test_id("stAlert").filter(has_text="serves now")).to_be_visible()
     assert store.models.champion("detector").id == candidate.id
 
@@ -202,7 +202,7 @@ def test_a_correction_becomes_a_model_that_serves_and_goes_again(page: Page, sho
     assert candidate.name in label(page, next(iter(sorted(shoot.glob("loose*.png")))))
     go_to(page, "Models")
     page.get_by_role("button", name="Roll back").click()
-    page.get_by_role("button", name="Yes, bring it back").click()
+    page.get_by_role("button", name="Confirm rollback").click()
     expect(page.get_by_test_id("stAlert").filter(has_text="serves again")).to_be_visible()
     assert store.models.champion("detector").id == first.id
     actions = [change.action for change in store.promotions.history("detector")]

@@ -17,10 +17,10 @@ import pytest
 from core.jobs.client import start_training
 from core.store import Store
 from core.store.models import ModelRow
-from core.training.finetune.run_directory import Workplace
+from core.training.finetune.run_directory import RunDirectory
 from tests.core.jobs.conftest import until
 from tests.core.training.finetune.conftest import champion_weights
-from tests.core.training.finetune.shapes import KNOWN, add_scene
+from tests.core.training.finetune.shapes import KNOWN, add_photo
 
 __all__ = ["champion_weights"]
 
@@ -79,7 +79,7 @@ def test_a_training_killed_at_any_moment_ends_as_one_in_peace(
     monkeypatch.setattr("core.models.cards.WEIGHTS_FOLDER", champion_weights)
     store, moments = fresh_store("sqlite"), Random(kills)
     for seed in range(8):
-        add_scene(store, seed, KNOWN)
+        add_photo(store, seed, KNOWN)
     revision = store.revisions.create("ada").number
     calm = learned(store, champion_weights, revision)
     killed = 0
@@ -96,4 +96,4 @@ def test_a_training_killed_at_any_moment_ends_as_one_in_peace(
             until(partial(has_ended, store, id))
         assert store.trainings.get(id).state == store.jobs.get(f"train-{id}").state == "done"
         assert candidate_of(store, id).digest == calm.digest
-        assert not Workplace.of(store, id).folder.exists()
+        assert not RunDirectory.of(store, id).folder.exists()

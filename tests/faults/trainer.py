@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 from core.jobs.worker import work
-from core.jobs.workflows import Workshop
+from core.jobs.workflows import WorkerContext
 from core.models import cards
 from core.store import Store
 from core.training.finetune import progress, recipes
@@ -20,8 +20,8 @@ from tests.core.training.finetune.shapes import small
 def shrink(weights: Path, epochs: int = 4) -> None:
     """Make trainings small, from the weights in this folder; every checkpoint is copied."""
     cards.WEIGHTS_FOLDER = weights
-    settings = {key: small(*key, r_epochs=epochs) for key in recipes.RETRAININGS}
-    recipes.RETRAININGS = settings
+    settings = {key: small(*key, r_epochs=epochs) for key in recipes.FINETUNE_RECIPES}
+    recipes.FINETUNE_RECIPES = settings
     progress.COPY_SECONDS = 0.0
 
 
@@ -31,4 +31,4 @@ if __name__ == "__main__":
 
     torch.set_num_threads(1)
     shrink(Path(sys.argv[1]))
-    work(Workshop(Store.open(), device="cpu"), threading.Event(), lambda _: print("ready", flush=True))
+    work(WorkerContext(Store.open(), device="cpu"), threading.Event(), lambda _: print("ready", flush=True))

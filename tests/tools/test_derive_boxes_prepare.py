@@ -86,7 +86,9 @@ def detect(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_senders_stay_on_one_side(classify: Path) -> None:
-    train, val, street = (read_classification(classify / f"{name}.csv") for name in ("train", "val", "val_street"))
+    train, val, street = (
+        read_classification(classify / f"{name}.csv") for name in ("train", "val", "val_street")
+    )
     assert {photo.group for photo in val} == {HELD}
     assert {photo.group for photo in train} == {LEARNING, TUNING, "street_0001"}
     assert {photo.group for photo in street} == {"street_0002"}

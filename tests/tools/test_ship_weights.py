@@ -17,7 +17,8 @@ from core.errors import WeightsError
 from core.evaluation.detection import SingleObjectRecall, single_object_recall
 from core.inference.detector import Detector
 from core.inference.measure import predictions_on
-from core.models.weights import card_path, digest, read_card, read_tensors
+from core.models.cards import card_path, read_card
+from core.models.weights import digest, read_tensors
 from core.taxonomy import load_taxonomy
 from tests.weights import FEW, NONE, save_detector
 from tools.ship_weights import THRESHOLDS, average_weights, choose_threshold, curve, finding_f1, ship

@@ -1,4 +1,4 @@
-"""Corrections become a better model: data of a revision, a recipe, a guard against forgetting, one run.
+"""Fine-tuning: the corrections in a revision improve the champion, which it is distilled from.
 
-``running.train_revision`` is the way in. Nothing here chooses which model serves.
+``run.train_revision`` is the entry point. Nothing here decides which model serves.
 """

@@ -14,8 +14,7 @@ from core.datasets.classification import ClassificationSample
 from core.errors import DatasetError
 from core.images.crops import crop_garment
 from core.models.cards import ModelCard
-from core.models.checkpoints import CLASSIFIERS
-from core.models.fuse import fuse_for_inference
+from core.models.checkpoints import CLASSIFIERS, fuse_for_inference
 from core.models.mobilenet import MobileNet, MobileNetMHA
 from core.models.weights import check_state, read_tensors
 from core.store.revisions import RevisionItem

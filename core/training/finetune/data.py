@@ -1,7 +1,4 @@
-"""The classes of a candidate: the champion's in their order, then the revision's new ones.
-
-Which photos of a revision a training learns from: corrected ones, others to replay, some to watch by.
-"""
+"""The data of a fine-tuning: corrected photos of a revision, replayed ones, and the candidate's classes."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ import torch
 from torch import Tensor
 
 from core.errors import DatasetError
-from core.inference.predictions import NUMBERS_SETTING, category_numbers
+from core.inference.predictions import CATEGORIES_SETTING, ensure_category_ids
 from core.store import Store
 from core.store.revisions import RevisionItem
 from core.training.finetune.run_directory import CancelToken
@@ -24,7 +21,7 @@ NEW_WEIGHT_SPREAD = 0.01
 
 @dataclass(frozen=True)
 class Classes:
-    """Names in the order of the model's outputs; ``index_of`` takes a category's number, or a label's key."""
+    """Class names in the order of the model's outputs; ``index_of`` is by category id or label key."""
 
     names: tuple[str, ...]
     index_of: Mapping[int | str, int]
@@ -35,30 +32,30 @@ def detector_classes(
 ) -> Classes:
     """The detector's classes: ``known`` are the champion's, ``named`` the revision's categories.
 
-    A category that the champion learned under another name stays the same class. New ones are those that
-    have boxes. A new name that a class has already gets a number behind it.
+    A category that the champion learned under another name stays the same class. Only categories with boxes
+    are added; where a class has the name already, a number is appended.
     """
-    numbers = category_numbers(store, known)
+    numbers = ensure_category_ids(store, known)
     index_of: dict[int | str, int] = {numbers[name]: index for index, name in enumerate(known)}
     used = {box.category_id for item in items for box in item.annotation.boxes}
     names = list(known)
     for category, name in named:
         if category in used and category not in index_of:
             index_of[category] = len(names)
-            names.append(_free(name, names))
+            names.append(_unused_name(name, names))
     return Classes(tuple(names), index_of)
 
 
 def remember_classes(store: Store, classes: Classes) -> None:
-    """Keep which category of the store each class is, however people rename it later."""
+    """Record the id of each class's category in the store, which users may rename later."""
     ids = {classes.names[index]: category for category, index in classes.index_of.items()}
-    known = store.settings.get(NUMBERS_SETTING, {})
+    known = store.settings.get(CATEGORIES_SETTING, {})
     if any(known.get(name) != category for name, category in ids.items()):
-        store.settings.remember(NUMBERS_SETTING, known | ids)
+        store.settings.remember(CATEGORIES_SETTING, known | ids)
 
 
 def classifier_classes(known: Sequence[str], items: Iterable[RevisionItem]) -> Classes:
-    """The classifier's labels: the champion's, then those that boxes have besides, case apart, sorted."""
+    """The classifier's labels: the champion's, then the boxes' other labels, sorted; case is ignored."""
     names = list(known)
     index_of: dict[int | str, int] = {label_key(name): index for index, name in enumerate(names)}
     found = {box.label for item in items for box in item.annotation.boxes if box.label}
@@ -70,12 +67,12 @@ def classifier_classes(known: Sequence[str], items: Iterable[RevisionItem]) -> C
 
 
 def label_key(label: str) -> str:
-    """What two spellings of a label share."""
+    """A label without differences of case and white space."""
     return " ".join(label.casefold().split())
 
 
 def grown_detector(state: Mapping[str, Tensor], fresh: Mapping[str, Tensor], known: int) -> dict[str, Tensor]:
-    """The champion's state with rows for new classes in its heads, as a ``fresh`` model has them.
+    """The champion's state with rows for new classes in its heads, as they are in a ``fresh`` model.
 
     A head's outputs are, for each of three anchors, box, objectness and the classes: (3 * (5 + C), ...).
     """
@@ -101,7 +98,7 @@ def grown_classifier(state: Mapping[str, Tensor], classes: int, seed: int) -> di
     return dict(state) | grown
 
 
-def _free(name: str, taken: Sequence[str]) -> str:
+def _unused_name(name: str, taken: Sequence[str]) -> str:
     known, number, free = {entry.casefold() for entry in taken}, 2, name
     while free.casefold() in known:
         free, number = f"{name} ({number})", number + 1
@@ -111,17 +108,18 @@ def _free(name: str, taken: Sequence[str]) -> str:
 VALIDATION_SHARE = 0.1
 MOST_VALIDATION = 40
 FEWEST_TO_SPLIT = 10
-"""Of fewer photos none is spared: the training is watched by photos that it learns."""
+"""Of fewer photos none is held out: the training is validated on photos that it learns."""
 
 REPLAY_POOL = 2.0
-"""How many times the photos that an epoch replays are taken at hand, so that epochs differ."""
+"""The pool of replayed photos is this many times what an epoch takes of it, so that epochs differ."""
 
 
 @dataclass(frozen=True)
 class TrainingSubset:
     """Photos of a revision, without any of the holdout.
 
-    ``corrected`` were annotated since the parent's revision, ``replayed`` earlier; ``validation`` watches.
+    ``corrected`` were annotated since the parent's revision; ``replayed`` were learned by the parent and keep
+    it from forgetting; ``validation`` monitors the training.
     """
 
     corrected: tuple[RevisionItem, ...]
@@ -130,16 +128,16 @@ class TrainingSubset:
 
     @property
     def photos(self) -> tuple[RevisionItem, ...]:
-        """All of them, each once."""
+        """All photos, each once."""
         return tuple({item.photo.id: item for item in (*self.training, *self.validation)}.values())
 
     @property
     def training(self) -> tuple[RevisionItem, ...]:
-        """Those that are learned from."""
+        """The photos that are learned from."""
         return (*self.corrected, *self.replayed)
 
     def counts(self) -> dict[str, int]:
-        """How many there are of each, for the record."""
+        """The numbers of photos and boxes, as they are recorded."""
         return {
             "corrected": len(self.corrected),
             "replayed": len(self.replayed),
@@ -155,25 +153,25 @@ def select_subset(
     *,
     replay: float | None,
     seed: int,
-    cancel_token: CancelToken,
+    token: CancelToken,
 ) -> TrainingSubset:
     """The subset of a revision for a training whose parent learned revision ``known`` (None: no revision).
 
     Without a parent's revision all photos count as corrected. ``replay`` is as in the recipe; where it is
-    None, all others are taken. Deleted photos are left out. Raises NotFoundError for no such revision,
-    DatasetError where nothing is new.
+    None, all other photos are replayed. Deleted photos are left out. Raises NotFoundError for an unknown
+    revision, DatasetError where nothing is new.
     """
     live = [
         item
-        for item in cancel_token.over(store.revisions.items(revision, holdout=False))
+        for item in token.iterate(store.revisions.items(revision, holdout=False))
         if item.photo.deleted_at is None
     ]
     if not any(item.annotation.boxes for item in live):
         raise DatasetError(f"Revision {revision} has no photo with boxes outside the holdout to learn from.")
     annotations = {} if known is None else store.revisions.annotation_ids(known)
     validation = validation_of(live, seed)
-    spared = {item.photo.id for item in validation} if len(live) >= FEWEST_TO_SPLIT else set[int]()
-    learned = [item for item in live if item.photo.id not in spared]
+    held_out = {item.photo.id for item in validation} if len(live) >= FEWEST_TO_SPLIT else set[int]()
+    learned = [item for item in live if item.photo.id not in held_out]
     corrected = [item for item in learned if annotations.get(item.photo.id) != item.annotation.id]
     others = [item for item in learned if annotations.get(item.photo.id) == item.annotation.id]
     if not corrected and replay is not None:
@@ -185,16 +183,16 @@ def select_subset(
 
 
 def validation_of(items: Sequence[RevisionItem], seed: int) -> tuple[RevisionItem, ...]:
-    """A tenth of the photos, chosen by content and seed, at least one and at most forty."""
+    """A tenth of the photos, 1 to 40, chosen by digest and seed."""
     count = min(MOST_VALIDATION, max(1, round(VALIDATION_SHARE * len(items))))
-    by_content = sorted(items, key=lambda item: _draw(item.photo.digest, seed))
+    by_content = sorted(items, key=lambda item: _hash(item.photo.digest, seed))
     return tuple(by_content[:count])
 
 
 def _pool(
     others: Sequence[RevisionItem], corrected: int, replay: float | None, seed: int
 ) -> tuple[RevisionItem, ...]:
-    """Some of the other photos, always the same for the same seed."""
+    """A random pool of the other photos, the same for the same seed."""
     most = len(others) if replay is None else round(REPLAY_POOL * replay * corrected)
     if most >= len(others):
         return tuple(others)
@@ -202,5 +200,5 @@ def _pool(
     return tuple(others[index] for index in sorted(chosen))
 
 
-def _draw(digest: str, seed: int) -> str:
+def _hash(digest: str, seed: int) -> str:
     return hashlib.sha256(f"{seed} {digest}".encode()).hexdigest()

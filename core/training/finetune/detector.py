@@ -1,4 +1,4 @@
-"""The detector trained further: the champion's backbone, neck and heads, and the champion as a teacher."""
+"""Fine-tuning the detector from the champion's weights, with a distillation loss to the champion."""
 
 from __future__ import annotations
 
@@ -13,34 +13,33 @@ from torch import Tensor, nn
 
 from core.datasets.detection import BoxedPhoto, DetectionDataset, boxed_photo
 from core.models.cards import ModelCard
-from core.models.checkpoints import GHOST_OF
-from core.models.fuse import fuse_for_inference
+from core.models.checkpoints import GHOST_OF, fuse_for_inference
 from core.models.weights import check_state, read_tensors
 from core.models.yolov4 import YOLOv4
 from core.store.revisions import RevisionItem
-from core.training.datasets import TrainingScenes
+from core.training.datasets import DetectionTrainingDataset
 from core.training.detector import DetectorData, DetectorTraining
-from core.training.finetune.data import Classes, Portion, grown_detector
-from core.training.finetune.distillation_loss import detector_guard
-from core.training.finetune.recipes import Retraining
-from core.training.finetune.run_directory import picture_name
+from core.training.finetune.data import Classes, TrainingSubset, grown_detector
+from core.training.finetune.distillation_loss import detector_distillation_loss
+from core.training.finetune.recipes import FinetuneRecipe
+from core.training.finetune.run_directory import photo_file_name
 from core.training.recipes import DetectorRecipe
 from core.training.yolo_loss import Targets
 
 MULTIPLE = 32
 
 
-class DetectorRetraining(DetectorTraining):
-    """A champion that learns on; the teacher is hidden from checkpoints and optimisers by a list.
+class DetectorFinetuning(DetectorTraining):
+    """Fine-tunes the champion, which is also the teacher of the distillation loss.
 
-    With a frozen backbone, champion and candidate share its features: they are computed once, by the folded
-    and quick copy that labels in use.
+    With a frozen backbone both share its features, which are computed once by the teacher, whose batch norm
+    is fused. A list hides the teacher from checkpoints and optimizers.
     """
 
-    def __init__(self, retraining: Retraining, classes: Classes, card: ModelCard, weights: Path) -> None:
-        recipe = detector_recipe(retraining)
+    def __init__(self, finetune: FinetuneRecipe, classes: Classes, card: ModelCard, weights: Path) -> None:
+        recipe = detector_recipe(finetune)
         super().__init__(recipe, classes.names, card.anchors_wh)
-        self.retraining = retraining
+        self.finetune = finetune
         state, known = read_tensors(weights), len(card.categories)
         check_state(grown_detector(state, self.model.state_dict(), known), self.model, weights.name)
         teacher = YOLOv4(card.preset, known, ghost=GHOST_OF[card.model], anchors_wh=card.anchors_wh)
@@ -50,69 +49,74 @@ class DetectorRetraining(DetectorTraining):
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()
-        if self.retraining.keep_statistics:
-            hold_statistics(self.model)
+        if self.finetune.freeze_bn:
+            freeze_bn(self.model)
 
     def losses(self, pictures: Tensor, targets: Targets) -> dict[str, Tensor]:
         teacher, inputs = self.teacher[0].to(pictures.device), pictures.float() / 255
         with torch.no_grad():
             features = teacher.backbone(inputs.contiguous(memory_format=torch.channels_last))
-            taught = teacher.heads_of(teacher.neck(features)) if self.retraining.guard else []
-        if not self.retraining.is_backbone_frozen:
+            teacher_raw = (
+                teacher.heads_of(teacher.neck(features)) if self.finetune.distillation_weight else []
+            )
+        if not self.finetune.is_backbone_frozen:
             features = self.model.backbone(inputs)
         raw, anchors_wh = self.model.heads_of(self.model.neck(features)), self._anchors_for(pictures)
         losses = self.loss(raw, anchors_wh, targets)
-        if not taught:
+        if not teacher_raw:
             return losses
-        guard = detector_guard(raw, taught, anchors_wh, targets)
-        return losses | {"guard": guard, "loss": losses["loss"] + self.retraining.guard * guard}
+        distillation = detector_distillation_loss(raw, teacher_raw, anchors_wh, targets)
+        total = losses["loss"] + self.finetune.distillation_weight * distillation
+        return losses | {"distillation": distillation, "loss": total}
 
 
-def detector_recipe(retraining: Retraining) -> DetectorRecipe:
-    """The detector's recipe in a retraining of one."""
-    if not isinstance(retraining.recipe, DetectorRecipe):
-        raise TypeError(f"expected a detector's recipe, got {type(retraining.recipe).__name__}")
-    return retraining.recipe
+def detector_recipe(finetune: FinetuneRecipe) -> DetectorRecipe:
+    """The recipe of a detector's fine-tuning."""
+    if not isinstance(finetune.recipe, DetectorRecipe):
+        raise TypeError(f"expected a detector's recipe, got {type(finetune.recipe).__name__}")
+    return finetune.recipe
 
 
-def hold_statistics(model: nn.Module) -> None:
-    """Leave the means and variances of batch norm as they are; its scales and shifts still learn."""
+def freeze_bn(model: nn.Module) -> None:
+    """Freeze batch norm's running means and variances; its scales and shifts still learn."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
 
 
-def canvas_for(items: Sequence[RevisionItem], long_side: int) -> tuple[int, int]:
-    """The canvas of this long side whose shape suits the middle one of the photos, in steps of 32."""
+def input_size_for(items: Sequence[RevisionItem], long_side: int) -> tuple[int, int]:
+    """The network's input size with this long side and the photos' median aspect ratio, in steps of 32."""
     ratio = float(np.median([item.photo.width / item.photo.height for item in items]))
     short = min(long_side, MULTIPLE * round(long_side * min(ratio, 1 / ratio) / MULTIPLE + 0.25))
     short = max(MULTIPLE, short)
     return (short, long_side) if ratio <= 1 else (long_side, short)
 
 
-def detector_plan(retraining: Retraining, portion: Portion, card: ModelCard, seed: int) -> Retraining:
-    """With the canvas, the share of the others that an epoch takes, and the epochs for these photos."""
-    corrected, others = len(portion.corrected), len(portion.replayed)
+def plan_detector(
+    finetune: FinetuneRecipe, subset: TrainingSubset, card: ModelCard, seed: int
+) -> FinetuneRecipe:
+    """The recipe with its input size, the share of replayed photos an epoch takes, and the epochs."""
+    corrected, others = len(subset.corrected), len(subset.replayed)
     share = 1.0
-    if retraining.replay is not None and others:
-        share = min(1.0, retraining.replay * corrected / others)
-    canvas_wh = canvas_for(portion.photos, card.input_size)
-    recipe = replace(detector_recipe(retraining), extra_share=share, input_wh=canvas_wh)
-    return replace(retraining, recipe=recipe).for_photos(round(corrected + share * others), seed)
+    if finetune.replay is not None and others:
+        share = min(1.0, finetune.replay * corrected / others)
+    input_wh = input_size_for(subset.photos, card.input_size)
+    recipe = replace(detector_recipe(finetune), extra_share=share, input_wh=input_wh)
+    return replace(finetune, recipe=recipe).for_photos(round(corrected + share * others), seed)
 
 
 def detector_data(
-    portion: Portion,
+    subset: TrainingSubset,
     classes: Classes,
     pictures: Path,
-    retraining: Retraining,
-    watch: Callable[[Iterable[Any]], Iterable[Any]],
+    finetune: FinetuneRecipe,
+    progress: Callable[[Iterable[Any]], Iterable[Any]],
 ) -> DetectorData:
-    """Loaders: an epoch takes the corrected photos and as many others as the recipe replays."""
-    recipe = detector_recipe(retraining)
-    sets = [_dataset(items, classes, pictures) for items in (portion.corrected, portion.replayed)]
-    scenes = TrainingScenes([dataset for dataset in sets if dataset.photos], recipe, watch=watch)
-    return DetectorData(scenes, _dataset(portion.validation, classes, pictures), recipe)
+    """Data loaders: an epoch takes the corrected photos and as many others as the recipe replays."""
+    recipe = detector_recipe(finetune)
+    sets = [_dataset(items, classes, pictures) for items in (subset.corrected, subset.replayed)]
+    train = DetectionTrainingDataset([part for part in sets if part.photos], recipe, progress=progress)
+    return DetectorData(train, _dataset(subset.validation, classes, pictures), recipe)
 
 
 def _dataset(items: Sequence[RevisionItem], classes: Classes, pictures: Path) -> DetectionDataset:
@@ -125,4 +129,4 @@ def _boxed(item: RevisionItem, classes: Classes) -> BoxedPhoto:
         for box in item.annotation.boxes
         if box.category_id in classes.index_of
     )
-    return boxed_photo(picture_name(item), item.photo.width, item.photo.height, rows)[0]
+    return boxed_photo(photo_file_name(item), item.photo.width, item.photo.height, rows)[0]

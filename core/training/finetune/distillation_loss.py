@@ -1,7 +1,8 @@
-"""Learning without forgetting: the champion's answers as soft targets (Li and Hoiem 2016) where it may speak.
+"""Distillation from the champion: learning without forgetting (Li and Hoiem 2016).
 
-People's annotations come first. Where they contradict the champion (a garment it missed, a box they removed,
-a category they changed) its answer is left out, so the guard never pulls against a correction.
+The champion's outputs are soft targets wherever the annotations do not contradict them. Where they do (a
+garment it missed, a box that was removed, a category that was changed) they are left out, so that the loss
+never pulls against a correction.
 """
 
 from __future__ import annotations
@@ -16,54 +17,55 @@ from torchvision.ops import box_iou, complete_box_iou_loss
 from core.models.decode import decode_boxes
 from core.training.yolo_loss import Targets, assign
 
-CLAIM = 0.2
-"""The objectness from which the champion claims that there is a garment."""
+OBJECT_THRESHOLD = 0.2
+"""The objectness from which the champion counts as seeing a garment."""
 
-SAME_PLACE_IOU = 0.5
+MATCH_IOU = 0.5
 TEMPERATURE = 2.0
 
 
-def detector_guard(
-    raw: Sequence[Tensor], taught: Sequence[Tensor], anchors_wh: Tensor, targets: Targets
+def detector_distillation_loss(
+    raw: Sequence[Tensor], teacher_raw: Sequence[Tensor], anchors_wh: Tensor, targets: Targets
 ) -> Tensor:
-    """How far raw maps (B, 3, h, w, 5 + C) are from the champion's (B, 3, h, w, 5 + K), K at most C.
+    """The loss between raw maps (B, 3, h, w, 5 + C) and the champion's (B, 3, h, w, 5 + K), K at most C.
 
-    Objectness wherever the annotations do not contradict; classes and boxes where champion and annotations
-    see a garment of the same category in the same place. Summed, and divided by the batch's garments.
+    KL divergence of the objectness wherever the annotations do not contradict it; of the classes, with the
+    CIoU loss of the boxes, where champion and annotations agree on a garment (its category, IoU above 0.5).
+    Summed over cells, and divided by the batch's number of garments.
     """
     grids = [(level.shape[2], level.shape[3]) for level in raw]
     positives = [(a.targets, (a.anchors, a.rows, a.columns)) for a in assign(targets, anchors_wh, grids)]
     total = raw[0].new_zeros((), dtype=torch.float32)
-    for scale, (level, teacher) in enumerate(zip(raw, taught, strict=True)):
+    for scale, (level, teacher) in enumerate(zip(raw, teacher_raw, strict=True)):
         level, teacher = level.float()[..., : teacher.shape[-1]], teacher.float()
-        answered = torch.zeros(level.shape[:-1], dtype=torch.bool, device=level.device)
+        assigned = torch.zeros(level.shape[:-1], dtype=torch.bool, device=level.device)
         found, place = positives[scale]
-        answered[(targets.images[found], *place)] = True
-        total = total + _scale(level, teacher, anchors_wh[scale], scale, targets, answered)
+        assigned[(targets.images[found], *place)] = True
+        total = total + _scale(level, teacher, anchors_wh[scale], scale, targets, assigned)
     return total / max(len(targets.classes), raw[0].shape[0])
 
 
 def _scale(
-    level: Tensor, teacher: Tensor, anchors_wh: Tensor, scale: int, targets: Targets, answered: Tensor
+    level: Tensor, teacher: Tensor, anchors_wh: Tensor, scale: int, targets: Targets, assigned: Tensor
 ) -> Tensor:
-    """One scale's sum; ``answered`` (B, 3, h, w) are the cells that answer for a garment themselves."""
-    wanted_boxes = decode_boxes(teacher, anchors_wh, scale)  # (B, 3, h, w, 4)
-    overlap, category = _annotated(wanted_boxes, targets)
+    """One scale's sum; ``assigned`` (B, 3, h, w) marks the cells that annotated garments are assigned to."""
+    teacher_boxes = decode_boxes(teacher, anchors_wh, scale)  # (B, 3, h, w, 4)
+    overlap, category = _annotated(teacher_boxes, targets)
     objectness = teacher[..., 4].sigmoid()
-    claimed = objectness > CLAIM
-    agreed = claimed & (overlap > SAME_PLACE_IOU) & (teacher[..., 5:].argmax(dim=-1) == category)
-    heard = ~answered & (~claimed | (overlap > SAME_PLACE_IOU))
-    loss = _divergence(level[..., 4], teacher[..., 4])[heard].sum()
-    loss = loss + _divergence(level[..., 5:], teacher[..., 5:])[agreed].sum()
+    is_object = objectness > OBJECT_THRESHOLD
+    agreed = is_object & (overlap > MATCH_IOU) & (teacher[..., 5:].argmax(dim=-1) == category)
+    uncontradicted = ~assigned & (~is_object | (overlap > MATCH_IOU))
+    loss = _binary_kl(level[..., 4], teacher[..., 4])[uncontradicted].sum()
+    loss = loss + _binary_kl(level[..., 5:], teacher[..., 5:])[agreed].sum()
     boxes = decode_boxes(level, anchors_wh, scale)
-    return loss + complete_box_iou_loss(boxes[agreed], wanted_boxes[agreed], reduction="sum")
+    return loss + complete_box_iou_loss(boxes[agreed], teacher_boxes[agreed], reduction="sum")
 
 
-def _divergence(logits: Tensor, wanted: Tensor) -> Tensor:
-    """The KL divergence of yes-or-no answers: 0 where both give the same."""
-    share = wanted.sigmoid()
-    own = F.binary_cross_entropy_with_logits(wanted, share, reduction="none")
-    return F.binary_cross_entropy_with_logits(logits, share, reduction="none") - own
+def _binary_kl(logits: Tensor, teacher_logits: Tensor) -> Tensor:
+    """KL divergence of Bernoulli distributions given as logits; 0 where both agree."""
+    share = teacher_logits.sigmoid()
+    entropy = F.binary_cross_entropy_with_logits(teacher_logits, share, reduction="none")
+    return F.binary_cross_entropy_with_logits(logits, share, reduction="none") - entropy
 
 
 def _annotated(boxes: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
@@ -79,18 +81,18 @@ def _annotated(boxes: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
     return overlap, category
 
 
-def classifier_guard(
-    logits: Tensor, taught: Tensor, targets: Tensor | None, temperature: float = TEMPERATURE
+def classifier_distillation_loss(
+    logits: Tensor, teacher_logits: Tensor, targets: Tensor | None, temperature: float = TEMPERATURE
 ) -> Tensor:
-    """How far logits (B, C) are from the champion's (B, K) over its labels, where it is right.
+    """Softened KL divergence (Hinton et al. 2015) of logits (B, C) to the champion's (B, K) over its labels.
 
-    The KL divergence of softened answers (Hinton et al. 2015), a picture's mean. Without ``targets`` (B,),
-    for mixed pictures, it is heard of all.
+    The mean over pictures; those where the champion's first label is not the target count 0. Without
+    ``targets`` (B,), for mixup, all count.
     """
-    known = taught.shape[1]
+    known = teacher_logits.shape[1]
     own = F.log_softmax(logits[:, :known].float() / temperature, dim=1)
-    wanted = F.log_softmax(taught.float() / temperature, dim=1)
+    wanted = F.log_softmax(teacher_logits.float() / temperature, dim=1)
     divergence = F.kl_div(own, wanted, reduction="none", log_target=True).sum(dim=1) * temperature**2
     if targets is not None:
-        divergence = divergence * (taught.argmax(dim=1) == targets)
+        divergence = divergence * (teacher_logits.argmax(dim=1) == targets)
     return divergence.mean()

@@ -1,4 +1,4 @@
-"""A training seen from outside while it runs: curve and log in the store, its checkpoint kept, its brake."""
+"""Progress of a running training: learning curve and log in the store, checkpoint copies, cancellation."""
 
 from __future__ import annotations
 
@@ -14,36 +14,45 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from core.errors import RecipeError, StoreBusyError
 from core.store import Store
-from core.training.finetune.run_directory import Brake, Workplace
+from core.training.finetune.run_directory import CancelToken, RunDirectory
 
 WRITE_SECONDS = 1.0
 COPY_SECONDS = 60.0
 RATE_BATCHES = 40
-"""The rate is of so many batches, validation between them left out."""
+"""The throughput is measured over this many batches, without the validation between them."""
+
+OnProgress = Callable[[int, int, str], None]
+"""Called with the step, the number of steps, and a sentence on what is being done."""
+
+
+def ignore_progress(step: int, steps: int, message: str) -> None:
+    """The callback of who does not ask for progress."""
 
 
 @dataclass(frozen=True)
-class Reporter:
-    """Writes into the store what a training says; a database that is busy is left in peace."""
+class ProgressReporter:
+    """Writes a training's progress into the store; while the database is busy, reports are dropped.
+
+    ``on_progress`` is called as well: a progress bar, or the job.
+    """
 
     store: Store
     training: int
-    told: Callable[[int, int, str], None] = lambda step, steps, message: None
-    """Hears of progress as well: a progress bar, or the job."""
+    on_progress: OnProgress = ignore_progress
 
-    def say(self, line: str) -> None:
-        """A line of the log."""
+    def log(self, line: str) -> None:
+        """Append a line to the training's log."""
         with suppress(StoreBusyError):
             self.store.trainings.say(self.training, line)
 
     def progress(self, step: int, steps: int, message: str) -> None:
-        """How far it is."""
+        """Report the step."""
         with suppress(StoreBusyError):
             self.store.trainings.progress(self.training, step, steps, message)
-            self.told(step, steps, message)
+            self.on_progress(step, steps, message)
 
     def point(self, step: int, values: dict[str, float | None]) -> bool:
-        """A place on the curve; whether it could be written."""
+        """Append a point to the learning curve; returns whether it was written."""
         with suppress(StoreBusyError):
             self.store.trainings.point(self.training, step, values)
             return True
@@ -51,8 +60,8 @@ class Reporter:
 
 
 @dataclass
-class Pace:
-    """How fast batches go by, without what lies between epochs."""
+class Throughput:
+    """Photos a second and seconds a batch over the last batches."""
 
     spans: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=RATE_BATCHES))
     began: float = 0.0
@@ -72,15 +81,22 @@ class Pace:
         return sum(seconds for seconds, _ in self.spans) / max(len(self.spans), 1)
 
 
-class Watch(Callback):
-    """Reports a trainer's batches, about once a second, and stops it between two of them.
+class ProgressCallback(Callback):
+    """Reports batches about once a second, copies checkpoints, and ends a cancelled training between batches.
 
     Lightning saves checkpoints after all other callbacks, so the copy is made when the next epoch starts.
+    Raises RecipeError where the loss diverges to NaN or infinity.
     """
 
-    def __init__(self, reporter: Reporter, brake: Brake, place: Workplace, monitors: tuple[str, ...]) -> None:
-        self.reporter, self.brake, self.place, self.monitors = reporter, brake, place, monitors
-        self.pace, self.losses = Pace(), list[float]()
+    def __init__(
+        self,
+        reporter: ProgressReporter,
+        token: CancelToken,
+        directory: RunDirectory,
+        monitors: tuple[str, ...],
+    ) -> None:
+        self.reporter, self.token, self.directory, self.monitors = reporter, token, directory, monitors
+        self.throughput, self.losses = Throughput(), list[float]()
         self.written = self.copied = time.monotonic()
         self.steps = 0
 
@@ -92,17 +108,17 @@ class Watch(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if time.monotonic() - self.copied >= COPY_SECONDS:
-            self.place.keep_checkpoint()
+            self.directory.copy_checkpoint()
             self.copied = time.monotonic()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        self.brake.check()
-        self.pace.start()
+        self.token.check()
+        self.throughput.start()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any
     ) -> None:
-        self.pace.stop(len(batch[0]))
+        self.throughput.stop(len(batch[0]))
         loss = float(outputs["loss"])
         if not math.isfinite(loss):
             raise RecipeError(
@@ -113,7 +129,7 @@ class Watch(Callback):
             self._write(trainer)
 
     def on_validation_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        self.brake.check()
+        self.token.check()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         found = {name: trainer.callback_metrics.get(name) for name in self.monitors}
@@ -121,13 +137,13 @@ class Watch(Callback):
         self.reporter.point(trainer.global_step, values)
 
     def _write(self, trainer: Trainer) -> None:
-        """The mean loss since the last writing, and how it goes on."""
+        """Write the mean loss since the last point, learning rate, throughput and remaining time."""
         step, left = trainer.global_step, self.steps - trainer.global_step
         values: dict[str, float | None] = {
             "loss": sum(self.losses) / len(self.losses),
             "learning_rate": float(trainer.optimizers[0].param_groups[0]["lr"]),
-            "photos_a_second": round(self.pace.photos_a_second, 2),
-            "seconds_left": round(self.pace.seconds_a_batch * left, 1),
+            "photos_a_second": round(self.throughput.photos_a_second, 2),
+            "seconds_left": round(self.throughput.seconds_a_batch * left, 1),
         }
         self.written = time.monotonic()
         if self.reporter.point(step, values):

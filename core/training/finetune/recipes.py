@@ -1,4 +1,4 @@
-"""How a champion is trained further: the recipes of quick and full, and how long they go on."""
+"""Fine-tuning recipes, quick and full: freezing, replay, distillation from the champion, and the epochs."""
 
 from __future__ import annotations
 
@@ -17,48 +17,47 @@ from core.training.recipes import (
 )
 
 ALL_STAGES = 5
-"""Of the detector's backbone: with the stem they are all of it."""
+"""The detector's backbone has five stages; frozen with the stem, they are all of it."""
 
 
 @dataclass(frozen=True)
-class Retraining:
-    """A recipe and what holds on to what the champion knows.
+class FinetuneRecipe:
+    """A recipe, and what keeps the champion's knowledge (learning without forgetting, replay).
 
-    ``guard`` weighs the distillation from the champion beside the loss of the annotations; ``replay`` is how
-    many other annotated photos an epoch takes for each corrected one, None for all of them. ``passes`` is
-    how many photos are looked at in all: the recipe's epochs are the most, ``fewest_epochs`` the least, so
-    that of many corrections each is still seen a few times.
-    ``keep_statistics`` leaves batch norm's as the champion has them.
+    ``distillation_weight`` weighs the distillation loss beside the loss of the annotations. ``replay`` is the
+    number of photos learned before that an epoch takes for each corrected one, None for all of them.
+    ``sample_budget`` is the number of photos seen in all: the recipe's epochs are the maximum,
+    ``fewest_epochs`` the minimum. ``freeze_bn`` leaves batch norm's statistics as the champion has them.
     """
 
     recipe: Recipe
-    guard: float
+    distillation_weight: float
     replay: float | None
-    passes: int | None = None
+    sample_budget: int | None = None
     fewest_epochs: int = 1
-    keep_statistics: bool = False
+    freeze_bn: bool = False
     ema_warmup_steps: int = 300
 
     def __post_init__(self) -> None:
-        if self.guard < 0 or (self.replay is not None and self.replay < 0):
-            raise RecipeError(f"guard and replay are 0 or more, got {self.guard} and {self.replay}")
+        if self.distillation_weight < 0 or (self.replay is not None and self.replay < 0):
+            raise RecipeError("expected distillation_weight and replay of 0 or more")
 
     @property
     def is_backbone_frozen(self) -> bool:
-        """Whether only what lies behind the backbone learns."""
+        """Whether only the layers after the backbone learn."""
         if isinstance(self.recipe, DetectorRecipe):
             return self.recipe.frozen_stages == ALL_STAGES
         return self.recipe.backbone_rate == 0
 
-    def for_photos(self, count: int, seed: int) -> Retraining:
-        """With its epochs for so many photos (or crops) an epoch, and a seed."""
+    def for_photos(self, count: int, seed: int) -> FinetuneRecipe:
+        """With the epochs for ``count`` photos (or crops) an epoch, and a seed."""
         epochs = self.recipe.epochs
-        if self.passes is not None:
-            epochs = max(self.fewest_epochs, min(epochs, round(self.passes / max(count, 1))))
+        if self.sample_budget is not None:
+            epochs = max(self.fewest_epochs, min(epochs, round(self.sample_budget / max(count, 1))))
         return replace(self, recipe=replace(self.recipe, epochs=epochs, seed=seed))
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain data, for the record."""
+        """The recipe as plain data, as it is recorded."""
         return asdict(self)
 
 
@@ -98,34 +97,38 @@ QUICK_CLASSIFIER = ClassifierRecipe(
     ema_decay=0.97,
 )
 
-RETRAININGS: Mapping[tuple[str, str], Retraining] = {
-    ("detector", "quick"): Retraining(
+FINETUNE_RECIPES: Mapping[tuple[str, str], FinetuneRecipe] = {
+    ("detector", "quick"): FinetuneRecipe(
         QUICK_DETECTOR,
-        guard=0.5,
+        distillation_weight=0.5,
         replay=2.0,
-        passes=1500,
+        sample_budget=1500,
         fewest_epochs=6,
-        keep_statistics=True,
+        freeze_bn=True,
         ema_warmup_steps=20,
     ),
-    ("detector", "full"): Retraining(DETECTOR_RECIPES["street-onward"], guard=0.25, replay=None),
-    ("classifier", "quick"): Retraining(
+    ("detector", "full"): FinetuneRecipe(
+        DETECTOR_RECIPES["street-onward"], distillation_weight=0.25, replay=None
+    ),
+    ("classifier", "quick"): FinetuneRecipe(
         QUICK_CLASSIFIER,
-        guard=0.5,
+        distillation_weight=0.5,
         replay=2.0,
-        passes=4000,
+        sample_budget=4000,
         fewest_epochs=5,
-        keep_statistics=True,
+        freeze_bn=True,
         ema_warmup_steps=20,
     ),
-    ("classifier", "full"): Retraining(CLASSIFIER_RECIPES["onward"], guard=0.25, replay=None),
+    ("classifier", "full"): FinetuneRecipe(
+        CLASSIFIER_RECIPES["onward"], distillation_weight=0.25, replay=None
+    ),
 }
 """By kind and mode."""
 
 
-def retraining_of(mode: str, card: ModelCard) -> Retraining:
-    """The retraining of a champion with this card. Raises RecipeError where there is none of that mode."""
-    found = RETRAININGS.get((card.kind, mode))
+def finetune_recipe(mode: str, card: ModelCard) -> FinetuneRecipe:
+    """The fine-tuning recipe for a champion with this card. Raises RecipeError for an unknown mode."""
+    found = FINETUNE_RECIPES.get((card.kind, mode))
     if found is None:
         raise RecipeError(f"expected a training that is quick or full, got {mode!r}")
     if isinstance(found.recipe, DetectorRecipe):

@@ -1,7 +1,4 @@
-"""One training from a revision to a candidate's weights: prepared, run, gone on with, ended.
-
-What follows a training: its weights become a candidate, which is compared with the champion.
-"""
+"""One fine-tuning run, from a revision to a candidate: plan, train or resume, register, compare, finish."""
 
 from __future__ import annotations
 
@@ -20,31 +17,29 @@ from core.store import Store
 from core.store.models import ModelRow
 from core.store.trainings import TrainingRow
 from core.training.finetune.classifier import (
-    ClassifierRetraining,
+    ClassifierFinetuning,
     classifier_data,
-    classifier_plan,
-    labelled_only,
+    labeled_only,
+    plan_classifier,
 )
 from core.training.finetune.data import (
     Classes,
-    Portion,
+    TrainingSubset,
     classifier_classes,
     detector_classes,
-    portion_of,
     remember_classes,
+    select_subset,
 )
-from core.training.finetune.detector import DetectorRetraining, detector_data, detector_plan
-from core.training.finetune.progress import Reporter, Watch
-from core.training.finetune.recipes import Retraining, retraining_of
-from core.training.finetune.run_directory import Brake, TrainingStopped, Workplace, bring_pictures
+from core.training.finetune.detector import DetectorFinetuning, detector_data, plan_detector
+from core.training.finetune.progress import OnProgress, ProgressCallback, ProgressReporter, ignore_progress
+from core.training.finetune.recipes import FinetuneRecipe, finetune_recipe
+from core.training.finetune.run_directory import CancelToken, RunDirectory, TrainingCancelled, fetch_photos
 from core.training.recipes import DetectorRecipe
 from core.training.run import current_commit
 from core.training.trainer import finished_epochs, fit
 
 if TYPE_CHECKING:
-    from core.store.models import ModelRow
     from core.store.promotions import ComparisonRow
-
 
 FINAL = "final.safetensors"
 MONITORS = {
@@ -54,27 +49,27 @@ MONITORS = {
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All that a training is about to do."""
+class FinetunePlan:
+    """What a training learns from, starting where, by which recipe."""
 
     row: TrainingRow
     parent: ModelRow
     weights: Path
-    retraining: Retraining
-    portion: Portion
+    recipe: FinetuneRecipe
+    subset: TrainingSubset
     classes: Classes
 
     def card(self, metric: float) -> ModelCard:
         """The candidate's card: the champion's, with what it learned from."""
         card, row, mode = self.parent.card, self.row, self.row.mode
         training = {
-            "recipe": self.retraining.as_dict(),
+            "recipe": self.recipe.as_dict(),
             "mode": mode,
             "revision": row.revision,
             "parent": self.parent.name,
-            "seed": self.retraining.recipe.seed,
+            "seed": self.recipe.recipe.seed,
             "commit": current_commit(),
-            "photos": self.portion.counts(),
+            "photos": self.subset.counts(),
         }
         return replace(
             card,
@@ -90,147 +85,147 @@ class Plan:
 def train_revision(
     store: Store,
     training: int,
-    stop: Callable[[], bool],
+    is_cancelled: Callable[[], bool],
     *,
     device: str = "auto",
-    told: Callable[[int, int, str], None] = lambda step, steps, message: None,
+    on_progress: OnProgress = ignore_progress,
 ) -> Path:
-    """Do a training, or go on with it from its checkpoint; gives the candidate's weights, card beside them.
+    """Run a training, or resume it from its checkpoint; returns the candidate's weights, card beside them.
 
-    The weights lie in the training's folder until ``Workplace.clear``.
-    ``stop`` is asked at least twice a second of work, ``told`` hears of progress. Raises TrainingStopped,
-    with nothing left behind, where ``stop`` says so, and LapelError for what a person can mend.
+    The weights lie in the run directory until it is cleared. Raises TrainingCancelled, with nothing left
+    behind, where ``is_cancelled`` returns True, and LapelError for what a person can mend.
     """
-    reporter, brake = Reporter(store, training, told), Brake(stop)
-    place = Workplace.of(store, training)
+    reporter, token = ProgressReporter(store, training, on_progress), CancelToken(is_cancelled)
+    directory = RunDirectory.of(store, training)
     try:
         row = store.trainings.get(training)
         reporter.progress(row.step, row.steps, "Looking through the revision.")
-        plan = prepare(store, training, brake)
+        plan = make_plan(store, training, token)
         reporter.progress(row.step, row.steps, "Fetching photos.")
-        plan = _with_pictures(store, plan, place, brake)
-        return _learn(store, plan, place, reporter, brake, device)
-    except TrainingStopped:
-        reporter.say("Cancelled.")
-        place.clear()
+        plan = _with_photos(store, plan, directory, token)
+        return _fit(store, plan, directory, reporter, token, device)
+    except TrainingCancelled:
+        reporter.log("Cancelled.")
+        directory.clear()
         raise
 
 
-def prepare(store: Store, training: int, brake: Brake) -> Plan:
-    """Settle what a training does, and note it down; asked again after a crash, it is the same.
+def make_plan(store: Store, training: int, token: CancelToken) -> FinetunePlan:
+    """Settle what a training does, and record it; repeated after a crash, the plan is the same.
 
-    Its seed is the revision's number: other photos watch over each. Raises DatasetError where there is
-    nothing to learn.
+    The seed is the revision's number, so that revisions differ in which photos validate. Raises DatasetError
+    where there is nothing to learn.
     """
     row = store.trainings.get(training)
     parent = store.models.champion(row.kind) if row.parent_id is None else store.models.get(row.parent_id)
-    retraining, seed = retraining_of(row.mode, parent.card), row.revision
-    portion = portion_of(
-        store, row.revision, parent.revision, replay=retraining.replay, seed=seed, brake=brake
-    )
+    recipe, seed = finetune_recipe(row.mode, parent.card), row.revision
+    subset = select_subset(store, row.revision, parent.revision, replay=recipe.replay, seed=seed, token=token)
     if row.kind == "classifier":
-        portion = labelled_only(portion)
-        classes = classifier_classes(parent.card.categories, portion.photos)
-        retraining = classifier_plan(retraining, portion, parent.card, seed)
+        subset = labeled_only(subset)
+        classes = classifier_classes(parent.card.categories, subset.photos)
+        recipe = plan_classifier(recipe, subset, seed)
     else:
         named = store.revisions.get(row.revision).categories
-        classes = detector_classes(store, parent.card.categories, named, portion.photos)
-        retraining = detector_plan(retraining, portion, parent.card, seed)
-    settings = retraining.as_dict() | {"seed": seed, "photos": portion.counts(), "parent": parent.name}
+        classes = detector_classes(store, parent.card.categories, named, subset.photos)
+        recipe = plan_detector(recipe, subset, parent.card, seed)
+    settings = recipe.as_dict() | {"seed": seed, "photos": subset.counts(), "parent": parent.name}
     store.trainings.prepared(training, parent_id=parent.id, settings=settings)
-    return Plan(row, parent, store.models.file_of(parent), retraining, portion, classes)
+    return FinetunePlan(row, parent, store.models.file_of(parent), recipe, subset, classes)
 
 
-def _with_pictures(store: Store, plan: Plan, place: Workplace, brake: Brake) -> Plan:
-    """The plan for the photos whose pictures could be fetched; they are in the training's folder now."""
-    there = {item.photo.id for item in bring_pictures(store, plan.portion.photos, place.pictures, brake)}
-    parts = (plan.portion.corrected, plan.portion.replayed, plan.portion.validation)
-    corrected, replayed, val = (tuple(item for item in part if item.photo.id in there) for part in parts)
+def _with_photos(
+    store: Store, plan: FinetunePlan, directory: RunDirectory, token: CancelToken
+) -> FinetunePlan:
+    """The plan for the photos that could be fetched; they are in the run directory now."""
+    fetched = {item.photo.id for item in fetch_photos(store, plan.subset.photos, directory.photos, token)}
+    parts = (plan.subset.corrected, plan.subset.replayed, plan.subset.validation)
+    corrected, replayed, val = (tuple(item for item in part if item.photo.id in fetched) for part in parts)
     if not (corrected or replayed):
         raise StoreError("The pictures of all photos to learn from are missing.")
-    return replace(plan, portion=Portion(corrected, replayed, val or (corrected or replayed)[:1]))
+    return replace(plan, subset=TrainingSubset(corrected, replayed, val or (corrected or replayed)[:1]))
 
 
-def _learn(store: Store, plan: Plan, place: Workplace, reporter: Reporter, brake: Brake, device: str) -> Path:
-    retraining, recipe = plan.retraining, plan.retraining.recipe
-    seed_everything(recipe.seed, workers=True, verbose=False)  # the first weights of new classes follow it
+def _fit(
+    store: Store,
+    plan: FinetunePlan,
+    directory: RunDirectory,
+    reporter: ProgressReporter,
+    token: CancelToken,
+    device: str,
+) -> Path:
+    recipe = plan.recipe.recipe
+    seed_everything(recipe.seed, workers=True, verbose=False)  # the initial weights of new classes follow it
     is_detector = isinstance(recipe, DetectorRecipe)
     build, load = (
-        (DetectorRetraining, detector_data) if is_detector else (ClassifierRetraining, classifier_data)
+        (DetectorFinetuning, detector_data) if is_detector else (ClassifierFinetuning, classifier_data)
     )
-    module: Any = build(retraining, plan.classes, plan.parent.card, plan.weights)
-    data = load(plan.portion, plan.classes, place.pictures, retraining, brake.over)
-    place.fetch_checkpoint()
-    _say_hello(plan, place, reporter)
+    module: Any = build(plan.recipe, plan.classes, plan.parent.card, plan.weights)
+    data = load(plan.subset, plan.classes, directory.photos, plan.recipe, token.iterate)
+    directory.fetch_checkpoint()
+    _log_start(plan, directory, reporter)
     monitors = MONITORS[plan.row.kind]
     fit(
         module,
         data,
         epochs=recipe.epochs,
-        out=place.folder,
+        out=directory.folder,
         monitor=monitors[0],
         export=lambda module, path, metric: _export(plan, module, path, metric),
         ema_decay=recipe.ema_decay,
-        ema_warmup_steps=retraining.ema_warmup_steps,
+        ema_warmup_steps=plan.recipe.ema_warmup_steps,
         seed=recipe.seed,
         device=device,
         resume=True,
         validate_every=recipe.validate_every if isinstance(recipe, DetectorRecipe) else 1,
         progress_bar=False,
-        say=reporter.say,
-        onlookers=[Watch(reporter, brake, place, monitors)],
+        log=reporter.log,
+        extra_callbacks=[ProgressCallback(reporter, token, directory, monitors)],
     )
     if plan.row.kind == "detector":
         remember_classes(store, plan.classes)
-    return _weights(plan, module, place)
+    return _final_weights(plan, module, directory)
 
 
-def _say_hello(plan: Plan, place: Workplace, reporter: Reporter) -> None:
-    counts, recipe = plan.portion.counts(), plan.retraining.recipe
-    behind = finished_epochs(place.checkpoint) if place.checkpoint.is_file() else 0
-    if behind:
-        reporter.say(f"Going on after epoch {behind} of {recipe.epochs}.")
+def _log_start(plan: FinetunePlan, directory: RunDirectory, reporter: ProgressReporter) -> None:
+    counts, epochs = plan.subset.counts(), plan.recipe.recipe.epochs
+    finished = finished_epochs(directory.checkpoint) if directory.checkpoint.is_file() else 0
+    if finished:
+        reporter.log(f"Going on after epoch {finished} of {epochs}.")
         return
-    reporter.say(
+    reporter.log(
         f"{plan.parent.name} learns revision {plan.row.revision}: {counts['corrected']} corrected photos, "
-        f"{counts['replayed']} others, {counts['validation']} to watch by; {recipe.epochs} epochs."
+        f"{counts['replayed']} others, {counts['validation']} for validation; {epochs} epochs."
     )
     new = plan.classes.names[len(plan.parent.card.categories) :]
     if new:
-        reporter.say(f"New to it: {', '.join(new)}.")
+        reporter.log(f"New classes: {', '.join(new)}.")
 
 
-def _export(plan: Plan, module: LightningModule, path: Path, metric: float) -> None:
+def _export(plan: FinetunePlan, module: LightningModule, path: Path, metric: float) -> None:
     save_weights(module.model, path)  # type: ignore[arg-type]
     write_card(plan.card(metric), path)
 
 
-def _weights(plan: Plan, module: Any, place: Workplace) -> Path:
-    """The average after the last epoch; where another machine wrote it, out of the checkpoint."""
-    path = place.folder / FINAL
+def _final_weights(plan: FinetunePlan, module: Any, directory: RunDirectory) -> Path:
+    """The EMA weights after the last epoch, from the checkpoint where another machine exported them."""
+    path = directory.folder / FINAL
     if not path.is_file():
-        saved = torch.load(place.checkpoint, map_location="cpu", weights_only=True)
-        averages = [state for name, state in saved["callbacks"].items() if name.startswith("MovingAverage")]
-        if averages and averages[0]["average"] is not None:
-            module.model.load_state_dict(averages[0]["average"])
+        saved = torch.load(directory.checkpoint, map_location="cpu", weights_only=True)
+        module.load_state_dict(saved["state_dict"])  # EMA saves the average here
         _export(plan, module, path, 0.0)
     return path
 
 
-def _unheard(*_: Any) -> None:
-    """Progress that nobody asked for."""
-
-
-def register(store: Store, training: int, weights: Path) -> ModelRow:
-    """Take a training's weights into the store as a candidate; again, it is the same one. WeightsError."""
+def register_candidate(store: Store, training: int, weights: Path) -> ModelRow:
+    """Add a training's weights to the store as a candidate, once. Raises WeightsError."""
     row = store.trainings.get(training)
     return store.models.add(weights, parent_id=row.parent_id, revision=row.revision, training_id=training)
 
 
-def compare(
-    store: Store, training: int, candidate: int, progress: Callable[..., Any] = _unheard
+def compare_candidate(
+    store: Store, training: int, candidate: int, progress: Callable[[int, int], Any] = lambda *_: None
 ) -> ComparisonRow:
-    """Measure a candidate beside the champion on the holdout of its training's revision. DatasetError."""
+    """Compare a candidate with the champion on its revision's holdout. Raises DatasetError."""
     from core.training.comparison import compare_models
 
     row = store.trainings.get(training)
@@ -238,26 +233,28 @@ def compare(
     return compare_models(store, candidate, champion.id, row.revision, progress=progress)
 
 
-def outcome(store: Store, training: int, candidate: int, progress: Callable[..., Any] = _unheard) -> str:
-    """Compare, and say in a sentence or two what came out; that it cannot be compared is one as well.
+def compare_and_summarize(
+    store: Store, training: int, candidate: int, progress: Callable[[int, int], Any] = lambda *_: None
+) -> str:
+    """Compare, and return the result as a sentence or two, also where comparing fails.
 
-    Raises TrainingStopped where ``progress`` does.
+    Raises TrainingCancelled where ``progress`` does.
     """
     name = store.models.get(candidate).name
     try:
-        verdict = compare(store, training, candidate, progress).verdict
-    except TrainingStopped:
+        verdict = compare_candidate(store, training, candidate, progress).verdict
+    except TrainingCancelled:
         raise
     except LapelError as error:
-        told = f"{name} was not compared with the champion: {error}"
+        summary = f"{name} was not compared with the champion: {error}"
     else:
-        told = f"{name} {'may take over' if verdict.passes else 'may not take over'}: {verdict.sentence}"
-    store.trainings.say(training, told)
-    return told
+        summary = f"{name} {'may take over' if verdict.passes else 'may not take over'}: {verdict.sentence}"
+    store.trainings.say(training, summary)
+    return summary
 
 
-def end(store: Store, training: int, state: str, message: str = "") -> None:
-    """Note down how a training ended; what it needed goes, unless it failed and may be gone on with."""
+def finish_training(store: Store, training: int, state: str, message: str = "") -> None:
+    """Record how a training ended; its run directory is kept where it failed, so that it can be resumed."""
     store.trainings.finish(training, state, message)
     if store.trainings.get(training).state != "failed":
-        Workplace.of(store, training).clear()
+        RunDirectory.of(store, training).clear()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.cli.console import put, watched, writing_to
+from core.cli.console import print_json, watched, writable_folder
 from core.errors import LapelError
 
 
@@ -21,7 +21,7 @@ def test_json_lines_survive_every_shell(
 ) -> None:
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
-    put({"photo": "Mäntel 👗"})
+    print_json({"photo": "Mäntel 👗"})
     text = raw.getvalue().decode(encoding)
     assert json.loads(text) == {"photo": "Mäntel 👗"}
     assert line is None or text == line
@@ -46,9 +46,9 @@ def test_progress_goes_to_stderr_where_somebody_does(monkeypatch: pytest.MonkeyP
 
 
 def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
-    with writing_to(tmp_path / "a" / "b"):
+    with writable_folder(tmp_path / "a" / "b"):
         (tmp_path / "a" / "b" / "c").write_text("d")
-    with writing_to(tmp_path / "a" / "b"):
+    with writable_folder(tmp_path / "a" / "b"):
         pass
 
 
@@ -56,10 +56,10 @@ def test_what_hinders_writing_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with (
         pytest.raises(LapelError, match=r"folder to write to at .*file, got: File exists"),
-        writing_to(tmp_path / "file"),
+        writable_folder(tmp_path / "file"),
     ):
         pass
-    with pytest.raises(LapelError, match="No space left"), writing_to(tmp_path / "full"):
+    with pytest.raises(LapelError, match="No space left"), writable_folder(tmp_path / "full"):
         raise OSError(28, "No space left on device")
-    with pytest.raises(ValueError, match="a bug"), writing_to(tmp_path / "fine"):
+    with pytest.raises(ValueError, match="a bug"), writable_folder(tmp_path / "fine"):
         raise ValueError("a bug keeps its trace")

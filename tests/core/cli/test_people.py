@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.__main__ import main
-from core.cli.store import whoever
+from core.cli.store import account_name
 from core.store import Store
 
 
@@ -37,22 +37,26 @@ def lapel(data, monkeypatch, capsys):
 
 def test_roles_are_granted_listed_and_revoked(lapel, data):
     assert lapel("people")[:2] == (0, [])
-    status, (granted,), _ = lapel("people", "grant", "anna@shop.org", "researcher")
+    status, (granted,), _ = lapel("people", "grant", "anna@context.org", "researcher")
     assert status == 0 and granted["roles"] == ["researcher"] and granted["seen_at"] is None
     store = Store.open(folder=data)
-    assert store.people.seen("anna@shop.org", "1", ["annotator"]).roles == {"researcher"}
+    assert store.people.seen("anna@context.org", "1", ["annotator"]).roles == {"researcher"}
     store.close()
     (anna,) = lapel("people")[1]
-    assert (anna["name"], anna["granted"], anna["claimed"]) == ("anna@shop.org", "researcher", ["annotator"])
-    (anna,) = lapel("people", "revoke", "anna@shop.org")[1]
+    assert (anna["name"], anna["granted"], anna["claimed"]) == (
+        "anna@context.org",
+        "researcher",
+        ["annotator"],
+    )
+    (anna,) = lapel("people", "revoke", "anna@context.org")[1]
     assert anna["roles"] == ["annotator"] and anna["granted"] is None
 
 
 def test_a_role_that_is_none_and_a_name_that_is_nobodys_are_said(lapel):
-    status, lines, said = lapel("people", "grant", "anna@shop.org", "emperor")
+    status, lines, said = lapel("people", "grant", "anna@context.org", "emperor")
     assert status == 2 and lines == [] and "emperor" in said
-    status, lines, said = lapel("people", "revoke", "anna@shop.org")
-    assert status == 2 and lines == [] and "nobody called anna@shop.org" in said
+    status, lines, said = lapel("people", "revoke", "anna@context.org")
+    assert status == 2 and lines == [] and "nobody called anna@context.org" in said
 
 
 def test_the_log_has_what_was_done_at_the_shell_and_by_whom(lapel, data, tmp_path):
@@ -60,13 +64,13 @@ def test_the_log_has_what_was_done_at_the_shell_and_by_whom(lapel, data, tmp_pat
     lapel("backup", tmp_path / "b.zip")
     status, entries, _ = lapel("audit")
     assert status == 0 and [entry["action"] for entry in entries] == ["backup", "role"]
-    assert {entry["by"] for entry in entries} == {whoever()}
+    assert {entry["by"] for entry in entries} == {account_name()}
     assert lapel("audit", "--most", 1)[1] == entries[:1]
     assert lapel("audit", "--csv", tmp_path / "log.csv")[1] == [
         {"file": str(tmp_path / "log.csv"), "entries": 2}
     ]
     _, first, _ = csv.reader((tmp_path / "log.csv").open(encoding="utf-8", newline=""))
-    assert first[1:4] == [whoever(), "role", "'=anna"]
+    assert first[1:4] == [account_name(), "role", "'=anna"]
 
 
 def test_a_log_that_cannot_be_written_is_said(lapel, tmp_path):

@@ -17,7 +17,7 @@ from core.jobs.client import start_training
 from core.models.cards import read_card, write_card
 from core.store import Store
 from core.training.finetune import run
-from core.training.finetune.run_directory import Workplace
+from core.training.finetune.run_directory import RunDirectory
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def store(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -
         champion = store.models.champion(store.trainings.get(training).kind)
         settings = {"parent": champion.name, "photos": {"corrected": 0}}
         store.trainings.prepared(training, parent_id=champion.id, settings=settings)
-        told["told"](1, 2, "Learning.")
-        target = Workplace.of(store, training).folder / "final.safetensors"
+        told["on_progress"](1, 2, "Learning.")
+        target = RunDirectory.of(store, training).folder / "final.safetensors"
         target.parent.mkdir(parents=True)
         shutil.copy(store.models.file_of(champion), target)
         write_card(replace(read_card(store.models.file_of(champion)), name="better"), target)

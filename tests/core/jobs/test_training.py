@@ -15,12 +15,12 @@ import pytest
 
 from core.errors import DatasetError
 from core.jobs.client import cancel_training, resume, start_import, start_ordering, start_training
-from core.jobs.worker import Worker, tidy
-from core.jobs.workflows import Workshop
+from core.jobs.worker import Worker, clean_up
+from core.jobs.workflows import WorkerContext
 from core.models.cards import read_card, write_card
 from core.store import Store
 from core.training.finetune import run
-from core.training.finetune.run_directory import TrainingStopped, Workplace
+from core.training.finetune.run_directory import RunDirectory, TrainingCancelled
 from tests.core.jobs.conftest import settle, until
 
 Learn = Callable[..., Path]
@@ -51,7 +51,7 @@ def as_candidate(store: Store, training: int) -> Path:
     champion = store.models.champion(store.trainings.get(training).kind)
     store.trainings.prepared(training, parent_id=champion.id, settings={})
     store.trainings.progress(training, 1, 1, "Learning.")
-    target = Workplace.of(store, training).folder / "final.safetensors"
+    target = RunDirectory.of(store, training).folder / "final.safetensors"
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(store.models.file_of(champion), target)
     write_card(replace(read_card(store.models.file_of(champion)), name=f"candidate {training}"), target)
@@ -68,7 +68,7 @@ def test_a_training_ends_as_a_candidate(
     model = store.models.named(f"candidate {id}")
     assert (model.training_id, model.revision) == (id, revision)
     assert "was not compared" in row.message  # the holdout is empty here
-    assert not Workplace.of(store, id).folder.exists()
+    assert not RunDirectory.of(store, id).folder.exists()
 
 
 def test_a_failure_is_one_sentence_and_the_training_can_be_begun_again(
@@ -104,11 +104,11 @@ def test_a_cancelled_training_stops_and_can_be_begun_again(
         while not stop():
             time.sleep(0.02)
         stopped.set()
-        raise TrainingStopped("The training was cancelled.")
+        raise TrainingCancelled("The training was cancelled.")
 
     monkeypatch.setattr(run, "train_revision", learn)
     id = start_training(store, "detector", "quick", revision)
-    until(lambda: store.trainings.get(id).step == 1, worker.tend)
+    until(lambda: store.trainings.get(id).step == 1, worker.poll)
     cancel_training(store, id)
     assert stopped.wait(5)
     settle(worker)
@@ -135,12 +135,12 @@ def test_imports_and_the_order_go_on_while_something_learns(
 
     monkeypatch.setattr(run, "train_revision", learn)
     id = start_training(store, "detector", "quick", revision)
-    until(lambda: store.trainings.get(id).step == 1, worker.tend)
+    until(lambda: store.trainings.get(id).step == 1, worker.poll)
     import_id = store.imports.begin("shoot", "ada", str(shoot(3)))
     start_import(store, import_id)
     order = start_ordering(store)
     ended = lambda: store.imports.get(import_id).state == store.jobs.get(order).state == "done"  # noqa: E731
-    until(ended, worker.tend)
+    until(ended, worker.poll)
     assert store.trainings.get(id).is_going
     enough.set()
     settle(worker)
@@ -148,20 +148,20 @@ def test_imports_and_the_order_go_on_while_something_learns(
 
 
 def test_a_worker_leaves_what_is_not_its_kind_of_work(
-    store: Store, shop: Workshop, revision: int, lessons: list[int]
+    store: Store, context: WorkerContext, revision: int, lessons: list[int]
 ) -> None:
-    orderly = Worker(shop, kinds=("order",))
+    orderly = Worker(context, kinds=("order",))
     try:
         id, order = start_training(store, "detector", "quick", revision), start_ordering(store)
-        until(lambda: store.jobs.get(order).state == "done", orderly.tend)
+        until(lambda: store.jobs.get(order).state == "done", orderly.poll)
         time.sleep(2.5)  # longer than between two looks at a queue
-        orderly.tend()
+        orderly.poll()
         assert store.trainings.get(id).state == "waiting" and not lessons
     finally:
         orderly.close()
-    teacher = Worker(shop, kinds=("train",))
+    teacher = Worker(context, kinds=("train",))
     try:
-        until(lambda: store.trainings.get(id).state == "done", teacher.tend)
+        until(lambda: store.trainings.get(id).state == "done", teacher.poll)
     finally:
         teacher.close()
 
@@ -176,7 +176,7 @@ def test_tidying_up_leaves_what_is_needed(store: Store, revision: int, tmp_path:
     store.models.found()
     (store.folder / "trainings" / "77").mkdir(parents=True)
     orphan = store.blobs.put(b"a picture of nobody")
-    tidy(store)
+    clean_up(store)
     assert sorted(path.name for path in incoming.iterdir()) == ["wanted"]
     assert not store.blobs.has(orphan) and store.blobs.has(store.models.champion("detector").digest)
     assert list((store.folder / "trainings").iterdir()) == []

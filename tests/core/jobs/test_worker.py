@@ -14,8 +14,8 @@ import pytest
 
 from core.errors import StoreError
 from core.jobs.client import start_import
-from core.jobs.engine import give_way
-from core.jobs.worker_lock import try_seat
+from core.jobs.engine import lower_priority
+from core.jobs.worker_lock import try_worker_lock
 from core.store import Store
 from tests.core.jobs.conftest import until
 
@@ -108,13 +108,13 @@ def test_a_worker_goes_last_opens_no_port_and_ends_with_its_parent(
 def test_a_niceness_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     monkeypatch.setenv("LAPEL_WORKER_NICE", said)
     with pytest.raises(StoreError, match="0 to 19"):
-        give_way()
+        lower_priority()
 
 
 def is_anyone_seated(store: Store) -> bool:
     """Whether a seat is held; trying one may send a worker that comes just then to a higher one."""
     for number in range(8):
-        seat = try_seat(store, number)
+        seat = try_worker_lock(store, number)
         if seat is None:
             return True
         seat.leave()

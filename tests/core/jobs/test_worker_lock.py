@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import StoreError
 from core.jobs import worker_lock
-from core.jobs.worker_lock import seat_number, take_seat, try_seat
+from core.jobs.worker_lock import acquire_worker_lock, try_worker_lock, worker_number
 from core.store import Store
 from tests.core.jobs.conftest import until
 
@@ -18,21 +18,21 @@ ROOT = Path(__file__).parents[3]
 HOLDER = """
 import sys, time
 from pathlib import Path
-from core.jobs.worker_lock import take_seat
+from core.jobs.worker_lock import acquire_worker_lock
 from core.store import Store
-seat = take_seat(Store.open(sys.argv[1], Path(sys.argv[2])))
+seat = acquire_worker_lock(Store.open(sys.argv[1], Path(sys.argv[2])))
 print(seat.name, flush=True)
 time.sleep(600)
 """
 
 
 def test_the_lowest_free_seat_is_taken_and_given_back(store: Store) -> None:
-    first, second = take_seat(store), take_seat(store)
+    first, second = acquire_worker_lock(store), acquire_worker_lock(store)
     assert [first.name, second.name] == ["worker-0", "worker-1"]
-    assert try_seat(store, 0) is None
+    assert try_worker_lock(store, 0) is None
     first.check()
     first.leave()
-    again = take_seat(store)
+    again = acquire_worker_lock(store)
     assert again.number == 0
     again.leave()
     second.leave()
@@ -40,9 +40,9 @@ def test_the_lowest_free_seat_is_taken_and_given_back(store: Store) -> None:
 
 def test_where_all_seats_are_held_that_is_said(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_lock, "MOST_SEATS", 1)
-    held = take_seat(store)
+    held = acquire_worker_lock(store)
     with pytest.raises(StoreError, match="workers at once"):
-        take_seat(store)
+        acquire_worker_lock(store)
     held.leave()
 
 
@@ -52,10 +52,10 @@ def test_a_killed_holder_frees_its_seat(store: Store) -> None:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline().strip() == "worker-0"
-        assert try_seat(store, 0) is None
+        assert try_worker_lock(store, 0) is None
         holder.kill()
     freed = []
-    until(lambda: freed.append(try_seat(store, 0)) or freed[-1] is not None)
+    until(lambda: freed.append(try_worker_lock(store, 0)) or freed[-1] is not None)
     freed[-1].leave()
 
 
@@ -64,7 +64,7 @@ def test_a_session_that_was_cut_off_has_lost_its_seat(store: Store) -> None:
         pytest.skip("a file's lock is lost with the process alone")
     import sqlalchemy as sa
 
-    held = take_seat(store)
+    held = acquire_worker_lock(store)
     with store.database.write() as connection:
         others = sa.text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
         connection.execute(others)
@@ -73,7 +73,7 @@ def test_a_session_that_was_cut_off_has_lost_its_seat(store: Store) -> None:
 
 
 def test_only_seats_have_numbers() -> None:
-    assert [seat_number(name) for name in ("worker-7", "worker-64", "local", "worker-x")] == [
+    assert [worker_number(name) for name in ("worker-7", "worker-64", "local", "worker-x")] == [
         7,
         None,
         None,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from core.inference.labeler import Labeler
-from core.inference.predictions import category_numbers
+from core.inference.predictions import ensure_category_ids
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 from tests.core.store.conftest import drawn
@@ -23,7 +23,7 @@ def add_scene(store: Store, seed: int, *, holdout: bool = True) -> int:
 
 def boxes_seen(store: Store, labeler: Labeler, photo_id: int) -> list[AnnotatedBox]:
     """What a labeler sees on a photo of the store, as if a person had drawn it."""
-    numbers = category_numbers(store, labeler.categories)
+    numbers = ensure_category_ids(store, labeler.categories)
     garments = labeler.label(store.photos.open(photo_id)).garments
     return [
         AnnotatedBox(g.box_xyxy, numbers[g.category], g.top5[0][0], uid=str(n))

@@ -8,8 +8,8 @@ from PIL import Image, ImageDraw
 from core.datasets.classification import ClassificationSample
 from core.errors import DatasetError, WeightsError
 from core.inference.classifier import Classifier
+from core.models.cards import read_card
 from core.models.mobilenet import MobileNet, MobileNetMHA
-from core.models.weights import read_card
 from core.training.classifier import (
     ClassifierData,
     ClassifierTraining,

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 import core.training.datasets as detection
 from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.errors import DatasetError
-from core.training.datasets import TrainingScenes, ValidationPhotos, collate
+from core.training.datasets import DetectionTrainingDataset, DetectionValidationDataset, collate
 from tests.core.training.samples import COLOURS, draw_rectangles, pico_recipe
 
 
@@ -18,8 +18,8 @@ def drawn(tmp_path_factory):
     return draw_rectangles(tmp_path_factory.mktemp("drawn"), 6)
 
 
-def scenes_of(dataset, **changes):
-    return TrainingScenes([dataset], pico_recipe(**changes))
+def dataset_of(dataset, **changes):
+    return DetectionTrainingDataset([dataset], pico_recipe(**changes))
 
 
 def same(first, second):
@@ -34,7 +34,7 @@ def find(picture, colour):
 
 
 def calls_of(monkeypatch, name):
-    """How often the scenes call a function of theirs, as a list that grows."""
+    """How often the samples call a function of theirs, as a list that grows."""
     calls, original = [], getattr(detection, name)
     monkeypatch.setattr(detection, name, lambda *given: (calls.append(1), original(*given))[1])
     return calls
@@ -42,18 +42,18 @@ def calls_of(monkeypatch, name):
 
 def test_a_sample_depends_on_seed_epoch_and_index_alone(drawn):
     mixed = {"mosaic": 0.5, "masking": 0.5, "rotation_degrees": 8.0}
-    first, second = scenes_of(drawn, **mixed), scenes_of(drawn, **mixed)
+    first, second = dataset_of(drawn, **mixed), dataset_of(drawn, **mixed)
     for request in ((0, 3), (1, 3), (0, 5)):
         second[(0, 0)]  # what was asked for before does not matter
         assert same(first[request], second[request])
     assert not same(first[(0, 3)], first[(1, 3)])
-    assert not same(first[(0, 3)], scenes_of(drawn, seed=1, **mixed)[(0, 3)])
+    assert not same(first[(0, 3)], dataset_of(drawn, seed=1, **mixed)[(0, 3)])
 
 
 def test_a_sample_is_a_picture_of_the_canvas_with_boxes_inside_it(drawn):
-    scenes = scenes_of(drawn, mosaic=0.5, masking=0.5, rotation_degrees=8.0, input_wh=(64, 96))
+    samples = dataset_of(drawn, mosaic=0.5, masking=0.5, rotation_degrees=8.0, input_wh=(64, 96))
     for index in range(6):
-        picture, boxes, classes = scenes[(0, index)]
+        picture, boxes, classes = samples[(0, index)]
         assert picture.shape == (3, 96, 64) and picture.dtype == torch.uint8
         assert boxes.dtype == torch.float32 and classes.dtype == torch.int64
         assert len(boxes) == len(classes)
@@ -62,28 +62,28 @@ def test_a_sample_is_a_picture_of_the_canvas_with_boxes_inside_it(drawn):
 
 
 def test_the_last_epochs_are_clean(drawn, monkeypatch):
-    scenes = scenes_of(drawn, mosaic=1.0, masking=1.0, epochs=5, clean_epochs=2)
-    mosaics, masks = calls_of(monkeypatch, "mosaic"), calls_of(monkeypatch, "mask_out")
+    samples = dataset_of(drawn, mosaic=1.0, masking=1.0, epochs=5, clean_epochs=2)
+    mosaics, masks = calls_of(monkeypatch, "mosaic"), calls_of(monkeypatch, "random_erasing")
     counted = []
     for epoch in range(5):
         for index in range(6):
-            scenes[(epoch, index)]
+            samples[(epoch, index)]
         counted.append((len(mosaics), len(masks)))
     assert counted == [(6, 6), (12, 12), (18, 18), (18, 18), (18, 18)]
 
 
 def test_pictures_are_small_at_first_if_the_recipe_says_so(drawn):
-    scenes = scenes_of(drawn, input_wh=(64, 96), small_wh=(32, 64), small_epochs=2)
-    assert [tuple(scenes[(epoch, 0)][0].shape) for epoch in (1, 2)] == [(3, 64, 32), (3, 96, 64)]
+    samples = dataset_of(drawn, input_wh=(64, 96), small_wh=(32, 64), small_epochs=2)
+    assert [tuple(samples[(epoch, 0)][0].shape) for epoch in (1, 2)] == [(3, 64, 32), (3, 96, 64)]
 
 
 def test_large_photos_are_kept_small_with_their_boxes(tmp_path):
     drawn = draw_rectangles(tmp_path, 1, size_wh=(480, 600))
-    scene = scenes_of(drawn).scene(0)
-    assert max(scene.image.size) == round(64 * 1.15)
-    assert np.allclose(scene.boxes_xyxy, drawn.photos[0].boxes_xyxy * 74 / 600, atol=0.5)
-    picture = torch.from_numpy(np.array(scene.image)).permute(2, 0, 1)
-    for box, colour in zip(scene.boxes_xyxy, COLOURS, strict=True):
+    sample = dataset_of(drawn).boxed_image(0)
+    assert max(sample.image.size) == round(64 * 1.15)
+    assert np.allclose(sample.boxes_xyxy, drawn.photos[0].boxes_xyxy * 74 / 600, atol=0.5)
+    picture = torch.from_numpy(np.array(sample.image)).permute(2, 0, 1)
+    for box, colour in zip(sample.boxes_xyxy, COLOURS, strict=True):
         assert np.allclose(box, find(picture, colour), atol=2)
 
 
@@ -91,10 +91,10 @@ def test_rare_classes_are_repeated_and_extra_data_taken_in_part(drawn):
     only_red = [BoxedPhoto(p.file_name, p.width, p.height, p.boxes_xyxy[:1], [0]) for p in drawn.photos]
     extra = DetectionDataset(drawn.categories, tuple(only_red), drawn.folder)
     recipe = pico_recipe(rebalance=0.75, extra_share=0.5)
-    scenes = TrainingScenes([drawn, extra], recipe)
+    samples = DetectionTrainingDataset([drawn, extra], recipe)
     # Blue is on half of the photos: sqrt(0.75 / 0.5).
-    assert scenes.repeats() == pytest.approx([1.5**0.5] * 6 + [0.5] * 6)
-    assert len(scenes) == 12 and scenes.classes_of[0] == [0, 1] and scenes.classes_of[6] == [0]
+    assert samples.repeats() == pytest.approx([1.5**0.5] * 6 + [0.5] * 6)
+    assert len(samples) == 12 and samples.classes_of[0] == [0, 1] and samples.classes_of[6] == [0]
 
 
 def drawn_masks(dataset, folder):
@@ -115,7 +115,7 @@ def with_masks(drawn, tmp_path):
     dataset = DetectionDataset(drawn.categories, named, drawn.folder)
     recipe = pico_recipe(copy_paste=1.0, input_wh=(96, 96))
     masks = drawn_masks(drawn, tmp_path / "masks")
-    return TrainingScenes([dataset], recipe, masks=masks, label_names=("ground", "coat", "hat"))
+    return DetectionTrainingDataset([dataset], recipe, masks=masks, label_names=("ground", "coat", "hat"))
 
 
 def test_garments_are_cut_out_along_their_pixel_labels(with_masks):
@@ -128,7 +128,7 @@ def test_garments_are_cut_out_along_their_pixel_labels(with_masks):
 
 
 def test_pasted_garments_are_added_while_mixing_only(with_masks):
-    plain = TrainingScenes([with_masks.photos[0][0]], replace(with_masks.recipe, copy_paste=0.0))
+    plain = DetectionTrainingDataset([with_masks.photos[0][0]], replace(with_masks.recipe, copy_paste=0.0))
     assert plain.cutouts == []
     more = [len(with_masks[(0, i)][2]) - len(plain[(0, i)][2]) for i in range(6)]
     assert max(more) >= 1 and sum(more) > 0
@@ -138,20 +138,22 @@ def test_pasted_garments_are_added_while_mixing_only(with_masks):
 def test_without_masks_or_names_nothing_is_cut_out(drawn, tmp_path):
     recipe = pico_recipe(copy_paste=1.0)
     (tmp_path / "none").mkdir()
-    assert TrainingScenes([drawn], recipe, masks=tmp_path / "none").cutouts == []
+    assert DetectionTrainingDataset([drawn], recipe, masks=tmp_path / "none").cutouts == []
     masks = drawn_masks(drawn, tmp_path / "masks")
-    assert TrainingScenes([drawn], recipe, masks=masks, label_names=("ground", "coat")).cutouts == []
+    assert (
+        DetectionTrainingDataset([drawn], recipe, masks=masks, label_names=("ground", "coat")).cutouts == []
+    )
 
 
 def test_no_photos_and_missing_photos_are_named(drawn, tmp_path):
     with pytest.raises(DatasetError, match="boxed photos to train on, got none"):
-        TrainingScenes([], pico_recipe())
+        DetectionTrainingDataset([], pico_recipe())
     lost = DetectionDataset(drawn.categories, drawn.photos[:1], tmp_path)
     with pytest.raises(DatasetError, match=r"^0\.png cannot be read"):
-        TrainingScenes([lost], pico_recipe())
+        DetectionTrainingDataset([lost], pico_recipe())
     (tmp_path / "0.png").write_bytes(b"no picture")
     with pytest.raises(DatasetError, match=r"^0\.png cannot be read"):
-        TrainingScenes([lost], pico_recipe())
+        DetectionTrainingDataset([lost], pico_recipe())
 
 
 def test_a_photo_that_lies_on_its_side_is_taken_upright(tmp_path):
@@ -163,9 +165,9 @@ def test_a_photo_that_lies_on_its_side_is_taken_upright(tmp_path):
     photo = replace(upright.photos[0], file_name="0.jpg")
     turned = DetectionDataset(upright.categories, (photo,), upright.folder)
     for dataset in (upright, turned):
-        scene = scenes_of(dataset).scene(0)
-        validated = ValidationPhotos(dataset, (64, 96))[0][0]
-        for picture in (torch.from_numpy(np.array(scene.image)).permute(2, 0, 1), validated):
+        sample = dataset_of(dataset).boxed_image(0)
+        validated = DetectionValidationDataset(dataset, (64, 96))[0][0]
+        for picture in (torch.from_numpy(np.array(sample.image)).permute(2, 0, 1), validated):
             factor = picture.shape[1] / 96
             for box, colour in zip(photo.boxes_xyxy * factor, COLOURS, strict=True):
                 assert np.allclose(box, find(picture, colour), atol=2)
@@ -173,7 +175,7 @@ def test_a_photo_that_lies_on_its_side_is_taken_upright(tmp_path):
 
 def test_validation_photos_are_letterboxed_with_their_boxes(tmp_path):
     drawn = draw_rectangles(tmp_path, 3, size_wh=(96, 160))
-    photos = ValidationPhotos(drawn, (64, 64))
+    photos = DetectionValidationDataset(drawn, (64, 64))
     assert len(photos) == 3
     for index in range(3):
         picture, boxes, classes = photos[index]

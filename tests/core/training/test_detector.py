@@ -11,8 +11,8 @@ from core.datasets.detection import DetectionDataset
 from core.errors import WeightsError
 from core.evaluation.detection import evaluate_detection
 from core.inference.detector import Detector
+from core.models.cards import read_card
 from core.models.decode import decode, nms
-from core.models.weights import read_card
 from core.models.yolov4 import PRESETS, Backbone
 from core.training.datasets import DetectionTrainingDataset, DetectionValidationDataset, collate
 from core.training.detector import DetectorData, DetectorTraining, build_detector, export_detector
@@ -57,7 +57,7 @@ def test_a_detector_learns_one_batch_by_heart(drawn):
     batch = batch_of(drawn)
     optimiser = torch.optim.AdamW(module.parameters(), lr=8e-3)
     losses = []
-    for _ in range(36):
+    for _ in range(60):
         loss = module.training_step(batch, 0)
         optimiser.zero_grad()
         loss.backward()
@@ -183,7 +183,7 @@ def test_weights_kept_from_a_small_canvas_have_its_size_and_anchors(drawn, tmp_p
     card = read_card(tmp_path / "final.safetensors")
     assert card.input_size == 32
     assert np.allclose(card.anchors_wh, np.array(ANCHORS_WH) / 2)
-    assert module.found == module.truths == []
+    assert module.detections == module.truths == []
 
 
 def test_validation_sees_a_photo_without_garments(drawn):

@@ -3,106 +3,76 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch import LightningModule
 from torch import nn
 
-from core.errors import WeightsError
-from core.training.ema import MovingAverage, average_of
+from core.training.ema import EMA
 
 
-def module_with(weight):
+class Weight(LightningModule):
     """A module under training with one weight, and a counter as batch norm has."""
-    model = nn.Linear(1, 1, bias=False)
-    model.register_buffer("steps", torch.tensor(0))
-    nn.init.constant_(model.weight, weight)
-    return SimpleNamespace(model=model)
+
+    def __init__(self, weight):
+        super().__init__()
+        self.model = nn.Linear(1, 1, bias=False)
+        self.model.register_buffer("steps", torch.tensor(0))
+        nn.init.constant_(self.model.weight, weight)
 
 
-TRAINER = SimpleNamespace(sanity_checking=False)
+class Run:
+    """The calls that Lightning makes, one weight a step."""
 
+    def __init__(self, weight=0.0, **settings):
+        self.ema, self.module = EMA(**settings), Weight(weight)
+        self.trainer = SimpleNamespace(global_step=0, current_epoch=0)
+        self.ema.setup(self.trainer, self.module, "fit")
 
-def started(weight=0.0, **settings):
-    average, module = MovingAverage(**settings), module_with(weight)
-    average.on_fit_start(TRAINER, module)
-    return average, module
+    def step(self, weight):
+        nn.init.constant_(self.module.model.weight, weight)
+        self.module.model.steps += 1
+        self.trainer.global_step += 1
+        self.ema.on_train_batch_end(self.trainer, self.module, None, None, 0)
 
-
-def step(average, module, weight):
-    nn.init.constant_(module.model.weight, weight)
-    module.model.steps += 1
-    average.on_train_batch_end(TRAINER, module)
+    def averaged(self):
+        """The average of the weight, and the counter, as a checkpoint holds them."""
+        checkpoint = {"state_dict": self.module.state_dict()}
+        self.ema.on_save_checkpoint(self.trainer, self.module, checkpoint)
+        state = checkpoint["state_dict"]
+        return state["model.weight"].item(), state["model.steps"].item()
 
 
 def test_a_step_moves_the_average_by_what_the_decay_leaves():
-    average, module = started(0.0, decay=0.9, warmup_steps=2)
-    step(average, module, 1.0)
-    first = 0.9 * (1 - math.exp(-0.5))  # 0.354
-    assert average.average.weight.item() == pytest.approx(1 - first)
-    step(average, module, 2.0)
-    second = 0.9 * (1 - math.exp(-1))  # 0.569
-    assert average.average.weight.item() == pytest.approx(second * (1 - first) + (1 - second) * 2)
+    run = Run(decay=0.9, warmup_steps=2)
+    run.step(1.0)
+    assert run.averaged() == (1.0, 1)  # the first step copies
+    run.step(2.0)
+    decay = 0.9 * (1 - math.exp(-1))  # 0.569
+    assert run.averaged() == (pytest.approx(decay * 1 + (1 - decay) * 2), 2)
 
 
 def test_the_decay_ends_at_its_full_value():
-    average, module = started(0.0, decay=0.9, warmup_steps=1)
-    average.steps = 1000
-    step(average, module, 1.0)
-    assert average.average.weight.item() == pytest.approx(0.1, rel=1e-5)
+    run = Run(decay=0.9, warmup_steps=1)
+    for _ in range(30):
+        run.step(0.0)
+    run.step(1.0)
+    assert run.averaged()[0] == pytest.approx(0.1, rel=1e-5)
 
 
 def test_an_average_of_equal_weights_is_these_weights():
-    average, module = started(0.25, decay=0.99)
+    run = Run(0.25, decay=0.99)
     for _ in range(20):
-        step(average, module, 0.25)
-    assert average.average.weight.item() == 0.25
+        run.step(0.25)
+    assert run.averaged() == (0.25, 20)
 
 
-def test_counters_are_copied_not_averaged():
-    average, module = started(decay=0.9)
-    step(average, module, 1.0)
-    step(average, module, 1.0)
-    assert average.average.steps.item() == 2
-
-
-def test_validation_sees_the_average_and_training_goes_on_with_its_own_weights():
-    average, module = started(0.0, decay=0.9, warmup_steps=1)
-    step(average, module, 1.0)
-    averaged = average.average.weight.item()
-    average.on_validation_start(TRAINER, module)
-    assert module.model.weight.item() == averaged
-    average.on_validation_end(TRAINER, module)
-    assert module.model.weight.item() == 1.0
-    assert average.average.weight.item() == averaged
-
-
-def test_a_sanity_check_sees_the_weights_themselves():
-    average, module = started(0.0, decay=0.9)
-    step(average, module, 1.0)
-    average.on_validation_start(SimpleNamespace(sanity_checking=True), module)
-    assert module.model.weight.item() == 1.0
-
-
-def test_a_saved_average_goes_on_as_if_never_saved():
-    average, module = started(0.0, decay=0.9, warmup_steps=5)
-    step(average, module, 1.0)
-    other = MovingAverage(0.9, warmup_steps=5)
-    other.load_state_dict(average.state_dict())
-    other.on_fit_start(TRAINER, module)
-    for weight in (2.0, 3.0):
-        step(average, module, weight)
-        step(other, module, weight)
-    assert other.average.weight.item() == average.average.weight.item()
-
-
-def test_without_a_running_trainer_there_is_no_average():
-    with pytest.raises(RuntimeError, match="only while a trainer runs"):
-        MovingAverage(0.9).on_train_batch_end(TRAINER, module_with(0.0))
-    assert MovingAverage(0.9).state_dict() == {"steps": 0, "average": None}
-
-
-def test_the_mean_of_models_is_that_of_each_tensor_and_needs_one_shape():
-    one, two = {"a": torch.tensor([1.0, 3.0])}, {"a": torch.tensor([2.0, 5.0])}
-    assert average_of([one, two])["a"].tolist() == [1.5, 4.0]
-    assert average_of([one])["a"].tolist() == [1.0, 3.0]
-    for other in ({"b": one["a"]}, {"a": torch.zeros(3)}):
-        with pytest.raises(WeightsError, match="weights of one model to average"):
-            average_of([one, other])
+def test_validation_and_export_see_the_average_and_training_goes_on_with_its_own_weights():
+    run = Run(decay=0.9, warmup_steps=1)
+    run.step(1.0)
+    run.step(3.0)
+    averaged = run.averaged()[0]
+    run.ema.on_validation_epoch_start(run.trainer, run.module)
+    run.ema.on_validation_epoch_end(run.trainer, run.module)
+    assert run.module.model.weight.item() == averaged != 3.0
+    run.ema.on_validation_end(run.trainer, run.module)
+    assert run.module.model.weight.item() == 3.0
+    assert run.averaged()[0] == averaged

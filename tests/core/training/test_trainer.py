@@ -16,9 +16,9 @@ from core.training.trainer import (
     cosine_with_warmup,
     finished_epochs,
     fit,
-    keep_epochs,
     parameter_groups,
     pick_device,
+    truncate_history,
 )
 
 SCORES = (0.2, 0.9, 0.4, 0.6)
@@ -117,8 +117,8 @@ def checkpoint(out):
     saved = torch.load(out / "last.ckpt", weights_only=True)
     moments = saved["optimizer_states"][0]["state"]
     flat = {f"optimiser.{i}.{name}": value for i, state in moments.items() for name, value in state.items()}
-    average = saved["callbacks"]["MovingAverage"]["average"]
-    return saved["state_dict"] | {f"average.{k}": v for k, v in average.items()} | flat
+    averages = {name.replace("model.", "average.", 1): value for name, value in saved["state_dict"].items()}
+    return saved["current_model_state"] | averages | flat
 
 
 def test_a_history_has_a_line_an_epoch_with_losses_and_metrics(unbroken):
@@ -193,10 +193,10 @@ def test_another_seed_gives_other_dropout(unbroken, tmp_path):
 
 def test_a_history_is_kept_up_to_an_epoch(tmp_path):
     path = tmp_path / "history.jsonl"
-    keep_epochs(path, 3)
+    truncate_history(path, 3)
     assert not path.exists()
     path.write_text('{"epoch": 1}\n{"epoch": 2}\nnonsense\n[]\n{"epoch": 3}\n')
-    keep_epochs(path, 2)
+    truncate_history(path, 2)
     assert path.read_text() == '{"epoch": 1}\n{"epoch": 2}\n'
 
 

@@ -3,31 +3,31 @@ import pytest
 from PIL import Image, ImageDraw
 
 from core.training.transforms import (
-    GREY,
+    GRAY,
+    BoxedImage,
     Cutout,
-    Scene,
-    clip_scene,
+    clip_boxes,
+    color_jitter,
     fit_factor,
-    flip,
-    mask_out,
+    horizontal_flip,
     mosaic,
     paste_cutout,
-    place,
-    recolour,
+    random_erasing,
     rotate,
+    scale_jitter,
 )
 
 RED, GREEN, BLUE, YELLOW = (220, 30, 30), (30, 200, 30), (30, 30, 220), (230, 220, 20)
 
 
-def scene_of(*shapes, size_wh=(120, 160), round_off=False):
+def image_with(*shapes, size_wh=(120, 160), round_off=False):
     """A white picture with a coloured shape for each (box, colour); the class is the shape's number."""
     image = Image.new("RGB", size_wh, "white")
     pen = ImageDraw.Draw(image)
     for (x0, y0, x1, y1), colour in shapes:
         (pen.ellipse if round_off else pen.rectangle)((x0, y0, x1 - 1, y1 - 1), fill=colour)
     boxes = np.array([box for box, _ in shapes], dtype=np.float32).reshape(-1, 4)
-    return Scene(image, boxes, np.arange(len(shapes)))
+    return BoxedImage(image, boxes, np.arange(len(shapes)))
 
 
 def find(image, colour):
@@ -43,30 +43,30 @@ def share_of(image, box, colour):
     return (np.asarray(image)[y0:y1, x0:x1] == colour).all(axis=2).mean()
 
 
-def assert_boxes_hold_their_shapes(scene, colours):
-    for box, category in zip(scene.boxes_xyxy, scene.classes, strict=True):
-        assert np.allclose(box, find(scene.image, colours[category]), atol=2), category
-    width, height = scene.image.size
-    assert np.all(scene.boxes_xyxy >= 0) and np.all(scene.boxes_xyxy <= [width, height] * 2)
+def assert_boxes_hold_their_shapes(sample, colours):
+    for box, category in zip(sample.boxes_xyxy, sample.classes, strict=True):
+        assert np.allclose(box, find(sample.image, colours[category]), atol=2), category
+    width, height = sample.image.size
+    assert np.all(sample.boxes_xyxy >= 0) and np.all(sample.boxes_xyxy <= [width, height] * 2)
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_placed_box_follows_its_pixels(seed):
-    scene = scene_of(((20, 30, 60, 90), RED), ((70, 100, 110, 150), BLUE))
-    placed = place(scene, (96, 128), np.random.default_rng(seed))
+    sample = image_with(((20, 30, 60, 90), RED), ((70, 100, 110, 150), BLUE))
+    placed = scale_jitter(sample, (96, 128), np.random.default_rng(seed))
     assert placed.image.size == (96, 128)
     assert_boxes_hold_their_shapes(placed, (RED, BLUE))
 
 
 def test_a_flipped_box_follows_its_pixels_and_flips_back():
-    scene = scene_of(((20, 30, 60, 90), RED), ((70, 100, 110, 150), BLUE))
-    flipped = flip(scene)
+    sample = image_with(((20, 30, 60, 90), RED), ((70, 100, 110, 150), BLUE))
+    flipped = horizontal_flip(sample)
     assert flipped.boxes_xyxy[0].tolist() == [60, 30, 100, 90]
     assert_boxes_hold_their_shapes(flipped, (RED, BLUE))
-    again = flip(flipped)
-    assert np.array_equal(again.boxes_xyxy, scene.boxes_xyxy)
-    assert again.image.tobytes() == scene.image.tobytes()
-    assert scene.boxes_xyxy[0].tolist() == [20, 30, 60, 90]  # the scene itself stays
+    again = horizontal_flip(flipped)
+    assert np.array_equal(again.boxes_xyxy, sample.boxes_xyxy)
+    assert again.image.tobytes() == sample.image.tobytes()
+    assert sample.boxes_xyxy[0].tolist() == [20, 30, 60, 90]  # the sample itself stays
 
 
 @pytest.mark.parametrize(
@@ -74,15 +74,17 @@ def test_a_flipped_box_follows_its_pixels_and_flips_back():
     [(0, [10, 20, 40, 30]), (90, [20, 60, 30, 90]), (180, [60, 70, 90, 80]), (-90, [70, 10, 80, 40])],
 )
 def test_right_angles_by_hand(degrees, expected):
-    turned = rotate(scene_of(((10, 20, 40, 30), RED), size_wh=(100, 100)), degrees)
+    turned = rotate(image_with(((10, 20, 40, 30), RED), size_wh=(100, 100)), degrees)
     assert np.allclose(turned.boxes_xyxy, [expected], atol=1e-4)
     assert np.allclose(find(turned.image, RED), expected, atol=1)
 
 
 @pytest.mark.parametrize("degrees", [-30, -5, 5, 12, 45, 60])
 def test_a_turned_box_holds_the_ellipse_it_held_before(degrees):
-    scene = scene_of(((50, 40, 90, 70), RED), ((60, 90, 80, 120), BLUE), size_wh=(150, 160), round_off=True)
-    turned = rotate(scene, degrees)
+    sample = image_with(
+        ((50, 40, 90, 70), RED), ((60, 90, 80, 120), BLUE), size_wh=(150, 160), round_off=True
+    )
+    turned = rotate(sample, degrees)
     assert len(turned.classes) == 2
     assert_boxes_hold_their_shapes(turned, (RED, BLUE))
 
@@ -90,11 +92,11 @@ def test_a_turned_box_holds_the_ellipse_it_held_before(degrees):
 @pytest.mark.parametrize("seed", range(12))
 def test_a_mosaics_boxes_lie_on_the_canvas_and_follow_their_pixels(seed):
     colours = (RED, GREEN, BLUE, YELLOW)
-    scenes = []
+    samples = []
     for number, colour in enumerate(colours):
-        scene = scene_of(((30, 40, 90, 120), colour))
-        scenes.append(Scene(scene.image, scene.boxes_xyxy, np.array([number])))
-    mixed = mosaic(scenes, (192, 160), np.random.default_rng(seed))
+        sample = image_with(((30, 40, 90, 120), colour))
+        samples.append(BoxedImage(sample.image, sample.boxes_xyxy, np.array([number])))
+    mixed = mosaic(samples, (192, 160), np.random.default_rng(seed))
     assert mixed.image.size == (192, 160)
     assert len(set(mixed.classes.tolist())) == len(mixed.classes) >= 1
     assert_boxes_hold_their_shapes(mixed, colours)
@@ -105,7 +107,7 @@ def test_a_box_of_which_too_little_is_left_is_dropped():
     boxes = np.array(
         [[-60, 0, 40, 50], [-80, 0, 20, 50], [98, 10, 110, 20], [10, 10, 50, 12.5], [0, 0, 5, 5]], np.float32
     )
-    clipped = clip_scene(image, boxes, np.arange(5))
+    clipped = clip_boxes(image, boxes, np.arange(5))
     assert clipped.classes.tolist() == [0, 4]  # 40 % is left; 20 %; 2 pixels; 2.5 pixels high; whole
     assert clipped.boxes_xyxy.tolist() == [[0, 0, 40, 50], [0, 0, 5, 5]]
 
@@ -117,18 +119,18 @@ def test_the_fit_is_that_of_the_tighter_side():
 
 def test_masking_drops_what_it_hides_and_nothing_else():
     shapes = [((x, y, x + 12, y + 12), RED) for x in range(0, 120, 12) for y in range(0, 156, 12)]
-    scene = scene_of(*shapes, size_wh=(120, 156))
+    sample = image_with(*shapes, size_wh=(120, 156))
     dropped = 0
     for seed in range(20):
-        masked = mask_out(scene, np.random.default_rng(seed))
+        masked = random_erasing(sample, np.random.default_rng(seed))
         kept = set(masked.classes.tolist())
-        covered = [share_of(masked.image, box, GREY) for box in scene.boxes_xyxy]
+        covered = [share_of(masked.image, box, GRAY) for box in sample.boxes_xyxy]
         dropped += len(shapes) - len(kept)
         assert kept == {number for number, share in enumerate(covered) if share <= 0.6}
         for box, number in zip(masked.boxes_xyxy, masked.classes, strict=True):
-            assert box.tolist() == scene.boxes_xyxy[number].tolist()
+            assert box.tolist() == sample.boxes_xyxy[number].tolist()
     assert dropped > 20
-    assert find(scene.image, RED).tolist() == [0, 0, 120, 156]  # the scene itself stays
+    assert find(sample.image, RED).tolist() == [0, 0, 120, 156]  # the sample itself stays
 
 
 def green_cutout(size_wh=(30, 40)):
@@ -140,49 +142,55 @@ def green_cutout(size_wh=(30, 40)):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_pasted_garment_has_its_box_its_class_and_its_pixels(seed):
-    pasted = paste_cutout(scene_of(size_wh=(120, 160)), green_cutout(), np.random.default_rng(seed))
+    pasted = paste_cutout(image_with(size_wh=(120, 160)), green_cutout(), np.random.default_rng(seed))
     assert pasted.classes.tolist() == [7]
     assert np.allclose(pasted.boxes_xyxy[0], find(pasted.image, GREEN), atol=2)
     corner = pasted.image.getpixel(tuple(int(v) for v in pasted.boxes_xyxy[0, :2]))
-    assert min(corner) > 200  # transparent: the scene's white, not the cut-out's hidden red
+    assert min(corner) > 200  # transparent: the sample's white, not the cut-out's hidden red
 
 
 def test_pasting_drops_what_it_hides():
     shapes = [((x, y, x + 12, y + 12), RED) for x in range(0, 120, 12) for y in range(0, 156, 12)]
-    scene = scene_of(*shapes, size_wh=(120, 156))
+    sample = image_with(*shapes, size_wh=(120, 156))
     solid = Cutout(Image.new("RGBA", (60, 60), (*GREEN, 255)), 200)
     for seed in range(10):
-        pasted = paste_cutout(scene, solid, np.random.default_rng(seed))
-        hidden = [share_of(pasted.image, box, GREEN) > 0.6 for box in scene.boxes_xyxy]
+        pasted = paste_cutout(sample, solid, np.random.default_rng(seed))
+        hidden = [share_of(pasted.image, box, GREEN) > 0.6 for box in sample.boxes_xyxy]
         assert pasted.classes[-1] == 200 and any(hidden)
         assert pasted.classes[:-1].tolist() == [n for n, gone in enumerate(hidden) if not gone]
 
 
 @pytest.mark.parametrize("size_wh", [(500, 20), (20, 500), (400, 400), (2, 2)])
-def test_a_pasted_garment_fits_into_the_scene(size_wh):
+def test_a_pasted_garment_fits_into_the_image(size_wh):
     for seed in range(5):
-        pasted = paste_cutout(scene_of(size_wh=(64, 96)), green_cutout(size_wh), np.random.default_rng(seed))
+        pasted = paste_cutout(
+            image_with(size_wh=(64, 96)), green_cutout(size_wh), np.random.default_rng(seed)
+        )
         box = pasted.boxes_xyxy[0]
         assert box[0] >= 0 and box[1] >= 0 and box[2] <= 64 and box[3] <= 96
         assert box[2] > box[0] and box[3] > box[1]
 
 
-def test_a_scene_without_garments_stays_one():
-    empty, rng = scene_of(), np.random.default_rng(0)
-    scenes = [place(empty, (64, 64), rng), mosaic([empty] * 4, (64, 64), rng), mask_out(empty, rng)]
-    for scene in (*scenes, flip(empty), rotate(empty, 10)):
-        assert scene.boxes_xyxy.shape == (0, 4) and scene.classes.shape == (0,)
+def test_a_sample_without_garments_stays_empty():
+    empty, rng = image_with(), np.random.default_rng(0)
+    samples = [
+        scale_jitter(empty, (64, 64), rng),
+        mosaic([empty] * 4, (64, 64), rng),
+        random_erasing(empty, rng),
+    ]
+    for sample in (*samples, horizontal_flip(empty), rotate(empty, 10)):
+        assert sample.boxes_xyxy.shape == (0, 4) and sample.classes.shape == (0,)
 
 
-def test_the_same_generator_gives_the_same_scene():
-    scene = scene_of(((20, 30, 60, 90), RED))
-    first, second = (place(scene, (96, 96), np.random.default_rng(5)) for _ in range(2))
+def test_the_same_generator_gives_the_same_image():
+    sample = image_with(((20, 30, 60, 90), RED))
+    first, second = (scale_jitter(sample, (96, 96), np.random.default_rng(5)) for _ in range(2))
     assert first.image.tobytes() == second.image.tobytes()
     assert np.array_equal(first.boxes_xyxy, second.boxes_xyxy)
 
 
 def test_recolouring_changes_colours_and_not_the_size():
-    image = scene_of(((20, 30, 60, 90), RED)).image
-    changed = [recolour(image, np.random.default_rng(seed)) for seed in range(3)]
+    image = image_with(((20, 30, 60, 90), RED)).image
+    changed = [color_jitter(image, np.random.default_rng(seed)) for seed in range(3)]
     assert all(picture.size == image.size for picture in changed)
     assert len({picture.tobytes() for picture in (image, *changed)}) == 4

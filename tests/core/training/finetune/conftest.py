@@ -56,9 +56,9 @@ def champion_weights(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Pat
 
 @pytest.fixture
 def as_shipped(champion_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The champion's folder, in place of the weights that ship; retraining is small."""
+    """The champion's folder, in place of the weights that ship; fine-tuning is small."""
     monkeypatch.setattr("core.models.cards.WEIGHTS_FOLDER", champion_weights)
-    monkeypatch.setattr(recipes, "RETRAININGS", {key: small(*key) for key in recipes.RETRAININGS})
+    monkeypatch.setattr(recipes, "FINETUNE_RECIPES", {key: small(*key) for key in recipes.FINETUNE_RECIPES})
     return champion_weights
 
 

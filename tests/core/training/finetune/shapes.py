@@ -17,14 +17,14 @@ from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.images.decode import Photo
 from core.inference.detector import Detector
 from core.inference.measure import measure_detector
-from core.models.weights import read_card, write_card
+from core.models.cards import read_card, write_card
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.photos import in_holdout
-from core.training.datasets import TrainingScenes
+from core.training.datasets import DetectionTrainingDataset
 from core.training.detector import DetectorData, DetectorTraining, export_detector
 from core.training.finetune import recipes
-from core.training.finetune.recipes import Retraining
+from core.training.finetune.recipes import FinetuneRecipe
 from core.training.trainer import fit
 from tests.core.training.samples import ANCHORS_WH, pico_recipe
 
@@ -62,11 +62,11 @@ def train_champion(folder: Path) -> Path:
     recipe = pico_recipe(epochs=50, batch=6, learning_rate=6e-3, box_weight=1.0, objectness_target="iou")
     torch.manual_seed(0)
     module = DetectorTraining(recipe, KNOWN, ANCHORS_WH)
-    loaders = DetectorData(TrainingScenes([data], recipe), data, recipe)
+    loaders = DetectorData(DetectionTrainingDataset([data], recipe), data, recipe)
     fit(
         module, loaders, epochs=recipe.epochs, out=folder / "run", monitor="val_map50",
         export=export_detector({}), ema_decay=0.9, ema_warmup_steps=5, device="cpu", precision="32-true",
-        progress_bar=False, validate_every=50, say=lambda _: None,
+        progress_bar=False, validate_every=50, log=lambda _: None,
     )  # fmt: skip
     source, target = folder / "run" / "final.safetensors", folder / "detector.safetensors"
     source.rename(target)
@@ -74,7 +74,7 @@ def train_champion(folder: Path) -> Path:
     return target
 
 
-def add_scene(store: Store, seed: int, names: Sequence[str], *, holdout: bool = False) -> int:
+def add_photo(store: Store, seed: int, names: Sequence[str], *, holdout: bool = False) -> int:
     """A picture in the store's pool (or its holdout), with its boxes annotated; its number."""
     image, boxes = draw(names, seed)
     digests = (hashlib.sha256(f"{seed} {n}".encode()).hexdigest() for n in itertools.count())
@@ -99,9 +99,9 @@ def annotate(
     store.annotations.submit(photo, rows, author="ada", base_version=base, request=request)
 
 
-def small(kind: str = "detector", mode: str = "quick", **changes: Any) -> Retraining:
-    """The retraining of a kind and mode without mixing, for few and tiny pictures."""
-    usual = recipes.RETRAININGS[kind, mode]
+def small(kind: str = "detector", mode: str = "quick", **changes: Any) -> FinetuneRecipe:
+    """The fine-tuning recipe of a kind and mode without mixing, for few and tiny pictures."""
+    usual = recipes.FINETUNE_RECIPES[kind, mode]
     plain: dict[str, Any] = {"batch": 4, "rebalance": 0.0}
     if kind == "detector":
         plain |= {"mosaic": 0.0, "masking": 0.0, "rotation_degrees": 0.0, "learning_rate": 4e-3}

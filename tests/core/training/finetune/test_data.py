@@ -1,23 +1,30 @@
-"""A candidate's classes: the champion's keep their places, new ones come behind, whoever renames what."""
+"""The candidate's classes, and the photos that fine-tuning learns from: corrected, replayed, validation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 import torch
 
+from core.errors import DatasetError
 from core.images.decode import Photo
-from core.inference.predictions import category_numbers
+from core.inference.predictions import ensure_category_ids
 from core.models.yolov4 import YOLOv4
 from core.store import Store
 from core.store.revisions import RevisionItem
 from core.training.finetune.data import (
+    MOST_VALIDATION,
+    TrainingSubset,
     classifier_classes,
     detector_classes,
     grown_classifier,
     grown_detector,
     remember_classes,
+    select_subset,
+    validation_of,
 )
+from core.training.finetune.run_directory import CancelToken, TrainingCancelled
 from tests.core.training.finetune.shapes import annotate
 
 Make = Callable[..., Photo]
@@ -42,7 +49,7 @@ def test_new_categories_come_behind_those_that_are_known(store: Store, make_phot
 
 
 def test_a_renamed_category_stays_the_class_that_it_was(store: Store, make_photo: Make) -> None:
-    number = category_numbers(store, ["top"])["top"]
+    number = ensure_category_ids(store, ["top"])["top"]
     store.categories.rename(number, "blouse", "ada")
     items, named = items_with(store, make_photo, "blouse", "top")  # another category has the old name now
     classes = detector_classes(store, ("top",), named, items)
@@ -50,8 +57,8 @@ def test_a_renamed_category_stays_the_class_that_it_was(store: Store, make_photo
     assert classes.names == ("top", "top (2)")
     remember_classes(store, classes)
     later = store.categories.ensure(["top"], "ada")["top"]
-    assert category_numbers(store, classes.names) == category_numbers(store, [])
-    assert category_numbers(store, ["top (2)"])["top (2)"] == later
+    assert ensure_category_ids(store, classes.names) == ensure_category_ids(store, [])
+    assert ensure_category_ids(store, ["top (2)"])["top (2)"] == later
 
 
 def test_labels_are_the_same_whatever_their_case(store: Store, make_photo: Make) -> None:
@@ -79,3 +86,94 @@ def test_a_classifier_with_more_labels_keeps_its_rows() -> None:
     again = grown_classifier(state, 4, seed=0)
     assert torch.equal(grown["classifier.weight"], again["classifier.weight"])
     assert grown_classifier(state, 2, seed=0).keys() == state.keys()
+
+
+NEVER = CancelToken(lambda: False)
+
+
+def fill(store: Store, make: Make, seeds: range, *, holdout: bool = False) -> list[int]:
+    """Photos with one red box each; their numbers."""
+    ids = []
+    for seed in seeds:
+        row = store.photos.add(make(seed, holdout=holdout), by="ada").row
+        assert row is not None
+        annotate(store, row.id, ["red"], [(10, 10, 60, 70)], request=f"first {seed}")
+        ids.append(row.id)
+    return ids
+
+
+def ids_of(items: tuple) -> list[int]:
+    return [item.photo.id for item in items]
+
+
+def subset_now(
+    store: Store, known: int | None = None, *, replay: float | None = 2.0, seed: int = 0
+) -> TrainingSubset:
+    number = store.revisions.create("ada").number
+    return select_subset(store, number, known, replay=replay, seed=seed, token=NEVER)
+
+
+def test_photos_of_the_holdout_are_neither_learned_from_nor_validated_on(
+    store: Store, make_photo: Make
+) -> None:
+    pool = fill(store, make_photo, range(12))
+    fill(store, make_photo, range(100, 104), holdout=True)
+    subset = subset_now(store)
+    assert sorted(ids_of(subset.photos)) == pool
+    assert len(subset.corrected) == 11 and not subset.replayed and len(subset.validation) == 1
+    assert set(ids_of(subset.validation)).isdisjoint(ids_of(subset.training))
+
+
+def test_corrected_is_what_was_annotated_since_the_parent_s_revision(store: Store, make_photo: Make) -> None:
+    first = fill(store, make_photo, range(12))
+    known = store.revisions.create("ada").number
+    annotate(store, first[3], ["blue"], [(10, 10, 60, 70)], request="again")
+    second = fill(store, make_photo, range(12, 15))
+    held_out = set(ids_of(subset_now(store, known).validation))
+    assert set(ids_of(subset_now(store, known).corrected)) == {first[3], *second} - held_out
+    assert set(ids_of(subset_now(store, known, replay=None).replayed)) == set(first) - {first[3]} - held_out
+    assert len(subset_now(store, known, replay=0.5).replayed) == 4  # twice what an epoch takes
+
+
+def test_deleted_photos_are_left_out(store: Store, make_photo: Make) -> None:
+    ids = fill(store, make_photo, range(3))
+    number = store.revisions.create("ada").number
+    store.photos.delete(ids[0], "ada")
+    subset = select_subset(store, number, None, replay=2.0, seed=0, token=NEVER)
+    assert ids_of(subset.corrected) == ids[1:]
+
+
+def test_few_photos_are_both_learned_from_and_validated_on(store: Store, make_photo: Make) -> None:
+    subset = subset_of(store, make_photo, 4)
+    assert len(subset.corrected) == 4
+    assert set(ids_of(subset.validation)) <= set(ids_of(subset.corrected))
+
+
+def subset_of(store: Store, make: Make, count: int) -> TrainingSubset:
+    fill(store, make, range(count))
+    return subset_now(store)
+
+
+def test_validation_photos_depend_on_content_and_seed_alone(store: Store, make_photo: Make) -> None:
+    items = subset_of(store, make_photo, 12).training
+    assert validation_of(items, 1) == validation_of(items[::-1], 1)
+    chosen = {ids_of(validation_of(items, seed))[0] for seed in range(20)}
+    assert len(chosen) > 3
+    assert len(validation_of(items * 100, 0)) == MOST_VALIDATION
+
+
+def test_nothing_new_and_nothing_at_all_are_different_errors(store: Store, make_photo: Make) -> None:
+    with pytest.raises(DatasetError, match="no photo with boxes outside the holdout"):
+        subset_now(store)
+    fill(store, make_photo, range(2))
+    known = store.revisions.create("ada").number
+    with pytest.raises(DatasetError, match=f"Nothing was annotated since revision {known}"):
+        subset_now(store, known)
+    assert len(subset_now(store, known, replay=None).replayed) == 2
+
+
+def test_a_cancel_token_stops_between_two_photos(store: Store, make_photo: Make) -> None:
+    fill(store, make_photo, range(2))
+    number = store.revisions.create("ada").number
+    with pytest.raises(TrainingCancelled):
+        select_subset(store, number, None, replay=1.0, seed=0, token=CancelToken(lambda: True))

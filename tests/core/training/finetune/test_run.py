@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from core.errors import DatasetError
-from core.models.weights import read_card, read_tensors
+from core.models.cards import read_card
+from core.models.weights import read_tensors
 from core.store import Store
 from core.store.schema import models
 from core.training.finetune import data, progress, recipes
-from core.training.finetune.run import end, register, train_revision
-from core.training.finetune.run_directory import TrainingStopped, Workplace, sweep
-from tests.core.training.finetune.shapes import KNOWN, add_scene, dataset, map50, small
+from core.training.finetune.run import finish_training, register_candidate, train_revision
+from core.training.finetune.run_directory import RunDirectory, TrainingCancelled, remove_stale_runs
+from tests.core.training.finetune.shapes import KNOWN, add_photo, dataset, map50, small
 
 pytestmark = pytest.mark.slow
 GREEN = ("red", "blue", "green")
@@ -36,12 +37,12 @@ def champion_learned(store: Store, revision: int) -> None:
 def corrected_world(store: Store, *, corrected: int = 6, known: int = 6) -> int:
     """Photos of red and blue that the champion learned, and some of green that it did not: the revision."""
     for seed in range(known):
-        add_scene(store, seed, KNOWN)
+        add_photo(store, seed, KNOWN)
     store.models.found()
     if known:
         champion_learned(store, store.revisions.create("ada").number)
     for seed in range(100, 100 + corrected):
-        add_scene(store, seed, ["green"])
+        add_photo(store, seed, ["green"])
     return store.revisions.create("ada").number
 
 
@@ -52,7 +53,7 @@ def trained(store: Store, revision: int, kind: str = "detector", **settings: Any
     target = store.folder / f"{row.id}.safetensors"
     shutil.copy(weights, target)
     shutil.copy(weights.with_suffix(".json"), target.with_suffix(".json"))
-    end(store, row.id, "done")
+    finish_training(store, row.id, "done")
     return target
 
 
@@ -74,8 +75,8 @@ def test_corrections_are_learned_and_what_the_champion_knew_is_kept(world: Store
         ("distilled", 40, 1.0, 0.0),
         ("none", 40, 0.0, 0.0),
     ):
-        recipe = small(r_epochs=epochs, guard=guard, replay=replay, passes=None)
-        recipes.RETRAININGS["detector", "quick"] = recipe  # type: ignore[index]
+        recipe = small(r_epochs=epochs, distillation_weight=guard, replay=replay, sample_budget=None)
+        recipes.FINETUNE_RECIPES["detector", "quick"] = recipe  # type: ignore[index]
         found[name] = trained(world, revision)
     assert read_card(found["all"]).categories == GREEN
     assert map50(found["all"], new) > 0.8
@@ -91,7 +92,7 @@ def test_a_training_that_was_killed_ends_as_one_in_peace(
 ) -> None:
     monkeypatch.setattr(progress, "COPY_SECONDS", 0.0)
     monkeypatch.setattr(progress, "WRITE_SECONDS", 0.0)
-    recipes.RETRAININGS["detector", "quick"] = small(r_epochs=4, r_mosaic=0.5)  # type: ignore[index]
+    recipes.FINETUNE_RECIPES["detector", "quick"] = small(r_epochs=4, r_mosaic=0.5)  # type: ignore[index]
     revision = corrected_world(world, known=2)
     calm = trained(world, revision)
     row = world.trainings.begin("detector", "quick", revision)
@@ -102,9 +103,9 @@ def test_a_training_that_was_killed_ends_as_one_in_peace(
             raise Killed
 
     with pytest.raises(Killed):
-        train_revision(world, row.id, lambda: False, device="cpu", told=kill)
+        train_revision(world, row.id, lambda: False, device="cpu", on_progress=kill)
     if elsewhere:
-        shutil.rmtree(Workplace.of(world, row.id).folder)
+        shutil.rmtree(RunDirectory.of(world, row.id).folder)
     weights = train_revision(world, row.id, lambda: False, device="cpu")
     assert any("Going on after epoch" in line.text for line in world.trainings.lines(row.id))
     assert same(weights, calm)
@@ -120,10 +121,10 @@ def test_a_cancelled_training_stops_soon_and_leaves_nothing(world: Store) -> Non
         return asked[-1] > 0
 
     row = world.trainings.begin("detector", "quick", revision)
-    recipes.RETRAININGS["detector", "quick"] = small(r_epochs=200, passes=None)  # type: ignore[index]
-    with pytest.raises(TrainingStopped):
+    recipes.FINETUNE_RECIPES["detector", "quick"] = small(r_epochs=200, sample_budget=None)  # type: ignore[index]
+    with pytest.raises(TrainingCancelled):
         train_revision(world, row.id, stop, device="cpu")
-    place = Workplace.of(world, row.id)
+    place = RunDirectory.of(world, row.id)
     assert not place.folder.exists() and not Path(place.copy_url).exists()
     assert world.trainings.get(row.id).step < 30
 
@@ -132,13 +133,13 @@ def test_a_candidate_says_where_it_comes_from_and_the_curve_is_whole(
     world: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "WRITE_SECONDS", 0.0)
-    recipes.RETRAININGS["detector", "quick"] = small(r_epochs=2, r_validate_every=1, fewest_epochs=1)  # type: ignore[index]
+    recipes.FINETUNE_RECIPES["detector", "quick"] = small(r_epochs=2, r_validate_every=1, fewest_epochs=1)  # type: ignore[index]
     revision = corrected_world(world, known=3)
     champion = world.models.champion("detector")
     row = world.trainings.begin("detector", "quick", revision)
     weights = train_revision(world, row.id, lambda: False, device="cpu")
-    model = register(world, row.id, weights)
-    assert register(world, row.id, weights) == model
+    model = register_candidate(world, row.id, weights)
+    assert register_candidate(world, row.id, weights) == model
     told = model.card.training
     assert (model.parent_id, model.revision, model.training_id) == (champion.id, revision, row.id)
     assert (told["mode"], told["seed"], told["parent"]) == ("quick", revision, champion.name)
@@ -151,12 +152,12 @@ def test_a_candidate_says_where_it_comes_from_and_the_curve_is_whole(
     assert all(set(p.values) >= {"loss", "learning_rate", "photos_a_second", "seconds_left"} for p in points)
     assert [p.step for p in points if "val_map50" in p.values] == [steps // 2, steps]
     assert world.trainings.get(row.id).settings["photos"] == told["photos"]
-    end(world, row.id, "done")
-    assert not Workplace.of(world, row.id).folder.exists()
+    finish_training(world, row.id, "done")
+    assert not RunDirectory.of(world, row.id).folder.exists()
 
 
 def test_the_frozen_backbone_stays_what_it_was(world: Store) -> None:
-    recipes.RETRAININGS["detector", "quick"] = small(r_epochs=2)  # type: ignore[index]
+    recipes.FINETUNE_RECIPES["detector", "quick"] = small(r_epochs=2)  # type: ignore[index]
     before = read_tensors(world.models.file_of(world.models.champion("detector")))
     after = read_tensors(trained(world, corrected_world(world, known=0)))
     backbone = [name for name in before if name.startswith("backbone.")]
@@ -166,7 +167,7 @@ def test_the_frozen_backbone_stays_what_it_was(world: Store) -> None:
 
 def test_a_full_training_learns_the_whole_of_a_revision(world: Store) -> None:
     revision = corrected_world(world)
-    recipes.RETRAININGS["detector", "full"] = small("detector", "full", r_epochs=2)  # type: ignore[index]
+    recipes.FINETUNE_RECIPES["detector", "full"] = small("detector", "full", r_epochs=2)  # type: ignore[index]
     row = world.trainings.begin("detector", "full", revision)
     weights = train_revision(world, row.id, lambda: False, device="cpu")
     assert read_card(weights).training["photos"]["replayed"] == 5
@@ -177,7 +178,7 @@ def test_a_full_training_learns_the_whole_of_a_revision(world: Store) -> None:
 
 @pytest.mark.parametrize("mode", ["quick", "full"])
 def test_a_classifier_learns_labels_and_a_new_one(mode: str, world: Store) -> None:
-    recipes.RETRAININGS["classifier", mode] = small("classifier", mode, r_epochs=2)  # type: ignore[index]
+    recipes.FINETUNE_RECIPES["classifier", mode] = small("classifier", mode, r_epochs=2)  # type: ignore[index]
     revision = corrected_world(world, known=0, corrected=4)
     row = world.trainings.begin("classifier", mode, revision)
     weights = train_revision(world, row.id, lambda: False, device="cpu")
@@ -187,7 +188,7 @@ def test_a_classifier_learns_labels_and_a_new_one(mode: str, world: Store) -> No
     is_backbone_kept = all(torch.equal(before[k], after[k]) for k in before if k.startswith("backbone."))
     assert is_backbone_kept == (mode == "quick")
     assert not torch.equal(before["hidden.weight"], after["hidden.weight"])
-    assert register(world, row.id, weights).kind == "classifier"
+    assert register_candidate(world, row.id, weights).kind == "classifier"
 
 
 def test_what_cannot_be_learned_is_told_in_a_sentence(world: Store) -> None:
@@ -195,8 +196,8 @@ def test_what_cannot_be_learned_is_told_in_a_sentence(world: Store) -> None:
     row = world.trainings.begin("detector", "quick", empty)
     with pytest.raises(DatasetError, match="no photo with boxes outside the holdout"):
         train_revision(world, row.id, lambda: False, device="cpu")
-    end(world, row.id, "failed", "no photo")
-    add_scene(world, 1, KNOWN)
+    finish_training(world, row.id, "failed", "no photo")
+    add_photo(world, 1, KNOWN)
     revision = world.revisions.create("ada").number
     world.models.found()
     champion_learned(world, revision)
@@ -208,13 +209,13 @@ def test_what_cannot_be_learned_is_told_in_a_sentence(world: Store) -> None:
 def test_a_sweep_takes_what_trainings_left_that_are_over(world: Store) -> None:
     revision = world.revisions.create("ada").number
     rows = [world.trainings.begin(kind, "quick", revision) for kind in ("detector", "classifier")]
-    places = [Workplace.of(world, row.id) for row in rows]
+    places = [RunDirectory.of(world, row.id) for row in rows]
     for place in places:
         place.folder.mkdir(parents=True)
         place.checkpoint.write_bytes(b"cut off")
-        place.keep_checkpoint()
+        place.copy_checkpoint()
     world.trainings.finish(rows[0].id, "failed", "no memory")
-    assert sweep(world) == 1
+    assert remove_stale_runs(world) == 1
     assert [place.folder.exists() for place in places] == [False, True]
     assert [Path(place.copy_url).exists() for place in places] == [False, True]
     places[1].fetch_checkpoint()
@@ -223,12 +224,12 @@ def test_a_sweep_takes_what_trainings_left_that_are_over(world: Store) -> None:
 
 @pytest.mark.parametrize("kind", ["detector", "classifier"])
 def test_of_few_corrections_each_is_seen_often_and_of_many_still_a_few_times(kind: str) -> None:
-    quick = recipes.RETRAININGS[kind, "quick"]
+    quick = recipes.FINETUNE_RECIPES[kind, "quick"]
     assert [quick.for_photos(count, 0).recipe.epochs for count in (1, 10**6)] == [12, quick.fewest_epochs]
     assert quick.fewest_epochs >= 5
 
 
 def test_recipes_are_plain_data() -> None:
-    for retraining in recipes.RETRAININGS.values():
-        assert asdict(retraining) == retraining.as_dict()
+    for finetune in recipes.FINETUNE_RECIPES.values():
+        assert asdict(finetune) == finetune.as_dict()
     assert data.MOST_VALIDATION > data.FEWEST_TO_SPLIT
