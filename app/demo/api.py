@@ -1,16 +1,19 @@
-"""The demo's API: ``/label`` and ``/explain`` give the JSON of the command line's contract.
+"""The demo's API and its guards: ``/label`` and ``/explain``, uploads read safely, password, known hosts.
 
-What keeps the demo to itself: a password, known hosts, and no fetching of other people's addresses.
+Both endpoints give the JSON of the command line's contract.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
+import html
+import logging
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +25,14 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.middleware import SecurityHeaders
-from app.demo.view import Explain, LabelerLike, sentences, taken_photo
-from core.errors import PhotoError, RecipeError
+from app.demo.view import Explain, LabelerLike
+from core.errors import LapelError, PhotoError, RecipeError
+from core.files import atomic_write
+from core.images.decode import Photo, read_photo
 from core.inference.explain import write_maps
 
+_log = logging.getLogger(__name__)
 Upload = dict[str, Any] | None
-
 MODELS = "models"  # the page and the API share one place at the models
 LABEL_DOC = (
     "Find the garments of one photo. `photo`: an uploaded file (JPEG, PNG, WebP). `threshold`: the "
@@ -151,3 +156,71 @@ def password_check(password: str) -> Callable[[str, str], Any]:
 
 async def _refuse_download(url: str, cache_dir: str) -> str:
     raise Error("Expected an uploaded photo, got a web address.", print_exception=False)
+
+
+@contextlib.contextmanager
+def taken_photo(upload: dict[str, Any]) -> Iterator[Photo]:
+    """Read an upload, and leave nothing of it on the disk but its upright pixels.
+
+    ``upload`` is Gradio's description of a file in its own folder: "path" and "orig_name". When the block
+    is left, the file there is replaced by a PNG of the same pixels: whatever came along, be it a position,
+    a comment or a film behind the photo, is gone, and the same upload is labelled alike again. What is no
+    photo is removed.
+
+    Raises:
+        PhotoError: for a file that is no photo, one beyond the limits, one that was swept meanwhile, and
+        one that
+            was never uploaded.
+    """
+    path = _own_file(upload["path"])
+    photo = _read(path, upload.get("orig_name") or path.name)
+    try:
+        yield photo
+    finally:
+        with atomic_write(path) as file:
+            photo.image.save(file, "PNG", compress_level=1)
+
+
+@contextlib.contextmanager
+def sentences(for_page: bool) -> Iterator[None]:
+    """Turn a LapelError into Gradio's error with the same sentence; anything else goes to the log.
+
+    The page renders the text of an error as HTML, so names in it are escaped there; API callers get it as
+    it is.
+    """
+    try:
+        yield
+    except LapelError as error:
+        text = html.escape(str(error), quote=False) if for_page else str(error)
+        raise gr.Error(text, title="Not labelled", print_exception=False) from error
+    except gr.Error:
+        raise
+    except Exception as error:
+        _log.exception("The demo failed on a photo.")
+        raise gr.Error(
+            "Something went wrong on our side; the log says what.", print_exception=False
+        ) from error
+
+
+def _own_file(name: str) -> Path:
+    """The path, once it is known to lie in Gradio's folder; Gradio checks only what is marked as a file."""
+    folder = Path(os.environ["GRADIO_TEMP_DIR"]).resolve()
+    try:
+        path = Path(name).resolve()
+    except (OSError, ValueError) as odd:
+        raise PhotoError("Expected an uploaded photo, got a path that cannot be one.") from odd
+    if not path.is_relative_to(folder):
+        raise PhotoError("Expected an uploaded photo, got the path of another file.")
+    return path
+
+
+def _read(path: Path, name: str) -> Photo:
+    try:
+        data = path.read_bytes()
+    except OSError as gone:
+        raise PhotoError("The photo is no longer on the server; choose it again.") from gone
+    try:
+        return read_photo(data, name)
+    except LapelError:
+        path.unlink(missing_ok=True)
+        raise

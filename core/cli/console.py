@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from core.errors import LapelError
+from core.files import atomic_write
 
 Item = TypeVar("Item")
 
@@ -41,14 +41,10 @@ def writable_folder(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_write(file: Path) -> Iterator[BinaryIO]:
+def output_file(file: Path) -> Iterator[BinaryIO]:
     """A file to write that appears under its name once it is whole. Raises LapelError where it cannot be."""
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as out:
+        with atomic_write(file) as out:
             yield out
-        part.replace(file)
     except OSError as error:
         raise LapelError(f"expected a file to write at {file}, got: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -6,12 +6,12 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.cli.console import Item, print_json, watched, writable_folder
 from core.errors import PhotoError, WeightsError
+from core.file_names import free_name
 from core.garments import LabeledPhoto, Refusal
 
 if TYPE_CHECKING:
@@ -101,9 +101,8 @@ def _write_annotated(photo: Photo, labeled: LabeledPhoto, path: Path) -> None:
 def _free_name(photo: str, taken: set[str]) -> str:
     """A picture's file name that this run has not used, case apart, and that no photo is likely to have."""
     stem = Path(photo).stem
-    for number in count(1):
-        name = f"{stem}_labelled.jpg" if number == 1 else f"{stem}_labelled_{number}.jpg"
-        if name.casefold() not in taken:
-            break
+    name = free_name(
+        f"{stem}_labelled.jpg", lambda free: free.casefold() in taken, "{stem}_{number}{suffix}"
+    )
     taken.add(name.casefold())
     return name

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.access import Role
-from core.cli.console import atomic_write, print_json
+from core.cli.console import output_file, print_json
 from core.cli.store import account_name
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def audit(
         for entry in log.entries(most):
             print_json(asdict(entry) | {"at": _time(entry.at)})
         return
-    with atomic_write(csv) as file:
+    with output_file(csv) as file:
         out = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
         count = log.export_csv(out)
         out.flush()

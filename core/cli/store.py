@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli.console import atomic_write, print_json
+from core.cli.console import output_file, print_json
 from core.errors import LapelError, StoreError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def export(
         raise StoreError(f"expected a format out of {', '.join(FORMATS)}, got {format!r}")
     store = Store.open(folder=data)
     chosen = chosen_revision(store, revision, by or account_name())
-    with atomic_write(out) as file:
+    with output_file(out) as file:
         export_revision(store, chosen.number, format, file, pictures=pictures)
     figures = {"revision": chosen.number, "digest": chosen.digest, "photos": chosen.photos}
     print_json(

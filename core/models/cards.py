@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import WeightsError
+from core.files import atomic_write
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "weights"
 """Where the weights lie that ship."""
@@ -61,9 +62,8 @@ def card_path(weights: Path) -> Path:
 
 def write_card(card: ModelCard, weights: Path) -> None:
     """Write the card beside the weights, for people and machines alike."""
-    card_path(weights).write_text(
-        json.dumps(asdict(card), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    with atomic_write(card_path(weights)) as file:
+        file.write((json.dumps(asdict(card), indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def read_card(weights: Path) -> ModelCard:

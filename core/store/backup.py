@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -17,7 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from core.access import FOUNDER, Right, needs
-from core.errors import NotFoundError, StoreError, StoreFullError
+from core.errors import NotFoundError, StoreError
+from core.files import atomic_write, disk_errors
 from core.store import Store, sqlite_url
 from core.store.backup_file import (
     MANIFEST,
@@ -63,17 +62,13 @@ def backup(store: Store, file: Path) -> Manifest:
     name once it is whole and on the disk. Raises StoreFullError where there is no room, StoreError where a
     picture is missing or damaged.
     """
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        with _disk_errors(), unfinished.open("xb") as out:
-            with ZipFile(out, "w", compression=ZIP_DEFLATED, compresslevel=1) as archive:
-                manifest = _write(store, archive)
-            out.flush()
-            os.fsync(out.fileno())
-            store.audit.note("backup", file.name, pictures=manifest.pictures)
-            unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with (
+        disk_errors("There is no room left for the backup; none was made.", "The backup cannot be written"),
+        atomic_write(file, sync=True) as out,
+    ):
+        with ZipFile(out, "w", compression=ZIP_DEFLATED, compresslevel=1) as archive:
+            manifest = _write(store, archive)
+        store.audit.note("backup", file.name, pictures=manifest.pictures)
     return manifest
 
 
@@ -291,13 +286,3 @@ def _require_pictures(store: Store, connection: Connection) -> None:
     for row in connection.execute(live):
         if not (store.blobs.has(row.blob) and store.blobs.has(row.thumbnail)):
             raise refused("the picture of a photo is missing in it")
-
-
-@contextmanager
-def _disk_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreFullError("There is no room left for the backup; none was made.") from error
-        raise StoreError(f"The backup cannot be written: {error.strerror or error}.") from error

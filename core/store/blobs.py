@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +14,8 @@ from typing import Any, Protocol
 
 import fsspec
 
-from core.errors import NotFoundError, StoreError, StoreFullError
+from core.errors import NotFoundError, StoreError
+from core.files import atomic_write, store_error
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _INCOMING = "incoming"
@@ -112,7 +111,8 @@ class _Folder:
         path = self._path(digest)
         if not self._holds(path, data):
             self._prepare(path.parent)
-            self._replace(path, data)
+            with atomic_write(path, folder=self._root / _INCOMING, sync=True, private=True) as file:
+                file.write(data)
         _sync(path.parent)  # also where another process has just put it there and not synced yet
 
     def read(self, digest: str) -> bytes:
@@ -149,18 +149,6 @@ class _Folder:
             if not path.is_dir():
                 path.mkdir(parents=True, exist_ok=True)
                 _sync(path.parent)
-
-    def _replace(self, path: Path, data: bytes) -> None:
-        descriptor, name = tempfile.mkstemp(dir=self._root / _INCOMING)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
 
 
 class _Bucket:
@@ -202,9 +190,8 @@ def _translated() -> Iterator[None]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreFullError("There is no room left for pictures; nothing was changed.") from error
-        raise StoreError(f"The place of the pictures cannot be used: {error.strerror or error}.") from error
+        full = "There is no room left for pictures; nothing was changed."
+        raise store_error(error, full, "The place of the pictures cannot be used") from error
 
 
 def _sync(folder: Path) -> None:

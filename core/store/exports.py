@@ -15,12 +15,12 @@ from typing import IO, Any, BinaryIO
 
 from core.access import Right, needs
 from core.datasets.coco import COCO_INFO, coco_annotations, coco_categories, coco_image
-from core.datasets.detection import BoxedPhoto, boxed_photo
+from core.datasets.detection import BoxedPhoto, boxed_photo, class_list
 from core.datasets.export import neutral
-from core.datasets.names import class_list, member_stem, relative_name
 from core.datasets.voc import voc_document
 from core.datasets.yolo import yolo_lines, yolo_setting
 from core.errors import DatasetError, NotFoundError, StoreError
+from core.file_names import portable_stem, relative_name
 from core.store import Store
 from core.store.photos import PhotoRow
 from core.store.revisions import Revision
@@ -74,7 +74,7 @@ class ExportedPhotos:
         classes = {id: place for place, (id, _) in enumerate(self.revision.categories)}
         for item in self.store.revisions.items(self.revision.number, holdout=self.holdout):
             if item.photo.id not in self.gone:
-                stem = self.renamed.get(item.photo.id) or member_stem(item.photo.name)
+                stem = self.renamed.get(item.photo.id) or portable_stem(item.photo.name)
                 boxed = _boxed(item.annotation, item.photo, self._file_name(item.photo, stem), classes)
                 yield ExportedPhoto(item.photo, item.annotation, boxed, stem)
             self.on_photo()
@@ -110,7 +110,7 @@ def _renamed(names: Iterator[tuple[int, str]]) -> dict[int, str]:
     taken: set[int] = set()
     renamed: dict[int, str] = {}
     for photo_id, name in names:
-        stem = unique = member_stem(name)
+        stem = unique = portable_stem(name)
         while hash(unique.casefold()) in taken:
             unique = f"{unique}_" if unique != stem else f"{stem}_{photo_id}"
         taken.add(hash(unique.casefold()))

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,9 @@ from sqlalchemy import ColumnElement, Connection, Row
 from sqlalchemy.exc import IntegrityError
 
 from core.access import FOUNDER, LOCAL, Actor, Right, needs
-from core.errors import NotFoundError, StoreError, StoreFullError, WeightsError
+from core.errors import NotFoundError, StoreError, WeightsError
+from core.file_names import free_name
+from core.files import PARTIAL, atomic_write, disk_errors
 from core.models.cards import ModelCard, card_from, card_path, read_card, shipped_weights, write_card
 from core.store.blobs import Blobs, digest_of
 from core.store.database import Database, one_line
@@ -261,13 +262,12 @@ def model_from(row: Row) -> ModelRow:
 
 
 def _free_name(connection: Connection, wanted: str) -> str:
-    """The name, or the name with the first number that makes it one nobody has."""
-    name, number = wanted, 1
-    while connection.execute(sa.select(table.c.id).where(table.c.name == name)).first() is not None:
-        number += 1
-        ending = f" ({number})"
-        name = wanted[: MOST_CHARACTERS - len(ending)] + ending
-    return name
+    def is_taken(name: str) -> bool:
+        return connection.execute(sa.select(table.c.id).where(table.c.name == name)).first() is not None
+
+    if not is_taken(wanted):
+        return wanted
+    return free_name(wanted[: MOST_CHARACTERS - len(" (1000)")], is_taken, "{stem} ({number})")
 
 
 UNUSED_SECONDS = 30 * 86400
@@ -282,9 +282,14 @@ def weights_file(blobs: Blobs, path: Path, digest: str, card: ModelCard) -> Path
     Raises WeightsError where the blob is missing or damaged too, StoreError where a disk cannot be used.
     """
     if not holds(path, digest):
-        _replace(path, _bytes_of(blobs, digest, card))
+        data = _bytes_of(blobs, digest, card)
+        with _disk_errors("weights"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(path, private=True) as file:
+                file.write(data)
     if _card_at(path) != card:
-        _replace_card(path, card)
+        with _disk_errors("card"):
+            write_card(card, path)
     with suppress(OSError):
         os.utime(path)  # it was used just now
     return path
@@ -296,7 +301,7 @@ def drop_unused(folder: Path, now: float | None = None) -> int:
     Whoever has one open keeps reading it. What was left half written goes as well.
     """
     limit, dropped = (time.time() if now is None else now) - UNUSED_SECONDS, 0
-    for path in (*folder.glob("*.safetensors"), *folder.glob(".*.part*")):
+    for path in (*folder.glob("*.safetensors"), *folder.glob(PARTIAL)):
         with suppress(OSError):  # somebody else was quicker
             if path.stat().st_mtime < limit:
                 path.unlink()
@@ -336,29 +341,7 @@ def _card_at(path: Path) -> ModelCard | None:
         return None
 
 
-def _replace_card(path: Path, card: ModelCard) -> None:
-    """Write the card whole or not at all: others may be reading it."""
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part.safetensors")
-    try:
-        write_card(card, part)
-        card_path(part).replace(card_path(path))
-    except OSError as error:
-        raise StoreFullError(f"The model's card cannot be kept here: {error.strerror}.") from error
-    finally:
-        card_path(part).unlink(missing_ok=True)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    name = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        Path(name).replace(path)
-    except OSError as error:
-        raise StoreFullError(f"The model's weights cannot be kept here: {error.strerror}.") from error
-    finally:
-        if name is not None:
-            with suppress(FileNotFoundError):
-                Path(name).unlink()
+def _disk_errors(what: str) -> AbstractContextManager[None]:
+    return disk_errors(
+        f"There is no room left for the model's {what}.", f"The model's {what} cannot be kept here"
+    )

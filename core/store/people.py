@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any, TextIO
 
 import sqlalchemy as sa
@@ -19,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from core.access import FOUNDER, LOCAL, Actor, Right, Role, needs
 from core.errors import NotFoundError, StoreError
+from core.file_names import free_name
 from core.store.database import Database, one_line
 from core.store.schema import audit as audit_table
 from core.store.schema import people as people_table
@@ -176,8 +176,8 @@ def _named(connection: Connection, name: str) -> Person | None:
 def _free_name(connection: Connection, name: str) -> str:
     """The name, or the first with a number that is nobody's, whatever its case."""
     taken = {known.casefold() for known in connection.execute(sa.select(people_table.c.name)).scalars()}
-    numbered = (name if number == 1 else f"{name} ({number})" for number in count(1))
-    return next(free for free in numbered if free.casefold() not in taken.union(RESERVED))
+    taken |= set(RESERVED)
+    return free_name(name, lambda free: free.casefold() in taken, "{stem} ({number})")
 
 
 def _require_admin(connection: Connection, before: Person | None, after: Person) -> None:

@@ -5,7 +5,6 @@ A zip of photos or of a data set, unpacked to a folder so that an import can go 
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,9 +15,10 @@ from typing import Any
 
 from core.datasets.coco import read_json
 from core.datasets.detection import PHOTO_FOLDERS, PHOTO_SUFFIXES, DetectionDataset
-from core.datasets.names import relative_name
 from core.datasets.reading import read_detection, reader_of
-from core.errors import ArchiveError, DatasetError, PhotoError, StoreFullError
+from core.errors import ArchiveError, DatasetError, PhotoError, StoreError, StoreFullError
+from core.file_names import relative_name
+from core.files import disk_errors
 from core.garments import Refusal
 from core.images.archives import ZipLimits, is_zip, unpack
 from core.images.containers import kind_of
@@ -244,14 +244,17 @@ def _write(folder: Path, name: str, data: bytes) -> str:
     """Write one file; returns why it could not be."""
     try:
         path = folder / relative_name(name, "the zip")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            return "The zip holds this name twice."
-        path.write_bytes(data)
+        with disk_errors(
+            "There is no room left to unpack the zip; nothing was changed.", "The file cannot be unpacked"
+        ):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                return "The zip holds this name twice."
+            path.write_bytes(data)
     except DatasetError as error:
         return f"{error}."
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreFullError("There is no room left to unpack the zip; nothing was changed.") from error
-        return f"The file cannot be unpacked: {error.strerror}."
+    except StoreFullError:
+        raise
+    except StoreError as error:
+        return str(error)
     return ""

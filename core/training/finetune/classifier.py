@@ -24,7 +24,7 @@ from core.training.finetune.data import Classes, TrainingSubset, grown_classifie
 from core.training.finetune.detector import freeze_bn
 from core.training.finetune.distillation_loss import classifier_distillation_loss
 from core.training.finetune.recipes import FinetuneRecipe
-from core.training.finetune.run_directory import photo_file_name, write_atomically
+from core.training.finetune.run_directory import photo_file_name, write_photo
 from core.training.recipes import ClassifierRecipe
 
 Crops = tuple[ClassificationSample, ...]
@@ -149,7 +149,7 @@ def _crops(item: RevisionItem, classes: Classes, pictures: Path, folder: Path) -
             if image is None:
                 with Image.open(pictures / photo_file_name(item)) as opened:
                     image = opened.convert("RGB")
-            write_atomically(path, small_jpeg(crop_garment(image, box.box_xyxy), CACHED_SIZE, 95))
+            write_photo(path, small_jpeg(crop_garment(image, box.box_xyxy), CACHED_SIZE, 95))
         label = classes.names[classes.index_of[label_key(box.label or "")]]
         found.append(ClassificationSample(path, label, item.photo.digest))
     return found

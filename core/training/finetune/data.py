@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from core.errors import DatasetError
+from core.file_names import free_name
 from core.inference.predictions import CATEGORIES_SETTING, ensure_category_ids
 from core.store import Store
 from core.store.revisions import RevisionItem
@@ -99,10 +100,8 @@ def grown_classifier(state: Mapping[str, Tensor], classes: int, seed: int) -> di
 
 
 def _unused_name(name: str, taken: Sequence[str]) -> str:
-    known, number, free = {entry.casefold() for entry in taken}, 2, name
-    while free.casefold() in known:
-        free, number = f"{name} ({number})", number + 1
-    return free
+    known = {entry.casefold() for entry in taken}
+    return free_name(name, lambda free: free.casefold() in known, "{stem} ({number})")
 
 
 VALIDATION_SHARE = 0.1

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import fsspec
 
-from core.errors import LapelError, NotFoundError, StoreError, StoreFullError
+from core.errors import LapelError, NotFoundError
+from core.files import atomic_write, disk_errors
 from core.store import Store
 from core.store.blobs import digest_of
 from core.store.revisions import RevisionItem
@@ -141,7 +142,7 @@ def fetch_photos(
         path = folder / photo_file_name(item)
         try:
             if not (path.is_file() and digest_of(path.read_bytes()) == item.photo.blob):
-                write_atomically(path, store.blobs.get(item.photo.blob))
+                write_photo(path, store.blobs.get(item.photo.blob))
             found.append(item)
         except NotFoundError:
             continue
@@ -153,17 +154,11 @@ def photo_file_name(item: RevisionItem) -> str:
     return f"{item.photo.blob}.jpg"
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all. Raises StoreFullError or StoreError."""
-    part = path.with_suffix(".part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        if error.errno in (28, 122):
-            raise StoreFullError("There is no room left on the disk for the training's photos.") from error
-        raise StoreError(f"The folder {path.parent} cannot be used: {error.strerror}.") from error
+def write_photo(path: Path, data: bytes) -> None:
+    """Write a photo so that it is there whole or not at all. Raises StoreFullError or StoreError."""
+    full = "There is no room left on the disk for the training's photos."
+    with disk_errors(full, f"The folder {path.parent} cannot be used"), atomic_write(path) as file:
+        file.write(data)
 
 
 def remove_stale_runs(store: Store) -> int:

@@ -1,0 +1,271 @@
+"""Importing photos and datasets on the page Data: uploads or a server folder, and a report of each import."""
+
+from __future__ import annotations
+
+import csv
+import io
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from app.preview.upload import received
+from app.text import counted, literal, moment
+from core.datasets.export import neutral
+from core.errors import DatasetError, LapelError, StoreError
+from core.file_names import free_name, relative_name, safe_name
+from core.jobs import client
+from core.store import Store
+from core.store.imports import ImportRow, Incoming, RefusedFile, import_folders, permitted
+
+FORMATS = (
+    "COCO (a JSON file beside the folder photos/ or images/), Pascal VOC or LabelImg (XML files), YOLO "
+    "(data.yaml or classes.txt with labels/), DeepFashion2 (annos/ and image/) and DeepFashion's lists"
+)
+ROUND_KEY, PATH_KEY, PROBLEM_KEY = "import-round", "import-path", "import-problem"
+LISTED = 10
+STATES = {
+    "waiting": "waiting",
+    "running": "running",
+    "done": "done",
+    "failed": "stopped by an error",
+    "cancelled": "cancelled",
+}
+
+
+def show(store: Store, person: str) -> None:
+    """Upload, server folder, and the reports of earlier imports."""
+    files_side, folder_side = st.columns(2, gap="large")
+    with files_side:
+        st.subheader("Files")
+        _uploader(store, person)
+    with folder_side:
+        st.subheader("Server folder")
+        _folder(store, person)
+    st.caption(
+        f"Annotations beside the photos are imported: {FORMATS}. New categories are added. 15 % of the "
+        "photos, by content, become the holdout."
+    )
+    problem = st.session_state.pop(PROBLEM_KEY, "")
+    if problem:
+        st.error(literal(problem), icon=":material/error:")
+    _reports(store)
+
+
+def _uploader(store: Store, person: str) -> None:
+    key = f"import-files-{st.session_state.setdefault(ROUND_KEY, 0)}"  # a fresh one after every drop
+    st.file_uploader(
+        "Drop photos, zips of them, or a dataset as a zip",
+        accept_multiple_files=True,
+        key=key,
+        on_change=_import_uploads,
+        args=(store, person, key),
+        help="JPEG, PNG or WebP. Photos are stored without the location and date in them.",
+    )
+
+
+def _folder(store: Store, person: str) -> None:
+    with st.form("import-folder", border=False):
+        st.text_input(
+            "Path on the machine that Lapel runs on",
+            key=PATH_KEY,
+            placeholder="/photos/spring",
+            help="The folder is read, never changed. A COCO file, a data.yaml or a zip may be named too. "
+            f"What is named has to lie in {literal(', '.join(map(str, import_folders())))}; the variable "
+            "`LAPEL_IMPORT_FOLDERS` allows other places.",
+        )
+        st.form_submit_button(
+            "Import", icon=":material/drive_folder_upload:", on_click=_import_folder, args=(store, person)
+        )
+
+
+def _import_uploads(store: Store, person: str, key: str) -> None:
+    files = received(key)
+    if not files:
+        return
+    st.session_state[ROUND_KEY] += 1
+    named = files[0][0] if len(files) == 1 else counted(len(files), "uploaded file")
+    try:
+        folder = stage(files, Incoming.of(store.folder).folder)
+        client.start_import(store, store.imports.begin(named, person, str(folder)))
+    except LapelError as error:
+        st.session_state[PROBLEM_KEY] = str(error)
+
+
+def _import_folder(store: Store, person: str) -> None:
+    try:
+        path = server_folder(st.session_state[PATH_KEY])
+        client.start_import(store, store.imports.begin(str(path), person, str(path)))
+        st.session_state[PATH_KEY] = ""
+    except LapelError as error:
+        st.session_state[PROBLEM_KEY] = str(error)
+
+
+def _resume(store: Store, import_id: int) -> None:
+    try:
+        client.resume(store, client.start_import(store, import_id))
+    except LapelError as error:
+        st.session_state[PROBLEM_KEY] = str(error)
+
+
+def _reports(store: Store) -> None:
+    """The latest imports, the newest expanded."""
+    recent = store.imports.recent(LISTED)
+    if not recent:
+        st.info("Imports are listed here, with the files that were refused and why.", icon=":material/list:")
+        return
+    st.subheader("Imports")
+    for place, row in enumerate(recent):
+        state = "" if row.state == "done" else f" · {STATES.get(row.state, row.state)}"
+        with st.expander(
+            f"{literal(row.source)} · {summary(row.counts)}{state}",
+            expanded=place == 0,
+            key=f"import-{row.id}",
+        ):
+            _report(store, row)
+
+
+def _report(store: Store, row: ImportRow) -> None:
+    st.caption(f"Import {row.id}, by {literal(row.by)} on {moment(row.at)}.")
+    if row.message:
+        st.text(row.message)
+    if row.state in ("failed", "cancelled"):
+        st.button(
+            "Resume",
+            icon=":material/play_arrow:",
+            key=f"resume-{row.id}",
+            on_click=_resume,
+            args=(store, row.id),
+        )
+    st.text("\n".join(outcomes(row.counts)) or "Nothing was imported.")
+    refusals = store.imports.refusals(row.id)
+    if not refusals:
+        return
+    st.dataframe(
+        {
+            "File": [neutral(refused.name) for refused in refusals],
+            "Why": [refused.reason for refused in refusals],
+        },
+        hide_index=True,
+        key=f"refusals-{row.id}",
+        alt=f"{len(refusals)} refused files with the reason for each",
+    )
+    st.download_button(
+        "Download as CSV",
+        refusals_csv(refusals),
+        f"refused-{row.id}.csv",
+        "text/csv",
+        icon=":material/download:",
+        key=f"refused-csv-{row.id}",
+        on_click="ignore",
+    )
+
+
+def stage(files: Iterable[tuple[str, bytes]], waiting: Path) -> Path:
+    """Write uploaded files to a new folder in ``waiting``, and give it.
+
+    The folders of a data set are kept, doubled names told apart. Raises StoreError where the disk does not
+    take the files.
+    """
+    home = waiting / uuid.uuid4().hex
+    try:
+        home.mkdir(parents=True)
+        for name, data in files:
+            path = _free_path(home / _safe_path(name))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    except OSError as error:
+        raise StoreError(f"The files could not be written to {waiting}: {error.strerror}.") from error
+    return home
+
+
+def server_folder(text: str) -> Path:
+    """The folder or file that was named, as an absolute path.
+
+    Raises StoreError where there is none, AccessError where imports may not read.
+    """
+    named = text.strip().strip("\"'")
+    if not named:
+        raise StoreError("Name the folder to import photos from.")
+    return permitted(Path(named))
+
+
+def _safe_path(name: str) -> Path:
+    """The name as a path that stays in the folder; each part is made fit to be shown."""
+    try:
+        parts = Path(relative_name(name, "upload")).parts
+    except DatasetError:
+        parts = (name,)
+    return Path(*(safe_name(part) for part in parts))
+
+
+def _free_path(path: Path) -> Path:
+    return path.with_name(free_name(path.name, lambda name: path.with_name(name).exists()))
+
+
+def outcomes(counts: Mapping[str, int]) -> list[str]:
+    """A sentence for each outcome of an import's files."""
+    said = [
+        _new(counts.get("new", 0)),
+        _near(counts.get("near", 0)),
+        _annotated(counts.get("annotated", 0)),
+        _exact(counts.get("exact", 0)),
+        _holdout(counts.get("holdout", 0)),
+        _refused(counts.get("refused", 0)),
+    ]
+    return [sentence for sentence in said if sentence]
+
+
+def summary(counts: Mapping[str, int]) -> str:
+    """The same in a few words, for a line of a list."""
+    came = counts.get("new", 0) + counts.get("near", 0)
+    known = counts.get("exact", 0) + counts.get("holdout", 0)
+    parts = [f"{counted(came, 'photo')} imported"]
+    parts += [f"{known:,} known already"] if known else []
+    parts += [f"{counts['refused']:,} refused"] if counts.get("refused") else []
+    return " · ".join(parts)
+
+
+def refusals_csv(refusals: Sequence[RefusedFile]) -> str:
+    """The refused files as CSV; no cell of it is a formula to a spreadsheet."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["file", "reason"])
+    writer.writerows([neutral(refused.name), neutral(refused.reason)] for refused in refusals)
+    return out.getvalue()
+
+
+def _new(number: int) -> str:
+    return f"{counted(number, 'photo')} imported." if number else ""
+
+
+def _near(number: int) -> str:
+    if not number:
+        return ""
+    noun = "near duplicate" if number == 1 else "near duplicates"
+    return f"{number:,} more {noun} of stored photos imported; each names its original."
+
+
+def _annotated(number: int) -> str:
+    return f"{counted(number, 'photo')} imported with boxes." if number else ""
+
+
+def _exact(number: int) -> str:
+    if not number:
+        return ""
+    verb = "photo is" if number == 1 else "photos are"
+    return f"{number:,} {verb} stored already, byte for byte, and not stored twice."
+
+
+def _holdout(number: int) -> str:
+    if not number:
+        return ""
+    verb = "photo is a copy" if number == 1 else "photos are copies"
+    return f"{number:,} {verb} of holdout photos and not stored: models must not be trained on them."
+
+
+def _refused(number: int) -> str:
+    return (
+        f"{counted(number, 'file')} {'was' if number == 1 else 'were'} refused, as listed." if number else ""
+    )

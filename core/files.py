@@ -1,0 +1,56 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from core.errors import StoreError, StoreFullError
+
+PARTIAL = ".*.part"
+"""A glob pattern of the files that killed writes leave behind."""
+
+
+@contextmanager
+def atomic_write(
+    path: Path, *, folder: Path | None = None, sync: bool = False, private: bool = False
+) -> Iterator[BinaryIO]:
+    """A file to write that replaces ``path`` when the block ends; where the block fails, nothing changes.
+
+    It is written in ``folder``, by default the one of ``path``, which must lie on the same file system. With
+    ``sync`` its bytes are on the disk before it gets its name; with ``private`` only this user may read it.
+    Raises OSError.
+    """
+    part = (folder or path.parent) / f".{uuid.uuid4().hex}.part"
+    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(part, flags, 0o600 if private else 0o666)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_errors(full: str, failed: str) -> Iterator[None]:
+    """Turn an OSError into ``store_error``'s sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise store_error(error, full, failed) from error
+
+
+def store_error(error: OSError, full: str, failed: str) -> StoreError:
+    """StoreFullError with the sentence ``full``, or StoreError whose sentence begins with ``failed``."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFullError(full)
+    return StoreError(f"{failed}: {error.strerror or error}.")
