@@ -77,7 +77,10 @@ _QUALITIES = (95, 85, 70)
 def cleaned(image: Image.Image) -> bytes:
     """The picture as a JPEG of quality 95 with nothing but pixels in it; less where it would be too large.
 
-    Fifty megapixels of noise are beyond what is read again at 95.
+    This is the only encoding of a stored photo: all that comes later (crops, training) works on its pixels.
+    It is made of a JPEG without metadata as well, since bytes from elsewhere can hide more than pixels: data
+    behind the picture, or what only some decoders read. Fifty megapixels of noise are beyond what is read
+    again at 95.
     """
     for quality in _QUALITIES:
         data = _jpeg(image, quality)

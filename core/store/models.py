@@ -267,7 +267,8 @@ def _free_name(connection: Connection, wanted: str) -> str:
 
     if not is_taken(wanted):
         return wanted
-    return free_name(wanted[: MOST_CHARACTERS - len(" (1000)")], is_taken, "{stem} ({number})")
+    cut = wanted[: MOST_CHARACTERS - len(" (1000)")]
+    return free_name(cut, lambda name: name == cut or is_taken(name), "{stem} ({number})")
 
 
 UNUSED_SECONDS = 30 * 86400

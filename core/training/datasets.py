@@ -203,8 +203,9 @@ CACHED_SIZE = 288
 class ClassificationDataset(Dataset[tuple[Tensor, int]]):
     """Images (3, 224, 224) uint8 and class ids; ``(epoch, index)`` is augmented, a plain index is not.
 
-    Photos are cached in memory as small JPEGs. ``progress`` wraps them while they are read. Raises
-    DatasetError where one cannot be read.
+    Photos are cached in memory as small JPEGs; small PNGs, the crops of stored photos, stay on the disk and
+    are not encoded again. ``progress`` wraps the photos while they are read. Raises DatasetError where one
+    cannot be read.
     """
 
     def __init__(
@@ -219,7 +220,7 @@ class ClassificationDataset(Dataset[tuple[Tensor, int]]):
         ids = {label: index for index, label in enumerate(labels)}
         self.targets = [ids[photo.label] for photo in photos]
         self.transform, self.seed = classifier_transforms(strength), seed
-        self.encoded = [cached_jpeg(photo.path, CACHED_SIZE) for photo in progress(photos)]
+        self.encoded = [_small_picture(photo.path) for photo in progress(photos)]
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -234,4 +235,14 @@ class ClassificationDataset(Dataset[tuple[Tensor, int]]):
             return self.transform(picture), self.targets[index]
 
     def _picture(self, index: int) -> Image.Image:
-        return Image.open(BytesIO(self.encoded[index])).convert("RGB")
+        encoded = self.encoded[index]
+        with Image.open(encoded if isinstance(encoded, Path) else BytesIO(encoded)) as picture:
+            return picture.convert("RGB")
+
+
+def _small_picture(path: Path) -> Path | bytes:
+    """The path of an RGB PNG within ``CACHED_SIZE`` pixels, too large for the memory; else a JPEG."""
+    image = open_dataset_photo(path).image
+    with Image.open(path) as opened:
+        is_small_png = opened.format == "PNG" and opened.mode == "RGB" and max(opened.size) <= CACHED_SIZE
+    return path if is_small_png else small_jpeg(image, CACHED_SIZE, 92)

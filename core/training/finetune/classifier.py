@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from core.models.mobilenet import MobileNet, MobileNetMHA
 from core.models.weights import check_state, read_tensors
 from core.store.revisions import RevisionItem
 from core.training.classifier import ClassifierData, ClassifierTraining, MixedTargets
-from core.training.datasets import CACHED_SIZE, small_jpeg
+from core.training.datasets import CACHED_SIZE
 from core.training.finetune.data import Classes, TrainingSubset, grown_classifier, label_key
 from core.training.finetune.detector import freeze_bn
 from core.training.finetune.distillation_loss import classifier_distillation_loss
@@ -140,16 +141,26 @@ def _label_count(items: Sequence[RevisionItem]) -> int:
 
 
 def _crops(item: RevisionItem, classes: Classes, pictures: Path, folder: Path) -> list[ClassificationSample]:
-    """Crops of a photo's labeled garments, written into a folder once."""
+    """Crops of a photo's labeled garments, written into a folder once.
+
+    They are PNGs: the stored photo's JPEG stays the only lossy encoding before the classifier sees them.
+    """
     boxes = [box for box in item.annotation.boxes if box.label and label_key(box.label) in classes.index_of]
     found, image = [], None
     for place, box in enumerate(boxes):
-        path = folder / f"{item.photo.blob}-{item.annotation.id}-{place}.jpg"
+        path = folder / f"{item.photo.blob}-{item.annotation.id}-{place}.png"
         if not path.is_file():
             if image is None:
                 with Image.open(pictures / photo_file_name(item)) as opened:
                     image = opened.convert("RGB")
-            write_photo(path, small_jpeg(crop_garment(image, box.box_xyxy), CACHED_SIZE, 95))
+            write_photo(path, _small_png(crop_garment(image, box.box_xyxy)))
         label = classes.names[classes.index_of[label_key(box.label or "")]]
         found.append(ClassificationSample(path, label, item.photo.digest))
     return found
+
+
+def _small_png(crop: Image.Image) -> bytes:
+    crop.thumbnail((CACHED_SIZE, CACHED_SIZE), Image.Resampling.BILINEAR)
+    buffer = BytesIO()
+    crop.save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()

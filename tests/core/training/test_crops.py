@@ -112,9 +112,17 @@ def test_photos_in_memory_are_small_and_upright(tmp_path: Path) -> None:
     image.paste("black", (0, 0, 900, 60))  # the upper edge, which turns to the right
     image.save(tmp_path / "turned.jpg", exif=tags.tobytes(), quality=95)
     pictures = ClassificationDataset((ClassificationSample(tmp_path / "turned.jpg", "Hat"),), ("Hat",))
-    assert len(pictures.encoded[0]) < CACHED_SIZE**2
+    encoded = pictures.encoded[0]
+    assert isinstance(encoded, bytes) and len(encoded) < CACHED_SIZE**2
     picture = pictures[0][0]
     assert picture[0, 112, 220] < 50 and picture[0, 4, 112] > 200
+
+
+def test_a_small_png_is_seen_without_a_loss(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "crop.png")
+    pictures = ClassificationDataset((ClassificationSample(tmp_path / "crop.png", "Hat"),), ("Hat",))
+    assert np.array_equal(pictures[0][0].permute(1, 2, 0).numpy(), noise)
 
 
 def test_a_photo_that_cannot_be_read_is_named(tmp_path: Path) -> None:
