@@ -140,7 +140,7 @@ def train(store: Store, revision: int) -> tuple[ModelRow, dict[str, Any]]:
     training = store.trainings.begin("detector", "quick", revision, by_worker=False)
     candidate = register_candidate(store, training.id, train_revision(store, training.id, lambda: False))
     champion = store.models.champion("detector")
-    comparison = compare(store, training.id, candidate.id)
+    comparison = compare_candidate(store, training.id, candidate.id)
     finish_training(store, training.id, "done")
     said: dict[str, Any] = {"seconds": round(time.monotonic() - started), "promoted": True, "gate": ""}
     try:

@@ -14,7 +14,7 @@ import numpy as np
 
 from core.errors import DatasetError, RecipeError
 
-DARKNET_608 = (
+DARKNET_ANCHORS_608 = (
     (12, 16),
     (19, 36),
     (40, 28),
@@ -108,7 +108,7 @@ def darknet_anchors(size: float) -> np.ndarray:
     """YOLOv4's nine anchors (9, 2), scaled from 608 px to an input of ``size`` px."""
     if not size > 0:
         raise RecipeError(f"an input size above 0 px is expected, got {size}")
-    return np.array(DARKNET_608, dtype=np.float64) * (size / 608)
+    return np.array(DARKNET_ANCHORS_608, dtype=np.float64) * (size / 608)
 
 
 def _checked(boxes_wh: np.ndarray) -> np.ndarray:

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from core.anchors import darknet_anchors
 from core.images.crops import normalize_pixels, to_square, to_tensor
 from core.images.decode import Photo
+from core.models.cards import ModelCard, write_card
 from core.models.mobilenet import MobileNet, MobileNetMHA
-from core.models.weights import ModelCard, save_weights, write_card
+from core.models.weights import save_weights
 from core.models.yolov4 import YOLOv4
 from core.taxonomy import load_taxonomy
 from tools.synthetic import draw_scene

@@ -17,7 +17,7 @@ from core.errors import DatasetError, LapelError, StoreError
 from core.file_names import free_name, relative_name, safe_name
 from core.jobs import client
 from core.store import Store
-from core.store.imports import ImportRow, Incoming, RefusedFile, import_folders, permitted
+from core.store.imports import ImportRow, RefusedFile, UploadFolder, import_folders, permitted
 
 FORMATS = (
     "COCO (a JSON file beside the folder photos/ or images/), Pascal VOC or LabelImg (XML files), YOLO "
@@ -87,7 +87,7 @@ def _import_uploads(store: Store, person: str, key: str) -> None:
     st.session_state[ROUND_KEY] += 1
     named = files[0][0] if len(files) == 1 else counted(len(files), "uploaded file")
     try:
-        folder = stage(files, Incoming.of(store.folder).folder)
+        folder = stage(files, UploadFolder.of(store.folder).folder)
         client.start_import(store, store.imports.begin(named, person, str(folder)))
     except LapelError as error:
         st.session_state[PROBLEM_KEY] = str(error)

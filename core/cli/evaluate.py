@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.cli.console import print_json, watched
+from core.cli.console import print_json, track
 from core.errors import RecipeError, WeightsError
 
 
@@ -87,7 +87,7 @@ def _evaluate_detector(path: Path, dataset: Path, photos: Path | None) -> dict[s
     from core.inference.detector import Detector
     from core.inference.measure import measure_detector
 
-    report, found = measure_detector(Detector.load(path), read_detection(dataset, photos), watched)
+    report, found = measure_detector(Detector.load(path), read_detection(dataset, photos), track)
     return report.as_dict() | ({"single_garment": found.as_dict()} if found else {})
 
 
@@ -96,4 +96,4 @@ def _evaluate_classifier(path: Path, dataset: Path, photos: Path | None) -> dict
     from core.inference.classifier import Classifier
     from core.inference.measure import measure_classifier
 
-    return measure_classifier(Classifier.load(path), read_classification(dataset, photos), watched).as_dict()
+    return measure_classifier(Classifier.load(path), read_classification(dataset, photos), track).as_dict()

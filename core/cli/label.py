@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.cli.console import Item, print_json, watched, writable_folder
+from core.cli.console import Item, print_json, track, writable_folder
 from core.errors import PhotoError, WeightsError
 from core.file_names import free_name
 from core.garments import LabeledPhoto, Refusal
@@ -35,7 +35,7 @@ def label(
     labeler = load_labeler(weights)
     sources = [(str(path), path) for path in photos]
     refused, taken = 0, set[str]()
-    for seconds, photo in watched(timed(iter_photos(sources)), count_photos(sources)):
+    for seconds, photo in track(timed(iter_photos(sources)), count_photos(sources)):
         if isinstance(photo, Refusal):
             refused += 1
             print_json(photo.as_dict())
@@ -101,8 +101,6 @@ def _write_annotated(photo: Photo, labeled: LabeledPhoto, path: Path) -> None:
 def _free_name(photo: str, taken: set[str]) -> str:
     """A picture's file name that this run has not used, case apart, and that no photo is likely to have."""
     stem = Path(photo).stem
-    name = free_name(
-        f"{stem}_labelled.jpg", lambda free: free.casefold() in taken, "{stem}_{number}{suffix}"
-    )
+    name = free_name(f"{stem}_labelled.jpg", lambda free: free.casefold() in taken, "{stem}_{number}{suffix}")
     taken.add(name.casefold())
     return name

@@ -8,9 +8,16 @@ from pathlib import Path
 from reprlib import repr as shown
 from typing import Any
 
-from core.datasets.detection import BoxedPhoto, BoxRow, DetectionDataset, boxed_photo, photos_folder
-from core.datasets.names import first_repeated, relative_name
+from core.datasets.detection import (
+    BoxedPhoto,
+    BoxRow,
+    DetectionDataset,
+    boxed_photo,
+    first_repeated,
+    photos_folder,
+)
 from core.errors import DatasetError
+from core.file_names import relative_name
 
 COCO_INFO = {"description": "Garments labelled with Lapel"}
 

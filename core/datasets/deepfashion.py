@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from core.datasets.detection import BoxedPhoto, DetectionDataset, boxed_photo, photos_folder, read_each
-from core.datasets.names import relative_name, upright_size
 from core.errors import DatasetError
+from core.file_names import relative_name
 from core.garments import Refusal
+from core.images.decode import upright_size
 
 CATEGORIES, PHOTOS = "list_category_cloth.txt", "list_category_img.txt"
 BOXES, PARTS = "list_bbox.txt", "list_eval_partition.txt"

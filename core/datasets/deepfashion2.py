@@ -15,9 +15,9 @@ from core.datasets.detection import (
     photos_folder,
     read_each,
 )
-from core.datasets.names import upright_size
 from core.errors import DatasetError
 from core.garments import Refusal
+from core.images.decode import upright_size
 from core.taxonomy import load_taxonomy
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from core.datasets.names import first_repeated
 from core.errors import DatasetError
 from core.garments import Refusal
 
@@ -159,3 +158,27 @@ def letterboxed_wh(dataset: DetectionDataset, size: float) -> np.ndarray:
         for photo in dataset.photos
     ]
     return np.concatenate(scaled) if scaled else np.empty((0, 2))
+
+
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """The category names of a ``classes.txt``, one a line; raises ``DatasetError`` where it is no text."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path.name}: a text with a category a line is expected, got: {error}") from error
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def class_list(categories: Iterable[str]) -> str:
+    """The text of a ``classes.txt``: a category a line, whatever line ends a name may hold."""
+    return "".join(f"{' '.join(name.splitlines())}\n" for name in categories)
+
+
+def first_repeated(names: Sequence[object]) -> object | None:
+    """The first entry that was there before, or ``None`` where all differ."""
+    seen: set[object] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None

@@ -14,11 +14,11 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 from PIL import Image
 
 from core.datasets.coco import coco_document
-from core.datasets.detection import BoxedPhoto, DetectionDataset, boxed_photo
-from core.datasets.names import class_list, member_stems, plain_text, relative_name
+from core.datasets.detection import BoxedPhoto, DetectionDataset, boxed_photo, class_list
 from core.datasets.voc import voc_document
 from core.datasets.yolo import yolo_lines, yolo_setting
 from core.errors import DatasetError
+from core.file_names import portable_name, portable_stems, relative_name
 from core.garments import Garment, LabeledPhoto
 from core.taxonomy import load_taxonomy
 
@@ -85,7 +85,7 @@ def _batch(labeled: Sequence[LabeledPhoto], names: Mapping[str, str], order: Seq
     shop_names = {category: _shop_name(category, names) for category in (*order, *found)}
     classes = tuple(dict.fromkeys(shop_names.values()))  # two of Lapel's categories may be one of the shop's
     ids = {category: classes.index(name) for category, name in shop_names.items()}
-    stems = member_stems([photo.photo for photo in labeled])
+    stems = portable_stems([photo.photo for photo in labeled])
     file_names = _file_names(labeled, stems)
     photos = [_boxed(photo, name, ids) for photo, name in zip(labeled, file_names, strict=True)]
     return _Batch(labeled, stems, shop_names, DetectionDataset(classes, tuple(photos)))
@@ -109,7 +109,7 @@ def _file_names(labeled: Sequence[LabeledPhoto], stems: Sequence[str]) -> list[s
         except DatasetError:
             name = ""
         if not name or name in chosen:
-            name = f"{stem}.{plain_text(PurePosixPath(photo.photo).suffix) or 'jpg'}"
+            name = f"{stem}.{portable_name(PurePosixPath(photo.photo).suffix) or 'jpg'}"
         while name in chosen:
             name = f"_{name}"
         chosen[name] = None
@@ -166,7 +166,7 @@ def _crops(batch: _Batch, image_of: Callable[[str], Image.Image]) -> Iterator[tu
             continue
         # handed on unnamed, so that no picture is held while the next one is opened
         for number, label, data in _cut(photo.garments, image_of(photo.photo)):
-            name = f"crops/{stem}_{number}_{plain_text(label) or 'garment'}"
+            name = f"crops/{stem}_{number}_{portable_name(label) or 'garment'}"
             while name.casefold() in taken:  # "a_1" + "2_x" and "a" + "1_2_x"
                 name += "_"
             taken.add(name.casefold())

@@ -9,9 +9,18 @@ from xml.etree import ElementTree as Xml
 
 from defusedxml import ElementTree as SafeXml
 
-from core.datasets.detection import BoxedPhoto, DetectionDataset, boxed_photo, photos_folder, read_each
-from core.datasets.names import class_list, first_repeated, read_class_names, relative_name
+from core.datasets.detection import (
+    BoxedPhoto,
+    DetectionDataset,
+    boxed_photo,
+    class_list,
+    first_repeated,
+    photos_folder,
+    read_class_names,
+    read_each,
+)
 from core.errors import DatasetError
+from core.file_names import relative_name
 from core.garments import Refusal
 
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

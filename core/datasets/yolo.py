@@ -15,11 +15,14 @@ from core.datasets.detection import (
     BoxRow,
     DetectionDataset,
     boxed_photo,
+    class_list,
+    first_repeated,
+    read_class_names,
     read_each,
 )
-from core.datasets.names import class_list, first_repeated, read_class_names, upright_size
 from core.errors import DatasetError
 from core.garments import Refusal
+from core.images.decode import upright_size
 
 SPLITS = ("train", "val", "test")
 NO_LABELS = re.compile(r"(classes|train|val|test|readme.*)\.txt", re.IGNORECASE)

@@ -1,15 +1,10 @@
-"""From untrusted bytes to a Photo: decoded, upright, without metadata, within limits of time and memory.
-
-The photos that a data set's annotations name, opened as any other photo is: upright, checked, RGB.
-"""
+"""From untrusted bytes to a Photo: decoded, upright, without metadata, within limits of time and memory."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import os
-import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from core.errors import ArchiveError, DatasetError, LapelError, PhotoError
+from core.file_names import safe_name, unique_in_batch
 from core.garments import Refusal
 from core.images.archives import count_entries, is_zip, unpack
 from core.images.containers import Container, kind_of, read_container
@@ -31,7 +27,6 @@ MAX_PIXELS_WEBP = 32 * 2**20  # its decoder is a third as fast and holds three c
 MAX_PASSES = 32 * MAX_PIXELS  # pixels times scans of a progressive JPEG, which usually has ten scans
 MIN_SIDE = 8
 MAX_SIDE = 30_000  # beyond it, neither browsers nor JPEG's writers follow
-MAX_NAME_BYTES = 180  # leaves room for " (2)" and an export's endings within a file system's 255
 
 _PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"})
 _UPRIGHT = {
@@ -43,6 +38,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_EXIF_ORIENTATION, _SIDEWAYS = 0x0112, range(5, 9)  # the tag, and its values that swap width and height
 
 
 @dataclass(frozen=True)
@@ -89,21 +85,6 @@ def open_photo(path: Path) -> Photo:
     return read_photo(_read_file(path), path.name)
 
 
-def safe_name(name: str) -> str:
-    """A name to show: without folders, control, invisible or direction-changing characters, and not too long.
-
-    What means something to HTML, a shell or a spreadsheet stays: who displays or exports the name escapes it.
-
-    >>> safe_name("../../etc/shirt.jpg")
-    'shirt.jpg'
-    """
-    visible = "".join(c for c in name if c.isspace() or not unicodedata.category(c).startswith("C"))
-    last = re.split(r"[/\\]", visible)[-1]
-    text = unicodedata.normalize("NFC", " ".join(last.split()))
-    text = re.sub(r"^(?:[A-Za-z]:|[. ])+", "", text).rstrip(". ")
-    return _fitted(*_stem_and_suffix(text)) or "photo"
-
-
 def iter_photos(sources: Iterable[tuple[str, Source]]) -> Iterator[Photo | Refusal]:
     """Read photos one by one, in order: files, zips of photos, and folders (recursively, links left out).
 
@@ -113,7 +94,7 @@ def iter_photos(sources: Iterable[tuple[str, Source]]) -> Iterator[Photo | Refus
     """
     taken: dict[str, int] = {}
     for name, found in _expand(sources):
-        yield _photo_or_refusal(found, _numbered(safe_name(name), taken))
+        yield _photo_or_refusal(found, unique_in_batch(safe_name(name), taken))
 
 
 def count_photos(sources: Iterable[tuple[str, Source]]) -> int:
@@ -251,35 +232,26 @@ def _count(source: Source) -> int:
         return 1
 
 
-def _numbered(name: str, taken: dict[str, int]) -> str:
-    """The name, or the name with the next free number; ``taken`` counts names without case, and is updated.
-
-    Case does not tell names apart because it does not in folders on Windows and macOS.
-    """
-    stem, suffix = _stem_and_suffix(name)
-    key, numbered = name.casefold(), name
-    while numbered.casefold() in taken:
-        taken[key] += 1
-        numbered = _fitted(stem, f" ({taken[key]}){suffix}")
-    taken[numbered.casefold()] = 1
-    return numbered
-
-
-def _stem_and_suffix(name: str) -> tuple[str, str]:
-    """A name's parts, as shirt.front and .jpg; an ending of more than ten characters is no suffix."""
-    stem, dot, ending = name.rpartition(".")
-    return (stem, dot + ending) if stem and len(ending) <= 10 else (name, "")
-
-
-def _fitted(stem: str, ending: str) -> str:
-    """Both together, the stem cut so that they fit into MAX_NAME_BYTES of UTF-8."""
-    room = MAX_NAME_BYTES - len(ending.encode())
-    return stem.encode()[:room].decode(errors="ignore").rstrip(". ") + ending
-
-
 def open_dataset_photo(path: Path) -> Photo:
     """Open a photo that a data set names. Raises DatasetError, with its name, where it cannot be read."""
     try:
         return open_photo(path)
     except PhotoError as error:
         raise DatasetError(f"{path.name} cannot be read as a photo of the data set: {error}") from error
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels of the upright photo, without decoding it; raises ``DatasetError`` for no
+    photo.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            sideways = image.getexif().get(_EXIF_ORIENTATION) in _SIDEWAYS
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"the size of {path.name} is needed, but there is no such photo in {path.parent}"
+        ) from error
+    except Exception as error:  # Pillow's decoders raise whatever a damaged header provokes
+        raise DatasetError(f"the size of {path.name} is needed, but it cannot be read as a photo") from error
+    return (height, width) if sideways else (width, height)

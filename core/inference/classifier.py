@@ -16,9 +16,9 @@ from torch import Tensor
 from core.garments import Box, RankedLabels
 from core.images.crops import crop_garment, normalize_pixels, to_square, to_tensor
 from core.images.decode import Photo
+from core.models.cards import WEIGHTS_FOLDER, ModelCard
 from core.models.checkpoints import load_classifier_network
 from core.models.mobilenet import FEATURES, MobileNet, MobileNetMHA
-from core.models.weights import WEIGHTS_FOLDER, ModelCard
 
 BATCH_SIZE = 32
 

@@ -15,9 +15,9 @@ from core.garments import Box
 from core.images.crops import to_tensor
 from core.images.decode import Photo
 from core.images.letterbox import Letterboxed, letterbox, tight_canvas
+from core.models.cards import WEIGHTS_FOLDER, ModelCard
 from core.models.checkpoints import load_detector_network
 from core.models.decode import MAX_DETECTIONS, cross_class_suppression, decode, nms
-from core.models.weights import WEIGHTS_FOLDER, ModelCard
 from core.models.yolov4 import YOLOv4
 
 LOWEST_THRESHOLD = 0.01

@@ -1,20 +1,25 @@
-"""Weights checked before they may serve: whether they fit their card, and what they compute is a number."""
+"""Networks ready for inference from a weights file and its card, and the check that weights may serve.
+
+A network is built without random initialization, loaded, and fused: batch norm is folded into convolutions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.overrides import TorchFunctionMode
 
 from core.errors import WeightsError
 from core.models.cards import LARGEST_BYTES, ModelCard, read_card
-from core.models.fuse import fuse_for_inference
 from core.models.mobilenet import INPUT_SIZE, MobileNet, MobileNetMHA
-from core.models.weights import SkipInit, load_weights
+from core.models.weights import load_weights
 from core.models.yolov4 import PRESETS, YOLOv4
 
 GHOST_OF = {"yolov4": False, "yolov4-gs": True}
@@ -25,6 +30,20 @@ CLASSIFIERS: dict[str, type[MobileNet] | type[MobileNetMHA]] = {
 
 TRIAL_SIDE = 64
 """Pixels of the picture that a detector is tried on: the smallest whose every scale has several cells."""
+
+MISH_IS_LINEAR_FROM = 20.0  # tanh(softplus(20)) is 1 in float32
+
+
+class SkipInit(TorchFunctionMode):
+    """Within it modules skip their random initialization, which a file's weights would replace at once."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def load_detector_network(path: Path) -> tuple[YOLOv4, ModelCard]:
@@ -110,3 +129,45 @@ def _trial_pixels() -> Tensor:
     """A picture of noise, always the same: (1, 3, 64, 64) uint8."""
     pixels = np.random.default_rng(0).integers(0, 256, (TRIAL_SIDE, TRIAL_SIDE, 3), np.uint8)
     return torch.from_numpy(pixels).permute(2, 0, 1)[None]
+
+
+class QuickMish(nn.Module):
+    """Mish with one exponential: x * n / (n + 2), n = e^x (e^x + 2).
+
+    tanh(softplus(x)) = ((1 + e^x)^2 - 1) / ((1 + e^x)^2 + 1). On a CPU this form takes a fraction of the time
+    of tanh and log, which were a third of the whole detector's.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        exponential = x.clamp(max=MISH_IS_LINEAR_FROM).exp_()
+        n = exponential.mul_(exponential + 2)
+        return n.div_(n + 2).mul_(x)
+
+
+def fuse_for_inference(module: nn.Module) -> None:
+    """Fold batch norm into convolutions, replace Mish by the quick form, and use channels last, in place."""
+    fuse_batch_norm(module.eval())
+    _quicken_mish(module)
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def fuse_batch_norm(module: nn.Module) -> None:
+    """Fold every batch norm that opens a Sequential with its convolution, in place. For eval mode only."""
+    for child in module.modules():
+        if isinstance(child, nn.Sequential) and len(child) >= 2:
+            first, second = child[0], child[1]
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                assert second.running_mean is not None and second.running_var is not None
+                first.weight, first.bias = fuse_conv_bn_weights(
+                    first.weight, first.bias, second.running_mean, second.running_var, second.eps,
+                    second.weight, second.bias,
+                )  # fmt: skip
+                child[1] = nn.Identity()
+
+
+def _quicken_mish(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, nn.Mish):
+            setattr(module, name, QuickMish())
+        else:
+            _quicken_mish(child)

@@ -10,13 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.retinanet import RetinaNet
 from torchvision.models.detection.ssd import SSD
 
-from core.models.registry import MODELS, build_model, model_recipe
+from core.models.registry import model_recipe
 
-__all__ = ["MODELS", "build_model", "count_macs", "safetensors_bytes", "summarize", "summarize_model"]
+COUNTED = {torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm}
+"""Convolutions and linear layers; attention's products of activations are bmm."""
 
 TORCHVISION_DETECTORS = (GeneralizedRCNN, RetinaNet, SSD)
 
@@ -60,30 +62,23 @@ def summarize(module: nn.Module, input_size_hw: tuple[int, int]) -> dict[str, in
 def count_macs(module: nn.Module, input_size_hw: tuple[int, int]) -> dict[str, int]:
     """Multiply-adds of convolutions and linear layers for one picture: of the model ("") and of each child.
 
-    Biases, normalisation, activations and the products of attention are not counted. Hooks are always
-    removed.
+    torch's flop counter counts two for a multiply-add. Biases, normalization, activations and the products of
+    attention are not counted. A child that is only a list of modules is never called itself and has 0. Hooks
+    are always removed.
     """
-    macs = dict.fromkeys(["", *(name for name, _ in module.named_children())], 0)
+    counter = FlopCounterMode(display=False)
     with ExitStack() as stack:
-        for name, layer in module.named_modules():
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                stack.callback(layer.register_forward_hook(_counter(macs, name.split(".")[0])).remove)
         if isinstance(module, GeneralizedRCNN):
             stack.callback(module.rpn.register_forward_hook(_most_proposals).remove)
-        with _evaluating(module):
-            _run_once(module, input_size_hw)
-    return macs
-
-
-def _counter(macs: dict[str, int], child: str) -> Any:
-    """A hook that adds a layer's multiply-adds to the model's and, where it lies in one, to the child's."""
-
-    def count(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        one_output = layer.weight.shape[1:].numel()  # what a single output value multiplies and adds
-        for name in {"", child}:
-            macs[name] += output.numel() * one_output
-
-    return count
+        stack.enter_context(_evaluating(module))
+        stack.enter_context(counter)
+        _run_once(module, input_size_hw)
+    counts, root = counter.get_flop_counts(), type(module).__name__
+    paths = {"": "Global", **{name: f"{root}.{name}" for name, _ in module.named_children()}}
+    return {
+        name: sum(flops for operator, flops in counts.get(path, {}).items() if operator in COUNTED) // 2
+        for name, path in paths.items()
+    }
 
 
 def _most_proposals(rpn: Any, inputs: Any, output: tuple[list[Tensor], Any]) -> tuple[list[Tensor], Any]:

@@ -8,12 +8,16 @@ are reconstructions.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any, cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.errors import RecipeError
+from core.errors import RecipeError, WeightsError
 from core.models.attention import AttentionAugmentedConv
+from core.models.weights import read_tensors
 
 POINTWISE_CHANNELS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
@@ -170,3 +174,57 @@ def mobilenet_mha(classes: int = 50) -> MobileNetMHA:
     model = MobileNetMHA(classes)
     model.freeze_as_poster()
     return model
+
+
+def imagenet_layers(backbone: MobileNetFeatures) -> dict[str, PaddedConv]:
+    """MobileNet's layers in order, by their names in folded weights: ``stem`` to ``block13.pointwise``."""
+    parts = ("depthwise", "pointwise")
+    names = ["stem", *(f"block{i}.{part}" for i in range(1, len(backbone.blocks) + 1) for part in parts)]
+    layers = (module for module in backbone.modules() if isinstance(module, PaddedConv))
+    return dict(zip(names, layers, strict=True))
+
+
+@torch.no_grad()
+def load_imagenet(backbone: MobileNetFeatures, path: Path) -> None:
+    """Put folded ImageNet weights into MobileNet's layers: batch norm becomes the identity plus the bias.
+
+    Gamma 1, beta the bias, running mean 0, running variance 1 - eps. The function is exact in eval mode;
+    before training with batch statistics call :func:`calibrate_batch_norm`. Raises WeightsError, and leaves
+    the backbone as it was, when the file holds something else.
+    """
+    tensors = read_tensors(path)
+    layers = imagenet_layers(backbone)
+    for name, layer in layers.items():
+        shape = cast(Tensor, layer[0].weight).shape
+        wanted = {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+        if any(key not in tensors or tensors[key].shape != size for key, size in wanted.items()):
+            raise WeightsError(f"{path.name} holds no MobileNet V1: {name} is missing or of another shape")
+    for name, layer in layers.items():
+        conv: Any = layer[0]
+        norm: Any = layer[1]
+        conv.weight.copy_(tensors[f"{name}.weight"])
+        norm.weight.fill_(1.0)
+        norm.bias.copy_(tensors[f"{name}.bias"])
+        norm.running_mean.zero_()
+        norm.running_var.fill_(1.0 - norm.eps)
+
+
+@torch.no_grad()
+def calibrate_batch_norm(backbone: MobileNetFeatures, pictures: Tensor) -> None:
+    """Give batch norm the statistics of ``pictures`` (B, 3, H, W); what the network computes stays.
+
+    Folded weights leave mean 0 and variance 1 behind, so that training with batch statistics would start from
+    another function. Mean and variance are measured layer by layer; gamma and beta absorb them.
+    """
+    x = pictures
+    for layer in imagenet_layers(backbone).values():
+        norm: Any = layer[1]
+        raw = layer[0](layer.pad(x))
+        variance, mean = torch.var_mean(raw, dim=(0, 2, 3), unbiased=False)
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        shift = norm.bias - scale * norm.running_mean
+        norm.weight.copy_(scale * (variance + norm.eps).sqrt())
+        norm.bias.copy_(shift + scale * mean)
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+        x = layer[2](raw * scale[:, None, None] + shift[:, None, None])

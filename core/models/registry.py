@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 
 from torch import nn
 
@@ -30,70 +31,36 @@ class ModelEntry:
     presets: bool = False
 
 
-def _yolov4(preset: str, classes: int, size: int) -> nn.Module:
-    from core.models.yolov4 import yolov4
+def _builder(path: str, *passed: str) -> Builder:
+    """A builder that imports ``module:function`` when it is called, and passes it the named settings on."""
 
-    return yolov4(preset=preset, classes=classes)
+    def build(preset: str, classes: int, size: int) -> nn.Module:
+        module, function = path.split(":")
+        settings = {"preset": preset, "classes": classes, "size": size}
+        model: nn.Module = getattr(import_module(f"core.models.{module}"), function)(
+            **{name: settings[name] for name in passed}
+        )
+        return model
 
-
-def _yolov4_gs(preset: str, classes: int, size: int) -> nn.Module:
-    from core.models.yolov4 import yolov4_gs
-
-    return yolov4_gs(preset=preset, classes=classes)
-
-
-def _mobilenet(preset: str, classes: int, size: int) -> nn.Module:
-    from core.models.mobilenet import mobilenet
-
-    return mobilenet(classes=classes)
-
-
-def _mobilenet_mha(preset: str, classes: int, size: int) -> nn.Module:
-    from core.models.mobilenet import mobilenet_mha
-
-    return mobilenet_mha(classes=classes)
-
-
-def _vgg16(preset: str, classes: int, size: int) -> nn.Module:
-    from core.models.baselines import vgg16
-
-    return vgg16(classes=classes)
-
-
-def _ssd(preset: str, classes: int, size: int) -> nn.Module:
-    from core.models.baselines import ssd
-
-    return ssd(classes=classes)
-
-
-def _retinanet(preset: str, classes: int, size: int) -> nn.Module:
-    from core.models.baselines import retinanet
-
-    return retinanet(classes=classes, size=size)
-
-
-def _faster_rcnn(preset: str, classes: int, size: int) -> nn.Module:
-    from core.models.baselines import faster_rcnn
-
-    return faster_rcnn(classes=classes, size=size)
-
-
-def _r_fcn(preset: str, classes: int, size: int) -> nn.Module:
-    from core.models.rfcn import r_fcn
-
-    return r_fcn(classes=classes, size=size)
+    return build
 
 
 MODELS: dict[str, ModelEntry] = {
-    "yolov4": ModelEntry(_yolov4, classes=13, size=416, size_step=32, presets=True),
-    "yolov4-gs": ModelEntry(_yolov4_gs, classes=13, size=416, size_step=32, presets=True),
-    "mobilenet": ModelEntry(_mobilenet, classes=1000, size=224),
-    "mobilenet-mha": ModelEntry(_mobilenet_mha, classes=50, size=224, size_step=None),
-    "vgg16": ModelEntry(_vgg16, classes=1000, size=224),
-    "ssd": ModelEntry(_ssd, classes=13, size=300, size_step=None),
-    "retinanet": ModelEntry(_retinanet, classes=13, size=416),
-    "faster-rcnn": ModelEntry(_faster_rcnn, classes=13, size=416),
-    "r-fcn": ModelEntry(_r_fcn, classes=13, size=416),
+    "yolov4": ModelEntry(
+        _builder("yolov4:yolov4", "preset", "classes"), classes=13, size=416, size_step=32, presets=True
+    ),
+    "yolov4-gs": ModelEntry(
+        _builder("yolov4:yolov4_gs", "preset", "classes"), classes=13, size=416, size_step=32, presets=True
+    ),
+    "mobilenet": ModelEntry(_builder("mobilenet:mobilenet", "classes"), classes=1000, size=224),
+    "mobilenet-mha": ModelEntry(
+        _builder("mobilenet:mobilenet_mha", "classes"), classes=50, size=224, size_step=None
+    ),
+    "vgg16": ModelEntry(_builder("baselines:vgg16", "classes"), classes=1000, size=224),
+    "ssd": ModelEntry(_builder("baselines:ssd", "classes"), classes=13, size=300, size_step=None),
+    "retinanet": ModelEntry(_builder("baselines:retinanet", "classes", "size"), classes=13, size=416),
+    "faster-rcnn": ModelEntry(_builder("baselines:faster_rcnn", "classes", "size"), classes=13, size=416),
+    "r-fcn": ModelEntry(_builder("baselines:r_fcn", "classes", "size"), classes=13, size=416),
 }
 
 

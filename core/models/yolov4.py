@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.anchors import DARKNET_ANCHORS_608
 from core.errors import RecipeError
 from core.models.blocks import (
     ConvBlock,
@@ -30,9 +31,6 @@ STRIDES = (8, 16, 32)
 ANCHORS_PER_SCALE = 3
 STAGE_DEPTHS = (1, 2, 8, 8, 4)
 STAGE_CHANNELS = (64, 128, 256, 512, 1024)
-DARKNET_ANCHORS_608 = (
-    (12, 16), (19, 36), (40, 28), (36, 75), (76, 55), (72, 146), (142, 110), (192, 243), (459, 401),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)

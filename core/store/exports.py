@@ -1,7 +1,4 @@
-"""A revision as files: COCO, Pascal VOC, YOLO or CSV, with its pictures or without, one photo in memory.
-
-A revision's photos as annotation formats take them: file names that differ, and classes by place.
-"""
+"""Exports of a revision: COCO, Pascal VOC, YOLO or CSV, with its pictures or without, one photo in memory."""
 
 from __future__ import annotations
 

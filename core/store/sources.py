@@ -1,6 +1,6 @@
-"""What lies at a path that is to be imported: photos, zips of them, or a data set with boxes.
+"""Import sources: photos, zips of them, or a data set with boxes, listed as one item a file.
 
-A zip of photos or of a data set, unpacked to a folder so that an import can go on in the middle of it.
+Zips are unpacked to a folder, so that an import can continue in the middle of one.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Item:
     whole: bool = True
 
     def as_list(self) -> list[Any]:
-        """The form in an import's notes."""
+        """The form in an import's manifest."""
         boxes = [list(box) for box in self.boxes]
         return [self.name, self.path, self.root, self.error, list(self.size_wh), boxes, self.whole]
 
@@ -58,8 +58,8 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Looker:
-    """Looks through paths; zips are unpacked into folders of ``work``.
+class SourceScanner:
+    """PerceptualHashIndex through paths; zips are unpacked into folders of ``work``.
 
     ``everything`` says that all files are meant to be photos, as in an upload or a zip, and not only those
     that look like it, as in a folder of the server.

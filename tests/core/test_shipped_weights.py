@@ -21,7 +21,8 @@ from core.images.decode import open_photo
 from core.inference.detector import Detector
 from core.inference.labeler import Labeler
 from core.inference.measure import predictions_on
-from core.models.weights import WEIGHTS_FOLDER, ModelCard, digest, read_card
+from core.models.cards import WEIGHTS_FOLDER, ModelCard, read_card
+from core.models.weights import digest
 from core.taxonomy import load_taxonomy
 
 KINDS = ("detector", "classifier")

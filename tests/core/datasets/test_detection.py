@@ -10,7 +10,15 @@ import pytest
 from PIL import Image
 
 from core.datasets.coco import write_coco
-from core.datasets.detection import BoxedPhoto, DetectionDataset, boxed_photo, photos_folder
+from core.datasets.detection import (
+    BoxedPhoto,
+    DetectionDataset,
+    boxed_photo,
+    class_list,
+    first_repeated,
+    photos_folder,
+    read_class_names,
+)
 from core.datasets.reading import read_detection
 from core.datasets.voc import voc_document
 from core.errors import DatasetError
@@ -119,3 +127,16 @@ def test_a_missing_photo_of_deepfashion2_is_refused_and_the_others_are_read(tmp_
     refused: list[Refusal] = []
     assert [photo.file_name for photo in read_detection(tmp_path, refused=refused).photos] == ["000002.jpg"]
     assert [refusal.photo for refusal in refused] == ["000001.json"]
+
+
+def test_a_class_list_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text(class_list(["top", "scarf\ntie", "喪服"]), encoding="utf-8")
+    assert read_class_names(tmp_path / "classes.txt") == ("top", "scarf tie", "喪服")
+    (tmp_path / "classes.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(DatasetError, match=r"classes\.txt"):
+        read_class_names(tmp_path / "classes.txt")
+
+
+def test_the_first_repeated_entry_is_named() -> None:
+    assert first_repeated(["a", "b", "b", "a"]) == "b"
+    assert first_repeated([]) is None

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from core.images.decode import MAX_NAME_BYTES, open_photo, read_photo, safe_name
+from core.file_names import MAX_NAME_BYTES, safe_name
+from core.images.decode import open_photo, read_photo
 from tests.core.picture_files import RED, WHITE, chunk, difference, encoded, png, scene, zipped
 
 # Pictures

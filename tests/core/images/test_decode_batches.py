@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from core.errors import PhotoError
+from core.file_names import MAX_NAME_BYTES
 from core.garments import Refusal
-from core.images.decode import MAX_NAME_BYTES, Photo, count_photos, iter_photos, open_photo
+from core.images.decode import Photo, count_photos, iter_photos, open_photo
 from tests.core.picture_files import encoded, scene, zipped
 
 

@@ -14,8 +14,9 @@ from PIL import Image
 from core.errors import LapelError
 from core.images.decode import Photo
 from core.inference.classifier import BATCH_SIZE, Classifier, batches, square_crops
+from core.models.cards import read_card, write_card
 from core.models.mobilenet import MobileNetMHA
-from core.models.weights import load_weights, read_card, write_card
+from core.models.weights import load_weights
 from tests.weights import LABELS, drawn_photo, save_classifier
 
 BOXES = [(10.0, 20.0, 90.0, 120.0), (50.5, 100.2, 170.0, 239.0), (0.0, 0.0, 180.0, 240.0)]

@@ -15,8 +15,9 @@ from torch import nn
 from core.errors import LapelError, WeightsError
 from core.images.decode import Photo
 from core.inference.detector import LOWEST_THRESHOLD, Detector
+from core.models.cards import read_card, write_card
 from core.models.decode import MAX_DETECTIONS, decode
-from core.models.weights import load_weights, read_card, write_card
+from core.models.weights import load_weights
 from core.models.yolov4 import YOLOv4
 from tests.weights import FEW, MANY, NONE, THRESHOLD, drawn_photo, save_detector
 

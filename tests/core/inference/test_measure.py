@@ -17,7 +17,7 @@ from core.errors import DatasetError
 from core.images.decode import Photo, open_dataset_photo
 from core.inference.detector import LOWEST_THRESHOLD, Detector
 from core.inference.measure import measure_classifier, measure_detector, predictions_on
-from core.models.weights import ModelCard
+from core.models.cards import ModelCard
 from tests.weights import LABELS
 from tools.synthetic import draw_dataset
 

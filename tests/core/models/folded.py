@@ -8,15 +8,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from core.models.mobilenet import MobileNetFeatures
-from core.models.weights import folded_layers
+from core.models.mobilenet import MobileNetFeatures, imagenet_layers
 
 
 def folded_tensors(seed: int = 0) -> dict[str, Tensor]:
     """Weights and biases of every layer, scaled so that activations neither fade nor grow."""
     generator = torch.Generator().manual_seed(seed)
     tensors = {}
-    for name, layer in folded_layers(MobileNetFeatures()).items():
+    for name, layer in imagenet_layers(MobileNetFeatures()).items():
         shape = layer.get_parameter("0.weight").shape
         scale = (2 / (shape[1] * shape[2] * shape[3])) ** 0.5
         tensors[f"{name}.weight"] = torch.randn(shape, generator=generator) * scale

@@ -14,18 +14,9 @@ from torch import nn
 
 from core.errors import LapelError, WeightsError
 from core.images.crops import normalize_pixels, to_square, to_tensor
-from core.models.mobilenet import MobileNetFeatures
-from core.models.weights import (
-    ModelCard,
-    calibrate_batch_norm,
-    card_path,
-    digest,
-    load_imagenet,
-    load_weights,
-    read_card,
-    save_weights,
-    write_card,
-)
+from core.models.cards import ModelCard, card_path, read_card, write_card
+from core.models.mobilenet import MobileNetFeatures, calibrate_batch_norm, load_imagenet
+from core.models.weights import digest, load_weights, save_weights
 from tests.core.models.folded import folded_tensors, save_folded
 
 PRETRAINED = "mobilenet_v1_1.0_224_imagenet.safetensors"

@@ -38,7 +38,7 @@ def corrected_world(store: Store, *, corrected: int = 6, known: int = 6) -> int:
     """Photos of red and blue that the champion learned, and some of green that it did not: the revision."""
     for seed in range(known):
         add_photo(store, seed, KNOWN)
-    store.models.found()
+    store.models.register_shipped()
     if known:
         champion_learned(store, store.revisions.create("ada").number)
     for seed in range(100, 100 + corrected):
@@ -199,7 +199,7 @@ def test_what_cannot_be_learned_is_told_in_a_sentence(world: Store) -> None:
     finish_training(world, row.id, "failed", "no photo")
     add_photo(world, 1, KNOWN)
     revision = world.revisions.create("ada").number
-    world.models.found()
+    world.models.register_shipped()
     champion_learned(world, revision)
     row = world.trainings.begin("detector", "quick", revision)
     with pytest.raises(DatasetError, match="Nothing was annotated since revision"):

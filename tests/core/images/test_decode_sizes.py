@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from core.datasets.names import upright_size
 from core.errors import DatasetError
+from core.images.decode import upright_size
 
 
 @pytest.mark.parametrize(

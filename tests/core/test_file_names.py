@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from core.datasets.names import (
-    class_list,
-    first_repeated,
-    member_stem,
-    member_stems,
-    read_class_names,
-    relative_name,
-)
 from core.errors import DatasetError
+from core.file_names import free_name, portable_stem, portable_stems, relative_name
 
 
 @pytest.mark.parametrize(
@@ -66,22 +57,23 @@ def test_names_that_leave_the_folder_are_refused(name: object) -> None:
     ],
 )
 def test_stems_hold_only_what_every_file_system_takes(name: str, expected: str) -> None:
-    assert member_stem(name) == expected
+    assert portable_stem(name) == expected
 
 
 def test_stems_are_unique_whatever_the_case() -> None:
-    assert member_stems(["a.jpg", "A.png", "b.jpg", "a.webp", "a_2.jpg"]) == ["a", "A_2", "b", "a_3", "a_2_2"]
-    assert member_stems([]) == []
+    assert portable_stems(["a.jpg", "A.png", "b.jpg", "a.webp", "a_2.jpg"]) == [
+        "a",
+        "A_2",
+        "b",
+        "a_3",
+        "a_2_2",
+    ]
+    assert portable_stems([]) == []
 
 
-def test_a_class_list_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    (tmp_path / "classes.txt").write_text(class_list(["top", "scarf\ntie", "喪服"]), encoding="utf-8")
-    assert read_class_names(tmp_path / "classes.txt") == ("top", "scarf tie", "喪服")
-    (tmp_path / "classes.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(DatasetError, match=r"classes\.txt"):
-        read_class_names(tmp_path / "classes.txt")
-
-
-def test_the_first_repeated_entry_is_named() -> None:
-    assert first_repeated(["a", "b", "b", "a"]) == "b"
-    assert first_repeated([]) is None
+def test_a_free_name_is_numbered_before_its_ending() -> None:
+    taken = {"a.jpg", "a (2).jpg", "b"}
+    assert free_name("a.jpg", taken.__contains__) == "a (3).jpg"
+    assert free_name("b", taken.__contains__) == "b (2)"
+    assert free_name("c.jpg", taken.__contains__) == "c.jpg"
+    assert free_name("a.jpg", taken.__contains__, "{stem}-{number}{suffix}", first=1) == "a-1.jpg"

@@ -1,0 +1,129 @@
+"""File names that came from strangers: shown, followed into a folder, or written into an archive.
+
+``safe_name`` makes a name fit to be shown, ``relative_name`` checks one that is looked for in a folder,
+``portable_name`` and ``portable_stem`` make one that any file system takes, and ``free_name`` tells equal
+ones apart.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from itertools import count
+from pathlib import PurePosixPath
+from reprlib import repr as shown
+
+from core.errors import DatasetError
+
+MAX_NAME_BYTES = 180  # leaves room for " (2)" and an export's endings within a file system's 255
+MAX_PART_BYTES = 255
+"""Of a file's or folder's name, on all usual file systems."""
+
+MAX_PORTABLE_BYTES = 100
+MAX_SUFFIX_CHARACTERS = 10
+WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
+
+
+def safe_name(name: str) -> str:
+    """A name to show: without folders, control, invisible or direction-changing characters, and not too long.
+
+    What means something to HTML, a shell or a spreadsheet stays: who displays or exports the name escapes it.
+
+    >>> safe_name("../../etc/shirt.jpg")
+    'shirt.jpg'
+    """
+    visible = "".join(c for c in name if c.isspace() or not unicodedata.category(c).startswith("C"))
+    last = re.split(r"[/\\]", visible)[-1]
+    text = unicodedata.normalize("NFC", " ".join(last.split()))
+    text = re.sub(r"^(?:[A-Za-z]:|[. ])+", "", text).rstrip(". ")
+    return _fitted(*_stem_and_suffix(text)) or "photo"
+
+
+def relative_name(name: object, source: str) -> str:
+    """A photo's name as a relative path with ``/``. Raises DatasetError for one that leaves its folder."""
+    if not isinstance(name, str) or not name.strip() or "\0" in name:
+        raise DatasetError(f"{source}: a photo's file name is expected, got {shown(name)}")
+    path = PurePosixPath(name.replace("\\", "/"))
+    if max(len(part.encode("utf-8", "surrogatepass")) for part in (*path.parts, "")) > MAX_PART_BYTES:
+        raise DatasetError(
+            f"{source}: a photo's file name has at most {MAX_PART_BYTES} bytes, got {shown(name)}"
+        )
+    if not path.name or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        raise DatasetError(
+            f"{source}: a photo's file name stays inside the photos' folder, got {shown(name)}"
+        )
+    return str(path)
+
+
+def portable_name(text: str) -> str:
+    """Text as part of a file name, in characters that every file system takes; may come out empty.
+
+    Letters, marks and digits of any script, blanks and ``._-()`` stay, all else becomes ``_``. Nothing
+    hidden, no leading dash, at most 100 bytes.
+    """
+    composed = unicodedata.normalize("NFC", text)
+    plain = "".join(c if c in " ._-()" or unicodedata.category(c)[0] in "LMN" else "_" for c in composed)
+    return plain.lstrip(" .-").encode("utf-8")[:MAX_PORTABLE_BYTES].decode("utf-8", "ignore").rstrip(" .")
+
+
+def portable_stem(name: str) -> str:
+    """A file's name without folder and ending as ``portable_name``, no Windows device and never empty."""
+    base = PurePosixPath(name.replace("\\", "/")).name
+    plain = portable_name(PurePosixPath(base).stem if base else "")
+    if WINDOWS_DEVICES.match(plain.split(".")[0]):
+        plain = f"_{plain}"
+    return plain or "photo"
+
+
+def portable_stems(names: Sequence[str]) -> list[str]:
+    """``portable_stem`` of each name, made unique without regard to case by a number at the end."""
+    taken: set[str] = set()
+    stems = []
+    for stem in map(portable_stem, names):
+        unique = free_name(stem, lambda name: name.casefold() in taken, "{stem}_{number}")
+        taken.add(unique.casefold())
+        stems.append(unique)
+    return stems
+
+
+def free_name(
+    name: str, is_taken: Callable[[str], bool], numbered: str = "{stem} ({number}){suffix}", first: int = 2
+) -> str:
+    """The name, or the first numbered one that is not taken.
+
+    >>> free_name("shirt.jpg", {"shirt.jpg", "shirt (2).jpg"}.__contains__)
+    'shirt (3).jpg'
+    """
+    if not is_taken(name):
+        return name
+    stem, suffix = (name, "") if "{suffix}" not in numbered else _stem_and_suffix(name)
+    options = (numbered.format(stem=stem, number=number, suffix=suffix) for number in count(first))
+    return next(option for option in options if not is_taken(option))
+
+
+def unique_in_batch(name: str, taken: dict[str, int]) -> str:
+    """The name, or "name (2)" and so on where the batch has it already; ``taken`` is updated.
+
+    ``taken`` counts names without case, as folders on Windows and macOS do, so that a thousand equal names
+    take no longer than a thousand different ones. The result fits into ``MAX_NAME_BYTES``.
+    """
+    stem, suffix = _stem_and_suffix(name)
+    key, numbered = name.casefold(), name
+    while numbered.casefold() in taken:
+        taken[key] += 1
+        numbered = _fitted(stem, f" ({taken[key]}){suffix}")
+    taken[numbered.casefold()] = 1
+    return numbered
+
+
+def _stem_and_suffix(name: str) -> tuple[str, str]:
+    """A name's parts, as shirt.front and .jpg; an ending of more than ten characters is no suffix."""
+    stem, dot, ending = name.rpartition(".")
+    return (stem, dot + ending) if stem and len(ending) <= MAX_SUFFIX_CHARACTERS else (name, "")
+
+
+def _fitted(stem: str, ending: str) -> str:
+    """Both together, the stem cut so that they fit into MAX_NAME_BYTES of UTF-8."""
+    room = MAX_NAME_BYTES - len(ending.encode())
+    return stem.encode()[:room].decode(errors="ignore").rstrip(". ") + ending
