@@ -1,19 +1,26 @@
-"""Pictures and code by URL: a message carries an address of fifty bytes instead of a megabyte."""
+"""What browser components share: pictures and code by URL instead of in messages, readable text colours."""
 
 from __future__ import annotations
 
 from streamlit import runtime
 
+from core.images.drawing import hex_to_rgb, text_colour
+
 
 def picture_url(data: bytes, mimetype: str, place: str) -> str:
-    """The address that serves these bytes to this session, until ``place`` shows something else.
+    """The URL that serves these bytes to this session, until ``place`` shows something else.
 
-    The address holds a digest of the content, so that nobody finds it who does not have the picture already.
+    The URL holds a digest of the content, so that nobody can guess it who does not have the picture.
     Call it at every run that shows the picture: Streamlit drops what the last full run did not ask for.
     """
     return runtime.get_instance().media_file_mgr.add(data, mimetype, place)
 
 
 def script_url(code: bytes, place: str) -> str:
-    """The address of an ES module, as ``picture_url`` has it; the browser keeps it under its digest."""
+    """The URL of an ES module, as for ``picture_url``; the browser caches it under its digest."""
     return runtime.get_instance().media_file_mgr.add(code, "text/javascript", place)
+
+
+def ink_on(colour: str) -> str:
+    """The colour of readable text on a colour, both as #rrggbb."""
+    return "#{:02x}{:02x}{:02x}".format(*text_colour(hex_to_rgb(colour)))

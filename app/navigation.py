@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Entry:
-    """A page's file, as seen from this folder's main.py, and what the menu says of it."""
+    """A page's file, seen from main.py in this folder, and its entry in the menu."""
 
     path: str
     title: str
@@ -35,42 +35,42 @@ ENTRIES = (
         "../pages/preview.py",
         "Label photos",
         ":material/checkroom:",
-        "Drop clothing photos, look at boxes, labels and maps, correct, take away.",
+        "Label clothing photos: boxes, labels and attention maps; correct them, download the results.",
         Right.PREVIEW,
     ),
     Entry(
         ANNOTATE,
         "Annotate",
         ":material/edit_square:",
-        "The next photo of the queue with its boxes: correct, submit, go on.",
+        "Correct the proposals for the next photo of the queue, and submit.",
         Right.ANNOTATE,
     ),
     Entry(
         DATA,
         "Data",
         ":material/photo_library:",
-        "Bring photos in, look through them, name categories, follow the work, take revisions away.",
+        "Stored photos, imports, categories, progress and revisions.",
         Right.READ,
     ),
     Entry(
         "../pages/training.py",
         "Train",
         ":material/model_training:",
-        "Train a candidate on what was corrected, and watch it learn.",
+        "Fine-tune a candidate on the corrections, and follow its progress.",
         Right.TRAIN,
     ),
     Entry(
         "../pages/models.py",
         "Models",
         ":material/compare:",
-        "Champion and candidates on the same photos: compare, promote, roll back.",
+        "Compare candidates with the champion on the holdout, promote, roll back.",
         Right.EXPLAIN,
     ),
     Entry(
         "../pages/attention.py",
         "Attention",
         ":material/visibility:",
-        "All maps of one photo: the detector's stages and the classifier's heads.",
+        "All attention maps of one photo: detector stages and classifier heads.",
         Right.EXPLAIN,
     ),
     Entry(
@@ -84,14 +84,14 @@ ENTRIES = (
         "../pages/people.py",
         "People",
         ":material/group:",
-        "Who works here and in which role, and what has been done.",
+        "Users, their roles, and the audit log.",
         Right.PEOPLE,
     ),
 )
 
 
 def pages_for(actor: Actor) -> list[st.Page]:
-    """The pages that this person may open; to Streamlit all others do not exist."""
+    """The pages that this user may open; to Streamlit all others do not exist."""
     rights = actor.rights
     entries = [entry for entry in ENTRIES if entry.right in rights and (HERE / entry.path).is_file()]
     return [
@@ -101,7 +101,7 @@ def pages_for(actor: Actor) -> list[st.Page]:
 
 
 def annotate_link(photo_id: int, label: str = "Open in Annotate") -> None:
-    """A link that opens one photo in Annotate. Copied out of the browser, it opens the same for others."""
+    """A link that opens one photo in Annotate."""
     st.page_link(ANNOTATE, label=label, icon=":material/edit_square:", query_params={"photo": str(photo_id)})
 
 

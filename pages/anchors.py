@@ -1,12 +1,11 @@
-"""Anchors: fit them to a data set's own boxes, and see what that gains over Darknet's."""
+"""Anchors: fit them to a dataset's boxes, and compare them with Darknet's."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from app.anchors.fit import fit_anchors
+from app.anchors.fit import box_sizes, fit_anchors
 from app.auth.identity import admit, title_row
-from app.preview.charts import box_sizes
 from core.access import Right
 from core.errors import LapelError
 
@@ -14,7 +13,7 @@ admit(Right.EXPLAIN)
 title_row("Anchors")
 st.markdown(
     "K-means++ under the distance 1 − IoU fits a detector's anchors to the sizes of your own boxes. "
-    "Bring annotations as a COCO file; no photos are needed."
+    "Upload annotations as a COCO file; no photos are needed."
 )
 upload = st.file_uploader("Annotations, a COCO file (JSON)", type="json", key="coco")
 for_clusters, for_size, for_seed = st.columns(3)

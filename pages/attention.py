@@ -1,4 +1,4 @@
-"""Attention: every map of one photo side by side, for those who want to know how the models look at it."""
+"""Attention: every attention map of one photo side by side, detector stages and classifier heads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from PIL import Image
 from app import resources
 from app.attention import map_grid
 from app.auth.identity import admit
-from app.preview import batch_view, session, upload
+from app.preview import batch_view, upload
+from app.preview.session import preview_session
 from core.access import Right
 from core.errors import LapelError
 
@@ -25,18 +26,18 @@ def grid(pictures: Iterable[tuple[str, Image.Image]], least_pixels: int) -> None
 
 
 admit(Right.EXPLAIN)
-workspace = session.workspace()
-upload.show(workspace, "Attention")
+session = preview_session()
+upload.show(session, "Attention")
 try:
     labeler = resources.labeler()
-    batch = workspace.take_in(labeler, FIRST_RESULT_SECONDS)
+    batch = session.start_labelling(labeler, FIRST_RESULT_SECONDS)
 except LapelError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()
 
 threshold = st.session_state.get(batch_view.THRESHOLD_KEY, labeler.default_threshold)
-photos = {seen.item.number: seen for seen in batch_view.seen_photos(workspace, threshold)}
-if not photos or workspace.maps is None:
+photos = {view.item.number: view for view in batch_view.photo_views(session, threshold)}
+if not photos or session.maps is None:
     st.info("The maps appear here once a photo is labelled.", icon=":material/visibility:")
     st.stop()
 
@@ -45,21 +46,21 @@ numbers = list(photos)
 number = for_photo.selectbox(
     "Photo",
     numbers,
-    index=numbers.index(workspace.photo) if workspace.photo in photos else 0,
-    format_func=lambda number: photos[number].item.kept.name,
+    index=numbers.index(session.photo) if session.photo in photos else 0,
+    format_func=lambda number: photos[number].item.spooled.name,
 )
 opacity = for_opacity.slider("Opacity", 0.0, 1.0, 0.6, step=0.05, key="opacity", persist_state="session")
-workspace.open(number)
+session.open(number)
 try:
-    photo, explanation = workspace.maps.explanation(photos[number])
+    photo, explanation = session.maps.explanation(photos[number])
 except LapelError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()
 
-st.subheader("What the detector looks at")
+st.subheader("Detector attention")
 grid(map_grid.stage_pictures(photo, explanation, opacity), 220)
 
-st.subheader("What the classifier looks at")
+st.subheader("Classifier attention")
 if not explanation.garments:
     st.info("No garment above the threshold in this photo, so there is nothing to classify.")
     st.stop()

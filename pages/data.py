@@ -1,24 +1,26 @@
-"""Data: bring photos in, look through them, name categories, see how far the work is, take revisions away."""
+"""Data: the stored photos, imports, categories, annotation progress, and revisions to export."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from app.auth.identity import admit, show_account, workspace_store
-from app.data import bringing_in, categories, jobs, photos, progress, revisions
+from app.data import categories, imports, jobs, photos, progress, revisions
 from app.text import literal
 from core.access import Right
 from core.errors import LapelError
 
 TABS = {
     "Photos": photos.show,
-    "Bring in": bringing_in.show,
+    "Import": imports.show,
     "Categories": categories.show,
     "Progress": progress.show,
     "Revisions": revisions.show,
 }
 
 admit(Right.READ)
+if st.query_params.get("data") == "Bring in":  # how links called the tab before
+    st.query_params["data"] = "Import"
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
     st.title("Data", width="content")
     person = show_account()

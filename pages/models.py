@@ -1,11 +1,11 @@
-"""Models: champion and candidate side by side on the frozen holdout; the gate, promotion, the way back."""
+"""Models: champion and candidate side by side on the frozen holdout; the gate, promotion, rollback."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from app.auth.identity import admit, title_row, workspace_store
-from app.models import choose, page
+from app.models import page
 from app.text import literal
 from core.access import Right
 from core.errors import LapelError
@@ -14,6 +14,6 @@ admit(Right.EXPLAIN)
 title_row("Models")
 try:
     store = workspace_store()
-    page.show(store, choose.choose_kind())
+    page.show(store, page.choose_kind())
 except LapelError as error:
     st.error(literal(str(error)), icon=":material/error:")

@@ -1,4 +1,4 @@
-"""People: who works here and in which role, and what has been done."""
+"""People: the users with their roles, and the audit log."""
 
 from __future__ import annotations
 

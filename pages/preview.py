@@ -1,4 +1,4 @@
-"""Label photos: drop them, look, correct, and take the result away."""
+"""Label photos: drop photos, check and correct the labels, download the results or save them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import streamlit as st
 
 from app import resources
 from app.auth.identity import admit
-from app.preview import batch_view, download, example, photo, save_to_store, selection, session, upload
+from app.preview import batch_view, download, photo, save_to_store, selection, upload
+from app.preview.session import preview_session
 from core.access import Right
 from core.errors import LapelError
 
 FIRST_RESULT_SECONDS = 2.0
 
 actor = admit(Right.PREVIEW)
-workspace = session.workspace()
-upload.show(workspace, "Label clothing photos")
+session = preview_session()
+upload.show(session, "Label clothing photos")
 
 try:
     labeler = resources.labeler()
@@ -24,39 +25,37 @@ except LapelError as error:
 if warnings := resources.warnings_of(labeler):
     st.warning(" ".join(warnings), icon=":material/warning:")
 
-if workspace.batch is None and not workspace.incoming:
-    example.show_example(labeler)
+if session.batch is None and not session.incoming:
+    upload.show_example(labeler)
     st.stop()
 # Drawn while the first photo is being labelled, so that the browser has done this part when its boxes come.
-batch_view.show_toolbar(labeler.categories, workspace.names, labeler.default_threshold)
+batch_view.show_toolbar(labeler.categories, session.names, labeler.default_threshold)
 threshold, filters = batch_view.threshold_now(), batch_view.filters_now()
 gallery_side, photo_side = st.columns([2, 5], gap="medium")
 
-batch = workspace.take_in(labeler, FIRST_RESULT_SECONDS)
-running = (
-    batch is not None and batch.progress().running
-)  # asked before the photos are, so that none is missed
-photos = batch_view.seen_photos(workspace, threshold)
+batch = session.start_labelling(labeler, FIRST_RESULT_SECONDS)
+running = batch is not None and batch.progress().running  # read before the photos, so that none is missed
+photos = batch_view.photo_views(session, threshold)
 with photo_side:
-    photo.show(workspace, photos, selection.chosen(photos, filters), labeler)
+    photo.show(session, photos, selection.chosen(photos, filters), labeler)
     if actor.may(Right.IMPORT):
-        save_to_store.show_wrong(workspace, photos)
+        save_to_store.show_wrong(session, photos)
 with gallery_side:
-    batch_view.show(workspace, threshold, filters, running=running)
+    batch_view.show(session, threshold, filters, running=running)
 
 if photos:
     st.divider()
-    keep_side, takeaway_side = st.columns(2, gap="large")
-    with takeaway_side:
-        st.subheader("Take it away")
-        download.show_takeaway(workspace, photos, labeler.categories)
-    with keep_side:
+    save_side, download_side = st.columns(2, gap="large")
+    with download_side:
+        st.subheader("Download")
+        download.show_download(session, photos, labeler.categories)
+    with save_side:
         if actor.may(Right.IMPORT):
-            st.subheader("Keep it")
-            save_to_store.show_keep(workspace, photos)
+            st.subheader("Save to store")
+            save_to_store.show_save(session, photos)
     with (
-        keep_side,
+        save_side,
         st.expander("Your shop's names", icon=":material/sell:", on_change="rerun", key="names") as table,
     ):
         if table.open:
-            download.show_names(workspace, labeler.categories)
+            download.show_names(session, labeler.categories)

@@ -1,4 +1,4 @@
-"""Train: a candidate learns from what was corrected, watched while it does; the trainings that were."""
+"""Train: fine-tune a candidate on the corrections, follow its progress, and list earlier trainings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ try:
     start.show(store, rows)
     row = history.choose(rows)
     if row is None:
-        st.caption("What is trained is shown here while it learns, and stays here afterwards.")
+        st.caption("Trainings are shown here while they run, and stay listed afterwards.")
     else:
         watch.show(store, row, models.get(row.id))
         history.show(rows, models)

@@ -1,1 +1,1 @@
-"""The page Anchors: K-means++ anchors fitted to an uploaded data set."""
+"""The page Anchors: K-means++ anchors fitted to an uploaded dataset."""

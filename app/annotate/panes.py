@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.images.drawing import hex_to_rgb, text_colour
+from app.media import ink_on
 from core.store.boxes import AnnotatedBox
 from core.store.categories import Category
 from core.store.photos import PhotoRow
@@ -71,7 +71,7 @@ def drawn(pane: Pane, categories: Mapping[int, Category]) -> Iterable[dict[str, 
             "uid": box.uid,
             "box": list(box.box_xyxy),
             "colour": colour,
-            "ink": "#{:02x}{:02x}{:02x}".format(*text_colour(hex_to_rgb(colour))),
+            "ink": ink_on(colour),
             "tag": name if number is None else f"{number} {name}",
             "mark": pane.marks.get(box.uid, ""),
             "name": f"{name}, {pane.title}",

@@ -11,7 +11,7 @@ from app.text import clock, counted, literal
 from core.errors import LapelError
 from core.store import Store
 from core.store.agreement import Agreement, pairs
-from core.store.consensus_review import SecondLook
+from core.store.consensus_review import ConsensusReview
 
 CHOICE_KEY = "annotate-review"
 MOST_SHOWN = 30
@@ -19,7 +19,7 @@ MOST_SHOWN = 30
 
 def show(store: Store, session: AnnotationSession, pictures: PictureUrls) -> None:
     """The photos that wait for a reviewer, and the chosen one's two annotations beside each other."""
-    waiting = {pair.photo_id: pair for pair in store.second_looks.waiting() if pair.second is not None}
+    waiting = {pair.photo_id: pair for pair in store.consensus_reviews.waiting() if pair.second is not None}
     if not waiting:
         st.caption("No photo waits for consensus review.")
         return
@@ -50,13 +50,13 @@ def agreement_text(found: Agreement) -> str:
     )
 
 
-def _title(store: Store, pair: SecondLook) -> str:
+def _title(store: Store, pair: ConsensusReview) -> str:
     name = store.photos.get(pair.photo_id, deleted_ok=True).name
     share = f" · {pair.agreement.share:.0%} alike" if pair.agreement else ""
     return f"{name}{share}"
 
 
-def _review(store: Store, session: AnnotationSession, pictures: PictureUrls, pair: SecondLook) -> None:
+def _review(store: Store, session: AnnotationSession, pictures: PictureUrls, pair: ConsensusReview) -> None:
     first, second = pair.first, pair.second
     assert second is not None
     if pair.agreement is not None:
@@ -74,7 +74,7 @@ def _review(store: Store, session: AnnotationSession, pictures: PictureUrls, pai
     )
 
 
-def _sides(pair: SecondLook) -> tuple[Pane, Pane]:
+def _sides(pair: ConsensusReview) -> tuple[Pane, Pane]:
     """Both annotations: boxes of a pair share a number, are dotted where alike, bold where alone."""
     assert pair.second is not None
     first, second = pair.first.boxes, pair.second.boxes
@@ -94,7 +94,7 @@ def _sides(pair: SecondLook) -> tuple[Pane, Pane]:
     )
 
 
-def _decisions(store: Store, session: AnnotationSession, pair: SecondLook) -> None:
+def _decisions(store: Store, session: AnnotationSession, pair: ConsensusReview) -> None:
     assert pair.second is not None
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for which, author in (("first", pair.first.author), ("second", pair.second.author)):
@@ -124,12 +124,12 @@ def decide(store: Store, session: AnnotationSession, photo_id: int, which: str) 
     """Accept the first or the second, or, for ``neither``, send the photo back with the note beside it."""
     try:
         if which == "neither":
-            store.second_looks.returned(
+            store.consensus_reviews.returned(
                 photo_id, session.person, st.session_state.get(f"note-{photo_id}", "")
             )
             session.message = "The photo is back at the front of the queue."
         else:
-            store.second_looks.accept(photo_id, session.person, which)
+            store.consensus_reviews.accept(photo_id, session.person, which)
             session.message = f"The {which} annotation is accepted."
         session.counts = store.queue.counts(session.person)
     except LapelError as error:
@@ -138,9 +138,9 @@ def decide(store: Store, session: AnnotationSession, photo_id: int, which: str) 
 
 def show_label_issues(store: Store, session: AnnotationSession, pictures: PictureUrls) -> None:
     """Label issues: annotations that the models contradict, the most probable errors first."""
-    from core.active_learning.queue_order import suspects  # torch, which those who only draw boxes never need
+    from core.active_learning.queue_order import label_issues  # slow to import
 
-    found = suspects(store)[:MOST_SHOWN]
+    found = label_issues(store)[:MOST_SHOWN]
     if not found:
         st.caption("No annotation waiting wrong to the models, or none was compared with them yet.")
         return

@@ -11,7 +11,7 @@ import streamlit as st
 from app.editor import Act
 from app.text import clock
 from core.errors import ConflictError
-from core.inference.predictions import prediction_of, proposals, threshold_of
+from core.inference.predictions import prediction_of, proposals
 from core.store import Store
 from core.store.annotations import Annotation, Draft
 from core.store.boxes import AnnotatedBox
@@ -179,7 +179,7 @@ def initial_boxes(
     A consensus review sees proposals only, and so does ``blind``.
     """
     prediction = prediction_of(store, photo_id)
-    threshold = threshold_of(store, prediction.model) if prediction else 0.0
+    threshold = store.predictions.score_threshold(prediction.models) if prediction else 0.0
     return proposals(store, photo_id, threshold, blind=blind or (task is not None and task.kind == "second"))
 
 

@@ -40,7 +40,7 @@ def garment_pictures(photo: Photo, maps: GarmentMaps, opacity: float) -> Iterato
 
 
 def caption_of(name: str) -> str:
-    """A map's name for people."""
+    """A map's name on the page."""
     if name.startswith("attention_head_"):
         return f"Head {name.removeprefix('attention_head_')}"
     return NAMES.get(name, name)

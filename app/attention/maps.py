@@ -1,4 +1,4 @@
-"""Heat maps of the photo at hand as picture layers, worked out beside the page and kept for a few photos."""
+"""Heat maps of photos as PNG layers, computed in the background and cached for the last photos."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import numpy as np
 from PIL import Image
 
 from app.media import picture_url
-from app.preview.selection import Seen
+from app.preview.selection import PhotoView
 from core.images.decode import Photo
 from core.images.drawing import heat_layer
 from core.inference.explain import Explanation, explain
 from core.inference.labeler import Labeler
 
-KEPT_PHOTOS = 12
+MAX_PHOTOS = 12
 LAYER_SIDE = 512
 STAGES = {"stride8": "Fine", "stride16": "Medium", "stride32": "Coarse"}
 
@@ -52,7 +52,7 @@ class Layers:
 
 
 class Maps:
-    """The overlays of one session's photos: asked for ahead of time, kept for the last few."""
+    """The overlays of one session's photos: prefetched, and cached for the last few."""
 
     def __init__(self, labeler: Labeler) -> None:
         self._labeler = labeler
@@ -63,44 +63,44 @@ class Maps:
         """Explain with these models what has not been explained yet."""
         self._labeler = labeler
 
-    def prefetch(self, seen: Seen) -> Future[Layers]:
-        """Start working out a photo's overlays, unless that has been done or begun."""
-        key = key_of(seen)
+    def prefetch(self, view: PhotoView) -> Future[Layers]:
+        """Start computing a photo's overlays, unless they are there or under way."""
+        key = key_of(view)
         if key not in self._futures:
-            self._futures[key] = submit(layers_of, self._labeler, seen)
+            self._futures[key] = submit(layers_of, self._labeler, view)
         self._futures.move_to_end(key)
-        while len(self._futures) > KEPT_PHOTOS:
+        while len(self._futures) > MAX_PHOTOS:
             self._futures.popitem(last=False)[1].cancel()
         return self._futures[key]
 
-    def layers(self, seen: Seen, wait_seconds: float = 0.0) -> Layers | None:
-        """The overlays if they are there within the time, else None; empty ones if they cannot be made."""
+    def layers(self, view: PhotoView, wait_seconds: float = 0.0) -> Layers | None:
+        """The overlays if they are there within the time, else None; empty ones where that failed."""
         try:
-            return self.prefetch(seen).result(timeout=wait_seconds)
+            return self.prefetch(view).result(timeout=wait_seconds)
         except (TimeoutError, CancelledError):
             return None
         except Exception:
-            logger.exception("no maps for photo %d", seen.item.number)
+            logger.exception("no maps for photo %d", view.item.number)
             return Layers({}, {})
 
-    def explanation(self, seen: Seen) -> tuple[Photo, Explanation]:
+    def explanation(self, view: PhotoView) -> tuple[Photo, Explanation]:
         """The photo with all of its maps, which are large: only the last photo's are kept."""
-        if self._last is None or self._last[0] != key_of(seen):
-            photo = seen.item.kept.photo()
-            self._last = (key_of(seen), photo, explain(self._labeler, photo, seen.labeled))
+        if self._last is None or self._last[0] != key_of(view):
+            photo = view.item.spooled.photo()
+            self._last = (key_of(view), photo, explain(self._labeler, photo, view.labeled))
         return self._last[1:]
 
 
-def key_of(seen: Seen) -> Key:
-    """What a photo's maps depend on: the photo, the garments that are seen, and the labels they stand for."""
-    return seen.item.number, tuple((number, garment.best_label) for number, garment in seen.garments.items())
+def key_of(view: PhotoView) -> Key:
+    """What a photo's maps depend on: the photo, its visible garments and their labels."""
+    return view.item.number, tuple((number, garment.best_label) for number, garment in view.garments.items())
 
 
-def layers_of(labeler: Labeler, seen: Seen) -> Layers:
+def layers_of(labeler: Labeler, view: PhotoView) -> Layers:
     """Explain a photo and draw its maps as layers."""
-    photo = seen.item.kept.photo()
-    explanation: Explanation = explain(labeler, photo, seen.labeled)
-    activation = zip(seen.garments, explanation.garments, strict=True)
+    photo = view.item.spooled.photo()
+    explanation: Explanation = explain(labeler, photo, view.labeled)
+    activation = zip(view.garments, explanation.garments, strict=True)
     return Layers(
         {entry.stage: layer_png(entry.values, photo.size_wh) for entry in explanation.detector_maps},
         {
@@ -130,8 +130,7 @@ def png(image: Image.Image) -> bytes:
 
 
 def submit(work: Callable[..., Result], *arguments: object) -> Future[Result]:
-    """Have a map worked out beside the page: one at a time for the whole process, so that maps do not crowd
-    out the labelling."""
+    """Compute in the background, one task at a time for the whole process, so that labelling stays quick."""
     return _workers().submit(work, *arguments)
 
 

@@ -1,1 +1,1 @@
-"""The page Data: photos in, looked through and taken away; categories, jobs and progress."""
+"""The page Data: stored photos, imports, categories, jobs, annotation progress and revisions."""

@@ -1,4 +1,4 @@
-"""The categories on the page Data: how many boxes each has, a new one, another name."""
+"""The categories on the page Data: boxes of each, adding one, renaming one."""
 
 from __future__ import annotations
 
@@ -7,35 +7,40 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from app.data.counts import statistics_of
-from app.text import literal
+from app.data.progress import statistics_of
+from app.text import flash, show_flash
 from core.access import Right
 from core.datasets.export import neutral
 from core.errors import LapelError
 from core.store import Store
 from core.store.categories import MOST_CHARACTERS, Category
 
-NEW_KEY, CHOSEN_KEY, NAME_KEY, TOLD_KEY = "category-new", "category-chosen", "category-name", "category-told"
+NEW_KEY, CHOSEN_KEY, NAME_KEY, RESULT_KEY = (
+    "category-new",
+    "category-chosen",
+    "category-name",
+    "category-result",
+)
 
 
 def show(store: Store, person: str) -> None:
-    """The table, and the two forms."""
+    """The table and the two forms."""
     categories = store.categories.all()
     counts = statistics_of(store).boxes
     table_side, form_side = st.columns([3, 2], gap="large")
     with table_side:
         _table(categories, counts)
     with form_side:
-        _told()
+        show_flash(RESULT_KEY)
         if store.actor.may(Right.TAXONOMY):
-            _adding(store, person)
-            _renaming(store, categories, person)
+            _add_form(store, person)
+            _rename_form(store, categories, person)
         else:
             st.caption("An admin adds and renames categories.")
 
 
 def _table(categories: Sequence[Category], counts: Mapping[int, int]) -> None:
-    # The table has a CSV button of its own, which writes cells as they are.
+    # The table's own CSV button writes cells unchanged, so they are neutralized here.
     rows = pd.DataFrame(
         {
             "Category": [neutral(category.name) for category in categories],
@@ -57,46 +62,36 @@ def _table(categories: Sequence[Category], counts: Mapping[int, int]) -> None:
     )
 
 
-def _adding(store: Store, person: str) -> None:
+def _add_form(store: Store, person: str) -> None:
     with st.form("add-category"):
-        st.text_input("A new category", key=NEW_KEY, max_chars=MOST_CHARACTERS, placeholder="raincoat")
+        st.text_input("New category", key=NEW_KEY, max_chars=MOST_CHARACTERS, placeholder="raincoat")
         st.form_submit_button("Add", icon=":material/add:", on_click=_add, args=(store, person))
 
 
-def _renaming(store: Store, categories: Sequence[Category], person: str) -> None:
+def _rename_form(store: Store, categories: Sequence[Category], person: str) -> None:
     names = {category.id: category.name for category in categories}
     with st.form("rename-category"):
-        st.selectbox("Another name for", list(names), format_func=names.__getitem__, key=CHOSEN_KEY)
-        st.text_input("Its new name", key=NAME_KEY, max_chars=MOST_CHARACTERS)
+        st.selectbox("Category to rename", list(names), format_func=names.__getitem__, key=CHOSEN_KEY)
+        st.text_input("New name", key=NAME_KEY, max_chars=MOST_CHARACTERS)
         st.form_submit_button("Rename", icon=":material/edit:", on_click=_rename, args=(store, person))
-    st.caption(
-        "Boxes keep their category under its new name. Revisions made before keep the name that they had."
-    )
+    st.caption("Boxes keep their category under its new name. Earlier revisions keep the old name.")
 
 
 def _add(store: Store, person: str) -> None:
     try:
         added = store.categories.add(st.session_state[NEW_KEY], person)
     except LapelError as error:
-        st.session_state[TOLD_KEY] = ("error", str(error))
+        flash(RESULT_KEY, str(error), error=True)
     else:
         st.session_state[NEW_KEY] = ""
-        st.session_state[TOLD_KEY] = ("success", f"There is a category {added.name} now.")
+        flash(RESULT_KEY, f"Category {added.name} added.")
 
 
 def _rename(store: Store, person: str) -> None:
     try:
         renamed = store.categories.rename(st.session_state[CHOSEN_KEY], st.session_state[NAME_KEY], person)
     except LapelError as error:
-        st.session_state[TOLD_KEY] = ("error", str(error))
+        flash(RESULT_KEY, str(error), error=True)
     else:
         st.session_state[NAME_KEY] = ""
-        st.session_state[TOLD_KEY] = ("success", f"It is called {renamed.name} now.")
-
-
-def _told() -> None:
-    """What became of the last form, once."""
-    told = st.session_state.pop(TOLD_KEY, None)
-    if told:
-        kind, sentence = told
-        (st.error if kind == "error" else st.success)(literal(sentence))
+        flash(RESULT_KEY, f"Renamed to {renamed.name}.")

@@ -1,4 +1,4 @@
-"""Charts of the work: categories, sizes of boxes, progress over time, where boxes come from, agreement."""
+"""Charts of annotation: class balance, box sizes, progress over time, origin of boxes, agreement."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def origin_bar(counts: Mapping[str, int]) -> go.Figure:
 
 
 def agreement_histogram(mean_ious: Sequence[float]) -> go.Figure:
-    """Second looks by how well both people's boxes lie on each other: mean IoU, 0..1."""
+    """Photos annotated twice by the mean IoU (0..1) of both annotators' boxes."""
     counts, edges = np.histogram(np.clip(mean_ious, 0, 1), bins=AGREEMENT_BINS, range=(0, 1))
     figure = go.Figure(
         go.Bar(
@@ -127,7 +127,9 @@ def agreement_histogram(mean_ious: Sequence[float]) -> go.Figure:
             hovertemplate="IoU about %{x:.2f}: %{y:,} photos<extra></extra>",
         )
     )
-    return _framed(figure, "mean IoU of both people's boxes", "photos", int(counts.max()), {"range": [0, 1]})
+    return _framed(
+        figure, "mean IoU of both annotators' boxes", "photos", int(counts.max()), {"range": [0, 1]}
+    )
 
 
 def plain(text: str) -> str:

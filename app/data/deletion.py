@@ -1,4 +1,4 @@
-"""Deleting photos with a moment to think better of it: they go when the moment is over, seen or not."""
+"""Deleting photos with ten seconds to undo it; they go when the time is over, also if the page is closed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.text import literal
 from core.errors import LapelError, NotFoundError
 from core.store import Store
 
-GRACE_SECONDS = 10.0
+UNDO_SECONDS = 10.0
 KEY = "deletions"
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Pending:
-    """A photo that is about to go: at ``until`` on this process's monotonic clock, unless it is kept."""
+    """A photo that will be deleted at ``until`` on this process's monotonic clock, unless that is undone."""
 
     photo_id: int
     name: str
@@ -31,19 +31,19 @@ class Pending:
 
 @dataclass
 class Deletions:
-    """One person's deletions that can still be taken back; ``failed`` holds sentences not yet shown."""
+    """One user's deletions that can still be undone; ``failed`` holds errors that were not shown yet."""
 
     pending: dict[int, Pending] = field(default_factory=dict)
-    leaving: set[int] = field(default_factory=set)
+    deleting: set[int] = field(default_factory=set)
     failed: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def ask(
-        self, store: Store, photo_id: int, name: str, by: str, grace_seconds: float | None = None
+    def schedule(
+        self, store: Store, photo_id: int, name: str, by: str, undo_seconds: float | None = None
     ) -> None:
-        """Have the photo go after the grace, also where the page is closed meanwhile."""
-        seconds = GRACE_SECONDS if grace_seconds is None else grace_seconds
-        timer = threading.Timer(seconds, self.carry_out, (store, photo_id, by))
+        """Delete the photo after ``undo_seconds``, also where the page is closed meanwhile."""
+        seconds = UNDO_SECONDS if undo_seconds is None else undo_seconds
+        timer = threading.Timer(seconds, self.delete_now, (store, photo_id, by))
         timer.daemon = True
         with self._lock:
             if photo_id in self.pending:
@@ -51,20 +51,20 @@ class Deletions:
             self.pending[photo_id] = Pending(photo_id, name, time.monotonic() + seconds, timer)
         timer.start()
 
-    def take_back(self, photo_id: int) -> None:
-        """Keep the photo, unless it has gone already."""
+    def cancel(self, photo_id: int) -> None:
+        """Undo the deletion, unless it has happened already."""
         with self._lock:
             found = self.pending.pop(photo_id, None)
         if found is not None:
             found.timer.cancel()
 
-    def carry_out(self, store: Store, photo_id: int, by: str) -> None:
-        """Delete it now; what went wrong is told at the next run of the page."""
-        with self._lock:  # from here on it cannot be taken back any more
+    def delete_now(self, store: Store, photo_id: int, by: str) -> None:
+        """Delete it now; an error is shown at the next run of the page."""
+        with self._lock:  # from here on it cannot be undone
             found = self.pending.pop(photo_id, None)
             if found is None:
                 return
-            self.leaving.add(photo_id)
+            self.deleting.add(photo_id)
         found.timer.cancel()
         try:
             store.photos.delete(photo_id, by)
@@ -75,15 +75,15 @@ class Deletions:
             self.failed.append(f"{found.name} was not deleted. {error}")
         finally:
             with self._lock:
-                self.leaving.discard(photo_id)
+                self.deleting.discard(photo_id)
 
     def hides(self, photo_id: int) -> bool:
-        """Whether the photo counts as gone already."""
-        return photo_id in self.pending or photo_id in self.leaving
+        """Whether the photo is hidden as deleted already."""
+        return photo_id in self.pending or photo_id in self.deleting
 
 
 def deletions() -> Deletions:
-    """The deletions of the person whose page this is."""
+    """The deletions of this session."""
     if KEY not in st.session_state:
         st.session_state[KEY] = Deletions()
     found: Deletions = st.session_state[KEY]
@@ -91,7 +91,7 @@ def deletions() -> Deletions:
 
 
 def show_pending(store: Store, by: str) -> None:
-    """A line for every photo that is about to go, with a way to keep it; redrawn until all are gone."""
+    """A line for every scheduled deletion with an undo button; redrawn every second."""
     mine = deletions()
     while mine.failed:
         st.error(literal(mine.failed.pop()), icon=":material/error:")
@@ -100,7 +100,7 @@ def show_pending(store: Store, by: str) -> None:
 
 
 def _tick(store: Store, by: str, shown: tuple[int, ...]) -> None:
-    """Draw the lines; once one more or less is pending, the wall of photos has to be drawn anew as well."""
+    """Draw the lines; where their number has changed, the whole page runs again for the gallery."""
     mine = deletions()
     going = list(mine.pending.values())
     if mine.failed or tuple(pending.photo_id for pending in going) != shown:
@@ -110,15 +110,15 @@ def _tick(store: Store, by: str, shown: tuple[int, ...]) -> None:
         with st.container(horizontal=True, vertical_alignment="center", key=f"going-{pending.photo_id}"):
             st.text(f"{pending.name} is deleted in {seconds} s.", width="content")
             st.button(
-                "Keep it",
+                "Undo",
                 icon=":material/undo:",
                 key=f"keep-{pending.photo_id}",
-                on_click=mine.take_back,
+                on_click=mine.cancel,
                 args=(pending.photo_id,),
             )
             st.button(
                 "Delete now",
                 key=f"now-{pending.photo_id}",
-                on_click=mine.carry_out,
+                on_click=mine.delete_now,
                 args=(store, pending.photo_id, by),
             )

@@ -1,4 +1,4 @@
-"""Background work as the page shows it: a bar with the time left for each, and a way to stop it."""
+"""Background jobs on the page Data: a progress bar with the time left, and a cancel button."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from core.store import Store
 from core.store.jobs import JobRow
 
 TICK_SECONDS = 1.0
-PATIENCE_SECONDS = 20.0
+WAITING_SECONDS = 20.0
 SEEN_KEY = "jobs-seen"
 KINDS = {
-    "import": "Bringing in",
+    "import": "Import",
     "label": "Labelling photos",
-    "order": "Putting the queue in order",
+    "order": "Ranking the queue",
     "train": "Training a model",
 }
 
 
 @dataclass(frozen=True)
-class Sighting:
-    """How far a job was when this page first saw it move, on this process's monotonic clock."""
+class FirstProgress:
+    """A job's progress when this page saw it first, and when, on this process's monotonic clock."""
 
     done: int
     at: float
 
 
 def show(store: Store) -> None:
-    """Bars for all that waits or runs, redrawn by themselves; the whole page once one begins or ends."""
+    """Progress bars of all waiting and running jobs, polled; the page runs again once one begins or ends."""
     going = store.jobs.running()
     if going:
         st.fragment(_tick, run_every=TICK_SECONDS)(store, tuple(job.id for job in going))
 
 
-def seconds_left(job: JobRow, seen: dict[str, Sighting], now: float) -> float | None:
-    """The time left at the pace since the first sighting; None until the job has moved."""
-    first = seen.setdefault(job.id, Sighting(job.done, now))
+def seconds_left(job: JobRow, seen: dict[str, FirstProgress], now: float) -> float | None:
+    """The time left at the pace since this page saw the job first; None until it has progressed."""
+    first = seen.setdefault(job.id, FirstProgress(job.done, now))
     moved = job.done - first.done
     if moved <= 0 or job.total <= 0:
         return None
@@ -53,10 +53,10 @@ def _tick(store: Store, shown: tuple[str, ...]) -> None:
     going = store.jobs.running()
     if tuple(job.id for job in going) != shown:
         st.rerun()
-    seen: dict[str, Sighting] = st.session_state.setdefault(SEEN_KEY, {})
+    seen: dict[str, FirstProgress] = st.session_state.setdefault(SEEN_KEY, {})
     for job in going:
         with st.container(horizontal=True, vertical_alignment="center", key=f"job-{job.id}"):
-            st.progress(min(1.0, job.done / job.total) if job.total else 0.0, text=_words(job, seen))
+            st.progress(min(1.0, job.done / job.total) if job.total else 0.0, text=_text(job, seen))
             st.button(
                 "Cancel",
                 icon=":material/stop:",
@@ -66,12 +66,12 @@ def _tick(store: Store, shown: tuple[str, ...]) -> None:
             )
 
 
-def _words(job: JobRow, seen: dict[str, Sighting]) -> str:
+def _text(job: JobRow, seen: dict[str, FirstProgress]) -> str:
     name = KINDS.get(job.kind, job.kind)
     now = time.monotonic()
     left = seconds_left(job, seen, now)
     if job.state == "waiting":
-        if now - seen[job.id].at > PATIENCE_SECONDS:
+        if now - seen[job.id].at > WAITING_SECONDS:
             return f"{name}: no worker has taken it yet. `python -m core worker` starts one."
         return f"{name}: waiting for a worker"
     said = f" · {literal(job.message)}" if job.message else ""

@@ -1,4 +1,4 @@
-"""The store's photos on the page Data: a wall to look through, and beside it the photo that is open."""
+"""The store's photos on the page Data: a gallery with filters, and beside it the open photo."""
 
 from __future__ import annotations
 
@@ -25,21 +25,20 @@ ANY = 0
 
 KEY = "stored-photos"
 OPEN_KEY = "stored-photo"
-EVERY, TO_DO, DONE, HOLDOUT = "All", "To annotate", "Annotated", "Holdout"
+EVERY, TO_ANNOTATE, DONE, HOLDOUT = "All", "To annotate", "Annotated", "Holdout"
 HOLDOUT_HELP = (
     "The holdout, 15 % of the photos by content, is annotated like all others but never trained on: "
-    "it is what models are measured on."
+    "models are evaluated on it."
 )
 
 
 def show(store: Store, person: str) -> None:
-    """The filters, the wall and the open photo."""
+    """The filters, the gallery and the open photo."""
     show_pending(store, person)
     everything = store.photos.count()
     if not everything:
         st.info(
-            "No photos yet. Bring some in under the tab “Bring in”, or keep a batch from the page "
-            "“Label photos”.",
+            "No photos yet. Import some under the tab “Import”, or save a batch of the page “Label photos”.",
             icon=":material/add_photo_alternate:",
         )
         return
@@ -50,10 +49,10 @@ def show(store: Store, person: str) -> None:
     if not found:
         st.info("No photo passes the filters.", icon=":material/filter_list_off:")
         return
-    wall_side, photo_side = st.columns([3, 2], gap="medium")
-    with wall_side:
+    gallery_side, photo_side = st.columns([3, 2], gap="medium")
+    with gallery_side:
         rows = _page_of(store, chosen, found)
-        _wall(store, rows, categories)
+        _gallery(store, rows, categories)
     with photo_side:
         _open_photo(store, rows, categories, person)
 
@@ -63,7 +62,7 @@ def _filters(categories: Mapping[int, Category]) -> dict[str, Any]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         show = st.segmented_control(
             "Show",
-            (EVERY, TO_DO, DONE, HOLDOUT),
+            (EVERY, TO_ANNOTATE, DONE, HOLDOUT),
             default=EVERY,
             required=True,
             key="stored-show",
@@ -71,7 +70,7 @@ def _filters(categories: Mapping[int, Category]) -> dict[str, Any]:
             persist_state="session",
         )
         category = st.selectbox(
-            "With the category",
+            "Category",
             [ANY, *categories],
             format_func=lambda id: "any" if id == ANY else categories[id].name,
             key="stored-category",
@@ -82,7 +81,7 @@ def _filters(categories: Mapping[int, Category]) -> dict[str, Any]:
             "Name contains", key="stored-text", icon=":material/search:", persist_state="session", width=260
         )
     return {
-        "annotated": {TO_DO: False, DONE: True}.get(show or EVERY),
+        "annotated": {TO_ANNOTATE: False, DONE: True}.get(show or EVERY),
         "holdout": True if show == HOLDOUT else None,
         "text": (text or "").strip(),
         "category": None if category == ANY else category,
@@ -111,7 +110,7 @@ def _page_of(store: Store, chosen: Mapping[str, Any], found: int) -> list[PhotoR
     return [row for row in rows if not hides(row.id)]
 
 
-def _wall(store: Store, rows: Sequence[PhotoRow], categories: Mapping[int, Category]) -> None:
+def _gallery(store: Store, rows: Sequence[PhotoRow], categories: Mapping[int, Category]) -> None:
     if not rows:
         st.info("All photos of this page are about to be deleted.", icon=":material/delete:")
         return
@@ -140,10 +139,10 @@ def tile(
 
 
 def note(row: PhotoRow, annotation: Annotation | None) -> str:
-    """The line under a tile: whether it is annotated, and what is special about it."""
+    """The line under a tile: boxes or "to annotate", holdout, near duplicate."""
     parts = [counted(len(annotation.boxes), "box", "boxes") if annotation else "to annotate"]
     parts += ["holdout"] if row.holdout else []
-    parts += ["near copy"] if row.near_id is not None else []
+    parts += ["near duplicate"] if row.near_id is not None else []
     return " · ".join(parts)
 
 
@@ -156,7 +155,7 @@ def _open_photo(
 ) -> None:
     row = next((row for row in rows if row.id == st.session_state.get(OPEN_KEY)), None)
     if row is None:
-        st.info("Click a photo to see it large, and to open it in Annotate.", icon=":material/touch_app:")
+        st.info("Select a photo to see it large and to open it in Annotate.", icon=":material/touch_app:")
         return
     annotation = store.annotations.latest(row.id)
     show_picture(
@@ -169,24 +168,24 @@ def _open_photo(
                 "Delete",
                 icon=":material/delete:",
                 key=f"delete-{row.id}",
-                help="There are ten seconds to think better of it. Revisions made before keep its entry.",
-                on_click=deletions().ask,
+                help="Can be undone for ten seconds. Earlier revisions keep its entry.",
+                on_click=deletions().schedule,
                 args=(store, row.id, row.name, person),
             )
     st.text("\n".join(facts(store, row, annotation)))
 
 
 def facts(store: Store, row: PhotoRow, annotation: Annotation | None) -> list[str]:
-    """What is known about a photo, a sentence each."""
-    lines = [f"{row.width} × {row.height} pixels, brought in by {row.by} on {moment(row.at)}."]
+    """The facts about a photo, a sentence each."""
+    lines = [f"{row.width} × {row.height} pixels, imported by {row.by} on {moment(row.at)}."]
     if annotation is not None:
         boxes = counted(len(annotation.boxes), "box", "boxes")
         lines.append(
             f"{boxes} by {annotation.author} on {moment(annotation.at)}, version {annotation.version}."
         )
     if row.holdout:
-        lines.append("In the holdout: it measures the models, and is never trained on.")
+        lines.append("In the holdout: models are evaluated on it, never trained.")
     if row.near_id is not None:
         twin = store.photos.get(row.near_id, deleted_ok=True)
-        lines.append(f"Looks nearly like {twin.name}{' (deleted)' if twin.deleted_at else ''}.")
+        lines.append(f"Near duplicate of {twin.name}{' (deleted)' if twin.deleted_at else ''}.")
     return lines

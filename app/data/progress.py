@@ -1,4 +1,4 @@
-"""How far the work is, on the page Data: charts of what was annotated, by whom, and how well people agree."""
+"""Annotation progress on the page Data: charts of what was annotated, by whom, and agreement."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.data import charts
-from app.data.counts import statistics_of
 from app.text import counted
 from core.store import Store
-from core.store.statistics import Statistics, agreements
+from core.store.statistics import Statistics, agreements, count_annotations, statistics_state
 
-DRAWN, BROUGHT_IN, KEPT, PUT_RIGHT = (
+DRAWN, IMPORTED, MODEL, MODEL_CORRECTED = (
     "drawn by a person",
-    "brought in",
-    "the model's",
-    "the model's, put right",
+    "imported",
+    "by the model",
+    "by the model, corrected",
 )
 
 
@@ -25,8 +24,7 @@ def show(store: Store, person: str) -> None:
     _figures(store, person)
     if not numbers.photos:
         st.info(
-            "The charts appear with the first annotated photo: correct one in Annotate, or bring in a data "
-            "set with boxes.",
+            "The charts appear with the first annotated photo: annotate one, or import a dataset with boxes.",
             icon=":material/bar_chart:",
         )
         return
@@ -62,24 +60,24 @@ def _class_balance(store: Store, numbers: Statistics) -> None:
 
 def _work(numbers: Statistics) -> None:
     if not numbers.days:
-        st.markdown("**Annotated a day**")
-        st.caption("Nobody has annotated yet; what was brought in does not count here.")
+        st.markdown("**Annotated per day**")
+        st.caption("Nobody has annotated yet; imported annotations do not count here.")
         return
     rows = [(day.day, day.author, day.photos) for day in numbers.days]
     days = len({day for day, _, _ in rows})
-    _chart("Annotated a day", charts.work_by_day(rows), f"Annotated photos on {counted(days, 'day')}")
+    _chart("Annotated per day", charts.work_by_day(rows), f"Annotated photos on {counted(days, 'day')}")
 
 
 def _origins(numbers: Statistics) -> None:
     counts = {
         DRAWN: numbers.origins.get("person", 0),
-        KEPT: numbers.origins.get("model", 0),
-        PUT_RIGHT: numbers.origins.get("model, changed", 0),
-        BROUGHT_IN: numbers.origins.get("import", 0),
+        MODEL: numbers.origins.get("model", 0),
+        MODEL_CORRECTED: numbers.origins.get("model, changed", 0),
+        IMPORTED: numbers.origins.get("import", 0),
     }
     counts = {name: count for name, count in counts.items() if count}
     words = ", ".join(f"{name}: {count:,}" for name, count in counts.items())
-    _chart("Where the boxes come from", charts.origin_bar(counts), words)
+    _chart("Origin of the boxes", charts.origin_bar(counts), words)
 
 
 def _box_sizes(numbers: Statistics) -> None:
@@ -88,11 +86,11 @@ def _box_sizes(numbers: Statistics) -> None:
 
 def _agreement(store: Store) -> None:
     found = agreements(store)
-    st.markdown("**Second looks**")
+    st.markdown("**Inter-annotator agreement**")
     if not found:
         st.caption(
-            "A tenth of the photos goes to a second person, who does not see what the first did. How far "
-            "both agree is shown here."
+            "A tenth of the photos is annotated by a second person, who does not see the first annotation. "
+            "How far both agree is shown here."
         )
         return
     same = sum(agreement.same_category for agreement in found)
@@ -100,15 +98,27 @@ def _agreement(store: Store) -> None:
     drawn = matched + sum(agreement.only_first + agreement.only_second for agreement in found)
     shares = (matched / drawn if drawn else 1.0), (same / matched if matched else 1.0)
     st.caption(
-        f"{counted(len(found), 'photo')} done twice: {shares[0]:.0%} of the garments were boxed by both "
-        f"people, and {shares[1]:.0%} of those have the same category from both."
+        f"{counted(len(found), 'photo')} annotated twice: {shares[0]:.0%} of the garments have a box from "
+        f"both annotators, and {shares[1]:.0%} of those the same category."
     )
     figure = charts.agreement_histogram([agreement.mean_iou for agreement in found])
-    st.plotly_chart(figure, key="chart-agreement", config=charts.CONFIG, alt="Second looks by mean IoU")
+    st.plotly_chart(
+        figure, key="chart-agreement", config=charts.CONFIG, alt="Photos annotated twice, by mean IoU"
+    )
 
 
 def _chart(title: str, figure: go.Figure, words: str) -> None:
-    """A chart under its title; ``words`` are for those who cannot see it."""
+    """A chart under its title; ``text`` is its alternative text."""
     st.markdown(f"**{title}**")
     key = f"chart-{title.lower().replace(' ', '-')}"
     st.plotly_chart(figure, key=key, config=charts.CONFIG, alt=f"{title}: {words}")
+
+
+def statistics_of(store: Store) -> Statistics:
+    """The counts of all annotations, cached for all sessions until something changes."""
+    return _statistics(store, str(store.database.engine.url), statistics_state(store))
+
+
+@st.cache_resource(max_entries=2, show_spinner="Counting…")
+def _statistics(_store: Store, url: str, state: tuple[int, int, int]) -> Statistics:
+    return count_annotations(_store)

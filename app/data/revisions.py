@@ -1,88 +1,143 @@
-"""Revisions on the page Data: make one, look at those there are, take one away in any format."""
+"""Revisions on the page Data: make one, list them, export one in any format."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from app.data.export import FORMATS, PARTS, Prepared, Wanted, prepare
-from app.text import counted, literal
+from app.text import counted, flash, literal, show_flash
 from core.datasets.export import neutral
-from core.errors import LapelError
+from core.errors import LapelError, StoreFullError
 from core.store import Store
+from core.store.exports import export_revision, is_zip
 from core.store.revisions import Revision
 
-NOTE_KEY, TOLD_KEY, FILE_KEY, WANTED_KEY = (
+NOTE_KEY, RESULT_KEY, FILE_KEY, WANTED_KEY = (
     "revision-note",
-    "revision-told",
+    "revision-result",
     "revision-file",
     "revision-wanted",
 )
+FORMATS = {
+    "coco": "COCO (one JSON file)",
+    "voc": "Pascal VOC (an XML file a photo)",
+    "yolo": "YOLO (a text file a photo)",
+    "csv": "CSV (a row a box)",
+}
+PARTS: dict[str, bool | None] = {
+    "all photos": None,
+    "without the holdout, to train on": False,
+    "only the holdout, to measure on": True,
+}
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """The revision, format and photos of an export."""
+
+    number: int
+    format: str
+    pictures: bool
+    holdout: bool | None
+
+    @property
+    def file_name(self) -> str:
+        """The file name of the download."""
+        part = {None: "", False: "-training", True: "-holdout"}[self.holdout]
+        ending = "zip" if is_zip(self.format, self.pictures) else {"coco": "json"}.get(self.format, "csv")
+        return f"lapel-r{self.number}{part}-{self.format}.{ending}"
+
+
+@dataclass(frozen=True)
+class ExportFile:
+    """An exported file; its folder is removed with the session."""
+
+    wanted: ExportRequest
+    path: Path
+    home: tempfile.TemporaryDirectory[str] = field(repr=False, compare=False)
+
+
+def prepare(store: Store, wanted: ExportRequest, report: Callable[[float], object]) -> ExportFile:
+    """Write the file; ``report`` gets the part that is done, 0..1. Raises StoreError, StoreFullError."""
+    home = tempfile.TemporaryDirectory(prefix="lapel-export-", ignore_cleanup_errors=True)
+    path = Path(home.name) / wanted.file_name
+    try:
+        with path.open("wb") as out:
+            export_revision(
+                store,
+                wanted.number,
+                wanted.format,
+                out,
+                pictures=wanted.pictures,
+                holdout=wanted.holdout,
+                report=report,
+            )
+    except OSError as error:
+        raise StoreFullError(f"The file could not be written: {error.strerror}.") from error
+    return ExportFile(wanted, path, home)
 
 
 def show(store: Store, person: str) -> None:
-    """Make, list, export."""
-    _making(store, person)
+    """Create, list and export."""
+    _create_form(store, person)
     revisions = store.revisions.all()
     if not revisions:
         st.info(
-            "No revision yet. A revision is the data set as it stands, all annotations of today with a "
-            "digest of their own. It never changes, so a model trained on it can always be traced back.",
+            "No revision yet. A revision is an immutable snapshot of all annotations with a digest, so that "
+            "a model trained on it can be traced back.",
             icon=":material/bookmark:",
         )
         return
     list_side, export_side = st.columns([3, 2], gap="large")
     with list_side:
-        _listed(revisions)
+        _table(revisions)
     with export_side:
-        _exporting(store, revisions)
+        _export(store, revisions)
 
 
-def _making(store: Store, person: str) -> None:
-    told = st.session_state.pop(TOLD_KEY, None)
-    if told:
-        kind, sentence = told
-        (st.error if kind == "error" else st.success)(literal(sentence))
+def _create_form(store: Store, person: str) -> None:
+    show_flash(RESULT_KEY)
     annotated = store.annotations.annotated_count()
     with st.form("make-revision"), st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input(
-            "What is special about it", key=NOTE_KEY, max_chars=300, placeholder="before the spring sale"
-        )
+        st.text_input("Note", key=NOTE_KEY, max_chars=300, placeholder="before the spring sale")
         st.form_submit_button(
-            "Make a revision",
+            "Create revision",
             icon=":material/bookmark_add:",
             type="primary",
             disabled=not annotated,
-            on_click=_make,
+            on_click=_create,
             args=(store, person),
         )
     if annotated:
-        st.caption(f"It holds the latest boxes of {counted(annotated, 'annotated photo')}.")
+        st.caption(f"It will hold the latest boxes of {counted(annotated, 'annotated photo')}.")
     else:
-        st.caption("Nothing is annotated yet: correct some photos in Annotate, or bring a data set in.")
+        st.caption("Nothing is annotated yet: annotate some photos, or import a dataset.")
 
 
-def _make(store: Store, person: str) -> None:
+def _create(store: Store, person: str) -> None:
     before = {revision.number for revision in store.revisions.all()}
     try:
         made = store.revisions.create(person, st.session_state[NOTE_KEY])
     except LapelError as error:
-        st.session_state[TOLD_KEY] = ("error", str(error))
+        flash(RESULT_KEY, str(error), error=True)
         return
     st.session_state[NOTE_KEY] = ""
     what = f"{counted(made.photos, 'photo')} with {counted(made.boxes, 'box', 'boxes')}"
     sentence = (
-        f"The same is there already, as revision {made.number}."
+        f"Nothing has changed since revision {made.number}."
         if made.number in before
         else f"Revision {made.number} holds {what}."
     )
-    st.session_state[TOLD_KEY] = ("success", sentence)
+    flash(RESULT_KEY, sentence)
 
 
-def _listed(revisions: Sequence[Revision]) -> None:
+def _table(revisions: Sequence[Revision]) -> None:
     newest_first = sorted(revisions, key=lambda revision: -revision.number)
     st.dataframe(
         pd.DataFrame(
@@ -102,15 +157,15 @@ def _listed(revisions: Sequence[Revision]) -> None:
     )
 
 
-def _exporting(store: Store, revisions: Sequence[Revision]) -> None:
-    st.markdown("**Take one away**")
+def _export(store: Store, revisions: Sequence[Revision]) -> None:
+    st.markdown("**Export**")
     numbers = sorted((revision.number for revision in revisions), reverse=True)
     number = st.selectbox("Revision", numbers, key="export-number")
     format = st.selectbox("Format", list(FORMATS), format_func=FORMATS.__getitem__, key="export-format")
     part = st.selectbox("Photos", list(PARTS), key="export-part")
     pictures = st.toggle("With the pictures", key="export-pictures")
-    wanted = Wanted(int(number), format, bool(pictures), PARTS[part])
-    ready: Prepared | None = st.session_state.get(FILE_KEY)
+    wanted = ExportRequest(int(number), format, bool(pictures), PARTS[part])
+    ready: ExportFile | None = st.session_state.get(FILE_KEY)
     if ready is not None and ready.wanted == wanted:
         _download(ready)
         return
@@ -119,19 +174,19 @@ def _exporting(store: Store, revisions: Sequence[Revision]) -> None:
         icon=":material/folder_zip:",
         type="primary",
         key="export-prepare",
-        on_click=_ask_for,
+        on_click=_request,
         args=(wanted,),
     )
     if st.session_state.get(WANTED_KEY) == wanted:
         _prepare(store, wanted)
 
 
-def _ask_for(wanted: Wanted) -> None:
-    """Have the next run prepare it; a run that is cut off, as by a job that ends, begins again."""
+def _request(wanted: ExportRequest) -> None:
+    """Request the export from the next run; an interrupted run, as by a job that ends, starts it again."""
     st.session_state[WANTED_KEY] = wanted
 
 
-def _prepare(store: Store, wanted: Wanted) -> None:
+def _prepare(store: Store, wanted: ExportRequest) -> None:
     bar = st.progress(0.0, text="Preparing the file…")
     try:
         st.session_state[FILE_KEY] = prepare(
@@ -146,7 +201,7 @@ def _prepare(store: Store, wanted: Wanted) -> None:
     st.rerun()
 
 
-def _download(ready: Prepared) -> None:
+def _download(ready: ExportFile) -> None:
     size = ready.path.stat().st_size
     shown = f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
     st.download_button(

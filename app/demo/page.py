@@ -9,8 +9,8 @@ from typing import Any
 import gradio as gr
 
 from app.demo import view
-from app.demo.api import MODELS
-from app.demo.view import Explain, LabelerLike, Shown, sentences, taken_photo
+from app.demo.api import MODELS, sentences, taken_photo
+from app.demo.view import Explain, LabelerLike, Shown
 from core.errors import PhotoError
 from core.images.decode import Photo
 

@@ -13,9 +13,8 @@ import streamlit as st
 
 from app.editor.messages import Act, Edited, Work, act_from, work_from
 from app.editor.modules import joined
-from app.media import script_url
+from app.media import ink_on, script_url
 from core.errors import LapelError, StoreError
-from core.images.drawing import hex_to_rgb, text_colour
 from core.store.boxes import AnnotatedBox
 
 PLACE = "editor"
@@ -120,16 +119,11 @@ def editor_data(
         "photo": asdict(photo),
         "boxes": [box.as_dict() for box in boxes],
         "categories": [
-            {"id": c.id, "name": c.name, "colour": c.colour, "ink": _ink(c.colour)} for c in categories
+            {"id": c.id, "name": c.name, "colour": c.colour, "ink": ink_on(c.colour)} for c in categories
         ],
         "labels": list(labels),
         "parents": dict(parents),
     }
-
-
-def _ink(colour: str) -> str:
-    """The colour of text that is readable on this one."""
-    return "#{:02x}{:02x}{:02x}".format(*text_colour(hex_to_rgb(colour)))
 
 
 def _refused(place: str) -> str:

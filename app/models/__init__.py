@@ -1,1 +1,1 @@
-"""The page Models: champion and candidate side by side, the gate's verdict, promotion and the way back."""
+"""The page Models: champion and candidate side by side, the gate's verdict, promotion and rollback."""

@@ -1,4 +1,4 @@
-"""Before and after: where both models look at one photo, side by side, worked out when asked for."""
+"""Attention maps of champion and candidate for one photo side by side, computed on request."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from core.inference.labeler import Labeler
 from core.store import Store
 from core.store.models import ModelRow
 
-WANTED_KEY = "models-maps"
+REQUEST_KEY = "models-maps"
 OPACITY = 0.6
 GARMENTS = 4
-"""Whose maps are shown at most, the surest first."""
+"""Garments whose maps are shown at most, by score."""
 
 SHOWN_MAPS = ("class_activation", "attention")
 
 
 @dataclass(frozen=True, eq=False)
-class Looks:
-    """The pictures of one model's maps by their captions."""
+class ModelMaps:
+    """One model's maps drawn over the photo, by caption."""
 
     title: str
     pictures: Mapping[str, Image.Image]
 
 
 def show(store: Store, champion: ModelRow, candidate: ModelRow, photo_id: int) -> None:
-    """The button, and once pressed both models' maps of this photo; nothing for those who may not look."""
+    """The button, and once pressed both models' maps; nothing for users without the right to explain."""
     if not store.actor.may(Right.EXPLAIN):
         return
     wanted = (photo_id, champion.id, candidate.id)
-    if st.session_state.get(WANTED_KEY) != wanted:
+    if st.session_state.get(REQUEST_KEY) != wanted:
         st.button(
-            "Where both look",
+            "Compare attention maps",
             icon=":material/visibility:",
             key="models-maps-show",
             on_click=st.session_state.__setitem__,
-            args=(WANTED_KEY, wanted),
-            help="Attention maps of champion and candidate side by side; they take a few seconds.",
+            args=(REQUEST_KEY, wanted),
+            help="Attention maps of champion and candidate side by side. Takes a few seconds.",
         )
         return
-    with st.spinner("Both models look at the photo…"):
-        before, after = both_looks(store, champion, candidate, photo_id)
+    with st.spinner("Computing the maps…"):
+        before, after = maps_of_both(store, champion, candidate, photo_id)
     for caption, picture in before.pictures.items():
         _pair(caption, picture, after.pictures.get(caption), (before.title, after.title))
 
@@ -64,8 +64,10 @@ def _pair(caption: str, before: Image.Image, after: Image.Image | None, titles: 
             column.image(picture, caption=literal(title), alt=alt, output_format="JPEG", width="stretch")
 
 
-def both_looks(store: Store, champion: ModelRow, candidate: ModelRow, photo_id: int) -> tuple[Looks, Looks]:
-    """Both models' maps of a photo of the store.
+def maps_of_both(
+    store: Store, champion: ModelRow, candidate: ModelRow, photo_id: int
+) -> tuple[ModelMaps, ModelMaps]:
+    """The maps of both models for a stored photo.
 
     Detectors are compared by their stages over all the photo, classifiers by their maps of the same garments.
     Raises WeightsError for weights that cannot be loaded, NotFoundError for a photo that is gone.
@@ -79,7 +81,7 @@ def both_looks(store: Store, champion: ModelRow, candidate: ModelRow, photo_id: 
         labeled = replace(labeled, garments=labeled.garments[:GARMENTS])
     pictures = [_pictures(labeler, photo, labeled) for labeler in labelers]
     titles = (f"Champion: {champion.name}", f"Candidate: {candidate.name}")
-    return Looks(titles[0], pictures[0]), Looks(titles[1], pictures[1])
+    return ModelMaps(titles[0], pictures[0]), ModelMaps(titles[1], pictures[1])
 
 
 def _pictures(labeler: Labeler, photo: Photo, labeled: LabeledPhoto) -> dict[str, Image.Image]:

@@ -1,17 +1,10 @@
-"""A model's card in short: what it is, what it came from, how it can be known again.
-
-Who let which model serve, when, and why.
-
-Figures, differences and models in words.
-"""
+"""A model's card in short, and its figures as text."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from app.text import counted, literal, moment
@@ -20,17 +13,16 @@ from core.evaluation.comparison import ClassComparison
 from core.evaluation.gate import has_enough_boxes, loses_too_much
 from core.models.cards import ModelCard
 from core.store.models import ModelRow
-from core.store.promotions import Promotion
 
 
 def show(role: str, model: ModelRow, names: Mapping[int, str]) -> None:
-    """The card under its role; ``names`` are those of all models by number."""
+    """The card under its role; ``names`` are those of all models by id."""
     with st.container(border=True, height="stretch"):
         st.caption(role)
         st.markdown(f"**{literal(model.name)}**")
         st.markdown(facts(model, names))
         if model.card.notes:
-            with st.expander("Notes and figures of its own", key=f"notes-{role}-{model.id}"):
+            with st.expander("Notes and metrics", key=f"notes-{role}-{model.id}"):
                 st.text(model.card.notes)
                 plain = {k: v for k, v in model.card.metrics.items() if isinstance(v, int | float | str)}
                 if plain:
@@ -44,7 +36,7 @@ def facts(model: ModelRow, names: Mapping[int, str]) -> str:
     nouns = ("label", "labels") if model.kind == "classifier" else ("category", "categories")
     size = f"{card.input_size} pixels, {counted(len(card.categories), *nouns)}"
     rows = {
-        "Learned from": origin(model),
+        "Trained on": origin(model),
         "Parent": parent,
         "Recipe": recipe_of(card),
         "Seed": fact_of(card, "seed"),
@@ -54,40 +46,6 @@ def facts(model: ModelRow, names: Mapping[int, str]) -> str:
         "Made": f"{moment(model.at)} by {model.by}",
     }
     return "  \n".join(f"{name}: {literal(value)}" for name, value in rows.items())
-
-
-ACTIONS = {
-    "first": "served first",
-    "promote": "promoted",
-    "overrule": "promoted against the gate",
-    "rollback": "rolled back",
-}
-
-
-def show_history(changes: Sequence[Promotion], names: Mapping[int, str]) -> None:
-    """A table, the latest change first."""
-    st.subheader("Who served")
-    st.dataframe(
-        table(changes, names),
-        hide_index=True,
-        column_config={"When": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm")},
-        key="promotions",
-        alt=f"{len(changes)} changes of the champion, the latest first",
-    )
-
-
-def table(changes: Sequence[Promotion], names: Mapping[int, str]) -> pd.DataFrame:
-    """A row a change."""
-    return pd.DataFrame(
-        {
-            "When": [datetime.fromtimestamp(change.at).astimezone() for change in changes],
-            "What": [ACTIONS.get(change.action, change.action) for change in changes],
-            "Model": [names.get(change.model_id, "") for change in changes],
-            "In place of": [names.get(change.previous_id or 0, "") for change in changes],
-            "By": [change.by for change in changes],
-            "Reason": [change.reason for change in changes],
-        }
-    )
 
 
 NAMES = {
@@ -112,7 +70,7 @@ def percent(share: float | None) -> str:
 
 
 def gained(share: float | None) -> str:
-    """A difference in points, with its sign.
+    """A difference in percentage points, with its sign.
 
     >>> gained(0.0125), gained(-0.2)
     ('+1.2', '-20.0')
@@ -129,7 +87,7 @@ def between(interval: Interval | None, signed: bool = False) -> str:
 
 
 def mark(entry: ClassComparison) -> str:
-    """What is to be said of a class beside its difference."""
+    """The remark beside a class's difference."""
     if loses_too_much(entry):
         return "▼ lost too much"
     if entry.metric.difference is not None and not has_enough_boxes(entry):
@@ -138,8 +96,8 @@ def mark(entry: ClassComparison) -> str:
 
 
 def origin(model: ModelRow) -> str:
-    """Where a model comes from, in a few words."""
-    return f"revision {model.revision}" if model.revision is not None else "came with Lapel"
+    """The revision that a model was trained on, or that it ships."""
+    return f"revision {model.revision}" if model.revision is not None else "ships with Lapel"
 
 
 def recipe_of(card: ModelCard) -> str:
@@ -151,13 +109,13 @@ def recipe_of(card: ModelCard) -> str:
 
 
 def fact_of(card: ModelCard, name: str) -> str:
-    """A plain fact of the card's training, or of its recipe."""
+    """A value of the card's training settings, or of its recipe."""
     found = card.training.get(name, _recipe(card).get(name))
     return NOT_MEASURED if found is None else str(found)
 
 
 def _recipe(card: ModelCard) -> Mapping[str, Any]:
-    """The settings of the training; a retraining's lie one further down."""
+    """The settings of the training; a fine-tuning nests them one level deeper."""
     recipe = card.training.get("recipe")
     if isinstance(recipe, dict) and isinstance(recipe.get("recipe"), dict):
         recipe = recipe["recipe"]

@@ -1,4 +1,4 @@
-"""The holdout photos on which champion and candidate differ: a wall of them, and the open one large."""
+"""The holdout photos on which champion and candidate differ: a gallery, and the open photo large."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from core.taxonomy import colour_of
 
 KEY, OPEN_KEY, SHOW_KEY = "changed-photos", "changed-photo", "changed-show"
 CHAMPION, CANDIDATE = "#c2632f", "#1fa896"
-MOST = 48
-EVERY, BETTER, WORSE = "All", "Better", "Worse"
+MAX_PHOTOS = 48
+ALL, BETTER, WORSE = "All", "Better", "Worse"
 WHICH: Mapping[str, Callable[[int], bool]] = {
-    EVERY: lambda gain: True,
+    ALL: lambda gain: True,
     BETTER: lambda gain: gain > 0,
     WORSE: lambda gain: gain < 0,
 }
@@ -39,29 +39,29 @@ WHICH: Mapping[str, Callable[[int], bool]] = {
 
 @dataclass(frozen=True)
 class Shown:
-    """A photo that is still there, with what changed on it."""
+    """A photo that still exists, with what changed on it."""
 
     row: PhotoRow
     change: PhotoChange
 
     @property
     def words(self) -> str:
-        """What changed, in words."""
+        """What changed, as a sentence."""
         return "; ".join(self.change.what)
 
 
 def show(store: Store, champion: ModelRow, candidate: ModelRow, comparison: ComparisonRow) -> None:
-    """The wall with both models' boxes, and beside it the open photo."""
-    st.subheader("Photos that changed")
+    """The gallery with both models' boxes, and beside it the open photo."""
+    st.subheader("Changed photos")
     changes = [PhotoChange.from_dict(entry) for entry in comparison.changed]
     if not changes:
-        st.caption("Both models say the same of all holdout photos.")
+        st.caption("Both models agree on all holdout photos.")
         return
     counts = {which: sum(test(change.gain) for change in changes) for which, test in WHICH.items()}
     which = st.segmented_control(
         "Show",
         list(WHICH),
-        default=EVERY,
+        default=ALL,
         required=True,
         format_func=lambda which: f"{which} ({counts[which]:,})",
         key=SHOW_KEY,
@@ -69,16 +69,16 @@ def show(store: Store, champion: ModelRow, candidate: ModelRow, comparison: Comp
     )
     total = int(comparison.report.get("changed_photos", len(changes)))
     st.caption(
-        f"{counted(total, 'photo')} changed; those that changed most come first. Boxes of the champion are "
+        f"{counted(total, 'photo')} changed, the largest changes first. Boxes of the champion are "
         ":orange[orange], the candidate's :green[green]."
     )
-    shown = _present(store, [change for change in changes if WHICH[which or EVERY](change.gain)])
+    shown = _existing(store, [change for change in changes if WHICH[which or ALL](change.gain)])
     if not shown:
-        st.info("No photo of these.", icon=":material/filter_list_off:")
+        st.info("No such photo.", icon=":material/filter_list_off:")
         return
-    wall_side, photo_side = st.columns([2, 3], gap="medium")
+    gallery_side, photo_side = st.columns([2, 3], gap="medium")
     opened = next((entry for entry in shown if entry.row.id == st.session_state.get(OPEN_KEY)), shown[0])
-    with wall_side:
+    with gallery_side:
         tiles = [tile(entry, store.photos.thumbnail_of(entry.row.id)) for entry in shown]
         gallery.show_tiles(tiles, opened.row.id, key=KEY, on_opened=_opened)
     with photo_side:
@@ -102,7 +102,7 @@ def tile(shown: Shown, thumbnail: bytes) -> dict[str, Any]:
 
 
 def pane(title: str, boxes: Sequence[NamedBox], names: Sequence[str]) -> Pane:
-    """One model's boxes; a name's place in ``names`` stands for its category."""
+    """One model's boxes; the index of a name in ``names`` is its category id."""
     drawn = tuple(
         AnnotatedBox((x0, y0, x1, y1), names.index(name), uid=str(place), origin="model", score=score)
         for place, (x0, y0, x1, y1, name, score) in enumerate(boxes)
@@ -111,7 +111,7 @@ def pane(title: str, boxes: Sequence[NamedBox], names: Sequence[str]) -> Pane:
     return Pane(title, drawn, {}, {})
 
 
-def people_say(annotation: Annotation, kind: str, categories: Mapping[int, Category]) -> list[NamedBox]:
+def annotated_boxes(annotation: Annotation, kind: str, categories: Mapping[int, Category]) -> list[NamedBox]:
     """The annotated boxes by category, or for classifiers by label."""
     return [
         (*box.box_xyxy, name, 1.0)
@@ -127,16 +127,16 @@ def _open_photo(store: Store, champion: ModelRow, candidate: ModelRow, shown: Sh
     sides = {"Champion": shown.change.champion, "Candidate": shown.change.candidate}
     latest = store.annotations.latest(row.id)
     if latest is not None:
-        sides[f"Annotated by {latest.author}"] = tuple(people_say(latest, champion.kind, known))
+        sides[f"Annotated by {latest.author}"] = tuple(annotated_boxes(latest, champion.kind, known))
     names = sorted({box[4] for boxes in sides.values() for box in boxes})
     url = picture_url(store.photos.picture(row.id), "image/jpeg", f"{KEY}/open")
     panes = [pane(title, boxes, names) for title, boxes in sides.items()]
-    show_panes(row, url, panes, coloured(names, known.values()), f"changed-{row.id}")
+    show_panes(row, url, panes, as_categories(names, known.values()), f"changed-{row.id}")
     attention.show(store, champion, candidate, row.id)
 
 
-def coloured(names: Sequence[str], known: Iterable[Category]) -> dict[int, Category]:
-    """Names as categories, by their place: in the store's colour where it has such a category."""
+def as_categories(names: Sequence[str], known: Iterable[Category]) -> dict[int, Category]:
+    """Names as categories by index, in the store's colour where it has the category."""
     colours = {category.name: category.colour for category in known}
     return {
         place: Category(place, name, place, colours.get(name) or colour_of(name))
@@ -144,11 +144,11 @@ def coloured(names: Sequence[str], known: Iterable[Category]) -> dict[int, Categ
     }
 
 
-def _present(store: Store, changes: Sequence[PhotoChange]) -> list[Shown]:
-    """The first photos that were not deleted since."""
+def _existing(store: Store, changes: Sequence[PhotoChange]) -> list[Shown]:
+    """The first photos that have not been deleted since."""
     found: list[Shown] = []
     for change in changes:
-        if len(found) == MOST:
+        if len(found) == MAX_PHOTOS:
             break
         with suppress(NotFoundError):
             found.append(Shown(store.photos.get(change.photo_id), change))

@@ -1,4 +1,4 @@
-"""Charts of the page Models: differences a class, what corrections brought, both arms of the queue."""
+"""Charts of the page Models: differences by class, effect of corrections, active learning against random."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from core.evaluation.gate import loses_too_much
 
 LOST, GAINED, UNSURE = "#c2452f", "#0f8f80", "#8a939b"
 ROW_PIXELS, HEIGHT = 26, 300
-ARM_NAMES = {"selected": "picked by the order", "control": "picked at random"}
+ARM_NAMES = {"selected": "active learning", "control": "random"}
 
 
 def class_differences(classes: Sequence[ClassComparison]) -> go.Figure:
-    """Candidate less champion for each class that was measured, in points, with 95 % intervals.
+    """Candidate minus champion for each class that was evaluated, in points, with 95 % intervals.
 
     The worst is on top. Red has lost more than the gate allows; grey is what the interval cannot tell from 0.
     """
@@ -57,14 +57,14 @@ def class_differences(classes: Sequence[ClassComparison]) -> go.Figure:
         height=ROW_PIXELS * max(3, len(shown)) + 60,
         margin={"l": 0, "r": 8, "t": 4, "b": 0},
         showlegend=False,
-        xaxis={"title": "candidate less champion, points", "fixedrange": True, "zeroline": False},
+        xaxis={"title": "candidate minus champion, points", "fixedrange": True, "zeroline": False},
         yaxis={"autorange": "reversed", "fixedrange": True, "automargin": True, "ticksuffix": "  "},
     )
     return figure
 
 
 def colour_of(entry: ClassComparison) -> str:
-    """Whether a class lost too much, changed surely, or cannot be told from the same."""
+    """The colour of a class: lost too much, changed significantly, or no significant change."""
     interval = entry.metric.difference_interval
     if loses_too_much(entry):
         return LOST
@@ -75,7 +75,7 @@ def colour_of(entry: ClassComparison) -> str:
 
 @dataclass(frozen=True)
 class Measured:
-    """A model on the holdout: annotated photos that it learned from, its figure with the 95 % interval."""
+    """A model on the holdout: annotated photos that it was trained on, its metric with the 95 % interval."""
 
     name: str
     photos: int
@@ -84,7 +84,7 @@ class Measured:
 
 
 def what_corrections_brought(models: Sequence[Measured], figure_name: str) -> go.Figure:
-    """Each model's holdout figure over the annotated photos that it could learn from, with intervals."""
+    """Each model's holdout metric over the annotated photos that it was trained on, with intervals."""
     ordered = sorted(models, key=lambda model: model.photos)
     middles = [100 * model.figure for model in ordered]
     ends = [model.interval or (model.figure, model.figure) for model in ordered]
@@ -122,7 +122,7 @@ def what_corrections_brought(models: Sequence[Measured], figure_name: str) -> go
 
 
 def arms(batches: Sequence[Batch]) -> go.Figure:
-    """Corrections a photo in both arms of the queue, batch by batch, with 95 % intervals."""
+    """Corrections per photo in both arms of the queue, by batch, with 95 % intervals."""
     figure = go.Figure()
     names = [f"revision {batch.revision}" if batch.revision else "since" for batch in batches]
     for (arm, title), colour in zip(ARM_NAMES.items(), COLOURS, strict=False):
@@ -146,7 +146,7 @@ def arms(batches: Sequence[Batch]) -> go.Figure:
                 "thickness": 1.5,
             },
             customdata=[entry.photos for _, entry in found],
-            hovertemplate="%{y:.2f} corrections a photo, %{customdata:,} photos<extra></extra>",
+            hovertemplate="%{y:.2f} corrections per photo, %{customdata:,} photos<extra></extra>",
         )
     figure.update_layout(
         height=HEIGHT,
@@ -154,6 +154,6 @@ def arms(batches: Sequence[Batch]) -> go.Figure:
         margin={"l": 0, "r": 8, "t": 4, "b": 0},
         legend={"orientation": "h", "y": 1.12},
         xaxis={"fixedrange": True, "categoryorder": "array", "categoryarray": names},
-        yaxis={"title": "corrections a photo", "fixedrange": True, "rangemode": "tozero"},
+        yaxis={"title": "corrections per photo", "fixedrange": True, "rangemode": "tozero"},
     )
     return figure

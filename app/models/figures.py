@@ -1,8 +1,7 @@
-"""Both models' figures on the frozen holdout, in total and class by class.
+"""Metrics on the frozen holdout: both models in total and by class, and what annotations have gained.
 
-What was corrected between the champion's revision and the candidate's.
-
-What corrections brought: each model's figure on the holdout over the photos that it could learn from.
+Beside the comparison: what was annotated between both models' revisions, every model's metric over the number
+of photos that it was trained on, and corrections per photo with active learning and at random.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from app.models.cards import NAMES, between, gained, mark, percent
 from app.models.charts import Measured, arms, what_corrections_brought
 from app.text import counted
 from core.access import Right
-from core.active_learning.effect import Batch, Step, Worth, model_history, selection_effect
+from core.active_learning.effect import Batch, ModelResult, SelectionGain, model_history, selection_effect
 from core.evaluation.comparison import MAIN_METRIC, ClassComparison, Comparison, PairedMetric
 from core.evaluation.gate import loses_too_much
 from core.store import Store
@@ -28,25 +27,25 @@ from core.store.models import ModelRow
 LOST_STYLE = "color: #c2452f; font-weight: 600"
 MEASURED = {
     "detector": "AP at IoU 0.5",
-    "classifier": "share put first",
+    "classifier": "top-1 accuracy",
 }
 
 
 def show(comparison: Comparison, revision: int) -> None:
-    """What it was measured on, the totals, then the classes with their chart."""
+    """The evaluated photos, the totals, then the classes with their chart."""
     boxes = counted(comparison.boxes, "box", "boxes")
-    skipped = f" {counted(comparison.skipped, 'box', 'boxes')} were of no use." if comparison.skipped else ""
+    skipped = f" {counted(comparison.skipped, 'box', 'boxes')} were skipped." if comparison.skipped else ""
     st.caption(
         f"Measured on {counted(comparison.photos, 'holdout photo')} with {boxes} of revision {revision}, "
-        f"which no model has learned from.{skipped} In brackets: 95 % intervals from "
-        f"{comparison.resamples:,} resamples of the photos, the same for both."
+        f"which no model was trained on.{skipped} In brackets: 95 % bootstrap intervals from "
+        f"{comparison.resamples:,} resamples of the photos, the same for both models."
     )
     st.table(totals(comparison))
     _classes(comparison)
 
 
 def totals(comparison: Comparison) -> pd.DataFrame:
-    """A row a figure: both models' and the difference, with their intervals."""
+    """A row for each metric: both models' and the difference, with intervals."""
     rows = {NAMES.get(name, name): figure for name, figure in comparison.metrics.items()}
     return pd.DataFrame(
         {
@@ -63,7 +62,7 @@ def totals(comparison: Comparison) -> pd.DataFrame:
 
 
 def class_table(classes: Sequence[ClassComparison]) -> pd.DataFrame:
-    """A row a class that the holdout has, the worst difference first."""
+    """A row for each class of the holdout, the worst difference first."""
     shown = sorted(classes, key=lambda entry: entry.metric.difference or 0.0)
     return pd.DataFrame(
         {
@@ -82,7 +81,7 @@ def _classes(comparison: Comparison) -> None:
     absent = len(comparison.classes) - len(there)
     if not there:
         return
-    st.markdown(f"**Class by class: {MEASURED[comparison.kind]}**")
+    st.markdown(f"**By class: {MEASURED[comparison.kind]}**")
     table_side, chart_side = st.columns(2, gap="large")
     lost = [entry.name for entry in there if loses_too_much(entry)]
     with table_side:
@@ -115,27 +114,27 @@ def _bracketed(value: str, interval: str) -> str:
 
 
 def show_corrections(store: Store, champion: ModelRow, candidate: ModelRow) -> None:
-    """A sentence or two; nothing for a candidate that learned from no revision."""
+    """What was annotated between both models' revisions; nothing for a candidate without a revision."""
     if candidate.revision is None:
         return
-    st.markdown("**What the candidate learned that the champion did not**")
+    st.markdown("**Training data that is new to the candidate**")
     if champion.revision == candidate.revision:
-        st.caption(f"Both learned from revision {candidate.revision}.")
+        st.caption(f"Both were trained on revision {candidate.revision}.")
         return
     earlier = champion.revision
     if earlier is not None and earlier > candidate.revision:
         st.caption(
-            f"The champion learned from revision {earlier}, which is newer than the candidate's, "
+            f"The champion was trained on revision {earlier}, which is newer than the candidate's, "
             f"revision {candidate.revision}."
         )
         return
-    since = f"From revision {earlier}" if earlier is not None else "The champion came with Lapel. From it"
+    since = f"From revision {earlier}" if earlier is not None else "The champion ships with Lapel. From it"
     found = _counted(store, str(store.database.engine.url), earlier, candidate.revision)
     st.caption(f"{since} to revision {candidate.revision}: {sentence(found)}")
 
 
 def sentence(found: RevisionChanges) -> str:
-    """The changes in words."""
+    """The changes as a sentence."""
     parts = []
     if found.new_photos:
         parts.append(
@@ -157,7 +156,7 @@ def sentence(found: RevisionChanges) -> str:
 
 @st.cache_data(max_entries=50, show_spinner="Counting corrections…")
 def _counted(_store: Store, url: str, earlier: int | None, later: int) -> RevisionChanges:
-    """Revisions never change: what was counted once holds."""
+    """Cached for good: revisions never change."""
     return changes_between(_store, earlier, later)
 
 
@@ -165,13 +164,13 @@ COUNTED_SECONDS = 60
 
 
 def show_effect(store: Store, kind: str) -> None:
-    """The chart, once a model that learned from corrections was measured."""
-    st.subheader("What corrections brought")
+    """The chart of metrics over annotated photos, once two models have been evaluated."""
+    st.subheader("Effect of corrections")
     found = measured(model_history(store, kind), MAIN_METRIC[kind])
     if len(found) < 2:
         st.caption(
-            "Once a training has made a candidate and it was compared, its figure stands here beside that of "
-            "the models before, over the number of annotated photos."
+            "Once a candidate was trained and compared, its metric is plotted here beside those of earlier "
+            "models, over the number of annotated photos."
         )
         return
     name = NAMES[MAIN_METRIC[kind]]
@@ -183,39 +182,43 @@ def show_effect(store: Store, kind: str) -> None:
     )
     st.caption(
         "Each model on the holdout of the newest revision that it was compared on, with 95 % intervals. "
-        "Those of different revisions were measured on different photos."
+        "Different revisions have different holdout photos."
     )
 
 
 def show_order(store: Store) -> None:
-    """What the queue's order spares people: corrections a photo in its picks, and in the control arm."""
-    st.subheader("What the queue's order brought")
+    """Corrections per photo among those chosen by active learning and in the random control arm."""
+    st.subheader("Effect of active learning")
     store.actor.require(Right.EXPLAIN)
-    batches, worth = _counted_effect(store, str(store.database.engine.url))
-    if worth is None:
+    batches, gain = _counted_effect(store, str(store.database.engine.url))
+    if gain is None:
         st.caption(
-            "Once photos of both kinds are annotated, those that the order picked and the 15 % picked at "
-            "random, their corrections a photo stand here side by side."
+            "Once photos chosen by active learning and of the 15 % chosen at random are annotated, their "
+            "corrections per photo are compared here."
         )
         return
-    st.plotly_chart(arms(batches), key="both-arms", config=CONFIG, alt="Corrections a photo in both arms")
-    spread = f" ({worth.interval[0]:,.0f} to {worth.interval[1]:,.0f})" if worth.interval else ""
+    st.plotly_chart(
+        arms(batches), key="both-arms", config=CONFIG, alt="Corrections per photo, active learning and random"
+    )
+    spread = f" ({gain.interval[0]:,.0f} to {gain.interval[1]:,.0f})" if gain.interval else ""
     st.caption(
-        f"{counted(worth.photos, 'photo')} picked by the order brought as many corrections as "
-        f"{worth.random_photos:,.0f}{spread} picked at random would have. That counts what people put right, "
-        "not what models made of it."
+        f"{counted(gain.photos, 'photo')} chosen by active learning got as many corrections as "
+        f"{gain.random_photos:,.0f}{spread} chosen at random would have. That counts corrections, not what "
+        "the models learned from them."
     )
 
 
 @st.cache_data(ttl=COUNTED_SECONDS, show_spinner="Counting corrections…")
-def _counted_effect(_store: Store, place: str) -> tuple[tuple[Batch, ...], Worth | None]:
-    """The arms of the store at a place: reading every annotation at each run would be slow."""
+def _counted_effect(_store: Store, place: str) -> tuple[tuple[Batch, ...], SelectionGain | None]:
+    """Cached, as reading every annotation at each run would be slow."""
     return selection_effect(_store)
 
 
-def measured(steps: Iterable[Step], figure: str) -> list[Measured]:
-    """The models that have this figure on a holdout, by the photos that they learned from."""
+def measured(models: Iterable[ModelResult], figure: str) -> list[Measured]:
+    """The models with this metric on a holdout, by the number of photos that they were trained on."""
     found = (
-        Measured(step.name, step.photos, *step.figures[figure]) for step in steps if figure in step.figures
+        Measured(model.name, model.photos, *model.figures[figure])
+        for model in models
+        if figure in model.figures
     )
     return sorted(found, key=lambda model: model.photos)

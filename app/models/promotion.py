@@ -1,41 +1,121 @@
-"""The gate's verdict and what follows from it: promote, overrule with a reason, go back."""
+"""Comparing a candidate with the champion, the gate's verdict, promotion, rollback, and their history."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
+import pandas as pd
 import streamlit as st
 
-from app.text import counted, literal
+from app.text import counted, flash, literal
+from app.train.history import KINDS
 from core.access import Right
 from core.errors import LapelError
 from core.evaluation.gate import Verdict
 from core.store import Store
 from core.store.models import ModelRow
-from core.store.promotions import ComparisonRow
+from core.store.promotions import ComparisonRow, Promotion
+from core.store.revisions import Revision
 
-TOLD_KEY, REASON_KEY, REQUEST_KEY = "models-told", "overrule-reason", "models-request"
-MAY_NOT = "That takes the role admin."
+RESULT_KEY, REASON_KEY, REQUEST_KEY = "models-result", "overrule-reason", "models-request"
+COMPARE_KEY = "comparison-wanted"
+MAY_NOT = "Promotion and rollback need the role admin."
+ACTIONS = {
+    "first": "first champion",
+    "promote": "promoted",
+    "overrule": "promoted against the gate",
+    "rollback": "rolled back",
+}
 
 
-def told() -> None:
-    """What became of the last press, once."""
-    found = st.session_state.pop(TOLD_KEY, None)
-    if found:
-        kind, sentence = found
-        icon = ":material/error:" if kind == "error" else ":material/check:"
-        (st.error if kind == "error" else st.success)(literal(sentence), icon=icon)
+def show_comparison(
+    store: Store,
+    champion: ModelRow,
+    candidate: ModelRow,
+    comparison: ComparisonRow | None,
+    newest: Revision | None,
+) -> None:
+    """The button that starts a comparison, where one is missing or outdated, and its progress bar."""
+    if newest is None:
+        if comparison is None:
+            st.info(
+                "A comparison needs a revision, as models are evaluated on its holdout photos. Create one "
+                "on the page Train.",
+                icon=":material/bookmark_add:",
+            )
+        return
+    if comparison is not None and comparison.revision >= newest.number:
+        return
+    if comparison is None:
+        st.info(_missing(store, champion, candidate), icon=":material/balance:")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        again = comparison is not None
+        st.button(
+            f"Compare again on revision {newest.number}" if again else "Compare now",
+            icon=":material/balance:",
+            type="secondary" if again else "primary",
+            key="compare",
+            disabled=not store.actor.may(Right.TRAIN),
+            on_click=_ask,
+            args=((champion.id, candidate.id, newest.number),),
+        )
+        if comparison is not None:
+            st.caption(f"The comparison below is on revision {comparison.revision}; there is a newer one.")
+    if st.session_state.get(COMPARE_KEY) == (champion.id, candidate.id, newest.number):
+        _compare(store, champion, candidate, newest.number)
+
+
+def decisive(store: Store, champion: ModelRow, candidate: ModelRow) -> ComparisonRow | None:
+    """The comparison of these two on the newest revision that has one: the gate decides by it."""
+    return next(iter(store.comparisons.of(candidate.id, champion.id)), None)
+
+
+def _missing(store: Store, champion: ModelRow, candidate: ModelRow) -> str:
+    others = store.comparisons.of(candidate.id)
+    if not others:
+        return f"{literal(candidate.name)} has not been compared with the champion yet."
+    former = store.models.get(others[0].champion_id)
+    return (
+        f"{literal(candidate.name)} was compared with {literal(former.name)}, which is no longer "
+        f"the champion: compare it with {literal(champion.name)}."
+    )
+
+
+def _ask(wanted: tuple[int, int, int]) -> None:
+    """Request the comparison from the next run; a run that is interrupted starts it again."""
+    st.session_state[COMPARE_KEY] = wanted
+
+
+def _compare(store: Store, champion: ModelRow, candidate: ModelRow, revision: int) -> None:
+    from core.training.comparison import compare_models  # brings torch
+
+    bar = st.progress(0.0, text="Loading both models…")
+
+    def tell(done: int, total: int) -> None:
+        share = done / total if total else 0.0
+        bar.progress(min(1.0, share), text=f"{done:,} of {counted(total, 'holdout photo')} evaluated")
+
+    try:
+        compare_models(store, candidate.id, champion.id, revision, progress=tell)
+    except LapelError as error:
+        flash(RESULT_KEY, str(error), error=True)
+    else:
+        flash(RESULT_KEY, f"{KINDS[champion.kind]}s compared on revision {revision}.")
+    del st.session_state[COMPARE_KEY]
+    st.rerun()
 
 
 def show(store: Store, champion: ModelRow, candidate: ModelRow, comparison: ComparisonRow | None) -> None:
-    """The verdict with its reasons, and the buttons for those who may press them."""
+    """The gate's verdict with its reasons, and the buttons for those who may promote."""
     verdict = comparison.verdict if comparison is not None else None
     may = store.actor.may(Right.PROMOTE)
     if verdict is not None:
         _verdict(verdict)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            "Promote it",
+            "Promote",
             icon=":material/workspace_premium:",
             type="primary",
             key="promote",
@@ -45,25 +125,23 @@ def show(store: Store, champion: ModelRow, candidate: ModelRow, comparison: Comp
         )
         st.caption(_why_not(may, verdict, champion, candidate))
     if may and comparison is not None and verdict is not None and not verdict.passes:
-        _overruling(store, champion, candidate, comparison)
+        _overrule_form(store, champion, candidate, comparison)
 
 
 def _why_not(may: bool, verdict: Verdict | None, champion: ModelRow, candidate: ModelRow) -> str:
     if not may:
-        return f"You may look at everything here, not promote. {MAY_NOT}"
+        return f"You may view everything here, but not promote. {MAY_NOT}"
     if verdict is None:
-        return "The gate has to see the two compared first."
+        return "The gate needs a comparison first."
     if not verdict.passes:
-        return "The gate does not let it pass."
-    return (
-        f"{literal(candidate.name)} then serves in place of {literal(champion.name)}, at once and everywhere."
-    )
+        return "The gate refuses the promotion."
+    return f"{literal(candidate.name)} then replaces {literal(champion.name)} everywhere at once."
 
 
 def _verdict(verdict: Verdict) -> None:
     said = "\n".join(f"- {literal(reason)}" for reason in verdict.reasons)
     if verdict.passes:
-        st.success(f"**The gate lets it pass.**\n\n{said}", icon=":material/check_circle:")
+        st.success(f"**The gate passes.**\n\n{said}", icon=":material/check_circle:")
         return
     if verdict.photos_needed is None:
         st.error(f"**The gate refuses.**\n\n{said}", icon=":material/block:")
@@ -75,35 +153,35 @@ def _verdict(verdict: Verdict) -> None:
     )
 
 
-def _overruling(store: Store, champion: ModelRow, candidate: ModelRow, comparison: ComparisonRow) -> None:
+def _overrule_form(store: Store, champion: ModelRow, candidate: ModelRow, comparison: ComparisonRow) -> None:
     with st.expander("Overrule the gate", icon=":material/gavel:", key="overrule"):
         st.caption("Your name and reason are recorded with the promotion, and in the audit log.")
         with st.form("overrule-form", border=False):
             st.text_input(
-                "Why it should serve all the same",
+                "Reason to promote it anyway",
                 key=REASON_KEY,
                 max_chars=500,
                 placeholder="The lost class is no longer sold",
             )
             st.form_submit_button(
-                "Promote it against the gate",
+                "Promote against the gate",
                 icon=":material/gavel:",
                 on_click=_overrule,
                 args=(store, champion, candidate, comparison),
             )
 
 
-def show_way_back(store: Store, champion: ModelRow, previous: ModelRow | None) -> None:
-    """The champion before, one press and a confirmation away."""
+def show_rollback(store: Store, champion: ModelRow, previous: ModelRow | None) -> None:
+    """Rollback to the previous champion, with a confirmation."""
     if previous is None:
         return
     may = store.actor.may(Right.PROMOTE)
     with st.popover(
         "Roll back", icon=":material/undo:", disabled=not may, help=None if may else MAY_NOT, key="rollback"
     ):
-        st.markdown(f"{literal(previous.name)} serves again in place of {literal(champion.name)}, at once.")
+        st.markdown(f"{literal(previous.name)} replaces {literal(champion.name)} again, at once.")
         st.button(
-            "Yes, bring it back",
+            "Confirm rollback",
             icon=":material/undo:",
             type="primary",
             key="rollback-yes",
@@ -124,19 +202,16 @@ def _promote(
             overrule_reason=reason,
         )
     except LapelError as error:
-        st.session_state[TOLD_KEY] = ("error", str(error))
+        flash(RESULT_KEY, str(error), error=True)
         return
     st.session_state.pop(REQUEST_KEY, None)
-    st.session_state[TOLD_KEY] = (
-        "success",
-        f"{candidate.name} serves now. {champion.name} is one press away.",
-    )
+    flash(RESULT_KEY, f"{candidate.name} serves now. Roll back to return to {champion.name}.")
 
 
 def _overrule(store: Store, champion: ModelRow, candidate: ModelRow, comparison: ComparisonRow) -> None:
     reason = st.session_state[REASON_KEY].strip()
     if not reason:
-        st.session_state[TOLD_KEY] = ("error", "Expected a reason for overruling the gate, got none.")
+        flash(RESULT_KEY, "Expected a reason for overruling the gate, got none.", error=True)
         return
     _promote(store, champion, candidate, comparison, reason)
 
@@ -147,15 +222,41 @@ def _roll_back(store: Store, champion: ModelRow, previous: ModelRow) -> None:
             champion.kind, request=_request(f"rollback {champion.id}"), expected_champion=champion.id
         )
     except LapelError as error:
-        st.session_state[TOLD_KEY] = ("error", str(error))
+        flash(RESULT_KEY, str(error), error=True)
         return
     st.session_state.pop(REQUEST_KEY, None)
-    st.session_state[TOLD_KEY] = ("success", f"{previous.name} serves again.")
+    flash(RESULT_KEY, f"{previous.name} serves again.")
 
 
 def _request(what: str) -> str:
-    """One name for one deed, also where a press is sent twice; another deed gets another."""
+    """An idempotency key: the same for one action, also where its click is sent twice."""
     known: tuple[str, str] | None = st.session_state.get(REQUEST_KEY)
     if known is None or known[0] != what:
         known = st.session_state[REQUEST_KEY] = (what, uuid.uuid4().hex)
     return known[1]
+
+
+def show_history(changes: Sequence[Promotion], names: Mapping[int, str]) -> None:
+    """A history_table, the latest change first."""
+    st.subheader("Promotion history")
+    st.dataframe(
+        history_table(changes, names),
+        hide_index=True,
+        column_config={"When": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm")},
+        key="promotions",
+        alt=f"{len(changes)} changes of the champion, the latest first",
+    )
+
+
+def history_table(changes: Sequence[Promotion], names: Mapping[int, str]) -> pd.DataFrame:
+    """A row for each promotion or rollback."""
+    return pd.DataFrame(
+        {
+            "When": [datetime.fromtimestamp(change.at).astimezone() for change in changes],
+            "Action": [ACTIONS.get(change.action, change.action) for change in changes],
+            "Model": [names.get(change.model_id, "") for change in changes],
+            "Replaced": [names.get(change.previous_id or 0, "") for change in changes],
+            "By": [change.by for change in changes],
+            "Reason": [change.reason for change in changes],
+        }
+    )

@@ -1,1 +1,1 @@
-"""What the page People is made of: the roster with everybody's role, and the audit log."""
+"""The page People: users and their roles, and the audit log."""

@@ -17,7 +17,7 @@ from core.store.people import Entry
 
 STEP = 100
 LOOKED_THROUGH = 1000
-"""How many of the latest entries the filters' choices are taken from."""
+"""The latest entries that the filters' choices are taken from."""
 SHOWN_KEY = "log-shown"
 
 
@@ -26,13 +26,13 @@ def show(store: Store) -> None:
     latest = store.audit.entries(most=LOOKED_THROUGH)
     if not latest:
         st.info(
-            "Nothing to show yet. Promotions, deletions, renamed categories and changed roles stand here.",
+            "No entries yet. Promotions, deletions, renamed categories and changed roles are logged here.",
             icon=":material/history:",
         )
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        action = _choice("What", "anything", {entry.action for entry in latest}, "log-action")
-        by = _choice("Who", "anybody", {entry.by for entry in latest}, "log-by")
+        action = _choice("Action", "any", {entry.action for entry in latest}, "log-action")
+        by = _choice("User", "any", {entry.by for entry in latest}, "log-by")
         st.space("stretch")
         st.download_button(
             "Download as CSV",
@@ -83,13 +83,13 @@ def _choice(label: str, all_of_them: str, options: set[str], key: str) -> str | 
 
 
 def _table(entries: Sequence[Entry]) -> None:
-    # The table has a CSV button of its own, which writes cells as they are: they are neutral already.
+    # The table's own CSV button writes cells unchanged, so they are neutralized here.
     rows = pd.DataFrame(
         {
             "When": [datetime.fromtimestamp(entry.at).astimezone() for entry in entries],
-            "Who": [neutral(entry.by) for entry in entries],
-            "What": [neutral(entry.action) for entry in entries],
-            "To what": [neutral(entry.object) for entry in entries],
+            "User": [neutral(entry.by) for entry in entries],
+            "Action": [neutral(entry.action) for entry in entries],
+            "Object": [neutral(entry.object) for entry in entries],
             "Details": [neutral(details_of(entry)) for entry in entries],
         }
     )
@@ -99,7 +99,7 @@ def _table(entries: Sequence[Entry]) -> None:
         height="content" if len(rows) <= 15 else 560,
         column_config={
             "When": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm:ss", width="medium"),
-            "What": st.column_config.TextColumn(width="small"),
+            "Action": st.column_config.TextColumn(width="small"),
             "Details": st.column_config.TextColumn(width="large"),
         },
         alt=f"{counted(len(rows), 'entry', 'entries')} of the audit log, the latest first",

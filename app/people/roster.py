@@ -1,4 +1,4 @@
-"""Everybody who has signed in, or will: their role, with a way to change it."""
+"""The users with their roles, and a form that adds one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.auth.claims import sign_in_configured
 from app.auth.identity import KNOWN, workspace_store
-from app.text import counted, literal, moment
+from app.text import counted, flash, moment, show_flash
 from core.access import Role
 from core.errors import LapelError
 from core.store import Store
@@ -16,43 +16,43 @@ from core.store.people import Person
 
 PAGE = 25
 SEARCHED_FROM = 8
-NEW_NAME_KEY, NEW_ROLE_KEY, TOLD_KEY, SEARCH_KEY = (
+NEW_NAME_KEY, NEW_ROLE_KEY, RESULT_KEY, SEARCH_KEY = (
     "people-new-name",
     "people-new-role",
-    "people-told",
+    "people-result",
     "people-search",
 )
 AS_CLAIMED = ""
-"""Stands for the role that the sign-in names."""
+"""Stands for the roles that the sign-in claims."""
 
 DUTIES = {
-    Role.MERCHANT: "label photos and export them",
-    Role.ANNOTATOR: "also bring photos in, annotate and review",
-    Role.RESEARCHER: "also look into the models and train",
-    Role.ADMIN: "everything, also promote, delete and manage people",
+    Role.MERCHANT: "label photos and download the results",
+    Role.ANNOTATOR: "also import photos, annotate and review",
+    Role.RESEARCHER: "also explain, compare and train models",
+    Role.ADMIN: "everything, also promote, delete and manage users",
 }
 
 
 def show(store: Store) -> None:
-    """The list, what the roles mean, and a role for somebody who has not come yet."""
+    """The users, the form that adds one who has not signed in yet, and what each role may do."""
     if not sign_in_configured():
         st.info(
-            "Nobody signs in here: whoever sits at this machine may do everything. People and their roles "
-            "appear once a sign-in is configured; `LAPEL_AUTH_FILE` names its file.",
+            "No sign-in is configured: whoever uses this machine has every right. Users and roles appear "
+            "once `LAPEL_AUTH_FILE` names a sign-in's settings.",
             icon=":material/person_off:",
         )
         return
-    _told()
+    show_flash(RESULT_KEY)
     people = store.people.all()
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         if len(people) >= SEARCHED_FROM:
             st.text_input("Name contains", key=SEARCH_KEY, icon=":material/search:", width=260)
         else:
             st.caption(counted(len(people), "person", "people"), width="content")
-        with st.popover("Add somebody", icon=":material/person_add:", key="people-add"):
+        with st.popover("Add user", icon=":material/person_add:", key="people-add"):
             _adding()
     _list(people)
-    with st.expander("What the roles may do", icon=":material/help:"):
+    with st.expander("Rights of the roles", icon=":material/help:"):
         st.markdown("\n".join(f"- **{role.value}**: {duties}" for role, duties in DUTIES.items()))
 
 
@@ -69,17 +69,17 @@ def _list(people: Sequence[Person]) -> None:
 
 
 def _row(person: Person) -> None:
-    """One person: name, what is known of them, and their role."""
+    """One user: name, facts and role."""
     words, choice = st.columns([3, 2], vertical_alignment="center")
     with words, st.container(gap=None):
         st.text(person.name)
         st.caption(" · ".join(facts(person)))
-    # The key holds the role as well: one that somebody else has changed meanwhile is shown as it is.
+    # The role is part of the key, so that one that somebody else has changed is shown.
     key = f"role-{person.name}-{person.role or AS_CLAIMED}"
     options = [AS_CLAIMED, *(role.value for role in Role)]
     before = person.role.value if person.role else AS_CLAIMED
     choice.selectbox(
-        f"Role of {person.name}",  # for screen readers, who read it as it is
+        f"Role of {person.name}",  # for screen readers
         options,
         index=options.index(before),
         format_func=lambda role: role or f"as the sign-in says: {_claimed(person)}",
@@ -92,7 +92,7 @@ def _row(person: Person) -> None:
 
 
 def facts(person: Person) -> list[str]:
-    """What is known of a person beside their name."""
+    """The facts beside a user's name."""
     if person.subject is None:
         return ["has not signed in yet"]
     claimed = f"sign-in says {', '.join(person.claimed)}" if person.claimed else "sign-in names no role"
@@ -110,7 +110,7 @@ def _adding() -> None:
             key=NEW_NAME_KEY,
             max_chars=180,
             placeholder="anna@example.com",
-            help="The address that their sign-in confirms. The role waits for whoever comes with it.",
+            help="The address that their sign-in confirms. The role applies from their first sign-in on.",
         )
         st.selectbox("Role", list(Role), format_func=lambda role: role.value, index=1, key=NEW_ROLE_KEY)
         st.form_submit_button("Add", icon=":material/add:", on_click=_add)
@@ -129,22 +129,14 @@ def _set_role(name: str, key: str, before: str) -> None:
 
 
 def _change(name: str, role: Role | None) -> bool:
-    """Set a role in the name of whoever is at the page now; whether it was set."""
+    """Set a role as the current user; whether it was set."""
     try:
         person = workspace_store().people.set_role(name, role)
     except LapelError as error:
-        st.session_state[TOLD_KEY] = ("error", str(error))
+        flash(RESULT_KEY, str(error), error=True)
         return False
     finally:
         KNOWN.forget()
     roles = ", ".join(sorted(person.roles))
-    st.session_state[TOLD_KEY] = ("success", f"{person.name} is {roles} from now on.")
+    flash(RESULT_KEY, f"{person.name} is {roles} from now on.")
     return True
-
-
-def _told() -> None:
-    """What became of the last change, once."""
-    told = st.session_state.pop(TOLD_KEY, None)
-    if told:
-        kind, sentence = told
-        (st.error if kind == "error" else st.success)(literal(sentence))

@@ -1,11 +1,7 @@
-"""Labelling a batch: photo by photo in a thread of its own, so that the page stays quick meanwhile.
+"""A batch of photos, labelled one by one in a thread, and the spool of its files on disk.
 
-Nothing here is durable: a batch is as long-lived as its browser tab. Work that must survive belongs to a
-worker.
-
-Where a session's photos lie while they are looked at: on disk, re-encoded, and gone with the session.
-
-Memory holds a thumbnail and the numbers of each photo; a batch of five hundred stays small.
+Nothing here is durable: a batch lives as long as its browser tab. Its photos are re-encoded into a folder
+that is removed with the session; memory holds a thumbnail and the garments of each photo.
 """
 
 from __future__ import annotations
@@ -30,8 +26,8 @@ from core.garments import LabeledPhoto, Refusal
 from core.images.decode import Photo, count_photos, iter_photos, read_photo
 from core.store import data_folder
 
-FLOOR = 0.1  # candidates are kept from this score on, so that the threshold moves without new inference
-ABANDONED_SECONDS = 120.0  # a batch that no page has looked at for so long pauses
+MIN_SCORE = 0.1  # candidates are stored from this score on, so that the threshold moves without new inference
+ABANDONED_SECONDS = 120.0  # a batch that no page has polled for so long pauses
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +43,10 @@ class LabelsPhotos(Protocol):
 
 @dataclass(frozen=True)
 class Item:
-    """One labelled photo of a batch: its number, what was kept of it, and all its candidates."""
+    """One labelled photo of a batch: its number, its spooled files, and all its candidates."""
 
     number: int
-    kept: Kept
+    spooled: SpooledPhoto
     labeled: LabeledPhoto
 
 
@@ -70,7 +66,7 @@ class Progress:
 
 
 class Batch:
-    """Photos on their way through the labeler, and what has come out so far."""
+    """Photos that are being labelled, and the results so far."""
 
     def __init__(self, labeler: LabelsPhotos, spool: Spool) -> None:
         self.spool = spool
@@ -85,7 +81,7 @@ class Batch:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._stop = threading.Event()
-        self._last_look = time.monotonic()
+        self._last_polled = time.monotonic()
 
     def use(self, labeler: LabelsPhotos) -> None:
         """Label with these models from the next photo on."""
@@ -116,22 +112,22 @@ class Batch:
         self.resume()
 
     def resume(self) -> None:
-        """Go on with what waits, if nothing is running."""
+        """Label the waiting photos, unless the thread is running."""
         with self._lock:
-            self._last_look = time.monotonic()
+            self._last_polled = time.monotonic()
             self._stop.clear()
             if self._waiting and self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="lapel-batch", daemon=True)
                 self._thread.start()
 
     def cancel(self) -> None:
-        """Stop after the photo at hand; what is done stays, what waits can be resumed."""
+        """Stop after the current photo; results stay, and waiting photos can be resumed."""
         self._stop.set()
 
     def progress(self) -> Progress:
-        """How far it is; to ask also tells the batch that somebody is looking."""
+        """The progress; polling it also keeps the batch from pausing as abandoned."""
         with self._lock:
-            self._last_look = time.monotonic()
+            self._last_polled = time.monotonic()
             done = len(self._items) + len(self._refusals)
             running = self._thread is not None
             # A zip may hold more or fewer photos than its list of names promised.
@@ -140,7 +136,7 @@ class Batch:
             return Progress(done, total, running, None if each is None else each * (total - done))
 
     def wait(self, until: Callable[[Progress], bool], seconds: float) -> Progress:
-        """Wait until the progress is as wished, or the seconds are over."""
+        """Wait until ``until`` holds of the progress, or the seconds are over."""
         deadline = time.monotonic() + seconds
         while not until(progress := self.progress()) and (left := deadline - time.monotonic()) > 0:
             with self._changed:
@@ -148,7 +144,7 @@ class Batch:
         return progress
 
     def close(self) -> None:
-        """Stop, forget everything and remove the kept photos."""
+        """Stop, forget everything and remove the spooled photos."""
         self.cancel()
         with self._lock:
             self._waiting.clear()
@@ -169,8 +165,8 @@ class Batch:
                     self._refusals.append(outcome)
                 now = time.monotonic()
                 self._busy_seconds += now - started
-                abandoned = now - self._last_look > ABANDONED_SECONDS
-                # Something may have been added since the last look at what waits.
+                abandoned = now - self._last_polled > ABANDONED_SECONDS
+                # Photos may have been added since the queue was found empty.
                 ended = (outcome is None and not self._waiting) or self._stop.is_set() or abandoned
                 if ended:
                     self._thread = None
@@ -187,7 +183,7 @@ class Batch:
         outcome = None
         try:
             outcome = next(source, None)
-        except Exception:  # what nobody foresaw must not take the rest of the batch with it
+        except Exception:  # an unforeseen error must not end the rest of the batch
             logger.exception("a source of photos broke off")
         if outcome is None:
             with self._lock:
@@ -195,20 +191,20 @@ class Batch:
         return outcome
 
     def _label(self, photo: Photo) -> Item | Refusal:
-        """The photo labelled and kept, under a name that no other photo of the batch has."""
-        photo = replace(photo, name=self._own_name(photo.name))
+        """The photo labelled and spooled, under a name that no other photo of the batch has."""
+        photo = replace(photo, name=self._free_name(photo.name))
         number = len(self._items)
         try:
-            labeled = self._labeler.label(photo, score_threshold=FLOOR)
-            return Item(number, self.spool.keep(photo, number), labeled)
+            labeled = self._labeler.label(photo, score_threshold=MIN_SCORE)
+            return Item(number, self.spool.add(photo, number), labeled)
         except OSError:
-            logger.exception("photo %d could not be kept", number)
-            return Refusal(photo.name, "The photo could not be kept: the disk is full or cannot be written.")
+            logger.exception("photo %d could not be saved", number)
+            return Refusal(photo.name, "The photo could not be saved: the disk is full or cannot be written.")
         except Exception:
             logger.exception("photo %d could not be labelled", number)
             return Refusal(photo.name, "The photo could not be labelled; the log says why.")
 
-    def _own_name(self, name: str) -> str:
+    def _free_name(self, name: str) -> str:
         path = Path(name)
         own, copy = name, 1
         while own.casefold() in self._names:
@@ -219,15 +215,15 @@ class Batch:
 
 
 def _read(sources: list[tuple[str, Path]], spool: Spool) -> Iterator[Photo | Refusal]:
-    """The photos of these files; what was written down only to wait is removed in the end."""
+    """The photos of these files; stashed files are removed in the end."""
     yield from iter_photos(sources)
     spool.unstash(path for _, path in sources)
 
 
 def time_left(seconds: float | None) -> str:
-    """The time left in words that do not pretend to be exact."""
+    """The time left as rounded text."""
     if seconds is None:
-        return "time left: working it out"
+        return "estimating the time left"
     if seconds < 1.5:
         return "about a second left"
     if seconds < 90:
@@ -241,7 +237,7 @@ STALE_SECONDS = 24 * 3600.0
 
 
 def sweep_previews() -> int:
-    """Remove what killed workspaces left behind; returns how many folders went."""
+    """Remove the spools of killed processes; returns how many."""
     stale = [path for path in (data_folder() / "previews").glob("*") if path.is_dir() and _is_stale(path)]
     for path in stale:
         shutil.rmtree(path, ignore_errors=True)
@@ -254,7 +250,7 @@ def _is_stale(folder: Path) -> bool:
         return True
     owner, _, process = folder.name.rpartition("-")[0].rpartition("-")
     if owner != platform.node() or not process.isdigit() or os.name != "posix":
-        return False  # another machine's, or one where asking after a process would end it
+        return False  # another machine's, or a system where os.kill(pid, 0) would end the process
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:
@@ -279,8 +275,8 @@ def jpeg(image: Image.Image, quality: int) -> bytes:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A kept photo: its file, display name and small picture; ``home`` keeps the file's folder alive."""
+class SpooledPhoto:
+    """A spooled photo: its file, display name and small picture; ``home`` keeps the file's folder alive."""
 
     path: Path
     name: str
@@ -313,25 +309,27 @@ class Spool:
         return Path(self._folder.name)
 
     def stash(self, data: bytes) -> Path:
-        """Write down a file that waits to be read, so that five hundred do not wait in memory."""
+        """Write an upload to disk until it is read, so that five hundred do not fill the memory."""
         descriptor, path = tempfile.mkstemp(dir=self.folder, prefix="incoming-")
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
         return Path(path)
 
     def unstash(self, paths: Iterable[Path]) -> None:
-        """Remove such files again; those that lie elsewhere are somebody else's and stay."""
+        """Remove stashed files; files outside the spool stay."""
         for path in paths:
             if path.parent == self.folder:
                 path.unlink(missing_ok=True)
 
-    def keep(self, photo: Photo, number: int) -> Kept:
-        """Write the photo down; its file is named by a number of ours, never by the name it came with."""
+    def add(self, photo: Photo, number: int) -> SpooledPhoto:
+        """Save the photo; its file is named by ``number``, never by the name that it was uploaded with."""
         path = self.folder / f"{number:06d}.jpg"
         view = shrunk(photo.image, VIEW_SIDE)
         path.write_bytes(jpeg(photo.image, quality=95))
         path.with_suffix(".view.jpg").write_bytes(jpeg(view, quality=85))
-        return Kept(path, photo.name, photo.digest, jpeg(shrunk(view, THUMBNAIL_SIDE), quality=80), self)
+        return SpooledPhoto(
+            path, photo.name, photo.digest, jpeg(shrunk(view, THUMBNAIL_SIDE), quality=80), self
+        )
 
     def close(self) -> None:
         """Remove the folder now."""

@@ -1,9 +1,4 @@
-"""The batch on the page: how far it is, what was refused, and its gallery.
-
-How far the batch is: a bar with the time left, a way to stop, and the files that were refused.
-
-The score threshold and the filters over the batch.
-"""
+"""The batch on the page: score threshold and filters, progress, refused files, and the gallery."""
 
 from __future__ import annotations
 
@@ -12,94 +7,93 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from app.preview import gallery, selection
-from app.preview.batch import FLOOR, Batch, Progress, time_left
+from app.preview.batch import MIN_SCORE, Batch, Progress, time_left
 from app.preview.selection import (
-    EVERYTHING,
+    ALL,
     NARROW_MARGIN,
     NEAR_THRESHOLD,
     NOTHING_FOUND,
     ORDERS,
     SHOWS,
-    UNSURE,
+    UNCERTAIN,
     Filters,
-    Seen,
+    PhotoView,
 )
-from app.preview.session import Workspace
+from app.preview.session import PreviewSession
 from core.garments import Refusal
 
 TICK_SECONDS = 1.0
 
 
-def seen_photos(workspace: Workspace, score_threshold: float) -> list[Seen]:
+def photo_views(session: PreviewSession, score_threshold: float) -> list[PhotoView]:
     """The batch's photos as they are now."""
-    items = workspace.batch.items if workspace.batch else ()
-    return [selection.see(item, workspace.corrections, score_threshold) for item in items]
+    items = session.batch.items if session.batch else ()
+    return [selection.view_of(item, session.corrections, score_threshold) for item in items]
 
 
-def show(workspace: Workspace, score_threshold: float, filters: Filters, *, running: bool) -> None:
-    """Draw the batch's state and gallery, every ``TICK_SECONDS`` anew while it runs.
+def show(session: PreviewSession, score_threshold: float, filters: Filters, *, running: bool) -> None:
+    """Draw progress and gallery, and poll every ``TICK_SECONDS`` while the batch runs.
 
-    ``running`` is how it was when this run of the page looked at the photos; once that is over, it runs
-    again.
+    ``running`` is the state when this run of the page read the photos; the page runs again once it ends.
     """
     if running:
-        st.fragment(_tick, run_every=TICK_SECONDS)(workspace, score_threshold, filters, workspace.photo)
+        st.fragment(_tick, run_every=TICK_SECONDS)(session, score_threshold, filters, session.photo)
     else:
-        _draw(workspace, score_threshold, filters)
+        _draw(session, score_threshold, filters)
 
 
-def _tick(workspace: Workspace, score_threshold: float, filters: Filters, photo: int | None) -> None:
-    """The same, by itself; the whole page follows when the batch ends or another photo is to be shown."""
-    batch = workspace.batch
+def _tick(session: PreviewSession, score_threshold: float, filters: Filters, photo: int | None) -> None:
+    """Redraw; the whole page runs again when the batch ends or another photo is opened."""
+    batch = session.batch
     first_came = photo is None and batch is not None and bool(batch.items)
-    if batch is None or first_came or workspace.photo != photo or not batch.progress().running:
+    if batch is None or first_came or session.photo != photo or not batch.progress().running:
         st.rerun()
-    _draw(workspace, score_threshold, filters)
+    _draw(session, score_threshold, filters)
 
 
-def _draw(workspace: Workspace, score_threshold: float, filters: Filters) -> None:
-    assert workspace.batch is not None
-    show_progress(workspace.batch, workspace.batch.progress())
-    photos = seen_photos(workspace, score_threshold)
+def _draw(session: PreviewSession, score_threshold: float, filters: Filters) -> None:
+    assert session.batch is not None
+    show_progress(session.batch, session.batch.progress())
+    photos = photo_views(session, score_threshold)
     chosen = selection.chosen(photos, filters)
     st.caption(_summary(photos, chosen))
-    show_refusals(workspace.batch.refusals)
+    show_refusals(session.batch.refusals)
     if chosen:
-        _tiles(workspace, chosen)
+        _tiles(session, chosen)
     elif photos:
         st.info("No photo passes the filters.", icon=":material/filter_list_off:")
 
 
-def _tiles(workspace: Workspace, chosen: list[Seen]) -> None:
+def _tiles(session: PreviewSession, chosen: list[PhotoView]) -> None:
     gallery.show_gallery(
-        gallery.on_page(chosen, _page(workspace, chosen)),
-        workspace.photo,
-        workspace.names,
-        on_opened=lambda: workspace.open(gallery.opened()),
+        gallery.on_page(chosen, _page(session, chosen)),
+        session.photo,
+        session.names,
+        on_opened=lambda: session.open(gallery.opened()),
     )
 
 
-def _page(workspace: Workspace, chosen: list[Seen]) -> int:
-    """The gallery's page: a person turns it, and it follows the photo when another is opened."""
+def _page(session: PreviewSession, chosen: list[PhotoView]) -> int:
+    """The gallery's page: chosen by the user, and following the photo when another is opened."""
     pages = gallery.pages(chosen)
     if pages == 1:
         return 1
-    if workspace.photo != workspace.paged_to:
-        workspace.paged_to = workspace.photo
-        workspace.page = gallery.page_of(chosen, workspace.photo)
-    workspace.page = min(workspace.page, pages)
+    if session.photo != session.paged_to:
+        session.paged_to = session.photo
+        session.page = gallery.page_of(chosen, session.photo)
+    session.page = min(session.page, pages)
     # A page that is set from here needs a widget of its own, since a pager takes its value only once.
-    key = f"page-{workspace.paged_to}-{pages}"
-    workspace.page = st.pagination(pages, default=workspace.page, key=key, max_visible_pages=5)
-    return workspace.page
+    key = f"page-{session.paged_to}-{pages}"
+    session.page = st.pagination(pages, default=session.page, key=key, max_visible_pages=5)
+    return session.page
 
 
-def _summary(photos: list[Seen], chosen: list[Seen]) -> str:
-    unsure = sum(seen.unsure for seen in photos)
-    nothing = sum(not seen.garments for seen in photos)
+def _summary(photos: list[PhotoView], chosen: list[PhotoView]) -> str:
+    uncertain = sum(view.uncertain for view in photos)
+    nothing = sum(not view.garments for view in photos)
     count = f"{len(photos)}" if len(chosen) == len(photos) else f"{len(chosen)} of {len(photos)}"
     parts = [f"{count} photo{'s' if len(photos) != 1 else ''}"]
-    parts += [f"{unsure} {UNSURE.lower()}"] if unsure else []
+    parts += [f"{uncertain} {UNCERTAIN.lower()}"] if uncertain else []
     parts += [f"{nothing} with {NOTHING_FOUND.lower()}"] if nothing else []
     return " · ".join(parts)
 
@@ -108,7 +102,7 @@ LISTED = 200
 
 
 def show_progress(batch: Batch, progress: Progress) -> None:
-    """The bar while the batch runs; a way to go on where it was stopped."""
+    """The progress bar with a cancel button while the batch runs, a resume button where it was stopped."""
     if progress.running:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.progress(
@@ -119,7 +113,7 @@ def show_progress(batch: Batch, progress: Progress) -> None:
     elif progress.done < progress.total:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.info(f"Stopped: {progress.done} of {progress.total} labelled.", icon=":material/pause:")
-            st.button("Go on", icon=":material/play_arrow:", on_click=batch.resume, key="resume")
+            st.button("Resume", icon=":material/play_arrow:", on_click=batch.resume, key="resume")
 
 
 def show_refusals(refusals: Sequence[Refusal]) -> None:
@@ -136,8 +130,8 @@ def show_refusals(refusals: Sequence[Refusal]) -> None:
 
 
 THRESHOLD_KEY = "threshold"
-UNSURE_HELP = (
-    f"Unsure: the best score lies within {NEAR_THRESHOLD:.2f} of the threshold, or the best two labels of "
+UNCERTAIN_HELP = (
+    f"Uncertain: the best score lies within {NEAR_THRESHOLD:.2f} of the threshold, or the best two labels of "
     f"a garment lie less than {NARROW_MARGIN:.2f} apart."
 )
 
@@ -148,30 +142,30 @@ def threshold_now() -> float:
 
 
 def filters_now() -> Filters:
-    """Which photos of the batch to show_toolbar, and in which order."""
+    """The filters and the order that are set now."""
     state = st.session_state
     low, high = state.get("scores", (0.0, 1.0))
     return Filters(
         tuple(state.get("categories", ())),
         (low, high),
-        state.get("show_toolbar") or EVERYTHING,
+        state.get("show") or ALL,
         state.get("order") or next(iter(ORDERS)),
     )
 
 
 def show_toolbar(categories: Sequence[str], names: Mapping[str, str], default_threshold: float) -> None:
     """The threshold's slider, and the filters beside it; ``names`` are the shop's."""
-    st.session_state.setdefault(THRESHOLD_KEY, round(max(default_threshold, FLOOR), 2))
+    st.session_state.setdefault(THRESHOLD_KEY, round(max(default_threshold, MIN_SCORE), 2))
     threshold_slot, filter_slot = st.columns([2, 3], vertical_alignment="bottom", gap="medium")
     with threshold_slot:
         st.slider(
             "Score threshold",
-            min_value=FLOOR,
+            min_value=MIN_SCORE,
             max_value=0.95,
             step=0.01,
             key=THRESHOLD_KEY,
             persist_state="session",
-            help="Boxes with a lower score are hidden. What you corrected yourself stays.",
+            help="Boxes with a lower score are hidden, except those you corrected.",
         )
     with filter_slot:
         _filter_bar(categories, names)
@@ -187,10 +181,10 @@ def _filter_bar(categories: Sequence[str], names: Mapping[str, str]) -> None:
         st.segmented_control(
             "Show",
             SHOWS,
-            default=EVERYTHING,
+            default=ALL,
             required=True,
-            key="show_toolbar",
-            help=UNSURE_HELP,
+            key="show",
+            help=UNCERTAIN_HELP,
             persist_state="session",
         )
     with narrow, st.popover("Filter and sort", icon=":material/filter_list:", width="stretch"):

@@ -1,6 +1,6 @@
 // The batch as tiles: a small picture each with its boxes, one click opens it.
 // data: {tiles: [{number, url, alt, width, height, name, note, boxes: [{box, colour}]}], selected}
-const walls = new WeakMap();
+const galleries = new WeakMap();
 
 const make = (tag, className, ...children) => {
   const element = document.createElement(tag);
@@ -42,44 +42,44 @@ const fill = (tile, { number, url, alt, width, height, name, note, boxes }) => {
   }));
 };
 
-const mark = (wall, selected) => {
-  for (const tile of wall.root.children) {
+const mark = (gallery, selected) => {
+  for (const tile of gallery.root.children) {
     const on = Number(tile.dataset.number) === selected;
     tile.setAttribute("aria-current", String(on));
-    // Only the wall scrolls, never the page.
-    if (on && wall.selected !== selected) {
-      const { root } = wall;
+    // Only the gallery scrolls, never the page.
+    if (on && gallery.selected !== selected) {
+      const { root } = gallery;
       const top = tile.offsetTop - root.offsetTop, left = tile.offsetLeft - root.offsetLeft;
       if (top < root.scrollTop || top + tile.offsetHeight > root.scrollTop + root.clientHeight) root.scrollTop = top - 8;
       if (left < root.scrollLeft || left + tile.offsetWidth > root.scrollLeft + root.clientWidth) root.scrollLeft = left - 8;
     }
   }
-  wall.selected = selected;
+  gallery.selected = selected;
 };
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".lapel-gallery");
   if (!root || !data) return;
-  if (!walls.has(parentElement)) walls.set(parentElement, { root, tiles: new Map(), selected: null });
-  const wall = walls.get(parentElement);
-  const kept = new Map();
+  if (!galleries.has(parentElement)) galleries.set(parentElement, { root, tiles: new Map(), selected: null });
+  const gallery = galleries.get(parentElement);
+  const reused = new Map();
   const tiles = data.tiles.map((entry) => {
-    const tile = wall.tiles.get(entry.number) ?? makeTile();
+    const tile = gallery.tiles.get(entry.number) ?? makeTile();
     fill(tile, entry);
     tile.onclick = () => {
-      mark(wall, entry.number);
+      mark(gallery, entry.number);
       setTriggerValue("opened", entry.number);
     };
-    kept.set(entry.number, tile);
+    reused.set(entry.number, tile);
     return tile;
   });
   // Moving a node takes the focus from it: touch the order only where it changed.
   const inPlace = tiles.length === root.children.length && tiles.every((tile, index) => root.children[index] === tile);
   if (!inPlace) root.replaceChildren(...tiles);
-  wall.tiles = kept;
-  mark(wall, data.selected);
+  gallery.tiles = reused;
+  mark(gallery, data.selected);
   return () => {
-    walls.delete(parentElement);
+    galleries.delete(parentElement);
     root.replaceChildren();
   };
 }

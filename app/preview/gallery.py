@@ -1,4 +1,4 @@
-"""The batch as a wall of small pictures with their boxes: a click opens one."""
+"""The gallery: thumbnails with boxes; a click opens a photo."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import streamlit as st
 
 from app.media import picture_url
-from app.preview.selection import Seen
-from app.preview.viewer import described
+from app.preview.selection import PhotoView
+from app.preview.viewer import alt_text
 from core.taxonomy import colour_of
 
 KEY = "gallery"
@@ -26,10 +26,14 @@ _component = st.components.v2.component(
 
 
 def show_gallery(
-    photos: Sequence[Seen], selected: int | None, names: Mapping[str, str], *, on_opened: Callable[[], None]
+    photos: Sequence[PhotoView],
+    selected: int | None,
+    names: Mapping[str, str],
+    *,
+    on_opened: Callable[[], None],
 ) -> None:
     """Draw the tiles; within ``on_opened``, ``opened()`` gives the photo's number."""
-    show_tiles([tile(seen, names) for seen in photos], selected, on_opened=on_opened)
+    show_tiles([tile(view, names) for view in photos], selected, on_opened=on_opened)
 
 
 def show_tiles(
@@ -48,38 +52,38 @@ def opened(key: str = KEY) -> int:
     return int(st.session_state[key]["opened"])
 
 
-def tile(seen: Seen, names: Mapping[str, str]) -> dict[str, Any]:
+def tile(view: PhotoView, names: Mapping[str, str]) -> dict[str, Any]:
     """What the browser needs to draw one tile."""
-    item = seen.item
+    item = view.item
     return {
         "number": item.number,
-        "url": picture_url(item.kept.thumbnail, "image/jpeg", f"gallery/{item.number}"),
-        "alt": described(seen),
+        "url": picture_url(item.spooled.thumbnail, "image/jpeg", f"gallery/{item.number}"),
+        "alt": alt_text(view),
         "width": item.labeled.width,
         "height": item.labeled.height,
-        "name": item.kept.name,
-        "note": note(seen, names),
-        "boxes": [{"box": list(g.box_xyxy), "colour": colour_of(g.category)} for g in seen.garments.values()],
+        "name": item.spooled.name,
+        "note": note(view, names),
+        "boxes": [{"box": list(g.box_xyxy), "colour": colour_of(g.category)} for g in view.garments.values()],
     }
 
 
-def note(seen: Seen, names: Mapping[str, str]) -> str:
-    """The line under a tile: what was found, and whether a person should look."""
-    found = ", ".join(dict.fromkeys(names.get(g.category, g.category) for g in seen.garments.values()))
-    return f"{'unsure · ' if seen.unsure else ''}{found or 'nothing found'}"
+def note(view: PhotoView, names: Mapping[str, str]) -> str:
+    """The line under a tile: the categories found, and whether it is uncertain."""
+    found = ", ".join(dict.fromkeys(names.get(g.category, g.category) for g in view.garments.values()))
+    return f"{'uncertain · ' if view.uncertain else ''}{found or 'nothing found'}"
 
 
-def pages(photos: Sequence[Seen]) -> int:
+def pages(photos: Sequence[PhotoView]) -> int:
     """How many pages the tiles take, at least one."""
     return max(1, -(-len(photos) // PAGE))
 
 
-def page_of(photos: Sequence[Seen], number: int | None) -> int:
+def page_of(photos: Sequence[PhotoView], number: int | None) -> int:
     """The page, from 1, that shows a photo; 1 where it is not among them."""
-    numbers = [seen.item.number for seen in photos]
+    numbers = [view.item.number for view in photos]
     return numbers.index(number) // PAGE + 1 if number in numbers else 1
 
 
-def on_page(photos: Sequence[Seen], page: int) -> Sequence[Seen]:
+def on_page(photos: Sequence[PhotoView], page: int) -> Sequence[PhotoView]:
     """The photos of one page, counted from 1."""
     return photos[(page - 1) * PAGE : page * PAGE]

@@ -1,70 +1,175 @@
-"""One garment of the photo: its best labels, and the means to put it right.
-
-The photo at hand: its picture with boxes and overlays, and beside it the chosen garment.
-"""
+"""The open photo with boxes and heat maps, and beside it the selected garment and its correction."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from app.preview import selection, viewer
-from app.preview.charts import top5_bars
-from app.preview.selection import Seen, described
-from app.preview.session import Workspace
+from app.preview.selection import PhotoView, edit_text
+from app.preview.session import PreviewSession
 from app.text import literal
 from core.garments import Garment
 from core.inference.labeler import Labeler
+from core.taxonomy import colour_of
+
+MAPS_SECONDS = 20.0
+BAR_PIXELS = 34
 
 
-def history_buttons(workspace: Workspace) -> None:
+def show(
+    session: PreviewSession, photos: Sequence[PhotoView], order: Sequence[PhotoView], labeler: Labeler
+) -> None:
+    """Draw the open photo, by default the first of ``order``, along which the arrows step."""
+    view = _open_photo(session, photos, order)
+    if view is None:
+        st.skeleton(height=480)
+        return
+    if session.garment not in view.garments:
+        session.garment = next(iter(view.garments), None)
+    header = st.container()
+    picture, panel = st.columns([5, 4], gap="medium")
+    with picture:
+        _picture(session, view, order)
+    with header:
+        _header(session, view, order)
+    with panel:
+        garment_panel(session, view, labeler)
+
+
+def _open_photo(
+    session: PreviewSession, photos: Sequence[PhotoView], order: Sequence[PhotoView]
+) -> PhotoView | None:
+    by_number = {view.item.number: view for view in photos}
+    if session.photo not in by_number:
+        session.open(next((view.item.number for view in (*order, *photos)), None))
+    return None if session.photo is None else by_number[session.photo]
+
+
+def _header(session: PreviewSession, view: PhotoView, order: Sequence[PhotoView]) -> None:
+    numbers = [other.item.number for other in order]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        _step_button(session, view, order, -1, "Previous photo (←)", "chevron_left")
+        if view.item.number in numbers:
+            st.text(f"{numbers.index(view.item.number) + 1} of {len(numbers)}")
+        _step_button(session, view, order, 1, "Next photo (→)", "chevron_right")
+        st.space("stretch")
+        undo_buttons(session)
+
+
+def _step_button(
+    session: PreviewSession, view: PhotoView, order: Sequence[PhotoView], step: int, text: str, icon: str
+) -> None:
+    there = selection.neighbour(order, view.item.number, step)
+    st.button(
+        "",
+        icon=f":material/{icon}:",
+        key=f"step{step}",
+        help=text,
+        disabled=there in (None, view.item.number),
+        on_click=session.open,
+        args=(there,),
+    )
+
+
+def _picture(session: PreviewSession, view: PhotoView, order: Sequence[PhotoView]) -> None:
+    assert session.maps is not None
+    wait_seconds = MAPS_SECONDS if session.maps_requested else 0.0
+    session.maps_requested = False
+    viewer.show_photo(
+        view,
+        session.garment,
+        session.maps.layers(view, wait_seconds),
+        session.names,
+        {
+            "picked": partial(_picked, session),
+            "wants": partial(_wants, session),
+            "stepped": partial(_stepped, session, view, order),
+            "ranked": partial(_ranked, session, view),
+            "reversed": partial(_reversed, session),
+        },
+    )
+    st.caption(labelled_by(view.item.labeled.models))
+
+
+def labelled_by(models: Mapping[str, str]) -> str:
+    """The models that labelled the photo, which may not be the current champions (Markdown)."""
+    return f"Labelled by {literal(' and '.join(models.values()))}." if models else ""
+
+
+def _picked(session: PreviewSession) -> None:
+    session.garment = int(viewer.event("picked"))
+
+
+def _wants(session: PreviewSession) -> None:
+    session.maps_requested = True
+
+
+def _stepped(session: PreviewSession, view: PhotoView, order: Sequence[PhotoView]) -> None:
+    step = 1 if viewer.event("stepped") > 0 else -1
+    session.open(selection.neighbour(order, view.item.number, step))
+
+
+def _ranked(session: PreviewSession, view: PhotoView) -> None:
+    session.choose_ranked(view, int(viewer.event("ranked")))
+
+
+def _reversed(session: PreviewSession) -> None:
+    if viewer.event("reversed") < 0:
+        session.undo()
+    else:
+        session.redo()
+
+
+def undo_buttons(session: PreviewSession) -> None:
     """Undo and redo of corrections."""
-    done, undone = workspace.corrections.done, workspace.corrections.undone
+    done, undone = session.corrections.done, session.corrections.undone
     st.button(
         "",
         icon=":material/undo:",
         key="undo",
         disabled=not done,
-        help=f"Undo: {described(done[-1])} (Ctrl+Z)" if done else "Nothing to undo",
-        on_click=workspace.go_back,
+        help=f"Undo: {edit_text(done[-1])} (Ctrl+Z)" if done else "Nothing to undo",
+        on_click=session.undo,
     )
     st.button(
         "",
         icon=":material/redo:",
         key="redo",
         disabled=not undone,
-        help=f"Redo: {described(undone[-1])} (Ctrl+Shift+Z)" if undone else "Nothing to redo",
-        on_click=workspace.go_forward,
+        help=f"Redo: {edit_text(undone[-1])} (Ctrl+Shift+Z)" if undone else "Nothing to redo",
+        on_click=session.redo,
     )
 
 
-def garment_panel(workspace: Workspace, seen: Seen, labeler: Labeler) -> None:
-    """Choose a garment, see its labels, correct it or take it out."""
-    if not seen.garments:
+def garment_panel(session: PreviewSession, view: PhotoView, labeler: Labeler) -> None:
+    """Select a garment, see its top-5 labels, correct or delete it."""
+    if not view.garments:
         st.info(
             "Nothing found above the threshold. Lower it, or leave the photo as it is.",
             icon=":material/search_off:",
         )
         return
-    _picker(workspace, seen)
-    number = workspace.garment
+    _picker(session, view)
+    number = session.garment
     assert number is not None
-    garment = seen.garments[number]
+    garment = view.garments[number]
     if garment.top5:
-        _bars(workspace, seen, garment)
-    _corrections(workspace, seen, labeler)
+        _bars(session, view, garment)
+    _corrections(session, view, labeler)
 
 
-def _bars(workspace: Workspace, seen: Seen, garment: Garment) -> None:
-    """The best labels as bars; a click on one chooses it, as its rank on the keyboard does."""
-    key = f"top5-{seen.item.number}-{workspace.garment}-{garment.best_label}"
+def _bars(session: PreviewSession, view: PhotoView, garment: Garment) -> None:
+    """The top-5 labels as bars; a click on one sets the label, as the keys 1 to 5 do."""
+    key = f"top5-{view.item.number}-{session.garment}-{garment.best_label}"
 
     def choose() -> None:
         points = st.session_state[key]["selection"]["points"]
         if points:
-            workspace.choose_ranked(seen, int(points[0]["point_index"]))
+            session.choose_ranked(view, int(points[0]["point_index"]))
 
     st.plotly_chart(
         top5_bars(garment),
@@ -77,51 +182,51 @@ def _bars(workspace: Workspace, seen: Seen, garment: Garment) -> None:
     st.caption("Click a bar, or press 1 to 5, to choose its label.")
 
 
-def _picker(workspace: Workspace, seen: Seen) -> None:
+def _picker(session: PreviewSession, view: PhotoView) -> None:
     """The garments of the photo to choose from."""
-    key = f"garment-{seen.item.number}"
-    st.session_state[key] = workspace.garment
+    key = f"garment-{view.item.number}"
+    st.session_state[key] = session.garment
     st.pills(
         "Garment",
-        list(seen.garments),
-        format_func=lambda number: _title(workspace, seen, number),
+        list(view.garments),
+        format_func=lambda number: _title(session, view, number),
         required=True,
         key=key,
-        on_change=lambda: setattr(workspace, "garment", st.session_state[key]),
+        on_change=lambda: setattr(session, "garment", st.session_state[key]),
     )
 
 
-def _title(workspace: Workspace, seen: Seen, number: int) -> str:
-    garment = seen.garments[number]
-    name = workspace.names.get(garment.category, garment.category)
+def _title(session: PreviewSession, view: PhotoView, number: int) -> str:
+    garment = view.garments[number]
+    name = session.names.get(garment.category, garment.category)
     return f"{name} ✓" if garment.corrected else f"{name} {garment.score:.2f}"
 
 
-def _corrections(workspace: Workspace, seen: Seen, labeler: Labeler) -> None:
-    number = workspace.garment
+def _corrections(session: PreviewSession, view: PhotoView, labeler: Labeler) -> None:
+    number = session.garment
     assert number is not None
-    garment = seen.garments[number]
-    _choice(workspace, seen, "category", garment.category, labeler.categories, workspace.names)
-    _choice(workspace, seen, "label", garment.best_label, labeler.labels, {})
+    garment = view.garments[number]
+    _choice(session, view, "category", garment.category, labeler.categories, session.names)
+    _choice(session, view, "label", garment.best_label, labeler.labels, {})
     st.button(
-        "Take this garment out",
+        "Delete garment",
         icon=":material/delete:",
         key="take-out",
-        on_click=workspace.take_out,
-        args=(seen,),
+        on_click=session.delete_garment,
+        args=(view,),
     )
 
 
 def _choice(
-    workspace: Workspace,
-    seen: Seen,
+    session: PreviewSession,
+    view: PhotoView,
     what: str,
     current: str,
     options: Sequence[str],
     names: Mapping[str, str],
 ) -> None:
-    """A searchable list; what is written into its state first is the value of now, also after an undo."""
-    key, named = f"{what}-{seen.item.number}-{workspace.garment}", dict(names)
+    """A searchable list, which shows the current value also after an undo."""
+    key, named = f"{what}-{view.item.number}-{session.garment}", dict(names)
     st.session_state[key] = current
     st.selectbox(
         what.capitalize(),
@@ -130,115 +235,43 @@ def _choice(
         # Two of Lapel's names may be one of the shop's: both are shown.
         format_func=lambda name: f"{named[name]} ({name})" if name in named else name,
         on_change=chosen,
-        args=(workspace, seen, what, key, current),
+        args=(session, view, what, key, current),
     )
 
 
-def chosen(workspace: Workspace, seen: Seen, what: str, key: str, shown: str) -> None:
-    """Take what was chosen. A list that went and came back also counts as changed: it says what it showed."""
+def chosen(session: PreviewSession, view: PhotoView, what: str, key: str, shown: str) -> None:
+    """Apply the choice. A list that was hidden and shown again also reports a change, of its old value."""
     value = st.session_state[key]
     if value != shown:
-        workspace.correct(seen, **{what: value})
+        session.correct(view, **{what: value})
 
 
-MAPS_SECONDS = 20.0
-
-
-def show(workspace: Workspace, photos: Sequence[Seen], order: Sequence[Seen], labeler: Labeler) -> None:
-    """Draw the photo that is open, the first of ``order`` until one is; the arrows go along ``order``."""
-    seen = _open_photo(workspace, photos, order)
-    if seen is None:
-        st.skeleton(height=480)
-        return
-    if workspace.garment not in seen.garments:
-        workspace.garment = next(iter(seen.garments), None)
-    header = st.container()
-    picture, panel = st.columns([5, 4], gap="medium")
-    with picture:
-        _picture(workspace, seen, order)
-    with header:
-        _header(workspace, seen, order)
-    with panel:
-        garment_panel(workspace, seen, labeler)
-
-
-def _open_photo(workspace: Workspace, photos: Sequence[Seen], order: Sequence[Seen]) -> Seen | None:
-    by_number = {seen.item.number: seen for seen in photos}
-    if workspace.photo not in by_number:
-        workspace.open(next((seen.item.number for seen in (*order, *photos)), None))
-    return None if workspace.photo is None else by_number[workspace.photo]
-
-
-def _header(workspace: Workspace, seen: Seen, order: Sequence[Seen]) -> None:
-    numbers = [other.item.number for other in order]
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        _step_button(workspace, seen, order, -1, "Previous photo (←)", "chevron_left")
-        if seen.item.number in numbers:
-            st.text(f"{numbers.index(seen.item.number) + 1} of {len(numbers)}")
-        _step_button(workspace, seen, order, 1, "Next photo (→)", "chevron_right")
-        st.space("stretch")
-        history_buttons(workspace)
-
-
-def _step_button(
-    workspace: Workspace, seen: Seen, order: Sequence[Seen], step: int, text: str, icon: str
-) -> None:
-    there = selection.neighbour(order, seen.item.number, step)
-    st.button(
-        "",
-        icon=f":material/{icon}:",
-        key=f"step{step}",
-        help=text,
-        disabled=there in (None, seen.item.number),
-        on_click=workspace.open,
-        args=(there,),
+def top5_bars(garment: Garment) -> go.Figure:
+    """The garment's best labels as bars with their probability; the chosen one is full in colour."""
+    labels = [label for label, _ in garment.top5]
+    probabilities = [probability for _, probability in garment.top5]
+    colour = colour_of(garment.category)
+    figure = go.Figure(
+        go.Bar(
+            x=probabilities,
+            y=labels,
+            orientation="h",
+            marker={
+                "color": colour,
+                "opacity": [1.0 if label == garment.best_label else 0.45 for label in labels],
+            },
+            text=[f"{probability:.0%}" if probability >= 0.005 else "<1%" for probability in probabilities],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+        )
     )
-
-
-def _picture(workspace: Workspace, seen: Seen, order: Sequence[Seen]) -> None:
-    assert workspace.maps is not None
-    wait_seconds = MAPS_SECONDS if workspace.wants_maps else 0.0
-    workspace.wants_maps = False
-    viewer.show_photo(
-        seen,
-        workspace.garment,
-        workspace.maps.layers(seen, wait_seconds),
-        workspace.names,
-        {
-            "picked": partial(_picked, workspace),
-            "wants": partial(_wants, workspace),
-            "stepped": partial(_stepped, workspace, seen, order),
-            "ranked": partial(_ranked, workspace, seen),
-            "reversed": partial(_reversed, workspace),
-        },
+    figure.update_layout(
+        height=BAR_PIXELS * max(1, len(labels)) + 16,
+        margin={"l": 0, "r": 44, "t": 4, "b": 4},
+        bargap=0.3,
+        showlegend=False,
+        xaxis={"range": [0, 1], "visible": False, "fixedrange": True},
+        yaxis={"autorange": "reversed", "fixedrange": True, "automargin": True, "ticksuffix": "  "},
     )
-    st.caption(labelled_by(seen.item.labeled.models))
-
-
-def labelled_by(models: Mapping[str, str]) -> str:
-    """Which models said what is shown; they may have changed since (Markdown)."""
-    return f"Labelled by {literal(' and '.join(models.values()))}." if models else ""
-
-
-def _picked(workspace: Workspace) -> None:
-    workspace.garment = int(viewer.event("picked"))
-
-
-def _wants(workspace: Workspace) -> None:
-    workspace.wants_maps = True
-
-
-def _stepped(workspace: Workspace, seen: Seen, order: Sequence[Seen]) -> None:
-    step = 1 if viewer.event("stepped") > 0 else -1
-    workspace.open(selection.neighbour(order, seen.item.number, step))
-
-
-def _ranked(workspace: Workspace, seen: Seen) -> None:
-    workspace.choose_ranked(seen, int(viewer.event("ranked")))
-
-
-def _reversed(workspace: Workspace) -> None:
-    if viewer.event("reversed") < 0:
-        workspace.go_back()
-    else:
-        workspace.go_forward()
+    return figure

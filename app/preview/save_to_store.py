@@ -1,7 +1,4 @@
-"""From a batch into the store: photos that are kept, and photos that a person says are wrong.
-
-What takes photos from the preview into the store: a button for the batch, and one for the open photo.
-"""
+"""Save to store: the whole batch, or the open photo reported as wrong."""
 
 from __future__ import annotations
 
@@ -13,10 +10,10 @@ from dataclasses import dataclass, field, replace
 import streamlit as st
 
 from app.auth.identity import current_actor, workspace_store
-from app.data.outcomes import outcomes
+from app.data.imports import outcomes
 from app.navigation import annotate_link, data_link
-from app.preview.selection import Corrections, Seen
-from app.preview.session import Workspace
+from app.preview.selection import Corrections, PhotoView
+from app.preview.session import PreviewSession
 from app.text import counted, literal
 from core.errors import ConflictError, LapelError
 from core.garments import Garment
@@ -25,53 +22,52 @@ from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.photos import Added
 
-WRONG = "a person said it was wrong"
+WRONG = "reported as wrong"
 
 
-def keep(
+def save_photos(
     store: Store,
-    photos: Sequence[Seen],
+    photos: Sequence[PhotoView],
     corrections: Corrections,
     by: str,
     *,
     checked: bool,
     report: Callable[[float], object] = lambda part: None,
 ) -> Mapping[str, int]:
-    """Take photos into the store; gives how many had which outcome, as an import counts them.
+    """Save photos to the store; gives how many had which outcome, as an import counts them.
 
-    ``checked`` says that the person stands behind all boxes: then they are an annotation. Otherwise a photo
-    that they corrected gets them as a draft, and the others are left to the models. What is annotated
-    already stays as it is. ``report`` is told the part that is done, 0..1.
+    ``checked`` says that the user has checked all boxes: then they are an annotation. Otherwise the boxes of
+    a corrected photo become a draft, and the other photos are left to the models. Existing annotations stay
+    unchanged. ``report`` gets the part that is done, 0..1.
     """
     counts: Counter[str] = Counter()
-    for number, seen in enumerate(photos, start=1):
-        added = _add(store, seen, by)
+    for number, view in enumerate(photos, start=1):
+        added = _add(store, view, by)
         counts[added.outcome] += 1
-        if added.row is not None and _note_boxes(store, added.row.id, seen, corrections, by, checked):
+        if added.row is not None and _save_boxes(store, added.row.id, view, corrections, by, checked):
             counts["annotated"] += checked
         report(number / len(photos))
     store.queue.fill()
     return counts
 
 
-def say_wrong(store: Store, seen: Seen, corrections: Corrections, by: str) -> int:
-    """Take the photo into the store and put it at the head of the queue; gives its number there.
+def report_wrong(store: Store, view: PhotoView, corrections: Corrections, by: str) -> int:
+    """Save the photo to the store and put it at the front of the queue; gives its id there.
 
-    Raises StoreError where a photo of the holdout looks the same, as that one stays alone.
+    Raises ConflictError for a near duplicate of a holdout photo, which is never stored twice.
     """
-    added = _add(store, seen, by)
+    added = _add(store, view, by)
     if added.row is None:
         raise ConflictError(
-            f"{seen.item.kept.name} looks like a photo of the holdout, which is annotated already or waits "
-            "to be: it is not stored twice."
+            f"{view.item.spooled.name} is a near duplicate of a holdout photo, and not stored twice."
         )
-    _note_boxes(store, added.row.id, seen, corrections, by, False)
+    _save_boxes(store, added.row.id, view, corrections, by, False)
     store.queue.put_first(added.row.id, WRONG)
     return added.row.id
 
 
 def boxes_of(garments: Iterable[Garment], ids: Mapping[str, int]) -> tuple[AnnotatedBox, ...]:
-    """Garments as boxes; a person stands behind what they corrected, all else is a proposal."""
+    """Garments as boxes; those that the user corrected are accepted, all others are proposals."""
     boxes = []
     for garment in garments:
         box = AnnotatedBox.from_garment(garment, ids[garment.category])
@@ -81,20 +77,20 @@ def boxes_of(garments: Iterable[Garment], ids: Mapping[str, int]) -> tuple[Annot
     return tuple(boxes)
 
 
-def _add(store: Store, seen: Seen, by: str) -> Added:
+def _add(store: Store, view: PhotoView, by: str) -> Added:
     # The digest is of the file that was dropped: dropped again elsewhere, it is the same photo.
-    photo = replace(seen.item.kept.photo(), digest=seen.item.kept.digest, name=seen.item.kept.name)
+    photo = replace(view.item.spooled.photo(), digest=view.item.spooled.digest, name=view.item.spooled.name)
     return store.photos.add(photo, by=by)
 
 
-def _note_boxes(
-    store: Store, photo_id: int, seen: Seen, corrections: Corrections, by: str, checked: bool
+def _save_boxes(
+    store: Store, photo_id: int, view: PhotoView, corrections: Corrections, by: str, checked: bool
 ) -> bool:
     """Save the boxes as annotation or draft, where there is neither; whether they were saved."""
-    corrected = bool(corrections.of(seen.item.number))
+    corrected = bool(corrections.of(view.item.number))
     if not (checked or corrected) or store.annotations.latest(photo_id) or store.drafts.load(photo_id, by):
         return False
-    garments = list(seen.garments.values())
+    garments = list(view.garments.values())
     ids = store.categories.ensure({garment.category for garment in garments}, by)
     boxes = boxes_of(garments, ids)
     if not checked:
@@ -103,111 +99,111 @@ def _note_boxes(
     try:
         store.annotations.submit(photo_id, boxes, author=by, base_version=0, request=uuid.uuid4().hex)
     except ConflictError:
-        return False  # somebody was quicker, and saw more of it than this page did
+        return False  # somebody else has annotated it meanwhile
     return True
 
 
-KEY = "keeping"
+KEY = "save-to-store"
 
 
 @dataclass
-class Keeping:
-    """What this person has kept: what became of the last batch, and the number of each wrong photo."""
+class SaveState:
+    """Results of the last save, and the store id of each photo reported as wrong, by digest."""
 
-    told: list[str] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
     problem: str = ""
     wrong_problem: str = ""
     wrong: dict[str, int] = field(default_factory=dict)
-    wants: bool = False
+    requested: bool = False
 
 
-def keeping() -> Keeping:
-    """The keeping of the person whose page this is."""
+def save_state() -> SaveState:
+    """The state of this browser tab."""
     if KEY not in st.session_state:
-        st.session_state[KEY] = Keeping()
-    found: Keeping = st.session_state[KEY]
+        st.session_state[KEY] = SaveState()
+    found: SaveState = st.session_state[KEY]
     return found
 
 
-def show_keep(workspace: Workspace, photos: Sequence[Seen]) -> None:
-    """The button that takes the batch into the store, and what came of it."""
-    mine = keeping()
+def show_save(session: PreviewSession, photos: Sequence[PhotoView]) -> None:
+    """The button that saves the batch to the store, and the result."""
+    mine = save_state()
     st.caption(
-        f"Keep {counted(len(photos), 'photo')} in Lapel, with what you corrected: they join the queue, and "
-        "the models learn from them once they are annotated."
+        f"Save {counted(len(photos), 'photo')} with your corrections: they join the annotation queue, and "
+        "the models can be trained on them once they are annotated."
     )
     checked = st.toggle(
         "I have checked every photo",
-        key="keep-checked",
-        help="Then they are kept as annotated by you, with the boxes that you see. Otherwise the boxes are "
-        "proposals, to be checked in Annotate.",
+        key="save-checked",
+        help="Then they are saved as annotated by you, with the boxes that are shown. Otherwise the boxes "
+        "are proposals, to be checked in Annotate.",
     )
-    st.button("Keep these", icon=":material/inventory_2:", key="keep", on_click=_ask)
-    if mine.wants:
-        _keep(mine, workspace, photos, checked)
-        mine.wants = False  # only now: a run that was cut off goes on with what is left
+    st.button("Save to store", icon=":material/inventory_2:", key="save", on_click=_request_save)
+    if mine.requested:
+        _save(mine, session, photos, checked)
+        mine.requested = False  # only now, so that an interrupted run is repeated
     if mine.problem:
         st.error(literal(mine.problem), icon=":material/error:")
-    if mine.told:
-        st.success("  \n".join(map(literal, mine.told)), icon=":material/check:")
-        data_link("Look at them in Data")
+    if mine.results:
+        st.success("  \n".join(map(literal, mine.results)), icon=":material/check:")
+        data_link("Open Data")
 
 
-def show_wrong(workspace: Workspace, photos: Sequence[Seen]) -> None:
-    """The button that hands the open photo to the annotators, and the link to it once that is done."""
-    seen = next((seen for seen in photos if seen.item.number == workspace.photo), None)
-    if seen is None:
+def show_wrong(session: PreviewSession, photos: Sequence[PhotoView]) -> None:
+    """The button that reports the open photo as wrong, and then the link to it in Annotate."""
+    view = next((view for view in photos if view.item.number == session.photo), None)
+    if view is None:
         return
-    mine = keeping()
-    photo_id = mine.wrong.get(seen.item.kept.digest)
+    mine = save_state()
+    photo_id = mine.wrong.get(view.item.spooled.digest)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            "This is wrong",
+            "Report wrong labels",
             icon=":material/report:",
             key="wrong",
             disabled=photo_id is not None,
-            help="Keep this photo, and put it at the front of the queue to be corrected.",
-            on_click=_say_wrong,
-            args=(workspace, seen),
+            help="Save this photo, and put it at the front of the annotation queue.",
+            on_click=_report_wrong,
+            args=(session, view),
         )
         if photo_id is not None:
             st.text("It is next in the queue.", width="content")
-            annotate_link(photo_id, "Correct it now")
+            annotate_link(photo_id, "Correct in Annotate")
     if mine.wrong_problem:
         st.error(literal(mine.wrong_problem), icon=":material/error:")
 
 
-def _ask() -> None:
-    keeping().wants = True
+def _request_save() -> None:
+    save_state().requested = True
 
 
-def _keep(mine: Keeping, workspace: Workspace, photos: Sequence[Seen], checked: bool) -> None:
-    bar = st.progress(0.0, text="Keeping the photos…")
-    mine.told, mine.problem = [], ""
+def _save(mine: SaveState, session: PreviewSession, photos: Sequence[PhotoView], checked: bool) -> None:
+    bar = st.progress(0.0, text="Saving the photos…")
+    mine.results, mine.problem = [], ""
     try:
         store = workspace_store()
-        counts = keep(
+        counts = save_photos(
             store,
             photos,
-            workspace.corrections,
+            session.corrections,
             current_actor().name,
             checked=checked,
-            report=lambda part: bar.progress(part, text="Keeping the photos…"),
+            report=lambda part: bar.progress(part, text="Saving the photos…"),
         )
         client.start_labelling(store)
-        mine.told = outcomes(counts)
+        mine.results = outcomes(counts)
     except LapelError as error:
         mine.problem = str(error)
     bar.empty()
 
 
-def _say_wrong(workspace: Workspace, seen: Seen) -> None:
-    mine = keeping()
+def _report_wrong(session: PreviewSession, view: PhotoView) -> None:
+    mine = save_state()
     mine.wrong_problem = ""
     try:
         store = workspace_store()
-        photo_id = say_wrong(store, seen, workspace.corrections, current_actor().name)
-        mine.wrong[seen.item.kept.digest] = photo_id
+        photo_id = report_wrong(store, view, session.corrections, current_actor().name)
+        mine.wrong[view.item.spooled.digest] = photo_id
         client.start_labelling(store)
     except LapelError as error:
         mine.wrong_problem = str(error)

@@ -1,4 +1,4 @@
-"""Which photos of a batch a person looks at: what is seen at a threshold, filters, and order."""
+"""The photos of a batch as they are shown: threshold, corrections with undo, filters and order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.garments import Garment, LabeledPhoto
 
 @dataclass(frozen=True)
 class Edit:
-    """One change of one garment of one photo; ``None`` stands for a garment that was taken out."""
+    """One change of one garment of one photo; ``None`` stands for a deleted garment."""
 
     photo: int
     garment: int
@@ -21,7 +21,7 @@ class Edit:
 
 @dataclass
 class Corrections:
-    """The changed garments of a batch, with the way there and back.
+    """The corrected garments of a batch, with undo and redo.
 
     Photos and garments go by their number: the photo's in the batch, the garment's among the photo's
     candidates.
@@ -36,7 +36,7 @@ class Corrections:
         return self.changed.get(photo, {})
 
     def apply(self, edit: Edit) -> None:
-        """Make a change; an edit that changes nothing leaves no trace."""
+        """Apply an edit; one that changes nothing is not recorded."""
         if edit.before == edit.after:
             return
         self._set(edit.photo, edit.garment, edit.after)
@@ -44,7 +44,7 @@ class Corrections:
         self.undone.clear()
 
     def undo(self) -> Edit | None:
-        """Take the last change back; None where there is none."""
+        """Undo the last edit; None where there is none."""
         if not self.done:
             return None
         edit = self.done.pop()
@@ -53,7 +53,7 @@ class Corrections:
         return edit
 
     def redo(self) -> Edit | None:
-        """Put the last change that was taken back in again; None where there is none."""
+        """Redo the edit that was undone last; None where there is none."""
         if not self.undone:
             return None
         edit = self.undone.pop()
@@ -65,12 +65,12 @@ class Corrections:
         self.changed.setdefault(photo, {})[garment] = value
 
 
-def described(edit: Edit) -> str:
-    """What a change did, in words for a button's help."""
+def edit_text(edit: Edit) -> str:
+    """An edit as text for a button's help."""
     if edit.after is None:
-        return f"take out {edit.before.category if edit.before else 'a garment'}"
+        return f"delete {edit.before.category if edit.before else 'a garment'}"
     if edit.before is None:
-        return f"put back {edit.after.category}"
+        return f"restore {edit.after.category}"
     if edit.before.category != edit.after.category:
         return f"category {edit.before.category} → {edit.after.category}"
     return f"label {edit.before.best_label} → {edit.after.best_label}"
@@ -79,25 +79,25 @@ def described(edit: Edit) -> str:
 NEAR_THRESHOLD = 0.05
 NARROW_MARGIN = 0.15
 
-EVERYTHING, NOTHING_FOUND, UNSURE = "All", "Nothing found", "Unsure"
-SHOWS = (EVERYTHING, NOTHING_FOUND, UNSURE)
+ALL, NOTHING_FOUND, UNCERTAIN = "All", "Nothing found", "Uncertain"
+SHOWS = (ALL, NOTHING_FOUND, UNCERTAIN)
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A photo as it is seen now: its item, and its garments above the threshold, corrected, by number.
+class PhotoView:
+    """A photo as it is shown: its item, and its garments above the threshold, corrected, by number.
 
     ``hidden`` are the garments that a lower threshold would show.
     """
 
     item: Item
     garments: dict[int, Garment]
-    unsure: bool
+    uncertain: bool
     hidden: dict[int, Garment] = field(default_factory=dict)
 
     @property
     def labeled(self) -> LabeledPhoto:
-        """The photo with just these garments: what is taken away."""
+        """The photo with just these garments, as it is downloaded."""
         return replace(self.item.labeled, garments=tuple(self.garments.values()))
 
 
@@ -107,16 +107,16 @@ class Filters:
 
     categories: tuple[str, ...] = ()
     scores: tuple[float, float] = (0.0, 1.0)
-    show: str = EVERYTHING
+    show: str = ALL
     order: str = "As uploaded"
 
 
-def is_unsure(candidates: Sequence[Garment | None], score_threshold: float) -> bool:
-    """Whether a person should look: a doubt about what is there, or about what it is.
+def is_uncertain(candidates: Sequence[Garment | None], score_threshold: float) -> bool:
+    """Whether the photo needs a check: uncertainty of the detector or of the classifier.
 
-    The first doubt is a best score within ``NEAR_THRESHOLD`` of the threshold on either side; the second a
-    visible garment whose best two labels lie less than ``NARROW_MARGIN`` apart. ``candidates`` are all of a
-    photo's, as they are now; None is one that was taken out. What a person has touched is beyond doubt.
+    The detector is uncertain where the best score lies within ``NEAR_THRESHOLD`` of the threshold, the
+    classifier where a visible garment's margin is less than ``NARROW_MARGIN``. ``candidates`` are all of the
+    photo's garments; None is a deleted one. Corrected garments are certain.
     """
     untouched = [garment for garment in candidates if garment is not None and not garment.corrected]
     if candidates and len(untouched) == len(candidates):
@@ -127,14 +127,14 @@ def is_unsure(candidates: Sequence[Garment | None], score_threshold: float) -> b
 
 
 def margin(garment: Garment) -> float:
-    """How far the best label lies before the second, 0..1; 1 where there is nothing to confuse it with."""
+    """The margin between the best two labels' probabilities, 0..1; 1 where there is only one."""
     if len(garment.top5) < 2:
         return 1.0
     return garment.top5[0][1] - garment.top5[1][1]
 
 
-def see(item: Item, corrections: Corrections, score_threshold: float) -> Seen:
-    """The photo at a threshold, with the corrections in force and what was taken out left out."""
+def view_of(item: Item, corrections: Corrections, score_threshold: float) -> PhotoView:
+    """The photo at a threshold with its corrections, without deleted garments."""
     changed = corrections.of(item.number)
     candidates = [changed.get(number, garment) for number, garment in enumerate(item.labeled.garments)]
     garments = {
@@ -147,46 +147,44 @@ def see(item: Item, corrections: Corrections, score_threshold: float) -> Seen:
         for number, garment in enumerate(candidates)
         if garment is not None and number not in garments
     }
-    return Seen(item, garments, is_unsure(candidates, score_threshold), hidden)
+    return PhotoView(item, garments, is_uncertain(candidates, score_threshold), hidden)
 
 
-def matches(seen: Seen, filters: Filters) -> bool:
+def matches(view: PhotoView, filters: Filters) -> bool:
     """Whether a photo passes the filters; category and score must meet in one and the same garment."""
     if filters.show == NOTHING_FOUND:
-        return not seen.garments
-    if filters.show == UNSURE and not seen.unsure:
+        return not view.garments
+    if filters.show == UNCERTAIN and not view.uncertain:
         return False
     low, high = filters.scores
     if not filters.categories and (low, high) == (0.0, 1.0):
         return True
     return any(
         low <= garment.score <= high and (not filters.categories or garment.category in filters.categories)
-        for garment in seen.garments.values()
+        for garment in view.garments.values()
     )
 
 
-def _best_score(seen: Seen) -> float:
-    return max((garment.score for garment in seen.garments.values()), default=0.0)
+def _best_score(view: PhotoView) -> float:
+    return max((garment.score for garment in view.garments.values()), default=0.0)
 
 
-ORDERS: dict[str, Callable[[Seen], tuple[float | str, ...]]] = {
-    "As uploaded": lambda seen: (seen.item.number,),
-    "Name": lambda seen: (seen.item.kept.name.casefold(), seen.item.number),
-    "Least sure first": lambda seen: (not seen.unsure, _best_score(seen), seen.item.number),
-    "Most garments first": lambda seen: (-len(seen.garments), seen.item.number),
+ORDERS: dict[str, Callable[[PhotoView], tuple[float | str, ...]]] = {
+    "As uploaded": lambda view: (view.item.number,),
+    "Name": lambda view: (view.item.spooled.name.casefold(), view.item.number),
+    "Most uncertain first": lambda view: (not view.uncertain, _best_score(view), view.item.number),
+    "Most garments first": lambda view: (-len(view.garments), view.item.number),
 }
 
 
-def chosen(photos: Sequence[Seen], filters: Filters) -> list[Seen]:
+def chosen(photos: Sequence[PhotoView], filters: Filters) -> list[PhotoView]:
     """The photos that pass the filters, in the order asked for."""
-    return sorted((seen for seen in photos if matches(seen, filters)), key=ORDERS[filters.order])
+    return sorted((view for view in photos if matches(view, filters)), key=ORDERS[filters.order])
 
 
-def neighbour(photos: Sequence[Seen], number: int | None, step: int) -> int | None:
-    """The number of the photo ``step`` places on, stopping at the ends; the first where ``number`` is not
-    there.
-    """
-    numbers = [seen.item.number for seen in photos]
+def neighbour(photos: Sequence[PhotoView], number: int | None, step: int) -> int | None:
+    """The number of the photo ``step`` places on, within the ends; the first where ``number`` is missing."""
+    numbers = [view.item.number for view in photos]
     if not numbers:
         return None
     if number not in numbers:

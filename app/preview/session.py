@@ -1,7 +1,4 @@
-"""One person's workspace between the runs of a page: typed, in one place of Streamlit's session state.
-
-A person's corrections to a batch: each can be taken back, and put back again.
-"""
+"""The state of the page Label photos between its runs, under one key of Streamlit's session state."""
 
 from __future__ import annotations
 
@@ -12,20 +9,20 @@ import streamlit as st
 
 from app.attention.maps import Maps
 from app.preview.batch import Batch, Source, Spool
-from app.preview.selection import Corrections, Edit, Seen
+from app.preview.selection import Corrections, Edit, PhotoView
 from core.garments import Garment
 from core.inference.labeler import Labeler
 
-KEY = "workspace"
+KEY = "session"
 
 
 @dataclass
-class Workspace:
-    """What a person has in hand: the batch, where they are in it, their corrections and their shop's names.
+class PreviewSession:
+    """One browser tab's state: the batch, the open photo and garment, corrections and the shop's names.
 
-    ``incoming`` are files that wait to be labelled; ``uploads`` counts the uploader's rounds, since a fresh
-    one has to be shown once its files are taken; ``notice`` is a sentence for the next run; ``archive`` is
-    the zip with the digest of what is in it; ``paged_to`` is the photo that the gallery's page has followed.
+    ``incoming`` are files that wait to be labelled; ``uploads`` counts uploaders, as a new one is shown once
+    its files are taken; ``notice`` is a sentence for the next run; ``archive`` is the zip with a digest of
+    its content; ``paged_to`` is the photo whose gallery page is shown.
     """
 
     batch: Batch | None = None
@@ -39,16 +36,16 @@ class Workspace:
     uploads: int = 0
     notice: str = ""
     archive: tuple[str, Path] | None = None
-    wants_samples: bool = False
-    wants_maps: bool = False
-    wants_zip: bool = False
+    free_photos_requested: bool = False
+    maps_requested: bool = False
+    zip_requested: bool = False
     page: int = 1
     paged_to: int | None = None
 
-    def take_in(self, labeler: Labeler, wait_seconds: float) -> Batch | None:
-        """Hand what came in to the batch, and wait a little for its first result.
+    def start_labelling(self, labeler: Labeler, wait_seconds: float) -> Batch | None:
+        """Add the incoming files to the batch, and wait a little for the first result.
 
-        After a promotion the photos that are still to come are labelled by the new models.
+        After a promotion the remaining photos are labelled by the new models.
         """
         if self.batch is not None and self.maps is not None:
             self.batch.use(labeler)
@@ -59,48 +56,48 @@ class Workspace:
             sources, self.incoming = self.incoming, []
             before = self.batch.progress().done
             self.batch.add(sources)
-            # A single photo is waited for to its end, so that the page need not look again.
+            # A single photo is waited for to its end, so that the page need not poll.
             self.batch.wait(
                 lambda now: not now.running or (now.done > before and now.total > before + 1), wait_seconds
             )
         return self.batch
 
     def open(self, number: int | None) -> None:
-        """Look at another photo."""
+        """Open another photo."""
         if number != self.photo:
             self.photo, self.garment = number, None
 
-    def correct(self, seen: Seen, *, category: str | None = None, label: str | None = None) -> None:
-        """Put the chosen garment's category or label right."""
-        number, before = self._chosen(seen)
+    def correct(self, view: PhotoView, *, category: str | None = None, label: str | None = None) -> None:
+        """Correct the selected garment's category or label."""
+        number, before = self._chosen(view)
         if before is not None:
             after = before.correct(category=category, label=label)
-            self.corrections.apply(Edit(seen.item.number, number, before, after))
+            self.corrections.apply(Edit(view.item.number, number, before, after))
 
-    def choose_ranked(self, seen: Seen, rank: int) -> None:
-        """Take the chosen garment's label from its best five, by rank from 0."""
-        _, garment = self._chosen(seen)
+    def choose_ranked(self, view: PhotoView, rank: int) -> None:
+        """Set the selected garment's label to one of its top five, by rank from 0."""
+        _, garment = self._chosen(view)
         if garment is not None and 0 <= rank < len(garment.top5):
-            self.correct(seen, label=garment.top5[rank][0])
+            self.correct(view, label=garment.top5[rank][0])
 
-    def take_out(self, seen: Seen) -> None:
-        """Take the chosen garment out of its photo."""
-        number, before = self._chosen(seen)
+    def delete_garment(self, view: PhotoView) -> None:
+        """Delete the selected garment from its photo."""
+        number, before = self._chosen(view)
         if before is not None:
-            self.corrections.apply(Edit(seen.item.number, number, before, None))
+            self.corrections.apply(Edit(view.item.number, number, before, None))
             self.garment = None
 
-    def ask_for_zip(self) -> None:
-        """Have the next run make the zip."""
-        self.wants_zip = True
+    def request_zip(self) -> None:
+        """Request the zip from the next run."""
+        self.zip_requested = True
 
-    def go_back(self) -> None:
-        """Take the last correction back, and look at where it was."""
-        self._look_at(self.corrections.undo())
+    def undo(self) -> None:
+        """Undo the last correction, and open its photo."""
+        self._show_edit(self.corrections.undo())
 
-    def go_forward(self) -> None:
-        """Put the last correction that was taken back in again, and look at it."""
-        self._look_at(self.corrections.redo())
+    def redo(self) -> None:
+        """Redo the correction that was undone last, and open its photo."""
+        self._show_edit(self.corrections.redo())
 
     def start_over(self) -> None:
         """Forget the batch and its corrections; the shop's names stay."""
@@ -110,19 +107,19 @@ class Workspace:
         self.corrections = Corrections()
         self.incoming = []
 
-    def _chosen(self, seen: Seen) -> tuple[int, Garment | None]:
-        """The number of the chosen garment, the photo's first where none is, and the garment itself."""
-        number = self.garment if self.garment in seen.garments else next(iter(seen.garments), -1)
-        return (-1 if number is None else number), seen.garments.get(-1 if number is None else number)
+    def _chosen(self, view: PhotoView) -> tuple[int, Garment | None]:
+        """Number and garment that are selected; by default the photo's first."""
+        number = self.garment if self.garment in view.garments else next(iter(view.garments), -1)
+        return (-1 if number is None else number), view.garments.get(-1 if number is None else number)
 
-    def _look_at(self, edit: Edit | None) -> None:
+    def _show_edit(self, edit: Edit | None) -> None:
         if edit is not None:
             self.photo, self.garment = edit.photo, edit.garment
 
 
-def workspace() -> Workspace:
-    """The workspace of the person whose page this is."""
+def preview_session() -> PreviewSession:
+    """The state of this browser tab."""
     if KEY not in st.session_state:
-        st.session_state[KEY] = Workspace()
-    found: Workspace = st.session_state[KEY]
+        st.session_state[KEY] = PreviewSession()
+    found: PreviewSession = st.session_state[KEY]
     return found

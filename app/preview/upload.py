@@ -1,4 +1,4 @@
-"""How photos come in: dropped, drawn samples, or a dozen free ones from the network."""
+"""Before there is a batch: uploads, drawn samples, free photos from the network, and an example result."""
 
 from __future__ import annotations
 
@@ -9,31 +9,37 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from app.attention.maps import Layers, layers_of
 from app.auth.claims import sign_in_configured
 from app.auth.identity import show_account, title_row
-from app.preview.batch import Source
-from app.preview.session import Workspace
+from app.preview import selection, upload, viewer
+from app.preview.batch import Batch, Source, Spool
+from app.preview.photo import top5_bars
+from app.preview.selection import Corrections, PhotoView
+from app.preview.session import PreviewSession
 from core.errors import LapelError
 from core.images.samples import fetch_samples
+from core.inference.labeler import Labeler
 from core.store import data_folder
 
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
+EXAMPLE_SECONDS = 20.0
 
 
-def show(workspace: Workspace, title: str) -> None:
-    """The page's head: where photos come in, explained while there is no batch, folded away after."""
-    if workspace.wants_samples:
-        _fetch_free_photos(workspace)
-    if workspace.batch is None and not workspace.incoming:
+def show(session: PreviewSession, title: str) -> None:
+    """The uploader with an explanation while there is no batch, in a popover afterwards."""
+    if session.free_photos_requested:
+        _fetch_free_photos(session)
+    if session.batch is None and not session.incoming:
         title_row(title)
         st.markdown(
-            "Drop a photo, or a folder of them: Lapel finds the garments, names them and shows why. "
-            "Correct what is wrong, and take tables, annotations and crops away as one zip."
+            "Drop a photo or a folder of photos: Lapel finds the garments, labels them and shows why. "
+            "Correct what is wrong, and download tables, annotations and crops as one zip."
         )
-        _uploader(workspace)
+        _uploader(session)
         with st.container(horizontal=True):
-            _buttons(workspace)
+            _buttons(session)
     else:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.title(title, width="content")
@@ -41,61 +47,61 @@ def show(workspace: Workspace, title: str) -> None:
                 st.space("stretch")
                 show_account()
             with st.popover("Add photos", icon=":material/add_photo_alternate:"):
-                _uploader(workspace)
-                _buttons(workspace)
-                st.button("Start over", icon=":material/restart_alt:", on_click=workspace.start_over)
-    if workspace.notice:
-        st.warning(workspace.notice, icon=":material/info:")
-        workspace.notice = ""
+                _uploader(session)
+                _buttons(session)
+                st.button("Start over", icon=":material/restart_alt:", on_click=session.start_over)
+    if session.notice:
+        st.warning(session.notice, icon=":material/info:")
+        session.notice = ""
 
 
-def _uploader(workspace: Workspace) -> None:
-    key = f"uploads-{workspace.uploads}"  # a fresh one after every drop, so that nothing is held twice
+def _uploader(session: PreviewSession) -> None:
+    key = f"uploads-{session.uploads}"  # a new one after every drop, so that no file is held twice
     st.file_uploader(
         "Drop photos of clothing here: JPEG, PNG or WebP, or zips of them",
         accept_multiple_files=True,
         key=key,
-        on_change=_take_uploads,
-        args=(workspace, key),
-        help="One or hundreds. They stay on this machine, and the place and date in them are dropped.",
+        on_change=_add_uploads,
+        args=(session, key),
+        help="One or hundreds. They stay on this machine; location and date in them are removed.",
     )
 
 
-def _buttons(workspace: Workspace) -> None:
-    """Something to try for those who have no photo at hand."""
-    st.button("Try it with drawn samples", icon=":material/draw:", on_click=_take_samples, args=(workspace,))
+def _buttons(session: PreviewSession) -> None:
+    """Buttons that load sample photos."""
+    st.button("Try it with drawn samples", icon=":material/draw:", on_click=_add_samples, args=(session,))
     st.button(
         "Fetch a dozen free photos",
         icon=":material/cloud_download:",
         help="CC0 photos of the Clothing dataset, from its public home on GitHub. Needs the network.",
-        on_click=_ask_for_free_photos,
-        args=(workspace,),
+        on_click=_request_free_photos,
+        args=(session,),
     )
 
 
-def sample_sources() -> list[Source]:
+def sample_photos() -> list[Source]:
     """The drawn samples that ship."""
     return [(path.name, path) for path in sorted(SAMPLES.glob("*")) if path.suffix.lower() in PICTURES]
 
 
 def received(key: str) -> list[tuple[str, bytes]]:
-    """The files in an uploader, by name; the server lets go of its copies."""
-    # A file that was let go of comes back as a mere mark when the browser is slow to notice.
+    """Name and content of the files in an uploader; the server's copies are released."""
+    # A released file comes back as a placeholder when the browser is slow to notice.
     uploads = [upload for upload in st.session_state[key] or () if isinstance(upload, UploadedFile)]
     files = [(upload.name, upload.getvalue()) for upload in uploads]
     _release(uploads)
     return files
 
 
-def _take_uploads(workspace: Workspace, key: str) -> None:
+def _add_uploads(session: PreviewSession, key: str) -> None:
     files = received(key)
     if files:
-        workspace.incoming += files
-        workspace.uploads += 1
+        session.incoming += files
+        session.uploads += 1
 
 
 def _release(uploads: Sequence[UploadedFile]) -> None:
-    """Let go of the server's copies, which would otherwise stay in memory as long as the tab is open."""
+    """Release the server's copies, which would stay in memory as long as the tab is open."""
     context = get_script_run_ctx()
     release = getattr(getattr(context, "uploaded_file_mgr", None), "remove_file", None)
     if context is not None and release is not None:
@@ -103,19 +109,19 @@ def _release(uploads: Sequence[UploadedFile]) -> None:
             release(session_id=context.session_id, file_id=upload.file_id)
 
 
-def _take_samples(workspace: Workspace) -> None:
-    workspace.incoming += sample_sources()
-    if not workspace.incoming:
-        workspace.notice = "No drawn samples are installed: expected pictures in assets/samples."
+def _add_samples(session: PreviewSession) -> None:
+    session.incoming += sample_photos()
+    if not session.incoming:
+        session.notice = "No drawn samples are installed: expected pictures in assets/samples."
 
 
-def _ask_for_free_photos(workspace: Workspace) -> None:
-    workspace.wants_samples = True
+def _request_free_photos(session: PreviewSession) -> None:
+    session.free_photos_requested = True
 
 
-def _fetch_free_photos(workspace: Workspace) -> None:
-    """Fetch the free photos into the data folder, where they are found the next time without a network."""
-    workspace.wants_samples = False
+def _fetch_free_photos(session: PreviewSession) -> None:
+    """Download the free photos into the data folder, which serves them without a network from then on."""
+    session.free_photos_requested = False
     bar = st.progress(0.0, text="Fetching a dozen photos…")
 
     def report(tried: int, of: int) -> None:
@@ -123,7 +129,38 @@ def _fetch_free_photos(workspace: Workspace) -> None:
 
     try:
         paths = fetch_samples(data_folder() / "samples", progress=report)
-        workspace.incoming += [(path.name, path) for path in paths]
+        session.incoming += [(path.name, path) for path in paths]
     except LapelError as error:
-        workspace.notice = str(error)
+        session.notice = str(error)
     bar.empty()
+
+
+def show_example(labeler: Labeler) -> None:
+    """One drawn sample with its boxes and best labels; nothing where no samples are installed."""
+    example = labeled_sample(labeler, " + ".join(labeler.names.values()))
+    if example is None:
+        return
+    view, layers = example
+    st.subheader("What you get")
+    picture, panel = st.columns([5, 4], gap="medium")
+    with panel:
+        for number, garment in list(view.garments.items())[:2]:
+            st.text(f"{garment.category} {garment.score:.2f}")
+            st.plotly_chart(top5_bars(garment), key=f"example-{number}", config={"displayModeBar": False})
+    with picture:
+        viewer.show_still(view, layers)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def labeled_sample(_labeler: Labeler, models: str) -> tuple[PhotoView, Layers] | None:
+    """The sample as these models label it, cached until others serve."""
+    sources = upload.sample_photos()[:1]
+    if not sources:
+        return None
+    batch = Batch(_labeler, Spool())
+    batch.add(sources)
+    batch.wait(lambda now: not now.running, EXAMPLE_SECONDS)
+    if not batch.items:
+        return None
+    view = selection.view_of(batch.items[0], Corrections(), _labeler.default_threshold)
+    return view, layers_of(_labeler, view)

@@ -147,8 +147,8 @@ class View {
   // What the slider says now wins over what it said when the server drew the photo.
   followThreshold() {
     const value = this.data.still ? null : thresholdSlider()?.getAttribute("aria-valuetext");
-    const seen = this.drawn.filter(({ score, above }) => (value ? score >= Number(value) - 1e-9 : above));
-    this.boxes.replaceChildren(...seen.map(({ box }) => box));
+    const visible = this.drawn.filter(({ score, above }) => (value ? score >= Number(value) - 1e-9 : above));
+    this.boxes.replaceChildren(...visible.map(({ box }) => box));
     this.placeTags();
   }
 

@@ -1,1 +1,1 @@
-"""The page Train: a training started, watched, stopped, and those that were."""
+"""The page Train: fine-tuning started, its progress and curves, and the trainings before."""

@@ -1,4 +1,4 @@
-"""A training's curve: the loss raw and smoothed, what validation says, how quick it goes."""
+"""A training's curves: loss, raw and smoothed, validation metrics, and speed."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ FIGURES = {
     "val_top3": "top-3",
     "val_top5": "top-5",
 }
-"""What validation measures, as the curve names it and as people do."""
+"""Validation metrics: their names in the curve and on the page."""
 
 COLOURS = ("#0f8f80", "#c2632f", "#5b73c7")
-PALE = "#8a939b"
+RAW_COLOR = "#8a939b"
 HEIGHT = 260
-MEMORY = 0.9
-"""Of the smoothed loss: how much of it is what was before."""
+SMOOTHING = 0.9
+"""Weight of the previous mean in the exponential moving average of the loss."""
 
-MOST_DOTS = 600
-RECENT = 30
+MAX_POINTS = 600
+RECENT_POINTS = 30
 OVERLAP_STEPS = 50
-"""Validation joins a step that was read already, so the last steps are read anew."""
+"""Validation adds values to steps that were read already, so the last steps are read again."""
 
 
 @dataclass
@@ -40,31 +40,31 @@ class Curve:
 
     @property
     def read_from(self) -> int:
-        """The step behind which points have to be read anew."""
+        """The step after which points have to be read again."""
         return max(0, max(self.points, default=0) - OVERLAP_STEPS)
 
     def join(self, read: Sequence[Point], behind: int) -> list[Point]:
-        """All points by step, once those behind a step are replaced by what was read."""
+        """All points by step, with those after a step replaced by what was read."""
         kept = {step: point for step, point in self.points.items() if step <= behind}
         self.points = kept | {point.step: point for point in read}
         return [self.points[step] for step in sorted(self.points)]
 
 
 def series(points: Sequence[Point], name: str) -> tuple[list[int], list[float]]:
-    """Steps and values of what a curve holds under a name, without its gaps."""
+    """Steps and values of one series of the curve, without gaps."""
     found = [(point.step, value) for point in points if (value := point.values.get(name)) is not None]
     return [step for step, _ in found], [float(value) for _, value in found]
 
 
-def smoothed(values: Sequence[float], memory: float = MEMORY) -> list[float]:
+def smoothed(values: Sequence[float], smoothing: float = SMOOTHING) -> list[float]:
     """The exponential moving average, corrected for its beginning (Kingma and Ba 2015, section 3).
 
-    >>> [round(value, 3) for value in smoothed([2.0, 2.0, 5.0], memory=0.5)]
+    >>> [round(value, 3) for value in smoothed([2.0, 2.0, 5.0], smoothing=0.5)]
     [2.0, 2.0, 3.714]
     """
     mean, weight, result = 0.0, 0.0, []
     for value in values:
-        mean, weight = memory * mean + (1 - memory) * value, memory * weight + (1 - memory)
+        mean, weight = smoothing * mean + (1 - smoothing) * value, smoothing * weight + (1 - smoothing)
         result.append(mean / weight)
     return result
 
@@ -76,22 +76,22 @@ def latest(points: Sequence[Point], name: str) -> float | None:
 
 
 def steps_a_second(points: Sequence[Point]) -> float | None:
-    """How quick the latest steps were; None until two points are there."""
-    recent = points[-RECENT:]
+    """Speed of the latest steps; None until there are two points."""
+    recent = points[-RECENT_POINTS:]
     if len(recent) < 2 or recent[-1].at <= recent[0].at:
         return None
     return (recent[-1].step - recent[0].step) / (recent[-1].at - recent[0].at)
 
 
 def loss_chart(points: Sequence[Point], steps: int) -> go.Figure:
-    """The loss pale, its moving average in full colour, and validation's loss."""
+    """The raw loss, its moving average, and the validation loss."""
     figure = go.Figure()
     at, values = series(points, LOSS)
     for name, drawn, line in (
-        ("raw", values, {"color": PALE, "width": 1}),
+        ("raw", values, {"color": RAW_COLOR, "width": 1}),
         ("smoothed", smoothed(values), {"color": COLOURS[0], "width": 2.5}),
     ):
-        x, y = _thinned(at, drawn)
+        x, y = _downsampled(at, drawn)
         _line(figure, name, x, y, line, "lines")
     x, y = series(points, VALIDATION_LOSS)
     if x:
@@ -100,7 +100,7 @@ def loss_chart(points: Sequence[Point], steps: int) -> go.Figure:
 
 
 def validation_chart(points: Sequence[Point], steps: int) -> go.Figure:
-    """What validation measures after each epoch, in percent."""
+    """The validation metrics after each epoch, in percent."""
     figure = go.Figure()
     for colour, (name, title) in zip(COLOURS * 2, measured(points).items(), strict=False):
         x, y = series(points, name)
@@ -109,14 +109,14 @@ def validation_chart(points: Sequence[Point], steps: int) -> go.Figure:
 
 
 def measured(points: Sequence[Point]) -> Mapping[str, str]:
-    """The figures of validation that the curve has, with their names for people."""
+    """The validation metrics that the curve has, with their names on the page."""
     there = {name for point in points for name in point.values}
     return {name: title for name, title in FIGURES.items() if name in there}
 
 
-def _thinned(x: Sequence[int], y: Sequence[float]) -> tuple[list[int], list[float]]:
-    """At most ``MOST_DOTS`` of a line's points, the last among them."""
-    stride = max(1, -(-len(x) // MOST_DOTS))
+def _downsampled(x: Sequence[int], y: Sequence[float]) -> tuple[list[int], list[float]]:
+    """At most ``MAX_POINTS`` of a line's points, the last among them."""
+    stride = max(1, -(-len(x) // MAX_POINTS))
     places = range((len(x) - 1) % stride, len(x), stride) if x else range(0)
     return [x[place] for place in places], [y[place] for place in places]
 

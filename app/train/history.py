@@ -1,8 +1,6 @@
-"""Which training the page shows: the address names it, so that a link and a reload lead back to it.
+"""The trainings: which one the page shows, a table of all, and their state and duration as text.
 
-The trainings that were: who had what trained on which revision, how long it took, what came of it.
-
-Trainings in words: what they are called, how they stand, how long they took.
+The URL names the training that is shown, so that a link and a reload lead back to it.
 """
 
 from __future__ import annotations
@@ -22,12 +20,12 @@ KEY = "training"
 
 
 def show_training(id: int) -> None:
-    """Let this training be the one that the page shows, for use in a callback."""
+    """Show this training; for use in a callback."""
     st.session_state[KEY] = id
 
 
 def choose(rows: Sequence[TrainingRow]) -> TrainingRow | None:
-    """A menu of the trainings; by itself the one that runs is shown, else the latest."""
+    """A menu of the trainings; by default the running one, else the latest."""
     if not rows:
         return None
     by_id = {row.id: row for row in rows}
@@ -49,13 +47,13 @@ def choose(rows: Sequence[TrainingRow]) -> TrainingRow | None:
 
 
 def show(rows: Sequence[TrainingRow], models: Mapping[int, ModelRow]) -> None:
-    """A table, the newest training first; ``models`` are by the training that they came of."""
+    """A table, the newest training first; ``models`` are by training id."""
     st.subheader("All trainings")
     st.dataframe(
         table(rows, models),
         hide_index=True,
         column_config={
-            "Begun": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
+            "Started": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
             "Compare": st.column_config.LinkColumn(display_text="with the champion"),
         },
         key="trainings",
@@ -64,7 +62,7 @@ def show(rows: Sequence[TrainingRow], models: Mapping[int, ModelRow]) -> None:
 
 
 def table(rows: Sequence[TrainingRow], models: Mapping[int, ModelRow]) -> pd.DataFrame:
-    """A row a training."""
+    """A row for each training."""
     made = [models.get(row.id) for row in rows]
     spans = [seconds_of(row) for row in rows]
     links = [f"models?kind={model.kind}&candidate={model.id}" if model else "" for model in made]
@@ -74,8 +72,8 @@ def table(rows: Sequence[TrainingRow], models: Mapping[int, ModelRow]) -> pd.Dat
             "Model": [f"{KINDS[row.kind]}, {row.mode}" for row in rows],
             "State": [STATES.get(row.state, row.state) for row in rows],
             "By": [row.by for row in rows],
-            "Begun": [datetime.fromtimestamp(row.at).astimezone() for row in rows],
-            "Took": ["" if seconds is None else lasting(seconds) for seconds in spans],
+            "Started": [datetime.fromtimestamp(row.at).astimezone() for row in rows],
+            "Took": ["" if seconds is None else duration_text(seconds) for seconds in spans],
             "Revision": [row.revision for row in rows],
             "Result": [model.name if model else "" for model in made],
             "Compare": links,
@@ -92,28 +90,28 @@ STATES = {
 }
 MODES = {"quick": "Quick", "full": "Full"}
 KINDS = {"detector": "Detector", "classifier": "Classifier"}
-EXPLAINED = {
+DESCRIPTIONS = {
     ("detector", "quick"): (
-        "Goes on from the champion: its backbone stays as it is, the rest learns the photos corrected since, "
-        "with older ones replayed and the champion's answers held on to."
+        "Fine-tunes the champion with a frozen backbone on the photos corrected since, with replay of older "
+        "ones and distillation from the champion."
     ),
-    ("detector", "full"): "Goes on from the champion, and all of it learns from all photos of the revision.",
+    ("detector", "full"): "Fine-tunes all layers of the champion on all photos of the revision.",
     ("classifier", "quick"): (
-        "Goes on from the champion: its backbone stays as it is, attention and last layer learn the garments "
-        "labelled since, with older ones replayed and the champion's answers held on to."
+        "Fine-tunes attention and last layer of the champion on the garments labelled since, with a frozen "
+        "backbone, replay of older ones and distillation from the champion."
     ),
     ("classifier", "full"): (
-        "Goes on from the champion, and all of it learns from all labelled garments of the revision."
+        "Fine-tunes all layers of the champion on all labelled garments of the revision."
     ),
 }
-USUAL = {
+USUAL_DURATIONS = {
     "quick": "With 50 corrected photos it takes a few minutes on two cores.",
     "full": "On two cores it takes hours, with a GPU minutes.",
 }
-PATIENCE_SECONDS = 20.0
+WAITING_SECONDS = 20.0
 NO_WORKER = (
-    "No worker has taken it yet. The workspace brings one along; where it was started without, or its worker "
-    "is busy, `python -m core worker` starts another."
+    "No worker has taken it yet. `python -m app` starts one; where it is busy or missing, "
+    "`python -m core worker` starts another."
 )
 
 
@@ -122,13 +120,13 @@ def title(row: TrainingRow) -> str:
     return f"No. {row.id}: {row.kind}, {row.mode}"
 
 
-def standing(row: TrainingRow, left: float | None) -> str:
-    """Where a going training is, for the text of its bar (Markdown)."""
+def progress_text(row: TrainingRow, left: float | None) -> str:
+    """The state of a waiting or running training, for its progress bar (Markdown)."""
     said = f" · {literal(row.message)}" if row.message else ""
     if row.state == "waiting":
         return f"Waiting for a worker{said}"
     if not row.steps or not row.step:
-        return f"Getting ready{said}"
+        return f"Preparing{said}"
     return f"{row.step:,} of {row.steps:,} batches · {time_left(left)}{said}"
 
 
@@ -139,25 +137,25 @@ def time_remaining(row: TrainingRow, steps_a_second: float | None) -> float | No
     return max(0, row.steps - row.step) / steps_a_second
 
 
-def explained(kind: str, mode: str, past: Sequence[TrainingRow]) -> str:
-    """What a training does, and about how long it takes: as the last of its kind and mode did."""
-    last = next((row for row in past if (row.kind, row.mode, row.state) == (kind, mode, "done")), None)
+def description(kind: str, mode: str, earlier: Sequence[TrainingRow]) -> str:
+    """What a training does, and how long the last one of its kind and mode took."""
+    last = next((row for row in earlier if (row.kind, row.mode, row.state) == (kind, mode, "done")), None)
     took = seconds_of(last) if last else None
-    usual = USUAL[mode] if took is None else f"The last one took {lasting(took)}."
-    return f"{EXPLAINED[kind, mode]} {usual}"
+    usual = USUAL_DURATIONS[mode] if took is None else f"The last one took {duration_text(took)}."
+    return f"{DESCRIPTIONS[kind, mode]} {usual}"
 
 
 def seconds_of(row: TrainingRow) -> float | None:
-    """How long a training ran; None while it does, and where it never did."""
+    """How long a training ran; None while it runs, and where it never ran."""
     if row.started_at is None or row.ended_at is None:
         return None
     return max(0.0, row.ended_at - row.started_at)
 
 
-def lasting(seconds: float) -> str:
-    """A time span as people say it.
+def duration_text(seconds: float) -> str:
+    """A duration in seconds, minutes and seconds, or hours and minutes.
 
-    >>> lasting(42.4), lasting(200), lasting(7500)
+    >>> duration_text(42.4), duration_text(200), duration_text(7500)
     ('42 s', '3 min 20 s', '2 h 5 min')
     """
     whole = round(seconds)

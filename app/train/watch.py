@@ -1,4 +1,4 @@
-"""A training as it goes: its bar, its curves, the tail of its log, and the way to stop it."""
+"""The progress of a training: its bar, curves, the tail of its log, and a cancel button."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ LOG_LINES, LOG_PIXELS = 200, 240
 COUNTS = {
     "corrected": ("corrected photo", "corrected photos"),
     "replayed": ("replayed photo", "replayed photos"),
-    "validation": ("photo to validate by", "photos to validate by"),
+    "validation": ("validation photo", "validation photos"),
 }
 """Of the photos that a training uses, as its settings name them."""
 
-CURVES_KEY, TOLD_KEY = "training-curves", "training-told"
+CURVES_KEY, ERROR_KEY = "training-curves", "training-told"
 
 
 def show(store: Store, row: TrainingRow, model: ModelRow | None) -> None:
-    """The training; while it waits or runs it is drawn anew every second, and the page once when it ends."""
+    """The training; while it waits or runs it is redrawn every second, and the page once when it ends."""
     st.fragment(_tick, run_every=TICK_SECONDS if row.is_going else None)(store, row, model)
 
 
 def _tick(store: Store, shown: TrainingRow, model: ModelRow | None) -> None:
     row = store.trainings.get(shown.id)
     if row.state != shown.state:
-        st.rerun()  # its buttons, the history and the links are another run's
+        st.rerun()  # the buttons, the history and the links change as well
     points = _points(store, row)
     _head(store, row, points, model)
     _charts(row, points)
@@ -46,10 +46,10 @@ def _tick(store: Store, shown: TrainingRow, model: ModelRow | None) -> None:
 
 
 def _points(store: Store, row: TrainingRow) -> list[Point]:
-    """The curve: what was read already stays in the session, but for the last steps."""
+    """The curve, of which only the last steps and new ones are read again."""
     known: dict[int, curves.Curve] = st.session_state.setdefault(CURVES_KEY, {})
     curve = known.setdefault(row.id, curves.Curve())
-    if row.step < max(curve.points, default=0):  # it went back to its checkpoint
+    if row.step < max(curve.points, default=0):  # it was resumed from its checkpoint
         curve = known[row.id] = curves.Curve()
     behind = curve.read_from
     return curve.join(store.trainings.points(row.id, after=behind), behind)
@@ -57,7 +57,7 @@ def _points(store: Store, row: TrainingRow) -> list[Point]:
 
 def _head(store: Store, row: TrainingRow, points: Sequence[Point], model: ModelRow | None) -> None:
     st.caption(facts(row))
-    problem = st.session_state.pop(TOLD_KEY, "")
+    problem = st.session_state.pop(ERROR_KEY, "")
     if problem:
         st.error(literal(problem), icon=":material/error:")
     if row.is_going:
@@ -68,30 +68,30 @@ def _head(store: Store, row: TrainingRow, points: Sequence[Point], model: ModelR
 
 
 def facts(row: TrainingRow) -> str:
-    """Who began it when, from which revision, with what (Markdown)."""
-    parts = [f"Begun by {literal(row.by)} on {moment(row.at)}", f"revision {row.revision}"]
+    """Who started it when, on which revision, with how many photos (Markdown)."""
+    parts = [f"Started by {literal(row.by)} on {moment(row.at)}", f"revision {row.revision}"]
     counts = row.settings.get("photos", row.settings)
     for name, words_of in COUNTS.items():
         if isinstance(counts, dict) and isinstance(counts.get(name), int):
             parts.append(counted(counts[name], *words_of))
     seconds = history.seconds_of(row)
-    return " · ".join(parts + ([f"took {history.lasting(seconds)}"] if seconds is not None else []))
+    return " · ".join(parts + ([f"took {history.duration_text(seconds)}"] if seconds is not None else []))
 
 
 def _going(store: Store, row: TrainingRow, points: Sequence[Point]) -> None:
     left = history.time_remaining(row, curves.steps_a_second(points))
     done = min(1.0, row.step / row.steps) if row.steps else 0.0
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(done, text=history.standing(row, left))
+        st.progress(done, text=history.progress_text(row, left))
         st.button(
             "Cancel",
             icon=":material/stop:",
             key=f"training-cancel-{row.id}",
             on_click=_attempt,
             args=(client.cancel_training, store, row.id),
-            help="It stops within seconds, and no model comes of it.",
+            help="It stops within seconds, and makes no model.",
         )
-    if row.state == "waiting" and time.time() - row.updated_at > history.PATIENCE_SECONDS:
+    if row.state == "waiting" and time.time() - row.updated_at > history.WAITING_SECONDS:
         others = [other for other in store.trainings.running() if other.state == "running"]
         busy = "A worker trains one model at a time, and another one is being trained."
         st.warning(busy if others else history.NO_WORKER, icon=":material/hourglass_empty:")
@@ -100,7 +100,7 @@ def _going(store: Store, row: TrainingRow, points: Sequence[Point]) -> None:
 def _ended(store: Store, row: TrainingRow, model: ModelRow | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if row.state == "done" and model is not None:
-            st.success(f"It made {literal(model.name)}.", icon=":material/check:")
+            st.success(f"Candidate: {literal(model.name)}.", icon=":material/check:")
             compare_link(model.kind, model.id)
         elif row.state == "done":
             st.success(f"Done. {literal(row.message)}", icon=":material/check:")
@@ -119,7 +119,7 @@ def _ended(store: Store, row: TrainingRow, model: ModelRow | None) -> None:
 
 
 def _metrics(row: TrainingRow, points: Sequence[Point]) -> None:
-    """The latest figures beside each other."""
+    """The latest metrics."""
     losses = curves.smoothed(curves.series(points, curves.LOSS)[1])
     shown = {"Loss, smoothed": f"{losses[-1]:.3g}"} if losses else {}
     for name, title in curves.measured(points).items():
@@ -140,7 +140,7 @@ def _metrics(row: TrainingRow, points: Sequence[Point]) -> None:
 def _charts(row: TrainingRow, points: Sequence[Point]) -> None:
     if not points:
         if row.is_going:
-            st.info("The curves begin with the first batch.", icon=":material/show_chart:")
+            st.info("The curves appear with the first batch.", icon=":material/show_chart:")
         return
     left, right = st.columns(2, gap="large")
     with left:
@@ -154,7 +154,7 @@ def _charts(row: TrainingRow, points: Sequence[Point]) -> None:
     with right:
         st.markdown("**Validation**")
         if not curves.measured(points):
-            st.caption("The photos that are kept aside to watch by are looked at after the first epochs.")
+            st.caption("The validation photos are evaluated after the first epochs.")
             return
         st.plotly_chart(
             curves.validation_chart(points, row.steps),
@@ -175,9 +175,9 @@ def _log(lines: Sequence[Line]) -> None:
         st.text("\n".join(f"{datetime.fromtimestamp(line.at):%H:%M:%S}  {line.text}" for line in lines))
 
 
-def _attempt(deed: Callable[..., object], *arguments: object) -> None:
+def _attempt(action: Callable[..., object], *arguments: object) -> None:
     """Do it in a button's callback, where an error would otherwise end the page."""
     try:
-        deed(*arguments)
+        action(*arguments)
     except LapelError as error:
-        st.session_state[TOLD_KEY] = str(error)
+        st.session_state[ERROR_KEY] = str(error)

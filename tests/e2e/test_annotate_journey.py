@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.active_learning.queue_order import reorder, suspects
+from core.active_learning.queue_order import label_issues, reorder
 from core.store.boxes import AnnotatedBox
 from tests.e2e.workbench import Workbench, act, expect, gone_on, mark, photo_of, spot
 
@@ -186,7 +186,7 @@ def test_a_suspected_error_says_why_and_is_opened(visit, bench):
     ]
     bench.store.annotations.submit(task.photo_id, boxes, author="careless", base_version=0, request="once")
     reorder(bench.store)
-    (suspect,) = [found for found in suspects(bench.store) if found.photo_id == task.photo_id]
+    (suspect,) = [found for found in label_issues(bench.store) if found.photo_id == task.photo_id]
     page = visit("looks")
     page.get_by_role("radio", name="Suspected errors").click()
     expect(page.get_by_text(suspect.reason)).to_be_visible()

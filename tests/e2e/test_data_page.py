@@ -98,12 +98,12 @@ def test_from_the_first_photo_to_a_revision_taken_away(page: Page, folder: Path,
     expect(page.get_by_text("No photos yet.")).to_be_visible()
 
     # Upload: one comes in, the broken one is reported with its sentence.
-    open_tab(page, "Bring in")
+    open_tab(page, "Import")
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 not a photo")
     third = sorted(SAMPLES.glob("*.jpg"))[2]
     page.locator("input[type=file]").set_input_files([third, broken])
-    expect(page.get_by_text("1 photo came in.")).to_be_visible()
+    expect(page.get_by_text("1 photo imported.")).to_be_visible()
     expect(page.get_by_text("1 file was refused, as listed.")).to_be_visible()
     with page.expect_download() as report:
         page.get_by_role("button", name="Download as CSV", exact=True).click()
@@ -113,19 +113,19 @@ def test_from_the_first_photo_to_a_revision_taken_away(page: Page, folder: Path,
     # A folder of the server, with its boxes and its category; another place is refused.
     path = page.get_by_role("textbox", name=re.compile("Path on the machine"))
     path.fill("/etc")
-    page.get_by_role("button", name="Bring it in").click()
+    page.get_by_role("button", name="Import").click()
     expect(page.get_by_role("alert").filter(has_text="Imports may come from")).to_be_visible()
     settled(page)
     path.fill(str(folder))
-    page.get_by_role("button", name="Bring it in").click()
-    expect(page.get_by_text("2 photos came with boxes.")).to_be_visible()
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_text("2 photos imported with boxes.")).to_be_visible()
 
-    # All three on the wall; one is opened, deleted, kept, and deleted for good.
+    # All three on the gallery; one is opened, deleted, kept, and deleted for good.
     open_tab(page, "Photos")
     expect(tiles(page)).to_have_count(3)
     tiles(page).filter(has_text=third.name).click()
     expect(page.locator(".lapel-viewer .photo")).to_have_js_property("complete", True)
-    expect(page.get_by_text("brought in by Anna")).to_be_visible()
+    expect(page.get_by_text("imported by Anna")).to_be_visible()
     link = page.get_by_role("link", name="Open in Annotate")
     assert re.search(r"annotate\?.*photo=\d+$", link.get_attribute("href") or "")
     page.get_by_role("button", name="Delete", exact=True).click()
@@ -139,11 +139,11 @@ def test_from_the_first_photo_to_a_revision_taken_away(page: Page, folder: Path,
 
     # The category that came along gets another name.
     open_tab(page, "Categories")
-    page.get_by_role("combobox", name="Another name for").fill("raincoat")
+    page.get_by_role("combobox", name="Category to rename").fill("raincoat")
     page.get_by_role("option", name="raincoat").click()
-    page.get_by_role("textbox", name="Its new name").fill("trench coat")
+    page.get_by_role("textbox", name="New name").fill("trench coat")
     page.get_by_role("button", name="Rename").click()
-    expect(page.get_by_text("It is called trench coat now.")).to_be_visible()
+    expect(page.get_by_text("Renamed to trench coat.")).to_be_visible()
 
     # The charts draw what was counted.
     open_tab(page, "Progress")
@@ -151,8 +151,8 @@ def test_from_the_first_photo_to_a_revision_taken_away(page: Page, folder: Path,
 
     # A revision, and its boxes with the pictures.
     open_tab(page, "Revisions")
-    page.get_by_role("textbox", name="What is special about it").fill("spring")
-    page.get_by_role("button", name="Make a revision").click()
+    page.get_by_role("textbox", name="Note").fill("spring")
+    page.get_by_role("button", name="Create revision").click()
     expect(page.get_by_text("Revision 1 holds 2 photos with 2 boxes.")).to_be_visible()
     page.get_by_text("With the pictures").click()
     settled(page)
@@ -174,12 +174,12 @@ def test_a_batch_is_kept_and_a_wrong_photo_is_next_in_the_queue(page: Page):
     page.locator("input[type=file]").first.set_input_files(sorted(SAMPLES.glob("*.jpg"))[4:6])
     expect(page.locator(".lapel-gallery .tile")).to_have_count(2)
     settled(page)
-    page.get_by_role("button", name="This is wrong").click()
+    page.get_by_role("button", name="Report wrong labels").click()
     expect(page.get_by_text("It is next in the queue.")).to_be_visible()
-    expect(page.get_by_role("link", name="Correct it now")).to_be_visible()
-    page.get_by_role("button", name="Keep these").click()
-    expect(page.get_by_text("1 photo came in.")).to_be_visible()
-    page.get_by_role("link", name="Look at them in Data").click()
+    expect(page.get_by_role("link", name="Correct in Annotate")).to_be_visible()
+    page.get_by_role("button", name="Save to store").click()
+    expect(page.get_by_text("1 photo imported.")).to_be_visible()
+    page.get_by_role("link", name="Open Data").click()
     expect(page.get_by_role("button", name="Anna")).to_be_visible()
     expect(tiles(page).filter(has_text=sorted(SAMPLES.glob("*.jpg"))[5].name)).to_have_count(1)
 
@@ -191,7 +191,7 @@ def test_nothing_sticks_out_of_the_window(browser, address, scheme, width, heigh
     context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     page.goto(f"{address}/data")
-    for tab in ("Photos", "Bring in", "Categories", "Progress", "Revisions"):
+    for tab in ("Photos", "Import", "Categories", "Progress", "Revisions"):
         open_tab(page, tab)
         main = "document.querySelector('[data-testid=stMain]')"
         assert page.evaluate(f"{main}.scrollWidth <= {main}.clientWidth"), tab

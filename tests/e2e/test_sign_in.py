@@ -180,9 +180,9 @@ def test_a_merchant_labels_photos_but_keeps_none(served):
     for who, keeps in (("merchant", False), ("annotator", True)):
         with served.signed_in(who) as page:
             page.get_by_role("button", name="Try it with drawn samples").click()
-            expect(page.get_by_text("Take it away")).to_be_visible()
+            expect(page.get_by_text("Download")).to_be_visible()
             settled(page)
-            for label in ("Keep these", "This is wrong"):
+            for label in ("Save to store", "Report wrong labels"):
                 assert bool(page.get_by_role("button", name=label).count()) is keeps
 
 

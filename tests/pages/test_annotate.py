@@ -7,8 +7,8 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.annotate.prefetch import ProposalJobs
 from app.annotate import page as page_module
+from app.annotate.prefetch import ProposalJobs
 from app.annotate.save import perform, save_draft
 from app.annotate.session import KEY, AnnotationSession
 from core.store import Store
@@ -205,7 +205,7 @@ def test_a_consensus_review_is_blind_and_a_reviewer_decides(start, folder):
     pressed(page, "Accept the second (anna)")
     latest = store.annotations.latest(1)
     assert latest.kind == "accepted" and [b.uid for b in latest.boxes] == ["second"]
-    assert store.second_looks.waiting() == []
+    assert store.consensus_reviews.waiting() == []
 
 
 def test_drafts_are_listed_and_opened(start, folder):

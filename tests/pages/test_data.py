@@ -59,10 +59,10 @@ def annotate(store: Store, photo_id: int, *categories: int, author: str = "Anna"
     store.annotations.submit(photo_id, boxes, author=author, base_version=base, request=f"{photo_id} {base}")
 
 
-def wall(page: AppTest) -> list[str]:
-    """The names on the wall of photos."""
-    walls = [c for c in page.get("bidi_component") if c.proto.component_name == "lapel_gallery"]
-    return [tile["name"] for found in walls for tile in json.loads(found.proto.json)["tiles"]]
+def gallery(page: AppTest) -> list[str]:
+    """The names in the gallery."""
+    galleries = [c for c in page.get("bidi_component") if c.proto.component_name == "lapel_gallery"]
+    return [tile["name"] for found in galleries for tile in json.loads(found.proto.json)["tiles"]]
 
 
 def button(page: AppTest, label: str):
@@ -71,15 +71,15 @@ def button(page: AppTest, label: str):
 
 
 def test_an_empty_store_says_what_to_do_next_on_every_tab(page):
-    assert "Bring some in" in texts(on(page, "Photos"))
-    assert "listed here" in texts(on(page, "Bring in"))
+    assert "Import some" in texts(on(page, "Photos"))
+    assert "listed here" in texts(on(page, "Import"))
     assert "first annotated photo" in texts(on(page, "Progress"))
     assert "Nothing is annotated yet" in texts(on(page, "Revisions"))
-    assert button(page, "Make a revision").disabled
+    assert button(page, "Create revision").disabled
 
 
 def test_uploads_come_in_and_what_was_refused_is_reported(page, store):
-    on(page, "Bring in")
+    on(page, "Import")
     uploader = page.file_uploader[0]
     uploader.upload("shirt.jpg", jpeg(2)).upload("broken.jpg", b"\xff\xd8 nonsense").upload(
         "notes.txt", b"hello"
@@ -87,7 +87,7 @@ def test_uploads_come_in_and_what_was_refused_is_reported(page, store):
     page.run()
     assert not page.exception
     assert [row.name for row in store.photos.page(0, 10)] == ["shirt.jpg"]
-    assert "1 photo came in." in texts(page) and "2 files were refused, as listed." in texts(page)
+    assert "1 photo imported." in texts(page) and "2 files were refused, as listed." in texts(page)
     (table,) = page.dataframe
     assert set(table.value["File"]) == {"broken.jpg", "notes.txt"}
     assert all(reason.endswith(".") for reason in table.value["Why"])
@@ -97,10 +97,10 @@ def test_uploads_come_in_and_what_was_refused_is_reported(page, store):
 
 def test_copies_are_told_in_words(page, store):
     photo(store, name="first.jpg")
-    on(page, "Bring in")
+    on(page, "Import")
     page.file_uploader[0].upload("again.jpg", jpeg(3)).run()
     said = texts(page)
-    assert "here already, to the byte" in said or "copy of holdout photos" in said
+    assert "stored already, byte for byte" in said or "copy of holdout photos" in said
     assert store.photos.count() == 1
 
 
@@ -111,33 +111,33 @@ def test_a_zip_with_a_data_set_brings_boxes_and_categories(page, store):
         "categories": [{"id": 7, "name": "raincoat"}],
     }
     data = zipped({"set.json": json.dumps(document).encode(), "images/a.jpg": jpeg(2)})
-    on(page, "Bring in")
+    on(page, "Import")
     page.file_uploader[0].upload("set.zip", data).run()
-    assert "1 photo came with boxes." in texts(page)
+    assert "1 photo imported with boxes." in texts(page)
     assert "raincoat" in {category.name for category in store.categories.all()}
 
 
 def test_a_folder_of_the_server_comes_in(page, store, tmp_path):
     (tmp_path / "spring").mkdir()
     (tmp_path / "spring" / "a.jpg").write_bytes(jpeg(2))
-    on(page, "Bring in")
+    on(page, "Import")
     page.text_input(key="import-path").set_value(str(tmp_path / "spring"))
-    button(page, "Bring it in").click().run()
+    button(page, "Import").click().run()
     assert not page.exception
     assert store.photos.count() == 1 and (tmp_path / "spring" / "a.jpg").exists()
 
 
 @pytest.mark.parametrize("path", ["", "/etc", "/no/such/folder"])
 def test_a_folder_that_cannot_be_taken_is_one_sentence(page, store, path):
-    on(page, "Bring in")
+    on(page, "Import")
     page.text_input(key="import-path").set_value(path)
-    button(page, "Bring it in").click().run()
+    button(page, "Import").click().run()
     assert len(page.error) == 1 and not store.imports.recent(1)
 
 
 def test_a_name_with_markup_is_text_in_the_report(page):
     name = "<script>alert(1)</script> **bold** :material_home:.zip"
-    on(page, "Bring in")
+    on(page, "Import")
     page.file_uploader[0].upload(name, b"no zip at all").run()
     assert not page.exception
     assert "\\*\\*bold\\*\\*" in page.expander[0].label
@@ -149,18 +149,18 @@ def test_the_wall_is_filtered_by_state_name_and_category(page, store):
     one = photo(store, name="coat.jpg", bands=1)
     photo(store, name="hat.jpg", bands=2)
     annotate(store, one, ids[3])
-    assert wall(on(page, "Photos")) == ["hat.jpg", "coat.jpg"]
+    assert gallery(on(page, "Photos")) == ["hat.jpg", "coat.jpg"]
     assert "2 photos · 1 annotated" in texts(page)
     page.segmented_control(key="stored-show").set_value("Annotated").run()
-    assert wall(page) == ["coat.jpg"] and "1 of 2 photos" in texts(page)
+    assert gallery(page) == ["coat.jpg"] and "1 of 2 photos" in texts(page)
     page.segmented_control(key="stored-show").set_value("To annotate").run()
-    assert wall(page) == ["hat.jpg"]
+    assert gallery(page) == ["hat.jpg"]
     page.segmented_control(key="stored-show").set_value("All")
     page.text_input(key="stored-text").set_value("COAT").run()
-    assert wall(page) == ["coat.jpg"]
+    assert gallery(page) == ["coat.jpg"]
     page.text_input(key="stored-text").set_value("")
     page.selectbox(key="stored-category").set_value(ids[3]).run()
-    assert wall(page) == ["coat.jpg"]
+    assert gallery(page) == ["coat.jpg"]
     page.text_input(key="stored-text").set_value("nothing has this name").run()
     assert "No photo passes the filters" in texts(page)
 
@@ -169,7 +169,7 @@ def test_the_holdout_can_be_looked_at_alone(page, store):
     held = [photo(store, shade=n, bands=1 + n % 3) for n in range(3)]
     on(page, "Photos")
     page.segmented_control(key="stored-show").set_value("Holdout").run()
-    assert len(wall(page)) == store.photos.count(holdout=True) <= len(held)
+    assert len(gallery(page)) == store.photos.count(holdout=True) <= len(held)
 
 
 def test_many_photos_come_in_pages(page, store, monkeypatch):
@@ -179,7 +179,7 @@ def test_many_photos_come_in_pages(page, store, monkeypatch):
     for bands in (0, 1, 2, 3):
         photo(store, shade=bands * 20, name=f"{bands}.jpg", bands=bands)
     kept = store.photos.count()
-    assert len(wall(on(page, "Photos"))) == 2
+    assert len(gallery(on(page, "Photos"))) == 2
     assert page.get("pagination") and f"{kept} photos" in texts(page)
 
 
@@ -188,7 +188,7 @@ def test_an_open_photo_says_what_is_known_of_it(page, store):
     (row,) = store.photos.page(0, 1)
     page.session_state["stored-photo"] = row.id
     said = texts(on(page, "Photos"))
-    assert "90 × 120 pixels, brought in by Anna" in said and "1 box by Anna" in said
+    assert "90 × 120 pixels, imported by Anna" in said and "1 box by Anna" in said
 
 
 def test_a_deleted_photo_can_be_kept_until_its_time_is_up(page, store):
@@ -196,10 +196,10 @@ def test_a_deleted_photo_can_be_kept_until_its_time_is_up(page, store):
     page.session_state["stored-photo"] = photo_id
     on(page, "Photos")
     button(page, "Delete").click().run()
-    assert "coat.jpg is deleted in" in texts(page) and wall(page) == []
+    assert "coat.jpg is deleted in" in texts(page) and gallery(page) == []
     page.button(key=f"keep-{photo_id}").click().run()
     page.run()
-    assert wall(page) == ["coat.jpg"]
+    assert gallery(page) == ["coat.jpg"]
     button(page, "Delete").click().run()
     page.button(key=f"now-{photo_id}").click().run()
     assert store.photos.count() == 0
@@ -218,7 +218,7 @@ def test_a_category_is_added_and_renamed(page, store):
     on(page, "Categories")
     page.text_input(key="category-new").set_value(" raincoat ")
     button(page, "Add").click().run()
-    assert [found.value for found in page.success] == ["There is a category raincoat now\\."]
+    assert [found.value for found in page.success] == ["Category raincoat added\\."]
     added = next(category for category in store.categories.all() if category.name == "raincoat")
     page.selectbox(key="category-chosen").set_value(added.id)
     page.text_input(key="category-name").set_value("trench coat")
@@ -256,11 +256,11 @@ def test_a_revision_is_made_once_and_exported(page, store):
     annotate(store, photo(store, name="coat.jpg"), store.categories.all()[0].id)
     on(page, "Revisions")
     page.text_input(key="revision-note").set_value("before the sale")
-    button(page, "Make a revision").click().run()
+    button(page, "Create revision").click().run()
     assert "Revision 1 holds 1 photo with 1 box" in page.success[0].value.replace("\\", "")
     assert list(page.dataframe[0].value["Note"]) == ["before the sale"]
-    button(page, "Make a revision").click().run()
-    assert len(store.revisions.all()) == 1 and "is there already" in page.success[0].value
+    button(page, "Create revision").click().run()
+    assert len(store.revisions.all()) == 1 and "Nothing has changed since revision 1" in page.success[0].value
 
     button(page, "Prepare the file").click().run()
     assert not page.exception

@@ -1,4 +1,4 @@
-"""The page Models: two models side by side, the gate's verdict, promotion, and the way back."""
+"""The page Models: two models side by side, the gate's verdict, promotion and rollback."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def text_of(page: AppTest) -> str:
 def test_without_a_candidate_it_says_how_to_get_one(visit, store):
     page = visit()
     said = text_of(page)
-    assert "tiny detector" in said and "No candidate yet" in said and "came with Lapel" in said
+    assert "tiny detector" in said and "No candidate yet" in said and "ships with Lapel" in said
     assert store.models.champion("detector").digest[:16] in said
     assert not [button for button in page.button if button.key in ("promote", "compare")]
 
@@ -121,7 +121,7 @@ def test_both_are_measured_side_by_side_with_intervals(visit, store, candidate):
     assert totals.loc["mAP50", "Champion"] == "41.2 % (41.0 to 41.4)"
     assert totals.loc["mAP50", "Difference, points"] == "+2.0 (+1.8 to +2.2)"
     assert "60 holdout photos" in text_of(page) and "1 class without a box" in text_of(page)
-    assert "The gate lets it pass" in text_of(page)
+    assert "The gate passes" in text_of(page)
     assert len(page.get("plotly_chart")) >= 1
 
 
@@ -144,8 +144,8 @@ def test_a_better_candidate_is_promoted_and_rolled_back(visit, store, candidate)
     shown(page.button(key="promote").click().run())
     assert store.models.champion("detector").id == candidate.id
     assert f"{candidate.name} serves now" in text_of(page)
-    history = next(found.value for found in page.dataframe if "What" in found.value)
-    assert list(history["What"]) == ["promoted", "served first"]
+    history = next(found.value for found in page.dataframe if "Action" in found.value)
+    assert list(history["Action"]) == ["promoted", "first champion"]
     shown(page.button(key="rollback-yes").click().run())
     assert store.models.champion("detector").id == first.id and "serves again" in text_of(page)
 
@@ -154,12 +154,12 @@ def test_a_worse_candidate_takes_a_reason(visit, store, candidate):
     compared(store, candidate, -0.1)
     page = visit()
     assert page.button(key="promote").disabled and "The gate refuses" in text_of(page)
-    overrule = next(button for button in page.button if button.label == "Promote it against the gate")
+    overrule = next(button for button in page.button if button.label == "Promote against the gate")
     shown(overrule.click().run())
     assert "Expected a reason" in text_of(page)
     assert store.models.champion("detector").id != candidate.id
     page.text_input(key="overrule-reason").set_value("hats are no longer sold")
-    overrule = next(button for button in page.button if button.label == "Promote it against the gate")
+    overrule = next(button for button in page.button if button.label == "Promote against the gate")
     shown(overrule.click().run())
     assert store.models.champion("detector").id == candidate.id
     change = store.promotions.history("detector")[0]
@@ -191,7 +191,7 @@ def test_a_comparison_with_a_former_champion_asks_for_another(visit, store, cand
     champion = store.models.champion("detector").id
     store.promotions.promote(other.id, expected_champion=champion, request="theirs", overrule_reason="so")
     page = visit(candidate=candidate.id)
-    assert "which does not serve any more" in text_of(page) and page.button(key="promote").disabled
+    assert "which is no longer the champion" in text_of(page) and page.button(key="promote").disabled
 
 
 def test_a_researcher_sees_all_of_it_and_may_not_promote(visit, store, candidate, monkeypatch):
@@ -203,7 +203,7 @@ def test_a_researcher_sees_all_of_it_and_may_not_promote(visit, store, candidate
     for module in (identity, app_store):
         monkeypatch.setattr(module, "current_actor", lambda **_: researcher)
     page = visit()
-    assert page.button(key="promote").disabled and "That takes the role admin" in text_of(page)
+    assert page.button(key="promote").disabled and "need the role admin" in text_of(page)
     assert not [button for button in page.button if "against the gate" in button.label]
 
 
@@ -222,7 +222,7 @@ def test_photos_that_changed_are_shown_with_both_models_boxes(visit, store, cand
     assert [box["tag"] for box in panes["Candidate"]] == ["top", "headwear"]
     assert len(panes["Champion"]) == len(panes["Annotated by Anna"]) == 1
     page.segmented_control(key="changed-show").set_value("Worse").run()
-    assert "No photo of these" in text_of(shown(page))  # the one that got worse was deleted
+    assert "No such photo" in text_of(shown(page))  # the one that got worse was deleted
 
 
 def test_maps_of_both_models_are_made_when_asked_for(visit, store, candidate):

@@ -45,9 +45,9 @@ def on_log(page: AppTest) -> AppTest:
     return page.run()
 
 
-def test_without_a_sign_in_there_are_no_people_to_manage(monkeypatch, store):
+def test_without_a_sign_in_there_are_no_users_to_manage(monkeypatch, store):
     app = opened(monkeypatch, store.folder).switch_page("../pages/people.py").run()
-    assert not app.exception and "Nobody signs in here" in texts(app)
+    assert not app.exception and "No sign-in is configured" in texts(app)
 
 
 def test_a_role_is_changed_and_the_sign_in_can_be_followed_again(page, store):
@@ -82,8 +82,8 @@ def test_who_may_not_gets_one_sentence(page, store):
     assert not page.exception and not page.selectbox
 
 
-def test_an_empty_log_says_what_will_stand_there(page):
-    assert "Nothing to show yet" in texts(on_log(page))
+def test_an_empty_log_says_what_will_be_logged(page):
+    assert "No entries yet" in texts(on_log(page))
 
 
 def test_the_log_is_filtered_and_neutral_in_every_csv(page, store):
@@ -91,10 +91,10 @@ def test_the_log_is_filtered_and_neutral_in_every_csv(page, store):
     store.people.set_role(BO, Role.ANNOTATOR)
     on_log(page)
     assert not page.exception
-    assert list(page.dataframe[0].value["What"]) == ["role", "promote"]
-    assert "'=cmd()" in set(page.dataframe[0].value["To what"])
+    assert list(page.dataframe[0].value["Action"]) == ["role", "promote"]
+    assert "'=cmd()" in set(page.dataframe[0].value["Object"])
     page.selectbox(key="log-action").set_value("role").run()
-    assert list(page.dataframe[0].value["To what"]) == [BO]
+    assert list(page.dataframe[0].value["Object"]) == [BO]
     rows = list(csv.reader(io.StringIO(csv_of(store).decode())))
     assert [row[2] for row in rows] == ["action", "promote", "role"] and rows[1][3] == "'=cmd()"
 

@@ -186,7 +186,7 @@ def test_filters_narrow_the_gallery(page):
 def test_unsure_photos_can_be_looked_at_alone(page):
     dropped(page, *THREE)
     page.slider(key="threshold").set_value(0.87)  # the best garment's 0.9 is near to it
-    page.segmented_control(key="show").set_value("Unsure").run()
+    page.segmented_control(key="show").set_value("Uncertain").run()
     assert shown(page) == [0, 1]
 
 
@@ -285,7 +285,7 @@ def test_a_zip_that_is_out_of_date_is_offered_no_more(page):
 def test_a_name_with_markup_is_shown_as_text(page):
     name = "<script>alert(1)</script> **bold** $x$.jpg"
     dropped(page, (name, jpeg()), (f"{name}.txt", b"no photo"))
-    assert title(page) == workspace_of(page).batch.items[0].kept.name
+    assert title(page) == workspace_of(page).batch.items[0].spooled.name
     assert "**bold**" in title(page)
     assert "**bold**" in page.expander[0].text[0].value
     assert not any(

@@ -66,9 +66,9 @@ def test_without_annotations_it_says_what_to_do_first(monkeypatch, tmp_path):
     assert not page.button and not page.error
 
 
-def test_a_revision_comes_first_and_is_frozen_on_the_page(page, store):
+def test_training_needs_a_revision_which_the_page_creates(page, store):
     assert page.button(key="train-start").disabled
-    assert "freeze one first" in texts(page)
+    assert "create one first" in texts(page)
     shown(page.button(key="train-freeze").click().run())
     assert [revision.number for revision in store.revisions.all()] == [1]
     assert "Revision 1 holds 1 photo with 1 box" in page.success[0].value.replace("\\", "")
@@ -94,7 +94,7 @@ def test_a_second_press_shows_the_one_that_runs(page, store):
     other = training(store, "classifier")
     shown(page.run())
     page.selectbox(key="training").set_value(other).run()
-    assert page.button(key="train-start").label == "Show the one that runs"
+    assert page.button(key="train-start").label == "Show the running training"
     started(page)
     assert len(store.trainings.recent()) == 2 and page.session_state["training"] == first
 

@@ -9,8 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from app import resources
 from app.attention import maps
-from app.preview import example
-from app.preview.session import KEY, Workspace
+from app.preview import upload
+from app.preview.session import KEY, PreviewSession
 from core.store import DATA_VARIABLE
 from tests.fakes import FakeLabeler, fake_explain
 
@@ -25,13 +25,13 @@ def opened(monkeypatch: pytest.MonkeyPatch, data: Path, labeler: FakeLabeler | N
     monkeypatch.setenv(DATA_VARIABLE, str(data))
     monkeypatch.setattr(resources, "labeler", lambda: fake)
     monkeypatch.setattr(maps, "explain", fake_explain)
-    example._labelled_sample.clear()
+    upload.labeled_sample.clear()
     return AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=SECONDS).run()
 
 
-def workspace_of(app: AppTest) -> Workspace:
+def workspace_of(app: AppTest) -> PreviewSession:
     """What the person at this page has in hand."""
-    found: Workspace = app.session_state[KEY]
+    found: PreviewSession = app.session_state[KEY]
     return found
 
 

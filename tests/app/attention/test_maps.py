@@ -40,8 +40,8 @@ def batch(tmp_path, monkeypatch) -> Batch:
     return batch
 
 
-def seen(batch: Batch, number: int = 0, threshold: float = 0.5) -> selection.Seen:
-    return selection.see(batch.items[number], Corrections(), threshold)
+def view(batch: Batch, number: int = 0, threshold: float = 0.5) -> selection.PhotoView:
+    return selection.view_of(batch.items[number], Corrections(), threshold)
 
 
 def opened(png: bytes) -> Image.Image:
@@ -49,7 +49,7 @@ def opened(png: bytes) -> Image.Image:
 
 
 def test_there_is_a_layer_for_every_stage_and_every_garment_that_is_seen(batch, calls):
-    layers = Maps(FakeLabeler()).layers(seen(batch), 10)
+    layers = Maps(FakeLabeler()).layers(view(batch), 10)
     assert layers is not None
     assert list(layers.attention) == ["stride8", "stride16", "stride32"]
     assert list(layers.activation) == [0, 1]
@@ -61,21 +61,21 @@ def test_there_is_a_layer_for_every_stage_and_every_garment_that_is_seen(batch, 
 def test_a_photo_is_explained_once_and_again_when_other_garments_are_seen(batch, calls):
     maps = Maps(FakeLabeler())
     for threshold in (0.5, 0.5, 0.55, 0.1, 0.5):
-        maps.layers(seen(batch, threshold=threshold), 10)
+        maps.layers(view(batch, threshold=threshold), 10)
     assert len(calls) == 2
 
 
 def test_another_label_is_explained_anew_since_the_activation_speaks_for_it(batch, calls):
     maps, corrections = Maps(FakeLabeler()), Corrections()
-    maps.layers(selection.see(batch.items[0], corrections, 0.5), 10)
+    maps.layers(selection.view_of(batch.items[0], corrections, 0.5), 10)
     garment = batch.items[0].labeled.garments[0]
     corrections.apply(Edit(0, 0, garment, garment.correct(label=garment.top5[1][0])))
-    maps.layers(selection.see(batch.items[0], corrections, 0.5), 10)
+    maps.layers(selection.view_of(batch.items[0], corrections, 0.5), 10)
     assert len(calls) == 2
 
 
 def test_a_photo_without_garments_still_has_the_detectors_attention(batch, calls):
-    layers = Maps(FakeLabeler()).layers(seen(batch, 1), 10)
+    layers = Maps(FakeLabeler()).layers(view(batch, 1), 10)
     assert layers is not None
     assert len(layers.attention) == 3
     assert layers.activation == {}
@@ -92,9 +92,9 @@ def test_maps_that_are_not_ready_are_none_for_now(batch, monkeypatch):
 
     monkeypatch.setattr(maps_module, "explain", slow)
     maps = Maps(FakeLabeler())
-    assert maps.layers(seen(batch)) is None
+    assert maps.layers(view(batch)) is None
     go.set()
-    assert maps.layers(seen(batch), 10) is not None
+    assert maps.layers(view(batch), 10) is not None
 
 
 def test_maps_that_fail_are_empty_so_that_the_page_can_say_so(batch, monkeypatch):
@@ -102,15 +102,15 @@ def test_maps_that_fail_are_empty_so_that_the_page_can_say_so(batch, monkeypatch
         raise RuntimeError("no such layer")
 
     monkeypatch.setattr(maps_module, "explain", broken)
-    layers = Maps(FakeLabeler()).layers(seen(batch), 10)
+    layers = Maps(FakeLabeler()).layers(view(batch), 10)
     assert layers is not None and (layers.attention, layers.activation) == ({}, {})
 
 
 def test_only_the_last_photos_arrays_are_kept(batch, calls):
     maps = Maps(FakeLabeler())
     for number in (0, 0, 1, 0):
-        photo, explanation = maps.explanation(seen(batch, number))
-        assert explanation.photo == photo.name == batch.items[number].kept.name
+        photo, explanation = maps.explanation(view(batch, number))
+        assert explanation.photo == photo.name == batch.items[number].spooled.name
     assert calls == ["a.jpg", "empty.jpg", "a.jpg"]
 
 

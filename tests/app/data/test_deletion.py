@@ -33,7 +33,7 @@ def wait_for(condition, seconds: float = 5.0) -> None:
 
 def test_a_photo_goes_when_the_grace_is_over_without_any_page():
     store, mine = FakeStore(), Deletions()
-    mine.ask(store, 7, "shirt.jpg", "Anna", grace_seconds=0.05)
+    mine.schedule(store, 7, "shirt.jpg", "Anna", undo_seconds=0.05)
     assert mine.hides(7) and not store.gone
     wait_for(lambda: store.gone == [(7, "Anna")])
     wait_for(lambda: not mine.hides(7))
@@ -41,18 +41,18 @@ def test_a_photo_goes_when_the_grace_is_over_without_any_page():
 
 def test_a_photo_that_is_taken_back_stays():
     store, mine = FakeStore(), Deletions()
-    mine.ask(store, 7, "shirt.jpg", "Anna", grace_seconds=0.1)
-    mine.take_back(7)
+    mine.schedule(store, 7, "shirt.jpg", "Anna", undo_seconds=0.1)
+    mine.cancel(7)
     time.sleep(0.2)
     assert store.gone == [] and not mine.hides(7)
-    mine.take_back(7)
+    mine.cancel(7)
 
 
 def test_it_can_go_at_once_and_goes_once():
     store, mine = FakeStore(), Deletions()
-    mine.ask(store, 7, "shirt.jpg", "Anna", grace_seconds=0.1)
-    mine.ask(store, 7, "shirt.jpg", "Anna", grace_seconds=0.1)
-    mine.carry_out(store, 7, "Anna")
+    mine.schedule(store, 7, "shirt.jpg", "Anna", undo_seconds=0.1)
+    mine.schedule(store, 7, "shirt.jpg", "Anna", undo_seconds=0.1)
+    mine.delete_now(store, 7, "Anna")
     time.sleep(0.2)
     assert store.gone == [(7, "Anna")]
 
@@ -64,6 +64,6 @@ def test_it_can_go_at_once_and_goes_once():
 def test_what_went_wrong_is_told_and_the_photo_is_shown_again(error, told):
     mine = Deletions()
     store = FakeStore(error)
-    mine.ask(store, 7, "shirt.jpg", "Anna", grace_seconds=60)
-    mine.carry_out(store, 7, "Anna")
+    mine.schedule(store, 7, "shirt.jpg", "Anna", undo_seconds=60)
+    mine.delete_now(store, 7, "Anna")
     assert mine.failed == told and not mine.hides(7)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.models import charts
-from core.active_learning.effect import ArmFigure, Batch
+from core.active_learning.effect import ArmResult, Batch
 from core.evaluation.comparison import ClassComparison, PairedMetric
 
 
@@ -47,8 +47,8 @@ def test_models_stand_in_the_order_of_what_they_learned_from():
 
 def test_the_arms_of_the_queue_stand_beside_each_other():
     batches = [
-        Batch(2, {"selected": ArmFigure(40, 2.5, (2.0, 3.1), {}), "control": ArmFigure(10, 1.0, None, {})}),
-        Batch(None, {"selected": ArmFigure(3, 2.0, None, {})}),
+        Batch(2, {"selected": ArmResult(40, 2.5, (2.0, 3.1), {}), "control": ArmResult(10, 1.0, None, {})}),
+        Batch(None, {"selected": ArmResult(3, 2.0, None, {})}),
     ]
     bars, random = charts.arms(batches).data
     assert list(random.x) == ["revision 2"] and list(bars.x) == ["revision 2", "since"]

@@ -1,4 +1,4 @@
-"""What corrections brought, out of what was compared."""
+"""Each model's metric over the photos that it was trained on, from its comparisons."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from app.preview import batch as batch_module
-from app.preview.batch import FLOOR, Batch, Progress, Spool, time_left
+from app.preview.batch import MIN_SCORE, Batch, Progress, Spool, time_left
 from core.store import DATA_VARIABLE
 from tests.fakes import FakeLabeler
 from tests.pictures import jpeg, zipped
@@ -41,11 +41,11 @@ def test_photos_come_out_in_order_with_every_candidate():
     batch = Batch(FakeLabeler(), Spool())
     batch.add([("a.jpg", jpeg(3)), ("b.jpg", jpeg(1))])
     assert finished(batch).done == 2
-    assert [item.kept.name for item in batch.items] == ["a.jpg", "b.jpg"]
+    assert [item.spooled.name for item in batch.items] == ["a.jpg", "b.jpg"]
     assert [item.number for item in batch.items] == [0, 1]
     # 0.3 lies under the labeler's own threshold of 0.5, but not under the floor.
     assert [garment.score for garment in batch.items[0].labeled.garments] == [0.9, 0.6, 0.3]
-    assert min(g.score for item in batch.items for g in item.labeled.garments) >= FLOOR
+    assert min(g.score for item in batch.items for g in item.labeled.garments) >= MIN_SCORE
 
 
 def test_a_broken_file_refuses_itself_only():
@@ -53,7 +53,7 @@ def test_a_broken_file_refuses_itself_only():
     batch.add([("a.jpg", jpeg()), ("broken.jpg", b"\xff\xd8nonsense"), ("b.jpg", jpeg(2))])
     progress = finished(batch)
     assert (progress.done, progress.total) == (3, 3)
-    assert [item.kept.name for item in batch.items] == ["a.jpg", "b.jpg"]
+    assert [item.spooled.name for item in batch.items] == ["a.jpg", "b.jpg"]
     assert [refusal.photo for refusal in batch.refusals] == ["broken.jpg"]
     assert batch.refusals[0].error.endswith(".")
 
@@ -65,7 +65,7 @@ def test_a_zip_counts_by_its_photos():
     assert batch.progress().total == 3
     gate.permits.release(3)
     finished(batch)
-    assert [item.kept.name for item in batch.items] == ["a.jpg", "b.jpg", "c.png"]
+    assert [item.spooled.name for item in batch.items] == ["a.jpg", "b.jpg", "c.png"]
 
 
 def test_the_first_result_is_there_before_the_last():
@@ -92,7 +92,7 @@ def test_a_stopped_batch_keeps_what_is_done_and_goes_on_where_it_was():
     assert (stopped.done, stopped.total) == (1, 4)
     batch.resume()
     assert finished(batch).done == 4
-    assert [item.kept.name for item in batch.items] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
+    assert [item.spooled.name for item in batch.items] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
 
 
 def test_more_photos_can_follow_and_keep_names_of_their_own():
@@ -104,7 +104,7 @@ def test_more_photos_can_follow_and_keep_names_of_their_own():
     names = [item.labeled.photo for item in batch.items]
     assert names[0] == "shirt.jpg"
     assert len({name.casefold() for name in names}) == 3
-    assert [item.labeled.photo for item in batch.items] == [item.kept.name for item in batch.items]
+    assert [item.labeled.photo for item in batch.items] == [item.spooled.name for item in batch.items]
 
 
 def test_nothing_to_do_is_done_at_once():
@@ -124,24 +124,24 @@ def test_a_labeler_that_fails_refuses_the_photo_with_a_sentence_and_the_rest_goe
     batch = Batch(Fails(), Spool())
     batch.add([("bad.jpg", jpeg()), ("good.jpg", jpeg(1))])
     finished(batch)
-    assert [item.kept.name for item in batch.items] == ["good.jpg"]
+    assert [item.spooled.name for item in batch.items] == ["good.jpg"]
     assert "could not be labelled" in batch.refusals[0].error
     assert "layer" not in batch.refusals[0].error
 
 
 def test_a_full_disk_is_said_and_takes_nothing_with_it(monkeypatch):
     batch = Batch(FakeLabeler(), Spool())
-    keep = batch.spool.keep
+    add = batch.spool.add
 
     def full_once(photo, number):
         if photo.name == "big.jpg":
             raise OSError(28, "No space left on device")
-        return keep(photo, number)
+        return add(photo, number)
 
-    monkeypatch.setattr(batch.spool, "keep", full_once)
+    monkeypatch.setattr(batch.spool, "add", full_once)
     batch.add([("big.jpg", jpeg()), ("small.jpg", jpeg(1))])
     finished(batch)
-    assert [item.kept.name for item in batch.items] == ["small.jpg"]
+    assert [item.spooled.name for item in batch.items] == ["small.jpg"]
     assert "disk is full" in batch.refusals[0].error
 
 
@@ -181,7 +181,7 @@ def test_closing_removes_the_photos():
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (None, "time left: working it out"),
+        (None, "estimating the time left"),
         (0.4, "about a second left"),
         (7.6, "about 8 s left"),
         (43, "about 45 s left"),

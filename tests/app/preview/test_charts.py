@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.preview.charts import MOST_DOTS, box_sizes, top5_bars
+from app.anchors.fit import MOST_DOTS, box_sizes
+from app.preview.photo import top5_bars
 from core.garments import Garment
 
 GARMENT = Garment((0, 0, 9, 9), "top", 0.9, (("Shirt", 0.61), ("Hat", 0.204), ("Dress", 0.001)))

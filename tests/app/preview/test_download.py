@@ -8,7 +8,7 @@ import pytest
 
 from app.preview import download as names_module
 from app.preview.download import LONGEST_NAME, THEIRS, read_names, write_names
-from app.preview.session import Workspace
+from app.preview.session import PreviewSession
 from core.errors import DatasetError
 
 KNOWN = ("top", "pants", "one piece")
@@ -65,25 +65,25 @@ def test_a_short_row_counts_as_no_name():
 
 
 def test_what_is_typed_into_the_table_is_kept_and_what_is_emptied_is_forgotten(monkeypatch):
-    workspace = Workspace(names={"pants": "Hosen"})
+    session = PreviewSession(names={"pants": "Hosen"})
     edits = {"edited_rows": {0: {THEIRS: " Oberteile "}, 1: {THEIRS: None}}}
     monkeypatch.setattr(names_module.st, "session_state", {"table": edits})
-    names_module._keep_edits(workspace, "table", KNOWN)
-    assert workspace.names == {"top": "Oberteile"}
+    names_module._save_edits(session, "table", KNOWN)
+    assert session.names == {"top": "Oberteile"}
 
 
 def test_a_table_that_cannot_be_read_leaves_the_names_and_a_sentence(monkeypatch):
-    workspace = Workspace(names={"pants": "Hosen"})
+    session = PreviewSession(names={"pants": "Hosen"})
     monkeypatch.setattr(names_module.st, "session_state", {"file": io.BytesIO(b"no table")})
-    names_module._bring_in(workspace, "file", KNOWN)
-    assert workspace.names == {"pants": "Hosen"}
-    assert workspace.notice.startswith("Expected a CSV")
+    names_module._import_names(session, "file", KNOWN)
+    assert session.names == {"pants": "Hosen"}
+    assert session.notice.startswith("Expected a CSV")
 
 
 def test_a_table_that_comes_in_replaces_the_names(monkeypatch):
-    workspace = Workspace(names={"pants": "Hosen"})
+    session = PreviewSession(names={"pants": "Hosen"})
     file = io.BytesIO(write_names({"top": "Oberteile"}, KNOWN).encode())
     monkeypatch.setattr(names_module.st, "session_state", {"file": file})
-    names_module._bring_in(workspace, "file", KNOWN)
-    assert workspace.names == {"top": "Oberteile"}
-    assert workspace.names_edition == 1
+    names_module._import_names(session, "file", KNOWN)
+    assert session.names == {"top": "Oberteile"}
+    assert session.names_edition == 1

@@ -12,6 +12,6 @@ from app.preview import photo
 @pytest.mark.parametrize(("value", "corrections"), [("dress", [{"category": "dress"}]), ("top", [])])
 def test_only_another_choice_than_was_shown_is_a_correction(monkeypatch, value, corrections):
     monkeypatch.setattr(photo.st, "session_state", {"category-0-1": value})
-    workspace = Mock()
-    photo.chosen(workspace, Mock(), "category", "category-0-1", "top")
-    assert [call.kwargs for call in workspace.correct.call_args_list] == corrections
+    session = Mock()
+    photo.chosen(session, Mock(), "category", "category-0-1", "top")
+    assert [call.kwargs for call in session.correct.call_args_list] == corrections

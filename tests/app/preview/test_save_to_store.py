@@ -9,7 +9,7 @@ import pytest
 
 from app.preview import selection
 from app.preview.batch import Batch, Spool
-from app.preview.save_to_store import WRONG, boxes_of, keep, say_wrong
+from app.preview.save_to_store import WRONG, boxes_of, report_wrong, save_photos
 from app.preview.selection import Corrections, Edit
 from core.garments import Garment
 from core.store import DATA_VARIABLE, Store
@@ -48,8 +48,8 @@ def corrections(batch) -> Corrections:
     return made
 
 
-def seen(batch: Batch, corrections: Corrections) -> list[selection.Seen]:
-    return [selection.see(item, corrections, 0.5) for item in batch.items]
+def view(batch: Batch, corrections: Corrections) -> list[selection.PhotoView]:
+    return [selection.view_of(item, corrections, 0.5) for item in batch.items]
 
 
 def by_name(store: Store) -> dict[str, int]:
@@ -58,7 +58,9 @@ def by_name(store: Store) -> dict[str, int]:
 
 def test_corrected_photos_are_drafts_and_the_others_are_left_to_the_models(store, batch, corrections):
     told: list[float] = []
-    counts = keep(store, seen(batch, corrections), corrections, "Anna", checked=False, report=told.append)
+    counts = save_photos(
+        store, view(batch, corrections), corrections, "Anna", checked=False, report=told.append
+    )
     ids = by_name(store)
     assert set(ids) == {"a.jpg", "b.jpg"} and sum(counts.values()) == 2 and told == [0.5, 1.0]
     (box,) = store.drafts.load(ids["a.jpg"], "Anna").boxes
@@ -70,7 +72,7 @@ def test_corrected_photos_are_drafts_and_the_others_are_left_to_the_models(store
 
 
 def test_what_a_person_stands_behind_is_an_annotation(store, batch, corrections):
-    counts = keep(store, seen(batch, corrections), corrections, "Anna", checked=True)
+    counts = save_photos(store, view(batch, corrections), corrections, "Anna", checked=True)
     ids = by_name(store)
     assert counts["annotated"] == 2
     for name, boxes in (("a.jpg", 1), ("b.jpg", 1)):
@@ -81,17 +83,17 @@ def test_what_a_person_stands_behind_is_an_annotation(store, batch, corrections)
 
 
 def test_keeping_twice_stores_nothing_twice_and_overwrites_nobody(store, batch, corrections):
-    keep(store, seen(batch, corrections), corrections, "Anna", checked=True)
-    counts = keep(store, seen(batch, corrections), corrections, "Bo", checked=True)
+    save_photos(store, view(batch, corrections), corrections, "Anna", checked=True)
+    counts = save_photos(store, view(batch, corrections), corrections, "Bo", checked=True)
     assert counts["annotated"] == 0 and counts["exact"] + counts["holdout"] == 2
     assert {store.annotations.latest(id).author for id in by_name(store).values()} == {"Anna"}
 
 
 def test_a_wrong_photo_is_next_in_the_queue_with_the_reason(store, batch, corrections):
-    photos = seen(batch, corrections)
-    keep(store, photos, corrections, "Anna", checked=False)
+    photos = view(batch, corrections)
+    save_photos(store, photos, corrections, "Anna", checked=False)
     for photo in photos:
-        photo_id = say_wrong(store, photo, corrections, "Anna")
+        photo_id = report_wrong(store, photo, corrections, "Anna")
         task = store.queue.next("Bo")
         assert (task.photo_id, task.reasons) == (photo_id, (WRONG,))
         store.queue.release(task.id, "Bo")
@@ -99,15 +101,15 @@ def test_a_wrong_photo_is_next_in_the_queue_with_the_reason(store, batch, correc
 
 
 def test_an_annotated_photo_that_is_wrong_is_to_be_done_again(store, batch, corrections):
-    photos = seen(batch, corrections)
-    keep(store, photos, corrections, "Anna", checked=True)
+    photos = view(batch, corrections)
+    save_photos(store, photos, corrections, "Anna", checked=True)
     assert store.queue.next("Bo") is None
-    photo_id = say_wrong(store, photos[1], corrections, "Anna")
+    photo_id = report_wrong(store, photos[1], corrections, "Anna")
     assert store.queue.next("Bo").photo_id == photo_id
 
 
 def test_a_wrong_photo_need_not_be_in_the_store_before(store, batch, corrections):
-    photo_id = say_wrong(store, seen(batch, corrections)[0], corrections, "Anna")
+    photo_id = report_wrong(store, view(batch, corrections)[0], corrections, "Anna")
     assert store.queue.next("Bo").photo_id == photo_id
     assert store.drafts.load(photo_id, "Anna") is not None
 

@@ -1,4 +1,4 @@
-"""What is seen of a batch: the threshold, the filters, what counts as unsure, and the order."""
+"""What is view of a batch: the threshold, the filters, what counts as uncertain, and the order."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from app.preview.batch import Item, Kept
+from app.preview.batch import Item, SpooledPhoto
 from app.preview.selection import (
     NOTHING_FOUND,
-    UNSURE,
+    UNCERTAIN,
     Corrections,
     Edit,
     Filters,
     chosen,
-    is_unsure,
+    is_uncertain,
     margin,
     neighbour,
-    see,
+    view_of,
 )
 from core.garments import Garment, LabeledPhoto
 
@@ -31,20 +31,22 @@ def garment(score: float, category: str = "top", top5=SURE) -> Garment:
 
 def item(number: int, *garments: Garment, name: str | None = None) -> Item:
     name = name or f"{number}.jpg"
-    return Item(number, Kept(Path("x"), name, "d", b""), LabeledPhoto(name, 100, 100, 0.1, {}, garments))
+    return Item(
+        number, SpooledPhoto(Path("x"), name, "d", b""), LabeledPhoto(name, 100, 100, 0.1, {}, garments)
+    )
 
 
 def seen_at(threshold: float, *items: Item, corrections: Corrections | None = None):
-    return [see(one, corrections or Corrections(), threshold) for one in items]
+    return [view_of(one, corrections or Corrections(), threshold) for one in items]
 
 
-def numbers(seen) -> list[int]:
-    return [one.item.number for one in seen]
+def numbers(view) -> list[int]:
+    return [one.item.number for one in view]
 
 
 def test_the_threshold_takes_boxes_away_and_brings_them_back():
     photo = item(0, garment(0.9), garment(0.6), garment(0.3))
-    at = lambda threshold: list(see(photo, Corrections(), threshold).garments)  # noqa: E731
+    at = lambda threshold: list(view_of(photo, Corrections(), threshold).garments)  # noqa: E731
     assert (at(0.1), at(0.6), at(0.61), at(0.95), at(0.3)) == ([0, 1, 2], [0, 1], [0], [], [0, 1, 2])
 
 
@@ -53,14 +55,14 @@ def test_corrected_garments_stay_and_those_taken_out_are_gone():
     corrections = Corrections()
     corrections.apply(Edit(0, 0, garment(0.9), None))
     corrections.apply(Edit(0, 2, garment(0.3), garment(0.3).correct(category="dress")))
-    seen = see(photo, corrections, 0.5)
-    assert {number: g.category for number, g in seen.garments.items()} == {1: "top", 2: "dress"}
-    assert [g.category for g in seen.labeled.garments] == ["top", "dress"]
-    assert seen.labeled.photo == "0.jpg"
+    view = view_of(photo, corrections, 0.5)
+    assert {number: g.category for number, g in view.garments.items()} == {1: "top", 2: "dress"}
+    assert [g.category for g in view.labeled.garments] == ["top", "dress"]
+    assert view.labeled.photo == "0.jpg"
 
 
 @pytest.mark.parametrize(
-    ("scores", "top5", "unsure"),
+    ("scores", "top5", "uncertain"),
     [
         ([0.9], SURE, False),
         ([0.54], SURE, True),  # just above the threshold of 0.5
@@ -73,19 +75,19 @@ def test_corrected_garments_stay_and_those_taken_out_are_gone():
         ([], SURE, False),
     ],
 )
-def test_unsure_is_a_best_score_near_the_threshold_or_a_narrow_margin(scores, top5, unsure):
-    assert is_unsure([garment(score, top5=top5) for score in scores], 0.5) is unsure
+def test_unsure_is_a_best_score_near_the_threshold_or_a_narrow_margin(scores, top5, uncertain):
+    assert is_uncertain([garment(score, top5=top5) for score in scores], 0.5) is uncertain
 
 
 def test_a_hidden_garment_with_a_narrow_margin_does_not_count():
-    assert not is_unsure([garment(0.9), garment(0.2, top5=TORN)], 0.5)
+    assert not is_uncertain([garment(0.9), garment(0.2, top5=TORN)], 0.5)
 
 
 def test_what_a_person_has_touched_is_beyond_doubt():
-    assert not is_unsure([garment(0.52).correct(label="Hoodie")], 0.5)
-    assert not is_unsure([garment(0.9, top5=TORN).correct(label="T-Shirt")], 0.5)
-    assert not is_unsure([None, garment(0.52)], 0.5)
-    assert is_unsure([None, garment(0.9, top5=TORN)], 0.5)
+    assert not is_uncertain([garment(0.52).correct(label="Hoodie")], 0.5)
+    assert not is_uncertain([garment(0.9, top5=TORN).correct(label="T-Shirt")], 0.5)
+    assert not is_uncertain([None, garment(0.52)], 0.5)
+    assert is_uncertain([None, garment(0.9, top5=TORN)], 0.5)
 
 
 def test_a_margin_is_the_step_from_the_best_label_to_the_second():
@@ -119,7 +121,7 @@ def test_nothing_found_follows_the_threshold():
 
 def test_unsure_photos_can_be_shown_alone():
     photos = seen_at(0.5, item(0, garment(0.9)), item(1, garment(0.51)), item(2, garment(0.9, top5=TORN)))
-    assert numbers(chosen(photos, Filters(show=UNSURE))) == [1, 2]
+    assert numbers(chosen(photos, Filters(show=UNCERTAIN))) == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def test_unsure_photos_can_be_shown_alone():
     [
         ("As uploaded", [0, 1, 2]),
         ("Name", [2, 0, 1]),
-        ("Least sure first", [1, 2, 0]),
+        ("Most uncertain first", [1, 2, 0]),
         ("Most garments first", [2, 0, 1]),
     ],
 )

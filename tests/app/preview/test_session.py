@@ -5,107 +5,107 @@ from __future__ import annotations
 import pytest
 
 from app.preview import selection
-from app.preview.session import Workspace
+from app.preview.session import PreviewSession
 from core.store import DATA_VARIABLE
 from tests.fakes import FakeLabeler
 from tests.pictures import jpeg
 
 
 @pytest.fixture
-def workspace(tmp_path, monkeypatch) -> Workspace:
+def session(tmp_path, monkeypatch) -> PreviewSession:
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
-    found = Workspace(incoming=[("a.jpg", jpeg(3)), ("b.jpg", jpeg(1))])
-    batch = found.take_in(FakeLabeler(), 10)
+    found = PreviewSession(incoming=[("a.jpg", jpeg(3)), ("b.jpg", jpeg(1))])
+    batch = found.start_labelling(FakeLabeler(), 10)
     assert batch is not None
     batch.wait(lambda now: not now.running, 10)
     found.open(0)
     return found
 
 
-def seen(workspace: Workspace, number: int = 0) -> selection.Seen:
-    assert workspace.batch is not None
-    return selection.see(workspace.batch.items[number], workspace.corrections, 0.5)
+def view(session: PreviewSession, number: int = 0) -> selection.PhotoView:
+    assert session.batch is not None
+    return selection.view_of(session.batch.items[number], session.corrections, 0.5)
 
 
 def test_nothing_came_so_there_is_no_batch():
-    assert Workspace().take_in(FakeLabeler(), 0.1) is None
+    assert PreviewSession().start_labelling(FakeLabeler(), 0.1) is None
 
 
-def test_what_came_is_taken_once(workspace):
-    assert workspace.incoming == []
-    batch = workspace.take_in(FakeLabeler(), 0.1)
-    assert batch is workspace.batch
+def test_what_came_is_taken_once(session):
+    assert session.incoming == []
+    batch = session.start_labelling(FakeLabeler(), 0.1)
+    assert batch is session.batch
     assert batch is not None and len(batch.items) == 2
 
 
 def test_a_single_photo_is_waited_for_to_its_end(tmp_path, monkeypatch):
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
-    found = Workspace(incoming=[("a.jpg", jpeg())])
-    batch = found.take_in(FakeLabeler(seconds=0.05), 10)
+    found = PreviewSession(incoming=[("a.jpg", jpeg())])
+    batch = found.start_labelling(FakeLabeler(seconds=0.05), 10)
     assert batch is not None and not batch.progress().running
     found.incoming = [("b.jpg", jpeg(2))]
-    found.take_in(FakeLabeler(seconds=0.05), 10)
+    found.start_labelling(FakeLabeler(seconds=0.05), 10)
     assert len(batch.items) == 2 and not batch.progress().running
 
 
-def test_a_correction_goes_to_the_chosen_garment_and_to_no_other(workspace):
-    workspace.garment = 1
-    workspace.correct(seen(workspace), category="dress")
-    assert {n: g.category for n, g in seen(workspace).garments.items()} == {0: "top", 1: "dress"}
-    assert [g.corrected for g in seen(workspace).garments.values()] == [False, True]
-    assert all(not g.corrected for g in seen(workspace, 1).garments.values())
+def test_a_correction_goes_to_the_chosen_garment_and_to_no_other(session):
+    session.garment = 1
+    session.correct(view(session), category="dress")
+    assert {n: g.category for n, g in view(session).garments.items()} == {0: "top", 1: "dress"}
+    assert [g.corrected for g in view(session).garments.values()] == [False, True]
+    assert all(not g.corrected for g in view(session, 1).garments.values())
 
 
-def test_without_a_choice_the_first_garment_is_meant(workspace):
-    workspace.correct(seen(workspace), label="Hoodie")
-    assert seen(workspace).garments[0].best_label == "Hoodie"
+def test_without_a_choice_the_first_garment_is_meant(session):
+    session.correct(view(session), label="Hoodie")
+    assert view(session).garments[0].best_label == "Hoodie"
 
 
-def test_a_label_can_be_chosen_by_its_rank(workspace):
-    top5 = seen(workspace).garments[0].top5
-    workspace.choose_ranked(seen(workspace), 2)
-    assert seen(workspace).garments[0].best_label == top5[2][0]
-    workspace.choose_ranked(seen(workspace), 17)
-    workspace.choose_ranked(seen(workspace), -1)
-    assert len(workspace.corrections.done) == 1
+def test_a_label_can_be_chosen_by_its_rank(session):
+    top5 = view(session).garments[0].top5
+    session.choose_ranked(view(session), 2)
+    assert view(session).garments[0].best_label == top5[2][0]
+    session.choose_ranked(view(session), 17)
+    session.choose_ranked(view(session), -1)
+    assert len(session.corrections.done) == 1
 
 
-def test_a_garment_taken_out_comes_back_with_undo_and_is_chosen_then(workspace):
-    workspace.garment = 1
-    workspace.take_out(seen(workspace))
-    assert list(seen(workspace).garments) == [0]
-    assert workspace.garment is None
-    workspace.open(1)
-    workspace.go_back()
-    assert (workspace.photo, workspace.garment) == (0, 1)
-    assert list(seen(workspace).garments) == [0, 1]
-    workspace.go_forward()
-    assert list(seen(workspace).garments) == [0]
+def test_a_garment_taken_out_comes_back_with_undo_and_is_chosen_then(session):
+    session.garment = 1
+    session.delete_garment(view(session))
+    assert list(view(session).garments) == [0]
+    assert session.garment is None
+    session.open(1)
+    session.undo()
+    assert (session.photo, session.garment) == (0, 1)
+    assert list(view(session).garments) == [0, 1]
+    session.redo()
+    assert list(view(session).garments) == [0]
 
 
-def test_a_photo_without_garments_has_nothing_to_correct(workspace):
+def test_a_photo_without_garments_has_nothing_to_correct(session):
     for _ in range(2):
-        workspace.take_out(seen(workspace))
-    assert seen(workspace).garments == {}
-    workspace.correct(seen(workspace), category="dress")
-    workspace.choose_ranked(seen(workspace), 0)
-    workspace.take_out(seen(workspace))
-    assert len(workspace.corrections.done) == 2
+        session.delete_garment(view(session))
+    assert view(session).garments == {}
+    session.correct(view(session), category="dress")
+    session.choose_ranked(view(session), 0)
+    session.delete_garment(view(session))
+    assert len(session.corrections.done) == 2
 
 
-def test_another_photo_begins_without_a_chosen_garment(workspace):
-    workspace.garment = 1
-    workspace.open(0)
-    assert workspace.garment == 1
-    workspace.open(1)
-    assert workspace.garment is None
+def test_another_photo_begins_without_a_chosen_garment(session):
+    session.garment = 1
+    session.open(0)
+    assert session.garment == 1
+    session.open(1)
+    assert session.garment is None
 
 
-def test_starting_over_forgets_the_photos_and_keeps_the_shops_names(workspace):
-    workspace.names["top"] = "Oberteil"
-    workspace.correct(seen(workspace), category="dress")
-    folder = workspace.batch.spool.folder
-    workspace.start_over()
-    assert (workspace.batch, workspace.photo, workspace.corrections.done) == (None, None, [])
-    assert workspace.names == {"top": "Oberteil"}
+def test_starting_over_forgets_the_photos_and_keeps_the_shops_names(session):
+    session.names["top"] = "Oberteil"
+    session.correct(view(session), category="dress")
+    folder = session.batch.spool.folder
+    session.start_over()
+    assert (session.batch, session.photo, session.corrections.done) == (None, None, [])
+    assert session.names == {"top": "Oberteil"}
     assert not folder.exists()

@@ -24,7 +24,7 @@ def test_gaps_are_left_out_of_the_curve():
 def test_the_pace_is_that_of_the_latest_steps():
     assert curves.steps_a_second(points(1.0)) is None
     assert curves.steps_a_second(points(1.0, 1.0, 1.0)) == pytest.approx(0.5)
-    quicker = points(*[1.0] * 100) + [Point(101 + n, {}, 200 + 0.1 * n) for n in range(curves.RECENT)]
+    quicker = points(*[1.0] * 100) + [Point(101 + n, {}, 200 + 0.1 * n) for n in range(curves.RECENT_POINTS)]
     assert curves.steps_a_second(quicker) == pytest.approx(10.0)
 
 
@@ -38,7 +38,7 @@ def test_the_loss_is_drawn_raw_and_smoothed_and_validations_beside_it():
 
 def test_a_long_curve_is_thinned_but_keeps_its_end():
     (raw, *_) = curves.loss_chart(points(*[float(n) for n in range(5000)]), 5000).data
-    assert len(raw.x) <= curves.MOST_DOTS and raw.x[-1] == 5000
+    assert len(raw.x) <= curves.MAX_POINTS and raw.x[-1] == 5000
 
 
 def test_what_validation_measures_is_in_percent():

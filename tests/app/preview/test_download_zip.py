@@ -1,4 +1,4 @@
-"""The zip holds what is seen, corrected, under the shop's names."""
+"""The zip holds what is shown, corrected, under the shop's names."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def batch(tmp_path, monkeypatch) -> Batch:
     return batch
 
 
-def seen(batch: Batch, corrections: Corrections, threshold: float = 0.5) -> list[selection.Seen]:
-    return [selection.see(item, corrections, threshold) for item in batch.items]
+def view(batch: Batch, corrections: Corrections, threshold: float = 0.5) -> list[selection.PhotoView]:
+    return [selection.view_of(item, corrections, threshold) for item in batch.items]
 
 
 def rows_of(path) -> list[dict[str, str]]:
@@ -42,7 +42,7 @@ def test_the_zip_holds_what_is_seen_and_nothing_that_was_taken_out(batch, tmp_pa
     corrections.apply(Edit(0, 1, first[1], first[1].correct(category="footwear", label="Hat")))
     path = tmp_path / "out.zip"
     told: list[float] = []
-    make_zip(seen(batch, corrections), {"top": "Oberteil"}, FakeLabeler.categories, path, told.append)
+    make_zip(view(batch, corrections), {"top": "Oberteil"}, FakeLabeler.categories, path, told.append)
     rows = rows_of(path)
     assert [(row["photo"], row["category"], row["shop_category"]) for row in rows] == [
         ("a.jpg", "footwear", "footwear"),
@@ -58,14 +58,14 @@ def test_the_threshold_decides_what_goes_along(batch, tmp_path):
     path = tmp_path / "out.zip"
     counts = []
     for threshold in (0.1, 0.5, 0.95):
-        make_zip(seen(batch, Corrections(), threshold), {}, FakeLabeler.categories, path, lambda part: None)
+        make_zip(view(batch, Corrections(), threshold), {}, FakeLabeler.categories, path, lambda part: None)
         counts.append(len(rows_of(path)))
     assert counts == [4, 3, 0]
 
 
 def test_anything_that_changes_the_zip_changes_its_fingerprint(batch):
     def state(threshold=0.5, names=None, corrections=None):
-        return fingerprint(seen(batch, corrections or Corrections(), threshold), names or {})
+        return fingerprint(view(batch, corrections or Corrections(), threshold), names or {})
 
     edited = Corrections()
     garment = batch.items[0].labeled.garments[0]

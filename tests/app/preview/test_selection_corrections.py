@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from app.preview.selection import Corrections, Edit, described
+from app.preview.selection import Corrections, Edit, edit_text
 from core.garments import Garment
 
 TOP = Garment((0, 0, 10, 10), "top", 0.9, (("T-Shirt", 0.6), ("Shirt", 0.2)))
@@ -67,9 +67,9 @@ def test_undoing_everything_gives_the_beginning_and_redoing_everything_the_end()
     [
         (TOP, DRESS, "category top → dress"),
         (TOP, TOP.correct(label="Hoodie"), "label T-Shirt → Hoodie"),
-        (TOP, None, "take out top"),
-        (None, TOP, "put back top"),
+        (TOP, None, "delete top"),
+        (None, TOP, "restore top"),
     ],
 )
-def test_a_change_is_told_in_words(before, after, words):
-    assert described(Edit(0, 0, before, after)) == words
+def test_an_edit_is_described_as_text(before, after, words):
+    assert edit_text(Edit(0, 0, before, after)) == words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.data.incoming import server_folder, stage
+from app.data.imports import server_folder, stage
 from core.errors import AccessError, StoreError
 from core.store.imports import FOLDERS_VARIABLE
 

@@ -27,8 +27,8 @@ def data(tmp_path, monkeypatch):
 def test_a_kept_photo_comes_back_in_its_own_size_and_nearly_its_own_pixels():
     held = batch.Spool()
     photo = read_photo(jpeg(size_wh=(1500, 900)), "a.jpg")
-    kept = held.keep(photo, 0)
-    again = kept.photo()
+    spooled = held.add(photo, 0)
+    again = spooled.photo()
     assert (again.name, again.size_wh) == ("a.jpg", (1500, 900))
     differences = [
         abs(x - y)
@@ -40,9 +40,9 @@ def test_a_kept_photo_comes_back_in_its_own_size_and_nearly_its_own_pixels():
 
 
 def test_the_page_gets_smaller_pictures_of_the_same_shape():
-    kept = batch.Spool().keep(read_photo(jpeg(size_wh=(2560, 1280)), "a.jpg"), 0)
-    assert Image.open(io.BytesIO(kept.view())).size == (1280, 640)
-    assert Image.open(io.BytesIO(kept.thumbnail)).size == (320, 160)
+    spooled = batch.Spool().add(read_photo(jpeg(size_wh=(2560, 1280)), "a.jpg"), 0)
+    assert Image.open(io.BytesIO(spooled.view())).size == (1280, 640)
+    assert Image.open(io.BytesIO(spooled.thumbnail)).size == (320, 160)
 
 
 def test_nothing_kept_says_where_the_photo_was_taken(data):
@@ -52,8 +52,8 @@ def test_nothing_kept_says_where_the_photo_was_taken(data):
     original = encoded(picture(), "JPEG", exif=exif, comment=b"SecretPlace")
     assert b"SecretCamera" in original
     held = batch.Spool()
-    kept = held.keep(read_photo(original, "a.jpg"), 0)
-    files = [path.read_bytes() for path in held.folder.iterdir()] + [kept.thumbnail]
+    spooled = held.add(read_photo(original, "a.jpg"), 0)
+    files = [path.read_bytes() for path in held.folder.iterdir()] + [spooled.thumbnail]
     assert len(files) == 3
     assert all(not Image.open(io.BytesIO(file)).getexif() for file in files)
     assert all(b"Secret" not in file and b"Exif" not in file for file in files)
@@ -61,7 +61,7 @@ def test_nothing_kept_says_where_the_photo_was_taken(data):
 
 def test_files_are_named_by_us_not_by_the_upload():
     held = batch.Spool()
-    held.keep(read_photo(jpeg(), "../../etc/passwd.jpg"), 7)
+    held.add(read_photo(jpeg(), "../../etc/passwd.jpg"), 7)
     held.stash(b"x")
     assert {path.name.split("-")[0] for path in held.folder.iterdir()} == {
         "000007.jpg",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.demo.view import sentences, taken_photo
+from app.demo.api import sentences, taken_photo
 from core.errors import PhotoError
 
 gr = pytest.importorskip("gradio")
