@@ -1,4 +1,4 @@
-"""File names that came from strangers: shown, followed into a folder, or written into an archive.
+"""Untrusted file names: sanitized to be shown, checked to stay in a folder, made portable for archives.
 
 ``safe_name`` makes a name fit to be shown, ``relative_name`` checks one that is looked for in a folder,
 ``portable_name`` and ``portable_stem`` make one that any file system takes, and ``free_name`` tells equal

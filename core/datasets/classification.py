@@ -1,4 +1,4 @@
-"""Photos with one label each: a CSV with the columns ``image`` (with or without extension) and ``label``."""
+"""Classification data sets: a CSV with the columns ``image`` (with or without extension) and ``label``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nouns of boxed photos: what every annotation format is read into and written from."""
+"""Detection data sets: boxed photos, which every annotation format is read into and written from."""
 
 from __future__ import annotations
 

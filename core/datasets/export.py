@@ -1,4 +1,4 @@
-"""A batch of labelled photos as one zip: CSV, JSON lines, Pascal VOC, COCO, YOLO and the garments' crops."""
+"""A batch of labeled photos as one zip: CSV, JSON lines, Pascal VOC, COCO, YOLO and the garments' crops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classification measured: top-k, recall and precision per label, confusion matrix, and intervals."""
+"""Classification metrics: top-k accuracy, recall and precision per label, confusion matrix, intervals."""
 
 from __future__ import annotations
 

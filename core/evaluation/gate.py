@@ -23,7 +23,7 @@ MIN_CLASS_BOXES = 20
 """A class with so many boxes may lose so much; of one with fewer, too little is known."""
 
 MIN_PHOTOS = 20
-"""Of fewer photos a bootstrap's interval says little: resamples of one photo are all the same."""
+"""With fewer photos a bootstrap interval is meaningless: resamples of one photo are all the same."""
 
 MAX_PHOTOS_NEEDED = 1_000_000
 

@@ -1,4 +1,4 @@
-"""What a candidate gets right or wrong otherwise than the champion on single photos, by the annotations."""
+"""Photos on which a candidate and the champion differ: boxes found or lost, false positives, other labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Zips of photos from strangers: judged as a whole by their table of contents, then unpacked one by one."""
+"""Untrusted zips of photos: checked as a whole by their central directory, then unpacked file by file."""
 
 from __future__ import annotations
 

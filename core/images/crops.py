@@ -1,4 +1,4 @@
-"""Crops of garments as the classifier sees them, and pictures as tensors."""
+"""Crops of garments for the classifier, and pictures as tensors."""
 
 from __future__ import annotations
 

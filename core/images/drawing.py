@@ -1,4 +1,4 @@
-"""Pictures for people: boxes with their category and score, and heat maps laid over a photo."""
+"""Drawing on photos: boxes with category and score, and heat map overlays."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def fetch_samples(
 
     Each is decoded and stored without metadata. Photos that are missing or damaged there are left out;
     once the connection fails, those fetched so far are returned. ``timeout_seconds`` bounds each photo;
-    ``progress`` is told (photos tried, photos in all). Addresses are https, or http on this very machine.
+    ``progress`` is called with (photos tried, photos in all). Addresses are https, or http on this machine.
     Raises SamplesError where not one photo could be had, and for another kind of address.
     """
     _check_address(base_url)

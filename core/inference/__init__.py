@@ -1,1 +1,1 @@
-"""Models in use: detector, classifier, the labeler of both, explanations, predictions, measurements."""
+"""Inference: detector, classifier, the labeler of both, explanations, predictions, measurement."""

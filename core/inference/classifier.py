@@ -1,4 +1,4 @@
-"""The classifier in use: garments' crops to ranked labels."""
+"""Classifier inference: crops of garments to label probabilities and embeddings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BATCH_SIZE = 32
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A classifier with its card, in eval mode; one batch at a time passes, whichever thread brings it."""
+    """A classifier with its card, in eval mode. Safe to share between threads: a lock lets one batch pass."""
 
     model: MobileNet | MobileNetMHA
     card: ModelCard
@@ -47,7 +47,7 @@ class Classifier:
     def predict(self, pictures: Sequence[Image.Image]) -> tuple[Tensor, Tensor]:
         """Each picture's probability of each label (N, C) and its embedding (N, 1024), in one pass.
 
-        An embedding is what the head is given, float32, at length one.
+        An embedding is the head's input, float32, normalized to length one.
         """
         probabilities, embeddings = [torch.zeros(0, len(self.card.categories))], [torch.zeros(0, FEATURES)]
         for chunk in batches(pictures):
@@ -70,7 +70,7 @@ class Classifier:
     def classify_and_embed(
         self, photo: Photo, boxes_xyxy: Sequence[Box]
     ) -> tuple[list[RankedLabels], np.ndarray]:
-        """What ``classify`` gives, and the whole photo's embedding (1024,), which passes beside the boxes."""
+        """What ``classify`` gives, and the whole photo's embedding (1024,), from the same batches."""
         probabilities, embeddings = self.predict(square_crops(photo, [whole_photo(photo), *boxes_xyxy]))
         return [self.rank(row) for row in probabilities[1:]], embeddings[0].numpy()
 
@@ -91,14 +91,14 @@ def whole_photo(photo: Photo) -> Box:
 
 
 def square_crops(photo: Photo, boxes_xyxy: Sequence[Box]) -> list[Image.Image]:
-    """Each box's part of the photo, as large as the network's input.
+    """Each box's crop of the photo, resized to the network's input.
 
-    They are shrunk one by one: a hundred crops of a large photo at full size would be gigabytes.
+    Crops are resized one by one: a hundred crops of a large photo at full size would be gigabytes.
     """
     return [to_square(crop_garment(photo.image, box)) for box in boxes_xyxy]
 
 
 def batches(items: Sequence[Image.Image]) -> Iterator[Sequence[Image.Image]]:
-    """Pieces small enough to be in the network at once."""
+    """Batches of at most ``BATCH_SIZE`` crops."""
     for start in range(0, len(items), BATCH_SIZE):
         yield items[start : start + BATCH_SIZE]

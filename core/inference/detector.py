@@ -1,4 +1,4 @@
-"""The detector in use: a photo to boxes, categories and scores."""
+"""Detector inference: a photo to boxes, categories and scores."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOWEST_THRESHOLD = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """A detector with its card, in eval mode; one photo at a time passes, whichever thread brings it."""
+    """A detector with its card, in eval mode. Safe to share between threads: a lock lets one photo pass."""
 
     model: YOLOv4
     card: ModelCard

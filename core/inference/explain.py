@@ -1,6 +1,7 @@
-"""Why a photo got its labels: the detector's SimAM attention, the classifier's heads and class activation.
+"""Explanations of a photo's labels: SimAM attention, multi-head attention and class activation (Grad-CAM).
 
-An explanation as files: every map as a PNG over the photo, and the index that names them.
+The detector gives a SimAM map a stage, the classifier a class activation map and attention heads a garment.
+Maps are written as PNG overlays with an index.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil, floor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,10 +30,6 @@ from core.inference.labeler import Labeler
 from core.models.blocks import SimAM
 from core.models.mobilenet import MobileNetMHA
 from core.models.yolov4 import STRIDES, Backbone
-
-if TYPE_CHECKING:
-    from core.images.decode import Photo
-
 
 MAP_SIZE = 56  # garment maps are smoothed from 7 x 7 to this before the box is cut out
 
@@ -67,7 +64,7 @@ class Explanation:
 
 @torch.inference_mode()
 def explain(labeler: Labeler, photo: Photo, labeled: LabeledPhoto) -> Explanation:
-    """All maps of a labelled photo: both models run once more, on the photo and on its garments' crops.
+    """All maps of a labeled photo: both models run once more, on the photo and on its garments' crops.
 
     Raises WeightsError where the classifier has no attention to show.
     """
@@ -116,7 +113,7 @@ def captured_energies(backbone: Backbone) -> Iterator[dict[int, Tensor]]:
 
 
 def _over_photo(energy: Tensor, boxed: Letterboxed) -> np.ndarray:
-    """Cut the letterbox's grey border off a stage's map (1, h, w), and bring it to 0..1."""
+    """A stage's map (1, h, w) without the letterbox's border, scaled to 0..1."""
     canvas_w, canvas_h = boxed.image.size
     fine = F.interpolate(energy[None], size=(canvas_h // 4, canvas_w // 4), mode="bilinear")[0, 0]
     left, top = boxed.offset_xy[0] // 4, boxed.offset_xy[1] // 4
@@ -143,7 +140,7 @@ def _garment_maps(
 
 
 def _target(labels: tuple[str, ...], garment: Garment) -> int:
-    """The class that a garment's activation speaks for: its chosen label, or -1, the model's own first."""
+    """The target class of a garment's class activation map: its chosen label, or -1, the model's first."""
     return labels.index(garment.best_label) if garment.best_label in labels else -1
 
 

@@ -1,4 +1,4 @@
-"""Measures weights on a data set, through the same way that a photo takes in use."""
+"""Evaluation of a detector or classifier on a data set, by the same inference as for any photo."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _category_ids(names: tuple[str, ...], known: tuple[str, ...]) -> np.ndarray:
 def measure_detector(
     detector: Detector, dataset: DetectionDataset, watch: Watch = _unwatched
 ) -> tuple[DetectionReport, SingleObjectRecall | None]:
-    """AP and its kin at the card's threshold, and the found rate where every photo has one box."""
+    """Detection metrics at the card's threshold, and single-object recall where every photo has one box."""
     found, truths = predictions_on(detector, dataset, watch)
     threshold = detector.card.score_threshold
     report = evaluate_detection(found, truths, detector.card.categories, threshold)

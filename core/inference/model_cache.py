@@ -1,4 +1,4 @@
-"""The labeler of the champions, kept up to date; where one cannot be loaded, the one before it serves."""
+"""A process's cache of the serving models, which follows promotions and falls back to earlier champions."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ log = logging.getLogger("lapel.serving")
 
 @dataclass(frozen=True, eq=False)
 class ServingModels:
-    """What labels photos now.
+    """The labeler that serves now, and the ids of its models in the store.
 
-    The numbers are those of the models in the store, None for weights that ship and are not known there;
-    ``warnings`` are sentences about champions that cannot serve, and who does instead.
+    An id is None for weights that ship and are not in the store. ``warnings`` are sentences about champions
+    that cannot be loaded, and the models that serve instead.
     """
 
     labeler: Labeler
@@ -40,7 +40,7 @@ class ServingModels:
 
 @dataclass(frozen=True, eq=False)
 class _Loaded:
-    """A model in memory, and the champion's number that it was loaded for."""
+    """A model in memory, and the id of the champion that it was loaded for."""
 
     wanted: int | None
     id: int | None
@@ -52,14 +52,13 @@ def load_serving_models(store: Store, device: str = "cpu") -> ServingModels:
     """Load the champions; in a store without any, the weights that ship become them.
 
     Where a champion's weights are missing or damaged, the one before it serves, down to the weights that
-    ship, with a warning. Raises WeightsError where none of them can be loaded. It is the machine's own work:
-    nobody's rights are asked for.
+    ship, with a warning. Raises WeightsError where none of them can be loaded. No rights are checked.
     """
     return ModelCache(store, device).current()
 
 
 class ModelCache:
-    """The serving models of a process. Asking takes one quick query, and seconds after a promotion."""
+    """The serving models of a process: a call takes one query, or seconds to load after a promotion."""
 
     def __init__(self, store: Store, device: str = "cpu") -> None:
         self._models = Models(store.database, store.blobs, store.folder)
@@ -76,7 +75,7 @@ class ModelCache:
         return self._serving is not None
 
     def current(self) -> ServingModels:
-        """The models that are to serve now; those at hand while the database is away. Raises WeightsError."""
+        """The models that serve now; the loaded ones while the database is away. Raises WeightsError."""
         with self._lock:
             wanted = self._wanted()
             if self._serving is None or self._is_stale(wanted):
@@ -85,11 +84,11 @@ class ModelCache:
             return self._serving
 
     def _wanted(self) -> Mapping[str, int]:
-        """The champions' numbers by kind; none of a kind where the store cannot say."""
+        """The champions' ids by kind; the loaded ones' where the database cannot be reached."""
         try:
             champions = self._models.champion_ids()
             if len(champions) < len(KINDS):
-                self._models.found()
+                self._models.register_shipped()
                 champions = self._models.champion_ids()
             return champions
         except LapelError as error:

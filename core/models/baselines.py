@@ -1,4 +1,4 @@
-"""The models that the papers compare theirs with, at random weights: VGG-16 and four detectors.
+"""The papers' baselines with random weights: VGG-16, SSD, RetinaNet, Faster R-CNN and R-FCN.
 
 All but R-FCN are torchvision's. The papers name the models and not their layouts: SSD300 on VGG-16, and
 ResNet-50 with a feature pyramid for RetinaNet and Faster R-CNN, are reconstructions by what those names
@@ -92,7 +92,7 @@ class DilatedResNet(nn.Module):
 
 
 class Conv4Proposals(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no types
-    """A region proposal network that looks at conv4 alone, so that the dilation does not touch it."""
+    """A region proposal network on conv4 alone, which is not dilated."""
 
     def forward(
         self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]] | None = None

@@ -1,4 +1,4 @@
-"""What a weights file is, in words and numbers: the JSON card beside it. Needs no torch."""
+"""Model cards: the JSON beside a weights file with model, categories, data, recipe and metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model costs: parameters, multiply-adds and the size of its file."""
+"""The cost of a model: parameters, multiply-adds (MAC) and the size of its file."""
 
 from __future__ import annotations
 

@@ -143,8 +143,8 @@ class MobileNetMHA(nn.Module):
         The class activation map is Grad-CAM's (Selvaraju et al. 2017), in closed form: the top is two dense
         layers on pooled features, so the logit's gradient is ``W2[class] * (hidden > 0) @ W1`` and needs no
         backward pass. ``targets`` (B,) names each row's class; None, and -1 in a row, take the row's best.
-        The map keeps what speaks for the class (ReLU) and is not scaled. A head's map is the attention that
-        each place receives, averaged over the places that look.
+        The map holds positive evidence only (ReLU) and is not scaled. A head's map is the attention that each
+        position receives, averaged over all query positions.
         """
         features = self.backbone(x)
         maps = F.relu(self.norm(self.attention(features)))
@@ -213,7 +213,7 @@ def load_imagenet(backbone: MobileNetFeatures, path: Path) -> None:
 def calibrate_batch_norm(backbone: MobileNetFeatures, pictures: Tensor) -> None:
     """Give batch norm the statistics of ``pictures`` (B, 3, H, W); what the network computes stays.
 
-    Folded weights leave mean 0 and variance 1 behind, so that training with batch statistics would start from
+    Folded weights leave running mean 0 and variance 1, so training with batch statistics would start from
     another function. Mean and variance are measured layer by layer; gamma and beta absorb them.
     """
     x = pictures

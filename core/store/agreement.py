@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from core.boxes import box_iou
 from core.errors import StoreError
 from core.store.boxes import AnnotatedBox, new_uid
 
-SAME_PLACE = 0.5
+SAME_GARMENT_IOU = 0.5
 """The least intersection over union at which two boxes are about the same garment."""
 
 SAME_NAME_BONUS = 0.1
@@ -65,30 +66,20 @@ def agreement(boxes_a: Boxes, boxes_b: Boxes) -> Agreement:
 def pairs(boxes_a: Boxes, boxes_b: Boxes) -> list[tuple[int, int, float]]:
     """Which box of A is which of B: indices and IoU, from the assignment with the greatest overlap in all.
 
-    Boxes are paired from an IoU of ``SAME_PLACE`` on (Kuhn-Munkres by ``scipy.optimize``).
+    Boxes are paired from an IoU of ``SAME_GARMENT_IOU`` on (Kuhn-Munkres by ``scipy.optimize``).
     """
     if not boxes_a or not boxes_b:
         return []
-    ious = _ious(_corners(boxes_a), _corners(boxes_b))  # (A, B)
+    ious = box_iou(_corners(boxes_a), _corners(boxes_b))  # (A, B)
     ids_a, ids_b = ([box.category_id for box in boxes] for boxes in (boxes_a, boxes_b))
     worth = ious + SAME_NAME_BONUS * (np.array(ids_a)[:, None] == np.array(ids_b)[None, :])
-    rows, columns = linear_sum_assignment(np.where(ious >= SAME_PLACE, worth, 0.0), maximize=True)
+    rows, columns = linear_sum_assignment(np.where(ious >= SAME_GARMENT_IOU, worth, 0.0), maximize=True)
     chosen = zip(rows.tolist(), columns.tolist(), strict=True)
-    return [(i, j, float(ious[i, j])) for i, j in chosen if ious[i, j] >= SAME_PLACE]
+    return [(i, j, float(ious[i, j])) for i, j in chosen if ious[i, j] >= SAME_GARMENT_IOU]
 
 
 def _corners(boxes: Boxes) -> np.ndarray:
     return np.array([box.box_xyxy for box in boxes], dtype=np.float64)
-
-
-def _ious(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> np.ndarray:
-    """IoU of all pairs (A, B), without torch, which takes seconds to load."""
-    low = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])
-    high = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
-    overlap = np.prod(np.clip(high - low, 0, None), axis=2)
-    area_a, area_b = (np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (a_xyxy, b_xyxy))
-    ious: np.ndarray = overlap / (area_a[:, None] + area_b[None, :] - overlap)
-    return ious
 
 
 CHOICES = ("mine", "theirs", "both", "neither")

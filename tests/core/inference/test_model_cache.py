@@ -9,7 +9,7 @@ import pytest
 
 from core.access import Actor
 from core.errors import StoreBusyError, WeightsError
-from core.inference import champions
+from core.inference import model_cache
 from core.inference.model_cache import ModelCache, load_serving_models
 from core.models.cards import card_path
 from core.store import Store
@@ -105,7 +105,7 @@ def test_weights_that_come_back_serve_again_after_a_while(store: Store, promote,
     assert cache.current().warnings
     store.blobs.put(data)
     assert cache.current().warnings  # it is not tried at every look
-    monkeypatch.setattr(champions.time, "monotonic", lambda: 1e12)
+    monkeypatch.setattr(model_cache.time, "monotonic", lambda: 1e12)
     found = cache.current()
     assert found.warnings == () and found.labeler.names["detector"] == "champion"
 

@@ -40,7 +40,7 @@ def photo_id(store: Store, make_photo: Callable[..., Photo]) -> int:
 def test_what_is_nearly_found_is_kept_with_the_embedding_of_the_photo(
     store: Store, photo_id: int, tiny_labeler: Labeler, tiny_ships: Path
 ) -> None:
-    store.models.found()
+    store.models.register_shipped()
     garments = predict(store, tiny_labeler, photo_id)
     kept = store.predictions.get(photo_id)
     assert kept is not None and kept.models == model_pair(store, tiny_labeler) == serving_models(store)
@@ -65,7 +65,7 @@ def test_predictions_of_models_that_the_store_does_not_have_are_not_saved(
 def test_a_photo_that_is_gone_cannot_be_predicted(
     store: Store, photo_id: int, tiny_labeler: Labeler, tiny_ships: Path
 ) -> None:
-    store.models.found()
+    store.models.register_shipped()
     store.photos.delete(photo_id, "ann")
     with pytest.raises(NotFoundError):
         predict(store, tiny_labeler, photo_id)
