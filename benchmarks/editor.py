@@ -107,7 +107,7 @@ def fill(folder: Path, boxes: int) -> None:
     One photo is somebody's who has drawn ``boxes`` on it.
     """
     store = Store.open(sqlite_url(folder), folder)
-    store.models.found()
+    store.models.register_shipped()
     models = serving_models(store)
     for sample in SAMPLES:
         row = store.photos.add(open_photo(sample), by="benchmark").row

@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from core.errors import AccessError, NotFoundError
 
-FOUNDER = "lapel"
+INITIAL_AUTHOR = "lapel"
 """The author of the categories that an empty store begins with."""
 
 
@@ -30,7 +30,7 @@ class Right(StrEnum):
     READ = "see the store's photos"
     IMPORT = "bring photos in"
     ANNOTATE = "annotate"
-    REVIEW = "review second looks"
+    REVIEW = "review annotations"
     EXPORT = "take revisions away"
     EXPLAIN = "look into the models"
     TRAIN = "train models"

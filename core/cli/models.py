@@ -1,16 +1,13 @@
-"""``models``, ``promote``, ``rollback``: who labels, and who takes over, without a browser."""
+"""``models``, ``promote``, ``rollback``: the store's models, and which of them serve."""
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli.console import print_json
-from core.cli.store import account_name
+from core.cli.console import ProgressBar, iso_time, open_store, print_json
 from core.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -21,8 +18,8 @@ if TYPE_CHECKING:
 
 def models(*, as_json: bool, data: Path | None) -> None:
     """All models, the newest first: a JSON list, or a line each with a star at those that serve."""
-    store = _opened(data)
-    store.models.found()
+    store = open_store(data)
+    store.models.register_shipped()
     names = {model.id: model.name for model in store.models.all()}
     serving = set(store.models.champion_ids().values())
     rows = [_row(store, model, names, serving) for model in store.models.all()]
@@ -39,7 +36,7 @@ def promote(model: str, *, overrule: str, by: str | None, data: Path | None) -> 
 
     The promotion goes to stdout as JSON. Raises PromotionRefused with the gate's reason.
     """
-    store = _opened(data, by)
+    store = open_store(data, by)
     candidate = _named(store, model)
     champion = store.models.champion(candidate.kind)
     compared = _comparison(store, candidate, champion)
@@ -50,22 +47,17 @@ def promote(model: str, *, overrule: str, by: str | None, data: Path | None) -> 
         comparison_id=compared.id if compared else None,
         overrule_reason=overrule,
     )
-    print_json(_told(made, {candidate.id: candidate.name, champion.id: champion.name}))
+    print_json(_promotion(made, {candidate.id: candidate.name, champion.id: champion.name}))
 
 
 def rollback(kind: str, *, by: str | None, data: Path | None) -> None:
     """Bring back who served before; the rollback goes to stdout as JSON."""
-    store = _opened(data, by)
+    store = open_store(data, by)
     champion = store.models.champion(kind)
     made = store.promotions.rollback(kind, request=uuid.uuid4().hex, expected_champion=champion.id)
-    print_json(_told(made, {champion.id: champion.name, made.model_id: store.models.get(made.model_id).name}))
-
-
-def _opened(data: Path | None, by: str | None = None) -> Store:
-    from core.store import Store
-
-    store = Store.open(folder=data)
-    return store.acting(store.actor.known_as(by or account_name()))
+    print_json(
+        _promotion(made, {champion.id: champion.name, made.model_id: store.models.get(made.model_id).name})
+    )
 
 
 def _named(store: Store, name: str) -> ModelRow:
@@ -89,7 +81,7 @@ def _comparison(store: Store, candidate: ModelRow, champion: ModelRow) -> Compar
     revisions = store.revisions.all()
     if not revisions:
         return None
-    with _Bar() as bar:
+    with ProgressBar() as bar:
         return compare_models(store, candidate.id, champion.id, revisions[0].number, bar.show)
 
 
@@ -105,7 +97,7 @@ def _row(store: Store, model: ModelRow, names: Mapping[int, str], serving: set[i
         "revision": model.revision,
         "training": model.training_id,
         "by": model.by,
-        "at": _time(model.at),
+        "at": iso_time(model.at),
     }
     compared = store.comparisons.of(model.id)
     return row | {"comparison": _compared(compared[0], names) if compared else None}
@@ -130,28 +122,7 @@ def _figure(row: Mapping[str, Any]) -> str:
     return f"{said}, {'passes' if compared['passes'] else 'refused'}"
 
 
-def _told(made: Promotion, names: Mapping[int, str]) -> dict[str, Any]:
+def _promotion(made: Promotion, names: Mapping[int, str]) -> dict[str, Any]:
     previous = None if made.previous_id is None else names[made.previous_id]
     who = {"kind": made.kind, "serves": names[made.model_id], "previous": previous}
-    return {"action": made.action} | who | {"reason": made.reason, "by": made.by, "at": _time(made.at)}
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
-
-
-class _Bar:
-    """A progress bar on stderr, where a person is looking."""
-
-    def __enter__(self) -> _Bar:
-        from tqdm import tqdm  # type: ignore[import-untyped]
-
-        self._bar = tqdm(unit="photo", file=sys.stderr, disable=not sys.stderr.isatty())
-        return self
-
-    def show(self, done: int, total: int) -> None:
-        self._bar.total = total
-        self._bar.update(done - self._bar.n)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
+    return {"action": made.action} | who | {"reason": made.reason, "by": made.by, "at": iso_time(made.at)}

@@ -1,8 +1,7 @@
-"""``import``, ``export``, ``worker``, ``backup``, ``restore``: the store and its work without a browser."""
+"""``import``, ``export``, ``worker``, ``backup``, ``restore``: the store without a browser."""
 
 from __future__ import annotations
 
-import getpass
 import os
 import signal
 import sys
@@ -10,14 +9,14 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli.console import output_file, print_json
+from core.cli.console import ProgressBar, account_name, open_store, output_file, print_json
 from core.errors import LapelError, StoreError
 
 if TYPE_CHECKING:
     from core.jobs.worker import Worker
     from core.store import Store
     from core.store.backup_file import Manifest
-    from core.store.imports import ImportRow, Mark
+    from core.store.imports import ImportRow
     from core.store.revisions import Revision
 
 FORMATS = ("coco", "voc", "yolo", "csv")
@@ -37,8 +36,8 @@ def import_photos(path: Path, *, by: str | None, data: Path | None) -> int:
     store = Store.open(folder=data)
     import_id = store.imports.begin(path.name or str(path), by or account_name(), str(path.absolute()))
     try:
-        with _Bar() as bar:
-            row = import_all(store, import_id, bar.show, trusted=True)
+        with ProgressBar() as bar:
+            row = import_all(store, import_id, lambda mark: bar.show(mark.done, mark.total), trusted=True)
     except KeyboardInterrupt:
         store.imports.cancel(import_id)
         raise
@@ -68,7 +67,7 @@ def export(
 
 
 def work(*, data: Path | None, attached: bool, device: str = "auto", kinds: str | None = None) -> None:
-    """Be a worker until stopped; ``attached`` ends it with account_name started it.
+    """Be a worker until stopped; ``attached`` ends it with the process that started it.
 
     ``device`` is where models learn, ``kinds`` the kinds of work to do, with commas between; None: all.
     Raises RecipeError for a device that is not there, StoreError for another kind.
@@ -92,7 +91,7 @@ def work(*, data: Path | None, attached: bool, device: str = "auto", kinds: str 
 
     def ready(worker: Worker) -> None:
         if not attached:
-            print(f"Lapel's {worker.seat.name} is at work (data in {store.folder})", file=sys.stderr)
+            print(f"Lapel's {worker.lock.name} is at work (data in {store.folder})", file=sys.stderr)
 
     try:
         serve(WorkerContext(store, device=device), threading.Event(), ready, kinds=chosen)
@@ -119,45 +118,16 @@ def _kinds(named: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
 
 def backup(file: Path, *, data: Path | None) -> None:
     """Write all of the store into one file, while others work with it."""
-    from core.store import Store
     from core.store.backup import backup as write
 
-    store = Store.open(folder=data)
-    print_json(_held(file, write(store.acting(store.actor.known_as(account_name())), file)))
+    print_json(_held(file, write(open_store(data), file)))
 
 
 def restore(file: Path, *, data: Path | None) -> None:
     """Fill an empty store from such a file."""
-    from core.store import Store
     from core.store.backup import restore as read
 
-    store = Store.open(folder=data)
-    print_json(_held(file, read(file, store.acting(store.actor.known_as(account_name())))))
-
-
-def account_name() -> str:
-    """The name of the account at the shell."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # an account without a name
-        return "local"
-
-
-class _Bar:
-    """A progress bar on stderr, where a person is looking."""
-
-    def __enter__(self) -> _Bar:
-        from tqdm import tqdm  # type: ignore[import-untyped]
-
-        self._bar = tqdm(unit="photo", file=sys.stderr, disable=not sys.stderr.isatty())
-        return self
-
-    def show(self, mark: Mark) -> None:
-        self._bar.total = mark.total
-        self._bar.update(mark.done - self._bar.n)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
+    print_json(_held(file, read(file, open_store(data))))
 
 
 def _report(store: Store, row: ImportRow) -> dict[str, Any]:

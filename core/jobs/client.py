@@ -1,4 +1,4 @@
-"""What pages call: work is asked for, and done by whichever worker comes next."""
+"""Requests for background jobs, which the next free worker does; what pages call."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from core.store import Store
 
 IMPORT, LABEL, ORDER, TRAIN = "import", "label", "order", "train"
 LAPEL = "lapel"
-"""Who asks for work that nobody asked for."""
+"""The user in whose name jobs run that no user requested."""
 
 
 @needs(Right.IMPORT)
 def start_import(store: Store, import_id: int) -> str:
-    """Have an import done; gives the job, the same where asked again. Raises NotFoundError for no import."""
+    """Request an import; returns the job, the same when repeated. Raises NotFoundError for no such import."""
     row, job = store.imports.get(import_id), f"{IMPORT}-{import_id}"
     store.jobs.begin(job, IMPORT, row.by)
     return job
@@ -21,22 +21,22 @@ def start_import(store: Store, import_id: int) -> str:
 
 @needs(Right.IMPORT)
 def start_labelling(store: Store, by: str = LAPEL) -> str:
-    """Have the models look at all photos that they have not seen; while a job does so, it is that job."""
-    return store.jobs.ask(LABEL, by)
+    """Request batch labelling of all photos without predictions; returns the running job if there is one."""
+    return store.jobs.request(LABEL, by)
 
 
 @needs(Right.ANNOTATE)
 def start_ordering(store: Store, by: str = LAPEL) -> str:
-    """Have the queue put in order; while a job waits or does so, it is that job."""
-    return store.jobs.ask(ORDER, by)
+    """Request the ordering of the queue; returns the waiting or running job if there is one."""
+    return store.jobs.request(ORDER, by)
 
 
 @needs(Right.TRAIN)
 def start_training(store: Store, kind: str, mode: str, revision: int) -> int:
-    """Have a detector or a classifier trained on a revision, quick or full; gives the training.
+    """Request a quick or full fine-tuning of the detector or classifier on a revision; returns the training.
 
-    While one of the kind waits or is trained, it is that one. Raises RecipeError for another kind or mode,
-    NotFoundError for no such revision.
+    A waiting or running training of the kind is returned instead. Raises RecipeError for another kind or
+    mode, NotFoundError for no such revision.
     """
     row = store.trainings.begin(kind, mode, revision)
     if row.job is not None:
@@ -46,7 +46,7 @@ def start_training(store: Store, kind: str, mode: str, revision: int) -> int:
 
 @needs(Right.TRAIN)
 def cancel_training(store: Store, training: int) -> None:
-    """Stop a training within seconds; nothing of it is kept. Raises NotFoundError for no such training."""
+    """Cancel a training within seconds; nothing of it is kept. Raises NotFoundError for no such training."""
     store.trainings.cancel(training)
     row = store.trainings.get(training)
     if row.job is not None:
@@ -55,7 +55,7 @@ def cancel_training(store: Store, training: int) -> None:
 
 @needs(Right.IMPORT)
 def cancel(store: Store, job: str) -> None:
-    """Stop a job after the step that it is at; what it has done stays. Raises NotFoundError for no job."""
+    """Cancel a job after its current step; finished steps stay. Raises NotFoundError for no such job."""
     kind = store.jobs.get(job).kind
     if kind == TRAIN:
         cancel_training(store, training_of(job))
@@ -66,17 +66,17 @@ def cancel(store: Store, job: str) -> None:
 
 @needs(Right.IMPORT)
 def resume(store: Store, job: str) -> None:
-    """Have a cancelled or failed job go on where it stopped. Raises NotFoundError for no job."""
+    """Resume a cancelled or failed job where it stopped. Raises NotFoundError for no such job."""
     kind = store.jobs.get(job).kind
     if kind == IMPORT:
-        store.imports.again(import_of(job))
+        store.imports.retry(import_of(job))
     if kind == TRAIN:
-        store.trainings.again(training_of(job))
-    store.jobs.again(job)
+        store.trainings.retry(training_of(job))
+    store.jobs.retry(job)
 
 
 def import_of(job: str) -> int:
-    """The import that a job does. Raises NotFoundError for another kind of job."""
+    """The import of a job. Raises NotFoundError for another kind of job."""
     number = job.removeprefix(f"{IMPORT}-")
     if not number.isdigit():
         raise NotFoundError("There is no such import.")
@@ -84,7 +84,7 @@ def import_of(job: str) -> int:
 
 
 def training_of(job: str) -> int:
-    """The training that a job does. Raises NotFoundError for another kind of job."""
+    """The training of a job. Raises NotFoundError for another kind of job."""
     number = job.removeprefix(f"{TRAIN}-")
     if not number.isdigit():
         raise NotFoundError("There is no such training.")

@@ -1,4 +1,4 @@
-"""The background work as DBOS's workflows: steps whose results are kept, so that a rerun skips them."""
+"""Background jobs as DBOS workflows: the results of steps are stored, so that a rerun skips them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from dbos import DBOS
 from core.errors import LapelError, PhotoError, StoreBusyError, StoreError, StoreFullError
 from core.jobs.client import IMPORT, LABEL, ORDER, import_of, start_labelling, start_ordering
 from core.store import Store
-from core.store.importing import Mark, bring_in, finish, give_up, prepare
+from core.store.importing import (
+    ImportCheckpoint,
+    fail_import,
+    finish_import,
+    import_batch,
+    prepare_import,
+)
 
 if TYPE_CHECKING:
     from core.inference.labeler import Labeler
@@ -21,25 +27,25 @@ if TYPE_CHECKING:
 
 LABEL_SECONDS = 2.0
 ORDER_EVERY = 20
-"""Saved annotations after which the queue is put in order anew."""
+"""Saved annotations after which the queue is ordered anew."""
 
 ORDERED_AT, ORDER_EVERY_SETTING = "ordered_at", "order_every"
 ASKED_SETTING = "labelling_asked_for"
 """The serving models for whom labelling was last asked, by id."""
 
-_MOST = 1024  # photos asked for at a time, once their number is known
-_PATIENCE_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
+_PAGE = 1024  # photos listed at a time, once their number is known
+_RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 StepResult = dict[str, Any]
-"""What a step says, as JSON; with "failed" the sentence why the job ends here."""
+"""The result of a step as JSON; under "failed", why the job ends here."""
 
 log = logging.getLogger("lapel.worker")
 
 
 class WorkerContext:
-    """What all work needs: the store, the models once they are asked for, and where trainings run.
+    """What jobs need: the store, the models, loaded on first use, and the device of trainings.
 
-    The models are the champions, also after a promotion, unless ``load`` gives others. ``device`` is auto,
+    The models are the champions, also after a promotion, unless ``load`` returns others. ``device`` is auto,
     cpu, cuda or cuda:N.
     """
 
@@ -72,16 +78,16 @@ class WorkerContext:
 
 
 def workflows(context: WorkerContext) -> Mapping[str, Callable[[str], None]]:
-    """The workflows by kind of job, known to DBOS from now on; each takes the job."""
+    """The workflows by kind of job, registered with DBOS; each takes the job's id."""
     store = context.store
 
     @DBOS.step(name="import.prepare")
-    def look_through(job: str) -> StepResult:
-        return run_step(lambda: prepare(store, import_of(job)).as_dict())
+    def prepare(job: str) -> StepResult:
+        return run_step(lambda: prepare_import(store, import_of(job)).as_dict())
 
     @DBOS.step(name="import.photos")
-    def take_photos(job: str, mark: StepResult) -> StepResult:
-        answer = run_step(lambda: bring_in(store, import_of(job), Mark(**mark)).as_dict())
+    def import_photo_batch(job: str, mark: StepResult) -> StepResult:
+        answer = run_step(lambda: import_batch(store, import_of(job), ImportCheckpoint(**mark)).as_dict())
         if "failed" not in answer:
             store.jobs.progress(job, answer["done"], answer["total"])
         return answer
@@ -92,13 +98,13 @@ def workflows(context: WorkerContext) -> Mapping[str, Callable[[str], None]]:
 
     @DBOS.workflow(name="import", max_recovery_attempts=None)
     def import_photos(job: str) -> None:
-        answer = look_through(job)
-        while "failed" not in answer and not Mark(**answer).ended:
-            answer = take_photos(job, answer)
+        answer = prepare(job)
+        while "failed" not in answer and not ImportCheckpoint(**answer).ended:
+            answer = import_photo_batch(job, answer)
         end_import(job, answer)
 
     @DBOS.step(name="label.photos")
-    def take_a_look(job: str, state: StepResult) -> StepResult:
+    def label_batch(job: str, state: StepResult) -> StepResult:
         return run_step(lambda: label_photos(context, job, state))
 
     @DBOS.step(name="label.finish")
@@ -109,25 +115,25 @@ def workflows(context: WorkerContext) -> Mapping[str, Callable[[str], None]]:
     def label_photos(job: str) -> None:
         answer: StepResult = {"done": 0, "total": 0, "left": 1, "failures": []}
         while answer.get("left"):
-            answer = take_a_look(job, answer)
+            answer = label_batch(job, answer)
         end_labelling(job, answer)
 
     @DBOS.step(name="order")
-    def put_in_order(job: str) -> None:
+    def reorder_queue(job: str) -> None:
         _end_ordering(store, job, run_step(lambda: _order(store, job)))
 
     @DBOS.workflow(name="order", max_recovery_attempts=None)
     def order_queue(job: str) -> None:
-        put_in_order(job)
+        reorder_queue(job)
 
     return {IMPORT: import_photos, LABEL: label_photos, ORDER: order_queue}
 
 
-def run_step(act: Callable[[], StepResult]) -> StepResult:
-    """What an act says; a busy database is waited for, other trouble becomes a sentence."""
-    for seconds in (*_PATIENCE_SECONDS, None):
+def run_step(step: Callable[[], StepResult]) -> StepResult:
+    """The result of a step; a busy database is retried, other errors become a sentence under "failed"."""
+    for seconds in (*_RETRY_SECONDS, None):
         try:
-            return act()
+            return step()
         except StoreBusyError as error:
             if seconds is None:
                 return {"failed": str(error)}
@@ -141,15 +147,15 @@ def run_step(act: Callable[[], StepResult]) -> StepResult:
 
 
 def label_photos(context: WorkerContext, job: str, state: StepResult) -> StepResult:
-    """Label photos for a while, the oldest first; photos that cannot be opened are passed over."""
+    """Label photos for two seconds, the oldest first; photos that cannot be opened are skipped."""
     from core.inference.predictions import model_pair, predict
 
     store, failures, done = context.store, list(state["failures"]), int(state["done"])
     store.jobs.progress(job, done, state["total"], "" if context.is_ready else "The models are being loaded.")
     labeler = context.labeler
-    _note_asked(store)
+    _remember_request(store)
     models, ends = model_pair(store, labeler), time.monotonic() + LABEL_SECONDS
-    missing = store.predictions.missing(models, _MOST if done else 2**31 - 1)
+    missing = store.predictions.missing(models, _PAGE if done else 2**31 - 1)
     left = [id for id in missing if id not in failures]
     total = max(state["total"], done + len(left))
     for id in left:
@@ -167,7 +173,7 @@ def label_photos(context: WorkerContext, job: str, state: StepResult) -> StepRes
 
 
 def is_labelling_due(store: Store) -> bool:
-    """Whether others serve than those for whom labelling was last asked: photos are theirs to see too."""
+    """Whether other models serve than those for which labelling was last requested."""
     from core.inference.predictions import serving_models
 
     models = serving_models(store)
@@ -177,12 +183,12 @@ def is_labelling_due(store: Store) -> bool:
 
 
 def request_labelling(store: Store) -> None:
-    """Have the models that serve look at all photos; cancelled, it is not asked for again until others do."""
+    """Request labelling by the serving models, once for them: cancelled, it is not requested again."""
     start_labelling(store)
-    _note_asked(store)
+    _remember_request(store)
 
 
-def _note_asked(store: Store) -> None:
+def _remember_request(store: Store) -> None:
     from core.inference.predictions import serving_models
 
     models = serving_models(store)
@@ -191,7 +197,7 @@ def _note_asked(store: Store) -> None:
 
 
 def is_order_due(store: Store) -> bool:
-    """Whether so many annotations were saved since the queue was put in order that it should be again."""
+    """Whether enough annotations were saved since the last ordering of the queue."""
     every = int(store.settings.get(ORDER_EVERY_SETTING, ORDER_EVERY))
     return store.annotations.last_id() - int(store.settings.get(ORDERED_AT, 0)) >= every
 
@@ -199,10 +205,10 @@ def is_order_due(store: Store) -> bool:
 def _end_import(store: Store, job: str, answer: StepResult) -> None:
     import_id = import_of(job)
     if "failed" in answer:
-        give_up(store, import_id, answer["failed"])
+        fail_import(store, import_id, answer["failed"])
         store.jobs.finish(job, "failed", answer["failed"])
         return
-    finish(store, import_id, Mark(**answer))
+    finish_import(store, import_id, ImportCheckpoint(**answer))
     start_labelling(store)
     start_ordering(store)
     store.jobs.finish(job, "done")

@@ -15,7 +15,7 @@ from core.store.blobs import Blobs
 from core.store.categories import Categories
 from core.store.database import Database
 from core.store.imports import Imports
-from core.store.ingest import Looks
+from core.store.ingest import PerceptualHashIndex
 from core.store.jobs import Jobs
 from core.store.photos import Photos
 from core.store.predictions import Predictions
@@ -23,7 +23,7 @@ from core.store.settings import Settings
 
 if TYPE_CHECKING:
     from core.store.annotations import Annotations, Drafts
-    from core.store.consensus_review import SecondLooks
+    from core.store.consensus_review import ConsensusReviews
     from core.store.models import Models
     from core.store.people import Audit, People
     from core.store.promotions import Comparisons, Promotions
@@ -53,7 +53,7 @@ class Store:
     database: Database
     blobs: Blobs
     folder: Path
-    looks: Looks = field(default_factory=Looks, repr=False, compare=False)
+    hash_index: PerceptualHashIndex = field(default_factory=PerceptualHashIndex, repr=False, compare=False)
     actor: Actor = LOCAL
 
     @classmethod
@@ -75,7 +75,7 @@ class Store:
             raise StoreError(f"The folder {folder} cannot be used: {error.strerror}.") from error
         except sa.exc.DBAPIError as error:
             raise StoreError(f"The database cannot be opened: {error.orig}.") from error
-        store.categories.found()
+        store.categories.add_defaults()
         return store
 
     def acting(self, actor: Actor) -> Store:
@@ -85,7 +85,7 @@ class Store:
     @property
     def photos(self) -> Photos:
         """Pictures and what is known of them from the outside."""
-        return Photos(self.database, self.blobs, self.looks, self.actor)
+        return Photos(self.database, self.blobs, self.hash_index, self.actor)
 
     @property
     def categories(self) -> Categories:
@@ -134,11 +134,11 @@ class Store:
         return Queue(self.database, self.actor)
 
     @property
-    def second_looks(self) -> SecondLooks:
-        """Photos that two people did, and how far they agree."""
-        from core.store.consensus_review import SecondLooks
+    def consensus_reviews(self) -> ConsensusReviews:
+        """Photos that two people annotated, and how far they agree."""
+        from core.store.consensus_review import ConsensusReviews
 
-        return SecondLooks(self.database, self.actor)
+        return ConsensusReviews(self.database, self.actor)
 
     @property
     def revisions(self) -> Revisions:

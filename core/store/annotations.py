@@ -1,7 +1,4 @@
-"""What people say about the photos: every save is a new version, and what was saved is never changed.
-
-Work that is not submitted yet: kept at every change, for each person and photo apart.
-"""
+"""Annotations, of which every save is a new version that is never changed, and unsubmitted drafts."""
 
 from __future__ import annotations
 
@@ -48,13 +45,13 @@ class Annotations:
 
     @needs(Right.READ)
     def latest(self, photo_id: int) -> Annotation | None:
-        """What holds of a photo: the newest version, second looks apart; None where nobody has done it."""
+        """A photo's annotation: the newest version, second annotations apart; None without one."""
         with self.database.read() as connection:
             return latest_version(connection, photo_id)
 
     @needs(Right.READ)
     def history(self, photo_id: int) -> list[Annotation]:
-        """All versions of a photo, second looks among them, the oldest first."""
+        """All versions of a photo, second annotations among them, the oldest first."""
         found = (
             sa.select(annotations_table)
             .where(annotations_table.c.photo_id == photo_id)
@@ -86,11 +83,11 @@ class Annotations:
 
         ``request`` names the save: sent twice it is one version. ``base_version`` is what the author began
         from, 0 for nothing. Boxes are cut to the photo and count as accepted. The photo's task is done, the
-        author's draft removed, and a second look begun where one is due, all in the same transaction.
+        author's draft removed, and a second annotation asked for where it is due, all in one transaction.
 
-        ``kind`` is "submitted", "merged" (after a conflict), "second" (a blind second look, without a base)
-        or "imported" (which leaves the task open). Raises VersionConflict with the other's version where
-        there is a newer one than the base, NotFoundError where the photo is gone, StoreError for bad boxes.
+        ``kind`` is "submitted", "merged" (after a conflict), "second" (a blind second annotation, without a
+        base) or "imported" (which leaves the task open). Raises VersionConflict with the newest version where
+        that is newer than the base, NotFoundError where the photo is gone, StoreError for bad boxes.
         """
         if kind not in SUBMITTED:
             raise StoreError(f"expected a save to be one of {', '.join(SUBMITTED)}, got {kind!r}")

@@ -14,7 +14,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from core.access import FOUNDER, Right, needs
+from core.access import INITIAL_AUTHOR, Right, needs
 from core.errors import NotFoundError, StoreError
 from core.files import atomic_write, disk_errors
 from core.store import Store, sqlite_url
@@ -36,7 +36,7 @@ from core.store.backup_file import (
 from core.store.database import Database, head, is_known
 from core.store.ingest import PHOTOS_LOCK
 from core.store.people import note_in
-from core.store.photos import bury
+from core.store.photos import mark_deleted
 from core.store.schema import (
     categories,
     champions,
@@ -186,7 +186,9 @@ def _checked(archive: ZipFile) -> Manifest:
 def _require_empty(connection: Connection) -> None:
     """Nothing but what every store begins with: the first categories and models, which make way."""
     begun = (categories, models, promotions)
-    questions = [sa.select(sa.literal(1)).select_from(table).where(table.c.by != FOUNDER) for table in begun]
+    questions = [
+        sa.select(sa.literal(1)).select_from(table).where(table.c.by != INITIAL_AUTHOR) for table in begun
+    ]
     others = [table for table in metadata.sorted_tables if table not in (*begun, champions)]
     questions += [sa.select(sa.literal(1)).select_from(table) for table in others]
     if any(connection.execute(question.limit(1)).first() for question in questions):
@@ -247,7 +249,7 @@ def _fill_pictures(
 ) -> None:
     """Put all blobs; ``put`` collects those that were not there before."""
     for id in manifest.gone:
-        bury(store.database, connection, id)
+        mark_deleted(store.database, connection, id)
     for digest, data in read_pictures(archive):
         if not store.blobs.has(digest):
             put.append(digest)

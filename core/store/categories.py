@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from core.access import FOUNDER, LOCAL, Actor, Right, needs
+from core.access import INITIAL_AUTHOR, LOCAL, Actor, Right, needs
 from core.errors import ConflictError, NotFoundError, StoreError
 from core.store.database import Database, one_line
 from core.store.people import note_in
@@ -95,14 +95,14 @@ class Categories:
         return {given: known[_key(name)].id for given, name in wanted.items()}
 
     @needs(Right.TAXONOMY)
-    def found(self) -> None:
-        """Give an empty store the street's thirteen categories."""
+    def add_defaults(self) -> None:
+        """Give an empty store the thirteen categories of the taxonomy "street13"."""
         if self.all():
             return
         with self.database.write() as connection:
             known = self._locked(connection)
             for name in load_taxonomy("street13").categories if not known else ():
-                known[_key(name)] = self._insert(connection, name, FOUNDER, known)
+                known[_key(name)] = self._insert(connection, name, INITIAL_AUTHOR, known)
 
     def _locked(self, connection: Connection) -> dict[str, Category]:
         self.database.lock(connection, _LOCK)

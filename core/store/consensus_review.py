@@ -1,4 +1,4 @@
-"""Second looks: a share of the photos is done again by another person, blind, and a reviewer decides."""
+"""Consensus review: a share of the photos is annotated again by another person, blind; a reviewer decides."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.errors import ConflictError, NotFoundError, StoreError
 from core.store.agreement import Agreement, agreement
 from core.store.database import Database, one_line
 from core.store.schema import annotations as versions
-from core.store.schema import second_looks as table
+from core.store.schema import consensus_reviews as table
 from core.store.schema import settings, tasks
 from core.store.tasks import finish_task, open_again
 from core.store.versions import (
@@ -33,7 +33,7 @@ SIDES = ("first", "second")
 
 
 @dataclass(frozen=True)
-class SecondLook:
+class ConsensusReview:
     """A photo that two people do; ``second`` and ``agreement`` are None until the second has submitted.
 
     ``verdict`` is None until a reviewer "accepted" one of the two or "returned" the photo to be done again.
@@ -49,26 +49,26 @@ class SecondLook:
 
 
 @dataclass(frozen=True)
-class SecondLooks:
-    """What reviewers see and decide."""
+class ConsensusReviews:
+    """The consensus reviews of the store."""
 
     database: Database
     actor: Actor = LOCAL
 
     @needs(Right.READ)
-    def waiting(self, limit: int = 100) -> list[SecondLook]:
+    def waiting(self, limit: int = 100) -> list[ConsensusReview]:
         """Photos that two people did and nobody has reviewed, the oldest first."""
         ready = sa.select(table).where(table.c.second_version.is_not(None), table.c.verdict.is_(None))
         with self.database.read() as connection:
             rows = connection.execute(ready.order_by(table.c.at, table.c.photo_id).limit(limit)).all()
-            return [_look(connection, row) for row in rows]
+            return [_review(connection, row) for row in rows]
 
     @needs(Right.READ)
-    def get(self, photo_id: int) -> SecondLook | None:
-        """A photo's second look; None where there is none."""
+    def get(self, photo_id: int) -> ConsensusReview | None:
+        """A photo's second annotation; None where there is none."""
         with self.database.read() as connection:
             row = connection.execute(sa.select(table).where(table.c.photo_id == photo_id)).one_or_none()
-            return None if row is None else _look(connection, row)
+            return None if row is None else _review(connection, row)
 
     @needs(Right.REVIEW)
     def accept(self, photo_id: int, reviewer: str, which: str = "first") -> Annotation:
@@ -96,7 +96,7 @@ class SecondLooks:
             photo = locked_photo(connection, photo_id)
             row = connection.execute(sa.select(table).where(table.c.photo_id == photo_id)).one_or_none()
             if row is None or row.second_version is None:
-                raise NotFoundError("This photo has no second look to review.")
+                raise NotFoundError("This photo has no second annotation to review.")
             request = _request(row, verdict, which, reviewer)
             saved = saved_by(connection, request, photo_id)
             if saved is not None:
@@ -141,7 +141,7 @@ def save_second(database: Database, connection: Connection, new: NewVersion, pho
     if row.verdict is not None or (second is not None and second.author != new.author):
         raise VersionConflict(latest if second is None else second)
     if _has_seen(connection, photo.id, new.author):
-        raise StoreError("A second look is for somebody who has not done this photo yet.")
+        raise StoreError("A second annotation is for somebody who has not done this photo yet.")
     saved = add_version(database, connection, new, photo)
     finish_task(database, connection, photo.id, "second", new.author)
     _compare(connection, latest, saved)
@@ -151,7 +151,7 @@ def save_second(database: Database, connection: Connection, new: NewVersion, pho
 def follow_first(
     database: Database, connection: Connection, saved: Annotation, photo: Row, *, is_first: bool
 ) -> None:
-    """Within a submit: begin a second look where one is due, or compare a running one with the new version.
+    """Within a submit: ask for a second annotation where one is due, or compare it with the new version.
 
     ``is_first`` says that the version has just finished the photo's first task. A photo that was sent back
     waits for a reviewer again.
@@ -176,13 +176,13 @@ def _begin(database: Database, connection: Connection, first: Annotation) -> Non
         "state": "open",
         "rank": at_first.scalar_subquery(),
         "arm": "second",
-        "reasons": ["a second look, to see how far two people agree"],
+        "reasons": ["a second annotation, to see how far two people agree"],
         "parts": {},
         "first_author": first.author,
     }
     connection.execute(sa.insert(tasks).values(**task))
-    look = {"photo_id": first.photo_id, "first_version": first.version, "at": database.now}
-    connection.execute(sa.insert(table).values(**look))
+    review = {"photo_id": first.photo_id, "first_version": first.version, "at": database.now}
+    connection.execute(sa.insert(table).values(**review))
 
 
 def _compare(connection: Connection, first: Annotation, second: Annotation) -> None:
@@ -196,17 +196,17 @@ def _change(connection: Connection, photo_id: int, **values: object) -> None:
 
 
 def _has_seen(connection: Connection, photo_id: int, person: str) -> bool:
-    """Whether the person has a part in the photo's versions, second looks apart."""
+    """Whether the person has a part in the photo's versions, second annotations apart."""
     theirs = (versions.c.photo_id == photo_id, versions.c.author == person)
     found = sa.select(versions.c.id).where(*theirs, versions.c.kind != "second").limit(1)
     return connection.execute(found).first() is not None
 
 
-def _look(connection: Connection, row: Row) -> SecondLook:
+def _review(connection: Connection, row: Row) -> ConsensusReview:
     first = one_version(connection, row.photo_id, row.first_version)
     second = None if row.second_version is None else one_version(connection, row.photo_id, row.second_version)
     found = None if row.agreement is None else Agreement.from_dict(row.agreement)
-    return SecondLook(row.photo_id, first, second, found, row.verdict, row.reviewer, row.at)
+    return ConsensusReview(row.photo_id, first, second, found, row.verdict, row.reviewer, row.at)
 
 
 def _request(row: Row, verdict: str, which: str, reviewer: str) -> str:

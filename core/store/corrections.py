@@ -89,11 +89,11 @@ def _name(box: Mapping[str, Any]) -> tuple[object, object]:
 def _differing(earlier: int | None, later: int) -> Select[Any]:
     """The later revision's photos with another annotation: its boxes, and those before (None: no photo)."""
     old, new = items.alias("old"), items.alias("new")
-    was, holds = versions.alias("was"), versions.alias("holds")
+    before, after = versions.alias("before"), versions.alias("after")
     same_photo = sa.and_(old.c.photo_id == new.c.photo_id, old.c.revision == earlier)
-    found = sa.select(was.c.boxes.label("before"), holds.c.boxes.label("after"))
-    found = found.select_from(new).join(holds, holds.c.id == new.c.annotation_id)
-    found = found.outerjoin(old, same_photo).outerjoin(was, was.c.id == old.c.annotation_id)
+    found = sa.select(before.c.boxes.label("before"), after.c.boxes.label("after"))
+    found = found.select_from(new).join(after, after.c.id == new.c.annotation_id)
+    found = found.outerjoin(old, same_photo).outerjoin(before, before.c.id == old.c.annotation_id)
     other = sa.or_(old.c.annotation_id.is_(None), old.c.annotation_id != new.c.annotation_id)
     return found.where(new.c.revision == later, other).order_by(new.c.photo_id)
 

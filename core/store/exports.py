@@ -24,6 +24,14 @@ from core.store.revisions import Revision
 from core.store.streamed_zip import StreamedZip
 from core.store.versions import Annotation
 
+FORMATS = ("coco", "voc", "yolo", "csv")
+COLUMNS = (
+    *("photo", "digest", "holdout", "deleted", "width", "height", "version", "author"),
+    *("box", "x0", "y0", "x1", "y1", "category", "label", "origin", "changed", "score"),
+)
+DELETED = "deleted.txt"
+DELETED_HEAD = "Photos of this revision whose pictures were deleted after it was made (SHA-256, name):\n"
+
 
 @dataclass(frozen=True)
 class ExportedPhoto:
@@ -114,15 +122,6 @@ def _renamed(names: Iterator[tuple[int, str]]) -> dict[int, str]:
         if unique != stem:
             renamed[photo_id] = unique
     return renamed
-
-
-FORMATS = ("coco", "voc", "yolo", "csv")
-COLUMNS = (
-    *("photo", "digest", "holdout", "deleted", "width", "height", "version", "author"),
-    *("box", "x0", "y0", "x1", "y1", "category", "label", "origin", "changed", "score"),
-)
-DELETED = "deleted.txt"
-DELETED_HEAD = "Photos of this revision whose pictures were deleted after it was made (SHA-256, name):\n"
 
 
 @dataclass(frozen=True)

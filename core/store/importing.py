@@ -1,22 +1,22 @@
-"""Imports: photos and the boxes of data sets, in small steps that can be cut off and repeated."""
+"""Imports in steps: the files are listed in a manifest, then imported in batches that can be repeated."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING, Any
 
 from core.errors import ConflictError, LapelError, PhotoError, StoreError
+from core.files import atomic_write, disk_errors
 from core.images.decode import open_photo
 from core.store.boxes import MOST_BOXES, AnnotatedBox
-from core.store.imports import ImportRow, Incoming, Mark, Notes, permitted
-from core.store.schema import photos as photos_table
-from core.store.sources import Item, Looker, leads_out
+from core.store.imports import ImportRow, UploadFolder, permitted
+from core.store.sources import Item, SourceScanner, leads_out
 
 if TYPE_CHECKING:
     from core.store import Store
@@ -31,80 +31,168 @@ FILL_EVERY = 256
 _ODD_SHAPE = 0.01  # how far two aspect ratios may lie apart for boxes to be scaled
 
 
-def prepare(store: Store, import_id: int, *, trusted: bool = False) -> Mark:
-    """Look through what is to be brought in, and note it down; an import cut off goes on where it was.
+@dataclass(frozen=True)
+class ImportCheckpoint:
+    """How far an import is: ``offset`` is a byte in its manifest, ``newest`` the newest photo before it.
 
-    Without ``trusted``, only uploads and what lies in the permitted folders is taken. Raises LapelError.
+    A step that is repeated after a crash finds its own photos by ``newest``, and counts them as it did.
     """
-    incoming = Incoming.of(store.folder)
-    work = incoming.work(import_id)
-    notes = Notes(work)
-    known = notes.mark()
+
+    total: int = 0
+    done: int = 0
+    offset: int = 0
+    newest: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        """Whether all files have been processed."""
+        return self.done >= self.total
+
+    def as_dict(self) -> dict[str, Any]:
+        """The form in the checkpoint's file and in a job's step."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ImportManifest:
+    """The files of an import, a line of JSON each, and beside them the checkpoint: both in ``folder``."""
+
+    folder: Path
+
+    def write(self, items: Iterable[Item]) -> int:
+        """Write all items, or none of them where this is cut off; returns how many there are."""
+        total = 0
+        with self._writing(), atomic_write(self._items, sync=True) as out:
+            for item in items:
+                out.write(json.dumps(item.as_list()).encode() + b"\n")
+                total += 1
+        return total
+
+    def read(self, offset: int) -> Iterator[tuple[Item, int]]:
+        """The items from a byte on, each with the byte after it. Raises StoreError without a manifest."""
+        try:
+            with self._items.open("rb") as lines:
+                lines.seek(offset)
+                for line in lines:
+                    offset += len(line)
+                    yield Item.from_list(json.loads(line)), offset
+        except FileNotFoundError:
+            raise StoreError("The files of this import are not on this machine, or were removed.") from None
+
+    def save(self, checkpoint: ImportCheckpoint) -> ImportCheckpoint:
+        """Save the checkpoint, for a run after a failure."""
+        with self._writing(), atomic_write(self._checkpoint) as out:
+            out.write(json.dumps(checkpoint.as_dict()).encode())
+        return checkpoint
+
+    def checkpoint(self) -> ImportCheckpoint | None:
+        """The checkpoint that was saved last; None before the first."""
+        try:
+            return ImportCheckpoint(**json.loads(self._checkpoint.read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError):  # none, or cut off with the machine's power
+            return None
+
+    def _writing(self) -> AbstractContextManager[None]:
+        return disk_errors(
+            "There is no room left on the disk for the import's list of files.",
+            f"The import's list of files cannot be written in {self.folder}",
+        )
+
+    @property
+    def _items(self) -> Path:
+        return self.folder / "files.jsonl"
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.folder / "mark.json"
+
+
+def prepare_import(store: Store, import_id: int, *, trusted: bool = False) -> ImportCheckpoint:
+    """List the files to import in the manifest; an import that was cut off continues at its checkpoint.
+
+    Without ``trusted``, only uploads and files in the permitted folders are imported. Raises LapelError.
+    """
+    uploads = UploadFolder.of(store.folder)
+    folder = uploads.import_folder(import_id)
+    manifest = ImportManifest(folder)
+    known = manifest.checkpoint()
     if known is not None:
         return known
     source = _source(store, store.imports.get(import_id), trusted)
-    total = notes.write(Looker(work, everything=incoming.holds(source)).items(source))
+    total = manifest.write(SourceScanner(folder, everything=uploads.contains(source)).items(source))
     store.imports.progress(import_id, 0, total, {})
-    return notes.keep(Mark(total, newest=_newest(store)))
+    return manifest.save(ImportCheckpoint(total, newest=store.photos.last_id()))
 
 
-def bring_in(
-    store: Store, import_id: int, mark: Mark, *, seconds: float = STEP_SECONDS, most: int = STEP_PHOTOS
-) -> Mark:
-    """Bring in the next photos: at least one, at most ``most``, for about ``seconds``.
+def import_batch(
+    store: Store,
+    import_id: int,
+    checkpoint: ImportCheckpoint,
+    *,
+    seconds: float = STEP_SECONDS,
+    most: int = STEP_PHOTOS,
+) -> ImportCheckpoint:
+    """Import the next photos: at least one, at most ``most``, for about ``seconds``.
 
-    Every photo is whole in the store or not at all, and one that was brought in before is not again, so a
+    Every photo is whole in the store or not at all, and one that was imported before is not again, so a
     step may be cut off and repeated. Raises StoreError where the store cannot be written to.
     """
     row = store.imports.get(import_id)
-    notes = Notes(Incoming.of(store.folder).work(import_id))
-    step = _Step(store, row, mark.newest)
-    ends, done, offset = time.monotonic() + seconds, mark.done, mark.offset
-    for item, after in notes.read(mark.offset):
+    manifest = ImportManifest(UploadFolder.of(store.folder).import_folder(import_id))
+    step = _Step(store, row, checkpoint.newest)
+    ends, done, offset = time.monotonic() + seconds, checkpoint.done, checkpoint.offset
+    for item, after in manifest.read(checkpoint.offset):
         step.take(item)
         done, offset = done + 1, after
-        if done - mark.done >= most or time.monotonic() > ends:
+        if done - checkpoint.done >= most or time.monotonic() > ends:
             break
-    counts = {name: mark.counts.get(name, 0) + step.counts[name] for name in OUTCOMES}
-    if mark.done == 0 or done // FILL_EVERY > mark.done // FILL_EVERY or done >= mark.total:
+    counts = {name: checkpoint.counts.get(name, 0) + step.counts[name] for name in OUTCOMES}
+    fills = done // FILL_EVERY > checkpoint.done // FILL_EVERY
+    if checkpoint.done == 0 or fills or done >= checkpoint.total:
         store.queue.fill()
-    store.imports.progress(import_id, done, mark.total, counts)
-    return notes.keep(replace(mark, done=done, offset=offset, newest=_newest(store), counts=counts))
+    store.imports.progress(import_id, done, checkpoint.total, counts)
+    newest = store.photos.last_id()
+    return manifest.save(replace(checkpoint, done=done, offset=offset, newest=newest, counts=counts))
 
 
-def finish(store: Store, import_id: int, mark: Mark) -> ImportRow:
-    """The import is done: say so, and remove its notes and the upload."""
+def finish_import(store: Store, import_id: int, checkpoint: ImportCheckpoint) -> ImportRow:
+    """Mark the import as done, and remove its manifest and the upload."""
     row = store.imports.get(import_id)
-    message = "" if mark.total else "There is no photo in it."
-    store.imports.progress(import_id, mark.done, mark.total, mark.counts, "done", message)
-    Incoming.of(store.folder).clear(import_id, Path(row.folder) if row.folder else None)
+    message = "" if checkpoint.total else "There is no photo in it."
+    store.imports.progress(import_id, checkpoint.done, checkpoint.total, checkpoint.counts, "done", message)
+    UploadFolder.of(store.folder).clear(import_id, Path(row.folder) if row.folder else None)
     return store.imports.get(import_id)
 
 
-def give_up(store: Store, import_id: int, error: Exception) -> None:
-    """The import has failed: say why. What is in the store stays there."""
+def fail_import(store: Store, import_id: int, error: Exception | str) -> None:
+    """Mark the import as failed, with the reason. What is in the store stays there."""
     row = store.imports.get(import_id)
     store.imports.progress(import_id, row.done, row.total, row.counts, "failed", str(error))
 
 
 def import_all(
-    store: Store, import_id: int, watch: Callable[[Mark], None] = lambda mark: None, *, trusted: bool = False
+    store: Store,
+    import_id: int,
+    on_step: Callable[[ImportCheckpoint], None] = lambda checkpoint: None,
+    *,
+    trusted: bool = False,
 ) -> ImportRow:
-    """Bring everything in, here and now; ``watch`` is told after every step. Raises LapelError."""
+    """Import everything here and now; ``on_step`` is called after every step. Raises LapelError."""
     try:
-        mark = prepare(store, import_id, trusted=trusted)
-        watch(mark)
-        while not mark.ended:
-            mark = bring_in(store, import_id, mark)
-            watch(mark)
-        return finish(store, import_id, mark)
+        checkpoint = prepare_import(store, import_id, trusted=trusted)
+        on_step(checkpoint)
+        while not checkpoint.ended:
+            checkpoint = import_batch(store, import_id, checkpoint)
+            on_step(checkpoint)
+        return finish_import(store, import_id, checkpoint)
     except LapelError as error:
-        give_up(store, import_id, error)
+        fail_import(store, import_id, error)
         raise
 
 
 class _Step:
-    """One step's photos: what becomes of each, and how many had which outcome."""
+    """One step's files: imports each, and counts the outcomes."""
 
     def __init__(self, store: Store, row: ImportRow, newest: int) -> None:
         self.counts: Counter[str] = Counter()
@@ -112,7 +200,7 @@ class _Step:
         self._seen: set[str] = set()
 
     def take(self, item: Item) -> None:
-        """Bring one file in, or note down why not."""
+        """Import one file, or record why it was refused."""
         if item.error:
             self._refuse(item, item.error, whole=item.whole)
             return
@@ -192,13 +280,8 @@ def _source(store: Store, row: ImportRow, trusted: bool) -> Path:
     if not row.folder:
         raise StoreError("The import names no files.")
     path = Path(row.folder)
-    if trusted or Incoming.of(store.folder).holds(path):
+    if trusted or UploadFolder.of(store.folder).contains(path):
         if not path.exists():
             raise StoreError(f"There is no {path} on the machine that the import runs on.")
         return path
     return permitted(path)
-
-
-def _newest(store: Store) -> int:
-    with store.database.read() as connection:
-        return connection.execute(sa.select(sa.func.max(photos_table.c.id))).scalar() or 0

@@ -1,33 +1,26 @@
-"""What was brought in: how far it is, what became of the photos, and which files were refused and why.
-
-What an import notes down in a folder of its own: the files it is to bring in, and how far it is.
-
-Where files wait to be imported, and which folders of the server an import may look into.
-"""
+"""Imports: their rows and refused files, the folder where uploads wait, and the folders they may read."""
 
 from __future__ import annotations
 
-import errno
-import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from core.access import LOCAL, Actor, Right, needs
-from core.errors import AccessError, NotFoundError, StoreError, StoreFullError
+from core.errors import AccessError, NotFoundError, StoreError
 from core.store.database import Database, one_line
 from core.store.people import note_in
 from core.store.schema import import_refusals, imports
-from core.store.sources import Item
 
 FINISHED = ("done", "failed", "cancelled")
+FOLDERS_VARIABLE = "LAPEL_IMPORT_FOLDERS"
+STALE_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -104,7 +97,7 @@ class Imports:
             connection.execute(change.values(state="cancelled", message=""))
 
     @needs(Right.IMPORT)
-    def again(self, id: int) -> None:
+    def retry(self, id: int) -> None:
         """An import that failed or was cancelled waits again."""
         stopped = sa.update(imports).where(imports.c.id == id, imports.c.state.in_(("failed", "cancelled")))
         with self.database.write() as connection:
@@ -149,109 +142,17 @@ class Imports:
 
 
 @dataclass(frozen=True)
-class Mark:
-    """How far an import is: ``offset`` is the byte in its notes, ``newest`` the newest photo before the step.
-
-    A step that is repeated after a crash finds its own photos by ``newest``, and counts them as it did.
-    """
-
-    total: int = 0
-    done: int = 0
-    offset: int = 0
-    newest: int = 0
-    counts: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def ended(self) -> bool:
-        """Whether everything has been looked at."""
-        return self.done >= self.total
-
-    def as_dict(self) -> dict[str, Any]:
-        """The form in which it is kept."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Notes:
-    """An import's notes: a line of JSON for each file, and the mark."""
-
-    folder: Path
-
-    def write(self, items: Iterable[Item]) -> int:
-        """Note down all items, or none of them where this is cut off; returns how many there are."""
-        part, total = self._items.with_suffix(".part"), 0
-        with _writing(self.folder):
-            with part.open("w", encoding="utf-8") as out:
-                for item in items:
-                    out.write(json.dumps(item.as_list()) + "\n")
-                    total += 1
-                out.flush()
-                os.fsync(out.fileno())
-            part.replace(self._items)
-        return total
-
-    def read(self, offset: int) -> Iterator[tuple[Item, int]]:
-        """The items from a byte on, each with the byte after it. Raises StoreError without notes."""
-        try:
-            with self._items.open("rb") as lines:
-                lines.seek(offset)
-                for line in lines:
-                    offset += len(line)
-                    yield Item.from_list(json.loads(line)), offset
-        except FileNotFoundError:
-            raise StoreError("The files of this import are not on this machine, or were removed.") from None
-
-    def keep(self, mark: Mark) -> Mark:
-        """Keep the mark, for a run after a failure."""
-        part = self._mark.with_suffix(".part")
-        with _writing(self.folder):
-            part.write_text(json.dumps(mark.as_dict()), encoding="utf-8")
-            part.replace(self._mark)
-        return mark
-
-    def mark(self) -> Mark | None:
-        """The mark that was kept last; None before the first."""
-        try:
-            return Mark(**json.loads(self._mark.read_text(encoding="utf-8")))
-        except (FileNotFoundError, ValueError):  # none, or cut off with the machine's power
-            return None
-
-    @property
-    def _items(self) -> Path:
-        return self.folder / "files.jsonl"
-
-    @property
-    def _mark(self) -> Path:
-        return self.folder / "mark.json"
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """What hinders writing as one sentence."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreFullError("There is no room left on the disk for the import's notes.") from error
-        raise StoreError(f"The import cannot be noted down in {folder}: {error.strerror}.") from error
-
-
-FOLDERS_VARIABLE = "LAPEL_IMPORT_FOLDERS"
-STALE_SECONDS = 24 * 3600.0
-
-
-@dataclass(frozen=True)
-class Incoming:
-    """The folder of uploads that wait, and of what imports note down while they run."""
+class UploadFolder:
+    """The folder of uploads that wait to be imported, and of running imports' manifests."""
 
     folder: Path
 
     @classmethod
-    def of(cls, home: Path) -> Incoming:
-        """The one of a store's folder."""
-        return cls(home / "incoming")
+    def of(cls, store_folder: Path) -> UploadFolder:
+        """The upload folder inside a store's folder."""
+        return cls(store_folder / "incoming")
 
-    def work(self, import_id: int) -> Path:
+    def import_folder(self, import_id: int) -> Path:
         """An import's own folder, there after the call. Raises StoreError where it cannot be made."""
         path = self.folder / f"import-{import_id}"
         try:
@@ -260,27 +161,27 @@ class Incoming:
             raise StoreError(f"The folder {path} cannot be used: {error.strerror}.") from error
         return path
 
-    def holds(self, path: Path) -> bool:
+    def contains(self, path: Path) -> bool:
         """Whether the path is an upload's, which the store may remove once it is brought in."""
-        return path != self.folder and _resolved(path).is_relative_to(_resolved(self.folder))
+        return path != self.folder and path.resolve().is_relative_to(self.folder.resolve())
 
     def clear(self, import_id: int, source: Path | None) -> None:
-        """Remove what an import leaves behind: its notes, and the upload; a server's folder stays."""
+        """Remove what an import leaves behind: its manifest and the upload; a server's folder stays."""
         shutil.rmtree(self.folder / f"import-{import_id}", ignore_errors=True)
-        if source is not None and self.holds(source):
+        if source is not None and self.contains(source):
             shutil.rmtree(self._top(source), ignore_errors=True)
 
     def sweep(self, wanted: set[Path]) -> int:
         """Remove day-old uploads that no import waits for; returns how many went."""
-        kept = {self._top(path) for path in wanted if self.holds(path)}
-        stale = [path for path in self._entries() if path not in kept and _is_old(path)]
+        wanted_tops = {self._top(path) for path in wanted if self.contains(path)}
+        stale = [path for path in self._entries() if path not in wanted_tops and _is_old(path)]
         for path in stale:
             shutil.rmtree(path, ignore_errors=True)
         return len(stale)
 
     def _top(self, path: Path) -> Path:
         """The upload's folder right below this one."""
-        inside = _resolved(path).relative_to(_resolved(self.folder))
+        inside = path.resolve().relative_to(self.folder.resolve())
         return self.folder / inside.parts[0]
 
     def _entries(self) -> Iterator[Path]:
@@ -292,8 +193,8 @@ def import_folders() -> tuple[Path, ...]:
     """The folders that imports may look into: ``LAPEL_IMPORT_FOLDERS``, else the home folder."""
     listed = os.environ.get(FOLDERS_VARIABLE)
     if listed is None:
-        return (_resolved(Path.home()),)
-    return tuple(_resolved(Path(entry).expanduser()) for entry in listed.split(os.pathsep) if entry)
+        return (Path.home().resolve(),)
+    return tuple(Path(entry).expanduser().resolve() for entry in listed.split(os.pathsep) if entry)
 
 
 def permitted(path: Path) -> Path:
@@ -314,10 +215,6 @@ def permitted(path: Path) -> Path:
     if not resolved.exists():
         raise StoreError(f"There is no {resolved} on the machine that Lapel's worker runs on.")
     return resolved
-
-
-def _resolved(path: Path) -> Path:
-    return path.resolve()
 
 
 def _is_old(path: Path) -> bool:

@@ -1,15 +1,11 @@
-"""A photo on its way into the store: what would be kept of it, and which known photos it looks like.
+"""Ingest: what is stored of a photo, near duplicates by perceptual hash, and the photos' blobs.
 
-What is kept of a photo's picture: re-encoded pixels without metadata, and a small one for lists.
-
-How every photo looks, in memory: near duplicates among 100,000 photos without reading them all again.
-
-The blobs of the photos: there before a photo's row is, gone once no live photo needs them.
+Near duplicates are candidates by the Hamming distance of their difference hashes, confirmed by comparing the
+small pictures. The index of hashes is in memory, so that 100,000 photos need not be read for each new one.
 """
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -36,42 +32,14 @@ from core.store.blobs import Blobs
 from core.store.database import Database
 from core.store.schema import models, photos
 
-
-@dataclass(frozen=True)
-class Newcomer:
-    """A photo with its difference hash and its small picture; known ones are looked at once each."""
-
-    photo: Photo
-    look: bytes
-    small: bytes = field(repr=False)
-    _verdicts: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
-
-    @classmethod
-    def of(cls, photo: Photo) -> Newcomer:
-        """The photo, looked at."""
-        return cls(photo, difference_hash(photo.image), thumbnail(photo.image))
-
-    def twins(self, connection: Connection, looks: Looks, blobs: Blobs) -> list[Likeness]:
-        """The live photos of the store that are the same picture, the nearest first."""
-        return [found for found in looks.near(connection, self.look) if self._is_like(found.thumbnail, blobs)]
-
-    def _is_like(self, thumbnail: str, blobs: Blobs) -> bool:
-        if thumbnail not in self._verdicts:
-            try:
-                other = _colours(blobs.get(thumbnail))
-                self._verdicts[thumbnail] = same_picture(_colours(self.small), other)
-            except NotFoundError:  # deleted a moment ago
-                return False
-        return self._verdicts[thumbnail]
-
-
-def _colours(small: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(small), formats=["JPEG"]) as picture:
-        return small_colours(picture)
-
+PHOTOS_LOCK = 0x1A9E3
+"""Held while photos are added, deleted, or lose their blobs."""
 
 THUMBNAIL_SIDE = 256
+MOST_CANDIDATES = 50
 _QUALITIES = (95, 85, 70)
+_HASH_BYTES = 32
+_DIGESTS_AT_ONCE = 200
 
 
 def cleaned(image: Image.Image) -> bytes:
@@ -102,14 +70,9 @@ def _jpeg(image: Image.Image, quality: int) -> bytes:
     return out.getvalue()
 
 
-MOST_CANDIDATES = 50
-
-_LOOK_BYTES = 32
-
-
 @dataclass(frozen=True)
-class Likeness:
-    """A photo that may look like another: how many bits of the hashes differ, the blob of its thumbnail."""
+class HashMatch:
+    """A photo that may be a near duplicate: how many bits of the hashes differ, and its thumbnail's blob."""
 
     id: int
     bits: int
@@ -117,27 +80,27 @@ class Likeness:
     thumbnail: str
 
 
-class Looks:
-    """A process's copy of the photos' difference hashes, extended by what was added since the last look.
+class PerceptualHashIndex:
+    """A process's copy of the photos' difference hashes, extended at each search by what was added since.
 
-    Rows are added under one lock of the database, so that their numbers become visible in order, and are
-    never removed: what has a higher number than the last row here is all that is new. Safe between threads.
+    Rows are added under one lock of the database, so that their ids become visible in order, and are never
+    removed: what has a higher id than the last row here is all that is new. Safe between threads.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ids = np.empty(0, dtype=np.int64)
-        self._looks = np.empty((0, _LOOK_BYTES), dtype=np.uint8)
+        self._hashes = np.empty((0, _HASH_BYTES), dtype=np.uint8)
         self._count = 0
 
-    def near(self, connection: Connection, look: bytes) -> list[Likeness]:
+    def search(self, connection: Connection, perceptual_hash: bytes) -> list[HashMatch]:
         """The live photos within ``NEAR_BITS`` of this hash, the nearest first, at most 50 of them.
 
         A copy is among the nearest; thousands of garments on one ground may be within the bound.
         """
         with self._lock:
             self._extend(connection)
-            bits = hamming_distances(look, self._looks[: self._count])
+            bits = hamming_distances(perceptual_hash, self._hashes[: self._count])
             rows = np.flatnonzero(bits <= NEAR_BITS)
             rows = rows[np.argsort(bits[rows], kind="stable")]
             found = {int(self._ids[row]): int(bits[row]) for row in rows}
@@ -152,7 +115,7 @@ class Looks:
         self._grow(self._count + len(rows))
         new = slice(self._count, self._count + len(rows))
         self._ids[new] = [row.id for row in rows]
-        self._looks[new] = as_table([row.look for row in rows])
+        self._hashes[new] = as_table([row.look for row in rows])
         self._count = new.stop
 
     def _grow(self, needed: int) -> None:
@@ -161,30 +124,63 @@ class Looks:
             return
         room = max(needed, 2 * len(self._ids), 1024)
         self._ids = np.resize(self._ids, room)
-        self._looks = np.resize(self._looks, (room, _LOOK_BYTES))
+        self._hashes = np.resize(self._hashes, (room, _HASH_BYTES))
 
 
-def _live(connection: Connection, found: dict[int, int]) -> list[Likeness]:
+def _live(connection: Connection, found: dict[int, int]) -> list[HashMatch]:
     """The photos with these numbers (to bits) that are not deleted, in this order, at most fifty."""
-    live: list[Likeness] = []
+    live: list[HashMatch] = []
     remaining = iter(found)
     while len(live) < MOST_CANDIDATES and (ids := list(islice(remaining, MOST_CANDIDATES))):
         chosen = sa.select(photos.c.id, photos.c.holdout, photos.c.thumbnail)
         rows = connection.execute(chosen.where(photos.c.id.in_(ids), photos.c.deleted_at.is_(None)))
-        by_id = {row.id: Likeness(row.id, found[row.id], row.holdout, row.thumbnail) for row in rows}
+        by_id = {row.id: HashMatch(row.id, found[row.id], row.holdout, row.thumbnail) for row in rows}
         live += [by_id[id] for id in ids if id in by_id]
     return live[:MOST_CANDIDATES]
 
 
-PHOTOS_LOCK = 0x1A9E3
-"""Held while photos come, go, or lose their blobs."""
+@dataclass(frozen=True)
+class HashedPhoto:
+    """A photo with its difference hash and its thumbnail; each stored photo is compared with it only once."""
 
-_AT_ONCE = 200
+    photo: Photo
+    perceptual_hash: bytes
+    thumbnail: bytes = field(repr=False)
+    _verdicts: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, photo: Photo) -> HashedPhoto:
+        """The photo with both computed."""
+        return cls(photo, difference_hash(photo.image), thumbnail(photo.image))
+
+    def near_duplicates(
+        self, connection: Connection, index: PerceptualHashIndex, blobs: Blobs
+    ) -> list[HashMatch]:
+        """The live photos of the store that are the same picture, the nearest first."""
+        return [
+            found
+            for found in index.search(connection, self.perceptual_hash)
+            if self._is_same_picture(found.thumbnail, blobs)
+        ]
+
+    def _is_same_picture(self, digest: str, blobs: Blobs) -> bool:
+        if digest not in self._verdicts:
+            try:
+                other = _colours(blobs.get(digest))
+                self._verdicts[digest] = same_picture(_colours(self.thumbnail), other)
+            except NotFoundError:  # deleted a moment ago
+                return False
+        return self._verdicts[digest]
+
+
+def _colours(small: bytes) -> np.ndarray:
+    with Image.open(BytesIO(small), formats=["JPEG"]) as picture:
+        return small_colours(picture)
 
 
 @dataclass(frozen=True)
-class Kept:
-    """The digests of a photo's picture and of its small one."""
+class PictureDigests:
+    """The digests of a photo's picture and of its thumbnail."""
 
     blob: str
     thumbnail: str
@@ -192,25 +188,25 @@ class Kept:
 
 @dataclass(frozen=True)
 class PictureBlobs:
-    """The photos' side of the blobs."""
+    """The blobs of the photos: there before a photo's row is, removed once no live photo needs them."""
 
     database: Database
     blobs: Blobs
 
-    def keep(self, newcomer: Newcomer) -> Kept:
+    def put(self, hashed: HashedPhoto) -> PictureDigests:
         """Both pictures, on the disk. Raises StoreFullError with neither left behind."""
-        picture = self.blobs.put(cleaned(newcomer.photo.image))
+        picture = self.blobs.put(cleaned(hashed.photo.image))
         try:
-            return Kept(picture, self.blobs.put(newcomer.small))
+            return PictureDigests(picture, self.blobs.put(hashed.thumbnail))
         except StoreError:
             self.discard([picture])
             raise
 
-    def keep_again(self, newcomer: Newcomer, kept: Kept) -> None:
+    def put_again(self, hashed: HashedPhoto, digests: PictureDigests) -> None:
         """Within the lock: another process may have discarded the same blobs a moment ago."""
-        if not (self.blobs.has(kept.blob) and self.blobs.has(kept.thumbnail)):
-            self.blobs.put(cleaned(newcomer.photo.image))
-            self.blobs.put(newcomer.small)
+        if not (self.blobs.has(digests.blob) and self.blobs.has(digests.thumbnail)):
+            self.blobs.put(cleaned(hashed.photo.image))
+            self.blobs.put(hashed.thumbnail)
 
     def discard(self, digests: Iterable[str]) -> None:
         """Remove those that no live photo or model needs; what cannot be removed now is left to a sweep."""
@@ -225,7 +221,7 @@ class PictureBlobs:
         Killed processes leave such blobs. A photo that is just coming puts its own back where they go.
         """
         count, digests = 0, self.blobs.digests()
-        while batch := set(islice(digests, _AT_ONCE)):
+        while batch := set(islice(digests, _DIGESTS_AT_ONCE)):
             with self.database.read() as connection:
                 unneeded = _unneeded(connection, batch)
             if unneeded:

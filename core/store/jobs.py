@@ -49,7 +49,7 @@ class Jobs:
             connection.execute(self.database.insert(table).values(**values).on_conflict_do_nothing())
 
     @needs(Right.IMPORT)
-    def ask(self, kind: str, by: str) -> str:
+    def request(self, kind: str, by: str) -> str:
         """The number of the job of this kind that waits or runs, or else of a new one that waits."""
         with self.database.write() as connection:
             self.database.lock(connection, _LOCK)
@@ -62,7 +62,7 @@ class Jobs:
             return id
 
     @needs(Right.IMPORT)
-    def again(self, id: str) -> None:
+    def retry(self, id: str) -> None:
         """A job that failed or was cancelled waits again."""
         stopped = sa.update(table).where(table.c.id == id, table.c.state.in_(("failed", "cancelled")))
         with self.database.write() as connection:

@@ -1,7 +1,4 @@
-"""The store's models: weights as blobs, each with its card and where it came from; one of a kind serves.
-
-Models' weights on this machine: a copy of the blob with the card beside it, checked at every opening.
-"""
+"""Models: weights as blobs with their cards and origins, and copies of the weights on this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Row
 from sqlalchemy.exc import IntegrityError
 
-from core.access import FOUNDER, LOCAL, Actor, Right, needs
+from core.access import INITIAL_AUTHOR, LOCAL, Actor, Right, needs
 from core.errors import NotFoundError, StoreError, WeightsError
 from core.file_names import free_name
 from core.files import PARTIAL, atomic_write, disk_errors
@@ -33,6 +30,10 @@ KINDS = ("detector", "classifier")
 MOST_CHARACTERS = 90
 """Of a model's name."""
 
+UNUSED_SECONDS = 30 * 86400
+"""After so long without use a copy goes; the blob stays, and it is fetched again."""
+
+_PIECE_BYTES = 2**20
 _LOCK = 0x1A9E4
 
 
@@ -74,7 +75,7 @@ class Models:
     folder: Path
     actor: Actor = LOCAL
 
-    def found(self) -> None:
+    def register_shipped(self) -> None:
         """Make the weights that ship the first champions, where a kind has none yet; many may do so at once.
 
         Raises WeightsError where they are missing or damaged.
@@ -82,7 +83,7 @@ class Models:
         there = self.champion_ids()
         for kind in KINDS:
             if kind not in there:
-                self._found(kind)
+                self._register_shipped(kind)
 
     @needs(Right.TRAIN)
     def add(
@@ -137,7 +138,7 @@ class Models:
         if kind not in KINDS:
             raise StoreError(f"expected a model's kind to be {' or '.join(KINDS)}, got {kind!r}")
         if kind not in self.champion_ids():
-            self._found(kind)
+            self._register_shipped(kind)
         serving = sa.select(champions.c.model_id).where(champions.c.kind == kind).scalar_subquery()
         return self._one(table.c.id == serving, f"There is no {kind} that serves.")
 
@@ -232,7 +233,7 @@ class Models:
         found = connection.execute(parent).scalar_one_or_none()
         return {"parent": found, "revision": values["revision"], "training": values["training_id"]}
 
-    def _found(self, kind: str) -> None:
+    def _register_shipped(self, kind: str) -> None:
         from core.models.checkpoints import check_weights
 
         path = shipped_weights(kind)
@@ -244,10 +245,10 @@ class Models:
             there = sa.select(champions.c.kind).where(champions.c.kind == kind)
             if connection.execute(there).first() is not None:
                 return
-            model = self._write(connection, card, data, asdict(Origin()) | {"by": FOUNDER})
-            crown = {"kind": kind, "model_id": model.id, "at": self.database.now}
-            connection.execute(sa.insert(champions).values(**crown))
-            first = crown | {"action": "first", "request": f"first {kind}", "by": FOUNDER}
+            model = self._write(connection, card, data, asdict(Origin()) | {"by": INITIAL_AUTHOR})
+            champion = {"kind": kind, "model_id": model.id, "at": self.database.now}
+            connection.execute(sa.insert(champions).values(**champion))
+            first = champion | {"action": "first", "request": f"first {kind}", "by": INITIAL_AUTHOR}
             connection.execute(sa.insert(promotions).values(**first))
 
 
@@ -271,18 +272,12 @@ def _free_name(connection: Connection, wanted: str) -> str:
     return free_name(cut, lambda name: name == cut or is_taken(name), "{stem} ({number})")
 
 
-UNUSED_SECONDS = 30 * 86400
-"""After so long without use a copy goes; the blob stays, and it is fetched again."""
-
-_PIECE_BYTES = 2**20
-
-
 def weights_file(blobs: Blobs, path: Path, digest: str, card: ModelCard) -> Path:
     """The path, with these weights and this card there: fetched where they are missing or damaged.
 
     Raises WeightsError where the blob is missing or damaged too, StoreError where a disk cannot be used.
     """
-    if not holds(path, digest):
+    if not has_digest(path, digest):
         data = _bytes_of(blobs, digest, card)
         with _disk_errors("weights"):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -311,7 +306,7 @@ def drop_unused(folder: Path, now: float | None = None) -> int:
     return dropped
 
 
-def holds(path: Path, digest: str) -> bool:
+def has_digest(path: Path, digest: str) -> bool:
     """Whether a file with these very bytes is there."""
     sha256 = hashlib.sha256()
     try:
@@ -329,7 +324,7 @@ def _bytes_of(blobs: Blobs, digest: str, card: ModelCard) -> bytes:
         return blobs.get(digest)
     except StoreError as error:
         shipped = shipped_weights(card.kind)
-        if holds(shipped, digest):
+        if has_digest(shipped, digest):
             return shipped.read_bytes()
         what = "missing" if isinstance(error, NotFoundError) else "damaged or out of reach"
         raise WeightsError(f"the weights of {card.name} are {what} in the store") from error

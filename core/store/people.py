@@ -1,7 +1,4 @@
-"""The people of a store, once there is a sign-in: the names that stand at their work, and their roles.
-
-The audit log: who did what to what and when, written with the deed itself and never changed.
-"""
+"""Users, with the names that stand at their work and their roles, and the audit log of what they did."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row, Select
 from sqlalchemy.exc import IntegrityError
 
-from core.access import FOUNDER, LOCAL, Actor, Right, Role, needs
+from core.access import INITIAL_AUTHOR, LOCAL, Actor, Right, Role, needs
 from core.errors import NotFoundError, StoreError
 from core.file_names import free_name
 from core.store.database import Database, one_line
@@ -26,11 +23,14 @@ from core.store.schema import people as people_table
 SEEN_EVERY_SECONDS = 3600.0
 """Between two times that it is noted down that somebody is there."""
 
-RESERVED = (LOCAL.name, FOUNDER)
+RESERVED = (LOCAL.name, INITIAL_AUTHOR)
 """Names that stand at the machine's own work."""
 
 _LOCK = 0x1A9EB
 _ROLES = {role.value for role in Role}
+COLUMNS = ("at", "by", "action", "object", "details")
+BATCH = 500
+"""Rows in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -204,11 +204,6 @@ def _person(row: Row) -> Person:
     return Person(row.name, row.subject, role, claimed, row.at, row.seen_at)
 
 
-COLUMNS = ("at", "by", "action", "object", "details")
-BATCH = 500
-"""Rows in memory at a time."""
-
-
 @dataclass(frozen=True)
 class Entry:
     """Something that was done: ``object`` says in words to what, ``details`` what else is worth knowing."""
@@ -280,7 +275,7 @@ class Audit:
 def note_in(
     connection: Connection, database: Database, actor: Actor, action: str, object: str, **details: Any
 ) -> None:
-    """Within the transaction of a deed: note it down, in the actor's name. ``details`` are plain JSON."""
+    """Within a transaction: log what it does, in the actor's name. ``details`` are plain JSON."""
     values = {
         "at": database.now,
         "by": one_line(actor.name, 200),

@@ -1,7 +1,4 @@
-"""The photos of the store: taken once each, the holdout frozen as they come, deleted down to a tombstone.
-
-Which photos hold a category: a condition on their latest annotation, in either database's JSON.
-"""
+"""Photos: stored once each, assigned to the holdout as they come, deleted down to a row."""
 
 from __future__ import annotations
 
@@ -16,9 +13,15 @@ from core.errors import NotFoundError, StoreBusyError
 from core.images.decode import Photo, read_photo
 from core.store.blobs import Blobs
 from core.store.database import Database, one_line
-from core.store.ingest import PHOTOS_LOCK, Kept, Likeness, Looks, Newcomer, PictureBlobs
+from core.store.ingest import (
+    PHOTOS_LOCK,
+    HashedPhoto,
+    HashMatch,
+    PerceptualHashIndex,
+    PictureBlobs,
+    PictureDigests,
+)
 from core.store.people import note_in
-from core.store.schema import annotations as annotations_table
 from core.store.schema import annotations as versions
 from core.store.schema import drafts, photos, predictions, tasks
 from core.store.schema import photos as table
@@ -28,9 +31,9 @@ HOLDOUT_SHARE = 0.15
 
 @dataclass(frozen=True)
 class PhotoRow:
-    """What the store knows of a photo: ``digest`` is of the bytes that came, ``blob`` of what is kept.
+    """What the store knows of a photo: ``digest`` is of the bytes that came, ``blob`` of the stored JPEG.
 
-    ``near_id`` is the photo of the pool that it looks like; with ``deleted_at`` only the row is left.
+    ``near_id`` is the photo that it is a near duplicate of; with ``deleted_at`` only the row is left.
     """
 
     id: int
@@ -52,9 +55,9 @@ class PhotoRow:
 class Added:
     """What became of a photo.
 
-    ``outcome`` is "new", "near" (kept, looks like ``row.near_id``), "exact" (known already: nothing was
-    stored, ``row`` is the known one) or "holdout": a copy of a holdout photo that is kept out; ``row`` is the
-    holdout photo where the bytes are the same, None where it only looks the same.
+    ``outcome`` is "new", "near" (stored as a near duplicate of ``row.near_id``), "exact" (known already:
+    nothing was stored, ``row`` is the known one) or "holdout", a copy of a holdout photo, which is not
+    stored: ``row`` is the holdout photo where the bytes are the same, None for a near duplicate.
     """
 
     row: PhotoRow | None
@@ -67,26 +70,26 @@ class Photos:
 
     database: Database
     blobs: Blobs
-    looks: Looks
+    hash_index: PerceptualHashIndex
     actor: Actor = LOCAL
 
     @needs(Right.IMPORT)
     def add(self, photo: Photo, *, by: str, import_id: int | None = None) -> Added:
-        """Take a photo into the store, unless it is there; the picture is on disk before its row is.
+        """Store a photo, unless it is there; the picture is on disk before its row is.
 
-        15 % of all contents, chosen by digest, are the holdout for ever; what looks like a photo of the pool
-        stays in the pool, and what looks like a photo of the holdout is kept out. A deleted photo that comes
-        again is there again, with its annotations. Processes may add the same photo at once.
+        15 % of all contents, chosen by digest, are the holdout for ever; a near duplicate of
+        another photo is not, and one of a holdout photo is not stored. A deleted photo that comes again is
+        there again, with its annotations. Processes may add the same photo at once.
         """
         with self.database.read() as connection:
             answer = _known_copy(_row_of(connection, table.c.digest == photo.digest))
         if answer:
             return answer
-        newcomer = Newcomer.of(photo)
+        hashed = HashedPhoto.of(photo)
         with self.database.read() as connection:
-            answer, _, _ = self._judge(connection, newcomer)
+            answer, _, _ = self._find_copy(connection, hashed)
         origin = {"by": one_line(self.actor.known_as(by).name, 200), "import_id": import_id}
-        return answer or self._take(newcomer, origin)
+        return answer or self._store(hashed, origin)
 
     @needs(Right.READ)
     def get(self, id: int, *, deleted_ok: bool = False) -> PhotoRow:
@@ -99,7 +102,7 @@ class Photos:
 
     @needs(Right.READ)
     def picture(self, id: int) -> bytes:
-        """The kept picture, a JPEG. Raises NotFoundError."""
+        """The stored picture, a JPEG. Raises NotFoundError."""
         return self.blobs.get(self.get(id).blob)
 
     @needs(Right.READ)
@@ -148,6 +151,12 @@ class Photos:
         with self.database.read() as connection:
             return int(connection.execute(chosen).scalar_one())
 
+    @needs(Right.READ)
+    def last_id(self) -> int:
+        """The id of the newest photo; 0 in an empty store."""
+        with self.database.read() as connection:
+            return connection.execute(sa.select(sa.func.max(table.c.id))).scalar() or 0
+
     @needs(Right.DELETE)
     def delete(self, id: int, by: str) -> None:
         """Remove a photo down to its row, which old revisions need; its annotations stay with it.
@@ -159,7 +168,7 @@ class Photos:
             row = _row_of(connection, table.c.id == id)
             if row is None or row.deleted_at is not None:
                 raise NotFoundError("There is no such photo.")
-            bury(self.database, connection, id)
+            mark_deleted(self.database, connection, id)
             who, details = self.actor.known_as(by), {"id": id, "digest": row.digest, "holdout": row.holdout}
             note_in(connection, self.database, who, "delete", f"photo {id}, {row.name}", **details)
         PictureBlobs(self.database, self.blobs).discard([row.blob, row.thumbnail])
@@ -176,7 +185,7 @@ class Photos:
         if holdout is not None:
             wanted.append(table.c.holdout.is_(holdout))
         if annotated is not None:
-            has = sa.exists().where(annotations_table.c.photo_id == table.c.id)
+            has = sa.exists().where(versions.c.photo_id == table.c.id)
             wanted.append(has if annotated else ~has)
         if text:
             wanted.append(table.c.name.icontains(one_line(text), autoescape=True))
@@ -184,43 +193,43 @@ class Photos:
             wanted.append(holds_category(self.database, category))
         return wanted
 
-    def _judge(
-        self, connection: Connection, newcomer: Newcomer
-    ) -> tuple[Added | None, PhotoRow | None, list[Likeness]]:
-        """The answer for a photo that is not to be stored, else None; its row if any; whom it looks like."""
-        known = _row_of(connection, table.c.digest == newcomer.photo.digest)
-        answer, twins = _known_copy(known), []
+    def _find_copy(
+        self, connection: Connection, hashed: HashedPhoto
+    ) -> tuple[Added | None, PhotoRow | None, list[HashMatch]]:
+        """The answer for a photo that is not to be stored, else None; its row if any; near duplicates."""
+        known = _row_of(connection, table.c.digest == hashed.photo.digest)
+        answer, near = _known_copy(known), []
         if not answer:
-            twins = newcomer.twins(connection, self.looks, self.blobs)
-            if not (known and known.holdout) and any(twin.holdout for twin in twins):
+            near = hashed.near_duplicates(connection, self.hash_index, self.blobs)
+            if not (known and known.holdout) and any(match.holdout for match in near):
                 answer = Added(None, "holdout")
-        return answer, known, twins
+        return answer, known, near
 
-    def _take(self, newcomer: Newcomer, origin: dict[str, Any]) -> Added:
+    def _store(self, hashed: HashedPhoto, origin: dict[str, Any]) -> Added:
         """Store the photo, judged once more: what others have added since counts, and nobody adds now."""
         pictures = PictureBlobs(self.database, self.blobs)
-        kept = pictures.keep(newcomer)
+        digests = pictures.put(hashed)
         try:
             with self.database.write() as connection:
                 self.database.lock(connection, PHOTOS_LOCK)
-                answer, known, twins = self._judge(connection, newcomer)
+                answer, known, near = self._find_copy(connection, hashed)
                 if not answer:
-                    answer = self._write(connection, known, _values(newcomer, twins) | origin, kept)
-                    pictures.keep_again(newcomer, kept)
+                    answer = self._write(connection, known, _values(hashed, near) | origin, digests)
+                    pictures.put_again(hashed, digests)
         except StoreBusyError:
             raise  # discarding would wait for the same lock: the next try needs the blobs, or a sweep comes
         except BaseException:
-            pictures.discard(astuple(kept))
+            pictures.discard(astuple(digests))
             raise
         if answer.outcome in ("exact", "holdout"):
-            pictures.discard(astuple(kept))
+            pictures.discard(astuple(digests))
         return answer
 
     def _write(
-        self, connection: Connection, known: PhotoRow | None, values: dict[str, Any], kept: Kept
+        self, connection: Connection, known: PhotoRow | None, values: dict[str, Any], digests: PictureDigests
     ) -> Added:
         """A new row, or a deleted one alive again: its place in or out of the holdout never changes."""
-        values |= {"blob": kept.blob, "thumbnail": kept.thumbnail, "at": self.database.now}
+        values |= {"blob": digests.blob, "thumbnail": digests.thumbnail, "at": self.database.now}
         if known is None:
             statement: Any = sa.insert(table).values(**values)
         else:
@@ -240,8 +249,8 @@ def in_holdout(digest: str) -> bool:
     return int(digest[:8], 16) < HOLDOUT_SHARE * 2**32
 
 
-def bury(database: Database, connection: Connection, id: int) -> None:
-    """Leave a tombstone of a photo: no open task, no draft, no prediction."""
+def mark_deleted(database: Database, connection: Connection, id: int) -> None:
+    """Mark a photo as deleted: no open task, no draft, no prediction is left."""
     connection.execute(sa.update(table).where(table.c.id == id).values(deleted_at=database.now))
     open_tasks = sa.update(tasks).where(tasks.c.photo_id == id, tasks.c.state == "open")
     connection.execute(open_tasks.values(state="dropped", lease_by=None, lease_until=None))
@@ -261,12 +270,12 @@ def _known_copy(known: PhotoRow | None) -> Added | None:
     return Added(known, "holdout" if known.holdout else "exact")
 
 
-def _values(newcomer: Newcomer, twins: list[Likeness]) -> dict[str, Any]:
-    photo = newcomer.photo
-    closest = next((twin for twin in twins if not twin.holdout), None)
+def _values(hashed: HashedPhoto, near: list[HashMatch]) -> dict[str, Any]:
+    photo = hashed.photo
+    closest = next((match for match in near if not match.holdout), None)
     return {
         "digest": photo.digest,
-        "look": newcomer.look,
+        "look": hashed.perceptual_hash,
         "name": photo.name,
         "width": photo.width,
         "height": photo.height,
@@ -276,7 +285,7 @@ def _values(newcomer: Newcomer, twins: list[Likeness]) -> dict[str, Any]:
 
 
 def holds_category(database: Database, category_id: int) -> ColumnElement[bool]:
-    """Whether the newest version of a row of ``photos``, second looks apart, has a box of the category."""
+    """Whether a row of ``photos`` has a box of the category in its newest version, second ones apart."""
     newer = versions.alias("newer")
     newest = (
         sa.select(sa.func.max(newer.c.version))

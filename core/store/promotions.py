@@ -1,7 +1,4 @@
-"""Who serves: a candidate takes over in one transaction, or nothing happens; the former can come back.
-
-Comparisons of two models on a revision's holdout, as they were measured.
-"""
+"""Promotions and rollbacks, one transaction each, and comparisons of two models on a holdout."""
 
 from __future__ import annotations
 
@@ -77,13 +74,13 @@ class Promotions:
         where another champion serves by now or there is a newer comparison than ``comparison_id``,
         PromotionRefused with the gate's sentence, NotFoundError for no such model.
         """
-        known = self._said(request, model_id)
+        known = self._promoted_by(request, model_id)
         if known is not None:
             return known
         model = self._model(model_id)
         self._check(model)
 
-        def crown(connection: Connection, champion: ModelRow) -> dict[str, Any]:
+        def decide(connection: Connection, champion: ModelRow) -> dict[str, Any]:
             if champion.id != expected_champion:
                 raise ConflictError(
                     f"{champion.name} has become the {model.kind} that serves in the meantime."
@@ -98,7 +95,7 @@ class Promotions:
             values = {"comparison_id": found.id if found else None}
             return values | ({"action": "promote"} if passes else {"action": "overrule", "reason": reason})
 
-        return self._change(model, request, crown)
+        return self._change(model, request, decide)
 
     @needs(Right.PROMOTE)
     def rollback(self, kind: str, *, request: str, expected_champion: int | None = None) -> Promotion:
@@ -108,19 +105,19 @@ class Promotions:
         NotFoundError where there is none to go back to, WeightsError where its weights could not serve,
         ConflictError where another champion serves by now.
         """
-        known = self._said(request, None)
+        known = self._promoted_by(request, None)
         if known is not None:
             return known
         seen = self.models.champion(kind).id if expected_champion is None else expected_champion
         previous = self._model(self._previous(kind))
         self._check(previous)
 
-        def crown(connection: Connection, champion: ModelRow) -> dict[str, Any]:
+        def decide(connection: Connection, champion: ModelRow) -> dict[str, Any]:
             if champion.id != seen:
                 raise ConflictError(f"{champion.name} has become the {kind} that serves in the meantime.")
             return {"action": "rollback"}
 
-        return self._change(previous, request, crown)
+        return self._change(previous, request, decide)
 
     @needs(Right.EXPLAIN)
     def history(self, kind: str | None = None) -> list[Promotion]:
@@ -142,7 +139,7 @@ class Promotions:
             raise NotFoundError(f"There is no {kind} to go back to: none served before.")
         return line[1]
 
-    def _said(self, request: str, model_id: int | None) -> Promotion | None:
+    def _promoted_by(self, request: str, model_id: int | None) -> Promotion | None:
         """The promotion that this request has already made. Raises StoreError for a request of another."""
         if not 1 <= len(request) <= LONGEST_REQUEST:
             raise StoreError(f"expected a request's name of 1 to {LONGEST_REQUEST} characters")
@@ -165,9 +162,9 @@ class Promotions:
         check_weights(self.models.file_of(model), model.kind, model.card.categories)
 
     def _change(
-        self, model: ModelRow, request: str, crown: Callable[[Connection, ModelRow], dict[str, Any]]
+        self, model: ModelRow, request: str, decide: Callable[[Connection, ModelRow], dict[str, Any]]
     ) -> Promotion:
-        """Let a model serve, in one transaction that holds the champion; ``crown`` judges and names it."""
+        """Let a model serve, in one transaction that locks the champion; ``decide`` checks it."""
         self.models.champion(model.kind)  # the first ones are there from now on
         serving = sa.select(champions.c.model_id).where(champions.c.kind == model.kind)
         try:
@@ -178,7 +175,7 @@ class Promotions:
                 ).one_or_none()
                 if again is not None and again.model_id == model.id:
                     return _promotion(again)
-                values = {"comparison_id": None, "reason": ""} | crown(connection, champion)
+                values = {"comparison_id": None, "reason": ""} | decide(connection, champion)
                 return self._write(connection, model, champion, values | {"request": request})
         except IntegrityError as error:
             raise ConflictError("This request has promoted another model already.") from error

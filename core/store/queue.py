@@ -60,8 +60,9 @@ class OpenPhoto:
 
 @dataclass(frozen=True)
 class QueueCounts:
-    """How many tasks are open (the leased among them), leased now, done, and open second looks; and how many
-    the person who asks did since midnight on this machine's clock.
+    """How many tasks are open (the leased among them), leased now, done, and open for a second annotation.
+
+    ``mine_done_today`` is how many the person did since midnight on this machine's clock.
     """
 
     open: int
@@ -130,8 +131,8 @@ class Queue:
     def next(self, person: str, lease_seconds: float = LEASE_SECONDS) -> Task | None:
         """The person's next task, leased; None where nothing is left that they could do.
 
-        First what they hold already, or held and left a draft on; then a second look at others' work; then
-        the first in order. Only what is open, free, and not skipped by them.
+        First what they hold already, or held and left a draft on; then a second annotation of others' work;
+        then the first in order. Only what is open, free, and not skipped by them.
         """
         self.actor.require_own(person)
         with self.database.write() as connection:
@@ -158,8 +159,8 @@ class Queue:
     def take(self, photo_id: int, person: str, lease_seconds: float = LEASE_SECONDS) -> Task:
         """The task of a certain photo, leased where it is open; a done one is returned as it is.
 
-        A second look is returned to the person who holds it. Raises ConflictError where somebody else holds
-        the photo, and NotFoundError where there is no such photo.
+        The task of a second annotation is returned to the person who holds it. Raises ConflictError where
+        somebody else holds the photo, and NotFoundError where there is no such photo.
         """
         self.actor.require_own(person)
         with self.database.write() as connection:
@@ -285,7 +286,7 @@ class Queue:
         return held.order_by(tasks.c.lease_until.desc()).limit(1)
 
     def _second(self, person: str) -> Iterator[Select[Any]]:
-        """Second looks at what others did, the oldest first.
+        """Second annotations of what others did, the oldest first.
 
         The authors before and behind the person in the alphabet are asked for apart: so the index jumps over
         the person's own work, which may be thousands of tasks that they must not have.

@@ -66,7 +66,7 @@ photos = Table(
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("holdout", Boolean, nullable=False),
-    Column("near_id", ForeignKey("photos.id")),  # the photo that it looks like
+    Column("near_id", ForeignKey("photos.id")),  # the photo that it is a near duplicate of
     Column("import_id", ForeignKey("imports.id"), index=True),
     Column("by", String(200), nullable=False),
     Column("at", Double, nullable=False),
@@ -136,7 +136,7 @@ tasks = Table(
     Column("arm", String(16), nullable=False),  # cold, selected, control
     Column("reasons", JSON, nullable=False, default=list),  # in words
     Column("parts", JSON, nullable=False, default=dict),  # each part of the score, 0..1
-    Column("first_author", String(200)),  # of a second look: who must not have it
+    Column("first_author", String(200)),  # of a second annotation: who must not make it
     Column("lease_by", String(200)),
     Column("lease_until", Double),
     Column("done_by", String(200)),
@@ -156,7 +156,7 @@ skips = Table(
     Column("at", Double, nullable=False),
 )
 
-second_looks = Table(
+consensus_reviews = Table(
     "second_looks",
     metadata,
     Column("photo_id", ForeignKey("photos.id"), primary_key=True),

@@ -27,6 +27,8 @@ Row = tuple[float, float, float, float, str, str | None]
 """x0, y0, x1, y1 in pixels, the category's name, the fine label."""
 
 _MOST_WRAPPERS = 4
+LIMITS = ZipLimits(entries=200_000, entry_bytes=512 * 2**20)
+"""A data set's zip holds more entries than a batch of photos, and one large file of annotations."""
 
 
 @dataclass(frozen=True)
@@ -222,10 +224,6 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _refused(refusal: Refusal) -> Item:
     return Item(refusal.photo, error=refusal.error)
-
-
-LIMITS = ZipLimits(entries=200_000, entry_bytes=512 * 2**20)
-"""A data set's zip holds more entries than a batch of photos, and one large file of annotations."""
 
 
 def unpack_to(source: Path, folder: Path) -> Iterator[Refusal]:

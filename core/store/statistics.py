@@ -1,4 +1,4 @@
-"""What the annotations come to, counted in one pass: for the charts of how far the work is."""
+"""Statistics of the annotations, counted in one pass: for the charts of progress."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from core.access import Right, needs
 from core.store import Store
 from core.store.agreement import Agreement
 from core.store.schema import annotations as versions
+from core.store.schema import consensus_reviews as reviews
 from core.store.schema import photos
-from core.store.schema import second_looks as looks
 from core.store.versions import is_newest, newest_versions
 
 BATCH = 500
@@ -52,7 +52,7 @@ class Statistics:
 
 
 @needs(Right.READ)
-def count_up(store: Store) -> Statistics:
+def count_annotations(store: Store) -> Statistics:
     """Count now; in memory are a few hundred rows at a time."""
     boxes: Counter[int] = Counter()
     sizes: Counter[int] = Counter()
@@ -70,11 +70,11 @@ def count_up(store: Store) -> Statistics:
 
 
 @needs(Right.READ)
-def state_of(store: Store) -> tuple[int, int, int]:
+def statistics_state(store: Store) -> tuple[int, int, int]:
     """Numbers that change whenever the counts or the agreements may have."""
     newest = sa.select(sa.func.max(versions.c.id)).scalar_subquery()
     live = sa.select(sa.func.count()).select_from(photos).where(photos.c.deleted_at.is_(None))
-    compared = sa.select(sa.func.count()).select_from(looks).where(looks.c.second_version.is_not(None))
+    compared = sa.select(sa.func.count()).select_from(reviews).where(reviews.c.second_version.is_not(None))
     with store.database.read() as connection:
         row = connection.execute(sa.select(newest, live.scalar_subquery(), compared.scalar_subquery())).one()
     return row[0] or 0, row[1], row[2]
@@ -83,14 +83,16 @@ def state_of(store: Store) -> tuple[int, int, int]:
 @needs(Right.READ)
 def agreements(store: Store, most: int = 10_000) -> list[Agreement]:
     """How far two people agreed on each photo that both did, the latest first."""
-    found = sa.select(looks.c.agreement).where(looks.c.second_version.is_not(None))
+    found = sa.select(reviews.c.agreement).where(reviews.c.second_version.is_not(None))
     with store.database.read() as connection:
-        rows = connection.execute(found.order_by(looks.c.at.desc(), looks.c.photo_id).limit(most)).scalars()
+        rows = connection.execute(
+            found.order_by(reviews.c.at.desc(), reviews.c.photo_id).limit(most)
+        ).scalars()
         return [Agreement.from_dict(entry) for entry in rows]
 
 
 def _latest() -> Select[Any]:
-    """The newest version of every live photo, second looks apart, with the photo's size."""
+    """The newest version of every live photo, second reviews apart, with the photo's size."""
     newest = newest_versions()
     found = sa.select(versions.c.boxes, photos.c.width, photos.c.height)
     found = found.join_from(versions, newest, is_newest(newest))

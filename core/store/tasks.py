@@ -18,7 +18,7 @@ Reasons = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Task:
-    """One photo to do. ``kind`` is "first" or "second" (a second look), ``state`` open, done or dropped.
+    """One photo to annotate. ``kind`` is "first" or "second" (again), ``state`` open, done or dropped.
 
     The lowest ``rank`` comes first; ``arm`` says who chose it (cold, selected, control, second, returned),
     ``reasons`` why, in words, and ``parts`` are the shares of its score, each in 0..1. ``lease_by`` is who

@@ -110,7 +110,7 @@ class Trainings:
             return _row(connection, id)
 
     @needs(Right.TRAIN)
-    def again(self, id: int) -> TrainingRow:
+    def retry(self, id: int) -> TrainingRow:
         """A training that failed or was cancelled waits again.
 
         Raises NotFoundError for no such training, ConflictError where another of its kind is going.

@@ -86,7 +86,7 @@ def locked_photo(connection: Connection, photo_id: int) -> Row:
 
 
 def latest_version(connection: Connection, photo_id: int) -> Annotation | None:
-    """What holds of the photo: its newest version apart from second looks."""
+    """What holds of the photo: its newest version apart from second annotations."""
     counted = (table.c.photo_id == photo_id, table.c.kind != "second")
     found = sa.select(table).where(*counted).order_by(table.c.version.desc()).limit(1)
     row = connection.execute(found).one_or_none()

@@ -29,7 +29,7 @@ def opened(url: str, folder: Path, ships: Path) -> Store:
 def turn_over(pipe: Connection, url: str, folder: Path, ships: Path, seed: str) -> None:
     """Change who serves, for ever."""
     store, random = opened(url, folder, ships), Random(seed)
-    patiently(store.models.found)
+    patiently(store.models.register_shipped)
     tell(pipe, what="ready")
     for number in count():
         request = f"{seed}-{number}"

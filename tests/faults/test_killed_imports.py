@@ -24,7 +24,7 @@ from tests.faults.writer import import_all_of, list_photos
 LONG = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
 
-def bring_in(pipe: Connection, url: str, folder: Path, import_id: int) -> None:
+def run_import(pipe: Connection, url: str, folder: Path, import_id: int) -> None:
     """In a child: the whole import, telling after each step."""
     store = Store.open(url, folder)
     import_all_of(store, import_id, partial(_say, pipe))
@@ -46,7 +46,7 @@ def test_a_killed_import_ends_with_the_counts_of_one_in_peace(
     url = store.database.engine.url.render_as_string(hide_password=False)
     import_id = store.imports.begin("photos", "Anna", str(source))
     for _ in range(kills):
-        child = Child(bring_in, url, store.folder, import_id)
+        child = Child(run_import, url, store.folder, import_id)
         child.listen(moments.randrange(2))
         time.sleep(moments.uniform(0.0, 0.05))
         child.kill()

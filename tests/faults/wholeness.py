@@ -11,7 +11,16 @@ import sqlalchemy as sa
 from core.errors import LapelError
 from core.store import Store
 from core.store.revisions import Revision, content_lines
-from core.store.schema import annotations, audit, champions, models, photos, promotions, second_looks, tasks
+from core.store.schema import (
+    annotations,
+    audit,
+    champions,
+    consensus_reviews,
+    models,
+    photos,
+    promotions,
+    tasks,
+)
 
 DEEDS = ("promote", "overrule", "rollback")
 
@@ -64,16 +73,16 @@ def _version_faults(store: Store) -> Iterator[str]:
 
 
 def _half_saves(store: Store) -> Iterator[str]:
-    """A submitted photo whose task is open, and a second look without its task."""
+    """A submitted photo whose task is open, and a second annotation without its task."""
     submitted = sa.exists().where(
         annotations.c.photo_id == tasks.c.photo_id, annotations.c.kind == "submitted"
     )
     first = (tasks.c.kind == "first", tasks.c.state == "open", tasks.c.arm != "returned")
-    second = sa.exists().where(tasks.c.photo_id == second_looks.c.photo_id, tasks.c.kind == "second")
+    second = sa.exists().where(tasks.c.photo_id == consensus_reviews.c.photo_id, tasks.c.kind == "second")
     with store.database.read() as connection:
         for photo in connection.execute(sa.select(tasks.c.photo_id).where(*first, submitted)).scalars():
             yield f"photo {photo} is submitted, and its task is open"
-        for photo in connection.execute(sa.select(second_looks.c.photo_id).where(~second)).scalars():
+        for photo in connection.execute(sa.select(consensus_reviews.c.photo_id).where(~second)).scalars():
             yield f"photo {photo} is to be done twice, and there is no task for it"
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from core.errors import ConflictError, NotFoundError, StoreBusyError
 from core.store import Store
 from core.store.boxes import AnnotatedBox
-from core.store.importing import bring_in, finish, prepare
+from core.store.importing import finish_import, import_batch, prepare_import
 from tests.core.store.conftest import drawn
 from tests.pictures import encoded
 
@@ -131,11 +131,11 @@ def bring_folder_in(worker: Worker, folder: Path) -> None:
 
 def import_all_of(store: Store, import_id: int, tell: Callable[[int], object]) -> None:
     """Bring an import in to its end in small steps; ``tell`` learns how many files are done after each."""
-    mark = patiently(lambda: prepare(store, import_id, trusted=True))
+    mark = patiently(lambda: prepare_import(store, import_id, trusted=True))
     while not mark.ended:
-        mark = patiently(partial(bring_in, store, import_id, mark, most=STEP))
+        mark = patiently(partial(import_batch, store, import_id, mark, most=STEP))
         tell(mark.done)
-    patiently(partial(finish, store, import_id, mark))
+    patiently(partial(finish_import, store, import_id, mark))
 
 
 def list_photos(folder: Path, random: Random, count: int = 8) -> Path:

@@ -79,6 +79,6 @@ def test_the_gate_can_be_overruled_and_the_former_model_brought_back(
      (("rollback", "poem"), "detector or classifier"), (("promote", "tiny detector"), "serves already")],
 )  # fmt: skip
 def test_what_cannot_be_done_is_one_sentence(lapel: Shell, store: Store, words, sentence) -> None:
-    store.models.found()
+    store.models.register_shipped()
     status, told, said = lapel(*words)
     assert (status, told) == (2, None) and sentence in said and len(said.splitlines()) == 1

@@ -38,13 +38,13 @@ def eager_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def context(store: Store, tiny_labeler: Labeler, tiny_ships: Path) -> WorkerContext:
     """A store and its champions, the tiny models."""
-    store.models.found()
+    store.models.register_shipped()
     return WorkerContext(store, lambda: tiny_labeler)
 
 
 @pytest.fixture
 def worker(context: WorkerContext) -> Iterator[Worker]:
-    """A worker that does nothing until it is asked to poll."""
+    """A worker that does nothing until it polls."""
     hired = Worker(context)
     yield hired
     hired.close()
@@ -95,6 +95,6 @@ def settle(worker: Worker) -> None:
 
     def is_idle() -> bool:
         """A job that ends may ask for another one, before the engine says that it has ended."""
-        return not worker.engine.busy() and not worker.store.jobs.running()
+        return not worker.engine.busy_workers() and not worker.store.jobs.running()
 
     until(is_idle, worker.poll)

@@ -68,7 +68,7 @@ def test_after_a_promotion_the_photos_are_labelled_by_the_new_model_and_the_queu
 
 def test_labelling_that_a_person_cancelled_is_not_asked_for_again(follower: Worker, tmp_path: Path) -> None:
     store = follower.store
-    store.models.found()
+    store.models.register_shipped()
     follower.maintain()
     [job] = store.jobs.running()
     cancel(store, job.id)
@@ -81,5 +81,5 @@ def test_labelling_that_a_person_cancelled_is_not_asked_for_again(follower: Work
 
 def test_a_store_without_photos_has_nothing_to_follow(store: Store, tiny_ships: Path) -> None:
     assert not is_labelling_due(store) and serving_models(store) is None
-    store.models.found()
+    store.models.register_shipped()
     assert not is_labelling_due(store) and serving_models(store) == FIRST

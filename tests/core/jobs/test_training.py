@@ -173,7 +173,7 @@ def test_tidying_up_leaves_what_is_needed(store: Store, revision: int, tmp_path:
     for name in ("wanted", "old"):
         os.utime(incoming / name, (0, 0))
     store.imports.begin("photos", "ada", str(incoming / "wanted"))
-    store.models.found()
+    store.models.register_shipped()
     (store.folder / "trainings" / "77").mkdir(parents=True)
     orphan = store.blobs.put(b"a picture of nobody")
     clean_up(store)

@@ -58,14 +58,14 @@ def test_a_cancelled_import_stops_and_goes_on_when_resumed(
     carrier: Worker, shoot: Shoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.store.importing.STEP_SECONDS", 0.0)
-    small = workflows.bring_in
-    monkeypatch.setattr(workflows, "bring_in", lambda *arguments: small(*arguments, most=1))
+    small = workflows.import_batch
+    monkeypatch.setattr(workflows, "import_batch", lambda *arguments: small(*arguments, most=1))
     store = carrier.store
     import_id, job = ask_for_import(store, shoot(30))
     until(lambda: store.imports.get(import_id).done > 1, carrier.poll)
     cancel(store, job)
     carrier.poll()
-    until(lambda: not carrier.engine.busy())
+    until(lambda: not carrier.engine.busy_workers())
     stopped = store.imports.get(import_id)
     assert (stopped.state, store.jobs.get(job).state) == ("cancelled", "cancelled")
     assert 0 < store.photos.count() < 30

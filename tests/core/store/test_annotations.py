@@ -143,7 +143,7 @@ def test_an_import_leaves_the_task_open_and_has_no_second_look(store, photo):
     store.queue.fill()
     save(store, photo, [box(1, 1, 5, 5, origin="import")], kind="imported", author="import")
     assert store.queue.next("bob").kind == "first"
-    assert store.second_looks.get(photo) is None
+    assert store.consensus_reviews.get(photo) is None
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def test_an_empty_store_begins_with_the_streets_thirteen(store):
 
 def test_opening_again_adds_nothing(store):
     store.categories.rename(1, "rucksack", "ada")
-    store.categories.found()
+    store.categories.add_defaults()
     assert len(names(store)) == 13
 
 

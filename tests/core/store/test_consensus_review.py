@@ -1,4 +1,4 @@
-"""Second looks: blind, by somebody else, compared, and decided by a reviewer."""
+"""Second annotations: blind, by somebody else, compared, and decided by a reviewer."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_tenth_of_all_contents_is_done_twice():
 def test_nothing_is_done_twice_where_no_share_is_wanted(store, photo):
     store.settings.put("second_share", 0)
     save(store, photo, "ann", SHIRT)
-    assert store.second_looks.get(photo) is None
+    assert store.consensus_reviews.get(photo) is None
     assert store.queue.counts().second_open == 0
 
 
@@ -76,31 +76,31 @@ def test_what_holds_stays_the_first_until_it_is_reviewed(store, photo):
     second = save(store, photo, "bob", SHIRT, kind="second", base=0)
     assert (second.version, second.base_version, second.kind) == (2, 0, "second")
     assert store.annotations.latest(photo) == first
-    look = store.second_looks.get(photo)
+    look = store.consensus_reviews.get(photo)
     assert (look.first, look.second, look.verdict) == (first, second, None)
     assert (look.agreement.matched, look.agreement.only_first, look.agreement.only_second) == (1, 1, 0)
-    assert store.second_looks.waiting() == [look]
+    assert store.consensus_reviews.waiting() == [look]
     assert store.queue.counts().second_open == 0
 
 
 def test_nothing_waits_before_the_second_has_submitted(store, photo):
     save(store, photo, "ann", SHIRT)
-    assert store.second_looks.waiting() == []
-    with pytest.raises(NotFoundError, match="no second look"):
-        store.second_looks.accept(photo, "rose")
+    assert store.consensus_reviews.waiting() == []
+    with pytest.raises(NotFoundError, match="no second annotation"):
+        store.consensus_reviews.accept(photo, "rose")
 
 
 def test_the_second_can_correct_theirs_until_it_is_reviewed(store, done_twice):
     save(store, done_twice, "bob", SHIRT, SHOES, kind="second")
-    assert store.second_looks.get(done_twice).agreement.share == 1.0
-    store.second_looks.accept(done_twice, "rose")
+    assert store.consensus_reviews.get(done_twice).agreement.share == 1.0
+    store.consensus_reviews.accept(done_twice, "rose")
     with pytest.raises(VersionConflict):
         save(store, done_twice, "bob", SHIRT, kind="second")
 
 
 def test_the_first_can_correct_theirs_and_is_compared_anew(store, done_twice):
     corrected = save(store, done_twice, "ann", SHIRT)
-    look = store.second_looks.get(done_twice)
+    look = store.consensus_reviews.get(done_twice)
     assert look.first == corrected
     assert look.agreement.share == 1.0
 
@@ -113,28 +113,28 @@ def test_who_comes_third_learns_what_the_second_saved(store, done_twice):
 
 @pytest.mark.parametrize(("which", "boxes"), [("first", (SHIRT, SHOES)), ("second", (SHIRT,))])
 def test_the_accepted_one_holds_from_then_on(store, done_twice, which, boxes):
-    accepted = store.second_looks.accept(done_twice, "rose", which)
+    accepted = store.consensus_reviews.accept(done_twice, "rose", which)
     assert (accepted.kind, accepted.author, accepted.version, accepted.boxes) == (
         "accepted", "rose", 3, boxes,
     )  # fmt: skip
     assert store.annotations.latest(done_twice) == accepted
-    look = store.second_looks.get(done_twice)
+    look = store.consensus_reviews.get(done_twice)
     assert (look.verdict, look.reviewer) == ("accepted", "rose")
-    assert store.second_looks.waiting() == []
+    assert store.consensus_reviews.waiting() == []
 
 
 def test_a_verdict_sent_twice_is_one_and_another_one_is_too_late(store, done_twice):
-    accepted = store.second_looks.accept(done_twice, "rose")
-    assert store.second_looks.accept(done_twice, "rose") == accepted
+    accepted = store.consensus_reviews.accept(done_twice, "rose")
+    assert store.consensus_reviews.accept(done_twice, "rose") == accepted
     with pytest.raises(ConflictError, match="rose has accepted"):
-        store.second_looks.returned(done_twice, "sam", "no")
+        store.consensus_reviews.returned(done_twice, "sam", "no")
     assert len(store.annotations.history(done_twice)) == 3
 
 
 def test_a_returned_photo_is_first_in_the_queue_with_its_note(store, done_twice):
     add_photos(store.database, 3, first=10)
     store.queue.fill()
-    store.second_looks.returned(done_twice, "rose", "the shoes are too wide")
+    store.consensus_reviews.returned(done_twice, "rose", "the shoes are too wide")
     store.queue.order([])
     task = store.queue.next("ann")
     assert (task.photo_id, task.kind, task.arm) == (done_twice, "first", "returned")
@@ -144,20 +144,20 @@ def test_a_returned_photo_is_first_in_the_queue_with_its_note(store, done_twice)
 
 
 def test_a_returned_photo_that_was_done_again_waits_for_a_reviewer_again(store, done_twice):
-    store.second_looks.returned(done_twice, "rose", "the shoes")
+    store.consensus_reviews.returned(done_twice, "rose", "the shoes")
     save(store, done_twice, "ann", SHIRT)
-    (look,) = store.second_looks.waiting()
+    (look,) = store.consensus_reviews.waiting()
     assert (look.verdict, look.reviewer, look.agreement.share) == (None, None, 1.0)
     assert store.queue.counts().open == 0
-    assert store.second_looks.accept(done_twice, "rose").boxes == (SHIRT,)
+    assert store.consensus_reviews.accept(done_twice, "rose").boxes == (SHIRT,)
 
 
 def test_only_the_first_or_the_second_can_be_accepted(store, done_twice):
     with pytest.raises(StoreError, match="first or the second"):
-        store.second_looks.accept(done_twice, "rose", "third")
+        store.consensus_reviews.accept(done_twice, "rose", "third")
 
 
 def test_a_photo_without_a_second_look_has_none(store, photo):
-    assert store.second_looks.get(photo) is None
+    assert store.consensus_reviews.get(photo) is None
     with pytest.raises(NotFoundError):
-        store.second_looks.returned(photo, "rose", "")
+        store.consensus_reviews.returned(photo, "rose", "")

@@ -17,8 +17,8 @@ from core.datasets.voc import write_voc
 from core.datasets.yolo import write_yolo
 from core.errors import AccessError, ArchiveError, StoreError
 from core.store import Store
-from core.store.importing import Mark, bring_in, finish, import_all, prepare
-from core.store.imports import ImportRow, Incoming
+from core.store.importing import ImportCheckpoint, finish_import, import_all, import_batch, prepare_import
+from core.store.imports import ImportRow, UploadFolder
 
 SIZE_WH = (96, 128)
 
@@ -96,7 +96,7 @@ def test_the_same_folder_again_brings_in_nothing(store: Store, tmp_path: Path) -
 
 
 def test_an_upload_of_photos_and_a_zip_goes_in_and_is_removed(store: Store, tmp_path: Path) -> None:
-    upload = Incoming.of(store.folder).folder / "0123"
+    upload = UploadFolder.of(store.folder).folder / "0123"
     pictures(upload, 2)
     files = {path.name: path.read_bytes() for path in pictures(tmp_path, 2, first=10)}
     zipped(
@@ -106,7 +106,7 @@ def test_an_upload_of_photos_and_a_zip_goes_in_and_is_removed(store: Store, tmp_
     row = brought_in(store, upload, trusted=False)
     assert row.counts["new"] == 4
     assert sorted(reasons(store, row)) == ["in/read.me", "script.jpg"]
-    assert list(Incoming.of(store.folder).folder.iterdir()) == []
+    assert list(UploadFolder.of(store.folder).folder.iterdir()) == []
 
 
 def coco_of(folder: Path) -> Path:
@@ -301,7 +301,7 @@ def test_a_step_that_is_repeated_counts_and_stores_as_if_it_had_not_been(
     coco_of(tmp_path / "set")
     (tmp_path / "set" / "images" / "002.jpg").write_bytes(b"no photo")
     id = store.imports.begin("set", "ada", str(tmp_path / "set"))
-    mark = prepare(store, id, trusted=True)
+    mark = prepare_import(store, id, trusted=True)
     submit, calls = type(store.annotations).submit, []
 
     def submit_or_die(*arguments: object, **named: object) -> object:
@@ -314,10 +314,10 @@ def test_a_step_that_is_repeated_counts_and_stores_as_if_it_had_not_been(
     monkeypatch.setattr(type(store.annotations), "submit", submit_or_die)
     while not mark.ended:
         try:
-            mark = bring_in(store, id, Mark(**mark.as_dict()))
+            mark = import_batch(store, id, ImportCheckpoint(**mark.as_dict()))
         except _Killed:
             continue
-    row = finish(store, id, mark)
+    row = finish_import(store, id, mark)
     assert (row.counts["new"], row.counts["annotated"], row.counts["refused"]) == (2, 2, 1)
     assert store.photos.count() == 2
     assert all(len(store.annotations.history(photo.id)) == 1 for photo in store.photos.page(0, 9))
@@ -328,19 +328,19 @@ def test_an_import_that_failed_goes_on_where_it_was(
 ) -> None:
     pictures(tmp_path / "shoot", 5)
     id = store.imports.begin("shoot", "ada", str(tmp_path / "shoot"))
-    mark = bring_in(store, id, prepare(store, id, trusted=True), most=2)
+    mark = import_batch(store, id, prepare_import(store, id, trusted=True), most=2)
     with monkeypatch.context() as patch:
-        patch.setattr("core.store.importing.bring_in", _no_room)
+        patch.setattr("core.store.importing.import_batch", _no_room)
         with pytest.raises(StoreError):
             import_all(store, id, trusted=True)
     assert (store.imports.get(id).state, store.imports.get(id).done) == ("failed", 2)
-    store.imports.again(id)
-    assert prepare(store, id, trusted=True) == mark
+    store.imports.retry(id)
+    assert prepare_import(store, id, trusted=True) == mark
     row = import_all(store, id, trusted=True)
     assert (row.state, row.done, row.counts["new"]) == ("done", 5, 5)
 
 
-def _no_room(*_: object, **__: object) -> Mark:
+def _no_room(*_: object, **__: object) -> ImportCheckpoint:
     raise StoreError("There is no room left.")
 
 
@@ -353,7 +353,7 @@ def test_an_empty_folder_says_so(store: Store, tmp_path: Path) -> None:
 def test_day_old_uploads_that_nobody_waits_for_are_swept(tmp_path: Path) -> None:
     import os
 
-    incoming = Incoming.of(tmp_path)
+    incoming = UploadFolder.of(tmp_path)
     for name in ("old", "wanted", "new"):
         (incoming.folder / name / "in").mkdir(parents=True)
     for name in ("old", "wanted"):

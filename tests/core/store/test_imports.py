@@ -34,10 +34,10 @@ def test_an_ended_import_stays_as_it_is_until_it_is_begun_again(store):
     store.imports.cancel(number)
     store.imports.progress(number, 3, 5, {"new": 3})
     assert (store.imports.get(number).state, store.imports.get(number).done) == ("cancelled", 0)
-    store.imports.again(number)
+    store.imports.retry(number)
     store.imports.progress(number, 5, 5, {"new": 5}, "done")
     store.imports.cancel(number)
-    store.imports.again(number)
+    store.imports.retry(number)
     assert store.imports.get(number).state == "done"
 
 

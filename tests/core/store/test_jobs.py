@@ -39,15 +39,15 @@ def test_a_stopped_job_can_wait_again_and_a_done_one_cannot(store):
     for id, end in (("a", "failed"), ("b", "done")):
         store.jobs.begin(id, "label", "ada")
         store.jobs.finish(id, end, "why")
-        store.jobs.again(id)
+        store.jobs.retry(id)
     assert [store.jobs.get(id).state for id in "ab"] == ["waiting", "done"]
 
 
 def test_asking_for_what_is_under_way_gives_the_same_job(store):
-    first = store.jobs.ask("label", "ada")
-    assert store.jobs.ask("label", "ben") == first and store.jobs.ask("score", "ben") != first
+    first = store.jobs.request("label", "ada")
+    assert store.jobs.request("label", "ben") == first and store.jobs.request("score", "ben") != first
     store.jobs.finish(first, "done")
-    assert store.jobs.ask("label", "ben") != first
+    assert store.jobs.request("label", "ben") != first
 
 
 def test_a_job_ends_in_one_of_three_ways(store):

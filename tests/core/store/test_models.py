@@ -42,12 +42,12 @@ def test_the_weights_that_ship_are_the_first_champions(store: Store, tiny_ships:
     assert detector.digest == digest(tiny_ships / "detector.safetensors")
     assert (detector.parent_id, detector.revision, detector.by) == (None, None, "lapel")
     assert store.models.champion_ids() == {"detector": detector.id, "classifier": classifier.id}
-    store.models.found()
+    store.models.register_shipped()
     assert store.models.all() == [classifier, detector]
 
 
-def test_processes_that_found_at_once_found_once(store: Store) -> None:
-    threads = [threading.Thread(target=store.models.found) for _ in range(4)]
+def test_processes_that_register_the_shipped_weights_at_once_do_it_once(store: Store) -> None:
+    threads = [threading.Thread(target=store.models.register_shipped) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -175,7 +175,7 @@ def test_models_are_in_a_backup(store: Store, fresh_store, tmp_path: Path) -> No
     model = add_candidate(store, tmp_path)
     backup(store, tmp_path / "b.zip")
     other = fresh_store("sqlite")
-    other.models.found()  # as a workspace does when it is started
+    other.models.register_shipped()  # as a workspace does when it is started
     restore(tmp_path / "b.zip", other)
     assert other.models.all() == store.models.all()
     assert digest(other.models.file_of(other.models.get(model.id))) == model.digest
@@ -192,7 +192,7 @@ def test_a_backup_of_a_store_that_lost_weights_can_be_made(store: Store, fresh_s
 
 
 def test_a_merchant_may_use_the_champion_and_neither_list_nor_add(store: Store, tmp_path: Path) -> None:
-    store.models.found()
+    store.models.register_shipped()
     merchant = store.acting(Actor.of("mia", ["merchant"])).models
     assert merchant.file_of(merchant.champion("detector")).is_file()
     file = candidate_file(weights_of(store, "detector"), tmp_path / "new.safetensors")

@@ -1,4 +1,4 @@
-"""The audit log: written with the deed or not at all, read page by page, safe in a spreadsheet."""
+"""The audit log: written in the transaction that it records, read page by page, safe in a spreadsheet."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def test_second_looks_and_photos_sent_back_are_left_out(store, photos):
     save(store, photos[2], SHOES, author="bob", kind="second")
     with_first = store.revisions.create("ann")
     assert list(store.revisions.items(with_first.number))[2].annotation.boxes == (SHIRT,)
-    store.second_looks.returned(photos[2], "rose", "no")
+    store.consensus_reviews.returned(photos[2], "rose", "no")
     assert store.revisions.create("ann").photos == 2
 
 

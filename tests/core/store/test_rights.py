@@ -1,4 +1,4 @@
-"""Who may do what, in the core itself: every role against every guarded deed, and nothing left unguarded."""
+"""Who may do what, in the core itself: every role against every guarded method, and nothing left unguarded."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ from core.store import Store
 
 TABLE = {
     "Photos": {
-        Right.READ: "get picture thumbnail_of open page count",
+        Right.READ: "get picture thumbnail_of open page count last_id",
         Right.IMPORT: "add",
         Right.DELETE: "delete sweep",
     },
-    "Categories": {Right.READ: "all by_id", Right.IMPORT: "ensure", Right.TAXONOMY: "add rename found"},
+    "Categories": {
+        Right.READ: "all by_id",
+        Right.IMPORT: "ensure",
+        Right.TAXONOMY: "add rename add_defaults",
+    },
     "Predictions": {
         Right.READ: "get missing iterate beside_annotations of_photos last_at latest_models score_threshold",
         Right.IMPORT: "save",
     },
-    "Imports": {Right.READ: "get recent refusals", Right.IMPORT: "begin progress cancel again refuse"},
-    "Jobs": {Right.READ: "get recent running cancelled", Right.IMPORT: "begin ask again progress finish"},
+    "Imports": {Right.READ: "get recent refusals", Right.IMPORT: "begin progress cancel retry refuse"},
+    "Jobs": {Right.READ: "get recent running cancelled", Right.IMPORT: "begin request retry progress finish"},
     "Settings": {Right.READ: "get own", Right.ANNOTATE: "put_own", Right.SETTINGS: "put remember"},
     "Annotations": {
         Right.READ: "latest history version annotated_count newest_versions training_pool last_id",
@@ -39,12 +43,12 @@ TABLE = {
         Right.IMPORT: "fill",
         Right.ANNOTATE: "order next take renew release skip put_first recall_skipped",
     },
-    "SecondLooks": {Right.READ: "waiting get", Right.REVIEW: "accept returned"},
+    "ConsensusReviews": {Right.READ: "waiting get", Right.REVIEW: "accept returned"},
     "Revisions": {Right.READ: "all get items names annotation_ids", Right.EXPORT: "create"},
     "People": {Right.PEOPLE: "all set_role"},
     "Audit": {Right.PEOPLE: "entries export_csv"},
     "corrections": {Right.READ: "changes_between first_submissions"},
-    "statistics": {Right.READ: "count_up state_of agreements"},
+    "statistics": {Right.READ: "count_annotations statistics_state agreements"},
     "exports": {Right.EXPORT: "export_revision"},
     "backup": {Right.SETTINGS: "backup"},
     "client": {
@@ -60,12 +64,12 @@ OPEN = {
     "People.seen": "is asked before it is known who somebody is",
     "People.known": "as seen",
     "Audit.note": "adds an entry in one's own name, and changes none",
-    "Models.found": "registers the weights that ship, in a store that has none",
+    "Models.register_shipped": "registers the weights that ship, in a store that has none",
     "Models.champion_ids": "tells a process that labels whether its models still serve",
-    "importing.prepare": "an import's steps, each through the store's guarded objects",
-    "importing.bring_in": "an import's steps",
-    "importing.finish": "an import's steps",
-    "importing.give_up": "an import's steps",
+    "importing.prepare_import": "an import's steps, each through the store's guarded objects",
+    "importing.import_batch": "an import's steps",
+    "importing.finish_import": "an import's steps",
+    "importing.fail_import": "an import's steps",
     "importing.import_all": "an import's steps",
 }
 
@@ -81,7 +85,7 @@ def short(name: str) -> str:
     return ".".join(name.split(".")[-2:])
 
 
-def deeds(store: Store) -> dict[str, Callable[..., Any]]:
+def guarded_calls(store: Store) -> dict[str, Callable[..., Any]]:
     """Everything guarded by its short name, as something to call without arguments."""
     modules()
     objects = {type(part).__name__: part for part in parts(store)}
@@ -102,10 +106,10 @@ def parts(store: Store) -> list[Any]:
     return [getattr(store, name) for name, member in vars(Store).items() if isinstance(member, property)]
 
 
-def is_refused(deed: Callable[..., Any]) -> bool:
+def is_refused(call: Callable[..., Any]) -> bool:
     """Whether a call without arguments is refused for a lack of rights, rather than of arguments."""
     try:
-        deed()
+        call()
     except AccessError:
         return True
     except Exception:
@@ -130,7 +134,7 @@ def test_a_role_may_do_what_its_rights_say_and_nothing_else(fresh_store, role):
     store = fresh_store("sqlite")
     actor = Actor("Anna", frozenset({role} if role else ()))
     rights = RIGHTS[role] if role else frozenset()
-    refused = {name for name, deed in deeds(store.acting(actor)).items() if is_refused(deed)}
+    refused = {name for name, call in guarded_calls(store.acting(actor)).items() if is_refused(call)}
     wanted = {
         short(name)
         for name, right in GUARDED.items()
@@ -141,7 +145,7 @@ def test_a_role_may_do_what_its_rights_say_and_nothing_else(fresh_store, role):
 
 def test_a_merchant_can_do_nothing_in_the_store_but_label(fresh_store):
     store = fresh_store("sqlite")
-    allowed = {name for name, deed in deeds(store.acting(merchant())).items() if not is_refused(deed)}
+    allowed = {name for name, call in guarded_calls(store.acting(merchant())).items() if not is_refused(call)}
     assert allowed == {"Models.champion", "Models.file_of"}
 
 

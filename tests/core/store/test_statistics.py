@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 
 from core.store.boxes import AnnotatedBox
-from core.store.statistics import SIZE_BINS, Day, agreements, count_up, state_of
+from core.store.statistics import SIZE_BINS, Day, agreements, count_annotations, statistics_state
 
 WHOLE = (0.0, 0.0, 96.0, 128.0)
 QUARTER = (0.0, 0.0, 48.0, 64.0)
@@ -32,7 +32,7 @@ def submit(store):
 
 
 def test_an_empty_store_counts_nothing(store):
-    found = count_up(store)
+    found = count_annotations(store)
     assert (found.photos, sum(found.boxes.values()), sum(found.sizes), found.days) == (0, 0, 0, ())
     assert len(found.sizes) == SIZE_BINS
 
@@ -43,7 +43,7 @@ def test_only_the_newest_versions_of_live_photos_count(store, make_photo, submit
     submit(one, AnnotatedBox(WHOLE, ids[1]), AnnotatedBox(QUARTER, ids[1]))
     submit(two, AnnotatedBox(QUARTER, ids[2]))
     store.photos.delete(two, "Anna")
-    found = count_up(store)
+    found = count_annotations(store)
     assert found.photos == 1
     assert dict(found.boxes) == {ids[1]: 2}
     assert found.sizes[-1] == 1 and found.sizes[SIZE_BINS // 2] == 1 and sum(found.sizes) == 2
@@ -53,7 +53,7 @@ def test_boxes_are_told_apart_by_where_they_came_from(store, make_photo, submit,
     photo = store.photos.add(make_photo(1), by="Anna").row.id
     model = AnnotatedBox(WHOLE, ids[0], origin="model")
     submit(photo, model, replace(model, uid="put right", changed=True), AnnotatedBox(QUARTER, ids[0]))
-    assert dict(count_up(store).origins) == {"model": 1, "model, changed": 1, "person": 1}
+    assert dict(count_annotations(store).origins) == {"model": 1, "model, changed": 1, "person": 1}
 
 
 def test_work_is_counted_a_day_and_a_person_but_imports_are_nobodys(store, make_photo, submit, ids):
@@ -63,7 +63,7 @@ def test_work_is_counted_a_day_and_a_person_but_imports_are_nobodys(store, make_
     submit(one, AnnotatedBox(QUARTER, ids[0]))
     submit(two, author="Bo")
     submit(three, AnnotatedBox(WHOLE, ids[0]), kind="imported")
-    found = count_up(store)
+    found = count_annotations(store)
     assert found.photos == 3
     if datetime.now().date().isoformat() == before:
         assert found.days == (Day(before, "Anna", 1), Day(before, "Bo", 1))
@@ -77,15 +77,15 @@ def test_second_looks_tell_how_far_people_agree(store, make_photo, submit, ids):
     submit(photo, AnnotatedBox(WHOLE, ids[1]), author="Bo", kind="second")
     (found,) = agreements(store)
     assert (found.mean_iou, found.matched, found.same_category) == (1.0, 1, 0)
-    assert count_up(store).boxes == {ids[0]: 1}
+    assert count_annotations(store).boxes == {ids[0]: 1}
 
 
 def test_whatever_changes_the_counts_changes_the_state(store, make_photo, submit, ids):
-    states = [state_of(store)]
+    states = [statistics_state(store)]
     photo = store.photos.add(make_photo(1), by="Anna").row.id
-    states.append(state_of(store))
+    states.append(statistics_state(store))
     submit(photo, AnnotatedBox(WHOLE, ids[0]))
-    states.append(state_of(store))
+    states.append(statistics_state(store))
     store.photos.delete(photo, "Anna")
-    states.append(state_of(store))
+    states.append(statistics_state(store))
     assert len(set(states)) == 4

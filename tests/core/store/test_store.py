@@ -83,5 +83,5 @@ def test_a_store_acts_for_the_machine_until_somebody_is_named(tmp_path):
     assert {"photos", "queue", "revisions"} <= set(handed_out)
     assert {getattr(store, name).actor for name in handed_out} == {LOCAL}
     assert {getattr(hers, name).actor for name in handed_out} == {anna}
-    assert hers.looks is store.looks and hers.acting(LOCAL) == store
+    assert hers.hash_index is store.hash_index and hers.acting(LOCAL) == store
     store.close()

@@ -50,12 +50,12 @@ def test_what_has_ended_stays_as_it_is(store, revision):
 def test_a_stopped_training_waits_again_unless_another_is_going(store, revision):
     first = store.trainings.begin("detector", "quick", revision).id
     store.trainings.cancel(first)
-    assert store.trainings.again(first).state == "waiting"
+    assert store.trainings.retry(first).state == "waiting"
     store.trainings.cancel(first)
     second = store.trainings.begin("detector", "quick", revision).id
     with pytest.raises(ConflictError):
-        store.trainings.again(first)
-    assert store.trainings.again(second).state == "waiting"
+        store.trainings.retry(first)
+    assert store.trainings.retry(second).state == "waiting"
 
 
 def test_a_shell_that_was_killed_does_not_stand_in_the_way_for_ever(store, revision):

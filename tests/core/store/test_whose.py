@@ -113,10 +113,10 @@ def test_a_verdict_has_the_name_of_whoever_is_signed_in(store, anna, ben, photos
     anna.annotations.submit(photos[0], [BOX], author="Anna", base_version=0, request="1")
     ben.annotations.submit(photos[0], [BOX], author="Ben", base_version=0, request="2", kind="second")
     with pytest.raises(AccessError):
-        store.acting(Actor.of("Mona", ["merchant"])).second_looks.accept(photos[0], "Ben")
+        store.acting(Actor.of("Mona", ["merchant"])).consensus_reviews.accept(photos[0], "Ben")
     carl = store.acting(Actor.of("Carl", ["annotator"]))
-    assert carl.second_looks.accept(photos[0], "Anna").author == "Carl"
-    assert store.second_looks.get(photos[0]).reviewer == "Carl"
+    assert carl.consensus_reviews.accept(photos[0], "Anna").author == "Carl"
+    assert store.consensus_reviews.get(photos[0]).reviewer == "Carl"
 
 
 def test_own_settings_are_ones_own(store, anna, ben):
@@ -136,7 +136,7 @@ def test_own_settings_are_ones_own(store, anna, ben):
 def test_what_is_refused_has_changed_nothing(store, anna, photos):
     mona = store.acting(Actor.of("Mona", ["merchant"]))
     store.revisions.create("Ben")
-    for deed in (
+    for call in (
         lambda: anna.photos.delete(photos[0], "Anna"),
         lambda: anna.categories.add("poncho", "Anna"),
         lambda: anna.categories.rename(1, "poncho", "Anna"),
@@ -147,7 +147,7 @@ def test_what_is_refused_has_changed_nothing(store, anna, photos):
         lambda: export_revision(mona, 1, "csv", io.BytesIO()),
     ):
         with pytest.raises(AccessError, match="^(Anna|Mona) may not"):
-            deed()
+            call()
     assert store.photos.count() == 3 and store.jobs.running() == () and store.imports.recent() == ()
     assert "poncho" not in {category.name for category in store.categories.all()}
     assert store.queue.counts().leased == 0 and store.settings.get("second_share") == 0
