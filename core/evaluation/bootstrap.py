@@ -49,7 +49,7 @@ def ratio(numerator: ArrayLike, denominator: ArrayLike) -> NDArray[np.float64]:
 
 
 def as_json(value: float | None) -> float | None:
-    """A figure rounded for JSON, which has no NaN: what could not be measured is None."""
+    """A metric rounded for JSON, which has no NaN: what could not be measured is None."""
     return None if value is None or np.isnan(value) else round(float(value), 6)
 
 

@@ -19,11 +19,11 @@ from core.evaluation.bootstrap import (
     ratio,
 )
 
-TOP = (1, 3, 5)
+TOP_K = (1, 3, 5)
 
 
 @dataclass(frozen=True)
-class LabelFigures:
+class LabelMetrics:
     """One label: its photos, the share of them ranked first (recall), the share of its firsts right."""
 
     photos: int
@@ -55,7 +55,7 @@ class ClassificationReport:
     top5: float
     photos: int
     skipped: int
-    labels: dict[str, LabelFigures]
+    labels: dict[str, LabelMetrics]
     confusion: NDArray[np.int64]
     intervals: dict[str, Interval | None]
     groups: int
@@ -69,7 +69,7 @@ class ClassificationReport:
             "top5": as_json(self.top5),
             "photos": self.photos,
             "skipped": self.skipped,
-            "classes": {name: figures.as_dict() for name, figures in self.labels.items()},
+            "classes": {name: metrics.as_dict() for name, metrics in self.labels.items()},
             "confusion": self.confusion.tolist(),
             "intervals": {
                 **{name: interval_as_json(interval) for name, interval in self.intervals.items()},
@@ -103,7 +103,7 @@ def evaluate_classification(
 
     order = np.argsort(-scores, axis=1, kind="stable")
     rank = np.argmax(order == truth[:, None], axis=1)
-    hits = np.stack([rank < k for k in TOP], axis=1).astype(np.float64)  # (N, 3)
+    hits = np.stack([rank < k for k in TOP_K], axis=1).astype(np.float64)  # (N, 3)
     confusion = np.zeros((len(names), len(names)), dtype=np.int64)
     np.add.at(confusion, (truth, order[:, 0]), 1)
     right = np.diag(confusion).astype(np.float64)
@@ -117,7 +117,7 @@ def evaluate_classification(
         photos=len(truth),
         skipped=skipped,
         labels={
-            name: LabelFigures(
+            name: LabelMetrics(
                 photos=int(confusion[index].sum()),
                 recall=float(recalls[index]),
                 precision=float(precisions[index]),
@@ -126,7 +126,7 @@ def evaluate_classification(
             for index, name in enumerate(names)
         },
         confusion=confusion,
-        intervals={f"top{k}": bootstrap_interval(top_draws[:, column]) for column, k in enumerate(TOP)},
+        intervals={f"top{k}": bootstrap_interval(top_draws[:, column]) for column, k in enumerate(TOP_K)},
         groups=int(units.max()) + 1,
         n_bootstrap=n_bootstrap,
     )
@@ -143,12 +143,12 @@ def _resample(
     """Top-k (B, 3) and recall per label (B, C) on resampled units; counts are gathered a unit once."""
     count = int(units.max()) + 1
     photos_per_unit = np.bincount(units, minlength=count).astype(np.float64)
-    hits_per_unit = np.zeros((count, len(TOP)))
+    hits_per_unit = np.zeros((count, len(TOP_K)))
     right, photos = np.zeros((2, count, labels))
     np.add.at(hits_per_unit, units, hits)
     np.add.at(right, (units, truth), hits[:, 0])
     np.add.at(photos, (units, truth), 1.0)
-    top, recall = [np.empty((0, len(TOP)))], [np.empty((0, labels))]
+    top, recall = [np.empty((0, len(TOP_K)))], [np.empty((0, labels))]
     for weights in bootstrap_weights(count, n_bootstrap, seed, 256):
         top.append((weights @ hits_per_unit) / (weights @ photos_per_unit)[:, None])
         recall.append(ratio(weights @ right, weights @ photos))

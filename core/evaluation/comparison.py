@@ -1,7 +1,7 @@
-"""Two models on the same photos: figures side by side, and their difference with intervals.
+"""Two models on the same photos: the metrics of both, and their difference, with bootstrap intervals.
 
-Both are measured on the same resamples of the photos (paired bootstrap, Efron and Tibshirani 1993): what
-makes a photo hard does so for both, and leaves the difference.
+Both are measured on the same resamples of the photos (paired bootstrap, Efron and Tibshirani 1993), so that
+the difficulty of a photo, which is the same for both, does not widen the interval of the difference.
 """
 
 from __future__ import annotations
@@ -23,25 +23,24 @@ from core.evaluation.bootstrap import (
     interval_as_json,
     ratio,
 )
-from core.evaluation.classification import TOP
+from core.evaluation.classification import TOP_K
 from core.evaluation.detection import CELLS_AT_ONCE, average_precisions, mean_over_categories
 from core.evaluation.matching import CategoryMatches, match_photos
 
 Floats = NDArray[np.float64]
 Measure = Callable[[Floats], Floats]
-"""Weights of photos (B, P) to F figures on each resample: (F, B); NaN where there is nothing to measure."""
+"""Weights of photos (B, P) to M metrics on each resample: (M, B); NaN where there is nothing to measure."""
 
 UNKNOWN_LABEL = 2**31
 """The rank of a label that a classifier does not know: never among the first."""
 
-
 MAIN_METRIC = {"detector": "mAP50", "classifier": "top1"}
-"""The figure that decides, by kind of model."""
+"""The metric that the promotion gate tests, by kind of model."""
 
 
 @dataclass(frozen=True)
 class PairedMetric:
-    """One figure of both models in 0..1, and candidate less champion; None what could not be measured."""
+    """One metric of both models in 0..1, and candidate minus champion; None where not measured."""
 
     champion: float | None
     candidate: float | None
@@ -59,7 +58,7 @@ class PairedMetric:
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> PairedMetric:
-        """The figure out of its JSON form."""
+        """The metric out of its JSON form."""
         intervals = {name: value for name, value in entry.items() if name.endswith("_interval")}
         given = {name: None if pair is None else (pair[0], pair[1]) for name, pair in intervals.items()}
         return cls(entry["champion"], entry["candidate"], entry["difference"], **given)
@@ -96,7 +95,7 @@ class Comparison:
 
     @property
     def main(self) -> PairedMetric:
-        """The figure that decides."""
+        """The metric that the promotion gate tests."""
         return self.metrics[MAIN_METRIC[self.kind]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -105,7 +104,7 @@ class Comparison:
             "kind": self.kind,
             "photos": self.photos,
             "boxes": self.boxes,
-            "figures": {name: figure.as_dict() for name, figure in self.metrics.items()},
+            "figures": {name: metric.as_dict() for name, metric in self.metrics.items()},
             "classes": [entry.as_dict() for entry in self.classes],
             "resamples": self.resamples,
             "skipped": self.skipped,
@@ -118,9 +117,9 @@ class Comparison:
             ClassComparison(c.pop("name"), c.pop("boxes"), PairedMetric.from_dict(c))
             for c in map(dict, entry["classes"])
         )
-        figures = {name: PairedMetric.from_dict(figure) for name, figure in entry["figures"].items()}
+        metrics = {name: PairedMetric.from_dict(metric) for name, metric in entry["figures"].items()}
         counts = (entry["photos"], entry["boxes"])
-        return cls(entry["kind"], *counts, figures, tuple(classes), entry["resamples"], entry["skipped"])
+        return cls(entry["kind"], *counts, metrics, tuple(classes), entry["resamples"], entry["skipped"])
 
 
 def compare_detection(
@@ -188,8 +187,8 @@ def compare_classification(
         "classifier",
         photos,
         count,
-        dict(zip((f"top{k}" for k in TOP), pairs, strict=False)),
-        tuple(ClassComparison(*entry) for entry in zip(labels, boxes, pairs[len(TOP) :], strict=True)),
+        dict(zip((f"top{k}" for k in TOP_K), pairs, strict=False)),
+        tuple(ClassComparison(*entry) for entry in zip(labels, boxes, pairs[len(TOP_K) :], strict=True)),
         n_bootstrap,
         skipped,
     )
@@ -206,10 +205,10 @@ def rank_of(probabilities: NDArray[np.floating[Any]], label: str, labels: Sequen
 def _paired_bootstrap(
     measures: Sequence[Measure], photos: int, n_bootstrap: int, seed: int, rows: int
 ) -> list[PairedMetric]:
-    """Each figure of both models with intervals from the same resamples of the photos."""
-    whole = np.stack([measure(np.ones((1, photos)))[:, 0] for measure in measures])  # (2, F)
+    """Each metric of both models with intervals from the same resamples of the photos."""
+    whole = np.stack([measure(np.ones((1, photos)))[:, 0] for measure in measures])  # (2, M)
     blocks = (
-        np.stack([measure(weights) for measure in measures])  # (2, F, B)
+        np.stack([measure(weights) for measure in measures])  # (2, M, B)
         for weights in bootstrap_weights(photos, n_bootstrap, seed, rows)
     )
     draws = np.concatenate([np.empty((*whole.shape, 0)), *blocks], axis=2)
@@ -217,14 +216,14 @@ def _paired_bootstrap(
 
 
 def _paired_metric(whole: Floats, draws: Floats) -> PairedMetric:
-    """From both models' figure on all photos (2,) and on the resamples (2, B)."""
-    first, second, difference = (_number(figure) for figure in (*whole, whole[1] - whole[0]))
+    """From both models' metric on all photos (2,) and on the resamples (2, B)."""
+    first, second, difference = (_number(value) for value in (*whole, whole[1] - whole[0]))
     intervals = (bootstrap_interval(drawn) for drawn in (*draws, draws[1] - draws[0]))
     return PairedMetric(first, second, difference, *intervals)
 
 
-def _number(figure: float) -> float | None:
-    return None if np.isnan(figure) else float(figure)
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _detector_measure(matches: Sequence[CategoryMatches], threshold: float, photos: int) -> Measure:
@@ -251,9 +250,9 @@ def _classifier_measure(
 ) -> Measure:
     """Top-1, -3 and -5, then each label's share that is put first."""
     photos = int(units.max()) + 1
-    hits, crops = np.zeros((photos, len(TOP))), np.zeros(photos)
+    hits, crops = np.zeros((photos, len(TOP_K))), np.zeros(photos)
     right, there = np.zeros((2, photos, labels))
-    np.add.at(hits, units, np.stack([ranks < k for k in TOP], axis=1).astype(np.float64))
+    np.add.at(hits, units, np.stack([ranks < k for k in TOP_K], axis=1).astype(np.float64))
     np.add.at(crops, units, 1.0)
     np.add.at(right, (units, targets), (ranks == 0).astype(np.float64))
     np.add.at(there, (units, targets), 1.0)

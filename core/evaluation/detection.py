@@ -43,7 +43,7 @@ class PrecisionRecallCurve:
 
 
 @dataclass(frozen=True)
-class CategoryFigures:
+class CategoryMetrics:
     """One category: true boxes, AP at IoU 0.5 and over 0.5:0.95 (NaN without boxes), precision, recall."""
 
     boxes: int
@@ -84,7 +84,7 @@ class DetectionReport:
     score_threshold: float
     photos: int
     boxes: int
-    categories: dict[str, CategoryFigures]
+    categories: dict[str, CategoryMetrics]
     map50_interval: Interval | None
     map_interval: Interval | None
     n_bootstrap: int
@@ -98,7 +98,7 @@ class DetectionReport:
             "recall": as_json(self.recall),
             "f1": as_json(self.f1),
             "score_threshold": self.score_threshold,
-            "classes": {name: figures.as_dict(curves) for name, figures in self.categories.items()},
+            "classes": {name: metrics.as_dict(curves) for name, metrics in self.categories.items()},
             "photos": self.photos,
             "boxes": self.boxes,
             "intervals": {
@@ -141,7 +141,7 @@ def evaluate_detection(
         photos=len(truths),
         boxes=int(counts[:, 2].sum()),
         categories={
-            name: _category_figures(matches[index], aps[index], ap50_draws[index], counts[index])
+            name: _category_metrics(matches[index], aps[index], ap50_draws[index], counts[index])
             for index, name in enumerate(categories)
         },
         map50_interval=bootstrap_interval(mean_over_categories(ap50_draws)),
@@ -198,14 +198,14 @@ def mean_over_categories(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return ratio(np.nan_to_num(values).sum(axis=0), measured.sum(axis=0))
 
 
-def _category_figures(
+def _category_metrics(
     category: CategoryMatches,
     aps: NDArray[np.float64],
     ap50_draws: NDArray[np.float64],
     counts: NDArray[np.float64],
-) -> CategoryFigures:
+) -> CategoryMetrics:
     precision, recall, _ = _precision_recall_f1(counts)
-    return CategoryFigures(
+    return CategoryMetrics(
         boxes=category.boxes,
         ap50=float(aps[0]),
         ap=float(aps.mean()),
@@ -251,7 +251,7 @@ class SingleObjectRecall:
     other_boxes_interval: Interval | None
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-ready figures."""
+        """JSON-ready."""
         return {
             "found": as_json(self.recall),
             "others": as_json(self.other_boxes),

@@ -28,7 +28,7 @@ MIN_PHOTOS = 20
 MAX_PHOTOS_NEEDED = 1_000_000
 
 _NAMES = {"detector": "mAP50", "classifier": "top-1"}
-_ROUNDING = 1e-9  # of figures that are equal
+_ROUNDING = 1e-9  # of metrics that are equal
 
 
 class Reason(StrEnum):

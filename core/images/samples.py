@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import ipaddress
-import os
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +13,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from core.errors import LapelError, PhotoError
+from core.files import atomic_write
 from core.images.decode import read_photo
 
 SAMPLES_URL = (
@@ -161,13 +159,5 @@ def _store(data: bytes, path: Path) -> None:
         photo = read_photo(data, path.name)
     except PhotoError as error:
         raise PhotoError("what the server sent is no photo") from error
-    encoded = io.BytesIO()
-    photo.image.save(encoded, "JPEG", quality=_JPEG_QUALITY)
-    handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(encoded.getvalue())
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+    with atomic_write(path, private=True) as file:
+        photo.image.save(file, "JPEG", quality=_JPEG_QUALITY)

@@ -15,7 +15,7 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.retinanet import RetinaNet
 from torchvision.models.detection.ssd import SSD
 
-from core.models.registry import model_recipe
+from core.models.registry import model_config
 
 COUNTED = {torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm}
 """Convolutions and linear layers; attention's products of activations are bmm."""
@@ -27,9 +27,9 @@ def summarize_model(
     name: str, preset: str = "full", classes: int | None = None, size: int | None = None
 ) -> dict[str, Any]:
     """The contract's summary of a model of the registry, defaults being the papers'. Raises RecipeError."""
-    recipe = model_recipe(name, preset, classes, size)
-    figures = summarize(recipe.build(), (recipe.size, recipe.size))
-    return {"model": recipe.name, "preset": recipe.preset, **figures}
+    config = model_config(name, preset, classes, size)
+    figures = summarize(config.build(), (config.size, config.size))
+    return {"model": config.name, "preset": config.preset, **figures}
 
 
 def summarize(module: nn.Module, input_size_hw: tuple[int, int]) -> dict[str, int | None]:

@@ -65,7 +65,7 @@ MODELS: dict[str, ModelEntry] = {
 
 
 @dataclass(frozen=True)
-class ModelRecipe:
+class ModelConfig:
     """What a model of ``MODELS`` is built from; ``size`` is its input's side in pixels.
 
     Raises RecipeError for a name, preset, number of classes or size that the model does not have.
@@ -95,12 +95,12 @@ class ModelRecipe:
         return _entry(self.name).build(self.preset, self.classes, self.size)
 
 
-def model_recipe(
+def model_config(
     name: str, preset: str = "full", classes: int | None = None, size: int | None = None
-) -> ModelRecipe:
-    """A checked recipe; ``classes`` and ``size`` default to the papers'. Raises RecipeError."""
+) -> ModelConfig:
+    """A checked config; ``classes`` and ``size`` default to the papers'. Raises RecipeError."""
     entry = _entry(name)
-    return ModelRecipe(
+    return ModelConfig(
         name,
         preset,
         entry.classes if classes is None else classes,
@@ -111,8 +111,8 @@ def model_recipe(
 def build_model(
     name: str, preset: str = "full", classes: int | None = None, size: int | None = None
 ) -> nn.Module:
-    """A model of ``MODELS`` with random weights; ``classes`` and ``size`` as for :func:`model_recipe`."""
-    return model_recipe(name, preset, classes, size).build()
+    """A model of ``MODELS`` with random weights; ``classes`` and ``size`` as for :func:`model_config`."""
+    return model_config(name, preset, classes, size).build()
 
 
 def _entry(name: str) -> ModelEntry:

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from core.errors import RecipeError
-from core.models.registry import MODELS, build_model, model_recipe
+from core.models.registry import MODELS, build_model, model_config
 
 
 def test_the_names_are_the_contracts():
@@ -13,7 +13,7 @@ def test_the_names_are_the_contracts():
 
 
 def test_classes_and_sizes_default_to_the_papers():
-    defaults = {name: (model_recipe(name).classes, model_recipe(name).size) for name in MODELS}
+    defaults = {name: (model_config(name).classes, model_config(name).size) for name in MODELS}
     detectors = dict.fromkeys(("yolov4", "yolov4-gs", "retinanet", "faster-rcnn", "r-fcn"), (13, 416))
     assert defaults == detectors | {
         "ssd": (13, 300),
@@ -43,7 +43,7 @@ def test_a_model_is_built_with_the_classes_asked_for():
 )
 def test_what_a_model_does_not_have_is_refused_with_a_sentence(arguments, sentence):
     with pytest.raises(RecipeError, match=sentence):
-        model_recipe(**arguments)
+        model_config(**arguments)
 
 
 def test_an_unknown_preset_of_yolov4_is_refused_when_it_is_built():

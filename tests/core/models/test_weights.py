@@ -1,37 +1,15 @@
-import json
 import math
 import os
 import pickle
-from dataclasses import replace
 from hashlib import sha256
 
 import pytest
 import torch
-import torch.nn.functional as F
-from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
 from core.errors import LapelError, WeightsError
-from core.images.crops import normalize_pixels, to_square, to_tensor
-from core.models.cards import ModelCard, card_path, read_card, write_card
-from core.models.mobilenet import MobileNetFeatures, calibrate_batch_norm, load_imagenet
 from core.models.weights import digest, load_weights, save_weights
-from tests.core.models.folded import folded_tensors, save_folded
-
-PRETRAINED = "mobilenet_v1_1.0_224_imagenet.safetensors"
-CARD = ModelCard(
-    kind="detector",
-    model="yolov4-gs",
-    preset="nano",
-    categories=("top", "Röcke"),
-    input_size=416,
-    score_threshold=0.3,
-    anchors_wh=((1.5, 2.0), (3.0, 4.25)),
-    name="a detector",
-    training={"recipe": {"epochs": 3}},
-    metrics={"mAP50": 0.5},
-)
 
 
 def small_net(seed=0):
@@ -133,138 +111,6 @@ def test_a_truncated_file_is_refused_wherever_it_ends(saved):
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
-def test_a_card_comes_back_as_it_was_written(tmp_path):
-    path = tmp_path / "detector.safetensors"
-    write_card(CARD, path)
-    assert card_path(path) == tmp_path / "detector.json"
-    assert read_card(path) == CARD
-    assert "Röcke" in (tmp_path / "detector.json").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        (None, "expected the model's card net.json beside its weights, found none"),
-        ("", "net.json is not a model card"),
-        ("[1, 2]", "net.json is not a model card"),
-        ("{}", "net.json is not a model card"),
-        ('{"categories": 3}', "net.json is not a model card"),
-        ('{"categories": ["top"], "kind": "detector", "colour": "red"}', "net.json is not a model card"),
-    ],
-)
-def test_a_missing_or_broken_card_is_one_sentence(text, sentence, tmp_path):
-    if text is not None:
-        (tmp_path / "net.json").write_text(text)
-    with pytest.raises(WeightsError, match=sentence) as raised:
-        read_card(tmp_path / "net.safetensors")
-    assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"kind": "poem"}, "detector or classifier, got 'poem'"),
-        ({"categories": ()}, "categories, each once"),
-        ({"categories": ("top", "top")}, "categories, each once"),
-        ({"score_threshold": 1.5}, "in 0..1, got 1.5"),
-    ],
-)
-def test_a_card_that_contradicts_itself_is_refused(changes, sentence, tmp_path):
-    with pytest.raises(WeightsError, match=sentence):
-        replace(CARD, **changes)
-    raw = json.loads(json.dumps({**CARD.__dict__, **changes}))
-    (tmp_path / "net.json").write_text(json.dumps(raw))
-    with pytest.raises(WeightsError, match=sentence):
-        read_card(tmp_path / "net.safetensors")
-
-
 def test_the_digest_is_sha256(tmp_path):
     (tmp_path / "file").write_bytes(b"lapel")
     assert digest(tmp_path / "file") == sha256(b"lapel").hexdigest()
-
-
-@pytest.fixture(scope="module")
-def folded(tmp_path_factory):
-    """Folded weights of MobileNet V1: the tensors, and their file."""
-    return folded_tensors(), save_folded(tmp_path_factory.mktemp("folded") / "folded.safetensors")
-
-
-@pytest.fixture(scope="module")
-def blotches():
-    coarse = torch.rand(4, 3, 9, 9, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return F.interpolate(coarse, (96, 96), mode="bilinear")
-
-
-@torch.no_grad()
-def folded_forward(tensors, x):
-    """MobileNet by its folded weights alone: convolution with a bias, ReLU6, TensorFlow's padding."""
-    strides = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
-    x = F.relu6(F.conv2d(F.pad(x, (0, 1, 0, 1)), tensors["stem.weight"], tensors["stem.bias"], stride=2))
-    for index, stride in enumerate(strides, start=1):
-        weight, bias = (tensors[f"block{index}.depthwise.{part}"] for part in ("weight", "bias"))
-        padded = F.pad(x, (0, 1, 0, 1) if stride == 2 else (1, 1, 1, 1))
-        x = F.relu6(F.conv2d(padded, weight, bias, stride=stride, groups=len(weight)))
-        weight, bias = (tensors[f"block{index}.pointwise.{part}"] for part in ("weight", "bias"))
-        x = F.relu6(F.conv2d(x, weight, bias))
-    return x
-
-
-def check_loading_and_calibrating(tensors, path, pictures):
-    """Loading gives the folded function, calibrating keeps it and makes it training's as well."""
-    backbone = MobileNetFeatures().eval()
-    load_imagenet(backbone, path)
-    expected = folded_forward(tensors, pictures)
-    assert expected.std() > 0.05
-    with torch.no_grad():
-        assert torch.allclose(backbone(pictures), expected, atol=1e-4)
-        untrained = backbone.train()(pictures)
-        assert (untrained - expected).abs().mean() > 0.1 * expected.abs().mean()
-        load_imagenet(backbone, path)
-        calibrate_batch_norm(backbone, pictures)
-        assert torch.allclose(backbone.eval()(pictures), expected, atol=1e-4, rtol=1e-4)
-        assert torch.allclose(backbone.train()(pictures), expected, atol=1e-2, rtol=1e-2)
-
-
-def test_calibrating_keeps_the_function_and_makes_it_that_of_training(folded, blotches):
-    check_loading_and_calibrating(*folded, blotches)
-
-
-def test_calibrated_statistics_are_those_of_the_pictures(folded, blotches):
-    backbone = MobileNetFeatures().eval()
-    load_imagenet(backbone, folded[1])
-    calibrate_batch_norm(backbone, blotches)
-    conv, norm = backbone.stem[0], backbone.stem[1]
-    raw = conv(backbone.stem.pad(blotches)).detach()
-    assert torch.allclose(norm.running_mean, raw.mean(dim=(0, 2, 3)), atol=1e-5)
-    assert torch.allclose(norm.running_var, raw.var(dim=(0, 2, 3), unbiased=False), atol=1e-5)
-
-
-@pytest.mark.photos
-def test_the_real_imagenet_weights_load_and_calibrate(test_data):
-    path = test_data.parent / "pretrained" / PRETRAINED
-    if not path.is_file():
-        pytest.skip(f"no {PRETRAINED} in pretrained/ beside the photos")
-    from safetensors.torch import load_file
-
-    photos = sorted((test_data / "street" / "photos").glob("*.jpg"))[:4]
-    pictures = normalize_pixels(torch.stack([to_tensor(to_square(Image.open(photo))) for photo in photos]))
-    check_loading_and_calibrating(load_file(path), path, pictures)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda tensors: tensors.pop("block7.depthwise.bias"),
-        lambda tensors: tensors.update({"block13.pointwise.weight": torch.zeros(2, 2, 1, 1)}),
-        lambda tensors: tensors.update({"block13.pointwise.bias": torch.zeros(2)}),
-    ],
-)
-def test_a_file_without_all_of_mobilenet_is_refused_and_changes_nothing(change, folded, tmp_path):
-    tensors = dict(folded[0])
-    change(tensors)
-    save_file(tensors, tmp_path / "part.safetensors")
-    backbone = MobileNetFeatures()
-    before = backbone.stem[0].weight.clone()
-    with pytest.raises(WeightsError, match=r"part.safetensors holds no MobileNet V1: block(7|13)"):
-        load_imagenet(backbone, tmp_path / "part.safetensors")
-    assert torch.equal(backbone.stem[0].weight, before)
