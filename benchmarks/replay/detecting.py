@@ -108,7 +108,7 @@ def choose(
     ]
     ranked = rank_photos(
         candidates,
-        labelled_embeddings=embeddings[labelled],
+        labeled_embeddings=embeddings[labelled],
         control_share=0.0,
         seed=seed * 1000 + len(labelled),
         weights=WEIGHTS,

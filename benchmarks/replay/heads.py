@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 from sklearn.preprocessing import StandardScaler
 
-from core.active_learning.ranking import WEIGHTS, Candidate, Weights, rank_photos
-from core.active_learning.uncertainty import Scores
+from core.active_learning.ranking import WEIGHTS, Candidate, RankingWeights, rank_photos
+from core.active_learning.uncertainty import Uncertainty
 
 REGULARISATION = 0.03  # the best of four on a part of the training senders, at 200, 1,000 and all labels
 
@@ -85,17 +85,17 @@ def by_margin(probabilities: np.ndarray, open_: np.ndarray, labelled: np.ndarray
     return open_[np.argsort(-ties(probabilities), kind="stable")].tolist()
 
 
-def by_queue(features: np.ndarray, weights: Weights) -> Order:
+def by_queue(features: np.ndarray, weights: RankingWeights) -> Order:
     """The order of the workspace's queue, by the code that it runs."""
 
     def order(probabilities: np.ndarray, open_: np.ndarray, labelled: np.ndarray, seed: int) -> list[int]:
         candidates = [
-            Candidate(int(index), Scores({"tie": float(tie)}), features[index])
+            Candidate(int(index), Uncertainty({"tie": float(tie)}), features[index])
             for index, tie in zip(open_, ties(probabilities), strict=True)
         ]
         ranked = rank_photos(
             candidates,
-            labelled_embeddings=features[labelled],
+            labeled_embeddings=features[labelled],
             seed=seed * 1000 + len(labelled),
             weights=weights,
         )
@@ -127,7 +127,7 @@ def replay(split: Split, order: Order, schedule: Schedule, seed: int) -> list[tu
 def replay_all(
     split: Split, ways: Mapping[str, Order], schedule: Schedule, seeds: Sequence[int]
 ) -> dict[str, np.ndarray]:
-    """Scores by arm, (seeds, points, 2: top-1 and mean over labels)."""
+    """Uncertainty by arm, (seeds, points, 2: top-1 and mean over labels)."""
     curves: dict[str, list[list[tuple[float, float]]]] = {name: [] for name in ways}
     for seed in seeds:
         for name, order in ways.items():

@@ -1,8 +1,8 @@
-"""Boxes that may be wrong: cleanlab's scores of annotated photos, with a sentence on what is suspected.
+"""Label issues: annotated photos with boxes that may be wrong, by cleanlab's ObjectLab, and why in words.
 
-The three scores are ObjectLab's (Tkachenko et al. 2023): a garment that was overlooked, a box whose edges lie
-badly, a category swapped for another. Garments lie over each other, which ObjectLab does not expect: what a
-model sees where a box of the same category is annotated is no evidence of anything swapped or missing.
+The three scores are ObjectLab's (Tkachenko et al. 2023): an overlooked garment, a badly located box, a
+swapped category. Garments lie over each other, which ObjectLab does not expect: a prediction that a box of
+its own category explains is no evidence of a swapped or an overlooked one.
 """
 
 from __future__ import annotations
@@ -13,25 +13,24 @@ from typing import Any
 
 import numpy as np
 
-from core.active_learning.uncertainty import overlap
+from core.boxes import box_iou, iou
 from core.garments import Box
 
-EXPLAINED = 0.5  # the overlap from which a box of its own category explains a prediction
-SUSPICIOUS = 0.5
-ALPHA = 0.9  # ObjectLab's share of overlap in how alike two boxes are; the rest is the distance
-LONG_SIDE = 100.0  # the distance is in pixels: photos are compared at this size
-NEARNESS = 0.1  # ObjectLab's: ten of those pixels apart are alike by 1 / e
-LEAST_ALIKE = 1e-3
+EXPLAINED_IOU = 0.5  # from which a box of its own category explains a prediction
+SCORE_THRESHOLD = 0.5
+ALPHA = 0.9  # ObjectLab's: the weight of IoU in the similarity of two boxes; the rest is distance
+LONG_SIDE = 100.0  # pixels; distances are measured in photos scaled to this size
+DECAY = 0.1  # ObjectLab's: boxes ten of those pixels apart have a similarity of 1 / e
+MIN_SIMILARITY = 1e-3
 
 OVERLOOKED, BADLY_LOCATED, SWAPPED = "overlooked", "badly located", "swapped"
 
 
 @dataclass(frozen=True)
 class LabelIssue:
-    """An annotated photo on which something may be wrong.
+    """An annotated photo with a probable error; ``reason`` says it in words.
 
-    ``kind`` is overlooked, badly located or swapped; ``score`` in 0..1, 1 is the most suspicious; ``reason``
-    says it in words.
+    ``kind`` is overlooked, badly located or swapped; ``score`` in 0..1 is 1 for the most probable.
     """
 
     photo_id: int
@@ -42,7 +41,7 @@ class LabelIssue:
 
 @dataclass(frozen=True)
 class LabeledBox:
-    """A box of a category: as a person left it (score 1), or as a model sees it."""
+    """A box with its category: annotated (score 1) or predicted."""
 
     box_xyxy: Box
     category_id: int
@@ -51,7 +50,7 @@ class LabeledBox:
 
 @dataclass(frozen=True)
 class PhotoBoxes:
-    """A photo with what people and what a model say of it; ``size_wh`` in pixels."""
+    """A photo's annotated and predicted boxes; ``size_wh`` in pixels."""
 
     photo_id: int
     size_wh: tuple[int, int]
@@ -59,112 +58,112 @@ class PhotoBoxes:
     predicted: tuple[LabeledBox, ...]
 
 
-def find_label_issues(
-    photos: Iterable[PhotoBoxes], names: Mapping[int, str], threshold: float, least: float = SUSPICIOUS
-) -> Iterator[LabelIssue]:
-    """The most suspicious thing of each photo, where it reaches ``least``; photos come in any number.
+Issue = tuple[str, float, tuple[LabeledBox, ...]]
+"""Kind, score in 0..1, and the boxes that it concerns."""
 
-    ``names`` are the categories by id; ``threshold`` is the model's: from it on a prediction counts for where
-    a box lies, from halfway between it and 1 for whether one is missing or swapped.
+
+def find_label_issues(
+    photos: Iterable[PhotoBoxes], names: Mapping[int, str], threshold: float, least: float = SCORE_THRESHOLD
+) -> Iterator[LabelIssue]:
+    """Each photo's most probable issue, where its score reaches ``least``.
+
+    ``names`` are the categories by id. From the model's ``threshold`` on, a prediction is evidence for a
+    box's location; from halfway between it and 1, for an overlooked garment or a swapped category.
     """
-    sure = (1 + threshold) / 2
+    confident = (1 + threshold) / 2
     for photo in photos:
-        known = tuple(s for s in photo.predicted if s.score >= threshold and s.category_id in names)
-        suspicions = _suspicions(replace(photo, predicted=known), threshold, sure)
-        worst = max(suspicions, key=lambda found: found[1], default=None)
+        known = tuple(box for box in photo.predicted if box.score >= threshold and box.category_id in names)
+        issues = _issues(replace(photo, predicted=known), threshold, confident)
+        worst = max(issues, key=lambda issue: issue[1], default=None)
         if worst is not None and worst[1] >= least:
             kind, score, boxes = worst
             yield LabelIssue(photo.photo_id, kind, round(min(1.0, score), 4), reason(kind, boxes, names))
 
 
 def reason(kind: str, boxes: Sequence[LabeledBox], names: Mapping[int, str]) -> str:
-    """What is suspected, in words; ``boxes`` are the ones that it is about."""
-    called = [names.get(box.category_id, "garment") for box in boxes]
+    """The issue in words; ``boxes`` are those that it concerns."""
+    categories = [names.get(box.category_id, "garment") for box in boxes]
     if kind == OVERLOOKED:
-        return f"nobody drew this, and the model is sure of it: {called[0]}"
+        return f"nobody drew this, and the model is sure of it: {categories[0]}"
     if kind == BADLY_LOCATED:
-        return f"the model sees its edges elsewhere: {called[0]}"
-    return f"drawn as {called[0]}, while the model is sure of {called[1]}"
+        return f"the model sees its edges elsewhere: {categories[0]}"
+    return f"drawn as {categories[0]}, while the model is sure of {categories[1]}"
 
 
 def unexplained(photo: PhotoBoxes) -> tuple[LabeledBox, ...]:
-    """The predictions that no annotated box of the same category accounts for."""
+    """The predictions that overlap no annotated box of their category."""
     return tuple(
-        seen
-        for seen in photo.predicted
+        predicted
+        for predicted in photo.predicted
         if not any(
-            box.category_id == seen.category_id and overlap(box.box_xyxy, seen.box_xyxy) >= EXPLAINED
+            box.category_id == predicted.category_id
+            and iou(box.box_xyxy, predicted.box_xyxy) >= EXPLAINED_IOU
             for box in photo.annotated
         )
     )
 
 
-Suspicion = tuple[str, float, tuple[LabeledBox, ...]]
-"""Kind, score in 0..1, and the boxes that it is about."""
-
-
-def _suspicions(photo: PhotoBoxes, threshold: float, sure: float) -> Iterator[Suspicion]:
-    """All suspicions about a photo whose predictions reach the threshold."""
-    # Here, as it brings pandas and scikit-learn with it.
+def _issues(photo: PhotoBoxes, threshold: float, confident: float) -> Iterator[Issue]:
+    """All issues of a photo whose predictions reach the threshold."""
+    # Imported here, since it imports pandas and scikit-learn.
     from cleanlab.object_detection import rank  # type: ignore[import-untyped]
 
-    odd = replace(photo, predicted=unexplained(photo))
-    all_of_it, oddities = [compared(photo)], [compared(odd)]
-    missing = rank.compute_overlooked_box_scores(auxiliary_inputs=oddities, high_probability_threshold=sure)
-    edges = rank.compute_badloc_box_scores(auxiliary_inputs=all_of_it, low_probability_threshold=threshold)
-    swaps = rank.compute_swap_box_scores(auxiliary_inputs=oddities, high_probability_threshold=sure)
-    yield from _of_missing(missing[0], odd.predicted)
-    yield from _of_edges(edges[0], photo)
-    yield from _of_names(swaps[0], photo, [seen for seen in odd.predicted if seen.score > sure])
+    rest = replace(photo, predicted=unexplained(photo))
+    whole, partial = [to_cleanlab(photo)], [to_cleanlab(rest)]
+    overlooked = rank.compute_overlooked_box_scores(
+        auxiliary_inputs=partial, high_probability_threshold=confident
+    )
+    located = rank.compute_badloc_box_scores(auxiliary_inputs=whole, low_probability_threshold=threshold)
+    swapped = rank.compute_swap_box_scores(auxiliary_inputs=partial, high_probability_threshold=confident)
+    yield from _overlooked(overlooked[0], rest.predicted)
+    yield from _badly_located(located[0], photo)
+    yield from _swapped(swapped[0], photo, [box for box in rest.predicted if box.score > confident])
 
 
-def compared(photo: PhotoBoxes) -> dict[str, Any]:
-    """A photo as cleanlab's scores take it: boxes, categories and how alike each pair is.
+def to_cleanlab(photo: PhotoBoxes) -> dict[str, Any]:
+    """A photo in the form that cleanlab's scores take: boxes, categories, and the similarity of each pair.
 
-    Cleanlab would take the least likeness from all photos given at once; here it is fixed, so that a photo's
-    score does not depend on its neighbours.
+    Cleanlab would take the minimum similarity from all photos given at once; here it is constant, so that a
+    photo's score does not depend on the others.
     """
-    import torch  # who only reads the list of suspects never needs it
-    from torchvision.ops import box_iou
-
-    mine, theirs = (_boxes(seen, photo.size_wh) for seen in (photo.annotated, photo.predicted))
-    shared = box_iou(torch.from_numpy(mine), torch.from_numpy(theirs)).numpy()
-    centres = [(boxes[:, :2] + boxes[:, 2:]) / 2 for boxes in (mine, theirs)]
-    apart = np.linalg.norm(centres[0][:, None] - centres[1][None], axis=2)
+    annotated, predicted = (_scaled(boxes, photo.size_wh) for boxes in (photo.annotated, photo.predicted))
+    overlaps = box_iou(annotated, predicted)
+    centers = [(boxes[:, :2] + boxes[:, 2:]) / 2 for boxes in (annotated, predicted)]
+    distances = np.linalg.norm(centers[0][:, None] - centers[1][None], axis=2)
     return {
-        "lab_bboxes": mine,
-        "lab_labels": np.array([seen.category_id for seen in photo.annotated], dtype=np.int64),
-        "pred_bboxes": theirs,
-        "pred_labels": np.array([seen.category_id for seen in photo.predicted], dtype=np.int64),
-        "pred_label_probs": np.array([seen.score for seen in photo.predicted], dtype=np.float64),
-        "iou_matrix": shared,
-        "similarity_matrix": ALPHA * shared + (1 - ALPHA) * np.exp(-NEARNESS * apart),
-        "min_possible_similarity": LEAST_ALIKE,
+        "lab_bboxes": annotated,
+        "lab_labels": np.array([box.category_id for box in photo.annotated], dtype=np.int64),
+        "pred_bboxes": predicted,
+        "pred_labels": np.array([box.category_id for box in photo.predicted], dtype=np.int64),
+        "pred_label_probs": np.array([box.score for box in photo.predicted], dtype=np.float64),
+        "iou_matrix": overlaps,
+        "similarity_matrix": ALPHA * overlaps + (1 - ALPHA) * np.exp(-DECAY * distances),
+        "min_possible_similarity": MIN_SIMILARITY,
     }
 
 
-def _boxes(seen: Sequence[LabeledBox], size_wh: tuple[int, int]) -> np.ndarray:
-    boxes = np.array([one.box_xyxy for one in seen], dtype=np.float64).reshape(-1, 4)
-    return boxes * (LONG_SIDE / max(size_wh))
+def _scaled(boxes: Sequence[LabeledBox], size_wh: tuple[int, int]) -> np.ndarray:
+    corners = np.array([box.box_xyxy for box in boxes], dtype=np.float64).reshape(-1, 4)
+    return corners * (LONG_SIDE / max(size_wh))
 
 
-def _of_missing(scores: np.ndarray, predicted: Sequence[LabeledBox]) -> Iterator[Suspicion]:
-    """Suspicions weigh as much as the model is sure of them."""
-    for score, seen in zip(scores, predicted, strict=True):
+def _overlooked(scores: np.ndarray, predicted: Sequence[LabeledBox]) -> Iterator[Issue]:
+    """As in the next two, ObjectLab's score is scaled by the model's confidence."""
+    for score, box in zip(scores, predicted, strict=True):
         if not np.isnan(score):
-            yield OVERLOOKED, (1 - float(score)) * seen.score, (seen,)
+            yield OVERLOOKED, (1 - float(score)) * box.score, (box,)
 
 
-def _of_edges(scores: np.ndarray, photo: PhotoBoxes) -> Iterator[Suspicion]:
+def _badly_located(scores: np.ndarray, photo: PhotoBoxes) -> Iterator[Issue]:
     for score, box in zip(scores, photo.annotated, strict=True):
-        same = [s.score for s in photo.predicted if s.category_id == box.category_id]
+        same = [other.score for other in photo.predicted if other.category_id == box.category_id]
         if same and score < 1:
             yield BADLY_LOCATED, (1 - float(score)) * max(same), (box,)
 
 
-def _of_names(scores: np.ndarray, photo: PhotoBoxes, sure: Sequence[LabeledBox]) -> Iterator[Suspicion]:
+def _swapped(scores: np.ndarray, photo: PhotoBoxes, confident: Sequence[LabeledBox]) -> Iterator[Issue]:
     for score, box in zip(scores, photo.annotated, strict=True):
-        others = [s for s in sure if s.category_id != box.category_id]
+        others = [other for other in confident if other.category_id != box.category_id]
         if others and score < 1:
-            other = max(others, key=lambda s: overlap(s.box_xyxy, box.box_xyxy))
-            yield SWAPPED, (1 - float(score)) * other.score, (box, other)
+            nearest = max(others, key=lambda other: iou(other.box_xyxy, box.box_xyxy))
+            yield SWAPPED, (1 - float(score)) * nearest.score, (box, nearest)

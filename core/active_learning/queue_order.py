@@ -1,4 +1,4 @@
-"""The queue brought into order: what the models say of the store's photos, written as ranks."""
+"""The annotation queue's order: predictions out of the store, ranks and label issues into it."""
 
 from __future__ import annotations
 
@@ -15,51 +15,52 @@ from core.store import Store
 from core.store.predictions import ModelPair
 from core.store.queue import OpenPhoto
 
-SUSPECTS_SETTING = "suspects"
-MOST_SUSPECTS = 500
+LABEL_ISSUES_SETTING = "suspects"
+MAX_LABEL_ISSUES = 500
 SEED = 0
 
 
 @dataclass
 class Gathered:
-    """What one pass over the predictions collects: candidates by photo, embeddings of labelled photos."""
+    """The candidates by photo, and the embeddings of labeled photos."""
 
     candidates: dict[int, Candidate] = field(default_factory=dict)
-    labelled: list[np.ndarray] = field(default_factory=list)
+    labeled: list[np.ndarray] = field(default_factory=list)
 
 
 def reorder(store: Store) -> int:
-    """Rank all open tasks by what the queue's model says; how many were ranked.
+    """Rank all open tasks by the queue's models; returns how many were ranked.
 
-    New photos get their task first. Without any prediction the order is by looks. Photos whose boxes may be
-    wrong are kept for :func:`suspects`. Memory: four bytes for each number of the open photos' embeddings at
-    the peak, about 400 MB for 100,000 photos.
+    New photos get their task first. Without predictions the order is by perceptual hashes. Label issues are
+    kept for :func:`label_issues`. Peak memory is four bytes for each number of the open photos' embeddings,
+    about 400 MB for 100,000 photos.
     """
     store.queue.fill()
     models = queue_models(store)
     gathered = Gathered({photo.photo_id: _candidate(photo) for photo in store.queue.open_photos()})
-    found = _look_for_suspects(store, models) if models else []
+    found = _find_label_issues(store, models) if models else []
     store.settings.remember(
-        SUSPECTS_SETTING, [asdict(suspect) | {"version": version} for suspect, version in found]
+        LABEL_ISSUES_SETTING, [asdict(issue) | {"version": version} for issue, version in found]
     )
     if models:
         _gather(store, models, gathered)
-    for suspect, _ in found:
-        candidate = gathered.candidates.get(suspect.photo_id)
+    for issue, _ in found:
+        candidate = gathered.candidates.get(issue.photo_id)
         if candidate is not None:
-            told = replace(candidate, suspicion=suspect.score, suspected=suspect.reason)
-            gathered.candidates[suspect.photo_id] = told
-    labelled = np.stack(gathered.labelled) if gathered.labelled else np.zeros((0, 1), dtype=np.float16)
-    ranked = rank_photos(list(gathered.candidates.values()), labelled_embeddings=labelled, seed=SEED)
+            gathered.candidates[issue.photo_id] = replace(
+                candidate, issue_score=issue.score, issue=issue.reason
+            )
+    labeled = np.stack(gathered.labeled) if gathered.labeled else np.zeros((0, 1), dtype=np.float16)
+    ranked = rank_photos(list(gathered.candidates.values()), labeled_embeddings=labeled, seed=SEED)
     return store.queue.order(ranked)
 
 
-def suspects(store: Store) -> list[LabelIssue]:
-    """Annotated photos on which something may be wrong, worst first, as the last ordering found them.
+def label_issues(store: Store) -> list[LabelIssue]:
+    """The label issues that the last ordering found, most probable first.
 
-    What was annotated again since, or deleted, is left out.
+    Photos that were annotated again since, or deleted, are left out.
     """
-    kept = store.settings.get(SUSPECTS_SETTING, [])
+    kept = store.settings.get(LABEL_ISSUES_SETTING, [])
     current = store.annotations.newest_versions([entry["photo_id"] for entry in kept])
     return [
         LabelIssue(entry["photo_id"], entry["kind"], entry["score"], entry["reason"])
@@ -69,38 +70,43 @@ def suspects(store: Store) -> list[LabelIssue]:
 
 
 def _candidate(photo: OpenPhoto) -> Candidate:
-    """An open photo without what models say of it."""
+    """An open photo without predictions."""
     return Candidate(
-        photo.photo_id, look=photo.perceptual_hash, annotated=photo.annotated, holdout=photo.holdout
+        photo.photo_id,
+        perceptual_hash=photo.perceptual_hash,
+        annotated=photo.annotated,
+        holdout=photo.holdout,
     )
 
 
 def _gather(store: Store, models: ModelPair, gathered: Gathered) -> None:
-    """Scores and embeddings of the open photos; embeddings alone of those that are labelled and may train."""
+    """Complete the candidates from predictions; collect the embeddings of labeled photos that may train."""
     threshold, training = store.predictions.score_threshold(models), store.annotations.training_pool()
     for prediction in store.predictions.iterate(models):
         candidate = gathered.candidates.get(prediction.photo_id)
         embedding = None if prediction.embedding is None else prediction.embedding.astype(np.float16)
         if candidate is not None:
-            scores = photo_uncertainty(prediction.garments, threshold)
-            gathered.candidates[prediction.photo_id] = replace(candidate, scores=scores, embedding=embedding)
+            uncertainty = photo_uncertainty(prediction.garments, threshold)
+            gathered.candidates[prediction.photo_id] = replace(
+                candidate, uncertainty=uncertainty, embedding=embedding
+            )
         if prediction.photo_id in training and embedding is not None:
-            gathered.labelled.append(embedding)
+            gathered.labeled.append(embedding)
 
 
-def _look_for_suspects(store: Store, models: ModelPair) -> list[tuple[LabelIssue, int]]:
-    """The most suspicious photos, worst first, each with the version of the annotation that was looked at."""
+def _find_label_issues(store: Store, models: ModelPair) -> list[tuple[LabelIssue, int]]:
+    """The most probable label issues, each with the version of the annotation that was checked."""
     names = {category.id: category.name for category in store.categories.all()}
     versions: dict[int, int] = {}
     found = find_label_issues(
-        _checked(store, models, versions), names, store.predictions.score_threshold(models)
+        _photo_boxes(store, models, versions), names, store.predictions.score_threshold(models)
     )
-    worst_first = sorted(found, key=lambda suspect: (-suspect.score, suspect.photo_id))[:MOST_SUSPECTS]
-    return [(suspect, versions[suspect.photo_id]) for suspect in worst_first]
+    worst_first = sorted(found, key=lambda issue: (-issue.score, issue.photo_id))[:MAX_LABEL_ISSUES]
+    return [(issue, versions[issue.photo_id]) for issue in worst_first]
 
 
-def _checked(store: Store, models: ModelPair, versions: dict[int, int]) -> Iterator[PhotoBoxes]:
-    """Annotated photos with their newest boxes and the model's; ``versions`` is filled on the way."""
+def _photo_boxes(store: Store, models: ModelPair, versions: dict[int, int]) -> Iterator[PhotoBoxes]:
+    """Annotated photos with their newest and their predicted boxes; ``versions`` is filled on the way."""
     threshold, ids = store.predictions.score_threshold(models), category_ids(store)
     for row in store.predictions.beside_annotations(models):
         versions[row.photo_id] = row.version

@@ -1,61 +1,73 @@
-"""How much a photo's prediction leaves open, part by part in 0..1, and what it is about."""
+"""Uncertainty sampling: how uncertain the models are about a photo, part by part in 0..1 (Settles 2009).
+
+The detector's part is the uncertainty of its least certain garments, the other the smallest margin between
+two names of one garment (margin sampling, Scheffer et al. 2001).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from core.garments import Box, Garment
+from core.boxes import iou
+from core.garments import Garment
 
-UNSUREST = 3  # garments of a photo whose detection_uncertainty counts
-SAME_PLACE = 0.8  # the overlap from which the detector halves the worse of two categories' scores
-DOUBLED = 2.0  # what gives such a score back
-NOTHING_FOUND = 0.75  # the detection_uncertainty about a photo of clothing on which no garment was found
+LEAST_CERTAIN_GARMENTS = 3
+"""The detector's part is the mean uncertainty of this many garments."""
+
+SAME_OBJECT_IOU = 0.8
+"""The IoU from which cross-class suppression halves the lower of two categories' scores."""
+
+UNSUPPRESSED = 2.0
+"""The factor that undoes the halving."""
+
+NOTHING_FOUND = 0.75
+"""The detector's part of a photo on which no garment was found."""
 
 
 @dataclass(frozen=True)
 class Margin:
-    """Two names that are nearly equally likely for one garment; ``share`` in 0..1, 1 where they are equal."""
+    """Two names for one garment; ``uncertainty`` in 0..1 is 1 where both are equally likely."""
 
-    share: float
+    uncertainty: float
     first: str
     second: str
 
 
 @dataclass(frozen=True)
-class Scores:
-    """A photo's parts by name, each in 0..1, higher is more open: ``detector``, ``tie``.
+class Uncertainty:
+    """A photo's uncertainty by part, each in 0..1: ``detector`` and ``tie``, the smallest margin.
 
-    ``doubted`` is the detector's greatest detection_uncertainty and the category that it is about, ``tied``
-    the nearest tie; ``empty`` says that no garment reached the threshold.
+    ``least_certain`` is the uncertainty and category of the least certain garment, ``margin`` the smallest
+    margin; ``empty`` says that no garment reached the threshold.
     """
 
     parts: Mapping[str, float] = field(default_factory=dict)
-    doubted: tuple[float, str] | None = None
-    tied: Margin | None = None
+    least_certain: tuple[float, str] | None = None
+    margin: Margin | None = None
     empty: bool = False
 
 
-def photo_uncertainty(garments: Sequence[Garment], threshold: float) -> Scores:
-    """What a prediction leaves open; ``threshold`` is the score from which a garment counts as found.
+def photo_uncertainty(garments: Sequence[Garment], threshold: float) -> Uncertainty:
+    """The uncertainty of a photo's prediction; a garment counts as found from the score ``threshold`` on.
 
-    ``garments`` reach below the threshold, so that what was nearly found counts as well.
+    ``garments`` include those below the threshold, since what was nearly found is uncertain as well.
     """
-    doubts = sorted(
+    detections = sorted(
         ((detection_uncertainty(g.score, threshold), g.category) for g in garments), reverse=True
-    )[:UNSUREST]
+    )[:LEAST_CERTAIN_GARMENTS]
     found = [garment for garment in garments if garment.score >= threshold]
-    ties = [*category_margins(garments, threshold), *label_margins(found)]
-    tied = max(ties, key=lambda tie: tie.share, default=None)
-    detector = sum(share for share, _ in doubts) / UNSUREST
+    margins = [*category_margins(garments, threshold), *label_margins(found)]
+    smallest = max(margins, key=lambda margin: margin.uncertainty, default=None)
+    detector = sum(value for value, _ in detections) / LEAST_CERTAIN_GARMENTS
     if not found:
         detector = max(detector, NOTHING_FOUND)
-    parts = {"detector": detector, "tie": tied.share if tied else 0.0}
-    return Scores(parts, doubts[0] if doubts else None, tied, not found)
+    parts = {"detector": detector, "tie": smallest.uncertainty if smallest else 0.0}
+    return Uncertainty(parts, detections[0] if detections else None, smallest, not found)
 
 
 def detection_uncertainty(score: float, threshold: float) -> float:
-    """How far a score leaves open whether there is a garment: 1 at the threshold, 0 at scores of 0 and 1.
+    """How uncertain it is that there is a garment: 1 at the threshold, 0 at scores of 0 and 1.
 
     >>> detection_uncertainty(0.3, 0.3), detection_uncertainty(0.15, 0.3), detection_uncertainty(1.0, 0.3)
     (1.0, 0.5, 0.0)
@@ -66,35 +78,23 @@ def detection_uncertainty(score: float, threshold: float) -> float:
 
 
 def label_margins(garments: Sequence[Garment]) -> list[Margin]:
-    """The classifier's margin over garments: one minus the best label's lead over the second."""
+    """The classifier's margins: one minus the difference of the two most probable labels."""
     pairs = [garment.top5[:2] for garment in garments if len(garment.top5) > 1]
     return [Margin(1.0 - (first[1] - second[1]), first[0], second[0]) for first, second in pairs]
 
 
 def category_margins(garments: Sequence[Garment], threshold: float) -> list[Margin]:
-    """Places that two categories claim: the weaker score, as it was before halving, over the stronger."""
-    claims = [garment for garment in garments if garment.score >= threshold / DOUBLED]
-    ties = []
-    for number, one in enumerate(claims):
-        for other in claims[number + 1 :]:
-            if one.category != other.category and overlap(one.box_xyxy, other.box_xyxy) > SAME_PLACE:
-                strong, weak = sorted((one, other), key=lambda garment: -garment.score)
-                if strong.score >= threshold:
-                    share = min(1.0, DOUBLED * weak.score / strong.score)
-                    ties.append(Margin(share, strong.category, weak.category))
-    return ties
+    """The detector's margins: boxes of two categories on one object, the lower score over the higher.
 
-
-def overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    return shared / (area(one) + area(other) - shared)
-
-
-def area(box: Box) -> float:
-    """Square pixels of a box."""
-    return (box[2] - box[0]) * (box[3] - box[1])
+    The lower score counts as it was before cross-class suppression.
+    """
+    candidates = [garment for garment in garments if garment.score >= threshold / UNSUPPRESSED]
+    margins = []
+    for number, one in enumerate(candidates):
+        for other in candidates[number + 1 :]:
+            if one.category != other.category and iou(one.box_xyxy, other.box_xyxy) > SAME_OBJECT_IOU:
+                higher, lower = sorted((one, other), key=lambda garment: -garment.score)
+                if higher.score >= threshold:
+                    uncertainty = min(1.0, UNSUPPRESSED * lower.score / higher.score)
+                    margins.append(Margin(uncertainty, higher.category, lower.category))
+    return margins

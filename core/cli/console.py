@@ -1,36 +1,66 @@
-"""What commands say to the shell: results on stdout, progress on stderr, folders to write into."""
+"""Input and output of commands: JSON on stdout, progress on stderr, output files, the store they act on."""
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from core.errors import LapelError
 from core.files import atomic_write
+
+if TYPE_CHECKING:
+    from core.store import Store
 
 Item = TypeVar("Item")
 
 
 def print_json(value: object) -> None:
-    """A line of JSON on stdout; plain ASCII where the shell does not take UTF-8."""
+    """Write a line of JSON to stdout, in ASCII where stdout is not UTF-8."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     print(json.dumps(value, ensure_ascii=not utf8), flush=True)
 
 
-def watched(items: Iterable[Item], total: int | None = None, unit: str = "photo") -> Iterator[Item]:
-    """A progress bar on stderr with rate and remaining time, where a person is looking."""
-    from tqdm import tqdm  # type: ignore[import-untyped]
+class ProgressBar:
+    """A progress bar on stderr with rate and remaining time; nothing is shown where stderr is no terminal."""
 
-    yield from tqdm(items, total=total, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty())
+    def __init__(self, unit: str = "photo", total: int | None = None) -> None:
+        from tqdm import tqdm  # type: ignore[import-untyped]
+
+        self._bar: Any = tqdm(total=total, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty())
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def show(self, done: int, total: int | None, message: str = "") -> None:
+        """Set the number done out of ``total``, and what is being done."""
+        if self._bar.total != total:
+            self._bar.reset(total=total)
+        if message:
+            self._bar.set_description(message.rstrip("."), refresh=False)
+        self._bar.update(done - self._bar.n)
+
+
+def track(items: Iterable[Item], total: int | None = None, unit: str = "photo") -> Iterator[Item]:
+    """The items, with a progress bar; ``total`` is by default their number, where they have one."""
+    total = len(items) if total is None and isinstance(items, Sized) else total
+    with ProgressBar(unit, total) as bar:
+        for done, item in enumerate(items, start=1):
+            yield item
+            bar.show(done, total)
 
 
 @contextmanager
 def writable_folder(folder: Path) -> Iterator[None]:
-    """Make the folder, and turn what hinders writing into one sentence: raises LapelError."""
+    """Create the folder. Raises LapelError for OSErrors here and inside the block."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
@@ -42,9 +72,30 @@ def writable_folder(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def output_file(file: Path) -> Iterator[BinaryIO]:
-    """A file to write that appears under its name once it is whole. Raises LapelError where it cannot be."""
+    """A file opened for writing, which appears under its name once it is complete. Raises LapelError."""
     try:
         with atomic_write(file) as out:
             yield out
     except OSError as error:
         raise LapelError(f"expected a file to write at {file}, got: {error.strerror or error}") from error
+
+
+def open_store(data: Path | None, by: str | None = None) -> Store:
+    """The store in a folder, acting for ``by`` or the shell's account, which has all rights."""
+    from core.store import Store
+
+    store = Store.open(folder=data)
+    return store.acting(store.actor.known_as(by or account_name()))
+
+
+def account_name() -> str:
+    """The name of the shell's account."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name
+        return "local"
+
+
+def iso_time(seconds: float) -> str:
+    """A time stamp in ISO 8601, UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import io
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from core.access import Role
-from core.cli.console import output_file, print_json
-from core.cli.store import account_name
+from core.cli.console import iso_time, open_store, output_file, print_json
 
 if TYPE_CHECKING:
-    from core.store import Store
-    from core.store.people import Person
+    from core.store.users import User
 
 Data = Annotated[
     Path | None, typer.Option(help="Folder of the store; LAPEL_DATA or the user's share folder by default.")
@@ -35,20 +32,20 @@ app = typer.Typer(help="Who may do what: a JSON line a person.", invoke_without_
 def everybody(context: typer.Context, data: Data = None) -> None:
     """Who may do what: a JSON line a person."""
     if context.invoked_subcommand is None:
-        for person in _store(data).people.all():
+        for person in open_store(data).users.all():
             print_json(_described(person))
 
 
 @app.command()
 def grant(name: Name, role: Annotated[Role, typer.Argument(show_default=False)], data: Data = None) -> None:
     """Give somebody a role, also before they sign in for the first time."""
-    print_json(_described(_store(data).people.set_role(name, role)))
+    print_json(_described(open_store(data).users.set_role(name, role)))
 
 
 @app.command()
 def revoke(name: Name, data: Data = None) -> None:
     """Take a role back that was granted: the one that the sign-in names counts again."""
-    print_json(_described(_store(data).people.set_role(name, None)))
+    print_json(_described(open_store(data).users.set_role(name, None)))
 
 
 def audit(
@@ -57,10 +54,10 @@ def audit(
     data: Data = None,
 ) -> None:
     """Who did what: the latest entries, a JSON line each, newest first."""
-    log = _store(data).audit
+    log = open_store(data).audit
     if csv is None:
         for entry in log.entries(most):
-            print_json(asdict(entry) | {"at": _time(entry.at)})
+            print_json(asdict(entry) | {"at": iso_time(entry.at)})
         return
     with output_file(csv) as file:
         out = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
@@ -70,23 +67,11 @@ def audit(
     print_json({"file": str(csv), "entries": count})
 
 
-def _store(data: Path | None) -> Store:
-    """The store in the name of the account at the shell, which may do all."""
-    from core.store import Store
-
-    store = Store.open(folder=data)
-    return store.acting(store.actor.known_as(account_name()))
-
-
-def _described(person: Person) -> dict[str, Any]:
+def _described(person: User) -> dict[str, Any]:
     return {
         "name": person.name,
         "roles": sorted(person.roles),
         "granted": person.role,
         "claimed": list(person.claimed),
-        "seen_at": None if person.seen_at is None else _time(person.seen_at),
+        "seen_at": None if person.seen_at is None else iso_time(person.seen_at),
     }
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

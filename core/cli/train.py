@@ -1,18 +1,14 @@
-"""``train`` and ``distill``: from files to weights; what is written is told by its path on stdout.
-
-``train --revision``: the store's champion trained further, here and now, and compared.
-"""
+"""``train`` and ``distill``: from files to weights, or the store's champion fine-tuned on a revision."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli.console import print_json
-from core.cli.store import account_name, chosen_revision
+from core.cli.console import ProgressBar, account_name, open_store, print_json
+from core.cli.store import chosen_revision
 from core.errors import ConflictError, DatasetError
 from core.training.recipes import TrainingOptions
 
@@ -70,17 +66,15 @@ def train_revision(kind: str, revision: str, *, quick: bool, device: str, data: 
 
     Raises ConflictError where one of the kind is being trained already.
     """
-    from core.store import Store
     from core.training.finetune.run import finish_training
 
-    store, started = Store.open(folder=data), time.monotonic()
-    store = store.acting(store.actor.known_as(account_name()))
+    store, started = open_store(data), time.monotonic()
     chosen = chosen_revision(store, revision, account_name())
     row = store.trainings.begin(kind, "quick" if quick else "full", chosen.number, by_worker=False)
     if row.job is not None or row.state != "waiting":
         raise ConflictError(f"A {kind} is being trained already: it is training {row.id}.")
     try:
-        with _Bar() as bar:
+        with ProgressBar("batch") as bar:
             figures, message = _train(store, row, device, bar.show)
     except KeyboardInterrupt:
         finish_training(store, row.id, "cancelled")
@@ -122,22 +116,3 @@ def _train(
         "passes": found[0].verdict.passes if found else None,
     }
     return figures, message
-
-
-class _Bar:
-    """A progress bar on stderr with what is being done, where a person is looking."""
-
-    def __enter__(self) -> _Bar:
-        from tqdm import tqdm  # type: ignore[import-untyped]
-
-        self._bar = tqdm(unit="batch", file=sys.stderr, disable=not sys.stderr.isatty())
-        return self
-
-    def show(self, step: int, steps: int, message: str) -> None:
-        if self._bar.total != steps:
-            self._bar.reset(total=steps)
-        self._bar.set_description(message.rstrip("."), refresh=False)
-        self._bar.update(step - self._bar.n)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()

@@ -1,5 +1,5 @@
-"""Work in the background: pages ask for it through ``client``, workers do it on DBOS, crashes do not stop it.
+"""Durable background jobs: pages request them through ``client``, workers run them on DBOS.
 
-Asking is a row in the store's table of jobs, so pages need neither DBOS nor a worker that runs. Only workers
+A request is a row in the store's table of jobs, so pages need neither DBOS nor a running worker. Only workers
 import the other modules.
 """

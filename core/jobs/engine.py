@@ -1,6 +1,6 @@
-"""DBOS, started for one worker: its tables beside the store's, no port, no console, and quiet.
+"""DBOS, started for one worker: its tables beside the store's, no port, no console; the worker's process.
 
-How a worker behaves as a process: it lets others go first, and ends with whoever started it.
+The process has a low priority, and may end with its parent.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from core.store import Store
 from core.store.jobs import JobRow
 
 VERSION = "1"
-"""Of the workflows' steps; another one where jobs that are under way could not go on."""
+"""The version of the workflows' steps; a new one where running jobs could not continue."""
 
 POLL_SECONDS = 2.0
-"""Between two looks at a queue: every look costs an idle machine a few milliseconds."""
+"""The interval of DBOS's polling, which costs an idle machine a few milliseconds each time."""
 
 SCHEMA = "lapel_jobs"
 KINDS = (IMPORT, LABEL, ORDER, TRAIN)
@@ -38,9 +38,9 @@ _ENDED = ("SUCCESS", "ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
 class Engine:
-    """A running DBOS. There is one in a process; ``name`` says whose work it goes on with.
+    """A running DBOS, one in a process; ``name`` is the worker whose jobs it continues.
 
-    It does work of the ``kinds`` only; what is of another kind waits for another worker.
+    It takes jobs of the ``kinds`` only; others wait for another worker.
     """
 
     def __init__(self, context: WorkerContext, name: str, kinds: Collection[str] = KINDS) -> None:
@@ -73,10 +73,10 @@ class Engine:
                 on_conflict="always_update",
             )
 
-    def further(self, job: JobRow) -> bool:
-        """See to it that a job is done: begun, or gone on with where it stopped.
+    def ensure_running(self, job: JobRow) -> bool:
+        """Enqueue a job's workflow, or resume it where it stopped.
 
-        False where it has ended without a word: its workflow is over, and the job still counts as running.
+        Returns False where the workflow is over although the job still counts as running.
         """
         status = self.status(job.id)
         if status is None:
@@ -89,31 +89,31 @@ class Engine:
         return status is None or status.status not in _ENDED or job.state == "waiting"
 
     def cancel(self, job: str) -> None:
-        """Stop a job after its step, if it is under way."""
+        """Cancel a job after its current step, if it is running."""
         status = self.status(job)
         if status is not None and status.status in ("ENQUEUED", "PENDING", "DELAYED"):
             DBOS.cancel_workflow(job)
 
     def status(self, job: str) -> WorkflowStatus | None:
-        """What DBOS knows of a job."""
+        """The status of a job's workflow; None where it has none."""
         return DBOS.get_workflow_status(job)
 
-    def busy(self) -> set[str]:
-        """The names of all workers, dead or alive, that have begun a job and not ended it."""
+    def busy_workers(self) -> set[str]:
+        """The names of all workers, dead or alive, with unfinished jobs."""
         pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
         return {status.executor_id for status in pending if status.executor_id}
 
     def recover(self, name: str) -> None:
-        """Have the jobs done that a dead worker has left."""
+        """Recover the unfinished jobs of a dead worker."""
         DBOS._recover_pending_workflows([name])
 
     def close(self) -> None:
-        """Stop; what is under way goes on when a worker is started again."""
+        """Stop; running jobs continue when a worker is started again."""
         DBOS.destroy(destroy_registry=True)
 
 
 def system_url(store: Store) -> str:
-    """Where DBOS keeps its tables: in the folder beside SQLite, in a schema of its own in PostgreSQL."""
+    """The address of DBOS's tables: a file beside SQLite's, a schema of their own in PostgreSQL."""
     if not store.database.is_sqlite:
         return store.database.engine.url.render_as_string(hide_password=False)
     path = store.folder / "jobs.db"
@@ -122,7 +122,7 @@ def system_url(store: Store) -> str:
 
 
 def _use_wal(path: Path) -> None:
-    """Let readers read while somebody writes; the file remembers it."""
+    """Set SQLite's write-ahead log, so that readers are not blocked; the file keeps the setting."""
     try:
         connection = sqlite3.connect(path, timeout=15)
         connection.execute("PRAGMA journal_mode=WAL")
@@ -136,23 +136,23 @@ NICENESS = 15
 
 
 def lower_priority() -> None:
-    """Let everything else on the machine go first, as far as ``LAPEL_WORKER_NICE`` says (0: not at all).
+    """Lower this process's priority to the niceness in ``LAPEL_WORKER_NICE``, by default 15.
 
-    Raises StoreError where it says something else than 0 to 19.
+    Raises StoreError for a value outside 0 to 19.
     """
-    said = os.environ.get(NICENESS_VARIABLE, "").strip() or str(NICENESS)
-    if not (said.isdecimal() and int(said) <= 19):
-        raise StoreError(f"expected a whole number from 0 to 19 in {NICENESS_VARIABLE}, got {said!r}")
+    niceness = os.environ.get(NICENESS_VARIABLE, "").strip() or str(NICENESS)
+    if not (niceness.isdecimal() and int(niceness) <= 19):
+        raise StoreError(f"expected a whole number from 0 to 19 in {NICENESS_VARIABLE}, got {niceness!r}")
     if hasattr(os, "setpriority"):
-        os.setpriority(os.PRIO_PROCESS, 0, max(int(said), os.getpriority(os.PRIO_PROCESS, 0)))
+        os.setpriority(os.PRIO_PROCESS, 0, max(int(niceness), os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def end_with_parent() -> None:
-    """End this process when whoever started it is gone, however it went: its end of our input closes then."""
+    """End this process when its parent dies: standard input closes then."""
 
     def wait() -> None:
         while sys.stdin.buffer.read(1):
             pass
-        os._exit(0)  # jobs are made to be cut off anywhere
+        os._exit(0)  # jobs may be interrupted anywhere
 
     threading.Thread(target=wait, name="parent", daemon=True).start()

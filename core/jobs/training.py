@@ -1,4 +1,4 @@
-"""Trainings as background work: one long step that goes on from its own checkpoints, then a comparison."""
+"""Training as a workflow: one long step that resumes from its own checkpoints, then a comparison."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from core.store import Store
 
 
 def training_workflow(context: WorkerContext) -> Callable[[str], None]:
-    """The workflow that does a training's job, known to DBOS from now on."""
-    store, alone = context.store, threading.Lock()
+    """The workflow of a training's job, registered with DBOS."""
+    store, one_at_once = context.store, threading.Lock()
 
     @DBOS.step(name="train.learn")
     def learn(job: str) -> StepResult:
-        with alone:  # one that was cancelled and asked for again may not have noticed yet
+        with one_at_once:  # a cancelled run of the same training may not have ended yet
             return run_step(lambda: _learn(context, job))
 
     @DBOS.step(name="train.compare")
@@ -43,7 +43,7 @@ def training_workflow(context: WorkerContext) -> Callable[[str], None]:
 
 
 def end_job(store: Store, job: str, answer: StepResult) -> None:
-    """Note down how a training's job ended, in the training as well; cancelled stays cancelled."""
+    """Record how a training's job ended, in the training as well; a cancelled one stays cancelled."""
     from core.training.finetune.run import finish_training
 
     training = training_of(job)
@@ -56,12 +56,16 @@ def end_job(store: Store, job: str, answer: StepResult) -> None:
 
 
 def _learn(context: WorkerContext, job: str) -> StepResult:
-    """The training itself, up to a candidate in the store: another machine finds it there."""
+    """Train, and register the candidate in the store, where another machine finds it."""
     from core.training.finetune.run import register_candidate, train_revision
 
     store, training = context.store, training_of(job)
     weights = train_revision(
-        store, training, _stopper(store, training), device=context.device, on_progress=_teller(store, job)
+        store,
+        training,
+        _is_cancelled(store, training),
+        device=context.device,
+        on_progress=_job_progress(store, job),
     )
     return {"candidate": register_candidate(store, training, weights).id}
 
@@ -71,25 +75,25 @@ def _compare(store: Store, job: str, answer: StepResult) -> StepResult:
     from core.training.finetune.run_directory import CancelToken
 
     training, candidate = training_of(job), int(answer["candidate"])
-    row, cancel_token = store.trainings.get(training), CancelToken(_stopper(store, training))
+    row, cancel_token = store.trainings.get(training), CancelToken(_is_cancelled(store, training))
     store.trainings.progress(training, row.steps, row.steps, "Comparing with the champion on the holdout.")
     message = compare_and_summarize(store, training, candidate, lambda *_: cancel_token.check())
     return answer | {"message": message}
 
 
-def _stopper(store: Store, training: int) -> Callable[[], bool]:
-    """Whether a training was cancelled; as long as the database is busy it goes on."""
+def _is_cancelled(store: Store, training: int) -> Callable[[], bool]:
+    """A function that says whether a training was cancelled; False while the database is busy."""
 
-    def stop() -> bool:
+    def is_cancelled() -> bool:
         with suppress(StoreBusyError):
             return not store.trainings.get(training).is_going
         return False
 
-    return stop
+    return is_cancelled
 
 
-def _teller(store: Store, job: str) -> Callable[[int, int, str], None]:
-    def tell(step: int, steps: int, message: str) -> Any:
+def _job_progress(store: Store, job: str) -> Callable[[int, int, str], None]:
+    def report(step: int, steps: int, message: str) -> Any:
         store.jobs.progress(job, step, steps, message)
 
-    return tell
+    return report

@@ -1,85 +1,100 @@
-"""Which workers live: each holds a numbered seat, and the system frees it when the worker is gone.
+"""Worker locks: a worker holds a numbered lock while it lives, and the system releases it when it dies.
 
-A worker that starts takes the lowest free seat and goes on with what its last holder left; one that lives
-looks into the other seats now and then. No clock is asked: a slow worker is never taken for a dead one.
+A worker takes the lowest free number and continues the jobs that its last holder left; a running worker
+checks the other numbers now and then. No time limit is involved: a slow worker is never taken for a dead one.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import sqlalchemy as sa
+from filelock import FileLock, Timeout
+
 from core.errors import StoreError
 from core.store import Store
 
-MOST_SEATS = 64
-_LOCKS = 0x1A9F0000
+MAX_WORKERS = 64
+_ADVISORY_LOCKS = 0x1A9F0000
 
 
 @dataclass
-class Seat:
-    """A seat that is held until it is left, or its holder dies."""
+class WorkerLock:
+    """A lock that is held until it is released, or its holder dies."""
 
     number: int
     _check: Callable[[], None]
-    _leave: Callable[[], None]
+    _release: Callable[[], None]
 
     @property
     def name(self) -> str:
-        """The name under which the holder's work is noted down."""
+        """The name under which the holder's jobs are recorded."""
         return f"worker-{self.number}"
 
     def check(self) -> None:
-        """Raises StoreError where the seat is lost: somebody else may hold it by now."""
-        self._check()
+        """Raises StoreError where the lock is lost: another worker may hold it by now."""
+        try:
+            self._check()
+        except sa.exc.SQLAlchemyError as error:
+            raise StoreError("The connection to the database was lost; the worker starts anew.") from error
 
-    def leave(self) -> None:
-        """Free the seat."""
-        self._leave()
-
-
-def acquire_worker_lock(store: Store) -> Seat:
-    """The lowest free seat. Raises StoreError where all are held."""
-    for number in range(MOST_SEATS):
-        seat = try_worker_lock(store, number)
-        if seat is not None:
-            return seat
-    raise StoreError(f"expected fewer than {MOST_SEATS} workers at once")
+    def release(self) -> None:
+        """Release the lock."""
+        self._release()
 
 
-def try_worker_lock(store: Store, number: int) -> Seat | None:
-    """This very seat, or None where it is held."""
+def acquire_worker_lock(store: Store) -> WorkerLock:
+    """The lowest free lock. Raises StoreError where all are held."""
+    for number in range(MAX_WORKERS):
+        lock = try_worker_lock(store, number)
+        if lock is not None:
+            return lock
+    raise StoreError(f"expected fewer than {MAX_WORKERS} workers at once")
+
+
+def try_worker_lock(store: Store, number: int) -> WorkerLock | None:
+    """The lock of this number, or None where it is held."""
     if store.database.is_sqlite:
-        return _file_seat(store.folder / "workers", number)
-    return _session_seat(store, number)
+        return _file_lock(store.folder / "workers", number)
+    return _advisory_lock(store, number)
 
 
 def worker_number(name: str) -> int | None:
-    """The number in a seat's name."""
+    """The number in a worker's name."""
     number = name.removeprefix("worker-")
-    return int(number) if number.isdigit() and int(number) < MOST_SEATS else None
+    return int(number) if number.isdigit() and int(number) < MAX_WORKERS else None
 
 
-def _file_seat(folder: Path, number: int) -> Seat | None:
-    """A lock on a file, by SQLite's own means: they are the same on every system."""
+def _file_lock(folder: Path, number: int) -> WorkerLock | None:
+    # Not thread-local: the lock may be released by another thread than took it.
+    lock = FileLock(folder / f"{number}.lock", thread_local=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(
-            folder / f"{number}.seat", timeout=0, isolation_level=None, check_same_thread=False
-        )
-    except (OSError, sqlite3.Error) as error:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    except OSError as error:
         raise StoreError(f"The folder {folder} cannot be used: {error}.") from error
+    return WorkerLock(number, lambda: None, lock.release)
+
+
+def _advisory_lock(store: Store, number: int) -> WorkerLock | None:
+    """A lock that PostgreSQL holds for a session, and releases when the session ends."""
+    engine = sa.create_engine(
+        store.database.engine.url, poolclass=sa.pool.NullPool, isolation_level="AUTOCOMMIT"
+    )
     try:
-        connection.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError:
+        connection = engine.connect()
+    except sa.exc.DBAPIError as error:
+        raise StoreError(f"The database cannot be reached: {error.orig}.") from error
+    taken = connection.execute(sa.select(sa.func.pg_try_advisory_lock(_ADVISORY_LOCKS + number))).scalar_one()
+    if not taken:
         connection.close()
         return None
-    return Seat(number, lambda: None, connection.close)
 
+    def check() -> None:
+        connection.execute(sa.select(1))
 
-def _session_seat(store: Store, number: int) -> Seat | None:
-    """A lock that PostgreSQL holds for a session, and frees when the session ends."""
-    lock = store.database.session_lock(_LOCKS + number)
-    return None if lock is None else Seat(number, lock.check, lock.release)
+    return WorkerLock(number, check, connection.close)

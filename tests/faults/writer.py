@@ -123,7 +123,7 @@ def bring_folder_in(worker: Worker, folder: Path) -> None:
     recent = patiently(lambda: store.imports.recent(50))
     left = next((row.id for row in recent if row.state in ("waiting", "running")), None)
     if left is None:
-        source = list_photos(folder / worker.request(), worker.random)
+        source = make_photos(folder / worker.request(), worker.random)
         left = patiently(lambda: store.imports.begin("a folder", "Anna", str(source)))
         worker.tell("import", id=left, done=0)
     import_all_of(store, left, lambda done: worker.tell("import", id=left, done=done))
@@ -138,7 +138,7 @@ def import_all_of(store: Store, import_id: int, tell: Callable[[int], object]) -
     patiently(partial(finish_import, store, import_id, mark))
 
 
-def list_photos(folder: Path, random: Random, count: int = 8) -> Path:
+def make_photos(folder: Path, random: Random, count: int = 8) -> Path:
     """A new folder of photos: all different, but for a copy of the first, and one that is broken."""
     folder.mkdir(parents=True)
     for number in range(count):

@@ -1,4 +1,4 @@
-"""Distances of looks, and seeding that draws what is unlike all before it."""
+"""Embeddings after PCA, their distances, and k-means++ seeding."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import pytest
 
 from core.active_learning.diversity import (
     FAR,
-    Space,
+    fit_pca,
     hash_directions,
     kmeans_plus_plus,
     nearest_squared_distances,
+    project,
     weighted_sample,
 )
 
@@ -22,18 +23,19 @@ def groups(centres: int, each: int, spread: float = 0.01, seed: int = 0) -> np.n
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def test_a_space_takes_the_mean_away_and_makes_lengths_one() -> None:
+def test_projected_embeddings_are_centered_unit_vectors() -> None:
     rng = np.random.default_rng(0)
     embeddings = 5 + rng.random((300, 40))
-    placed = Space.fit(embeddings, rng, dimensions=8).place(embeddings.astype(np.float16))
+    placed = project(fit_pca(embeddings, rng, dimensions=8), embeddings.astype(np.float16))
     assert placed.shape == (300, 8) and placed.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(placed, axis=1), 1, atol=1e-5)
     assert abs(float((placed @ placed.T).mean())) < 0.05, "directions differ once the mean is gone"
 
 
 def test_rows_that_do_not_differ_stay_at_zero() -> None:
-    same = np.ones((5, 10), dtype=np.float32)
-    assert not Space.fit(same, np.random.default_rng(0)).place(same).any()
+    for count in (1, 5):
+        same = np.ones((count, 10), dtype=np.float32)
+        assert not project(fit_pca(same, np.random.default_rng(0)), same).any()
 
 
 def test_the_nearest_reference_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +43,7 @@ def test_the_nearest_reference_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = np.eye(3, dtype=np.float32)
     np.testing.assert_allclose(nearest_squared_distances(rows, rows[:2], rng), [0, 0, 2])
     np.testing.assert_allclose(nearest_squared_distances(rows, rows[:0], rng), FAR)
-    monkeypatch.setattr("core.active_learning.diversity.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("core.active_learning.diversity.CHUNK_ROWS", 2)
     np.testing.assert_allclose(nearest_squared_distances(rows, -rows[:1], rng), [4, 2, 2])
 
 
@@ -83,7 +85,7 @@ def test_drawing_by_weight_prefers_the_heavy_and_takes_no_one_twice() -> None:
     assert weighted_sample(weights, 5000, np.random.default_rng(0)).tolist() == list(range(1000))
 
 
-def test_the_distance_of_looks_is_the_share_of_bits_that_differ() -> None:
+def test_the_distance_of_hashes_is_the_share_of_bits_that_differ() -> None:
     one, half = bytes(32), bytes(16) + b"\xff" * 16
     rows = hash_directions([one, half])
     assert float(((rows[0] - rows[1]) ** 2).sum()) == pytest.approx(4 * 128 / 256)

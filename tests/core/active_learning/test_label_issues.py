@@ -1,4 +1,4 @@
-"""Suspected label errors: each kind is found and told; agreement is left alone."""
+"""Label issues: each kind is found and explained; agreement gives none."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def photo(annotated: list[LabeledBox], predicted: list[LabeledBox], photo_id: in
     return PhotoBoxes(photo_id, (800, 1000), tuple(annotated), tuple(predicted))
 
 
-def suspects(*photos: PhotoBoxes, least: float = 0.5) -> list[LabelIssue]:
+def issues(*photos: PhotoBoxes, least: float = 0.5) -> list[LabelIssue]:
     return list(find_label_issues(photos, NAMES, 0.3, least))
 
 
-def test_what_people_and_model_agree_on_is_not_suspected() -> None:
+def test_what_people_and_model_agree_on_is_no_issue() -> None:
     boxes = [LabeledBox(LEFT, TOP), LabeledBox(RIGHT, BAG)]
-    assert suspects(photo(boxes, [replace(box, score=0.9) for box in boxes])) == []
+    assert issues(photo(boxes, [replace(box, score=0.9) for box in boxes])) == []
 
 
 def test_a_garment_that_only_the_model_saw_was_overlooked() -> None:
-    (found,) = suspects(
+    (found,) = issues(
         photo([LabeledBox(LEFT, TOP)], [LabeledBox(LEFT, TOP, 0.9), LabeledBox(RIGHT, BAG, 0.9)])
     )
     assert found.kind == "overlooked" and found.photo_id == 1
@@ -43,32 +43,32 @@ def test_a_garment_that_only_the_model_saw_was_overlooked() -> None:
 
 def test_a_guess_is_no_evidence() -> None:
     assert (
-        suspects(photo([LabeledBox(LEFT, TOP)], [LabeledBox(LEFT, TOP, 0.9), LabeledBox(RIGHT, BAG, 0.6)]))
+        issues(photo([LabeledBox(LEFT, TOP)], [LabeledBox(LEFT, TOP, 0.9), LabeledBox(RIGHT, BAG, 0.6)]))
         == []
     )
 
 
 def test_nothing_drawn_at_all_is_noticed() -> None:
-    (found,) = suspects(photo([], [LabeledBox(RIGHT, BAG, 0.9)]))
+    (found,) = issues(photo([], [LabeledBox(RIGHT, BAG, 0.9)]))
     assert found.kind == "overlooked"
-    assert suspects(photo([], []), photo([LabeledBox(LEFT, TOP)], [])) == []
+    assert issues(photo([], []), photo([LabeledBox(LEFT, TOP)], [])) == []
 
 
 def test_a_box_beside_the_garment_is_badly_located() -> None:
-    (found,) = suspects(photo([LabeledBox((100.0, 350.0, 300.0, 750.0), TOP)], [LabeledBox(LEFT, TOP, 0.9)]))
+    (found,) = issues(photo([LabeledBox((100.0, 350.0, 300.0, 750.0), TOP)], [LabeledBox(LEFT, TOP, 0.9)]))
     assert found.kind == "badly located"
     assert found.reason == "the model sees its edges elsewhere: top"
 
 
 def test_another_category_at_the_place_is_a_swap() -> None:
-    (found,) = suspects(photo([LabeledBox(LEFT, DRESS)], [LabeledBox(LEFT, TOP, 0.9)]))
+    (found,) = issues(photo([LabeledBox(LEFT, DRESS)], [LabeledBox(LEFT, TOP, 0.9)]))
     assert found.kind == "swapped" and found.score == pytest.approx(0.9, abs=0.01)
     assert found.reason == "drawn as dress, while the model is sure of top"
 
 
 def test_garments_that_lie_over_each_other_are_no_swap_where_both_are_drawn() -> None:
     boxes = [LabeledBox(LEFT, TOP), LabeledBox((105.0, 100.0, 300.0, 510.0), DRESS)]
-    assert suspects(photo(boxes, [replace(box, score=0.95) for box in boxes])) == []
+    assert issues(photo(boxes, [replace(box, score=0.95) for box in boxes])) == []
 
 
 def test_what_a_box_of_its_category_accounts_for_is_explained() -> None:
@@ -81,20 +81,20 @@ def test_what_a_box_of_its_category_accounts_for_is_explained() -> None:
 
 def test_the_worst_of_a_photo_is_told_and_scores_fall_with_the_models_doubt() -> None:
     swapped, missing = LabeledBox(LEFT, TOP, 0.8), LabeledBox(RIGHT, BAG, 0.95)
-    (found,) = suspects(photo([LabeledBox(LEFT, DRESS)], [swapped, missing]))
+    (found,) = issues(photo([LabeledBox(LEFT, DRESS)], [swapped, missing]))
     assert found.kind == "overlooked"
-    (surer,) = suspects(photo([LabeledBox(LEFT, DRESS)], [replace(swapped, score=0.99), missing]))
+    (surer,) = issues(photo([LabeledBox(LEFT, DRESS)], [replace(swapped, score=0.99), missing]))
     assert surer.kind == "swapped"
 
 
 def test_categories_the_model_does_not_know_do_no_harm() -> None:
-    assert suspects(photo([LabeledBox(LEFT, 55)], [LabeledBox(RIGHT, 66, 0.99)])) == []
+    assert issues(photo([LabeledBox(LEFT, 55)], [LabeledBox(RIGHT, 66, 0.99)])) == []
 
 
 def test_a_photos_score_does_not_depend_on_its_neighbours() -> None:
     one = photo([LabeledBox(LEFT, DRESS)], [LabeledBox(LEFT, TOP, 0.9)])
     other = photo([LabeledBox(LEFT, TOP)], [LabeledBox(LEFT, TOP, 0.9), LabeledBox(RIGHT, BAG, 0.9)], 2)
-    assert suspects(one, other) == [*suspects(one), *suspects(other)]
+    assert issues(one, other) == [*issues(one), *issues(other)]
 
 
 def test_the_size_of_the_photo_does_not_matter() -> None:
@@ -107,4 +107,4 @@ def test_the_size_of_the_photo_does_not_matter() -> None:
             for seen in (beside, [LabeledBox(LEFT, TOP, 0.9)])
         ),
     )
-    assert suspects(large) == suspects(photo(beside, [LabeledBox(LEFT, TOP, 0.9)]))
+    assert issues(large) == issues(photo(beside, [LabeledBox(LEFT, TOP, 0.9)]))

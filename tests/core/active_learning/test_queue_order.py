@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.active_learning import queue_order, ranking
-from core.active_learning.queue_order import reorder, suspects
+from core.active_learning.queue_order import label_issues, reorder
 from core.active_learning.ranking import stable_uniform
 from core.garments import Box, Garment
 from core.images.decode import Photo
@@ -66,7 +66,7 @@ def chosen(ids: list[int]) -> list[int]:
 
 def test_an_empty_store_has_nothing_to_order(store: Store) -> None:
     assert reorder(store) == 0
-    assert suspects(store) == []
+    assert label_issues(store) == []
 
 
 def test_photos_without_predictions_get_an_order_and_a_reason(store: Store, add: Add) -> None:
@@ -108,29 +108,29 @@ def test_done_and_deleted_photos_are_not_ranked(store: Store, add: Add) -> None:
     assert order_of(store) == [left]
 
 
-def test_swapped_boxes_are_suspected_until_they_are_annotated_again(store: Store, add: Add) -> None:
+def test_swapped_boxes_are_label_issues_until_they_are_annotated_again(store: Store, add: Add) -> None:
     wrong, right = add(1, sure("dress")), add(2, sure("top"))
     annotate(store, wrong, "top")
     annotate(store, right, "top")
     reorder(store)
-    (suspect,) = suspects(store)
-    assert (suspect.photo_id, suspect.kind) == (wrong, "swapped")
-    assert suspect.reason == "drawn as top, while the model is sure of dress"
+    (issue,) = label_issues(store)
+    assert (issue.photo_id, issue.kind) == (wrong, "swapped")
+    assert issue.reason == "drawn as top, while the model is sure of dress"
     annotate(store, wrong, "dress", base=1)
-    assert suspects(store) == []
+    assert label_issues(store) == []
     reorder(store)
-    assert suspects(store) == []
+    assert label_issues(store) == []
 
 
-def test_suspects_of_deleted_photos_are_left_out(store: Store, add: Add) -> None:
+def test_label_issues_of_deleted_photos_are_left_out(store: Store, add: Add) -> None:
     wrong = add(1, sure("dress"))
     annotate(store, wrong, "top")
     reorder(store)
     store.photos.delete(wrong, "ann")
-    assert suspects(store) == []
+    assert label_issues(store) == []
 
 
-def test_brought_boxes_that_may_be_wrong_come_with_what_is_suspected(store: Store, add: Add) -> None:
+def test_imported_boxes_that_may_be_wrong_come_with_the_reason(store: Store, add: Add) -> None:
     wrong, right = add(1, sure("dress")), add(2, sure("top"))
     for photo_id in (wrong, right):
         annotate(store, photo_id, "top", kind="imported")
@@ -139,7 +139,7 @@ def test_brought_boxes_that_may_be_wrong_come_with_what_is_suspected(store: Stor
     assert reorder(store) == 5
     assert order_of(store)[-1] == right
     assert store.queue.take(wrong, "ann").reasons == ("drawn as top, while the model is sure of dress",)
-    assert store.queue.take(right, "ann").reasons == (ranking.BROUGHT,)
+    assert store.queue.take(right, "ann").reasons == (ranking.IMPORTED,)
 
 
 def test_a_renamed_category_is_still_the_models(store: Store, add: Add) -> None:
@@ -147,7 +147,7 @@ def test_a_renamed_category_is_still_the_models(store: Store, add: Add) -> None:
     annotate(store, right, "top")
     store.categories.rename(ensure_category_ids(store, ["top"])["top"], "upper", "ann")
     reorder(store)
-    assert suspects(store) == []
+    assert label_issues(store) == []
 
 
 def test_the_holdout_is_neither_selected_nor_a_measure_of_what_is_new(store: Store, add: Add) -> None:

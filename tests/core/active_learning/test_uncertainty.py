@@ -1,4 +1,4 @@
-"""What a prediction leaves open: doubts about garments, and names that are nearly tied."""
+"""Uncertainty of detections, and margins between labels and between categories."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from core.active_learning.uncertainty import (
     category_margins,
     detection_uncertainty,
     label_margins,
-    overlap,
     photo_uncertainty,
 )
 from core.garments import Garment
@@ -24,33 +23,33 @@ def garment(score: float, category: str = "top", box: tuple[float, float, float,
 @pytest.mark.parametrize(
     ("score", "expected"), [(0.0, 0.0), (0.15, 0.5), (0.3, 1.0), (0.65, 0.5), (1.0, 0.0)]
 )
-def test_doubt_is_greatest_at_the_threshold(score: float, expected: float) -> None:
+def test_uncertainty_is_greatest_at_the_threshold(score: float, expected: float) -> None:
     assert detection_uncertainty(score, 0.3) == pytest.approx(expected)
 
 
-def test_the_three_greatest_doubts_of_a_photo_count() -> None:
+def test_the_three_least_certain_garments_count() -> None:
     scores = photo_uncertainty([garment(0.3), garment(0.65, "bag"), garment(1.0), garment(1.0)], 0.3)
     assert scores.parts["detector"] == pytest.approx((1 + 0.5 + 0) / 3)
-    assert scores.doubted == (1.0, "top")
+    assert scores.least_certain == (1.0, "top")
 
 
-def test_a_photo_without_garments_is_worth_a_look() -> None:
+def test_a_photo_without_garments_is_uncertain() -> None:
     for garments in ([], [garment(0.05)]):
         scores = photo_uncertainty(garments, 0.3)
         assert scores.empty and scores.parts["detector"] == NOTHING_FOUND
     assert not photo_uncertainty([garment(0.9)], 0.3).empty
 
 
-def test_a_sure_photo_leaves_nothing_open() -> None:
+def test_a_certain_photo_has_no_uncertainty() -> None:
     scores = photo_uncertainty([Garment(PLACE, "top", 1.0, (("Shirt", 1.0), ("Blouse", 0.0)))], 0.3)
     assert dict(scores.parts) == {"detector": 0.0, "tie": 0.0}
 
 
-def test_labels_are_tied_by_the_lead_of_the_first() -> None:
+def test_the_margin_of_labels_is_the_difference_of_their_probabilities() -> None:
     shirt = Garment(PLACE, "top", 0.9, (("Shirt", 0.5), ("Blouse", 0.4), ("Polo", 0.1)))
-    (tie,) = label_margins([shirt, Garment(PLACE, "top", 0.9)])
-    assert tie.share == pytest.approx(0.9) and (tie.first, tie.second) == ("Shirt", "Blouse")
-    assert photo_uncertainty([shirt], 0.3).tied == tie
+    (margin,) = label_margins([shirt, Garment(PLACE, "top", 0.9)])
+    assert margin.uncertainty == pytest.approx(0.9) and (margin.first, margin.second) == ("Shirt", "Blouse")
+    assert photo_uncertainty([shirt], 0.3).margin == margin
 
 
 def test_labels_of_garments_below_the_threshold_do_not_count() -> None:
@@ -58,19 +57,13 @@ def test_labels_of_garments_below_the_threshold_do_not_count() -> None:
     assert photo_uncertainty([low], 0.3).parts["tie"] == 0.0
 
 
-def test_two_categories_at_one_place_are_tied_by_their_scores_before_halving() -> None:
-    (tie,) = category_margins([garment(0.8), garment(0.3, "dress")], 0.3)
-    assert tie.share == pytest.approx(0.75) and (tie.first, tie.second) == ("top", "dress")
+def test_the_margin_of_categories_is_by_their_scores_before_suppression() -> None:
+    (margin,) = category_margins([garment(0.8), garment(0.3, "dress")], 0.3)
+    assert margin.uncertainty == pytest.approx(0.75) and (margin.first, margin.second) == ("top", "dress")
 
 
-def test_other_places_the_same_category_and_weak_claims_are_no_ties() -> None:
+def test_other_places_the_same_category_and_low_scores_have_no_margin() -> None:
     assert category_margins([garment(0.8), garment(0.8, "dress", BESIDE)], 0.3) == []
     assert category_margins([garment(0.8), garment(0.4)], 0.3) == []
     assert category_margins([garment(0.8), garment(0.1, "dress")], 0.3) == []
     assert category_margins([garment(0.2), garment(0.2, "dress")], 0.3) == []
-
-
-def test_overlap_is_intersection_over_union() -> None:
-    assert overlap(PLACE, PLACE) == 1.0
-    assert overlap(PLACE, BESIDE) == 0.0
-    assert overlap(PLACE, (50.0, 0.0, 150.0, 100.0)) == pytest.approx(1 / 3)

@@ -1,4 +1,4 @@
-"""What commands say: JSON that any shell takes, no bar where nobody looks, one sentence for a full disk."""
+"""JSON in any encoding, progress bars only in terminals, one sentence for a full disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.cli.console import print_json, watched, writable_folder
+from core.cli.console import print_json, track, writable_folder
 from core.errors import LapelError
 
 
@@ -27,12 +27,12 @@ def test_json_lines_survive_every_shell(
     assert line is None or text == line
 
 
-def test_progress_is_silent_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
-    assert list(watched(iter("abc"), 3)) == ["a", "b", "c"]
+def test_progress_is_silent_where_stderr_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(track(iter("abc"), 3)) == ["a", "b", "c"]
     assert capsys.readouterr() == ("", "")
 
 
-def test_progress_goes_to_stderr_where_somebody_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_goes_to_a_terminal_on_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
@@ -40,7 +40,7 @@ def test_progress_goes_to_stderr_where_somebody_does(monkeypatch: pytest.MonkeyP
     out, shown = io.StringIO(), Terminal()
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", shown)
-    assert list(watched([1, 2], unit="photo")) == [1, 2]
+    assert list(track([1, 2], unit="photo")) == [1, 2]
     assert out.getvalue() == ""
     assert "2/2" in shown.getvalue() and "photo/s" in shown.getvalue()
 
@@ -52,7 +52,7 @@ def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
         pass
 
 
-def test_what_hinders_writing_is_one_sentence(tmp_path: Path) -> None:
+def test_an_error_in_writing_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with (
         pytest.raises(LapelError, match=r"folder to write to at .*file, got: File exists"),

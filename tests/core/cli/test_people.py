@@ -40,7 +40,7 @@ def test_roles_are_granted_listed_and_revoked(lapel, data):
     status, (granted,), _ = lapel("people", "grant", "anna@context.org", "researcher")
     assert status == 0 and granted["roles"] == ["researcher"] and granted["seen_at"] is None
     store = Store.open(folder=data)
-    assert store.people.seen("anna@context.org", "1", ["annotator"]).roles == {"researcher"}
+    assert store.users.sign_in("anna@context.org", "1", ["annotator"]).roles == {"researcher"}
     store.close()
     (anna,) = lapel("people")[1]
     assert (anna["name"], anna["granted"], anna["claimed"]) == (

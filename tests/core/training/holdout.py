@@ -13,7 +13,7 @@ from tests.core.store.conftest import drawn
 from tests.weights import drawn_photo
 
 
-def add_scene(store: Store, seed: int, *, holdout: bool = True) -> int:
+def add_photo(store: Store, seed: int, *, holdout: bool = True) -> int:
     """A drawn scene of 180 x 240 pixels in the store; its number."""
     photo = replace(drawn_photo(seed, f"{seed}.png"), digest=drawn(seed, holdout=holdout).digest)
     row = store.photos.add(photo, by="ann").row
@@ -38,7 +38,7 @@ def annotate(store: Store, photo_id: int, boxes: Sequence[AnnotatedBox]) -> None
 
 def add_seen(store: Store, labeler: Labeler, seed: int, *, holdout: bool = True) -> list[AnnotatedBox]:
     """A scene annotated with what the labeler sees on it; the boxes."""
-    photo_id = add_scene(store, seed, holdout=holdout)
+    photo_id = add_photo(store, seed, holdout=holdout)
     boxes = boxes_seen(store, labeler, photo_id)
     annotate(store, photo_id, boxes)
     return boxes

@@ -21,7 +21,7 @@ from core.store.boxes import AnnotatedBox
 from core.store.models import ModelRow
 from core.training.comparison import compare_models
 from tests.core.store.models import add_candidate, candidate_file
-from tests.core.training.holdout import add_scene, add_seen, annotate, boxes_seen
+from tests.core.training.holdout import add_photo, add_seen, annotate, boxes_seen
 from tests.weights import MANY
 
 pytestmark = pytest.mark.usefixtures("tiny_ships")
@@ -133,7 +133,7 @@ def test_models_that_call_categories_otherwise_are_compared_by_the_stores(store,
 
 def test_classifiers_are_compared_on_labelled_boxes(store, tiny_labeler, tmp_path) -> None:
     champion = store.models.champion("classifier")
-    photo = add_scene(store, MANY)
+    photo = add_photo(store, MANY)
     boxes = boxes_seen(store, tiny_labeler, photo)
     others = [AnnotatedBox((1, 1, 60, 60), 1, "Cloak", uid="c"), AnnotatedBox((5, 5, 9, 9), 1, uid="d")]
     annotate(store, photo, [*boxes, *others])
