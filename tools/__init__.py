@@ -1,1 +1,1 @@
-"""What makes data and weights and is not needed to run Lapel."""
+"""Tools that make data and weights; not needed to run Lapel."""

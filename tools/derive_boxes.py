@@ -1,16 +1,14 @@
-"""Boxes for photos that show one garment on a plain ground: what differs from the colours of the border.
+"""Derives boxes for catalog photos of one garment, and prepares the two public sets for training.
 
-A merchant's photo has no box, but its ground reaches the border. The border's colours are clustered; a
-pixel's distance to the nearest of them, split by Otsu's threshold (Otsu 1979), gives a foreground, and the
-foreground's main part a box. Photos where that is doubtful give none: a missing box costs one photo, a false
-one teaches wrongly.
+A catalog photo has no box, but its background reaches the border. The border's colors are clustered
+(k-means); each pixel's distance to the nearest cluster, split by Otsu's threshold (Otsu 1979), gives a
+foreground, and its main components a box. Doubtful photos give none: a missing box costs one photo, a false
+one is learned.
 
-Turns the two public sets as they lie on disk into the files that ``train`` and ``evaluate`` take.
-
-``python -m tools.derive_boxes DATA OUT`` writes, outside the project:
-``classify/`` train.csv, val.csv, val_street.csv and images/ (catalog photos, crops of the street's boxes);
-``catalog/`` train.json, tune.json and photos/ (the catalog's training photos with derived boxes);
-``drawn/`` drawn garments.
+``python -m tools.derive_boxes DATA OUT`` writes, outside the project, the files that ``train`` and
+``evaluate`` take: ``classify/`` train.csv, val.csv, val_street.csv and images/ (catalog photos, crops of the
+street's boxes); ``catalog/`` train.json, tune.json and photos/ (the catalog's training photos with derived
+boxes); ``drawn/`` synthetic garments.
 """
 
 from __future__ import annotations
@@ -35,13 +33,13 @@ from tools.synthetic import draw_dataset
 
 WORKING_SIZE = 144
 BORDER_SHARE = 0.045
-GROUND_COLOURS = 4
-LEAST_CONTRAST = 16.0
+BACKGROUND_CLUSTERS = 4
+MIN_CONTRAST = 16.0
 
 
 @dataclass(frozen=True)
 class DerivedBox:
-    """A box in pixels of the photo, the share of it that is foreground, and the contrast to the ground."""
+    """A box in pixels, the share of it that is foreground, and the contrast to the background in CIELAB."""
 
     box_xyxy: Box
     fill: float
@@ -49,11 +47,11 @@ class DerivedBox:
 
 
 def derive_box(image: Image.Image) -> DerivedBox | None:
-    """The box of the one garment on a plain ground, or None where it is in doubt."""
+    """The box of the one garment on a plain background, or None where it is doubtful."""
     lab = _small_lab(image)
     height, width = lab.shape[:2]
-    distance = _distance_to_ground(lab)
-    main = _main_parts(_foreground(distance))
+    distance = _distance_to_background(lab)
+    main = _main_components(_foreground(distance))
     if main is None or main.all():
         return None
     rows, columns = np.nonzero(main)
@@ -76,32 +74,29 @@ def _small_lab(image: Image.Image) -> np.ndarray:
     return lab * np.array([0.6, 1.0, 1.0], dtype=np.float32)
 
 
-def _distance_to_ground(lab: np.ndarray) -> np.ndarray:
-    """Each pixel's distance to the nearest of the border's main colours (H, W)."""
+def _distance_to_background(lab: np.ndarray) -> np.ndarray:
+    """Each pixel's distance to the nearest of the border's main colors (H, W)."""
     height, width = lab.shape[:2]
     rim = max(2, round(BORDER_SHARE * max(height, width)))
     border = np.ones((height, width), dtype=bool)
     border[rim:-rim, rim:-rim] = False
-    colours = lab[border]
-    clusters = min(GROUND_COLOURS, len(np.unique(colours, axis=0)))
-    found = KMeans(clusters, n_init=1, random_state=0).fit(colours)
-    share = np.bincount(found.labels_, minlength=clusters) / len(colours)
-    centres = found.cluster_centers_[share > 0.12]  # a sleeve that touches the border is no ground
+    colors = lab[border]
+    clusters = min(BACKGROUND_CLUSTERS, len(np.unique(colors, axis=0)))
+    found = KMeans(clusters, n_init=1, random_state=0).fit(colors)
+    share = np.bincount(found.labels_, minlength=clusters) / len(colors)
+    centres = found.cluster_centers_[share > 0.12]  # a sleeve that touches the border is no background
     distance = np.sqrt(((lab[:, :, None] - centres) ** 2).sum(axis=-1)).min(axis=-1)
     return ndimage.gaussian_filter(distance, 1.0)
 
 
 def _foreground(distance: np.ndarray) -> np.ndarray:
-    """What stands out from the ground (H, W), specks and gaps of a few pixels evened out."""
+    """The foreground mask (H, W), opened and closed to remove specks and gaps."""
     mask = ndimage.binary_opening(distance > otsu_threshold(distance), iterations=1)
     return ndimage.binary_closing(np.pad(mask, 4), iterations=3)[4:-4, 4:-4]
 
 
 def otsu_threshold(values: np.ndarray) -> float:
-    """The threshold that parts values into two classes of least inner variance (Otsu 1979), on 128 bins.
-
-    Values above it are the upper class.
-    """
+    """Otsu's threshold on 128 bins (least variance within both classes); values above it are the upper class."""
     counts, edges = np.histogram(values, bins=128)
     middles = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)
@@ -115,8 +110,8 @@ def otsu_threshold(values: np.ndarray) -> float:
     return float(edges[int(between.argmax()) + 1])
 
 
-def _main_parts(mask: np.ndarray) -> np.ndarray | None:
-    """The largest connected part with those of at least a quarter of its size (a pair of shoes)."""
+def _main_components(mask: np.ndarray) -> np.ndarray | None:
+    """The largest connected component, with those of at least a quarter of its size (a pair of shoes)."""
     parts, count = ndimage.label(mask)
     if count == 0:
         return None
@@ -131,7 +126,7 @@ def _plausible(
     width, height = size_wh
     area = (box[2] - box[0]) * (box[3] - box[1]) / (width * height)
     touched = (box[0] <= 1) + (box[1] <= 1) + (box[2] >= width - 1) + (box[3] >= height - 1)
-    return 0.06 <= area <= 0.93 and touched <= 2 and fill >= 0.4 and contrast >= LEAST_CONTRAST
+    return 0.06 <= area <= 0.93 and touched <= 2 and fill >= 0.4 and contrast >= MIN_CONTRAST
 
 
 UNUSABLE = {"Not sure", "Other", "Skip"}
@@ -140,7 +135,7 @@ EXTRA_LABELS = {
     "sunglasses": "Sunglasses", "glasses": "Sunglasses", "romper": "Dress", "bodysuit": "Body",
     "cardigan": "Outwear",
 }  # fmt: skip
-"""What the street's own mapping leaves out: labels that no catalog label covers, and three fine names."""
+"""Labels that the street's own mapping leaves out."""
 
 PREPARED_SIZE = 288
 SMALLEST_CROP = 14
@@ -149,7 +144,7 @@ Row = tuple[str, str, str]
 
 
 def prepare_classifier(data: Path, out: Path) -> None:
-    """Write the classifier's training and validation parts; senders and street photos stay on one side."""
+    """Write the classifier's training and validation sets, split by sender and by street photo."""
     images = out / "classify" / "images"
     images.mkdir(parents=True, exist_ok=True)
     train, val = _catalog(data / "catalog", images)
@@ -194,10 +189,10 @@ def _street_crops(street: Path, annotations: str, images: Path) -> list[Row]:
 
 
 def prepare_detector(data: Path, out: Path, drawn: int = 80) -> None:
-    """Write the catalog's training photos with derived boxes, and drawn garments, as COCO files.
+    """Write the catalog's training photos with derived boxes, and synthetic garments, as COCO files.
 
-    The photos of about a tenth of the senders are kept out of training as ``tune.json``: the score threshold
-    is chosen on them, never on what is reported.
+    The photos of a tenth of the senders are kept out of training as ``tune.json``, on which the score
+    threshold is chosen.
     """
     categories = read_coco(data / "street" / "train.json", data / "street" / "photos").categories
     photos = out / "catalog" / "photos"
@@ -210,7 +205,7 @@ def prepare_detector(data: Path, out: Path, drawn: int = 80) -> None:
 
 
 def is_tuning_sender(sender: str) -> bool:
-    """Whether a sender's photos are kept for choosing thresholds: one in ten, by a digest of the name."""
+    """Whether a sender's photos are for choosing thresholds: one in ten, by a hash of the name."""
     return sha256(sender.encode()).digest()[0] % 10 == 0
 
 

@@ -1,8 +1,8 @@
 """Pseudo-labels: a trained detector's boxes on photos that have only image-level tags.
 
-A tag says that a garment is in the photo, the detector says where; a box is kept where both agree, and a
-photo where every garment that its tags name was found. Photos that look like one of ``--apart-from`` are left
-out, so that nothing near a validation photo is learned.
+A tag names a garment in the photo, the detector locates it. A box is kept where both agree, and a photo where
+every garment that its tags name was found. Photos whose perceptual hash is near that of a validation photo
+are left out.
 
 ``python -m tools.pseudo_labels STREET OUT`` writes ``OUT/train.json`` and ``OUT/photos/``: the boxed
 training photos of STREET and, after them, those of its tagged photos that were kept.
@@ -28,20 +28,20 @@ from core.images.decode import Photo, open_dataset_photo
 from core.images.perceptual_hash import as_table, difference_hash, hamming_distances
 from core.inference.detector import Detector
 
-LOWEST, SURE, AGREEING, SIMILAR_BITS = 0.02, 0.05, 0.5, 64
+LOWEST_SCORE, SCORE_THRESHOLD, MATCH_IOU, MAX_HAMMING_DISTANCE = 0.02, 0.05, 0.5, 64
 
 
 def merge_mirrored(plain: Detections, mirrored: Detections) -> Detections:
-    """The boxes of a photo's two passes, each with the mean of both scores (0 where one missed it).
+    """Merge the detections of a photo and its mirror image; scores are the mean of both (0 where missing).
 
-    ``mirrored`` is in the plain photo's pixels already. A pair has one category and IoU 0.5; its box is the
-    mean of the two, weighted by score. Sorted best first; boxes of the mirrored pass alone are left out.
+    ``mirrored`` is in the plain photo's pixels already. Pairs have the same category and an IoU of 0.5; their
+    box is the mean, weighted by score. Sorted best first; boxes of the mirror image alone are left out.
     """
     overlap = box_iou(plain.boxes_xyxy, mirrored.boxes_xyxy)
     overlap[plain.category_ids[:, None] != mirrored.category_ids[None]] = 0
     boxes_xyxy, scores = plain.boxes_xyxy.astype(np.float64).copy(), plain.scores / 2
     if overlap.size:
-        partner, paired = overlap.argmax(axis=1), overlap.max(axis=1) >= AGREEING
+        partner, paired = overlap.argmax(axis=1), overlap.max(axis=1) >= MATCH_IOU
         theirs = mirrored.scores[partner]
         weight = (plain.scores / (plain.scores + theirs))[:, None]
         mean = weight * plain.boxes_xyxy + (1 - weight) * mirrored.boxes_xyxy[partner]
@@ -51,14 +51,16 @@ def merge_mirrored(plain: Detections, mirrored: Detections) -> Detections:
     return Detections(boxes_xyxy[order], scores[order], plain.category_ids[order])
 
 
-def boxes_for_tags(found: Detections, wanted: frozenset[int], sure: float = SURE) -> Detections | None:
-    """The best box of each category that the tags name, or None where one of them was not found.
+def boxes_for_tags(
+    found: Detections, wanted: frozenset[int], score_threshold: float = SCORE_THRESHOLD
+) -> Detections | None:
+    """The best box of each category that the tags name; None where one of them was not found.
 
     ``found`` is sorted best first. A category beyond the tags is left out, whatever its score.
     """
     chosen: dict[int, int] = {}
     for row, (category, score) in enumerate(zip(found.category_ids, found.scores, strict=True)):
-        if int(category) in wanted and score >= sure:
+        if int(category) in wanted and score >= score_threshold:
             chosen.setdefault(int(category), row)
     if not wanted or set(chosen) != wanted:
         return None
@@ -67,7 +69,7 @@ def boxes_for_tags(found: Detections, wanted: frozenset[int], sure: float = SURE
 
 
 def categories_of_labels(dataset: DetectionDataset) -> dict[str, int]:
-    """Fine label to the category that most boxes of that label have."""
+    """Each label's category, by the majority of its boxes."""
     counts: dict[str, Counter[int]] = {}
     for photo in dataset.photos:
         for label, category in zip(photo.labels, photo.category_ids.tolist(), strict=True):
@@ -76,10 +78,10 @@ def categories_of_labels(dataset: DetectionDataset) -> dict[str, int]:
     return {label: found.most_common(1)[0][0] for label, found in counts.items()}
 
 
-def detect_both_ways(detector: Detector, photo: Photo) -> Detections:
-    """The detector's boxes on a photo and on its mirror image, merged."""
-    plain = detector.detections(photo, LOWEST)
-    turned = detector.detections(Photo(photo.name, ImageOps.mirror(photo.image), photo.digest), LOWEST)
+def detect_with_flip(detector: Detector, photo: Photo) -> Detections:
+    """Detections with horizontal-flip test-time augmentation."""
+    plain = detector.detections(photo, LOWEST_SCORE)
+    turned = detector.detections(Photo(photo.name, ImageOps.mirror(photo.image), photo.digest), LOWEST_SCORE)
     boxes_xyxy = turned.boxes_xyxy.copy()
     boxes_xyxy[:, [0, 2]] = photo.size_wh[0] - boxes_xyxy[:, [2, 0]]
     return merge_mirrored(plain, Detections(boxes_xyxy, turned.scores, turned.category_ids))
@@ -90,17 +92,17 @@ def label_tagged(
     folder: Path,
     tags: Mapping[str, Sequence[str]],
     labels: Mapping[str, int],
-    apart_from: Sequence[bytes],
+    validation_hashes: Sequence[bytes],
 ) -> list[BoxedPhoto]:
-    """Boxed photos out of a folder's tagged ones (file name to tags), in their order."""
-    held = as_table(list(apart_from))
+    """Pseudo-labeled photos out of a folder's tagged ones (tags by file name), in their order."""
+    held = as_table(list(validation_hashes))
     kept = []
     for name, words in tags.items():
         photo = open_dataset_photo(folder / name)
-        if len(held) and hamming_distances(difference_hash(photo.image), held).min() <= SIMILAR_BITS:
+        if len(held) and hamming_distances(difference_hash(photo.image), held).min() <= MAX_HAMMING_DISTANCE:
             continue
         wanted = frozenset(labels[word] for word in words if word in labels)
-        boxes = boxes_for_tags(detect_both_ways(detector, photo), wanted)
+        boxes = boxes_for_tags(detect_with_flip(detector, photo), wanted)
         if boxes is not None:
             width, height = photo.size_wh
             kept.append(BoxedPhoto(name, width, height, boxes.boxes_xyxy, boxes.category_ids))

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from core.datasets.classification import read_classification
 from core.datasets.reading import read_detection
+from core.errors import WeightsError
 from core.evaluation.detection import SingleObjectRecall, single_object_recall
 from core.inference.classifier import Classifier
 from core.inference.detector import Detector

@@ -1,7 +1,7 @@
-"""What corrections brought: each model's figure over what it learned from, and how much people corrected.
+"""Effect of active learning: metrics of models over the photos learned from, corrections by arm and batch.
 
-The queue's control arm is a random pick: what people correct there says how good the models' proposals are by
-now, batch by batch. In the selected arm they should correct more a photo, as that is what the order is for.
+The control arm is a random sample: the corrections there measure how good the models' proposals are, batch by
+batch. In the selected arm there should be more corrections a photo, as that is what the order is for.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ARMS = ("selected", "control")
 RESAMPLES = 1000
 
 Measured = tuple[float, Interval | None]
-"""A figure with its 95 % interval."""
+"""A metric with its 95 % interval."""
 
 Newest = tuple[int | None, Mapping[str, Measured]]
 """The newest revision that a model was measured on, and its figures there."""
@@ -33,10 +33,10 @@ Newest = tuple[int | None, Mapping[str, Measured]]
 
 @dataclass(frozen=True)
 class ModelResult:
-    """A model: the revision that it learned from (None: it came with Lapel) and the photos in that.
+    """A model, the revision that it was trained on (None: it came with Lapel) and the photos in that.
 
-    ``figures`` are by name, on the holdout of the revision ``measured_on``; none where it was never compared.
-    ``role`` is "champion" where it serves, "former" where it has served, else "candidate".
+    ``figures`` are its metrics by name, on the holdout of the revision ``measured_on``; empty where it was
+    never compared. ``role`` is "champion" where it serves, "former" where it has served, else "candidate".
     """
 
     model_id: int
@@ -50,7 +50,7 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class CorrectedPhoto:
-    """A photo that somebody did from a model's proposals: its arm, its batch, and what was done to boxes.
+    """A photo that was annotated from a model's proposals: its arm, its batch, and the corrections.
 
     ``batch`` is the first revision that has the photo, None where none does yet; ``corrections`` counts boxes
     added, removed, moved and renamed.
@@ -69,7 +69,7 @@ class CorrectedPhoto:
 
 @dataclass(frozen=True)
 class ArmResult:
-    """An arm's photos of a batch, corrections a photo with the 95 % interval, and how many of each kind."""
+    """One arm's photos in a batch, corrections a photo with the 95 % interval, and their number by kind."""
 
     photos: int
     per_photo: float
@@ -79,7 +79,7 @@ class ArmResult:
 
 @dataclass(frozen=True)
 class Batch:
-    """What people did between two revisions: ``revision`` is the later one, None for what came after all."""
+    """Annotations between two revisions: ``revision`` is the later one, None after the newest."""
 
     revision: int | None
     arms: Mapping[str, ArmResult]
@@ -87,10 +87,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class SelectionGain:
-    """What the order's picks are worth in random ones, counted in corrections.
+    """The corrections in selected photos, as the number of random photos that would have had as many.
 
-    ``photos`` were picked by the order; ``random_photos`` would have brought as many corrections, with the
-    95 % interval (None where the control arm is too small for one).
+    ``photos`` were selected; ``random_photos`` has a 95 % interval (None where an arm is too small for one).
     """
 
     photos: int
@@ -99,7 +98,7 @@ class SelectionGain:
 
 
 def model_history(store: Store, kind: str) -> tuple[ModelResult, ...]:
-    """A kind's models in the order in which they came. Raises AccessError for who may not see reports."""
+    """A kind's models in the order in which they were added. Raises AccessError without the right."""
     models = store.models.all(kind)
     comparisons = [row for model in models for row in store.comparisons.of(model.id)]
     photos = {revision.number: revision.photos for revision in store.revisions.all()}
@@ -108,7 +107,7 @@ def model_history(store: Store, kind: str) -> tuple[ModelResult, ...]:
 
 
 def selection_effect(store: Store) -> tuple[tuple[Batch, ...], SelectionGain | None]:
-    """People's corrections by batch, and the order's worth, counted now. Raises AccessError as above."""
+    """Corrections by batch and arm, and the gain of selection. Raises AccessError without the right."""
     done = tuple(corrected_photos(store))
     return batch_results(done), selection_gain(done)
 
@@ -119,18 +118,18 @@ def model_results(
     photos: Mapping[int, int],
     served: Sequence[int],
 ) -> tuple[ModelResult, ...]:
-    """Models in the order of their numbers, each with its figures on the newest revision it was measured on.
+    """Models by id, each with its metrics on the newest revision that it was measured on.
 
-    ``photos`` are revisions' numbers of photos, ``served`` who has served, the champion first.
+    ``photos`` are the numbers of photos by revision, ``served`` the models that have served, newest first.
     """
     newest = _newest_figures(comparisons)
-    steps = []
+    results = []
     for model in sorted(models, key=lambda model: model.id):
         role = "champion" if model.id in served[:1] else "former" if model.id in served else "candidate"
         learned = 0 if model.revision is None else photos.get(model.revision, 0)
         measured_on, figures = newest.get(model.id, (None, {}))
-        steps.append(ModelResult(model.id, model.name, role, model.revision, learned, measured_on, figures))
-    return tuple(steps)
+        results.append(ModelResult(model.id, model.name, role, model.revision, learned, measured_on, figures))
+    return tuple(results)
 
 
 def _newest_figures(
@@ -150,10 +149,10 @@ def _newest_figures(
     return found
 
 
-def batch_results(done: Iterable[CorrectedPhoto], resamples: int = RESAMPLES) -> tuple[Batch, ...]:
+def batch_results(photos: Iterable[CorrectedPhoto], resamples: int = RESAMPLES) -> tuple[Batch, ...]:
     """Corrections a photo in each arm and batch, the oldest first; intervals are bootstrapped over photos."""
     groups: dict[int | None, dict[str, list[CorrectedPhoto]]] = defaultdict(lambda: defaultdict(list))
-    for photo in done:
+    for photo in photos:
         if photo.arm in ARMS:
             groups[photo.batch][photo.arm].append(photo)
     ordered = sorted(groups, key=lambda batch: (batch is None, batch or 0))
@@ -163,30 +162,30 @@ def batch_results(done: Iterable[CorrectedPhoto], resamples: int = RESAMPLES) ->
     )
 
 
-def selection_gain(done: Iterable[CorrectedPhoto], resamples: int = RESAMPLES) -> SelectionGain | None:
-    """How many random photos would have brought the corrections that the picked ones did.
+def selection_gain(photos: Iterable[CorrectedPhoto], resamples: int = RESAMPLES) -> SelectionGain | None:
+    """The number of random photos with as many corrections as the selected ones.
 
-    The quotient of both arms' corrections a photo, times the picked photos; both arms are bootstrapped by
-    themselves. A measure of what people had to do, not of what models learned from it. None where an arm has
-    no photo, or nothing was corrected in the control arm.
+    The ratio of both arms' corrections a photo, times the selected photos; each arm is bootstrapped on its
+    own. It measures annotation work, not what models learned from it. None where an arm has no photo, or the
+    control arm no correction.
     """
     totals: dict[str, list[int]] = {arm: [] for arm in ARMS}
-    for photo in done:
+    for photo in photos:
         if photo.arm in totals:
             totals[photo.arm].append(photo.total)
-    picked, control = (np.array(totals[arm], dtype=np.float64) for arm in ARMS)
-    if not len(picked) or not control.sum():
+    selected, control = (np.array(totals[arm], dtype=np.float64) for arm in ARMS)
+    if not len(selected) or not control.sum():
         return None
     interval = None
-    if len(picked) > 1 and len(control) > 1:
+    if len(selected) > 1 and len(control) > 1:
         above, below = (
             np.concatenate(
                 [weights @ values for weights in bootstrap_weights(len(values), resamples, seed, 256)]
             )
-            for seed, values in enumerate((picked, control))
+            for seed, values in enumerate((selected, control))
         )
         interval = bootstrap_interval(ratio(above * len(control), below))
-    return SelectionGain(len(picked), float(picked.mean() / control.mean() * len(picked)), interval)
+    return SelectionGain(len(selected), float(selected.mean() / control.mean() * len(selected)), interval)
 
 
 def arm_result(photos: Sequence[CorrectedPhoto], resamples: int = RESAMPLES) -> ArmResult:
@@ -206,10 +205,10 @@ def arm_result(photos: Sequence[CorrectedPhoto], resamples: int = RESAMPLES) -> 
 
 
 def corrected_photos(store: Store) -> Iterator[CorrectedPhoto]:
-    """The photos that people did from a model's proposals, by number, a few in memory at a time.
+    """The photos annotated from a model's proposals, by id, a page in memory at a time.
 
-    What counts is the first version: it shows what the proposals were worth. Photos that came with boxes, or
-    were done before any model had seen them, are left out.
+    The first version counts, which shows the quality of the proposals. Photos imported with boxes, or
+    annotated before there was a prediction, are left out.
     """
     store.actor.require(Right.EXPLAIN)
     for page in first_submissions(store, ARMS):
@@ -222,30 +221,30 @@ def corrected_photos(store: Store) -> Iterator[CorrectedPhoto]:
 
 
 def count_corrections(boxes: Boxes, at: float, offered: Iterable[tuple[float, Boxes]]) -> dict[str, int]:
-    """What a person who saved at a time did to the proposals that they were offered, counted by deed.
+    """The corrections of boxes saved ``at`` a time, by kind, relative to the proposals they were made from.
 
-    ``offered`` are each model's proposals with the time when they were made. Those count that most of the
-    boxes came from; where none did, the last that were made before. All boxes are in their saved form.
+    ``offered`` are each model's proposals with their time. Those count that most boxes come from (by uid);
+    where none do, the last ones before. All boxes are in their saved form.
     """
     uids = {box["uid"] for box in boxes}
 
-    def fit(entry: tuple[float, Boxes]) -> tuple[int, bool, float]:
-        made_at, proposed = entry
-        return sum(box["uid"] in uids for box in proposed), made_at <= at, made_at
+    def likelihood(entry: tuple[float, Boxes]) -> tuple[int, bool, float]:
+        made_at, proposals = entry
+        return sum(box["uid"] in uids for box in proposals), made_at <= at, made_at
 
-    _, began_with = max(offered, key=fit)
-    return dict(count_changes(began_with, boxes))
+    _, proposals = max(offered, key=likelihood)
+    return dict(count_changes(proposals, boxes))
 
 
-def _proposals(store: Store, said: Iterable[Prediction]) -> dict[tuple[int, ModelPair], Boxes]:
-    """What each model proposed on each photo: the same boxes, by name, as the editor was given."""
-    said = list(said)
+def _proposals(store: Store, entries: Iterable[Prediction]) -> dict[tuple[int, ModelPair], Boxes]:
+    """Each model's proposals on each photo: the same boxes as in the editor."""
+    entries = list(entries)
     thresholds = {
-        models: store.predictions.score_threshold(models) for models in {entry.models for entry in said}
+        models: store.predictions.score_threshold(models) for models in {entry.models for entry in entries}
     }
     ids = category_ids(store)
     found: dict[tuple[int, ModelPair], Boxes] = {}
-    for entry in said:
+    for entry in entries:
         garments = [garment for garment in entry.garments if garment.score >= thresholds[entry.models]]
         boxes = proposed_boxes(entry.photo_id, garments, ids)
         found[entry.photo_id, entry.models] = [box.as_dict() for box in boxes]

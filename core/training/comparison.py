@@ -1,4 +1,4 @@
-"""A candidate and the champion on the photos of a revision's holdout, which nobody trains on."""
+"""Compares a candidate with the champion on a revision's holdout, which no model is trained on."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ from core.store.boxes import AnnotatedBox
 from core.store.models import ModelRow
 from core.store.promotions import ComparisonRow
 
-MOST_CHANGES = 100
-"""Changed photos that are kept, those with the most changes."""
+MAX_CHANGES = 100
+"""The number of photos whose changes are stored, those with the most changes."""
 
 Progress = Callable[[int, int], object]
 Holdout = Iterable[tuple[Photo, int, tuple[AnnotatedBox, ...]]]
 
 
 @dataclass
-class Outcome:
-    """What comes out photo by photo, until it is measured."""
+class ChangedPhotos:
+    """The photos on which both models differ, and the number of those that were skipped."""
 
     changes: list[PhotoChange] = field(default_factory=list)
     skipped: int = 0
 
-    def note(self, change: PhotoChange | None) -> None:
-        """Keep a change, if it is one."""
+    def add(self, change: PhotoChange | None) -> None:
+        """Add a photo's change, if there is one."""
         if change is not None:
             self.changes.append(change)
 
     def worst(self) -> list[dict[str, Any]]:
-        """The photos with the most changes, losses first among equals, as JSON."""
+        """The photos with the most changes, among equals those that got worse first, as JSON."""
         ordered = sorted(self.changes, key=lambda change: (-change.weight, change.gain, change.photo_id))
-        return [change.as_dict() for change in ordered[:MOST_CHANGES]]
+        return [change.as_dict() for change in ordered[:MAX_CHANGES]]
 
 
 def compare_models(
@@ -62,44 +62,44 @@ def compare_models(
     revision: int,
     progress: Progress = lambda done, total: None,
 ) -> ComparisonRow:
-    """Measure both on the revision's holdout photos as they were annotated in it, and keep what comes out.
+    """Measure both models on the revision's holdout, as it was annotated in it, and store the comparison.
 
-    Detectors are given whole photos; their categories and the annotated ones are the store's. Classifiers are
-    given the crops of labelled boxes, so that no detector's mistakes count. Photos that were deleted since or
-    cannot be opened are left out and counted. ``progress`` hears of photos done and all; what it raises ends
-    the comparison. Raises DatasetError where the holdout has nothing to measure on, WeightsError where a
+    Detectors get whole photos, and their categories are mapped to the store's. Classifiers get the crops of
+    labelled boxes, so that no detector's errors count. Photos that were deleted since or cannot be opened are
+    skipped and counted. ``progress`` is called with the photos done and their number; what it raises ends the
+    comparison. Raises DatasetError where the holdout has nothing to measure on, WeightsError where a
     model cannot be loaded, StoreError for two models that are not of one kind.
     """
     store.actor.require(Right.TRAIN)
     candidate, champion = store.models.get(candidate_id), store.models.get(champion_id)
     if candidate.kind != champion.kind:
         raise StoreError(f"expected two models of a kind, got a {candidate.kind} and a {champion.kind}")
-    started, outcome = time.monotonic(), Outcome()
+    started, changed = time.monotonic(), ChangedPhotos()
     compare = _compare_detectors if candidate.kind == "detector" else _compare_classifiers
-    measured = compare(store, champion, candidate, _holdout(store, revision, outcome, progress), outcome)
+    measured = compare(store, champion, candidate, _holdout(store, revision, changed, progress), changed)
     report = {
         "comparison": measured.as_dict(),
-        "changed": outcome.worst(),
-        "changed_photos": len(outcome.changes),
+        "changed": changed.worst(),
+        "changed_photos": len(changed.changes),
         "seconds": round(time.monotonic() - started, 1),
     }
     return store.comparisons.save(candidate_id, champion_id, revision, report)
 
 
-def _holdout(store: Store, revision: int, outcome: Outcome, progress: Progress) -> Iterator[Any]:
-    """The holdout's photos with number and boxes; what cannot be opened is counted as skipped."""
+def _holdout(store: Store, revision: int, changed: ChangedPhotos, progress: Progress) -> Iterator[Any]:
+    """The holdout's photos with id and boxes; those that cannot be opened are counted as skipped."""
     total = sum(1 for _ in store.revisions.names(revision, holdout=True))
     progress(0, total)
     for done, item in enumerate(store.revisions.items(revision, holdout=True), start=1):
-        photo = _opened(store, item.photo.id)
+        photo = _open(store, item.photo.id)
         if photo is None:
-            outcome.skipped += 1
+            changed.skipped += 1
         else:
             yield photo, item.photo.id, item.annotation.boxes
         progress(done, total)
 
 
-def _opened(store: Store, photo_id: int) -> Photo | None:
+def _open(store: Store, photo_id: int) -> Photo | None:
     try:
         return store.photos.open(photo_id)
     except StoreBusyError:
@@ -109,93 +109,105 @@ def _opened(store: Store, photo_id: int) -> Photo | None:
 
 
 def _compare_detectors(
-    store: Store, champion: ModelRow, candidate: ModelRow, holdout: Holdout, outcome: Outcome
+    store: Store, champion: ModelRow, candidate: ModelRow, holdout: Holdout, changed: ChangedPhotos
 ) -> Comparison:
-    former, latter = (Detector.load(store.models.file_of(row)) for row in (champion, candidate))
-    names = _Names.of(store, former.card.categories, latter.card.categories)
-    thresholds = (former.card.score_threshold, latter.card.score_threshold)
+    champion_model, candidate_model = (
+        Detector.load(store.models.file_of(row)) for row in (champion, candidate)
+    )
+    mapping = _CategoryMapping.of(store, champion_model.card.categories, candidate_model.card.categories)
+    thresholds = (champion_model.card.score_threshold, candidate_model.card.score_threshold)
     truths: list[GroundTruth] = []
     before: list[Detections] = []
     after: list[Detections] = []
     for photo, photo_id, boxes in holdout:
-        truths.append(names.truth_of(boxes))
-        before.append(names.known(former.card.categories, former.detections(photo, LOWEST_THRESHOLD)))
-        after.append(names.known(latter.card.categories, latter.detections(photo, LOWEST_THRESHOLD)))
-        first = match_detections(before[-1], truths[-1], names.names, thresholds[0])
-        second = match_detections(after[-1], truths[-1], names.names, thresholds[1])
-        outcome.note(detector_change(photo_id, first, second, truths[-1], names.names))
+        truths.append(mapping.ground_truth(boxes))
+        before.append(
+            mapping.detections(
+                champion_model.card.categories, champion_model.detections(photo, LOWEST_THRESHOLD)
+            )
+        )
+        after.append(
+            mapping.detections(
+                candidate_model.card.categories, candidate_model.detections(photo, LOWEST_THRESHOLD)
+            )
+        )
+        first = match_detections(before[-1], truths[-1], mapping.names, thresholds[0])
+        second = match_detections(after[-1], truths[-1], mapping.names, thresholds[1])
+        changed.add(detector_change(photo_id, first, second, truths[-1], mapping.names))
     if not any(len(truth.category_ids) for truth in truths):
         raise DatasetError("The revision has no annotated boxes on holdout photos to compare models on.")
-    return compare_detection(before, after, truths, names.names, thresholds, skipped=outcome.skipped)
+    return compare_detection(before, after, truths, mapping.names, thresholds, skipped=changed.skipped)
 
 
 @dataclass(frozen=True)
-class _Names:
-    """The store's categories as places in one list: models call them each in their own way and order."""
+class _CategoryMapping:
+    """Maps both models' categories, each with names and an order of its own, to indices of the store's."""
 
     names: tuple[str, ...]
-    place_of: Mapping[int, int]  # the store's number to its place
-    numbers: Mapping[str, int]  # what models say to the store's number
+    index_of: Mapping[int, int]  # by category id
+    ids: Mapping[str, int]  # by the models' names
 
     @classmethod
-    def of(cls, store: Store, *spoken: Sequence[str]) -> _Names:
-        numbers = ensure_category_ids(store, [name for names in spoken for name in names])
+    def of(cls, store: Store, *models: Sequence[str]) -> _CategoryMapping:
+        ids = ensure_category_ids(store, [name for names in models for name in names])
         known = store.categories.by_id()
-        place_of = {number: place for place, number in enumerate(known)}
-        return cls(tuple(category.name for category in known.values()), place_of, numbers)
+        index_of = {id: index for index, id in enumerate(known)}
+        return cls(tuple(category.name for category in known.values()), index_of, ids)
 
-    def truth_of(self, boxes: Sequence[AnnotatedBox]) -> GroundTruth:
-        """The annotated boxes."""
+    def ground_truth(self, boxes: Sequence[AnnotatedBox]) -> GroundTruth:
+        """Annotated boxes as ground truth."""
         corners = np.array([box.box_xyxy for box in boxes], dtype=np.float64).reshape(-1, 4)
         return GroundTruth(
-            corners, np.array([self.place_of[box.category_id] for box in boxes], dtype=np.int64)
+            corners, np.array([self.index_of[box.category_id] for box in boxes], dtype=np.int64)
         )
 
-    def known(self, spoken: Sequence[str], found: Detections) -> Detections:
-        """A model's boxes, of the categories as it says them, in these."""
-        places = np.array([self.place_of[self.numbers[name]] for name in spoken])
-        return Detections(found.boxes_xyxy, found.scores, places[found.category_ids])
+    def detections(self, categories: Sequence[str], found: Detections) -> Detections:
+        """A model's detections, from indices of its own categories to those of the store's."""
+        indices = np.array([self.index_of[self.ids[name]] for name in categories])
+        return Detections(found.boxes_xyxy, found.scores, indices[found.category_ids])
 
 
 def _compare_classifiers(
-    store: Store, champion: ModelRow, candidate: ModelRow, holdout: Holdout, outcome: Outcome
+    store: Store, champion: ModelRow, candidate: ModelRow, holdout: Holdout, changed: ChangedPhotos
 ) -> Comparison:
-    former, latter = (Classifier.load(store.models.file_of(row)) for row in (champion, candidate))
-    known = {*former.card.categories, *latter.card.categories}
-    before, after = _Ranks(former), _Ranks(latter)
+    champion_model, candidate_model = (
+        Classifier.load(store.models.file_of(row)) for row in (champion, candidate)
+    )
+    known = {*champion_model.card.categories, *candidate_model.card.categories}
+    before, after = _LabelRanks(champion_model), _LabelRanks(candidate_model)
     labels: list[str] = []
     photo_of: list[int] = []
     for photo, photo_id, boxes in holdout:
-        meant = [box for box in boxes if box.label in known]
-        outcome.skipped += sum(box.label is not None and box.label not in known for box in boxes)
-        said = [str(box.label) for box in meant]
-        crops = square_crops(photo, [box.box_xyxy for box in meant])
-        firsts = [side.look(crops, meant, said) for side in (before, after)]
-        outcome.note(classifier_change(photo_id, firsts[0], firsts[1], said))
-        labels += said
-        photo_of += [photo_id] * len(said)
+        labeled = [box for box in boxes if box.label in known]
+        changed.skipped += sum(box.label is not None and box.label not in known for box in boxes)
+        targets_of_photo = [str(box.label) for box in labeled]
+        crops = square_crops(photo, [box.box_xyxy for box in labeled])
+        tops = [side.rank(crops, labeled, targets_of_photo) for side in (before, after)]
+        changed.add(classifier_change(photo_id, tops[0], tops[1], targets_of_photo))
+        labels += targets_of_photo
+        photo_of += [photo_id] * len(targets_of_photo)
     if not labels:
         raise DatasetError("The revision has no labelled boxes on holdout photos to compare models on.")
     order, targets = np.unique(labels, return_inverse=True)
     ranks = (np.array(before.ranks), np.array(after.ranks))
     names, units = order.tolist(), np.array(photo_of)
-    return compare_classification(*ranks, targets, names, units, skipped=outcome.skipped)
+    return compare_classification(*ranks, targets, names, units, skipped=changed.skipped)
 
 
 @dataclass
-class _Ranks:
-    """A classifier, and where it ranked the annotated label of each garment."""
+class _LabelRanks:
+    """A classifier, and the rank that it gave the annotated label of each garment."""
 
     classifier: Classifier
     ranks: list[int] = field(default_factory=list)
 
-    def look(
+    def rank(
         self, crops: Sequence[Image.Image], boxes: Sequence[AnnotatedBox], labels: Sequence[str]
     ) -> list[NamedBox]:
-        """Rank a photo's garments; gives their boxes with the label that came first."""
-        own, firsts = self.classifier.card.categories, []
+        """Rank a photo's garments; returns their boxes with the most probable label."""
+        own, tops = self.classifier.card.categories, []
         shares = self.classifier.probabilities(crops).numpy()
         for row, box, label in zip(shares, boxes, labels, strict=True):
             self.ranks.append(rank_of(row, label, own))
-            firsts.append((*box.box_xyxy, own[row.argmax()], float(row.max())))
-        return firsts
+            tops.append((*box.box_xyxy, own[row.argmax()], float(row.max())))
+        return tops

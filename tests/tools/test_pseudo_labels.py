@@ -14,7 +14,7 @@ from tools import pseudo_labels
 from tools.pseudo_labels import (
     boxes_for_tags,
     categories_of_labels,
-    detect_both_ways,
+    detect_with_flip,
     label_tagged,
     merge_mirrored,
 )
@@ -86,7 +86,7 @@ def test_a_label_belongs_to_the_category_of_most_of_its_boxes():
 
 def test_the_mirrored_pass_is_turned_back():
     photo = Photo("a.png", picture((5, 10, 25, 40)), "d")
-    merged = detect_both_ways(FindsRed(0.8, 0.4), photo)
+    merged = detect_with_flip(FindsRed(0.8, 0.4), photo)
     assert merged.boxes_xyxy[0].tolist() == pytest.approx([5, 10, 25, 40])
     assert merged.scores.tolist() == pytest.approx([0.6])
 
