@@ -1,1 +1,1 @@
-"""The workspace: launcher, navigation, session, and the pieces that its pages are put together from."""
+"""The Streamlit workspace: launcher, navigation, and a package for each page; auth, box editor and demo."""

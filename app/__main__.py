@@ -20,7 +20,7 @@ from streamlit import runtime
 from app.auth.config import AuthFile, find_auth_file, require_loopback
 from app.auth.media_owners import MediaOwners, person_of_run
 from app.auth.middleware import KnownHosts, SecurityHeaders, SignedInOnly
-from app.auth.sign_in import WayBack
+from app.auth.sign_in import SignInRedirect
 from app.preview.batch import sweep_previews
 from app.worker_process import WorkerProcess
 from core.errors import AccessError
@@ -66,7 +66,7 @@ def options(port: int, address: str, auth: AuthFile | None = None) -> dict[str, 
 def lifespan_of(
     owners: MediaOwners, url: str | None
 ) -> Callable[[st.App], AbstractAsyncContextManager[None]]:
-    """A hook for when the server has started: keep account of whose pictures are whose, open the browser."""
+    """A hook for when the server has started: track the owners of media files, open the browser."""
 
     @asynccontextmanager
     async def lifespan(_: st.App) -> AsyncIterator[None]:
@@ -85,7 +85,7 @@ def workspace(open_at: str | None = None) -> st.App:
         Middleware(SecurityHeaders),
         Middleware(KnownHosts),
         Middleware(SignedInOnly, owners=owners),
-        Middleware(WayBack),
+        Middleware(SignInRedirect),
     ]
     return st.App(ROOT / "app" / "main.py", middleware=middleware, lifespan=lifespan_of(owners, open_at))
 

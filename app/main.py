@@ -1,4 +1,4 @@
-"""The workspace's entry: who is there, and the pages that they may open."""
+"""The workspace's entry: the current user, and the pages that they may open."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from core.errors import LapelError
 
 LOGO = str(Path(__file__).resolve().parent.parent / "assets" / "logo.svg")
 
-# An icon of our own: Streamlit would fetch one of its symbols from the network.
+# Our own icon, as Streamlit would load one of its symbols from the network.
 st.set_page_config(page_title="Lapel", page_icon=LOGO, layout="wide")
 
 try:
-    # The launcher has asked already, and guards pictures and uploads; the bare `streamlit run` does neither.
+    # The launcher has checked this and guards media and uploads; the bare `streamlit run` does neither.
     if not (sign_in_configured() and SignedInOnly.in_place):
         require_loopback(st.get_option("server.address"))
     if is_visitor():
         sign_in.show()
         st.stop()
-    pages = pages_for(current_actor(anew=True))  # reads the name now: the next page's address may not have it
+    pages = pages_for(
+        current_actor(refresh=True)
+    )  # reads the name now, as the next page's URL may not have it
 except LapelError as refused:
     st.error(str(refused), icon=":material/error:")
     st.stop()

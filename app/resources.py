@@ -1,9 +1,4 @@
-"""The store that all pages of a workspace share, opened once a process: as the machine itself uses it.
-
-The labeler that all pages share: the champions, loaded once a process and again after a promotion.
-
-What the process keeps for good, and need not be looked through again and again.
-"""
+"""Resources that all pages share, loaded once per process: the store, and the labeler with the champions."""
 
 from __future__ import annotations
 
@@ -20,7 +15,7 @@ from core.store import DATABASE_VARIABLE, Store, data_folder
 
 
 def machine_store() -> Store:
-    """The store for the workspace's own needs, such as loading models: it may do all, in nobody's name.
+    """The store with every right, for the workspace's own needs such as loading models.
 
     It is that of the data folder, or of ``LAPEL_DATABASE_URL`` where that is set. Raises StoreError with one
     sentence where it cannot be opened.
@@ -34,20 +29,18 @@ def _opened(url: str | None, folder: str) -> Store:
     return Store.open()
 
 
-__all__ = ["labeler", "set_aside_what_stays", "warnings_of"]
-
 _WARNINGS: WeakKeyDictionary[Labeler, tuple[str, ...]] = WeakKeyDictionary()
 
 
 def labeler() -> Labeler:
-    """The models that serve now: a promotion is followed at the next call.
+    """The labeler with the current champions; a promotion takes effect at the next call.
 
     Without a store, those that ship. Raises WeightsError where none can be loaded.
     """
     try:
         store = machine_store()
     except StoreError as error:
-        shipped = _shipped()
+        shipped = _shipped_labeler()
         _WARNINGS[shipped] = (f"{error} The models that ship label meanwhile.",)
         return shipped
     serving = _model_cache(f"{store.database.engine.url} {store.folder}", store).current()
@@ -56,7 +49,7 @@ def labeler() -> Labeler:
 
 
 def warnings_of(labeler: Labeler) -> tuple[str, ...]:
-    """Sentences on why others than the champions serve; none where all is as it should be."""
+    """Why other models than the champions serve, a sentence each; empty in the normal case."""
     return _WARNINGS.get(labeler, ())
 
 
@@ -65,30 +58,30 @@ def _model_cache(place: str, _store: Store) -> ModelCache:
     """One model cache for each store."""
     cache = ModelCache(_store)
     cache.current()
-    set_aside_what_stays()
+    freeze_garbage_collector()
     return cache
 
 
 @st.cache_resource(show_spinner="Loading the models…")
-def _shipped() -> Labeler:
+def _shipped_labeler() -> Labeler:
     loaded = Labeler.load()
-    set_aside_what_stays()
+    freeze_garbage_collector()
     return loaded
 
 
-def set_aside_what_stays() -> None:
-    """Keep the libraries' objects out of garbage collection.
+def freeze_garbage_collector() -> None:
+    """Exclude all objects loaded so far from garbage collection.
 
-    Streamlit collects all garbage after every run of a page, before what the run drew has left the process.
-    With the store's libraries in memory that takes a tenth of a second, with PyTorch and pandas a third,
-    during which no photo is labelled and no click is answered; without them, milliseconds.
+    Streamlit runs a full collection after every run of a page, before its messages are sent. With the
+    store's libraries in memory that takes a tenth of a second, with PyTorch and pandas a third, while the GIL
+    is held; with frozen objects, milliseconds.
     """
     gc.collect()
     gc.freeze()
 
 
 @st.cache_resource(show_spinner=False)
-def set_aside_once() -> bool:
-    """The same, at the first run of a page that answers often."""
-    set_aside_what_stays()
+def freeze_garbage_collector_once() -> bool:
+    """The same, once per process, for pages that load no models."""
+    freeze_garbage_collector()
     return True

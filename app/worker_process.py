@@ -1,4 +1,4 @@
-"""The worker that the workspace brings along: started and ended with it, started anew if it falls over."""
+"""The worker process that the workspace starts, restarts if it ends, and stops with itself."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class WorkerProcess:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the worker; what it was at goes on when one is started again."""
+        """Stop the worker; its job is resumed when one is started again."""
         self._stopping.set()
         process = self._process
         if process is not None:

@@ -47,12 +47,13 @@ WAIT_MS = 60_000
 
 STAND_IN = """
 import sys
-from app import __main__ as launcher, maps, models
+from app import __main__ as launcher, resources
+from app.attention import maps
 from tests.fakes import FakeLabeler, fake_explain
 fake = FakeLabeler()
-models.labeler = lambda: fake
+resources.labeler = lambda: fake
 maps.explain = fake_explain
-models.set_aside_what_stays()
+resources.freeze_garbage_collector()
 launcher.main(sys.argv[1:])
 """
 

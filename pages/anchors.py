@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from app.anchors.fit import box_sizes, fit_anchors
-from app.auth.identity import admit, title_row
+from app.auth.identity import page_title, require_right
 from core.access import Right
 from core.errors import LapelError
 
-admit(Right.EXPLAIN)
-title_row("Anchors")
+require_right(Right.EXPLAIN)
+page_title("Anchors")
 st.markdown(
     "K-means++ under the distance 1 − IoU fits a detector's anchors to the sizes of your own boxes. "
     "Upload annotations as a COCO file; no photos are needed."

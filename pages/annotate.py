@@ -7,19 +7,19 @@ import streamlit as st
 from app.annotate import page
 from app.annotate.save import show_lease
 from app.annotate.session import session_of
-from app.auth.identity import admit, workspace_store
-from app.resources import set_aside_once
+from app.auth.identity import require_right, workspace_store
+from app.resources import freeze_garbage_collector_once
 from core.access import Right
 from core.errors import LapelError
 
-actor = admit(Right.ANNOTATE)
+actor = require_right(Right.ANNOTATE)
 try:
     store = workspace_store()
 except LapelError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()
 
-set_aside_once()
+freeze_garbage_collector_once()
 session = session_of(actor.name)
 page.show(store, session)
 show_lease(store, session)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from app import resources
 from app.attention import map_grid
-from app.auth.identity import admit
+from app.auth.identity import require_right
 from app.preview import batch_view, upload
 from app.preview.session import preview_session
 from core.access import Right
@@ -25,7 +25,7 @@ def grid(pictures: Iterable[tuple[str, Image.Image]], least_pixels: int) -> None
             st.image(picture, caption=caption, alt=caption, output_format="JPEG", width="stretch")
 
 
-admit(Right.EXPLAIN)
+require_right(Right.EXPLAIN)
 session = preview_session()
 upload.show(session, "Attention")
 try:

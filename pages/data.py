@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.auth.identity import admit, show_account, workspace_store
+from app.auth.identity import require_right, show_account, workspace_store
 from app.data import categories, imports, jobs, photos, progress, revisions
 from app.text import literal
 from core.access import Right
@@ -18,7 +18,7 @@ TABS = {
     "Revisions": revisions.show,
 }
 
-admit(Right.READ)
+require_right(Right.READ)
 if st.query_params.get("data") == "Bring in":  # how links called the tab before
     st.query_params["data"] = "Import"
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):

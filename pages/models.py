@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.auth.identity import admit, title_row, workspace_store
+from app.auth.identity import page_title, require_right, workspace_store
 from app.models import page
 from app.text import literal
 from core.access import Right
 from core.errors import LapelError
 
-admit(Right.EXPLAIN)
-title_row("Models")
+require_right(Right.EXPLAIN)
+page_title("Models")
 try:
     store = workspace_store()
     page.show(store, page.choose_kind())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.auth.identity import admit, title_row, workspace_store
+from app.auth.identity import page_title, require_right, workspace_store
 from app.people import audit, roster
 from app.text import literal
 from core.access import Right
@@ -12,8 +12,8 @@ from core.errors import LapelError
 
 TABS = {"Roles": roster.show, "Audit log": audit.show}
 
-admit(Right.PEOPLE)
-title_row("People")
+require_right(Right.PEOPLE)
+page_title("People")
 try:
     store = workspace_store()
     tabs = st.tabs(list(TABS), key="people", on_change="rerun", bind="query-params")

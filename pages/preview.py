@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import resources
-from app.auth.identity import admit
+from app.auth.identity import require_right
 from app.preview import batch_view, download, photo, save_to_store, selection, upload
 from app.preview.session import preview_session
 from core.access import Right
@@ -13,7 +13,7 @@ from core.errors import LapelError
 
 FIRST_RESULT_SECONDS = 2.0
 
-actor = admit(Right.PREVIEW)
+actor = require_right(Right.PREVIEW)
 session = preview_session()
 upload.show(session, "Label clothing photos")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.auth.identity import admit, title_row, workspace_store
+from app.auth.identity import page_title, require_right, workspace_store
 from app.text import literal
 from app.train import history, start, watch
 from core.access import Right
@@ -12,8 +12,8 @@ from core.errors import LapelError
 
 LISTED = 100
 
-admit(Right.TRAIN)
-title_row("Train")
+require_right(Right.TRAIN)
+page_title("Train")
 try:
     store = workspace_store()
     rows = store.trainings.recent(LISTED)

@@ -1,4 +1,4 @@
-"""What the sign-in says of a person: who they are, a name that is theirs alone, and the roles it names."""
+"""The claims of a sign-in: the subject, a unique name, and the roles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from streamlit.auth_util import get_secrets_auth_section
 
-from app.auth.names import clean_person
+from app.auth.names import clean_name
 from core.access import Role
 
 CLAIM_VARIABLE = "LAPEL_ROLES_CLAIM"
@@ -42,12 +42,12 @@ def name_of(claims: Claims) -> str:
     """
     email = claims.get("email")
     if isinstance(email, str) and "@" in email and claims.get("email_verified") in (True, "true"):
-        email = clean_person(email, MOST_CHARACTERS + 1).lower()
+        email = clean_name(email, MOST_CHARACTERS + 1).lower()
         if len(email) <= MOST_CHARACTERS:
             return email
     chosen = next((claims[key] for key in ("preferred_username", "name") if claims.get(key)), "somebody")
     digest = hashlib.sha256((subject_of(claims) or "").encode()).hexdigest()[:8]
-    return f"{clean_person(str(chosen))} ({digest})"
+    return f"{clean_name(str(chosen))} ({digest})"
 
 
 def roles_in(claims: Claims, name: str) -> list[str]:

@@ -1,6 +1,6 @@
-"""Who may reach the workspace: without sign-in, only this machine.
+"""Sign-in settings: a TOML file with a table [auth], checked before anything is served.
 
-Where the sign-in is configured: a TOML file with a table [auth], checked before anything is served.
+Without them the workspace is served on a loopback address only.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def require_loopback(address: str | None) -> str:
 
 VARIABLE = "LAPEL_AUTH_FILE"
 CALLBACK = "/oauth2callback"
-LEAST_SECRET = 32
+MIN_SECRET_CHARACTERS = 32
 KEYS = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
@@ -105,9 +105,9 @@ def checked(path: Path, table: Mapping[str, Any], port: int) -> AuthFile:
         raise AccessError(
             f"Expected redirect_uri in {path} to be the workspace's address and {CALLBACK}, got {redirect}."
         )
-    if len(table["cookie_secret"]) < LEAST_SECRET:
+    if len(table["cookie_secret"]) < MIN_SECRET_CHARACTERS:
         raise AccessError(
-            f"Expected cookie_secret in {path} to be {LEAST_SECRET} random characters or more, "
+            f"Expected cookie_secret in {path} to be {MIN_SECRET_CHARACTERS} random characters or more, "
             f"got {len(table['cookie_secret'])}."
         )
     _address(path, "server_metadata_url", table["server_metadata_url"])

@@ -1,8 +1,6 @@
-"""Who is at this page, and what they may do: asked anew at every run, and at every deed.
+"""The current user: name, roles and rights, the account menu, and the store acting in their name.
 
-The person's own corner of a page: without sign-in a name to choose, with it the account.
-
-The store as a page gets it: in the name of whoever is there.
+Rights are looked up at every run of a page and at every action.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ import streamlit as st
 
 from app.auth.claims import name_of, roles_in, sign_in_configured, subject_of
 from app.auth.config import require_loopback
-from app.auth.names import current_person, show_person
+from app.auth.names import current_name, show_name_menu
 from app.resources import machine_store
 from app.text import literal
 from core.access import LOCAL, Actor, Right, Role
@@ -25,8 +23,8 @@ from core.store import Store
 FRESH_SECONDS = 1.0
 
 
-class Known:
-    """What the store has said of the people at this process's pages, for ``FRESH_SECONDS``.
+class ActorCache:
+    """The users of this process's pages as the store knows them, cached for ``FRESH_SECONDS``.
 
     A page asks for rights many times a run, and an editor's fragment runs at every change.
     """
@@ -36,31 +34,31 @@ class Known:
         self._lock = threading.Lock()
 
     def note(self, subject: str, actor: Actor) -> None:
-        """Keep what the store has just said."""
+        """Cache a user."""
         with self._lock:
             self._people[subject] = (time.monotonic(), actor)
 
     def recall(self, subject: str) -> Actor | None:
-        """What it said, None once that is too old."""
+        """The cached user; None once that is too old."""
         with self._lock:
             at, actor = self._people.get(subject, (0.0, None))
         return actor if actor is not None and time.monotonic() - at < FRESH_SECONDS else None
 
     def forget(self) -> None:
-        """Ask the store again: somebody's role has changed."""
+        """Empty the cache, as somebody's role has changed."""
         with self._lock:
             self._people.clear()
 
 
-KNOWN = Known()
+ACTORS = ActorCache()
 
 
 @dataclass(frozen=True)
 class SignedIn(Actor):
-    """Somebody who has signed in; ``roles`` are those at the beginning of the run.
+    """A signed-in user; ``roles`` are those at the beginning of the run.
 
-    The rights are looked up anew, as callbacks, fragments and timers still hold the actor of an earlier run:
-    a role that was taken away is gone for them as well.
+    Rights are looked up at every use, as callbacks, fragments and timers still hold the actor of an earlier
+    run: a role that was removed is removed for them as well.
     """
 
     subject: str = ""
@@ -75,44 +73,44 @@ class SignedIn(Actor):
         self._now().require(right)
 
     def _now(self) -> Actor:
-        actor = KNOWN.recall(self.subject)
+        actor = ACTORS.recall(self.subject)
         if actor is None:
-            actor = machine_store().people.known(self.subject) or Actor(self.name)
-            KNOWN.note(self.subject, actor)
+            actor = machine_store().users.actor_of(self.subject) or Actor(self.name)
+            ACTORS.note(self.subject, actor)
         return actor
 
 
 def is_visitor() -> bool:
-    """Whether a sign-in is configured, and whoever is at this page has not signed in."""
+    """Whether a sign-in is configured and the current user has not signed in."""
     return sign_in_configured() and st.user.to_dict().get("is_logged_in") is not True
 
 
-def current_actor(*, anew: bool = False) -> Actor:
-    """Whoever is at this page. Without sign-in the local person, who may do all, on this machine only.
+def current_actor(*, refresh: bool = False) -> Actor:
+    """The current user. Without sign-in the local user with every right, on a loopback address only.
 
-    ``anew`` asks the store in any case; a run does so once. Raises AccessError for a visitor, for a server
+    ``refresh`` asks the store in any case; a run does so once. Raises AccessError for a visitor, for a server
     that others can reach without sign-in, and for a sign-in that names no subject; StoreError where the store
     cannot say what their role is.
     """
     if not sign_in_configured():
         require_loopback(st.get_option("server.address"))
-        return replace(LOCAL, name=current_person())
+        return replace(LOCAL, name=current_name())
     claims = st.user.to_dict()
     if claims.get("is_logged_in") is not True:
         raise AccessError("Expected somebody who has signed in, got a visitor.")
     subject = subject_of(claims)
     if subject is None:
         raise AccessError("Expected the sign-in to name a subject (the claim sub), got none.")
-    found = None if anew else KNOWN.recall(subject)
+    found = None if refresh else ACTORS.recall(subject)
     if found is None:
         name = name_of(claims)
-        found = machine_store().people.seen(name, subject, roles_in(claims, name))
-        KNOWN.note(subject, found)
+        found = machine_store().users.sign_in(name, subject, roles_in(claims, name))
+        ACTORS.note(subject, found)
     return SignedIn(found.name, found.roles, subject)
 
 
-def admit(right: Right) -> Actor:
-    """The person at this page, who has the right that it takes; otherwise one sentence, and the page ends."""
+def require_right(right: Right) -> Actor:
+    """The current user, if they have this right; otherwise an error is shown and the page ends."""
     try:
         actor = current_actor()
         actor.require(right)
@@ -126,12 +124,12 @@ KEY = "account"
 
 
 def show_account() -> str:
-    """A small menu that says who works here; returns the name.
+    """The account menu; returns the user's name.
 
-    With sign-in it holds the role and the way out, without it the name can be changed.
+    With sign-in it shows the role and signs out, without it the name can be changed.
     """
     if not sign_in_configured():
-        return show_person()
+        return show_name_menu()
     actor = current_actor()
     roles = ", ".join(sorted(actor.roles)) or "no role"
     shown = actor.name.partition("@")[0]
@@ -143,8 +141,8 @@ def show_account() -> str:
     return actor.name
 
 
-def title_row(title: str) -> None:
-    """A page's title; with sign-in the account beside it."""
+def page_title(title: str) -> None:
+    """A page's title; with sign-in the account menu beside it."""
     if not sign_in_configured():
         st.title(title)
         return
@@ -154,7 +152,7 @@ def title_row(title: str) -> None:
 
 
 def workspace_store() -> Store:
-    """The store for the person at this page: it does what they may, in their name.
+    """The store acting as the current user, with their rights.
 
     Raises StoreError with one sentence where it cannot be opened, AccessError for somebody who has not
     signed in.

@@ -1,4 +1,4 @@
-"""Whose pictures and downloads are whose: Streamlit serves a file to everybody who knows its address."""
+"""Access control for media files, which Streamlit serves to everybody who knows the URL."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.auth.claims import subject_of
 
-LEAST_PRUNED = 4096
+MIN_PRUNED = 4096
 
 
 class MediaOwners:
-    """Who was given which file; a file that was given to nobody is nobody's.
+    """Who was given the URL of which file; nobody else may fetch it.
 
     Streamlit's media manager keeps files by a digest of their content, with the tabs that show them, and asks
     nobody who fetches them. Here it is noted down to whom a run of a page handed a file.
@@ -25,16 +25,16 @@ class MediaOwners:
     def __init__(self) -> None:
         self._given: dict[str, set[str]] = {}
         self._promised: dict[str, str] = {}  # a download that is made when it is asked for
-        self._limit = LEAST_PRUNED
+        self._limit = MIN_PRUNED
         self._lock = threading.Lock()
 
     def give(self, address: str, person: str) -> None:
-        """Note that a person was told the address of a file."""
+        """Note that a user was given the URL of a file."""
         with self._lock:
             self._given.setdefault(file_id(address), set()).add(person)
 
     def may_have(self, address: str, person: str) -> bool:
-        """Whether this person was told the address, rather than found it elsewhere."""
+        """Whether this user was given the URL, rather than found it elsewhere."""
         with self._lock:
             return person in self._given.get(file_id(address), ())
 
@@ -75,19 +75,19 @@ class MediaOwners:
         self._prune(manager)
 
     def _prune(self, manager: MediaFileManager) -> None:
-        """Forget what the manager has let go of, once that may be half of what is kept."""
+        """Forget files that the manager has dropped, once they may be half of those noted."""
         with self._lock:
             if len(self._given) + len(self._promised) < self._limit:
                 return
             self._given = {
                 id: people for id, people in self._given.items() if manager.read_file(id) is not None
             }
-            self._promised = dict(list(self._promised.items())[-LEAST_PRUNED // 2 :])
-            self._limit = max(LEAST_PRUNED, 2 * (len(self._given) + len(self._promised)))
+            self._promised = dict(list(self._promised.items())[-MIN_PRUNED // 2 :])
+            self._limit = max(MIN_PRUNED, 2 * (len(self._given) + len(self._promised)))
 
 
 def person_of_run() -> str | None:
-    """The subject of whoever's page runs in this thread, None where that is nobody known."""
+    """The subject of the user whose page runs in this thread; None for an unknown one."""
     context = get_script_run_ctx(suppress_warning=True)
     return subject_of(context.user_info) if context is not None else None
 

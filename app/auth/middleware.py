@@ -1,8 +1,6 @@
-"""What the server answers to whom: known hosts only, and with sign-in no data to anybody who has not.
+"""Middleware: known hosts only, data only for signed-in users, and security headers on every answer.
 
-The page itself stays open, and so does its websocket: whoever has not signed in is shown the sign-in there.
-
-Security headers on every answer of the workspace.
+The page itself and its websocket stay open: visitors are shown the sign-in there.
 """
 
 from __future__ import annotations
@@ -31,10 +29,10 @@ logger = logging.getLogger(__name__)
 
 
 class KnownHosts:
-    """ASGI middleware: requests for hosts that are not ours are refused, whatever address they name.
+    """ASGI middleware that refuses requests for unknown hosts.
 
-    Streamlit checks the websocket alone; this stops DNS rebinding for all else. A health check may come by
-    any name.
+    Streamlit checks the websocket only; this stops DNS rebinding for all other requests. A health check may
+    use any host.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -49,10 +47,10 @@ class KnownHosts:
 
 
 class SignedInOnly:
-    """ASGI middleware: where a sign-in is configured, data go to those who have signed in, each their own.
+    """ASGI middleware: where a sign-in is configured, signed-in users get data, each only their own.
 
-    To others an address of data does not exist. Uploads, media, downloads, component files and the server's
-    figures count as data; the frontend's own files, its health and the sign-in itself do not.
+    For others the paths of data do not exist (404). Uploads, media, downloads, component files and the
+    server's statistics count as data; the frontend's own files, its health and the sign-in do not.
     """
 
     in_place = False
@@ -67,7 +65,7 @@ class SignedInOnly:
         elif not self._may(scope):
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
         else:
-            await self.app(scope, receive, _privately(send))
+            await self.app(scope, receive, _with_private_cache(send))
 
     def _may(self, scope: Scope) -> bool:
         person = person_in(cookie_parser(Headers(scope=scope).get("cookie", "")))
@@ -103,8 +101,8 @@ def person_in(cookies: Mapping[str, str]) -> str | None:
     return subject_of(claims) if claims.get("is_logged_in") is True else None
 
 
-def _privately(send: Send) -> Send:
-    """The same, with answers that no cache between server and person keeps."""
+def _with_private_cache(send: Send) -> Send:
+    """The same, with ``Cache-Control: private``, so that no shared cache stores the answer."""
 
     async def send_private(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,4 +1,4 @@
-"""Who works at this page. Without sign-in it is a name that the person gives, kept in the address."""
+"""The user's name without sign-in: chosen by the user, and kept in the URL."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _KEY = "working-as"
 _FIELD = "working-as-field"
 
 
-def clean_person(name: str, most: int = MOST_CHARACTERS) -> str:
+def clean_name(name: str, most: int = MOST_CHARACTERS) -> str:
     """A name fit to be stored and shown: without control and invisible characters, at most ``most`` long.
 
     Where nothing is left it is ``"local"``.
 
-    >>> clean_person("  Anna\\tB. ")
+    >>> clean_name("  Anna\\tB. ")
     'Anna B.'
     """
     text = unicodedata.normalize("NFC", " ".join(name.split()))
@@ -28,22 +28,22 @@ def clean_person(name: str, most: int = MOST_CHARACTERS) -> str:
     return visible[:most].strip() or LOCAL
 
 
-def current_person() -> str:
-    """The name of whoever works at this page: out of the address, else as last given in this tab.
+def current_name() -> str:
+    """The current user's name: from the URL, else as last set in this tab.
 
     The address keeps it, so that a reload and a bookmark know it too.
     """
     asked = st.query_params.get(PARAMETER)
     if asked is not None:
-        st.session_state[_KEY] = clean_person(asked)
+        st.session_state[_KEY] = clean_name(asked)
     person: str = st.session_state.get(_KEY, LOCAL)
     _keep_in_address(person)
     return person
 
 
-def show_person() -> str:
-    """A small menu that says who works here and lets them change it; returns the name."""
-    person = current_person()
+def show_name_menu() -> str:
+    """The menu that shows the name and lets the user change it; returns the name."""
+    person = current_name()
     with st.popover(literal(person), icon=":material/person:", help="Working as", key="person"):
         st.text_input(
             "Working as",
@@ -51,19 +51,19 @@ def show_person() -> str:
             max_chars=MOST_CHARACTERS,
             key=_FIELD,
             on_change=_change,
-            help="The name that stands at your annotations. Two people at one workspace need two names.",
+            help="The author of your annotations. Two users of one workspace need two names.",
         )
     return person
 
 
 def _change() -> None:
-    st.session_state[_KEY] = clean_person(st.session_state[_FIELD])
+    st.session_state[_KEY] = clean_name(st.session_state[_FIELD])
     st.query_params.pop(PARAMETER, None)
     _keep_in_address(st.session_state[_KEY])
 
 
 def _keep_in_address(person: str) -> None:
-    """The local person's address stays short; setting what is there already would be a needless message."""
+    """Keep the name in the URL, except the default; setting an unchanged value would send a message."""
     if person != LOCAL and st.query_params.get(PARAMETER) != person:
         st.query_params[PARAMETER] = person
     elif person == LOCAL and PARAMETER in st.query_params:

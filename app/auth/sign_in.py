@@ -1,7 +1,4 @@
-"""What a visitor sees who has not signed in: what Lapel is, and one button.
-
-A link that was opened before the sign-in leads, after it, where it was to lead.
-"""
+"""The sign-in page for visitors, and the redirect after sign-in to the page that was asked for."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ LOGO = str(Path(__file__).resolve().parents[2] / "assets" / "logo.svg")
 
 
 def show() -> None:
-    """The page; the button leads to the sign-in that the workspace is configured for."""
+    """The page; its button starts the configured sign-in."""
     st.space("large")
     with st.container(horizontal_alignment="center", key="sign-in"), st.container(width=420, border=True):
         with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
@@ -34,20 +31,20 @@ def show() -> None:
         )
         if st.button("Sign in", type="primary", icon=":material/login:", width="stretch", key="sign-in-go"):
             st.login()
-        st.caption("You sign in with your organisation's account, and come back here.")
+        st.caption("Sign in with your organisation's account.")
 
 
-COOKIE = "lapel_way_back"
+COOKIE = "lapel_redirect"
 SECONDS = 600
 """How long a sign-in may take."""
 
 MOST_CHARACTERS = 1000
 PAGE = re.compile(r"/[a-z_]*(\?[^\s#\\]*)?")
-"""An address of a page: one name of letters, no other host; the sign-in's own addresses are none."""
+"""The path and query of a page: one name of letters, no other host, not the sign-in's own paths."""
 
 
-class WayBack:
-    """ASGI middleware: a cookie keeps the page that a visitor asked for, until they have signed in.
+class SignInRedirect:
+    """ASGI middleware: a cookie keeps the page that a visitor asked for, and redirects there after sign-in.
 
     The sign-in itself always ends at the first page. The address is kept without its host, and followed only
     where it is a page's.
@@ -80,7 +77,7 @@ def is_page(address: str) -> bool:
 
 
 def _is_page_asked_for(scope: Scope) -> bool:
-    """A browser that opens a page, not what a page fetches, nor the server that starts."""
+    """Whether a browser opens a page, rather than a page fetching something."""
     if scope["type"] != "http" or scope["method"] != "GET":
         return False
     return "text/html" in Headers(scope=scope).get("accept", "") and is_page(_address(scope))
@@ -93,7 +90,7 @@ def _address(scope: Scope) -> str:
 
 
 def _with_cookie(send: Send, address: str, base: str) -> Send:
-    """The same answer, with the cookie set, or taken away for no address."""
+    """The same answer, with the cookie set, or deleted for no address."""
     age = SECONDS if address else 0
     value = f"{COOKIE}={quote(address, safe='')}; Max-Age={age}; Path={base}; HttpOnly; SameSite=Lax"
 

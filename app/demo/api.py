@@ -148,7 +148,7 @@ def password_check(password: str) -> Callable[[str, str], Any]:
     async def check(user_name: str, given: str) -> bool:
         if hmac.compare_digest(given.encode(), password.encode()):
             return True
-        await asyncio.sleep(WRONG_PASSWORD_SECONDS)  # guessing stays slow without holding up anyone else
+        await asyncio.sleep(WRONG_PASSWORD_SECONDS)  # slows down guessing without blocking other users
         return False
 
     return check
@@ -160,7 +160,7 @@ async def _refuse_download(url: str, cache_dir: str) -> str:
 
 @contextlib.contextmanager
 def taken_photo(upload: dict[str, Any]) -> Iterator[Photo]:
-    """Read an upload, and leave nothing of it on the disk but its upright pixels.
+    """Read an upload, and replace the file by its upright pixels.
 
     ``upload`` is Gradio's description of a file in its own folder: "path" and "orig_name". When the block
     is left, the file there is replaced by a PNG of the same pixels: whatever came along, be it a position,
@@ -168,9 +168,7 @@ def taken_photo(upload: dict[str, Any]) -> Iterator[Photo]:
     photo is removed.
 
     Raises:
-        PhotoError: for a file that is no photo, one beyond the limits, one that was swept meanwhile, and
-        one that
-            was never uploaded.
+        PhotoError: for a file that is no photo, exceeds the limits, was deleted meanwhile or never uploaded.
     """
     path = _own_file(upload["path"])
     photo = _read(path, upload.get("orig_name") or path.name)
@@ -198,7 +196,7 @@ def sentences(for_page: bool) -> Iterator[None]:
     except Exception as error:
         _log.exception("The demo failed on a photo.")
         raise gr.Error(
-            "Something went wrong on our side; the log says what.", print_exception=False
+            "Something went wrong on the server; the log has the details.", print_exception=False
         ) from error
 
 

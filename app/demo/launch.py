@@ -1,4 +1,4 @@
-"""The demo for stakeholders: ``python -m app.demo [--port 7860] [--address 127.0.0.1]``.
+"""The demo: ``python -m app.demo [--port 7860] [--address 127.0.0.1]``.
 
 One photo in, its garments, labels and maps out, as a page and as an API (``/label``, ``/explain``). Gradio
 is loaded only once the address and the password are known to be in order: a refusal comes at once.
@@ -104,7 +104,7 @@ def build_demo(labeler: LabelerLike, explain: Explain) -> gr.Blocks:
     ) as demo:
         add_page(labeler, explain)
         add_api(labeler, explain)
-    # Closed to direct calls, so that nobody gets around the queue and its limit.
+    # Closed to direct calls, so that nobody bypasses the queue and its limit.
     return demo.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
 
 
@@ -127,7 +127,7 @@ def serve(
     """
     require_password(address, password)
     from app.demo.api import fetch_nothing, guards, password_check
-    from app.demo.page import launch_look
+    from app.demo.page import theme_and_css
 
     fetch_nothing()
     demo = build_demo(labeler, explain)
@@ -153,7 +153,7 @@ def serve(
             footer_links=["api", "settings"],
             quiet=True,
             prevent_thread_lock=not wait,
-            **launch_look(),
+            **theme_and_css(),
         )
     except OSError as taken:
         raise LapelError(f"The demo cannot listen on {host}:{port}: {taken}") from taken
@@ -163,7 +163,7 @@ def serve(
 
 
 def _stop(*_: object) -> NoReturn:
-    # Gradio's own way to an orderly end; a plain SIGTERM would leave the uploads behind.
+    # How Gradio shuts down in order; a plain SIGTERM would leave the uploads behind.
     raise KeyboardInterrupt
 
 

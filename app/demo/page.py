@@ -1,4 +1,4 @@
-"""The demo's page: a photo on the left, what Lapel makes of it on the right and below."""
+"""The demo's page: a photo on the left, its garments on the right, labels and maps below."""
 
 from __future__ import annotations
 
@@ -24,22 +24,21 @@ Drop a photo of clothes: Lapel finds the garments, names them, and shows where i
 PRIVACY = """<small>Location and other hidden data are taken off a photo at once; the photo itself is gone
 from this server within the hour.</small>"""
 WAITING = "The garments found appear here."
-WHY = """### Why
-Bright places spoke for the answer: the classifier's on the chosen garment, the detector's on the photo."""
+ATTENTION = """### Attention
+Bright areas contributed most: to the classifier's label of the selected garment, and to the detector."""
 TABLE_HEAD = ["#", "Category", "Score", "1st", "2nd", "3rd", "4th", "5th"]
 
-# Gradio drops updates of what it has not mounted yet: the results are mounted from the start and only not
-# shown.
-OUT_OF_SIGHT = "out-of-sight"
+# Gradio drops updates of components that it has not mounted, so the results are mounted and hidden.
+HIDDEN = "is-hidden"
 CSS = """
-.out-of-sight { display: none !important; }
+.is-hidden { display: none !important; }
 .gradio-container { width: 100% !important; max-width: 1240px !important; margin: 0 auto !important; }
 .gradio-container main { padding: 16px !important; }
 #photo, #annotated, #classifier-map, #detector-map { min-width: 0; }
 """
 
 
-def launch_look() -> dict[str, Any]:
+def theme_and_css() -> dict[str, Any]:
     """Theme and style of the page; system fonts only, so that nothing is fetched from elsewhere."""
     fonts = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
     theme = gr.themes.Default(
@@ -49,20 +48,20 @@ def launch_look() -> dict[str, Any]:
 
 
 def samples() -> list[str]:
-    """The drawn photos that can be tried with a click."""
+    """The drawn sample photos."""
     files = sorted(p for p in SAMPLES.glob("*") if p.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"})
     spread = files[:: max(1, len(files) // SAMPLES_SHOWN)]
     return [str(path) for path in spread[:SAMPLES_SHOWN]]
 
 
 def add_page(labeler: LabelerLike, explain: Explain) -> None:
-    """Lay out the page in the Blocks that is being built, and wire it to the models."""
+    """Add the page to the Blocks that is being built, and connect it to the models."""
     page = Page(labeler, explain)
     page.wire()
 
 
 class Page:
-    """The page's components, and what happens when one is touched."""
+    """The page's components and their event handlers."""
 
     def __init__(self, labeler: LabelerLike, explain: Explain) -> None:
         self.labeler = labeler
@@ -79,8 +78,8 @@ class Page:
                     view.lowest_threshold(labeler), 0.95, value=labeler.default_threshold, step=0.01,
                     label="Lowest score of a garment", info="Boxes come and go at once.", elem_id="threshold",
                 )  # fmt: skip
-        with gr.Column(elem_classes=[OUT_OF_SIGHT]) as self.results:
-            gr.Markdown(WHY)
+        with gr.Column(elem_classes=[HIDDEN]) as self.results:
+            gr.Markdown(ATTENTION)
             self._lay_out_reasons()
             self.table = gr.Dataframe(
                 headers=TABLE_HEAD, datatype="str", label="All garments and their five best labels",
@@ -242,7 +241,7 @@ class Page:
     def _emptied(self) -> Updates:
         return {
             self.shown: None,
-            self.results: gr.Column(elem_classes=[OUT_OF_SIGHT]),
+            self.results: gr.Column(elem_classes=[HIDDEN]),
             self.annotated: None,
             self.summary: WAITING,
         }

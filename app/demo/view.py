@@ -1,4 +1,4 @@
-"""What the demo shows of one photo: pictures, labels, table rows and sentences. Knows no web."""
+"""What the demo shows of one photo: pictures, labels, table rows and sentences; without Gradio."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LabelerLike(Protocol):
 
 @dataclass(frozen=True)
 class Shown:
-    """One labelled photo as a session remembers it: small picture, garments down to the lowest score, maps.
+    """One labelled photo in a session: small picture, garments down to the lowest score, maps.
 
     The picture is kept as a JPEG of at most ``VIEW_SIDE`` pixels, so that a hundred sessions stay small.
     """
@@ -77,7 +77,7 @@ def lowest_threshold(labeler: LabelerLike) -> float:
 
 
 def show(photo: Photo, labeled: LabeledPhoto) -> Shown:
-    """Make a labelled photo ready to be looked at."""
+    """A labelled photo with its small picture."""
     small = photo.image.copy()
     small.thumbnail((VIEW_SIDE, VIEW_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
     out = BytesIO()
@@ -140,7 +140,7 @@ def stage_choices(shown: Shown) -> list[tuple[str, str]]:
 
 
 def map_title(name: str) -> str:
-    """A map's name for people: ``attention_head_3`` reads "attention, head 3"."""
+    """A map's title: ``attention_head_3`` reads "attention, head 3"."""
     if name.startswith("attention_head_"):
         return f"attention, head {name.removeprefix('attention_head_')}"
     return "attention, all heads" if name == "attention" else name.replace("_", " ")
@@ -158,7 +158,7 @@ def classifier_map(shown: Shown, index: int | None, name: str | None, opacity: f
     crop = picture.crop(frame)
     zoom = max(
         1.0, CROP_SIDE / max(crop.size)
-    )  # a small garment is enlarged first, so that its heat stays smooth
+    )  # a small garment is enlarged first, so that its map stays smooth
     crop = crop.resize(
         (max(1, round(crop.width * zoom)), max(1, round(crop.height * zoom))), Image.Resampling.BICUBIC
     )

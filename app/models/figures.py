@@ -149,8 +149,8 @@ def sentence(found: RevisionChanges) -> str:
         ]
         what = f": boxes {', '.join(deeds)}" if deeds else ""
         parts.append(f"{counted(found.changed_photos, 'photo')} corrected again{what}")
-    if found.gone_photos:
-        parts.append(f"{counted(found.gone_photos, 'photo')} taken out")
+    if found.removed_photos:
+        parts.append(f"{counted(found.removed_photos, 'photo')} taken out")
     return f"{'; '.join(parts)}." if parts else "nothing was changed."
 
 

@@ -13,7 +13,7 @@ import streamlit as st
 from app.text import counted
 from core.datasets.export import neutral
 from core.store import Store
-from core.store.people import Entry
+from core.store.audit import AuditEntry
 
 STEP = 100
 LOOKED_THROUGH = 1000
@@ -60,7 +60,7 @@ def csv_of(store: Store) -> bytes:
     return out.getvalue().encode()
 
 
-def details_of(entry: Entry) -> str:
+def details_of(entry: AuditEntry) -> str:
     """An entry's details in a line."""
     parts = (
         f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
@@ -82,7 +82,7 @@ def _choice(label: str, all_of_them: str, options: set[str], key: str) -> str | 
     return chosen or None
 
 
-def _table(entries: Sequence[Entry]) -> None:
+def _table(entries: Sequence[AuditEntry]) -> None:
     # The table's own CSV button writes cells unchanged, so they are neutralized here.
     rows = pd.DataFrame(
         {

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.auth.claims import sign_in_configured
-from app.auth.identity import KNOWN, workspace_store
+from app.auth.identity import ACTORS, workspace_store
 from app.text import counted, flash, moment, show_flash
 from core.access import Role
 from core.errors import LapelError
 from core.store import Store
-from core.store.people import Person
+from core.store.users import User
 
 PAGE = 25
 SEARCHED_FROM = 8
@@ -43,7 +43,7 @@ def show(store: Store) -> None:
         )
         return
     show_flash(RESULT_KEY)
-    people = store.people.all()
+    people = store.users.all()
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         if len(people) >= SEARCHED_FROM:
             st.text_input("Name contains", key=SEARCH_KEY, icon=":material/search:", width=260)
@@ -56,7 +56,7 @@ def show(store: Store) -> None:
         st.markdown("\n".join(f"- **{role.value}**: {duties}" for role, duties in DUTIES.items()))
 
 
-def _list(people: Sequence[Person]) -> None:
+def _list(people: Sequence[User]) -> None:
     wanted = str(st.session_state.get(SEARCH_KEY) or "").strip().casefold()
     found = [person for person in people if wanted in person.name.casefold()]
     if not found:
@@ -68,7 +68,7 @@ def _list(people: Sequence[Person]) -> None:
         _row(person)
 
 
-def _row(person: Person) -> None:
+def _row(person: User) -> None:
     """One user: name, facts and role."""
     words, choice = st.columns([3, 2], vertical_alignment="center")
     with words, st.container(gap=None):
@@ -91,7 +91,7 @@ def _row(person: Person) -> None:
     )
 
 
-def facts(person: Person) -> list[str]:
+def facts(person: User) -> list[str]:
     """The facts beside a user's name."""
     if person.subject is None:
         return ["has not signed in yet"]
@@ -99,7 +99,7 @@ def facts(person: Person) -> list[str]:
     return [claimed, f"last seen {moment(person.seen_at)}" if person.seen_at else "never seen"]
 
 
-def _claimed(person: Person) -> str:
+def _claimed(person: User) -> str:
     return ", ".join(person.claimed) or Role.MERCHANT.value
 
 
@@ -131,12 +131,12 @@ def _set_role(name: str, key: str, before: str) -> None:
 def _change(name: str, role: Role | None) -> bool:
     """Set a role as the current user; whether it was set."""
     try:
-        person = workspace_store().people.set_role(name, role)
+        person = workspace_store().users.set_role(name, role)
     except LapelError as error:
         flash(RESULT_KEY, str(error), error=True)
         return False
     finally:
-        KNOWN.forget()
+        ACTORS.forget()
     roles = ", ".join(sorted(person.roles))
     flash(RESULT_KEY, f"{person.name} is {roles} from now on.")
     return True

@@ -11,7 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app.attention.maps import Layers, layers_of
 from app.auth.claims import sign_in_configured
-from app.auth.identity import show_account, title_row
+from app.auth.identity import page_title, show_account
 from app.preview import selection, upload, viewer
 from app.preview.batch import Batch, Source, Spool
 from app.preview.photo import top5_bars
@@ -32,7 +32,7 @@ def show(session: PreviewSession, title: str) -> None:
     if session.free_photos_requested:
         _fetch_free_photos(session)
     if session.batch is None and not session.incoming:
-        title_row(title)
+        page_title(title)
         st.markdown(
             "Drop a photo or a folder of photos: Lapel finds the garments, labels them and shows why. "
             "Correct what is wrong, and download tables, annotations and crops as one zip."

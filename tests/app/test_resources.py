@@ -22,7 +22,7 @@ def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_ships: Path) -> 
     monkeypatch.delenv("LAPEL_DATABASE_URL", raising=False)
     yield resources.machine_store()
     resources._model_cache.clear()
-    resources._shipped.clear()
+    resources._shipped_labeler.clear()
     gc.unfreeze()
 
 

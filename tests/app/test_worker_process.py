@@ -1,4 +1,4 @@
-"""The workspace's worker starts with it, is started anew, and ends with it, also where it is killed."""
+"""The workspace's worker starts with it, is started refresh, and ends with it, also where it is killed."""
 
 from __future__ import annotations
 

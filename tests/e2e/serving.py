@@ -33,7 +33,7 @@ from tests.fakes import FakeLabeler, fake_explain
 fake = FakeLabeler()
 models.labeler = lambda: fake
 maps.explain = fake_explain
-models.set_aside_what_stays()
+models.freeze_garbage_collector()
 launcher.WorkerProcess = lambda: WorkerProcess((sys.executable, "-c", WORKER, sys.argv[3]))
 launcher.main(["--port", sys.argv[1], "--data", sys.argv[2], "--no-browser"])
 """

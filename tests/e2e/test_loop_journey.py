@@ -1,4 +1,4 @@
-"""The loop in a real browser: import, correct, retrain, watch, compare, promote, label anew, roll back."""
+"""The loop in a real browser: import, correct, retrain, watch, compare, promote, label refresh, roll back."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ if sys.argv[3] == "stand-in":
     fake = FakeLabeler()
     models.labeler = lambda: fake
     maps.explain = fake_explain
-    models.set_aside_what_stays()
+    models.freeze_garbage_collector()
 launcher.main(["--port", sys.argv[1], "--data", sys.argv[2], "--no-browser"])
 """
 expect = api.expect

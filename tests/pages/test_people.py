@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import resources
-from app.auth.identity import KNOWN
+from app.auth.identity import ACTORS
 from app.people.audit import csv_of
 from core.access import Role
 from core.store import Store
@@ -25,7 +25,7 @@ ADMIN, BO = "admin@example.com", "bo@example.com"
 def store(monkeypatch, tmp_path: Path) -> Store:
     for name in ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL", "LAPEL_ADMINS"):
         monkeypatch.delenv(name, raising=False)
-    KNOWN.forget()
+    ACTORS.forget()
     resources._opened.clear()
     return Store.open(folder=tmp_path)
 
@@ -51,13 +51,13 @@ def test_without_a_sign_in_there_are_no_users_to_manage(monkeypatch, store):
 
 
 def test_a_role_is_changed_and_the_sign_in_can_be_followed_again(page, store):
-    store.people.seen(BO, "bo", ["annotator"])
+    store.users.sign_in(BO, "bo", ["annotator"])
     page.run()
     assert not page.exception and "sign-in says annotator" in texts(page)
     page.selectbox(key=f"role-{BO}-").set_value("researcher").run()
-    assert page.success and store.people.known("bo").roles == {Role.RESEARCHER}
+    assert page.success and store.users.actor_of("bo").roles == {Role.RESEARCHER}
     page.selectbox(key=f"role-{BO}-researcher").set_value("").run()
-    assert store.people.known("bo").roles == {Role.ANNOTATOR}
+    assert store.users.actor_of("bo").roles == {Role.ANNOTATOR}
 
 
 def test_the_last_admin_stays(page, store):
@@ -71,13 +71,13 @@ def test_somebody_gets_a_role_before_they_come(page, store):
     page.selectbox(key="people-new-role").set_value(Role.RESEARCHER)
     next(button for button in page.button if button.label == "Add").click().run()
     assert not page.exception and "has not signed in yet" in texts(page)
-    assert store.people.seen("new@example.com", "their subject", []).roles == {Role.RESEARCHER}
+    assert store.users.sign_in("new@example.com", "their subject", []).roles == {Role.RESEARCHER}
 
 
 def test_who_may_not_gets_one_sentence(page, store):
-    store.people.set_role(BO, Role.ADMIN)
-    store.people.set_role(ADMIN, Role.ANNOTATOR)
-    KNOWN.forget()
+    store.users.set_role(BO, Role.ADMIN)
+    store.users.set_role(ADMIN, Role.ANNOTATOR)
+    ACTORS.forget()
     page.run()
     assert not page.exception and not page.selectbox
 
@@ -87,8 +87,8 @@ def test_an_empty_log_says_what_will_be_logged(page):
 
 
 def test_the_log_is_filtered_and_neutral_in_every_csv(page, store):
-    store.audit.note("promote", "=cmd()", reason="better")
-    store.people.set_role(BO, Role.ANNOTATOR)
+    store.audit.record("promote", "=cmd()", reason="better")
+    store.users.set_role(BO, Role.ANNOTATOR)
     on_log(page)
     assert not page.exception
     assert list(page.dataframe[0].value["Action"]) == ["role", "promote"]
@@ -104,7 +104,7 @@ def test_a_long_log_is_shown_in_steps(page, store, monkeypatch):
 
     monkeypatch.setattr(audit, "STEP", 2)
     for number in range(3):
-        store.audit.note("delete", f"photo {number}")
+        store.audit.record("delete", f"photo {number}")
     on_log(page)
     assert len(page.dataframe[0].value) == 2
     page.button(key="log-more").click().run()

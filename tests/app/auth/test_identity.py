@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import resources
 from app.auth import identity
-from app.auth.identity import KNOWN, SignedIn
+from app.auth.identity import ACTORS, SignedIn
 from core.access import Right, Role
 from core.errors import AccessError
 from core.store import Store
@@ -24,10 +24,10 @@ ANNA = "anna@example.com"
 def page_script() -> None:
     import streamlit as st
 
-    from app.auth.identity import admit
+    from app.auth.identity import require_right
     from core.access import Right
 
-    actor = admit(Right.ANNOTATE)
+    actor = require_right(Right.ANNOTATE)
     st.text(f"{actor.name}: {', '.join(sorted(actor.roles))}")
 
 
@@ -36,7 +36,7 @@ def deed_script() -> None:
 
     from app.auth.identity import workspace_store
 
-    st.button("Delete", on_click=workspace_store().people.set_role, args=("bo@example.com", None))
+    st.button("Delete", on_click=workspace_store().users.set_role, args=("bo@example.com", None))
     st.text("here")
 
 
@@ -45,7 +45,7 @@ def store(monkeypatch, tmp_path: Path) -> Store:
     for name in ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL", "LAPEL_ADMINS", "LAPEL_ROLES_CLAIM"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LAPEL_DATA", str(tmp_path))
-    KNOWN.forget()
+    ACTORS.forget()
     resources._opened.clear()
     return Store.open(folder=tmp_path)
 
@@ -87,7 +87,7 @@ def test_a_visitor_is_nobody(monkeypatch):
 def test_somebody_who_signed_in_has_the_roles_that_the_sign_in_names(monkeypatch, store):
     configure(monkeypatch)
     assert said(opened(person(ANNA, "annotator"))) == f"{ANNA}: annotator"
-    (known,) = store.people.all()
+    (known,) = store.users.all()
     assert (known.name, known.claimed) == (ANNA, ("annotator",))
 
 
@@ -113,31 +113,31 @@ def test_a_role_that_is_taken_away_is_gone_at_the_next_run(monkeypatch, store):
     configure(monkeypatch)
     page = opened(person(ANNA, "annotator"))
     assert said(page) == f"{ANNA}: annotator"
-    store.people.set_role(ANNA, Role.MERCHANT)
-    KNOWN.forget()
+    store.users.set_role(ANNA, Role.MERCHANT)
+    ACTORS.forget()
     assert "may not annotate" in said(page.run())
 
 
 def test_a_callback_of_the_run_before_does_not_act_with_rights_that_are_gone(monkeypatch, store):
     configure(monkeypatch)
-    store.people.set_role("bo@example.com", Role.ADMIN)
-    store.people.set_role("chen@example.com", Role.ADMIN)
+    store.users.set_role("bo@example.com", Role.ADMIN)
+    store.users.set_role("chen@example.com", Role.ADMIN)
     page = opened(person(ANNA, "admin"), deed_script)
     assert said(page) == "here"
-    store.people.set_role(ANNA, Role.RESEARCHER)
-    KNOWN.forget()
+    store.users.set_role(ANNA, Role.RESEARCHER)
+    ACTORS.forget()
     page.button[0].click().run()
     assert len(page.exception) == 1
-    bo = next(known for known in store.people.all() if known.name == "bo@example.com")
+    bo = next(known for known in store.users.all() if known.name == "bo@example.com")
     assert bo.role is Role.ADMIN
 
 
 def test_rights_are_at_most_a_second_old(monkeypatch, store):
-    store.people.seen(ANNA, "subject", ["admin"])
+    store.users.sign_in(ANNA, "subject", ["admin"])
     actor = SignedIn(ANNA, frozenset({Role.ADMIN}), "subject")
     assert actor.may(Right.PROMOTE)
-    store.people.set_role("bo@example.com", Role.ADMIN)
-    store.people.set_role(ANNA, Role.MERCHANT)
+    store.users.set_role("bo@example.com", Role.ADMIN)
+    store.users.set_role(ANNA, Role.MERCHANT)
     monkeypatch.setattr(identity, "FRESH_SECONDS", 0.0)
     assert actor.rights == frozenset({Right.PREVIEW})
     with pytest.raises(AccessError, match="may not promote"):

@@ -47,7 +47,7 @@ def test_what_was_given_to_nobody_is_nobodys(desk):
 
 
 def test_files_that_are_gone_are_forgotten(desk, monkeypatch):
-    monkeypatch.setattr(media_owners, "LEAST_PRUNED", 4)
+    monkeypatch.setattr(media_owners, "MIN_PRUNED", 4)
     desk.owners._limit = 4
     addresses = [desk.manager.add(bytes([n]), "image/jpeg", "one place") for n in range(3)]
     desk.manager.remove_orphaned_files()  # the last one is shown still

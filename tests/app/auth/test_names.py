@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.auth.names import LOCAL, clean_person
+from app.auth.names import LOCAL, clean_name
 
 SECONDS = 20
 
@@ -13,9 +13,9 @@ SECONDS = 20
 def script() -> None:
     import streamlit as st
 
-    from app.auth.names import show_person
+    from app.auth.names import show_name_menu
 
-    st.text(show_person())
+    st.text(show_name_menu())
 
 
 def person_of(app: AppTest) -> str:
@@ -41,7 +41,7 @@ def page() -> AppTest:
     ],
 )
 def test_names_are_cleaned_but_not_censored(given, kept):
-    assert clean_person(given) == kept
+    assert clean_name(given) == kept
 
 
 def test_without_a_name_it_is_the_local_person(page):

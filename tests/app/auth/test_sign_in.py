@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from app.auth.sign_in import COOKIE, WayBack, is_page
+from app.auth.sign_in import COOKIE, SignInRedirect, is_page
 from tests.app.signing_in import configure, cookie
 from tests.oidc import person
 
@@ -24,7 +24,7 @@ def client() -> TestClient:
     """A server that answers everything, behind the middleware."""
     everything = Route("/{path:path}", lambda request: PlainTextResponse("here"))
     return TestClient(
-        Starlette(routes=[everything], middleware=[Middleware(WayBack)]), follow_redirects=False
+        Starlette(routes=[everything], middleware=[Middleware(SignInRedirect)]), follow_redirects=False
     )
 
 
@@ -103,7 +103,7 @@ def test_what_the_server_does_when_it_starts_goes_through(monkeypatch):
         began.append("began")
         yield
 
-    with TestClient(Starlette(middleware=[Middleware(WayBack)], lifespan=lifespan)):
+    with TestClient(Starlette(middleware=[Middleware(SignInRedirect)], lifespan=lifespan)):
         assert began == ["began"]
 
 
