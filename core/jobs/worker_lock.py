@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
 from core.errors import StoreError
@@ -35,10 +34,7 @@ class WorkerLock:
 
     def check(self) -> None:
         """Raises StoreError where the lock is lost: another worker may hold it by now."""
-        try:
-            self._check()
-        except sa.exc.SQLAlchemyError as error:
-            raise StoreError("The connection to the database was lost; the worker starts anew.") from error
+        self._check()
 
     def release(self) -> None:
         """Release the lock."""
@@ -82,19 +78,5 @@ def _file_lock(folder: Path, number: int) -> WorkerLock | None:
 
 def _advisory_lock(store: Store, number: int) -> WorkerLock | None:
     """A lock that PostgreSQL holds for a session, and releases when the session ends."""
-    engine = sa.create_engine(
-        store.database.engine.url, poolclass=sa.pool.NullPool, isolation_level="AUTOCOMMIT"
-    )
-    try:
-        connection = engine.connect()
-    except sa.exc.DBAPIError as error:
-        raise StoreError(f"The database cannot be reached: {error.orig}.") from error
-    taken = connection.execute(sa.select(sa.func.pg_try_advisory_lock(_ADVISORY_LOCKS + number))).scalar_one()
-    if not taken:
-        connection.close()
-        return None
-
-    def check() -> None:
-        connection.execute(sa.select(1))
-
-    return WorkerLock(number, check, connection.close)
+    lock = store.database.session_lock(_ADVISORY_LOCKS + number)
+    return None if lock is None else WorkerLock(number, lock.check, lock.release)

@@ -1,4 +1,4 @@
-"""The store: photos, annotations, the queue and what belongs to them; one database, one place for blobs."""
+"""The store: photos, annotations, queue, revisions, models and users; one database, one place for blobs."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from core.store.settings import Settings
 
 if TYPE_CHECKING:
     from core.store.annotations import Annotations, Drafts
+    from core.store.audit import Audit
     from core.store.consensus_review import ConsensusReviews
     from core.store.models import Models
-    from core.store.people import Audit, People
     from core.store.promotions import Comparisons, Promotions
     from core.store.queue import Queue
     from core.store.revisions import Revisions
     from core.store.trainings import Trainings
+    from core.store.users import Users
 
 DATA_VARIABLE = "LAPEL_DATA"
 DATABASE_VARIABLE = "LAPEL_DATABASE_URL"
@@ -44,7 +45,7 @@ def data_folder() -> Path:
 
 @dataclass(frozen=True)
 class Store:
-    """What people and models know about photos; one object a process, safe to share between threads.
+    """The store of one installation; one object a process, safe to share between threads.
 
     ``folder`` is where files of this machine lie that belong to it: what waits to be imported, jobs. All
     that is done through it is done in the actor's name: AccessError where they may not.
@@ -79,7 +80,7 @@ class Store:
         return store
 
     def acting(self, actor: Actor) -> Store:
-        """The same store in somebody's name."""
+        """The same store with another actor."""
         return replace(self, actor=actor)
 
     @property
@@ -109,12 +110,12 @@ class Store:
 
     @property
     def settings(self) -> Settings:
-        """What people have chosen for all of the store."""
+        """Settings of the store and of users."""
         return Settings(self.database, self.actor)
 
     @property
     def annotations(self) -> Annotations:
-        """What people say about the photos, with all that they said before."""
+        """The photos' annotations with all of their versions."""
         from core.store.annotations import Annotations
 
         return Annotations(self.database, self.actor)
@@ -177,17 +178,17 @@ class Store:
 
     @property
     def audit(self) -> Audit:
-        """Who did what."""
-        from core.store.people import Audit
+        """The audit log: who did what."""
+        from core.store.audit import Audit
 
         return Audit(self.database, self.actor)
 
     @property
-    def people(self) -> People:
-        """Who signs in, and what they are."""
-        from core.store.people import People
+    def users(self) -> Users:
+        """Who signs in, and with which roles."""
+        from core.store.users import Users
 
-        return People(self.database, self.actor)
+        return Users(self.database, self.actor)
 
     def close(self) -> None:
         """Give the database's connections back."""

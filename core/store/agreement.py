@@ -117,15 +117,15 @@ def compare(base: Boxes, mine: Boxes, theirs: Boxes) -> list[BoxChoice]:
 def merge(choices: Sequence[BoxChoice], chosen: Mapping[str, str] | None = None) -> tuple[AnnotatedBox, ...]:
     """The boxes that come out: of each choice what ``chosen`` says of its uid, else what is suggested.
 
-    "mine" or "theirs" take that side's box, or none where that side has none; "both" and "neither" say so.
+    "mine" or "theirs" take that side's box, or none where it has none; "both" and "neither" are possible.
     Raises StoreError for another word.
     """
     boxes: dict[str, AnnotatedBox] = {}
     for choice in choices:
         word = (chosen or {}).get(choice.uid, choice.suggested)
         for box in _taken(choice, word):
-            kept = replace(box, uid=new_uid()) if box.uid in boxes else box
-            boxes[kept.uid] = kept
+            unique = replace(box, uid=new_uid()) if box.uid in boxes else box
+            boxes[unique.uid] = unique
     return tuple(boxes.values())
 
 
@@ -158,13 +158,13 @@ def _choice(
 
 
 def _alike(one: AnnotatedBox | None, other: AnnotatedBox | None) -> bool:
-    """Whether two boxes say the same of the photo, wherever they came from."""
+    """Whether two boxes have the same content, wherever they came from."""
     if one is None or other is None:
         return one is other
-    return _says(one) == _says(other)
+    return _content(one) == _content(other)
 
 
-def _says(box: AnnotatedBox) -> tuple[object, ...]:
+def _content(box: AnnotatedBox) -> tuple[object, ...]:
     return (*(round(value, 2) for value in box.box_xyxy), box.category_id, box.label)
 
 

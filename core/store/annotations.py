@@ -194,7 +194,7 @@ class Drafts:
     def save(
         self, photo_id: int, author: str, *, boxes: Sequence[AnnotatedBox], sequence: int, base_version: int
     ) -> SavedDraft:
-        """Keep the boxes; on disk when this returns. Gives what is kept, which may be a later change.
+        """Save the boxes; on disk when this returns. Returns what is saved, which may be a later change.
 
         Changes are numbered by the editor and may arrive twice or late: only a higher number, or a newer
         base, replaces what is there. Raises NotFoundError where the photo is gone, StoreError for bad boxes.
@@ -216,8 +216,8 @@ class Drafts:
         with self.database.write() as connection:
             locked_photo(connection, photo_id)
             connection.execute(insert.on_conflict_do_update(index_elements=key, set_=values, where=newer))
-            kept = sa.select(drafts_table.c.sequence, drafts_table.c.at).where(*_of(photo_id, author))
-            return SavedDraft(*connection.execute(kept).one())
+            saved = sa.select(drafts_table.c.sequence, drafts_table.c.at).where(*_of(photo_id, author))
+            return SavedDraft(*connection.execute(saved).one())
 
     @needs(Right.READ)
     def load(self, photo_id: int, author: str) -> Draft | None:

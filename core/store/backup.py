@@ -18,6 +18,7 @@ from core.access import INITIAL_AUTHOR, Right, needs
 from core.errors import NotFoundError, StoreError
 from core.files import atomic_write, disk_errors
 from core.store import Store, sqlite_url
+from core.store.audit import record_audit
 from core.store.backup_file import (
     MANIFEST,
     PICTURES,
@@ -35,7 +36,6 @@ from core.store.backup_file import (
 )
 from core.store.database import Database, head, is_known
 from core.store.ingest import PHOTOS_LOCK
-from core.store.people import note_in
 from core.store.photos import mark_deleted
 from core.store.schema import (
     categories,
@@ -68,7 +68,7 @@ def backup(store: Store, file: Path) -> Manifest:
     ):
         with ZipFile(out, "w", compression=ZIP_DEFLATED, compresslevel=1) as archive:
             manifest = _write(store, archive)
-        store.audit.note("backup", file.name, pictures=manifest.pictures)
+        store.audit.record("backup", file.name, pictures=manifest.pictures)
     return manifest
 
 
@@ -88,7 +88,9 @@ def restore(file: Path, store: Store) -> Manifest:
                 _require_empty(connection)
                 _fill(store, connection, rows_of)
                 _fill_pictures(store, connection, archive, manifest, put)
-                note_in(connection, store.database, store.actor, "restore", file.name, made_at=manifest.at)
+                record_audit(
+                    connection, store.database, store.actor, "restore", file.name, made_at=manifest.at
+                )
     except BaseException as error:
         for digest in put:
             store.blobs.delete(digest)

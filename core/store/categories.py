@@ -1,4 +1,4 @@
-"""The names that boxes can have: people add to them and rename them, boxes keep the number."""
+"""Categories of boxes: users add and rename them, boxes refer to their ids."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from core.access import INITIAL_AUTHOR, LOCAL, Actor, Right, needs
 from core.errors import ConflictError, NotFoundError, StoreError
+from core.store.audit import record_audit
 from core.store.database import Database, one_line
-from core.store.people import note_in
 from core.store.schema import categories as table
 from core.taxonomy import colour_of, load_taxonomy
 
@@ -73,7 +73,7 @@ class Categories:
             was, who = next(found.name for found in known.values() if found.id == id), self.actor.known_as(by)
             change = sa.update(table).where(table.c.id == id)
             connection.execute(change.values(name=name, by=one_line(who.name, 200), at=self.database.now))
-            note_in(connection, self.database, who, "rename category", name, id=id, before=was)
+            record_audit(connection, self.database, who, "rename category", name, id=id, before=was)
             return next(found for found in _all(connection) if found.id == id)
 
     @needs(Right.IMPORT)
@@ -111,7 +111,7 @@ class Categories:
     def _add(self, connection: Connection, name: str, who: Actor, known: Mapping[str, Category]) -> Category:
         """One more category, in the audit log as well."""
         added = self._insert(connection, name, who.name, known)
-        note_in(connection, self.database, who, "add category", name, id=added.id)
+        record_audit(connection, self.database, who, "add category", name, id=added.id)
         return added
 
     def _insert(self, connection: Connection, name: str, by: str, known: Mapping[str, Category]) -> Category:

@@ -34,7 +34,7 @@ SIDES = ("first", "second")
 
 @dataclass(frozen=True)
 class ConsensusReview:
-    """A photo that two people do; ``second`` and ``agreement`` are None until the second has submitted.
+    """A photo that two people annotate; ``second`` and ``agreement`` are None until the second has submitted.
 
     ``verdict`` is None until a reviewer "accepted" one of the two or "returned" the photo to be done again.
     """
@@ -57,7 +57,7 @@ class ConsensusReviews:
 
     @needs(Right.READ)
     def waiting(self, limit: int = 100) -> list[ConsensusReview]:
-        """Photos that two people did and nobody has reviewed, the oldest first."""
+        """Photos that two people annotated and nobody has reviewed, the oldest first."""
         ready = sa.select(table).where(table.c.second_version.is_not(None), table.c.verdict.is_(None))
         with self.database.read() as connection:
             rows = connection.execute(ready.order_by(table.c.at, table.c.photo_id).limit(limit)).all()
@@ -72,7 +72,7 @@ class ConsensusReviews:
 
     @needs(Right.REVIEW)
     def accept(self, photo_id: int, reviewer: str, which: str = "first") -> Annotation:
-        """Let one of the two hold: a new version of the kind "accepted" with its boxes.
+        """Accept one of the two: a new version of the kind "accepted" with its boxes.
 
         The same answer again gives the saved version. Raises NotFoundError where there is nothing to review,
         ConflictError where somebody has reviewed it.

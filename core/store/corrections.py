@@ -31,7 +31,7 @@ Boxes = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class RevisionChanges:
-    """Photos that are new in the later revision, changed, and gone from it, and what changed in their boxes.
+    """How many photos are new in the later revision, changed, or removed, and what changed in their boxes.
 
     ``boxes`` has "added", "removed", "moved" and "renamed"; a box both moved and renamed counts as both.
     ``new_boxes`` are the boxes on new photos.
@@ -39,7 +39,7 @@ class RevisionChanges:
 
     new_photos: int
     changed_photos: int
-    gone_photos: int
+    removed_photos: int
     new_boxes: int
     boxes: Mapping[str, int]
 
@@ -63,8 +63,8 @@ def changes_between(store: Store, earlier: int | None, later: int) -> RevisionCh
             else:
                 counts["changed"] += 1
                 boxes.update(count_changes(row.before, row.after))
-        gone = connection.execute(_gone(earlier, later)).scalar_one() if earlier is not None else 0
-    return RevisionChanges(counts["new"], counts["changed"], gone, counts["new boxes"], dict(boxes))
+        removed = connection.execute(_removed(earlier, later)).scalar_one() if earlier is not None else 0
+    return RevisionChanges(counts["new"], counts["changed"], removed, counts["new boxes"], dict(boxes))
 
 
 def count_changes(before: Boxes, after: Boxes) -> Counter[str]:
@@ -98,9 +98,11 @@ def _differing(earlier: int | None, later: int) -> Select[Any]:
     return found.where(new.c.revision == later, other).order_by(new.c.photo_id)
 
 
-def _gone(earlier: int, later: int) -> Select[Any]:
-    kept = sa.select(items.c.photo_id).where(items.c.revision == later)
-    return sa.select(sa.func.count()).where(items.c.revision == earlier, items.c.photo_id.not_in(kept))
+def _removed(earlier: int, later: int) -> Select[Any]:
+    later_photos = sa.select(items.c.photo_id).where(items.c.revision == later)
+    return sa.select(sa.func.count()).where(
+        items.c.revision == earlier, items.c.photo_id.not_in(later_photos)
+    )
 
 
 @dataclass(frozen=True)

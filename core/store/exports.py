@@ -44,7 +44,7 @@ class ExportedPhoto:
 
     @property
     def deleted(self) -> bool:
-        """Whether the picture is gone."""
+        """Whether the photo was deleted."""
         return self.row.deleted_at is not None
 
 
@@ -52,7 +52,7 @@ class ExportedPhoto:
 class ExportedPhotos:
     """A revision's photos, of one side of the holdout or of both, read a few at a time, as often as wanted.
 
-    With ``pictures``, photos are named as their JPEGs are, and those in ``gone`` are left out; without, they
+    With ``pictures``, photos are named as their JPEGs, and those in ``deleted`` are left out; without, they
     have the names that they came with. ``on_photo`` is called after each one.
     """
 
@@ -61,7 +61,7 @@ class ExportedPhotos:
     holdout: bool | None
     pictures: bool
     renamed: Mapping[int, str]
-    gone: set[int] = field(default_factory=set)
+    deleted: set[int] = field(default_factory=set)
     on_photo: Callable[[], object] = lambda: None
 
     @classmethod
@@ -78,7 +78,7 @@ class ExportedPhotos:
     def __iter__(self) -> Iterator[ExportedPhoto]:
         classes = {id: place for place, (id, _) in enumerate(self.revision.categories)}
         for item in self.store.revisions.items(self.revision.number, holdout=self.holdout):
-            if item.photo.id not in self.gone:
+            if item.photo.id not in self.deleted:
                 stem = self.renamed.get(item.photo.id) or portable_stem(item.photo.name)
                 boxed = _boxed(item.annotation, item.photo, self._file_name(item.photo, stem), classes)
                 yield ExportedPhoto(item.photo, item.annotation, boxed, stem)
@@ -91,7 +91,7 @@ class ExportedPhotos:
                 return self.store.blobs.get(photo.row.blob)
         except NotFoundError:  # deleted a moment ago
             pass
-        self.gone.add(photo.row.id)
+        self.deleted.add(photo.row.id)
         return None
 
     def _file_name(self, row: PhotoRow, stem: str) -> str:
@@ -111,7 +111,7 @@ def _boxed(annotation: Annotation, row: PhotoRow, file_name: str, classes: Mappi
 
 
 def _renamed(names: Iterator[tuple[int, str]]) -> dict[int, str]:
-    """Stems for the photos whose own is taken, whatever its case; of all others only a hash is kept."""
+    """Stems for the photos whose own is taken, whatever its case; of all others only a hash is in memory."""
     taken: set[int] = set()
     renamed: dict[int, str] = {}
     for photo_id, name in names:
@@ -126,7 +126,7 @@ def _renamed(names: Iterator[tuple[int, str]]) -> dict[int, str]:
 
 @dataclass(frozen=True)
 class Exported:
-    """What has been written; ``deleted`` photos are those whose picture is gone."""
+    """What has been written; ``deleted`` photos are those whose picture is missing."""
 
     photos: int
     boxes: int
@@ -203,11 +203,11 @@ class _Tally:
     boxes: int = 0
     deleted: list[str] = field(default_factory=list)
 
-    def photo(self, photo: ExportedPhoto) -> None:
+    def add(self, photo: ExportedPhoto) -> None:
         self.photos += 1
         self.boxes += len(photo.boxed)
 
-    def gone(self, photo: ExportedPhoto) -> None:
+    def add_deleted(self, photo: ExportedPhoto) -> None:
         self.deleted.append(f"{photo.row.digest}  {photo.row.name}")
 
 
@@ -245,8 +245,8 @@ def _zip_many(photos: ExportedPhotos, archive: StreamedZip, tally: _Tally, layou
         if photos.pictures and not _add_picture(photos, photo, archive, tally, layout.pictures):
             continue
         if photo.deleted:
-            tally.gone(photo)
-        tally.photo(photo)
+            tally.add_deleted(photo)
+        tally.add(photo)
         archive.add(layout.text.format(photo.stem), layout.document(photo.boxed, photos.categories))
 
 
@@ -266,7 +266,7 @@ def _add_picture(
     """Whether the photo's picture was there to add."""
     picture = photos.picture(photo)
     if picture is None:
-        tally.gone(photo)
+        tally.add_deleted(photo)
         return False
     archive.add(f"{folder}/{photo.boxed.file_name}", picture, packed=True)
     return True
@@ -285,13 +285,13 @@ def _write_coco(photos: ExportedPhotos, out: IO[bytes], tally: _Tally) -> None:
 
 def _coco_images(photos: ExportedPhotos, tally: _Tally) -> Iterator[dict[str, Any]]:
     for photo in photos:
-        tally.photo(photo)
+        tally.add(photo)
         entry = coco_image(photo.boxed, photo.row.id) | {"digest": photo.row.digest}
         if photo.row.holdout:
             entry["holdout"] = True
         if photo.deleted:
             entry["deleted"] = True
-            tally.gone(photo)
+            tally.add_deleted(photo)
         yield entry
 
 
@@ -319,9 +319,9 @@ def _write_csv(photos: ExportedPhotos, out: IO[bytes], tally: _Tally) -> None:
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for photo in photos:
-        tally.photo(photo)
+        tally.add(photo)
         if photo.deleted:
-            tally.gone(photo)
+            tally.add_deleted(photo)
         for row in _csv_rows(photo, dict(photos.revision.categories)):
             writer.writerow([neutral(cell) if isinstance(cell, str) else cell for cell in row])
     text.flush()
@@ -329,7 +329,7 @@ def _write_csv(photos: ExportedPhotos, out: IO[bytes], tally: _Tally) -> None:
 
 
 def _csv_rows(photo: ExportedPhoto, names: Mapping[int, str]) -> Iterator[list[str | float | None]]:
-    """A row a box; a photo without boxes has one row, else it would not be told from one left out."""
+    """A row a box; a photo without boxes has one row, which tells it from one that was left out."""
     row, version = photo.row, photo.annotation
     start: list[str | float | None] = [photo.boxed.file_name, row.digest, _yes(row.holdout)]
     start += [_yes(photo.deleted), row.width, row.height, version.version, version.author]

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from core.access import LOCAL, Actor, Right, needs
 from core.errors import AccessError, NotFoundError, StoreError
+from core.store.audit import record_audit
 from core.store.database import Database, one_line
-from core.store.people import note_in
 from core.store.schema import import_refusals, imports
 
 FINISHED = ("done", "failed", "cancelled")
@@ -44,7 +44,7 @@ class ImportRow:
 
 @dataclass(frozen=True)
 class RefusedFile:
-    """A file that was not taken, with the sentence for the person who brought it."""
+    """A file that was refused, with the sentence for the user."""
 
     name: str
     reason: str
@@ -59,14 +59,16 @@ class Imports:
 
     @needs(Right.IMPORT)
     def begin(self, source: str, by: str, folder: str | None = None) -> int:
-        """Note down that something is to be brought in, in the audit log as well; gives its number."""
+        """Add an import that waits, in the audit log as well; returns its id."""
         who = self.actor.known_as(one_line(by, 200))
         values: dict[str, Any] = {"source": one_line(source), "folder": folder, "by": who.name}
         values |= {"state": "waiting", "at": self.database.now}
         begun = sa.insert(imports).values(**values).returning(imports.c.id)
         with self.database.write() as connection:
             id = int(connection.execute(begun).scalar_one())
-            note_in(connection, self.database, who, "import", f"import {id}, {source}", id=id, folder=folder)
+            record_audit(
+                connection, self.database, who, "import", f"import {id}, {source}", id=id, folder=folder
+            )
             return id
 
     @needs(Right.IMPORT)
@@ -91,21 +93,21 @@ class Imports:
 
     @needs(Right.IMPORT)
     def cancel(self, id: int) -> None:
-        """An import is to stop; what it has brought in stays. One that has ended stays as it is."""
+        """Stop an import; its photos stay in the store. One that has ended stays as it is."""
         change = sa.update(imports).where(imports.c.id == id, imports.c.state.not_in(FINISHED))
         with self.database.write() as connection:
             connection.execute(change.values(state="cancelled", message=""))
 
     @needs(Right.IMPORT)
     def retry(self, id: int) -> None:
-        """An import that failed or was cancelled waits again."""
+        """Have an import that failed or was cancelled wait again."""
         stopped = sa.update(imports).where(imports.c.id == id, imports.c.state.in_(("failed", "cancelled")))
         with self.database.write() as connection:
             connection.execute(stopped.values(state="waiting", message=""))
 
     @needs(Right.IMPORT)
     def refuse(self, id: int, name: str, reason: str) -> None:
-        """Note down a file that was not taken; said again, the last reason stays."""
+        """Record a file that was refused; recorded again, the last reason stays."""
         values = {"import_id": id, "name": one_line(name), "reason": one_line(reason)}
         insert = self.database.insert(import_refusals).values(**values)
         keys = [import_refusals.c.import_id, import_refusals.c.name]
@@ -132,7 +134,7 @@ class Imports:
 
     @needs(Right.READ)
     def refusals(self, id: int) -> tuple[RefusedFile, ...]:
-        """The files of an import that were not taken, in the order in which they came."""
+        """The refused files of an import, in the order in which they came."""
         chosen = sa.select(import_refusals.c.name, import_refusals.c.reason)
         with self.database.read() as connection:
             rows = connection.execute(

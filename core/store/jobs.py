@@ -1,4 +1,4 @@
-"""How far background work is, for people to see; the work itself is driven elsewhere."""
+"""Jobs: the progress of background work, as pages show it; core.jobs does the work."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Jobs:
 
     @needs(Right.IMPORT)
     def begin(self, id: str, kind: str, by: str) -> None:
-        """Note down a job that waits to be done; said again, nothing changes."""
+        """Add a job that waits to be done; nothing changes where it is there."""
         values = self._waiting(id, kind, by)
         with self.database.write() as connection:
             connection.execute(self.database.insert(table).values(**values).on_conflict_do_nothing())
@@ -78,7 +78,7 @@ class Jobs:
 
     @needs(Right.IMPORT)
     def finish(self, id: str, state: str, message: str = "") -> None:
-        """A job has ended: done, failed or cancelled. The first to say so is believed."""
+        """A job has ended: done, failed or cancelled. The first end stays."""
         if state not in ENDED:
             raise ValueError(f"a job ends as one of {', '.join(ENDED)}, got {state!r}")
         change = sa.update(table).where(table.c.id == id, table.c.state.in_(GOING))

@@ -68,7 +68,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Models:
-    """All models of the store; ``folder`` is where this machine keeps copies of their weights."""
+    """All models of the store; ``folder`` is where this machine has copies of their weights."""
 
     database: Database
     blobs: Blobs
@@ -226,7 +226,7 @@ class Models:
         return model_from(connection.execute(inserted).one())
 
     def _parentage(self, connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What the card says of where the model came from, so that it still does outside the store."""
+        """The model's origin for its card, so that it is known outside the store as well."""
         if values["parent_id"] is None and values["revision"] is None:
             return {}
         parent = sa.select(table.c.name).where(table.c.id == values["parent_id"])
@@ -294,11 +294,11 @@ def weights_file(blobs: Blobs, path: Path, digest: str, card: ModelCard) -> Path
 def drop_unused(folder: Path, now: float | None = None) -> int:
     """Remove the copies in this folder that nobody asked for in a month, with their cards; how many.
 
-    Whoever has one open keeps reading it. What was left half written goes as well.
+    A process that has one open goes on reading it. Files left half written go as well.
     """
     limit, dropped = (time.time() if now is None else now) - UNUSED_SECONDS, 0
     for path in (*folder.glob("*.safetensors"), *folder.glob(PARTIAL)):
-        with suppress(OSError):  # somebody else was quicker
+        with suppress(OSError):  # another process was quicker
             if path.stat().st_mtime < limit:
                 path.unlink()
                 dropped += 1
@@ -339,5 +339,5 @@ def _card_at(path: Path) -> ModelCard | None:
 
 def _disk_errors(what: str) -> AbstractContextManager[None]:
     return disk_errors(
-        f"There is no room left for the model's {what}.", f"The model's {what} cannot be kept here"
+        f"There is no room left for the model's {what}.", f"The model's {what} cannot be stored here"
     )

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection
 from core.access import LOCAL, Actor, Right, needs
 from core.errors import NotFoundError, StoreBusyError
 from core.images.decode import Photo, read_photo
+from core.store.audit import record_audit
 from core.store.blobs import Blobs
 from core.store.database import Database, one_line
 from core.store.ingest import (
@@ -21,7 +22,6 @@ from core.store.ingest import (
     PictureBlobs,
     PictureDigests,
 )
-from core.store.people import note_in
 from core.store.schema import annotations as versions
 from core.store.schema import drafts, photos, predictions, tasks
 from core.store.schema import photos as table
@@ -93,7 +93,7 @@ class Photos:
 
     @needs(Right.READ)
     def get(self, id: int, *, deleted_ok: bool = False) -> PhotoRow:
-        """A photo's row. Raises NotFoundError where there is none, or only a tombstone."""
+        """A photo's row. Raises NotFoundError where there is none, or it is deleted."""
         with self.database.read() as connection:
             row = _row_of(connection, table.c.id == id)
         if row is None or (row.deleted_at is not None and not deleted_ok):
@@ -170,7 +170,7 @@ class Photos:
                 raise NotFoundError("There is no such photo.")
             mark_deleted(self.database, connection, id)
             who, details = self.actor.known_as(by), {"id": id, "digest": row.digest, "holdout": row.holdout}
-            note_in(connection, self.database, who, "delete", f"photo {id}, {row.name}", **details)
+            record_audit(connection, self.database, who, "delete", f"photo {id}, {row.name}", **details)
         PictureBlobs(self.database, self.blobs).discard([row.blob, row.thumbnail])
 
     @needs(Right.DELETE)

@@ -32,7 +32,7 @@ class ModelPair:
     classifier_id: int
 
     def as_list(self) -> list[int]:
-        """Both ids, as settings keep them."""
+        """Both ids, as in settings."""
         return [self.detector_id, self.classifier_id]
 
 
@@ -97,8 +97,8 @@ class Predictions:
     @needs(Right.READ)
     def missing(self, models: ModelPair, limit: int) -> list[int]:
         """The ids of at most ``limit`` live photos that the model pair has not labeled yet."""
-        said = sa.exists().where(table.c.photo_id == photos.c.id, _made_by(models))
-        chosen = sa.select(photos.c.id).where(photos.c.deleted_at.is_(None), ~said)
+        predicted = sa.exists().where(table.c.photo_id == photos.c.id, _made_by(models))
+        chosen = sa.select(photos.c.id).where(photos.c.deleted_at.is_(None), ~predicted)
         with self.database.read() as connection:
             return list(connection.execute(chosen.order_by(photos.c.id).limit(limit)).scalars())
 

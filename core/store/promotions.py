@@ -12,9 +12,9 @@ from sqlalchemy.exc import IntegrityError
 
 from core.access import LOCAL, Actor, Right, needs
 from core.errors import ConflictError, NotFoundError, StoreError
+from core.store.audit import record_audit
 from core.store.database import Database, one_line
 from core.store.models import ModelRow, Models, model_from
-from core.store.people import note_in
 from core.store.schema import champions
 from core.store.schema import comparisons as comparisons_table
 from core.store.schema import models as models_table
@@ -193,9 +193,9 @@ class Promotions:
                 sa.insert(promotions_table).values(**values).returning(*promotions_table.c)
             ).one()
         )
-        told: dict[str, Any] = {"kind": model.kind, "previous": champion.name, "reason": made.reason}
-        told |= {"comparison": made.comparison_id, "promotion": made.id}
-        note_in(connection, self.database, self.actor, made.action, model.name, **told)
+        details: dict[str, Any] = {"kind": model.kind, "previous": champion.name, "reason": made.reason}
+        details |= {"comparison": made.comparison_id, "promotion": made.id}
+        record_audit(connection, self.database, self.actor, made.action, model.name, **details)
         return made
 
 

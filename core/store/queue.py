@@ -1,4 +1,4 @@
-"""Who does which photo next: one order for all, and a lease that keeps a photo for one person at a time."""
+"""The annotation queue: one order for all annotators, and leases that give a photo to one at a time."""
 
 from __future__ import annotations
 
@@ -149,8 +149,8 @@ class Queue:
         self.actor.require_sight(person)
         with self.database.read() as connection:
             for chosen in (*self._second(person), self._first(person)):
-                looked = chosen.with_only_columns(tasks.c.photo_id)
-                photo_id: int | None = connection.execute(looked).scalar_one_or_none()
+                photo = chosen.with_only_columns(tasks.c.photo_id)
+                photo_id: int | None = connection.execute(photo).scalar_one_or_none()
                 if photo_id is not None:
                     return photo_id
         return None
@@ -180,7 +180,7 @@ class Queue:
 
     @needs(Right.ANNOTATE)
     def renew(self, task_id: int, person: str, lease_seconds: float = LEASE_SECONDS) -> bool:
-        """Keep the task for longer; False where it is done, or somebody else has it by now."""
+        """Extend the lease; False where the task is done, or another person has it by now."""
         self.actor.require_own(person)
         mine = (tasks.c.id == task_id, tasks.c.lease_by == person, tasks.c.state == "open")
         change = sa.update(tasks).where(*mine).values(lease_until=self.database.now + lease_seconds)

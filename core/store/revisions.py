@@ -15,8 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from core.access import LOCAL, Actor, Right, needs
 from core.errors import NotFoundError
+from core.store.audit import record_audit
 from core.store.database import Database, one_line
-from core.store.people import note_in
 from core.store.photos import PhotoRow
 from core.store.schema import annotations as versions
 from core.store.schema import categories, photos, revision_items
@@ -61,7 +61,7 @@ class Revisions:
 
     @needs(Right.EXPORT)
     def create(self, by: str, note: str = "") -> Revision:
-        """Freeze what holds of every live photo now; without a change since, the revision that is there.
+        """Freeze the newest annotations of all live photos; without a change since, the last revision.
 
         Photos that a reviewer sent back are left out until they are done again.
         """
@@ -124,7 +124,7 @@ class Revisions:
     def _write(self, connection: Connection, content: _Content, who: Actor, note: str) -> Revision:
         made = _write(self.database, connection, content, one_line(who.name, 200), note)
         details = {"digest": made.digest, "photos": made.photos, "boxes": made.boxes}
-        note_in(connection, self.database, who, "revision", f"revision {made.number}", **details)
+        record_audit(connection, self.database, who, "revision", f"revision {made.number}", **details)
         return made
 
     def _pages(self, number: int, holdout: bool | None, chosen: Select[Any]) -> Iterator[Row]:
@@ -166,7 +166,7 @@ def content_lines(
 
 
 def _content(connection: Connection) -> _Content:
-    """What holds now, read in one sight of the database; in memory stay only numbers."""
+    """The current content, read in one transaction; in memory are only ids."""
     ordered = sa.select(categories.c.id, categories.c.name).order_by(categories.c.position, categories.c.id)
     names: Names = tuple((row.id, row.name) for row in connection.execute(ordered))
     annotation_of: dict[int, int] = {}
@@ -174,7 +174,7 @@ def _content(connection: Connection) -> _Content:
 
     def entries() -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
         nonlocal count
-        for row in connection.execution_options(yield_per=BATCH).execute(_holding()):
+        for row in connection.execution_options(yield_per=BATCH).execute(_newest()):
             annotation_of[row.photo_id] = row.id
             count += len(row.boxes)
             yield row.digest, row.boxes
@@ -185,8 +185,8 @@ def _content(connection: Connection) -> _Content:
     return _Content(sha256.hexdigest(), names, count, annotation_of)
 
 
-def _holding() -> Select[Any]:
-    """The version that holds of each live photo, by the photo's digest."""
+def _newest() -> Select[Any]:
+    """The newest version of each live photo, ordered by the photo's digest."""
     latest = newest_versions()
     found = sa.select(photos.c.digest, versions.c.photo_id, versions.c.id, versions.c.boxes)
     found = found.join_from(versions, latest, is_newest(latest)).join(

@@ -1,4 +1,4 @@
-"""What people have chosen for all of the store or for themselves, and what the machine remembers, by name."""
+"""Settings by name: of the whole store, of single users, and values that the machine has found."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from core.access import LOCAL, Actor, Right, needs
+from core.store.audit import record_audit
 from core.store.database import Database
-from core.store.people import note_in
 from core.store.schema import settings as table
 
 MOST_CHARACTERS = 100
@@ -34,11 +34,11 @@ class Settings:
         """Choose a value for everybody; the audit log has it."""
         with self.database.write() as connection:
             self._put(connection, name, value)
-            note_in(connection, self.database, self.actor, "setting", name, value=value)
+            record_audit(connection, self.database, self.actor, "setting", name, value=value)
 
     @needs(Right.SETTINGS)
     def remember(self, name: str, value: Any) -> None:
-        """Keep what the machine has found out, which nobody chose and no log needs."""
+        """Save a value that the machine has found; nobody chose it, and the audit log does not have it."""
         with self.database.write() as connection:
             self._put(connection, name, value)
 

@@ -29,7 +29,7 @@ class Annotation:
     """One version of what is said about a photo; ``seconds`` is how long its author worked on it.
 
     ``kind`` is one of ``SUBMITTED`` or ``REVIEWED``. A "second" was drawn without seeing the first, waits for
-    a reviewer, and is never what holds of the photo; a "returned" one waits to be done again.
+    a reviewer, and never counts as the photo's annotation; a "returned" one waits to be done again.
     """
 
     id: int
@@ -86,7 +86,7 @@ def locked_photo(connection: Connection, photo_id: int) -> Row:
 
 
 def latest_version(connection: Connection, photo_id: int) -> Annotation | None:
-    """What holds of the photo: its newest version apart from second annotations."""
+    """The photo's annotation: its newest version apart from second annotations."""
     counted = (table.c.photo_id == photo_id, table.c.kind != "second")
     found = sa.select(table).where(*counted).order_by(table.c.version.desc()).limit(1)
     row = connection.execute(found).one_or_none()

@@ -31,7 +31,7 @@ def test_photos_and_boxes_are_counted_from_one_revision_to_the_next(store):
     submit(store, three, [kept, moved])
     second = store.revisions.create("ann").number
     found = changes_between(store, first, second)
-    assert (found.new_photos, found.changed_photos, found.gone_photos, found.new_boxes) == (1, 1, 0, 2)
+    assert (found.new_photos, found.changed_photos, found.removed_photos, found.new_boxes) == (1, 1, 0, 2)
     assert found.boxes == {"added": 1, "removed": 1, "moved": 1, "renamed": 1}
 
 
@@ -42,7 +42,7 @@ def test_from_nothing_all_of_a_revision_is_new(store):
     found = changes_between(store, None, number)
     assert (found.new_photos, found.changed_photos, found.new_boxes, found.boxes) == (1, 0, 2, {})
     same = changes_between(store, number, number)
-    assert (same.new_photos, same.changed_photos, same.gone_photos) == (0, 0, 0)
+    assert (same.new_photos, same.changed_photos, same.removed_photos) == (0, 0, 0)
 
 
 def test_a_photo_that_is_gone_counts_as_gone(store):
@@ -51,7 +51,7 @@ def test_a_photo_that_is_gone_counts_as_gone(store):
         submit(store, photo, [box(0, 0, 50, 50)])
     first = store.revisions.create("ann").number
     store.photos.delete(one, "ann")
-    assert changes_between(store, first, store.revisions.create("ann").number).gone_photos == 1
+    assert changes_between(store, first, store.revisions.create("ann").number).removed_photos == 1
 
 
 def test_a_revision_that_is_not_there_is_not_found(store):

@@ -1,4 +1,4 @@
-"""Who may do what, in the core itself: every role against every guarded method, and nothing left unguarded."""
+"""Who may do what, in the core itself: every role against every guarded method; nothing is unguarded."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TABLE = {
     },
     "ConsensusReviews": {Right.READ: "waiting get", Right.REVIEW: "accept returned"},
     "Revisions": {Right.READ: "all get items names annotation_ids", Right.EXPORT: "create"},
-    "People": {Right.PEOPLE: "all set_role"},
+    "Users": {Right.PEOPLE: "all set_role"},
     "Audit": {Right.PEOPLE: "entries export_csv"},
     "corrections": {Right.READ: "changes_between first_submissions"},
     "statistics": {Right.READ: "count_annotations statistics_state agreements"},
@@ -61,9 +61,9 @@ TABLE = {
 OPEN = {
     "Store.acting": "says in whose name; only the app and the command line hold a store that may do all",
     "Store.close": "gives connections back",
-    "People.seen": "is asked before it is known who somebody is",
-    "People.known": "as seen",
-    "Audit.note": "adds an entry in one's own name, and changes none",
+    "Users.sign_in": "is asked before it is known who somebody is",
+    "Users.actor_of": "as sign_in",
+    "Audit.record": "adds an entry in one's own name, and changes none",
     "Models.register_shipped": "registers the weights that ship, in a store that has none",
     "Models.champion_ids": "tells a process that labels whether its models still serve",
     "importing.prepare_import": "an import's steps, each through the store's guarded objects",
