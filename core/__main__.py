@@ -37,7 +37,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Data = Annotated[
     Path | None, typer.Option(help="Folder of the store; LAPEL_DATA or the user's share folder by default.")
 ]
-By = Annotated[str | None, typer.Option(help="In whose name; the account's by default.")]
+By = Annotated[str | None, typer.Option(help="The user in whose name; the shell's account by default.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N for one of several GPUs.")]
 
 
@@ -109,10 +109,10 @@ def train(
     ] = None,
     val: Annotated[Path | None, typer.Option(help="Validation data of the same kind.")] = None,
     revision: Annotated[
-        str | None, typer.Option(help="Train the store's champion on this revision: a number, or latest.")
+        str | None, typer.Option(help="Fine-tune the store's champion on this revision: a number, or latest.")
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="With --revision: minutes, with what the champion knows kept.")
+        bool, typer.Option("--quick", help="With --revision: a quick fine-tuning, in minutes.")
     ] = False,
     preset: Annotated[str | None, typer.Option(help="A named recipe, or a detector's size.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1)] = None,
@@ -244,7 +244,7 @@ def worker(
     ] = None,
     attached: Annotated[bool, typer.Option("--attached", hidden=True)] = False,
 ) -> None:
-    """Do the background work: imports, labelling, the queue's order, trainings.
+    """Run background jobs: imports, labelling, ordering of the queue, trainings.
 
     Several may run, on several machines with PostgreSQL, each on a GPU of its own; none opens a port.
     """
@@ -266,7 +266,7 @@ def promote(
     by: By = None,
     data: Data = None,
 ) -> None:
-    """Let a model serve, if it passes the gate; it is compared with the champion first where it was not."""
+    """Promote a model if it passes the gate, after comparing it with the champion where needed."""
     models.promote(model, overrule=overrule, by=by, data=data)
 
 
@@ -276,7 +276,7 @@ def rollback(
     by: By = None,
     data: Data = None,
 ) -> None:
-    """Bring back the model that served before."""
+    """Roll back to the model that served before."""
     models.rollback(kind, by=by, data=data)
 
 

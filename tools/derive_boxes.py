@@ -96,7 +96,7 @@ def _foreground(distance: np.ndarray) -> np.ndarray:
 
 
 def otsu_threshold(values: np.ndarray) -> float:
-    """Otsu's threshold on 128 bins (least variance within both classes); values above it are the upper class."""
+    """Otsu's threshold on 128 bins: the least variance within both classes. The upper class is above it."""
     counts, edges = np.histogram(values, bins=128)
     middles = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)

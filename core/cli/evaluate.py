@@ -1,4 +1,4 @@
-"""``anchors``, ``summary`` and ``evaluate``: figures as JSON, or as lines for people."""
+"""``anchors``, ``summary`` and ``evaluate``: metrics as JSON or as text."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def label(
 
     if out is not None:
         with writable_folder(out):
-            pass  # a folder that cannot be is told before the work, not after the first photo
+            pass  # fails before the first photo is labeled, not after
     labeler = load_labeler(weights)
     sources = [(str(path), path) for path in photos]
     refused, taken = 0, set[str]()

@@ -105,10 +105,10 @@ def _row(store: Store, model: ModelRow, names: Mapping[int, str], serving: set[i
 
 def _compared(row: ComparisonRow, names: Mapping[int, str]) -> dict[str, Any]:
     verdict = row.verdict
-    told = {"champion": names[row.champion_id], "revision": row.revision}
+    shown = {"champion": names[row.champion_id], "revision": row.revision}
     figures = {name: pair.as_dict() for name, pair in row.comparison.metrics.items()}
     judged = {"passes": verdict.passes, "reasons": verdict.reasons, "photos_needed": verdict.photos_needed}
-    return told | {"figures": figures} | judged
+    return shown | {"figures": figures} | judged
 
 
 def _figure(row: Mapping[str, Any]) -> str:

@@ -131,7 +131,7 @@ class DistillationData(TrainingData):
         super().__init__()
         if len(paths) < 10:
             raise DatasetError(
-                f"expected ten photos or more, a tenth of them to watch the loss, got {len(paths)}"
+                f"expected ten photos or more, a tenth of them for validation, got {len(paths)}"
             )
         order = np.random.default_rng(seed).permutation(len(paths))
         shuffled = [paths[i] for i in order]
