@@ -105,7 +105,7 @@ def workflows(context: WorkerContext) -> Mapping[str, Callable[[str], None]]:
 
     @DBOS.step(name="label.photos")
     def label_batch(job: str, state: StepResult) -> StepResult:
-        return run_step(lambda: label_photos(context, job, state))
+        return run_step(lambda: label_next_photos(context, job, state))
 
     @DBOS.step(name="label.finish")
     def end_labelling(job: str, answer: StepResult) -> None:
@@ -146,7 +146,7 @@ def run_step(step: Callable[[], StepResult]) -> StepResult:
     raise AssertionError("unreachable")
 
 
-def label_photos(context: WorkerContext, job: str, state: StepResult) -> StepResult:
+def label_next_photos(context: WorkerContext, job: str, state: StepResult) -> StepResult:
     """Label photos for two seconds, the oldest first; photos that cannot be opened are skipped."""
     from core.inference.predictions import model_pair, predict
 

@@ -79,11 +79,11 @@ def test_an_unknown_kind_and_a_tiny_size_are_refused():
 
 
 def test_a_data_set_can_be_read_back(tmp_path):
-    told = []
+    shown = []
     written = draw_dataset(
-        tmp_path, 3, seed=5, size_wh=SMALL, progress=lambda done, total: told.append((done, total))
+        tmp_path, 3, seed=5, size_wh=SMALL, progress=lambda done, total: shown.append((done, total))
     )
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert shown == [(1, 3), (2, 3), (3, 3)]
     read = read_coco(tmp_path / "train.json")
     assert read.categories == CATEGORIES
     for photo, again in zip(written.photos, read.photos, strict=True):

@@ -91,8 +91,8 @@ def test_what_the_models_leave_open_comes_before_what_they_are_sure_of(store: St
 def test_tasks_say_why_and_from_what(store: Store, add: Add) -> None:
     ids = [add(seed, tied()) for seed in range(8)]
     reorder(store)
-    told = {photo_id: store.queue.take(photo_id, "ann") for photo_id in ids}
-    for photo_id, task in told.items():
+    ranked_tasks = {photo_id: store.queue.take(photo_id, "ann") for photo_id in ids}
+    for photo_id, task in ranked_tasks.items():
         if photo_id in chosen(ids):
             assert task.arm == "selected" and task.parts["tie"] == pytest.approx(0.99)
             assert "two categories nearly tied: Shirt or Blouse" in task.reasons

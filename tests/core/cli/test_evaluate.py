@@ -22,7 +22,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "train.json"
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> dict:
+def output_of(capsys: pytest.CaptureFixture[str]) -> dict:
     printed = capsys.readouterr()
     assert printed.err == "" and printed.out.count("\n") == 1
     return json.loads(printed.out)
@@ -32,7 +32,7 @@ def test_anchors_are_pairs_by_area_with_their_measure(
     drawn: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evaluate.anchors(drawn, clusters=3, size=416, seed=0, as_json=True)
-    result = told(capsys)
+    result = output_of(capsys)
     assert list(result) == ["anchors", "mean_iou", "darknet_mean_iou", "boxes", "iterations"]
     areas = [w * h for w, h in result["anchors"]]
     assert len(areas) == 3 and areas == sorted(areas)
@@ -54,7 +54,7 @@ def test_anchors_of_nothing_or_no_size_are_refused(drawn: Path, tmp_path: Path) 
 
 def test_a_summary_has_the_contracts_keys(capsys: pytest.CaptureFixture[str]) -> None:
     evaluate.summary("mobilenet", preset="full", classes=None, size=None, as_json=True)
-    result = told(capsys)
+    result = output_of(capsys)
     keys = {
         "model",
         "preset",
@@ -78,7 +78,7 @@ def test_a_detector_is_evaluated_with_the_contracts_keys(
 ) -> None:
     weights = str(tiny_weights / "detector.safetensors")
     evaluate.evaluate(weights, drawn, None, as_json=True)
-    result = told(capsys)
+    result = output_of(capsys)
     assert {"mAP50", "mAP", "precision", "recall", "classes", "photos"} <= result.keys()
     assert result["photos"] == 8 and len(result["classes"]) == 13
     assert result["score_threshold"] == 0.3, "precision and recall are those at the card's threshold"
@@ -104,7 +104,7 @@ def test_a_classifier_is_evaluated_and_unknown_labels_are_counted(
 ) -> None:
     weights = str(tiny_weights / "classifier.safetensors")
     evaluate.evaluate(weights, listed, None, as_json=True)
-    result = told(capsys)
+    result = output_of(capsys)
     assert {"top1", "top3", "top5", "photos", "skipped"} <= result.keys()
     assert (result["photos"], result["skipped"]) == (2, 1)
     evaluate.evaluate(weights, listed, None, as_json=False)

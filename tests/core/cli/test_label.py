@@ -123,13 +123,13 @@ def test_maps_and_their_index_are_written_and_told(
 ) -> None:
     out = tmp_path / "maps"
     command.explain(photos / "coat.png", out, threshold=None, weights=())
-    (told,) = lines_of(capsys)
-    assert json.loads((out / "index.json").read_text(encoding="utf-8")) == told
-    assert list(told) == ["photo", "garments", "detector_maps"]
-    assert told["photo"] == "coat.png"
-    assert [list(garment) for garment in told["garments"]] == [["box", "category", "top5", "maps"]] * 2
-    files = {file for garment in told["garments"] for file in garment["maps"].values()}
-    files |= {entry["file"] for entry in told["detector_maps"]}
+    (shown,) = lines_of(capsys)
+    assert json.loads((out / "index.json").read_text(encoding="utf-8")) == shown
+    assert list(shown) == ["photo", "garments", "detector_maps"]
+    assert shown["photo"] == "coat.png"
+    assert [list(garment) for garment in shown["garments"]] == [["box", "category", "top5", "maps"]] * 2
+    files = {file for garment in shown["garments"] for file in garment["maps"].values()}
+    files |= {entry["file"] for entry in shown["detector_maps"]}
     assert files | {"index.json"} == {path.name for path in out.iterdir()}
 
 

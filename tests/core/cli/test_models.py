@@ -51,8 +51,8 @@ def test_a_candidate_that_was_not_compared_is_compared_and_refused(
     candidate = add_candidate(store, tmp_path)
     add_seen(store, tiny_labeler, MANY)
     store.revisions.create("ann")
-    status, told, said = lapel("promote", "candidate")
-    assert (status, told) == (2, None) and "too small to tell: it takes 20" in said
+    status, shown, said = lapel("promote", "candidate")
+    assert (status, shown) == (2, None) and "too small to tell: it takes 20" in said
     assert len(store.comparisons.of(candidate.id)) == 1
     assert store.models.champion("detector").name == "tiny detector"
 
@@ -61,15 +61,15 @@ def test_the_gate_can_be_overruled_and_the_former_model_brought_back(
     lapel: Shell, store: Store, tmp_path: Path
 ) -> None:
     candidate = add_candidate(store, tmp_path)
-    status, told, said = lapel("promote", "candidate")
+    status, shown, said = lapel("promote", "candidate")
     assert status == 2 and "compare them first" in said
-    status, told, _ = lapel("promote", candidate.id, "--overrule", "I know it", "--by", "ada")
+    status, shown, _ = lapel("promote", candidate.id, "--overrule", "I know it", "--by", "ada")
     assert status == 0
-    assert (told["action"], told["serves"], told["previous"]) == ("overrule", "candidate", "tiny detector")
-    assert (told["reason"], told["by"]) == ("I know it", "ada")
-    status, told, _ = lapel("rollback", "detector")
-    assert (status, told["action"], told["serves"]) == (0, "rollback", "tiny detector")
-    status, told, said = lapel("rollback", "detector")
+    assert (shown["action"], shown["serves"], shown["previous"]) == ("overrule", "candidate", "tiny detector")
+    assert (shown["reason"], shown["by"]) == ("I know it", "ada")
+    status, shown, _ = lapel("rollback", "detector")
+    assert (status, shown["action"], shown["serves"]) == (0, "rollback", "tiny detector")
+    status, shown, said = lapel("rollback", "detector")
     assert status == 2 and "none served before" in said
 
 
@@ -80,5 +80,5 @@ def test_the_gate_can_be_overruled_and_the_former_model_brought_back(
 )  # fmt: skip
 def test_what_cannot_be_done_is_one_sentence(lapel: Shell, store: Store, words, sentence) -> None:
     store.models.register_shipped()
-    status, told, said = lapel(*words)
-    assert (status, told) == (2, None) and sentence in said and len(said.splitlines()) == 1
+    status, shown, said = lapel(*words)
+    assert (status, shown) == (2, None) and sentence in said and len(said.splitlines()) == 1

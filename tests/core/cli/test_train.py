@@ -1,15 +1,24 @@
-"""``train`` and ``distill``: what the shell says reaches the training; mistakes are told before it starts."""
+"""``train`` and ``distill``: options reach the training; a revision fine-tunes the champion."""
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.cli import train
-from core.errors import DatasetError, RecipeError
+from core.cli import train as command
+from core.errors import ConflictError, DatasetError, RecipeError, StoreError
+from core.jobs.client import start_training
+from core.models.cards import read_card, write_card
+from core.store import Store
 from core.training import run
+from core.training.finetune import run as finetune_run
+from core.training.finetune.run_directory import RunDirectory
 from core.training.recipes import ClassifierRecipe, DetectorRecipe, TrainingOptions
 
 OPTIONS = TrainingOptions(Path("train.json"), Path("val.json"), epochs=3, seed=7, batch=5)
@@ -33,7 +42,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_the_recipe_takes_what_the_shell_says(
     kind: str, recipe: type, started: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train.train(kind, OPTIONS)
+    command.train(kind, OPTIONS)
     ((chosen, options),) = started
     assert isinstance(chosen, recipe)
     assert (chosen.epochs, chosen.seed, chosen.batch) == (3, 7, 5)
@@ -43,7 +52,7 @@ def test_the_recipe_takes_what_the_shell_says(
 
 def test_a_preset_is_a_recipe_or_a_detectors_size(started: list[Any]) -> None:
     for kind, preset in (("detector", "pico"), ("classifier", "poster")):
-        train.train(kind, TrainingOptions(Path("a"), Path("b"), preset=preset))
+        command.train(kind, TrainingOptions(Path("a"), Path("b"), preset=preset))
     (detector, _), (classifier, _) = started
     assert (detector.name, detector.preset) == ("street", "pico")
     assert classifier.name == "poster"
@@ -51,9 +60,9 @@ def test_a_preset_is_a_recipe_or_a_detectors_size(started: list[Any]) -> None:
 
 def test_an_unknown_kind_or_recipe_is_refused(started: list[Any]) -> None:
     with pytest.raises(RecipeError, match="a detector or a classifier, got 'segmenter'"):
-        train.train("segmenter", OPTIONS)
+        command.train("segmenter", OPTIONS)
     with pytest.raises(RecipeError, match="got 'best'"):
-        train.train("classifier", TrainingOptions(Path("a"), Path("b"), preset="best"))
+        command.train("classifier", TrainingOptions(Path("a"), Path("b"), preset="best"))
     assert started == []
 
 
@@ -74,7 +83,7 @@ def test_a_backbone_learns_from_all_photos_but_those_left_out(
 ) -> None:
     skip = tmp_path / "val.txt"
     skip.write_text("one-00.jpg two-01\nunknown\n")
-    train.distill(folders, tmp_path / "teacher", skip=skip, epochs=2)
+    command.distill(folders, tmp_path / "teacher", skip=skip, epochs=2)
     photos, teacher, settings = started[0]
     assert [len(photos), photos == sorted(photos), photos[0].name] == [28, True, "one-01.PNG"]
     assert (teacher, settings) == (tmp_path / "teacher", {"epochs": 2})
@@ -84,9 +93,71 @@ def test_too_few_photos_and_a_missing_list_are_refused(
     folders: list[Path], tmp_path: Path, started: list[Any]
 ) -> None:
     with pytest.raises(DatasetError, match="at least 20 photos to learn from, got 15"):
-        train.distill(folders[:1], tmp_path, skip=None)
+        command.distill(folders[:1], tmp_path, skip=None)
     with pytest.raises(DatasetError, match="got 0"):
-        train.distill([tmp_path / "none"], tmp_path, skip=None)
+        command.distill([tmp_path / "none"], tmp_path, skip=None)
     with pytest.raises(DatasetError, match="text file of photos' names"):
-        train.distill(folders, tmp_path, skip=tmp_path / "none.txt")
+        command.distill(folders, tmp_path, skip=tmp_path / "none.txt")
     assert started == []
+
+
+@pytest.fixture
+def store(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store with one revision, whose trainings give a copy of the champion at once."""
+    monkeypatch.setattr("core.models.cards.WEIGHTS_FOLDER", tiny_weights)
+    for name in ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    store = Store.open(folder=tmp_path)
+    store.revisions.create("ada")
+
+    def learn(store: Store, training: int, stop: Callable[[], bool], **settings: Any) -> Path:
+        assert not stop() and settings["device"] == "cpu"
+        champion = store.models.champion(store.trainings.get(training).kind)
+        settings = {"parent": champion.name, "photos": {"corrected": 0}}
+        store.trainings.prepared(training, parent_id=champion.id, settings=settings)
+        settings["on_progress"](1, 2, "Learning.")
+        target = RunDirectory.of(store, training).folder / "final.safetensors"
+        target.parent.mkdir(parents=True)
+        shutil.copy(store.models.file_of(champion), target)
+        write_card(replace(read_card(store.models.file_of(champion)), name="better"), target)
+        return target
+
+    monkeypatch.setattr(finetune_run, "train_revision", learn)
+    return store
+
+
+def finetune(store: Store, revision: str = "latest", kind: str = "detector") -> None:
+    command.train_revision(kind, revision, quick=True, device="cpu", data=store.folder)
+
+
+def test_what_came_out_is_told_as_json(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    finetune(store)
+    output = json.loads(capsys.readouterr().out)
+    assert (output["model"], output["mode"], output["revision"], output["parent"]) == (
+        "better", "quick", 1, "tiny detector",
+    )  # fmt: skip
+    assert output["comparison"] is None and "was not compared" in output["message"]
+    (row,) = store.trainings.recent()
+    assert (row.state, row.job, store.jobs.recent()) == ("done", None, ())
+    assert store.models.named("better").training_id == row.id
+
+
+def test_a_failure_is_noted_down(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> Path:
+        raise DatasetError("Nothing is new.")
+
+    monkeypatch.setattr(finetune_run, "train_revision", fail)
+    with pytest.raises(DatasetError):
+        finetune(store)
+    (row,) = store.trainings.recent()
+    assert (row.state, row.message) == ("failed", "Nothing is new.")
+
+
+def test_what_is_trained_already_or_is_not_there_is_refused(store: Store) -> None:
+    with pytest.raises(StoreError, match="no revision 7"):
+        finetune(store, "7")
+    with pytest.raises(RecipeError, match="a detector or a classifier"):
+        finetune(store, kind="labeler")
+    start_training(store, "detector", "full", 1)
+    with pytest.raises(ConflictError, match="being trained already"):
+        finetune(store)

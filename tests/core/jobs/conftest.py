@@ -54,7 +54,7 @@ def worker(context: WorkerContext) -> Iterator[Worker]:
 def carrier(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     """A worker that brings photos in, and neither labels nor orders: it has no models to load."""
     nothing = {"done": 0, "total": 0, "left": 0, "failures": []}
-    monkeypatch.setattr(workflows, "label_photos", lambda *_: nothing)
+    monkeypatch.setattr(workflows, "label_next_photos", lambda *_: nothing)
     monkeypatch.setattr(
         workflows, "_end_labelling", lambda context, job, _: context.store.jobs.finish(job, "done")
     )

@@ -39,7 +39,7 @@ class Hired(subprocess.Popen[bytes]):
         super().__init__(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stderr=self.said)
 
     def is_seated(self) -> bool:
-        """Whether it is at work; nobody else's seat is tried for it, which would hold it for a moment."""
+        """Whether it holds its lock; no other lock is tried, which would hold it for a moment."""
         return b"is at work" in os.pread(self.said.fileno(), 10_000, 0)
 
 
@@ -112,12 +112,12 @@ def test_a_niceness_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, sai
 
 
 def is_anyone_seated(store: Store) -> bool:
-    """Whether a seat is held; trying one may send a worker that comes just then to a higher one."""
+    """Whether a lock is held; trying one may send a worker that starts just then to a higher one."""
     for number in range(8):
-        seat = try_worker_lock(store, number)
-        if seat is None:
+        lock = try_worker_lock(store, number)
+        if lock is None:
             return True
-        seat.leave()
+        lock.release()
     return False
 
 
