@@ -98,7 +98,7 @@ def test_what_there_is_not_is_refused(store, revision):
         store.trainings.begin("detector", "slow", revision)
     with pytest.raises(NotFoundError, match="revision 99"):
         store.trainings.begin("detector", "quick", 99)
-    for act in (store.trainings.get, store.trainings.cancel, store.trainings.again):
+    for act in (store.trainings.get, store.trainings.cancel, store.trainings.retry):
         with pytest.raises(NotFoundError):
             act(99)
     with pytest.raises(ValueError, match="done, failed, cancelled"):
