@@ -68,10 +68,10 @@ def test_what_one_pass_missed_counts_half_and_the_best_comes_first():
 
 def test_tags_choose_the_best_box_of_each_category_and_refuse_a_photo_that_lacks_one():
     boxes = found((0, 0, 9, 9, 0.5, 0), (1, 1, 9, 9, 0.4, 0), (2, 2, 9, 9, 0.3, 1), (3, 3, 9, 9, 0.9, 2))
-    chosen = boxes_for_tags(boxes, frozenset({0, 1}), sure=0.2)
+    chosen = boxes_for_tags(boxes, frozenset({0, 1}), score_threshold=0.2)
     assert chosen is not None
     assert chosen.boxes_xyxy[:, 0].tolist() == [0, 2] and chosen.category_ids.tolist() == [0, 1]
-    assert boxes_for_tags(boxes, frozenset({0, 1}), sure=0.35) is None
+    assert boxes_for_tags(boxes, frozenset({0, 1}), score_threshold=0.35) is None
     assert boxes_for_tags(boxes, frozenset()) is None
 
 

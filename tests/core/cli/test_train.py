@@ -29,7 +29,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Trainings that were started instead of run."""
     calls: list[Any] = []
 
-    def start(*arguments: Any, **settings: Any) -> Path:
+    def start(*arguments: Any, **options: Any) -> Path:
         calls.append((*arguments, settings) if settings else arguments)
         return Path("runs") / "best.safetensors"
 
@@ -110,12 +110,12 @@ def store(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -
     store = Store.open(folder=tmp_path)
     store.revisions.create("ada")
 
-    def learn(store: Store, training: int, stop: Callable[[], bool], **settings: Any) -> Path:
-        assert not stop() and settings["device"] == "cpu"
+    def learn(store: Store, training: int, stop: Callable[[], bool], **options: Any) -> Path:
+        assert not stop() and options["device"] == "cpu"
         champion = store.models.champion(store.trainings.get(training).kind)
         settings = {"parent": champion.name, "photos": {"corrected": 0}}
         store.trainings.prepared(training, parent_id=champion.id, settings=settings)
-        settings["on_progress"](1, 2, "Learning.")
+        options["on_progress"](1, 2, "Learning.")
         target = RunDirectory.of(store, training).folder / "final.safetensors"
         target.parent.mkdir(parents=True)
         shutil.copy(store.models.file_of(champion), target)
