@@ -29,7 +29,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Trainings that were started instead of run."""
     calls: list[Any] = []
 
-    def start(*arguments: Any, **options: Any) -> Path:
+    def start(*arguments: Any, **settings: Any) -> Path:
         calls.append((*arguments, settings) if settings else arguments)
         return Path("runs") / "best.safetensors"
 
