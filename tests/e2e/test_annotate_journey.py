@@ -108,7 +108,7 @@ def test_correcting_by_keyboard_alone(visit, bench):
     gone_on(page, third)
     assert photo_of(page) == second
     page.keyboard.press("b")  # to what was done before it
-    expect(page.get_by_text("Done already: version 1")).to_be_visible()
+    expect(page.get_by_text("Annotated already: version 1")).to_be_visible()
     assert photo_of(page) == photo
 
 
@@ -178,7 +178,7 @@ def test_nothing_sticks_out_of_the_window(visit, scheme, width):
     assert main.evaluate("main => main.scrollWidth <= main.clientWidth")
 
 
-def test_a_suspected_error_says_why_and_is_opened(visit, bench):
+def test_a_label_issue_says_why_and_is_opened(visit, bench):
     task = bench.store.queue.next("careless")
     right = bench.store.predictions.get(task.photo_id).garments[0]
     boxes = [
@@ -188,8 +188,8 @@ def test_a_suspected_error_says_why_and_is_opened(visit, bench):
     reorder(bench.store)
     (suspect,) = [found for found in label_issues(bench.store) if found.photo_id == task.photo_id]
     page = visit("looks")
-    page.get_by_role("radio", name="Suspected errors").click()
+    page.get_by_role("radio", name="Label issues").click()
     expect(page.get_by_text(suspect.reason)).to_be_visible()
     page.get_by_role("button", name=bench.store.photos.get(task.photo_id).name).click()
-    expect(page.get_by_text("Done already: version 1")).to_be_visible()
+    expect(page.get_by_text("Annotated already: version 1")).to_be_visible()
     assert photo_of(page) == task.photo_id

@@ -92,7 +92,7 @@ def tiles(page: Page):
     return page.locator(".lapel-gallery .tile")
 
 
-def test_from_the_first_photo_to_a_revision_taken_away(page: Page, folder: Path, tmp_path: Path):
+def test_from_the_first_photo_to_an_exported_revision(page: Page, folder: Path, tmp_path: Path):
     # The name in the address is the person's, also on the next page.
     expect(page.get_by_role("button", name="Anna")).to_be_visible()
     expect(page.get_by_text("No photos yet.")).to_be_visible()
@@ -130,7 +130,7 @@ def test_from_the_first_photo_to_a_revision_taken_away(page: Page, folder: Path,
     assert re.search(r"annotate\?.*photo=\d+$", link.get_attribute("href") or "")
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(tiles(page)).to_have_count(2)
-    page.get_by_role("button", name="Keep it").click()
+    page.get_by_role("button", name="Undo").click()
     expect(tiles(page)).to_have_count(3)
     settled(page)
     page.get_by_role("button", name="Delete", exact=True).click()
@@ -169,7 +169,7 @@ def test_from_the_first_photo_to_a_revision_taken_away(page: Page, folder: Path,
     assert {c["name"] for c in document["categories"] if c["id"] in used} == {"trench coat"}
 
 
-def test_a_batch_is_kept_and_a_wrong_photo_is_next_in_the_queue(page: Page):
+def test_a_batch_is_saved_and_a_reported_photo_is_next_in_the_queue(page: Page):
     page.get_by_role("link", name="Label photos").click()
     page.locator("input[type=file]").first.set_input_files(sorted(SAMPLES.glob("*.jpg"))[4:6])
     expect(page.locator(".lapel-gallery .tile")).to_have_count(2)
@@ -177,7 +177,7 @@ def test_a_batch_is_kept_and_a_wrong_photo_is_next_in_the_queue(page: Page):
     page.get_by_role("button", name="Report wrong labels").click()
     expect(page.get_by_text("It is next in the queue.")).to_be_visible()
     expect(page.get_by_role("link", name="Correct in Annotate")).to_be_visible()
-    page.get_by_role("button", name="Save to store").click()
+    page.get_by_role("button", name="Save to store", exact=True).click()
     expect(page.get_by_text("1 photo imported.")).to_be_visible()
     page.get_by_role("link", name="Open Data").click()
     expect(page.get_by_role("button", name="Anna")).to_be_visible()

@@ -29,13 +29,14 @@ WAIT_MS = 60_000
 OFFLINE = "net::ERR_INTERNET_DISCONNECTED"  # said only where a test takes the connection away
 PROGRAM = """
 import sys
-from app import __main__ as launcher, maps, models
+from app import __main__ as launcher, resources
+from app.attention import maps
 if sys.argv[3] == "stand-in":
     from tests.fakes import FakeLabeler, fake_explain
     fake = FakeLabeler()
-    models.labeler = lambda: fake
+    resources.labeler = lambda: fake
     maps.explain = fake_explain
-    models.freeze_garbage_collector()
+    resources.freeze_garbage_collector()
 launcher.main(["--port", sys.argv[1], "--data", sys.argv[2], "--no-browser"])
 """
 expect = api.expect

@@ -31,11 +31,12 @@ expect = api.expect
 
 PROGRAM = """
 import sys
-from app import __main__ as launcher, maps, models
+from app import __main__ as launcher, resources
+from app.attention import maps
 from app.worker_process import WorkerProcess
 from tests.fakes import FakeLabeler, fake_explain
 fake = FakeLabeler()
-models.labeler = lambda: fake
+resources.labeler = lambda: fake
 maps.explain = fake_explain
 idle = (sys.executable, "-c", "import sys; sys.stdin.read()")
 launcher.WorkerProcess = lambda: WorkerProcess(idle)
@@ -180,7 +181,7 @@ def test_a_merchant_labels_photos_but_keeps_none(served):
     for who, keeps in (("merchant", False), ("annotator", True)):
         with served.signed_in(who) as page:
             page.get_by_role("button", name="Try it with drawn samples").click()
-            expect(page.get_by_text("Download")).to_be_visible()
+            expect(page.get_by_role("heading", name="Download")).to_be_visible()
             settled(page)
             for label in ("Save to store", "Report wrong labels"):
                 assert bool(page.get_by_role("button", name=label).count()) is keeps
