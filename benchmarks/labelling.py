@@ -30,9 +30,10 @@ PACKAGES = ("torch", "pillow")
 
 def stages(labeler: Labeler, path: Path) -> dict[str, float]:
     """Milliseconds of each stage of one photo, and how many garments it was for."""
-    from core.garments import Garment
     from core.images.decode import open_photo
+    from core.inference.classifier import square_crops, whole_photo
     from core.inference.explain import explain
+    from core.inference.labeler import CANDIDATE_THRESHOLD
 
     def timed(work: Callable[[], Any]) -> tuple[float, Any]:
         started = time.perf_counter()
@@ -40,22 +41,21 @@ def stages(labeler: Labeler, path: Path) -> dict[str, float]:
         return 1000 * (time.perf_counter() - started), result
 
     reading, photo = timed(lambda: open_photo(path))
-    detecting, found = timed(lambda: labeler.detect(photo, labeler.default_threshold))
-    found = found or [((0.0, 0.0, float(photo.width), float(photo.height)), "whole photo", 0.0)]
-    classifying, ranked = timed(lambda: labeler.classify(photo, [box for box, _, _ in found]))
-    pairs = zip(found, ranked, strict=True)
-    garments = tuple(Garment(box, category, score, top5) for (box, category, score), top5 in pairs)
-    labeled = replace(labeler.label(photo, 1.0), garments=garments)
+    floor = min(labeler.default_threshold, CANDIDATE_THRESHOLD)
+    detecting, found = timed(lambda: labeler.detector.candidates(photo, floor))
+    boxes = [whole_photo(photo), *map(tuple, found.boxes_xyxy.tolist())]
+    classifying, _ = timed(lambda: labeler.classifier.predict(square_crops(photo, boxes)))
+    labeled = labeler.label(photo)
     seeing, _ = timed(lambda: explain(labeler, photo, replace(labeled, garments=())))
     explaining, _ = timed(lambda: explain(labeler, photo, labeled))
     return {
         "reading": reading,
         "detector": detecting,
         "classifier": classifying,
-        "classifier, a garment": classifying / len(found),
+        "classifier, a garment": classifying / len(boxes),
         "detector's maps": seeing,
         "all maps": explaining,
-        "garments (count)": len(found),
+        "crops (count)": len(boxes),
     }
 
 

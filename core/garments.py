@@ -11,10 +11,12 @@ RankedLabels = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True)
 class Garment:
-    """One garment: where it is, what the detector calls it, and the classifier's best labels.
+    """One garment: where it is, and what detector and classifier decided together.
 
     ``box_xyxy`` is in pixels of the upright photo; ``score`` and the probabilities of ``top5`` lie in 0..1;
     ``top5`` is sorted, best first. ``label`` is a person's choice where it differs from the model's first.
+    ``detector`` is the category and score, ``classifier`` the label and probability that each model said
+    alone.
     """
 
     box_xyxy: Box
@@ -23,6 +25,8 @@ class Garment:
     top5: RankedLabels = ()
     label: str | None = None
     corrected: bool = False
+    detector: tuple[str, float] | None = None
+    classifier: tuple[str, float] | None = None
 
     def __post_init__(self) -> None:
         x0, y0, x1, y1 = self.box_xyxy
@@ -37,6 +41,13 @@ class Garment:
         if self.label is not None:
             return self.label
         return self.top5[0][0] if self.top5 else self.category
+
+    @property
+    def models_disagree(self) -> bool:
+        """Whether one of the models alone said something else than both decided together."""
+        overruled = self.detector is not None and self.detector[0] != self.category
+        relabeled = self.classifier is not None and bool(self.top5) and self.classifier[0] != self.top5[0][0]
+        return not self.corrected and (overruled or relabeled)
 
     def correct(self, *, category: str | None = None, label: str | None = None) -> Garment:
         """The same garment with a person's category or label."""
@@ -55,6 +66,9 @@ class Garment:
             "score": round(self.score, 4),
             "top5": [[label, round(probability, 4)] for label, probability in self.top5],
         }
+        for name, said in (("detector", self.detector), ("classifier", self.classifier)):
+            if said is not None:
+                entry[name] = [said[0], round(said[1], 4)]
         if self.corrected:
             entry |= {"corrected": True, "label": self.best_label}
         return entry

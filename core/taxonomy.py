@@ -24,7 +24,7 @@ READABLE_LUMINANCE = 0.2
 @dataclass(frozen=True)
 class Taxonomy:
     """A named set of categories with a colour (``#rrggbb``) each; ``parents`` maps labels to ``street13``
-    names.
+    names, ``also`` to further ones that the label may mean as well (shoes may be boots).
 
     Raises ``DatasetError`` where names repeat, colours are missing or malformed, or a parent has no label.
     """
@@ -34,6 +34,7 @@ class Taxonomy:
     categories: tuple[str, ...]
     colours: tuple[str, ...]
     parents: Mapping[str, str] = field(default_factory=dict, hash=False)
+    also: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not self.categories or len(set(self.categories)) != len(self.categories):
@@ -45,10 +46,11 @@ class Taxonomy:
         for colour in self.colours:
             if not re.fullmatch("#[0-9a-f]{6}", colour):
                 raise DatasetError(f"taxonomy {self.name}: a colour as #rrggbb is expected, got {colour!r}")
-        strangers = set(self.parents) - set(self.categories)
+        strangers = (set(self.parents) | set(self.also)) - set(self.categories)
         if strangers:
             raise DatasetError(f"taxonomy {self.name}: parents of unknown labels {sorted(strangers)}")
         object.__setattr__(self, "parents", dict(self.parents))
+        object.__setattr__(self, "also", dict(self.also))
 
 
 def taxonomy_names() -> tuple[str, ...]:
@@ -69,7 +71,19 @@ def load_taxonomy(name: str) -> Taxonomy:
         tuple(entry["name"] for entry in entries),
         tuple(entry["colour"] for entry in entries),
         {entry["name"]: entry["parent"] for entry in entries if "parent" in entry},
+        {entry["name"]: tuple(entry["also"]) for entry in entries if "also" in entry},
     )
+
+
+@cache
+def categories_of_labels() -> Mapping[str, tuple[str, ...]]:
+    """The ``street13`` categories of every label of every taxonomy, its parent first."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in NAMES:
+        taxonomy = load_taxonomy(name)
+        for label, parent in taxonomy.parents.items():
+            found.setdefault(label, (parent, *taxonomy.also.get(label, ())))
+    return found
 
 
 @cache

@@ -34,20 +34,17 @@ class FakeLabeler:
         self.seconds = seconds
         self.calls = 0
 
-    @property
-    def classifier(self) -> FakeLabeler:
-        """Its own classifier."""
-        return self
-
-    def classify_and_embed(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> tuple[list[RankedLabels], np.ndarray]:
-        """The labels of each box, and the photo's mean colour as its embedding (3,)."""
-        embedding = np.asarray(photo.image, np.float32).reshape(-1, 3).mean(axis=0)
-        return self.classify(photo, boxes_xyxy), embedding
-
     def label(self, photo: Photo, score_threshold: float | None = None) -> LabeledPhoto:
         """The photo with a garment in each band that is not flat, after ``seconds`` of pretended work."""
         time.sleep(self.seconds)
         self.calls += 1
+        garments, _ = self.label_and_embed(photo, score_threshold)
+        return LabeledPhoto(photo.name, photo.width, photo.height, 0.01, dict(self.names), garments)
+
+    def label_and_embed(
+        self, photo: Photo, score_threshold: float | None = None
+    ) -> tuple[tuple[Garment, ...], np.ndarray]:
+        """The garments, and the photo's mean colour as its embedding (3,)."""
         threshold = self.default_threshold if score_threshold is None else score_threshold
         found = self.detect(photo, threshold)
         ranked = self.classify(photo, [box for box, _, _ in found])
@@ -55,7 +52,7 @@ class FakeLabeler:
             Garment(box, category, score, top5)
             for (box, category, score), top5 in zip(found, ranked, strict=True)
         )
-        return LabeledPhoto(photo.name, photo.width, photo.height, 0.01, dict(self.names), garments)
+        return garments, np.asarray(photo.image, np.float32).reshape(-1, 3).mean(axis=0)
 
     def detect(self, photo: Photo, score_threshold: float) -> list[tuple[Box, str, float]]:
         """The bands that are not flat, best first: box in pixels, category, score."""

@@ -47,14 +47,16 @@ class Classifier:
     def predict(self, pictures: Sequence[Image.Image]) -> tuple[Tensor, Tensor]:
         """Each picture's probability of each label (N, C) and its embedding (N, 1024), in one pass.
 
-        An embedding is the head's input, float32, normalized to length one.
+        Probabilities are calibrated by the card's temperature (Guo et al. 2017). An embedding is the head's
+        input, float32, normalized to length one.
         """
+        temperature = self.card.calibration.get("temperature", 1.0)
         probabilities, embeddings = [torch.zeros(0, len(self.card.categories))], [torch.zeros(0, FEATURES)]
         for chunk in batches(pictures):
             batch = self.input_of(chunk)
             with self.lock:
                 pooled = self.model.embed(batch)
-                probabilities.append(self.model.head(pooled).float().softmax(dim=1).cpu())
+                probabilities.append((self.model.head(pooled).float() / temperature).softmax(dim=1).cpu())
             embeddings.append(F.normalize(pooled.float(), dim=1).cpu())
         return torch.cat(probabilities), torch.cat(embeddings)
 
@@ -66,13 +68,6 @@ class Classifier:
         """Embeddings of the boxes, or of the whole photo where none are named: float32 (N, 1024)."""
         boxes = [whole_photo(photo)] if boxes_xyxy is None else boxes_xyxy
         return self.predict(square_crops(photo, boxes))[1].numpy()
-
-    def classify_and_embed(
-        self, photo: Photo, boxes_xyxy: Sequence[Box]
-    ) -> tuple[list[RankedLabels], np.ndarray]:
-        """What ``classify`` gives, and the whole photo's embedding (1024,), from the same batches."""
-        probabilities, embeddings = self.predict(square_crops(photo, [whole_photo(photo), *boxes_xyxy]))
-        return [self.rank(row) for row in probabilities[1:]], embeddings[0].numpy()
 
     def classify(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> list[RankedLabels]:
         """The five likeliest labels of each box with their probabilities, best first."""

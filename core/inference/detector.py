@@ -11,16 +11,33 @@ import torch
 from torch import Tensor
 
 from core.boxes import Detections
-from core.garments import Box
 from core.images.crops import to_tensor
 from core.images.decode import Photo
 from core.images.letterbox import Letterboxed, letterbox, tight_canvas
 from core.models.cards import WEIGHTS_FOLDER, ModelCard
 from core.models.checkpoints import load_detector_network
-from core.models.decode import MAX_DETECTIONS, cross_class_suppression, decode, nms
+from core.models.decode import (
+    MAX_DETECTIONS,
+    calibrated,
+    cross_class_suppression,
+    decode,
+    nms,
+    nms_indices,
+)
 from core.models.yolov4 import YOLOv4
 
 LOWEST_THRESHOLD = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Places where a garment may be: boxes (N, 4) in pixels of the photo, class scores (N, C) in 0..1."""
+
+    boxes_xyxy: np.ndarray
+    class_scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.boxes_xyxy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,34 +62,52 @@ class Detector:
         return boxed, to_tensor(boxed.image)[None].to(self.device).float() / 255
 
     @torch.inference_mode()
+    def _decoded(self, photo: Photo) -> tuple[Letterboxed, Tensor, Tensor]:
+        """The letterboxed photo, all boxes on its canvas (N, 4) and their calibrated class scores (N, C)."""
+        boxed, pictures = self.input_of(photo)
+        with self.lock:
+            boxes, scores = decode(self.model(pictures), self.model.anchors_wh)
+        platt = self.card.calibration
+        scores = calibrated(scores[0].cpu(), platt.get("slope", 1.0), platt.get("intercept", 0.0))
+        return boxed, boxes[0].cpu(), scores
+
     def detections(self, photo: Photo, score_threshold: float) -> Detections:
         """At most 100 boxes in pixels of the photo whose score reaches the threshold, best first.
 
         Each is at least a pixel wide and high. Thresholds below 0.01 count as 0.01.
         """
-        boxed, pictures = self.input_of(photo)
-        with self.lock:
-            boxes, scores = decode(self.model(pictures), self.model.anchors_wh)
+        boxed, boxes, scores = self._decoded(photo)
         threshold = max(score_threshold, LOWEST_THRESHOLD)
-        # NMS takes scores above its threshold, in float32; here a score that reaches it counts, so
-        # that labelling with a threshold and LabeledPhoto.above() agree to the last garment.
-        just_below = threshold * (1 - 1e-6)
-        found = nms(boxes[0].cpu(), scores[0].cpu(), score_threshold=just_below, limit=MAX_DETECTIONS)
+        found = nms(boxes, scores, score_threshold=_just_below(threshold), limit=MAX_DETECTIONS)
         found = cross_class_suppression(found)
         boxes_xyxy = boxed.to_photo(found.boxes_xyxy)
-        large = ((boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) >= 1).all(axis=1)
+        large = _has_area(boxes_xyxy)
         return Detections(boxes_xyxy, found.scores.astype(np.float64), found.category_ids)[large].above(
             threshold
         )
 
-    def detect(self, photo: Photo, score_threshold: float) -> list[tuple[Box, str, float]]:
-        """The same as box, category's name and score."""
-        found = self.detections(photo, score_threshold)
-        return [
-            (
-                (float(b[0]), float(b[1]), float(b[2]), float(b[3])),
-                self.card.categories[category],
-                float(score),
-            )
-            for b, category, score in zip(found.boxes_xyxy, found.category_ids, found.scores, strict=True)
-        ]
+    def candidates(self, photo: Photo, score_threshold: float) -> Candidates:
+        """What the joint decision chooses from: at most 100 boxes with the scores of all categories.
+
+        Best first, each the place of one or more boxes that NMS within the categories leaves; a place whose
+        box stays with several categories comes once. Thresholds below 0.01 count as 0.01.
+        """
+        boxed, boxes, scores = self._decoded(photo)
+        threshold = max(score_threshold, LOWEST_THRESHOLD)
+        rows, _ = nms_indices(boxes, scores, score_threshold=_just_below(threshold), limit=MAX_DETECTIONS)
+        first = dict.fromkeys(rows.tolist())  # one of each, in order
+        chosen = torch.tensor(list(first), dtype=torch.long)
+        boxes_xyxy = boxed.to_photo(boxes[chosen].numpy())
+        large = _has_area(boxes_xyxy)
+        return Candidates(boxes_xyxy[large], scores[chosen].double().numpy()[large])
+
+
+def _just_below(threshold: float) -> float:
+    """NMS takes scores above its threshold, in float32; in use a score that reaches the threshold counts."""
+    return threshold * (1 - 1e-6)
+
+
+def _has_area(boxes_xyxy: np.ndarray) -> np.ndarray:
+    """Which boxes (N, 4) are at least a pixel wide and high: (N,)."""
+    wide: np.ndarray = ((boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) >= 1).all(axis=1)
+    return wide

@@ -26,6 +26,9 @@ import numpy as np
 
 from core.errors import WeightsError
 
+JOINT_FILE = "labeler.json"
+"""The weights' file in the folder of the weights that ship."""
+
 EPSILON = 1e-4
 """Least probability that either model is taken to give: what one of them rules out, the other may still
 find."""

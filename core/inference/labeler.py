@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from core.garments import Box, Garment, LabeledPhoto, RankedLabels
+import numpy as np
+
+from core.boxes import box_iou
+from core.garments import Garment, LabeledPhoto
 from core.images.decode import Photo
-from core.inference.classifier import Classifier
-from core.inference.detector import Detector
+from core.inference.classifier import Classifier, square_crops, whole_photo
+from core.inference.detector import Candidates, Detector
+from core.inference.joint import (
+    JOINT_FILE,
+    JointWeights,
+    joint_distribution,
+    joint_labels,
+    joint_scores,
+    label_matrix,
+    one_box_a_garment,
+    read_joint_weights,
+    score_features,
+)
+from core.models.cards import WEIGHTS_FOLDER
+from core.models.decode import NMS_IOU_THRESHOLD
+from core.taxonomy import categories_of_labels
+
+CANDIDATE_THRESHOLD = 0.1
+"""The detector's score from which a place is shown to the classifier, which may raise its joint score."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,13 +39,20 @@ class Labeler:
 
     detector: Detector
     classifier: Classifier
+    joint: JointWeights = field(default_factory=JointWeights)
 
     @classmethod
     def load(
         cls, detector: Path | None = None, classifier: Path | None = None, device: str = "cpu"
     ) -> Labeler:
         """Load weights with their cards, by default those that ship. Raises WeightsError with a sentence."""
-        return cls(Detector.load(detector, device), Classifier.load(classifier, device))
+        joint = read_joint_weights(WEIGHTS_FOLDER / JOINT_FILE)
+        return cls(Detector.load(detector, device), Classifier.load(classifier, device), joint)
+
+    @cached_property
+    def label_matrix(self) -> np.ndarray:
+        """Which label belongs to which category by the taxonomies and by name: (L, C) of 0 and 1."""
+        return label_matrix(self.labels, self.categories, categories_of_labels())
 
     @property
     def default_threshold(self) -> float:
@@ -48,24 +75,68 @@ class Labeler:
         return {"detector": self.detector.card.name, "classifier": self.classifier.card.name}
 
     def label(self, photo: Photo, score_threshold: float | None = None) -> LabeledPhoto:
-        """Find a photo's garments from ``score_threshold`` on (the card's by default) and rank their labels.
+        """Find a photo's garments from ``score_threshold`` on (the card's by default), and name them.
 
         ``seconds`` of the result is both models' time, without decoding.
         """
         started = time.perf_counter()
-        found = self.detect(photo, self.default_threshold if score_threshold is None else score_threshold)
-        ranked = self.classify(photo, [box for box, _, _ in found])
-        garments = tuple(
-            Garment(box, category, score, top5)
-            for (box, category, score), top5 in zip(found, ranked, strict=True)
-        )
+        garments, _ = self.label_and_embed(photo, score_threshold)
         seconds = time.perf_counter() - started
         return LabeledPhoto(photo.name, photo.width, photo.height, seconds, self.names, garments)
 
-    def detect(self, photo: Photo, score_threshold: float) -> list[tuple[Box, str, float]]:
-        """Boxes in pixels of the photo, category and score of at most 100 garments, best first."""
-        return self.detector.detect(photo, score_threshold)
+    def label_and_embed(
+        self, photo: Photo, score_threshold: float | None = None
+    ) -> tuple[tuple[Garment, ...], np.ndarray]:
+        """The photo's garments, best first, and the embedding of the whole photo (1024,), in one pass."""
+        threshold = self.default_threshold if score_threshold is None else score_threshold
+        candidates = self.detector.candidates(photo, min(threshold, CANDIDATE_THRESHOLD))
+        boxes = [whole_photo(photo), *map(tuple, candidates.boxes_xyxy.tolist())]
+        labels, embeddings = self.classifier.predict(square_crops(photo, boxes))
+        garments = self.decide(candidates, labels[1:].double().numpy())
+        kept = tuple(garment for garment in garments if garment.score >= threshold)
+        return kept, embeddings[0].numpy()
 
-    def classify(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> list[RankedLabels]:
-        """The five likeliest labels of each box with their probabilities, best first."""
-        return self.classifier.classify(photo, boxes_xyxy)
+    def decide(self, candidates: Candidates, labels: np.ndarray) -> list[Garment]:
+        """One garment a place, best first, of candidates and the label probabilities (N, L) of their crops.
+
+        A detector's score below ``CANDIDATE_THRESHOLD`` is not raised, so that labeling with a higher
+        threshold and :meth:`LabeledPhoto.above` agree to the last garment.
+        """
+        scores, matrix = candidates.class_scores, self.label_matrix
+        pooled, evidence = joint_distribution(scores, labels, matrix, self.joint)
+        chosen = pooled.argmax(axis=1) if len(pooled) else np.zeros(0, dtype=np.int64)
+        joint = joint_scores(score_features(scores, pooled, evidence, chosen), self.joint)
+        best = scores.max(axis=1, initial=0.0)
+        joint = np.where(best < CANDIDATE_THRESHOLD, np.minimum(joint, best), joint)
+        told = joint_labels(labels, pooled, chosen, matrix)
+        iou = box_iou(candidates.boxes_xyxy, candidates.boxes_xyxy)
+        kept = one_box_a_garment(
+            iou,
+            joint,
+            chosen,
+            evidence,
+            nms_iou=NMS_IOU_THRESHOLD,
+            same_garment_iou=self.joint.same_garment_iou,
+        )
+        return [self._garment(candidates, labels, told, chosen, joint, row) for row in kept.tolist()]
+
+    def _garment(
+        self,
+        candidates: Candidates,
+        labels: np.ndarray,
+        told: np.ndarray,
+        chosen: np.ndarray,
+        joint: np.ndarray,
+        row: int,
+    ) -> Garment:
+        x0, y0, x1, y1 = candidates.boxes_xyxy[row].tolist()
+        alone, first = int(candidates.class_scores[row].argmax()), int(labels[row].argmax())
+        best = np.argsort(-told[row], kind="stable")[:5].tolist()
+        return Garment(
+            (x0, y0, x1, y1),
+            self.categories[int(chosen[row])],
+            float(joint[row]),
+            tuple((self.labels[label], float(told[row, label])) for label in best),
+            detector=(self.categories[alone], float(candidates.class_scores[row, alone])),
+            classifier=(self.labels[first], float(labels[row, first])),
+        )

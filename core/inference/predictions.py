@@ -39,12 +39,7 @@ def predict(store: Store, labeler: Labeler, photo_id: int) -> tuple[Garment, ...
     """
     models = model_pair(store, labeler)
     photo = store.photos.open(photo_id)
-    found = labeler.detect(photo, labeler.default_threshold * FLOOR_SHARE)
-    ranked, embedding = labeler.classifier.classify_and_embed(photo, [box for box, _, _ in found])
-    garments = tuple(
-        Garment(box, category, score, top5)
-        for (box, category, score), top5 in zip(found, ranked, strict=True)
-    )
+    garments, embedding = labeler.label_and_embed(photo, labeler.default_threshold * FLOOR_SHARE)
     ensure_category_ids(store, labeler.categories)
     store.predictions.save(photo_id, models, garments, embedding)
     return garments
@@ -107,7 +102,7 @@ def proposals(
     """What an annotator begins from: the photo's boxes as they were left, else the models' garments.
 
     Garments count from ``threshold`` on and are not accepted yet; proposed again, they have the same uids.
-    ``blind`` (a second look) leaves the boxes of other people out.
+    ``blind`` (a second annotation) leaves the boxes of other people out.
     """
     latest = None if blind else store.annotations.latest(photo_id)
     if latest is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,8 +23,10 @@ LARGEST_BYTES = 2**30
 class ModelCard:
     """What a weights file is: enough to rebuild the model, and where its numbers come from.
 
-    ``input_size`` is the long side in pixels; ``anchors_wh`` (detector) in pixels of that input; ``metrics``,
-    ``training`` and ``data`` are for people.
+    ``input_size`` is the long side in pixels; ``anchors_wh`` (detector) in pixels of that input;
+    ``calibration`` is ``slope`` and ``intercept`` of a detector's scores (Platt scaling) or the
+    ``temperature`` of a classifier's logits, fitted on held-back photos. ``metrics``, ``training`` and
+    ``data`` are for people.
     """
 
     kind: str  # "detector" or "classifier"
@@ -38,6 +41,7 @@ class ModelCard:
     data: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     notes: str = ""
+    calibration: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.kind not in ("detector", "classifier"):
@@ -46,6 +50,11 @@ class ModelCard:
             raise WeightsError("a card needs categories, each once")
         if not 0 <= self.score_threshold <= 1:
             raise WeightsError(f"a card's score threshold lies in 0..1, got {self.score_threshold}")
+        for name, value in self.calibration.items():
+            if not isinstance(value, int | float) or not math.isfinite(value):
+                raise WeightsError(f"a card's calibration is of finite numbers, got {value!r} for {name}")
+        if self.calibration.get("temperature", 1.0) <= 0:
+            raise WeightsError("a card's temperature is above 0")
 
 
 def card_from(entry: Mapping[str, Any]) -> ModelCard:

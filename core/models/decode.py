@@ -70,6 +70,39 @@ def decode(raw: Sequence[Tensor], anchors_wh: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat(boxes, dim=1), torch.cat(scores, dim=1)
 
 
+def calibrated(scores: Tensor, slope: float, intercept: float) -> Tensor:
+    """Platt scaling, elementwise: sigmoid(slope * logit(score) + intercept); 1 and 0 change nothing.
+
+    Fitted on held-back photos so that of the boxes with a score of 0.8 four in five are right.
+    """
+    if slope == 1.0 and intercept == 0.0:
+        return scores
+    return torch.sigmoid(slope * torch.logit(scores, eps=1e-6) + intercept)
+
+
+def nms_indices(
+    boxes_xyxy: Tensor,
+    scores: Tensor,
+    *,
+    score_threshold: float,
+    iou_threshold: float = NMS_IOU_THRESHOLD,
+    limit: int = MAX_DETECTIONS,
+) -> tuple[Tensor, Tensor]:
+    """Non-maximum suppression of one photo's candidates (N, 4) with class scores (N, C).
+
+    Gives the candidates (K,) and the category (K,) that each stays with, best first, K at most ``limit``.
+    Suppression is within a category and from the best score down, so raising the score threshold afterwards
+    gives the same boxes as a new run with that threshold.
+    """
+    candidates, categories = (scores > score_threshold).nonzero(as_tuple=True)
+    class_scores = scores[candidates, categories]
+    if len(class_scores) > MAX_NMS_CANDIDATES:
+        top = class_scores.topk(MAX_NMS_CANDIDATES).indices
+        class_scores, candidates, categories = class_scores[top], candidates[top], categories[top]
+    kept = batched_nms(boxes_xyxy[candidates], class_scores, categories, iou_threshold)[:limit]
+    return candidates[kept], categories[kept]
+
+
 def nms(
     boxes_xyxy: Tensor,
     scores: Tensor,
@@ -78,18 +111,12 @@ def nms(
     iou_threshold: float = NMS_IOU_THRESHOLD,
     limit: int = MAX_DETECTIONS,
 ) -> Detections:
-    """Non-maximum suppression of one photo's candidates (N, 4) with class scores (N, C), to ``limit`` boxes.
-
-    Best first. Suppression is within a category and from the best score down, so raising the score threshold
-    afterwards gives the same boxes as a new run with that threshold.
-    """
-    candidates, categories = (scores > score_threshold).nonzero(as_tuple=True)
-    class_scores, candidate_boxes = scores[candidates, categories], boxes_xyxy[candidates]
-    if len(class_scores) > MAX_NMS_CANDIDATES:
-        top = class_scores.topk(MAX_NMS_CANDIDATES).indices
-        class_scores, candidate_boxes, categories = class_scores[top], candidate_boxes[top], categories[top]
-    kept = batched_nms(candidate_boxes, class_scores, categories, iou_threshold)[:limit]
-    return Detections(*(part[kept].cpu().numpy() for part in (candidate_boxes, class_scores, categories)))
+    """The same as detections, best first."""
+    rows, categories = nms_indices(
+        boxes_xyxy, scores, score_threshold=score_threshold, iou_threshold=iou_threshold, limit=limit
+    )
+    found = (boxes_xyxy[rows], scores[rows, categories], categories)
+    return Detections(*(part.cpu().numpy() for part in found))
 
 
 def cross_class_suppression(

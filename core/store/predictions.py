@@ -186,4 +186,5 @@ def _prediction(row: Any) -> Prediction:
 def _garment(entry: dict[str, Any]) -> Garment:
     x0, y0, x1, y1 = entry["box"]
     top5 = tuple((label, share) for label, share in entry["top5"])
-    return Garment((x0, y0, x1, y1), entry["category"], entry["score"], top5)
+    alone = {name: tuple(entry[name]) for name in ("detector", "classifier") if name in entry}
+    return Garment((x0, y0, x1, y1), entry["category"], entry["score"], top5, **alone)

@@ -26,7 +26,7 @@ def test_it_prints_one_json_line_with_every_stage(
     rows = {name: row["median"] for name, row in line["rows"].items()}
     assert set(rows) == {
         "reading", "detector", "classifier", "classifier, a garment", "detector's maps", "all maps",
-        "garments (count)",
+        "crops (count)",
     }  # fmt: skip
     assert all(value > 0 for value in rows.values()), "a photo without garments is classified as a whole"
     assert line["process"]["photos"] == 2

@@ -76,20 +76,14 @@ def test_embeddings_are_what_the_head_is_given_at_length_one(tmp_path: Path, att
     assert classifier.embed(photo, []).shape == (0, 1024)
 
 
-def test_labels_and_the_photos_embedding_come_from_one_pass(
-    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    photo, passes = drawn_photo(), []
-    ranked, whole = classifier.classify(photo, BOXES), classifier.embed(photo)
-    embed = classifier.model.embed
-    monkeypatch.setattr(classifier.model, "embed", lambda x: passes.append(len(x)) or embed(x))
-    together, embedding = classifier.classify_and_embed(photo, BOXES)
-    assert passes == [len(BOXES) + 1]
-    assert [[label for label, _ in top5] for top5 in together] == [
-        [label for label, _ in top5] for top5 in ranked
-    ]
-    np.testing.assert_allclose(embedding, whole[0], atol=1e-5)
-    assert classifier.classify_and_embed(photo, [])[0] == []
+def test_a_temperature_sharpens_the_probabilities_and_keeps_their_order(classifier: Classifier) -> None:
+    """p' is proportional to p^(1/T): at T = 0.5 the ratio of two probabilities is squared."""
+    sharper = replace(classifier, card=replace(classifier.card, calibration={"temperature": 0.5}))
+    crops = square_crops(drawn_photo(), BOXES[:1])
+    before, after = classifier.probabilities(crops)[0], sharper.probabilities(crops)[0]
+    assert before.argsort().tolist() == after.argsort().tolist()
+    first, second = before.argsort(descending=True)[:2].tolist()
+    assert after[first] / after[second] == pytest.approx(float(before[first] / before[second]) ** 2, rel=1e-3)
 
 
 def test_a_crop_is_small_however_large_the_photo(classifier: Classifier) -> None:

@@ -6,10 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.errors import WeightsError
 from core.garments import Garment, LabeledPhoto
+from core.inference.detector import Candidates
 from core.inference.explain import explain
 from core.inference.labeler import Labeler
 from core.taxonomy import load_taxonomy
@@ -39,7 +41,7 @@ def test_what_it_knows_is_on_the_cards(tiny_labeler: Labeler) -> None:
 
 def test_a_low_threshold_cut_off_later_equals_the_high_one(tiny_labeler: Labeler) -> None:
     low = tiny_labeler.label(drawn_photo(FEW), 0.05)
-    assert len(low.garments) > 10
+    assert len(low.garments) > 5
     for threshold in (THRESHOLD, low.garments[0].score, 0.99):
         high = tiny_labeler.label(drawn_photo(FEW), threshold)
         cut = low.above(threshold)
@@ -60,13 +62,45 @@ def test_a_photo_of_nothing_is_labelled_as_such(tiny_labeler: Labeler) -> None:
     assert labeled.as_dict()["garments"] == []
 
 
-def test_the_parts_give_what_the_whole_gives(tiny_labeler: Labeler) -> None:
+def test_what_each_model_said_alone_is_kept_beside_the_decision(tiny_labeler: Labeler) -> None:
     photo = drawn_photo(FEW)
-    found = tiny_labeler.detect(photo, THRESHOLD)
-    ranked = tiny_labeler.classify(photo, [box for box, _, _ in found])
-    whole = tiny_labeler.label(photo).garments
-    assert [(g.box_xyxy, g.category, g.score) for g in whole] == found
-    assert [g.top5 for g in whole] == ranked
+    candidates = tiny_labeler.detector.candidates(photo, THRESHOLD)
+    boxes = [tuple(box) for box in candidates.boxes_xyxy.tolist()]
+    alone = dict(zip(boxes, tiny_labeler.classifier.classify(photo, boxes), strict=True))
+    for garment in tiny_labeler.label(photo).garments:
+        row = boxes.index(garment.box_xyxy)
+        scores = candidates.class_scores[row]
+        assert garment.detector == (tiny_labeler.categories[int(scores.argmax())], scores.max())
+        assert garment.classifier is not None
+        label, probability = alone[garment.box_xyxy][0]
+        assert garment.classifier[0] == label
+        assert garment.classifier[1] == pytest.approx(probability, abs=1e-4)
+
+
+def test_the_first_label_belongs_to_the_category(tiny_labeler: Labeler) -> None:
+    """The classifier turns the category, or the category the order of labels: they never contradict."""
+    matrix = tiny_labeler.label_matrix
+    garments = tiny_labeler.label(drawn_photo(FEW), 0.05).garments
+    assert len({garment.category for garment in garments}) > 1
+    for garment in garments:
+        column = tiny_labeler.categories.index(garment.category)
+        row = tiny_labeler.labels.index(garment.top5[0][0])
+        assert matrix[row, column] == 1 or not matrix[:, column].any()
+
+
+def test_a_place_that_nms_leaves_two_categories_is_one_garment(tiny_labeler: Labeler) -> None:
+    scores = np.zeros((2, len(tiny_labeler.categories)))
+    pants, dress = (tiny_labeler.categories.index(name) for name in ("pants", "dress"))
+    scores[0, [pants, dress]] = 0.6, 0.5
+    scores[1, [pants, dress]] = 0.4, 0.55
+    boxes = np.array([[10.0, 10.0, 60.0, 90.0], [11.0, 10.0, 60.0, 92.0]])
+    labels = np.full((2, len(tiny_labeler.labels)), 0.1 / (len(tiny_labeler.labels) - 1))
+    labels[:, tiny_labeler.labels.index("Pants")] = 0.9
+    garments = tiny_labeler.decide(Candidates(boxes, scores), labels)
+    assert [(g.category, g.box_xyxy, g.top5[0][0]) for g in garments] == [
+        ("pants", (10.0, 10.0, 60.0, 90.0), "Pants")
+    ]
+    assert not garments[0].models_disagree
 
 
 def test_four_threads_see_what_one_sees(tiny_labeler: Labeler) -> None:
