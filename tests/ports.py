@@ -15,8 +15,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until_open(port: int, server: subprocess.Popen[bytes], seconds: float = 60.0) -> None:
-    """Return once something listens on the port; raises TimeoutError where nothing does in time."""
+def wait_until_open(port: int, server: subprocess.Popen[bytes], seconds: float = 240.0) -> None:
+    """Return once something listens on the port; raises TimeoutError where the server ended or never does.
+
+    A server that imports PyTorch beside other tests on two cores may take more than a minute.
+    """
     until = time.monotonic() + seconds
     while time.monotonic() < until and server.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):

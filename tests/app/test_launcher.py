@@ -13,9 +13,9 @@ import pytest
 
 from app import __main__ as launcher
 from tests.ports import free_port
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
-READY_SECONDS = 30.0
 
 
 def test_tables_become_dotted_options():
@@ -76,7 +76,7 @@ def test_the_workspace_answers_in_time_with_its_headers_and_its_data_folder(tmp_
     ]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as server:
         try:
-            with answer_of(f"http://127.0.0.1:{port}/_stcore/health", READY_SECONDS) as health:
+            with answer_of(f"http://127.0.0.1:{port}/_stcore/health", PATIENCE_SECONDS) as health:
                 assert health.read() == b"ok"
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
                 assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]

@@ -6,24 +6,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from app import worker_process
 from app.worker_process import COMMAND, WorkerProcess
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 LISTENER = (sys.executable, "-c", "import sys; sys.stdin.read()")
-
-
-def until(done: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 30
-    while not done():
-        assert time.monotonic() < ends
-        time.sleep(0.02)
 
 
 def is_alive(process: int) -> bool:

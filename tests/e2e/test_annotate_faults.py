@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.workbench import Workbench, act, expect, gone_on, mark, photo_of
+from tests.browsing import expect
+from tests.e2e.workbench import Workbench, act, gone_on, mark, photo_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -9,7 +9,8 @@ import pytest
 
 from core.active_learning.queue_order import label_issues, reorder
 from core.store.boxes import AnnotatedBox
-from tests.e2e.workbench import Workbench, act, expect, gone_on, mark, photo_of, spot
+from tests.browsing import expect, press
+from tests.e2e.workbench import Workbench, act, gone_on, mark, photo_of, spot
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -125,10 +126,8 @@ def test_undo_reload_and_submit(visit, bench):
     page.reload()
     expect(page.get_by_text("Your draft of ")).to_be_visible()
     expect(page.get_by_text("1 box, ")).to_be_visible()
-    page.get_by_role("link", name="Anchors").click()
-    expect(page.get_by_role("heading", name="Anchors")).to_be_visible()
-    page.get_by_role("link", name="Annotate").click()
-    expect(page.get_by_text("1 box, ")).to_be_visible()
+    press(page.get_by_role("link", name="Anchors"), page.get_by_role("heading", name="Anchors"))
+    press(page.get_by_role("link", name="Annotate"), page.get_by_text("1 box, "))
     act(page, "submit")
     latest = bench.store.annotations.latest(photo)
     assert latest is not None and len(latest.boxes) == 1
@@ -188,8 +187,9 @@ def test_a_label_issue_says_why_and_is_opened(visit, bench):
     reorder(bench.store)
     (suspect,) = [found for found in label_issues(bench.store) if found.photo_id == task.photo_id]
     page = visit("looks")
-    page.get_by_role("radio", name="Label issues").click()
-    expect(page.get_by_text(suspect.reason)).to_be_visible()
-    page.get_by_role("button", name=bench.store.photos.get(task.photo_id).name).click()
-    expect(page.get_by_text("Annotated already: version 1")).to_be_visible()
+    press(page.get_by_role("radio", name="Label issues"), page.get_by_text(suspect.reason))
+    press(
+        page.get_by_role("button", name=bench.store.photos.get(task.photo_id).name),
+        page.get_by_text("Annotated already: version 1"),
+    )
     assert photo_of(page) == task.photo_id

@@ -14,17 +14,15 @@ import pytest
 from PIL import Image
 
 from core.store.imports import FOLDERS_VARIABLE
+from tests.browsing import WAIT_MS, expect, press, settled
 from tests.e2e.serving import ROOT, workspace
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-api = pytest.importorskip("playwright.sync_api")
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 SAMPLES = ROOT / "assets" / "samples"
-WAIT_MS = 120_000
-expect = api.expect
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -70,21 +68,14 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     opened.goto(f"{address}?as=Anna")
-    opened.get_by_role("link", name="Data").click()
-    expect(opened.get_by_role("heading", name="Data", exact=True)).to_be_visible()
+    press(opened.get_by_role("link", name="Data"), opened.get_by_role("heading", name="Data", exact=True))
     yield opened
     context.close()
     assert complaints == []
 
 
-def settled(page: Page) -> None:
-    """Wait until the page's script has run."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-
-
 def open_tab(page: Page, name: str) -> None:
-    page.get_by_role("tab", name=name).click()
-    expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
+    press(page.get_by_role("tab", name=name), page.get_by_role("tab", name=name, selected=True))
     settled(page)
 
 
@@ -123,27 +114,30 @@ def test_from_the_first_photo_to_an_exported_revision(page: Page, folder: Path, 
     # All three on the gallery; one is opened, deleted, kept, and deleted for good.
     open_tab(page, "Photos")
     expect(tiles(page)).to_have_count(3)
-    tiles(page).filter(has_text=third.name).click()
-    expect(page.locator(".lapel-viewer .photo")).to_have_js_property("complete", True)
+    shown = page.locator(".lapel-viewer .photo")
+    press(tiles(page).filter(has_text=third.name), shown)
+    expect(shown).to_have_js_property("complete", True)
     expect(page.get_by_text("imported by Anna")).to_be_visible()
     link = page.get_by_role("link", name="Open in Annotate")
     assert re.search(r"annotate\?.*photo=\d+$", link.get_attribute("href") or "")
-    page.get_by_role("button", name="Delete", exact=True).click()
+    delete, undo, now = (
+        page.get_by_role("button", name=name, exact=True) for name in ("Delete", "Undo", "Delete now")
+    )
+    settled(page)
+    press(delete, undo)
     expect(tiles(page)).to_have_count(2)
-    page.get_by_role("button", name="Undo").click()
+    press(undo, delete)
     expect(tiles(page)).to_have_count(3)
     settled(page)
-    page.get_by_role("button", name="Delete", exact=True).click()
-    page.get_by_role("button", name="Delete now").click()
-    expect(page.get_by_text("2 photos · 2 annotated")).to_be_visible()
+    press(delete, now)
+    press(now, page.get_by_text("2 photos · 2 annotated"))
 
     # The category that came along gets another name.
     open_tab(page, "Categories")
     page.get_by_role("combobox", name="Category to rename").fill("raincoat")
     page.get_by_role("option", name="raincoat").click()
     page.get_by_role("textbox", name="New name").fill("trench coat")
-    page.get_by_role("button", name="Rename").click()
-    expect(page.get_by_text("Renamed to trench coat.")).to_be_visible()
+    press(page.get_by_role("button", name="Rename"), page.get_by_text("Renamed to trench coat."))
 
     # The charts draw what was counted.
     open_tab(page, "Progress")
@@ -152,13 +146,15 @@ def test_from_the_first_photo_to_an_exported_revision(page: Page, folder: Path, 
     # A revision, and its boxes with the pictures.
     open_tab(page, "Revisions")
     page.get_by_role("textbox", name="Note").fill("spring")
-    page.get_by_role("button", name="Create revision").click()
-    expect(page.get_by_text("Revision 1 holds 2 photos with 2 boxes.")).to_be_visible()
+    created = page.get_by_text("Revision 1 holds 2 photos with 2 boxes.")
+    press(page.get_by_role("button", name="Create revision"), created)
     page.get_by_text("With the pictures").click()
     settled(page)
-    page.get_by_role("button", name="Prepare the file").click()
+    ready = page.get_by_role("button", name=re.compile("Download lapel-r1"))
+    press(page.get_by_role("button", name="Prepare the file"), ready)
+    settled(page)
     with page.expect_download() as download:
-        page.get_by_role("button", name=re.compile("Download lapel-r1")).click()
+        ready.click()
     with zipfile.ZipFile(download.value.path()) as archive:
         assert archive.testzip() is None
         assert sum(name.endswith(".jpg") for name in archive.namelist()) == 2
@@ -170,12 +166,15 @@ def test_from_the_first_photo_to_an_exported_revision(page: Page, folder: Path, 
 
 
 def test_a_batch_is_saved_and_a_reported_photo_is_next_in_the_queue(page: Page):
-    page.get_by_role("link", name="Label photos").click()
+    press(
+        page.get_by_role("link", name="Label photos"),
+        page.get_by_role("heading", name="Label clothing photos"),
+    )
     page.locator("input[type=file]").first.set_input_files(sorted(SAMPLES.glob("*.jpg"))[4:6])
     expect(page.locator(".lapel-gallery .tile")).to_have_count(2)
     settled(page)
-    page.get_by_role("button", name="Report wrong labels").click()
-    expect(page.get_by_text("It is next in the queue.")).to_be_visible()
+    queued = page.get_by_text("It is next in the queue.")
+    press(page.get_by_role("button", name="Report wrong labels"), queued)
     expect(page.get_by_role("link", name="Correct in Annotate")).to_be_visible()
     page.get_by_role("button", name="Save to store", exact=True).click()
     expect(page.get_by_text("1 photo imported.")).to_be_visible()

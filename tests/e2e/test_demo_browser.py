@@ -15,25 +15,24 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from tests.browsing import WAIT_MS, expect
 from tests.ports import free_port, wait_until_open
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("gradio")
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
-WAIT_MS = 20_000
 PASSWORD = "corduroy"
 PROGRAM = """
 import os, sys
-from app import demo
+from app.demo import launch
 from tests.fakes import FakeLabeler, fake_explain
-demo.prepare_environment()
-password = os.environ.get(demo.PASSWORD_VARIABLE)
-demo.serve(FakeLabeler(), fake_explain, port=int(sys.argv[1]), password=password)
+launch.prepare_environment()
+password = os.environ.get(launch.PASSWORD_VARIABLE)
+launch.serve(FakeLabeler(), fake_explain, port=int(sys.argv[1]), password=password)
 """
 
 
@@ -45,7 +44,7 @@ def served(**environment: str) -> Iterator[str]:
         wait_until_open(port, server)
         yield f"http://127.0.0.1:{port}"
         server.terminate()
-        server.communicate(timeout=20)
+        server.communicate(timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +87,7 @@ def choose(page: Page, path: Path) -> None:
 
 
 def says(page: Page, selector: str, pattern: str) -> None:
-    api.expect(page.locator(selector)).to_contain_text(re.compile(pattern), timeout=WAIT_MS)
+    expect(page.locator(selector)).to_contain_text(re.compile(pattern), timeout=WAIT_MS)
 
 
 def source(page: Page, elem_id: str) -> str:
@@ -100,7 +99,7 @@ def source(page: Page, elem_id: str) -> str:
 
 def changed(page: Page, elem_id: str, before: str) -> str:
     """The address of a picture once it is no longer ``before``."""
-    api.expect(page.locator(f"#{elem_id} img")).not_to_have_attribute("src", before, timeout=WAIT_MS)
+    expect(page.locator(f"#{elem_id} img")).not_to_have_attribute("src", before, timeout=WAIT_MS)
     return source(page, elem_id)
 
 
@@ -164,7 +163,7 @@ def test_a_broken_file_is_a_sentence_and_the_next_photo_works(
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"<script>alert(1)</script>" * 9)
     choose(page, broken)
-    api.expect(page.get_by_text("Expected a JPEG, PNG or WebP photo")).to_be_visible()
+    expect(page.get_by_text("Expected a JPEG, PNG or WebP photo")).to_be_visible()
     assert not page.locator("#top5").is_visible()
     choose(page, photo)
     says(page, "#summary", "2 garments found")
@@ -193,7 +192,7 @@ def test_a_password_stands_before_the_page(page: Page, closed_address: str, phot
     page.get_by_label("username").fill("ada")
     page.get_by_label("password").fill("tweed")
     page.get_by_role("button", name="Login").click()
-    api.expect(page.get_by_text("Incorrect")).to_be_visible()
+    expect(page.get_by_text("Incorrect")).to_be_visible()
     assert not page.locator("#photo").count()
     page.get_by_label("username").fill("ada")
     page.get_by_label("password").fill(PASSWORD)

@@ -16,12 +16,13 @@ import pytest
 from core.store import Store, sqlite_url
 from core.store.imports import FOLDERS_VARIABLE
 from core.taxonomy import load_taxonomy
-from tests.e2e.workbench import ROOT, WAIT_MS, expect, gone_on, mark, photo_of
+from tests.browsing import WAIT_MS, expect, press, settled
+from tests.e2e.workbench import ROOT, gone_on, mark, photo_of
 from tests.ports import free_port, wait_until_open
 from tools.synthetic import draw_scene
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -37,7 +38,8 @@ from core import __main__ as commands
 from core.training.finetune import recipes
 usual = recipes.FINETUNE_RECIPES["detector", "quick"]
 recipe = replace(usual.recipe, batch=4, mosaic=0.0, validate_every=1)
-recipes.FINETUNE_RECIPES = {{("detector", "quick"): replace(usual, recipe=recipe, sample_budget=60, fewest_epochs=3)}}
+quick = replace(usual, recipe=recipe, sample_budget=60, fewest_epochs=3)
+recipes.FINETUNE_RECIPES = {{("detector", "quick"): quick}}
 sys.argv = ["core", "worker", "--attached"]
 commands.app()
 """
@@ -100,7 +102,7 @@ def address(data: Path, shoot: Path, tiny_weights: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()
-            server.wait(timeout=20)
+            server.wait(timeout=120)
 
 
 @pytest.fixture
@@ -117,14 +119,9 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     assert broken == []
 
 
-def go_to(page: Page, name: str) -> None:
-    """Follow the menu."""
-    page.get_by_role("link", name=name, exact=True).click()
-
-
-def settled(page: Page) -> None:
-    """Wait until the page's script has run."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+def go_to(page: Page, name: str, there: Locator) -> None:
+    """Follow the menu to the page that shows ``there``."""
+    press(page.get_by_role("link", name=name, exact=True), there)
 
 
 def bring_in(page: Page, shoot: Path) -> None:
@@ -140,8 +137,7 @@ def bring_in(page: Page, shoot: Path) -> None:
 
 def correct(page: Page) -> int:
     """Draw a missed garment on a photo of the queue, name it and submit, by keyboard; gives the photo."""
-    go_to(page, "Annotate")
-    expect(page.locator(".canvas")).to_be_visible()
+    go_to(page, "Annotate", page.locator(".canvas"))
     photo = photo_of(page)
     for key in ("d", "d"):  # a box in the middle; the search for its category opens
         page.keyboard.press(key)
@@ -155,12 +151,13 @@ def correct(page: Page) -> int:
 
 def retrain(page: Page) -> None:
     """Freeze, start, watch until the candidate is there."""
-    go_to(page, "Train")
-    page.get_by_role("button", name="Create revision").click()
-    expect(page.get_by_text(re.compile(f"Revision 1 holds {ANNOTATED + 1} photos"))).to_be_visible()
+    create = page.get_by_role("button", name="Create revision")
+    go_to(page, "Train", create)
+    press(create, page.get_by_text(re.compile(f"Revision 1 holds {ANNOTATED + 1} photos")))
     settled(page)
-    page.get_by_role("button", name="Fine-tune the detector").click()
-    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    press(
+        page.get_by_role("button", name="Fine-tune the detector"), page.get_by_role("button", name="Cancel")
+    )
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     expect(page.get_by_test_id("stAlert").filter(has_text="Candidate:")).to_be_visible()
     expect(page.get_by_text("Validation mAP50")).to_be_visible()
@@ -168,7 +165,7 @@ def retrain(page: Page) -> None:
 
 def label(page: Page, photo: Path) -> str:
     """Drop a photo on the preview; gives what labelled it."""
-    go_to(page, "Label photos")
+    go_to(page, "Label photos", page.get_by_role("heading", name="Label clothing photos"))
     page.locator("input[type=file]").first.set_input_files(photo)
     said = page.get_by_text(re.compile("^Labelled by "))
     expect(said).to_be_visible()
@@ -188,22 +185,23 @@ def test_a_correction_becomes_a_model_that_serves_and_goes_again(page: Page, sho
     assert candidate.revision == 1 and candidate.parent_id == first.id
 
     # Compare: measured by the worker already; a holdout of a few photos cannot tell.
-    page.get_by_role("link", name="Compare with the champion").click()
-    expect(page.get_by_text("The gate refuses", exact=False)).to_be_visible()
+    refuses = page.get_by_text("The gate refuses", exact=False)
+    press(page.get_by_role("link", name="Compare with the champion"), refuses)
     expect(page.get_by_role("button", name="Promote", exact=True)).to_be_disabled()
-    page.get_by_text("Overrule the gate").click()
-    page.get_by_role("textbox", name="Reason to promote it anyway").fill("a journey, not a shop")
+    reason = page.get_by_role("textbox", name="Reason to promote it anyway")
+    press(page.get_by_text("Overrule the gate"), reason)
+    reason.fill("a journey, not a shop")
     settled(page)
-    page.get_by_role("button", name="Promote against the gate").click()
-    expect(page.get_by_test_id("stAlert").filter(has_text="serves now")).to_be_visible()
+    serves = page.get_by_test_id("stAlert").filter(has_text="serves now")
+    press(page.get_by_role("button", name="Promote against the gate"), serves)
     assert store.models.champion("detector").id == candidate.id
 
     # The preview labels with it at once; one press and it is the former again.
     assert candidate.name in label(page, next(iter(sorted(shoot.glob("loose*.png")))))
-    go_to(page, "Models")
-    page.get_by_role("button", name="Roll back").click()
-    page.get_by_role("button", name="Confirm rollback").click()
-    expect(page.get_by_test_id("stAlert").filter(has_text="serves again")).to_be_visible()
+    back, confirm = (page.get_by_role("button", name=name) for name in ("Roll back", "Confirm rollback"))
+    go_to(page, "Models", back)
+    press(back, confirm)
+    press(confirm, page.get_by_test_id("stAlert").filter(has_text="serves again"))
     assert store.models.champion("detector").id == first.id
     actions = [change.action for change in store.promotions.history("detector")]
     assert actions == ["rollback", "overrule", "first"]

@@ -15,17 +15,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.browsing import WAIT_MS, expect, press, settled
 from tests.ports import free_port, wait_until_open
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-api = pytest.importorskip("playwright.sync_api")
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "assets" / "samples"
-WAIT_MS = 60_000
 OFFLINE = "net::ERR_INTERNET_DISCONNECTED"  # said only where a test takes the connection away
 PROGRAM = """
 import sys
@@ -39,7 +38,6 @@ if sys.argv[3] == "stand-in":
     resources.freeze_garbage_collector()
 launcher.main(["--port", sys.argv[1], "--data", sys.argv[2], "--no-browser"])
 """
-expect = api.expect
 expect.set_options(timeout=WAIT_MS)
 
 
@@ -64,7 +62,7 @@ def address(request, tmp_path_factory) -> Iterator[str]:
         wait_until_open(port, server)
         yield f"http://127.0.0.1:{port}"
         server.terminate()
-        server.communicate(timeout=20)
+        server.communicate(timeout=120)
 
 
 @pytest.fixture
@@ -81,11 +79,6 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     yield opened
     context.close()
     assert [text for text in complaints if OFFLINE not in text] == []
-
-
-def settled(page: Page) -> None:
-    """Wait until the page's script has run."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def boxes(page: Page) -> Locator:
@@ -138,8 +131,7 @@ def test_from_the_first_drop_to_the_zip(page: Page, tmp_path: Path):
 
     # The overlays: one click each, blended in the browser.
     heat = page.locator(".lapel-viewer .heat img")
-    page.get_by_role("radio", name="Attention", exact=True).click()
-    expect(heat).to_be_visible()
+    press(page.get_by_role("radio", name="Attention", exact=True), heat)
     assert heat.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     page.get_by_label("Opacity of the overlay").fill("25")
     assert page.locator(".lapel-viewer .heat").evaluate("layer => layer.style.opacity") == "0.25"
@@ -176,9 +168,11 @@ def test_from_the_first_drop_to_the_zip(page: Page, tmp_path: Path):
     settled(page)
 
     # The zip: taken away and read.
-    page.get_by_role("button", name="Prepare the zip").click()
+    ready = page.get_by_role("button", name=re.compile("Download the zip"))
+    press(page.get_by_role("button", name="Prepare the zip"), ready)
+    settled(page)
     with page.expect_download() as download:
-        page.get_by_role("button", name=re.compile("Download the zip")).click()
+        ready.click()
     with zipfile.ZipFile(download.value.path()) as archive:
         rows = list(csv.DictReader(io.TextIOWrapper(archive.open("labels.csv"), "utf-8")))
         assert {row["photo"] for row in rows} == {first.name, second.name}

@@ -18,16 +18,15 @@ import pytest
 
 from app.navigation import ENTRIES
 from core.access import RIGHTS, Right, Role
-from tests.e2e.workbench import ROOT, WAIT_MS, Workbench
+from tests.browsing import WAIT_MS, expect, press, settled
+from tests.e2e.workbench import ROOT, Workbench
 from tests.oidc import Provider, person, provider
 from tests.ports import wait_until_open
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-expect = api.expect
 
 PROGRAM = """
 import sys
@@ -77,8 +76,7 @@ class Served:
     def signed_in(self, who: str) -> Iterator[Page]:
         """The first page as this person sees it after the sign-in."""
         with self.visitor() as page:
-            page.get_by_role("button", name="Sign in").click()
-            page.get_by_role("link", name=who, exact=True).click()
+            sign_in(page, who)
             expect(page.get_by_role("heading", name="Label clothing photos")).to_be_visible()
             settled(page)
             yield page
@@ -109,12 +107,14 @@ def served(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterat
         wait_until_open(bench.port, server, WAIT_MS / 1000)
         yield Served(bench, running, browser)
         server.terminate()
-        server.wait(timeout=20)
+        server.wait(timeout=120)
 
 
-def settled(page: Page) -> None:
-    """Wait until no run of the page is under way."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+def sign_in(page: Page, who: str) -> None:
+    """Press the button, and choose a person at the provider."""
+    choice = page.get_by_role("link", name=who, exact=True)
+    press(page.get_by_role("button", name="Sign in"), choice)
+    choice.click()
 
 
 def menu(page: Page) -> list[str]:
@@ -139,8 +139,7 @@ def pictures(page: Page) -> list[str]:
 
 def test_a_link_opened_before_the_sign_in_leads_where_it_was_to_lead(served: Served):
     with served.visitor("/data?data=Progress") as page:
-        page.get_by_role("button", name="Sign in").click()
-        page.get_by_role("link", name="anna", exact=True).click()
+        sign_in(page, "anna")
         expect(page.get_by_role("tab", name="Progress")).to_have_attribute("aria-selected", "true")
         assert page.url == f"{served.url}/data?data=Progress"
         page.goto(served.url)
@@ -180,8 +179,8 @@ def test_each_role_sees_its_pages_in_the_menu_and_no_other_by_its_address(served
 def test_a_merchant_labels_photos_but_keeps_none(served):
     for who, keeps in (("merchant", False), ("annotator", True)):
         with served.signed_in(who) as page:
-            page.get_by_role("button", name="Try it with drawn samples").click()
-            expect(page.get_by_role("heading", name="Download")).to_be_visible()
+            downloads = page.get_by_role("heading", name="Download")
+            press(page.get_by_role("button", name="Try it with drawn samples"), downloads)
             settled(page)
             for label in ("Save to store", "Report wrong labels"):
                 assert bool(page.get_by_role("button", name=label).count()) is keeps
@@ -189,11 +188,9 @@ def test_a_merchant_labels_photos_but_keeps_none(served):
 
 def test_signing_out_shows_the_sign_in_again(served):
     with served.signed_in("annotator") as page:
-        page.locator(".st-key-account button:visible").click()
-        expect(page.get_by_text("annotator@example.com")).to_be_visible()
+        press(page.locator(".st-key-account button:visible"), page.get_by_text("annotator@example.com"))
         expect(page.get_by_text("Role: annotator")).to_be_visible()
-        page.get_by_role("button", name="Sign out").click()
-        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+        press(page.get_by_role("button", name="Sign out"), page.get_by_role("button", name="Sign in"))
         assert "_streamlit_user=" not in cookies(page)
         page.goto(f"{served.url}/annotate")
         expect(page.get_by_role("button", name="Sign in")).to_be_visible()
@@ -205,12 +202,13 @@ def test_an_admin_changes_a_role_which_counts_at_the_next_click_and_is_noted_dow
         expect(annas.locator(".canvas")).to_be_visible()
         admins.goto(f"{served.url}/people")
         choice = admins.get_by_role("combobox", name=re.compile("anna@example.com"))
-        choice.click()
-        admins.get_by_role("option", name="merchant", exact=True).click()
+        merchant = admins.get_by_role("option", name="merchant", exact=True)
+        press(choice, merchant)
+        merchant.click()
         expect(admins.get_by_text("anna@example.com is merchant from now on.")).to_be_visible()
 
-        annas.get_by_text("History", exact=True).click()  # a part of the page that runs by itself
-        expect(annas.get_by_text("may not")).to_be_visible()
+        history = annas.get_by_text("History", exact=True)  # a part of the page that runs by itself
+        press(history, annas.get_by_text("may not"))
         annas.goto(f"{served.url}/annotate")
         expect(annas.get_by_role("heading", name="Label clothing photos")).to_be_visible()
         assert menu(annas) == []

@@ -8,25 +8,21 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 import sqlalchemy as sa
 
 from core.garments import Garment
 from core.images.decode import open_photo
 from core.store import Store, sqlite_url
 from core.store.schema import tasks
+from tests.browsing import WAIT_MS, expect
 from tests.core.store.rows import add_models
 from tests.ports import free_port, wait_until_open
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-expect = api.expect
-
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "assets" / "samples").glob("*.jpg"))
-WAIT_MS = 120_000
 PROGRAM = """
 import sys
 from app import __main__ as launcher
@@ -69,7 +65,7 @@ class Workbench:
         """End the server as a power cut would."""
         if self.server is not None:
             self.server.kill()
-            self.server.wait(timeout=20)
+            self.server.wait(timeout=120)
             self.server = None
 
     def send_everybody_home(self) -> None:

@@ -18,9 +18,9 @@ from core.jobs.client import start_training
 from core.store import Store
 from core.store.models import ModelRow
 from core.training.finetune.run_directory import RunDirectory
-from tests.core.jobs.conftest import until
 from tests.core.training.finetune.conftest import champion_weights
 from tests.core.training.finetune.shapes import KNOWN, add_photo
+from tests.waiting import until
 
 __all__ = ["champion_weights"]
 

@@ -15,7 +15,7 @@ from core.store import DATA_VARIABLE
 from tests.fakes import FakeLabeler, fake_explain
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 30
+SECONDS = 120
 
 
 def opened(monkeypatch: pytest.MonkeyPatch, data: Path, labeler: FakeLabeler | None = None) -> AppTest:

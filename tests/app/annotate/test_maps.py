@@ -17,13 +17,26 @@ from core.inference.explain import DetectorMap, Explanation, GarmentMaps
 from core.store import Store
 from tests.app.annotating import filled_store
 from tests.fakes import FakeLabeler, fake_explain
+from tests.waiting import until
 
 
 @pytest.fixture
-def store(tmp_path, monkeypatch) -> Store:
+def explained(monkeypatch) -> list[str]:
+    """The names of the photos that were explained, in order."""
+    names = []
+
+    def explain(labeler, photo, labeled):
+        names.append(photo.name)
+        return fake_explain(labeler, photo, labeled)
+
+    monkeypatch.setattr(shared_maps, "explain", explain)
+    return names
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch, explained) -> Store:
     fake = FakeLabeler()
     monkeypatch.setattr(resources, "labeler", lambda: fake)
-    monkeypatch.setattr(shared_maps, "explain", fake_explain)
     return filled_store(tmp_path, 1, predicted=True)
 
 
@@ -47,14 +60,13 @@ def test_the_map_has_the_photos_shape(store):
     assert Image.open(io.BytesIO(data)).size == (90, 120)
 
 
-def test_a_map_is_asked_for_once_and_is_there_later(store):
+def test_a_map_is_asked_for_once_and_is_there_later(store, explained):
     kept = AttentionMaps()
     assert kept.png(store, 1) is None and not kept.pending(store, 1)
     kept.request(store, 1)
     kept.request(store, 1)
-    (future,) = kept._futures.values()
-    assert future.result(timeout=30).png is not None
-    assert kept.png(store, 1) is not None and not kept.pending(store, 1)
+    until(lambda: not kept.pending(store, 1))
+    assert kept.png(store, 1) is not None and len(explained) == 1
 
 
 def test_a_map_that_cannot_be_made_is_none(store, monkeypatch):
@@ -63,17 +75,14 @@ def test_a_map_that_cannot_be_made_is_none(store, monkeypatch):
     assert annotate_maps.attention_maps() is annotate_maps.attention_maps()
 
 
-def test_a_map_of_models_that_serve_no_more_is_made_anew(store, monkeypatch):
+def test_a_map_of_models_that_serve_no_more_is_made_anew(store, explained, monkeypatch):
     serving = {"detector": 1}
     monkeypatch.setattr(annotate_maps, "champions", lambda _: dict(serving))
     kept = AttentionMaps()
     kept.request(store, 1)
-    (before,) = kept._futures.values()
-    before.result(timeout=30)
-    assert kept.png(store, 1) is not None
+    until(lambda: kept.png(store, 1) is not None)
     serving["detector"] = 2
     assert kept.png(store, 1) is None and not kept.pending(store, 1)
     kept.request(store, 1)
-    (after,) = kept._futures.values()
-    assert after is not before and after.result(timeout=30).champions == serving
-    assert kept.png(store, 1) is not None
+    until(lambda: kept.png(store, 1) is not None)
+    assert len(explained) == 2

@@ -17,7 +17,7 @@ from core.store import Store
 from tests.app.signing_in import configure
 from tests.oidc import person
 
-SECONDS = 20
+SECONDS = 120
 ANNA = "anna@example.com"
 
 

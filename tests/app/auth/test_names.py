@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.auth.names import LOCAL, clean_name
 
-SECONDS = 20
+SECONDS = 120
 
 
 def script() -> None:

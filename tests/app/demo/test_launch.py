@@ -22,6 +22,7 @@ from core.garments import LabeledPhoto
 from core.images.decode import Photo, open_photo
 from tests.fakes import FakeLabeler, fake_explain
 from tests.ports import free_port, wait_until_open
+from tests.waiting import PATIENCE_SECONDS
 
 gradio_client = pytest.importorskip("gradio_client")
 httpx = pytest.importorskip("httpx")
@@ -127,7 +128,7 @@ def test_a_refused_address_ends_at_once_with_status_two_and_a_sentence() -> None
     )
     environment = {key: value for key, value in os.environ.items() if key != launch.PASSWORD_VARIABLE}
     ended = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True
     )
     assert ended.returncode == 2, ended.stderr
     assert "expected 127.0.0.1" in ended.stderr and "got 0.0.0.0" in ended.stderr
@@ -165,7 +166,7 @@ def test_a_stopped_demo_leaves_no_uploads_behind(tmp_path: Path) -> None:
         assert answer.status_code == 200
         assert [path.name for path in tmp_path.rglob("a.jpg")] == ["a.jpg"]
         server.terminate()
-        assert server.wait(timeout=20) == 0, server.stderr and server.stderr.read()
+        assert server.wait(timeout=PATIENCE_SECONDS) == 0, server.stderr and server.stderr.read()
     assert not list(tmp_path.rglob("a.jpg"))
 
 
@@ -232,7 +233,7 @@ def test_the_models_see_one_photo_at_a_time(served: Served, client: Any, photo: 
                 pool.submit(client.predict, photo=gradio_client.handle_file(str(photo)), api_name=name)
                 for name in ("/label", "/explain", "/label", "/explain")
             ]
-            assert all(call.result(timeout=30) for call in calls)
+            assert all(call.result(timeout=PATIENCE_SECONDS) for call in calls)
     finally:
         served.labeler.seconds = 0.0
     assert served.labeler.calls == before + 4
@@ -261,7 +262,7 @@ def test_a_file_that_is_too_large_is_refused_by_the_server(served: Served) -> No
 def call(served: Served, photo: Any) -> str:
     """What the server says to a call of ``/label`` that no client would make."""
     joined = httpx.post(f"{served.url}/gradio_api/call/label", json={"data": [photo, None]})
-    return str(httpx.get(f"{served.url}/gradio_api/call/label/{joined.json()['event_id']}", timeout=20).text)
+    return str(httpx.get(f"{served.url}/gradio_api/call/label/{joined.json()['event_id']}").text)
 
 
 @pytest.mark.parametrize(

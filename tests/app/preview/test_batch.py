@@ -12,6 +12,7 @@ from app.preview.batch import MIN_SCORE, Batch, Progress, Spool, time_left
 from core.store import DATA_VARIABLE
 from tests.fakes import FakeLabeler
 from tests.pictures import jpeg, zipped
+from tests.waiting import PATIENCE_SECONDS, until
 
 
 @pytest.fixture(autouse=True)
@@ -27,12 +28,12 @@ class Gate(FakeLabeler):
         self.permits = threading.Semaphore(0)
 
     def label(self, photo, score_threshold=None):
-        assert self.permits.acquire(timeout=10)
+        assert self.permits.acquire(timeout=PATIENCE_SECONDS)
         return super().label(photo, score_threshold)
 
 
 def finished(batch: Batch) -> Progress:
-    progress = batch.wait(lambda now: not now.running, 20)
+    progress = batch.wait(lambda now: not now.running, PATIENCE_SECONDS)
     assert not progress.running
     return progress
 
@@ -152,9 +153,7 @@ def test_a_batch_that_nobody_looks_at_pauses_until_somebody_does(monkeypatch):
     batch.add([(f"{number}.jpg", jpeg(shade=number)) for number in range(3)])
     time.sleep(0.1)
     gate.permits.release(3)
-    deadline = time.monotonic() + 10
-    while batch._thread is not None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: not any(thread.name == "lapel-batch" for thread in threading.enumerate()))
     assert len(batch.items) == 1
     monkeypatch.setattr(batch_module, "ABANDONED_SECONDS", 60)
     batch.resume()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,10 +22,9 @@ from tests.core.store.conftest import (
     sqlite_template,
     store,
 )
+from tests.waiting import until
 
 __all__ = ["fresh_store", "fresh_url", "make_photo", "postgresql_server", "sqlite_template", "store"]
-
-PATIENCE_SECONDS = 120.0
 
 
 @pytest.fixture(autouse=True)
@@ -79,15 +77,6 @@ def shoot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
         return folder
 
     return make
-
-
-def until(done: Callable[[], bool], poll: Callable[[], None] = lambda: None) -> None:
-    """Wait for something, tending a worker meanwhile."""
-    ends = time.monotonic() + PATIENCE_SECONDS
-    while not done():
-        assert time.monotonic() < ends, "it did not come about in time"
-        poll()
-        time.sleep(0.05)
 
 
 def settle(worker: Worker) -> None:

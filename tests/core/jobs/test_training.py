@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from core.errors import DatasetError
+from core.jobs import engine
 from core.jobs.client import cancel_training, resume, start_import, start_ordering, start_training
 from core.jobs.worker import Worker, clean_up
 from core.jobs.workflows import WorkerContext
@@ -21,7 +22,8 @@ from core.models.cards import read_card, write_card
 from core.store import Store
 from core.training.finetune import run
 from core.training.finetune.run_directory import RunDirectory, TrainingCancelled
-from tests.core.jobs.conftest import settle, until
+from tests.core.jobs.conftest import settle
+from tests.waiting import PATIENCE_SECONDS, until
 
 Learn = Callable[..., Path]
 
@@ -110,7 +112,7 @@ def test_a_cancelled_training_stops_and_can_be_begun_again(
     id = start_training(store, "detector", "quick", revision)
     until(lambda: store.trainings.get(id).step == 1, worker.poll)
     cancel_training(store, id)
-    assert stopped.wait(5)
+    assert stopped.wait(PATIENCE_SECONDS)
     settle(worker)
     assert store.trainings.get(id).state == store.jobs.get(f"train-{id}").state == "cancelled"
     assert not [model for model in store.models.all() if model.training_id]
@@ -130,7 +132,7 @@ def test_imports_and_the_order_go_on_while_something_learns(
 
     def learn(store: Store, training: int, stop: Callable[[], bool], **_: Any) -> Path:
         store.trainings.progress(training, 1, 10, "Learning.")
-        assert enough.wait(120)
+        assert enough.wait(PATIENCE_SECONDS)
         return as_candidate(store, training)
 
     monkeypatch.setattr(run, "train_revision", learn)
@@ -154,7 +156,7 @@ def test_a_worker_leaves_what_is_not_its_kind_of_work(
     try:
         id, order = start_training(store, "detector", "quick", revision), start_ordering(store)
         until(lambda: store.jobs.get(order).state == "done", orderly.poll)
-        time.sleep(2.5)  # longer than between two looks at a queue
+        time.sleep(5 * engine.POLL_SECONDS)
         orderly.poll()
         assert store.trainings.get(id).state == "waiting" and not lessons
     finally:

@@ -17,7 +17,7 @@ from core.jobs.client import start_import
 from core.jobs.engine import lower_priority
 from core.jobs.worker_lock import try_worker_lock
 from core.store import Store
-from tests.core.jobs.conftest import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 ROOT = Path(__file__).parents[3]
 PHOTOS = 150
@@ -100,7 +100,7 @@ def test_a_worker_goes_last_opens_no_port_and_ends_with_its_parent(
         assert listening(worker.pid) == []
         assert worker.stdin is not None
         worker.stdin.close()
-        assert worker.wait(timeout=20) == 0
+        assert worker.wait(timeout=PATIENCE_SECONDS) == 0
     until(lambda: not is_anyone_seated(store))
 
 

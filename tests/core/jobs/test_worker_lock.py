@@ -12,7 +12,7 @@ from core.errors import StoreError
 from core.jobs import worker_lock
 from core.jobs.worker_lock import acquire_worker_lock, try_worker_lock, worker_number
 from core.store import Store
-from tests.core.jobs.conftest import until
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[3]
 HOLDER = """

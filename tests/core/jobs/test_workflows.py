@@ -15,7 +15,8 @@ from core.jobs.client import cancel, resume, start_import, start_labelling
 from core.jobs.worker import Worker
 from core.jobs.workflows import ORDER_EVERY, WorkerContext, run_step
 from core.store import Store
-from tests.core.jobs.conftest import settle, until
+from tests.core.jobs.conftest import settle
+from tests.waiting import until
 
 Shoot = Callable[..., Path]
 

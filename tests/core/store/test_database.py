@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from core.errors import StoreBusyError, StoreError, StoreFullError
 from core.store.database import Database, head
 from core.store.schema import metadata, settings
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -57,10 +58,8 @@ def test_a_read_sees_one_state_from_its_first_query_to_its_last(database):
 def test_a_lock_is_waited_for_a_while_and_then_said(database):
     with database.write() as holder:
         put(holder, "mine")
-        started = time.monotonic()
         with pytest.raises(StoreBusyError), database.write() as connection:
             put(connection, "mine")
-        assert time.monotonic() - started < 5
     assert names(database) == ["mine"]
 
 
@@ -76,7 +75,7 @@ def test_a_lock_that_is_let_go_in_time_is_taken(database):
 
     holder = threading.Thread(target=hold)
     holder.start()
-    entered.wait(5)
+    assert entered.wait(PATIENCE_SECONDS)
     with database.write() as connection:
         database.lock(connection, 7)
         assert connection.execute(sa.select(settings.c.name)).scalars().all() == ["first"]
@@ -84,9 +83,10 @@ def test_a_lock_that_is_let_go_in_time_is_taken(database):
 
 
 def test_the_clock_is_the_databases_in_seconds_since_1970(database):
+    before = time.time()
     with database.read() as connection:
         now = connection.execute(sa.select(database.now)).scalar_one()
-    assert abs(now - time.time()) < 5
+    assert before - 0.1 < now < time.time() + 0.1
 
 
 def test_the_clock_goes_on_within_a_transaction(database):

@@ -1,0 +1,49 @@
+"""A Streamlit page in a real browser: wait for what it says, and press until the press has had its effect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+expect = api.expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+WAIT_MS = 120_000
+"""No wait of a sound page takes this long; a broken one fails instead of standing still."""
+LOOK_MS = 10_000
+"""How long a page may take to begin its answer."""
+
+
+def settled(page: Page) -> None:
+    """Wait until no run of the page's script is under way."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def press(target: Locator, effect: Locator, tries: int = 4) -> None:
+    """Click, and return once ``effect`` is visible.
+
+    A run of the page that puts another element in the target's place between the button's down and up takes
+    the click with it. A person presses again, and so does this: once the page stands still without the
+    effect.
+    """
+    for _ in range(tries):
+        target.click()
+        if appears(effect):
+            return
+        settled(target.page)
+        if appears(effect, 1_000) or not target.is_visible():
+            break
+    expect(effect).to_be_visible()
+
+
+def appears(effect: Locator, wait_ms: float = LOOK_MS) -> bool:
+    """Whether something is visible within this time."""
+    try:
+        effect.wait_for(state="visible", timeout=wait_ms)
+    except api.TimeoutError:
+        return False
+    return True
