@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ httpx = pytest.importorskip("httpx")
 ROOT = Path(launch.__file__).resolve().parent.parent
 PASSWORD = "corduroy"
 DESCRIPTION = 270
+PATIENT = {"timeout": PATIENCE_SECONDS}
+get, post, request = (partial(call, **PATIENT) for call in (httpx.get, httpx.post, httpx.request))
 
 
 class BusyLabeler(FakeLabeler):
@@ -95,7 +98,7 @@ def closed(environment: None) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def client(served: Served) -> Any:
-    return gradio_client.Client(served.url, verbose=False)
+    return gradio_client.Client(served.url, verbose=False, httpx_kwargs=PATIENT)
 
 
 @pytest.fixture
@@ -160,9 +163,7 @@ def test_a_stopped_demo_leaves_no_uploads_behind(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
     ) as server:
         wait_until_open(port, server)
-        answer = httpx.post(
-            f"http://127.0.0.1:{port}/gradio_api/upload", files={"files": ("a.jpg", b"photo")}
-        )
+        answer = post(f"http://127.0.0.1:{port}/gradio_api/upload", files={"files": ("a.jpg", b"photo")})
         assert answer.status_code == 200
         assert [path.name for path in tmp_path.rglob("a.jpg")] == ["a.jpg"]
         server.terminate()
@@ -255,14 +256,14 @@ def test_a_photos_position_stays_nowhere(served: Served, client: Any, tmp_path: 
 
 def test_a_file_that_is_too_large_is_refused_by_the_server(served: Served) -> None:
     large = io.BytesIO(bytes(31 * 10**6 + 2**20))
-    answer = httpx.post(f"{served.url}/gradio_api/upload", files={"files": ("large.jpg", large)})
+    answer = post(f"{served.url}/gradio_api/upload", files={"files": ("large.jpg", large)})
     assert answer.status_code == 413
 
 
 def call(served: Served, photo: Any) -> str:
     """What the server says to a call of ``/label`` that no client would make."""
-    joined = httpx.post(f"{served.url}/gradio_api/call/label", json={"data": [photo, None]})
-    return str(httpx.get(f"{served.url}/gradio_api/call/label/{joined.json()['event_id']}").text)
+    joined = post(f"{served.url}/gradio_api/call/label", json={"data": [photo, None]})
+    return str(get(f"{served.url}/gradio_api/call/label/{joined.json()['event_id']}").text)
 
 
 @pytest.mark.parametrize(
@@ -299,21 +300,21 @@ def test_a_web_address_is_not_fetched(served: Served) -> None:
     ],
 )
 def test_the_demo_hands_on_nothing_but_its_own_files(served: Served, route: str) -> None:
-    answer = httpx.get(f"{served.url}/gradio_api/{route}", follow_redirects=False)
+    answer = get(f"{served.url}/gradio_api/{route}", follow_redirects=False)
     assert (answer.status_code, answer.text) == (403, "The demo gives out its own files only.")
-    assert httpx.get(f"{served.url}/gradio_api/file=/etc/passwd").status_code == 403
+    assert get(f"{served.url}/gradio_api/file=/etc/passwd").status_code == 403
 
 
 def test_nobody_gets_around_the_queue(served: Served) -> None:
     for name in ("label", "explain"):
-        answer = httpx.post(f"{served.url}/gradio_api/run/{name}", json={"data": [None, None]})
+        answer = post(f"{served.url}/gradio_api/run/{name}", json={"data": [None, None]})
         assert answer.status_code in (401, 403, 404)
     assert served.app._queue.max_size == launch.MAX_WAITING
 
 
 def test_a_foreign_name_for_this_machine_is_not_answered(served: Served) -> None:
-    assert httpx.get(served.url, headers={"Host": "evil.example"}).status_code == 400
-    answer = httpx.get(served.url)
+    assert get(served.url, headers={"Host": "evil.example"}).status_code == 400
+    answer = get(served.url)
     assert answer.status_code == 200
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
@@ -335,26 +336,26 @@ def test_a_foreign_name_for_this_machine_is_not_answered(served: Served) -> None
 )
 def test_without_the_password_no_route_answers(closed: Served, method: str, route: str) -> None:
     body = {"json": {"data": [None, None], "fn_index": 0, "session_hash": "x"}} if method == "POST" else {}
-    assert httpx.request(method, closed.url + route, **body).status_code == 401
+    assert request(method, closed.url + route, **body).status_code == 401
 
 
 def test_without_the_password_nothing_can_be_uploaded(closed: Served, photo: Path) -> None:
     before = closed.files
-    answer = httpx.post(f"{closed.url}/gradio_api/upload", files={"files": ("coat.png", photo.read_bytes())})
+    answer = post(f"{closed.url}/gradio_api/upload", files={"files": ("coat.png", photo.read_bytes())})
     assert answer.status_code == 401
     assert closed.files == before
 
 
 def test_the_page_is_a_login_until_the_password_is_given(closed: Served) -> None:
-    assert '"auth_required":true' in httpx.get(closed.url).text.replace(" ", "")
-    wrong = httpx.post(f"{closed.url}/login", data={"username": "ada", "password": "tweed"})
+    assert '"auth_required":true' in get(closed.url).text.replace(" ", "")
+    wrong = post(f"{closed.url}/login", data={"username": "ada", "password": "tweed"})
     assert wrong.status_code == 400
-    with httpx.Client() as visitor:
+    with httpx.Client(**PATIENT) as visitor:
         visitor.post(f"{closed.url}/login", data={"username": "ada", "password": PASSWORD}).raise_for_status()
         assert visitor.get(f"{closed.url}/config").status_code == 200
 
 
 def test_the_client_signs_in(closed: Served, photo: Path) -> None:
-    client = gradio_client.Client(closed.url, auth=("anyone", PASSWORD), verbose=False)
+    client = gradio_client.Client(closed.url, auth=("anyone", PASSWORD), verbose=False, httpx_kwargs=PATIENT)
     line = client.predict(photo=gradio_client.handle_file(str(photo)), api_name="/label")
     assert line["photo"] == "coat.png" and line["garments"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core.taxonomy import load_taxonomy
+from tests.browsing import WAIT_MS, expect
 from tests.ports import free_port, wait_until_open
 from tools.synthetic import draw_scene
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 SIZE_WH = (600, 800)
-WAIT_MS = 60_000
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -97,13 +97,12 @@ class Harness:
     def stop(self) -> None:
         if self.server is not None:
             self.server.kill()
-            self.server.communicate(timeout=20)
+            self.server.communicate(timeout=120)
             self.server = None
 
 
 @pytest.fixture(scope="session")
 def running_harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
-    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     harness = Harness(tmp_path_factory.mktemp("editor"))
     draw_scene(100, SIZE_WH, "person").image.save(harness.folder / "photo.jpg", quality=90)
     harness.reset()
@@ -124,8 +123,7 @@ def harness(running_harness: Harness) -> Harness:
 @pytest.fixture
 def open_editor(browser: Browser, harness: Harness) -> Iterator[Callable[..., Page]]:
     """Opens the editor in a context of its own; whatever the browser complains about fails the test."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    api.expect.set_options(timeout=WAIT_MS)
+    expect.set_options(timeout=WAIT_MS)
     contexts, complaints = [], []
 
     def open_one(quiet: bool = True, **options: Any) -> Page:

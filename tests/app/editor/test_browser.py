@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import random
 import re
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.app.editor.conftest import CATEGORIES, SIZE_WH, Harness, proposal
+from tests.browsing import expect
+from tests.waiting import until
 from tools.synthetic import draw_scene
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-expect = api.expect
 pytestmark = pytest.mark.e2e
 
 Open = Callable[..., "Page"]
@@ -343,9 +342,7 @@ def test_keys_can_be_changed_and_stay_changed(open_editor: Open, harness: Harnes
     expect(page.get_by_role("button", name="Skip this photo: K. Change")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
-    until = time.monotonic() + 10
-    while harness.store["keys"] != {"skip": "k"} and time.monotonic() < until:
-        page.wait_for_timeout(100)
+    until(lambda: harness.store["keys"] == {"skip": "k"}, lambda: page.wait_for_timeout(50))
     page.reload()
     page.locator(".canvas").wait_for()
     page.keyboard.press("s")
@@ -354,7 +351,8 @@ def test_keys_can_be_changed_and_stay_changed(open_editor: Open, harness: Harnes
     assert [act["name"] for act in harness.store["acts"]] == ["keys", "skip"]
 
 
-def test_three_hundred_boxes_stay_fluid(open_editor: Open, harness: Harness, capsys):
+def test_among_three_hundred_boxes_a_drag_redraws_one_and_a_zoom_none(open_editor: Open, harness: Harness):
+    """What keeps it fluid; ``benchmarks/editor.py`` has the frames a second."""
     dice = random.Random(1)
     boxes = []
     for number in range(300):
@@ -364,35 +362,34 @@ def test_three_hundred_boxes_stay_fluid(open_editor: Open, harness: Harness, cap
     harness.reset(boxes)
     page = open_editor()
     page.keyboard.press("n")
-    page.wait_for_timeout(300)
-    rates = [page.evaluate(FRAMES, kind) for kind in ("drag", "zoom")]
-    with capsys.disabled():
-        print(f"\n300 boxes: {rates[0]:.0f} frames a second in a drag, {rates[1]:.0f} while zooming")
-    # Loosely: the machine may be busy. On an idle one a drag is at the screen's 60.
-    assert min(rates) > 10
+    chosen = page.locator(".groups .chosen").get_attribute("data-uid")
+    assert page.evaluate(REDRAWN, "drag") == [chosen]
+    assert page.evaluate(REDRAWN, "zoom") == []
     saved(page)
     assert len(harness.saved()) == 300
 
 
-# Events as a mouse makes them, one a frame, so that the figure is the editor's and not the test driver's.
-# A box is resized by its side.
-FRAMES = """async (kind) => {
+# The boxes whose elements change while one is resized by its side, or while the photo is zoomed.
+REDRAWN = """async (kind) => {
   const root = document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot;
   const canvas = root.querySelector('.canvas');
-  const { x, y, width, height } = root.querySelector('.chosen .edge').getBoundingClientRect();
+  const { x, y, width } = root.querySelector('.chosen .edge').getBoundingClientRect();
   const at = (dx, dy) => ({ clientX: x + width / 4 + dx, clientY: y + dy, bubbles: true, cancelable: true });
   const point = (type, dx, dy) => canvas.dispatchEvent(new PointerEvent(type, { pointerId: 1, pointerType: 'mouse', button: 0, ...at(dx, dy) }));
   const frame = () => new Promise(requestAnimationFrame);
   canvas.setPointerCapture = () => {};
   if (kind === 'drag') point('pointerdown', 0, 0);
   await frame();
-  const count = 90, from = await frame();
-  for (let index = 0; index < count; index += 1) {
-    if (kind === 'drag') point('pointermove', 60 * Math.sin(index / 8), index % 40);
-    else canvas.dispatchEvent(new WheelEvent('wheel', { deltaY: index % 40 < 20 ? -20 : 20, ...at(0, 0) }));
+  const redrawn = new Set(), groups = root.querySelector('.groups');
+  const observer = new MutationObserver((changes) => changes.forEach(({ target }) => redrawn.add(target.closest('[data-uid]')?.dataset.uid ?? 'all')));
+  observer.observe(groups, { attributes: true, childList: true, subtree: true, characterData: true });
+  for (let index = 1; index < 20; index += 1) {
+    if (kind === 'drag') point('pointermove', 60 * Math.sin(index / 8), index);
+    else canvas.dispatchEvent(new WheelEvent('wheel', { deltaY: index < 10 ? -20 : 20, ...at(0, 0) }));
     await frame();
   }
-  const rate = 1000 * count / (await frame() - from);
+  await frame();
+  observer.disconnect();
   if (kind === 'drag') point('pointerup', 20, 20);
-  return rate;
+  return [...redrawn];
 }"""  # noqa: E501

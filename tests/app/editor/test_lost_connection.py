@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.app.editor.conftest import READY, Harness
+from tests.browsing import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-expect = api.expect
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 Open = Callable[..., "Page"]
@@ -88,7 +87,7 @@ def test_a_refused_submit_keeps_the_task_open(open_editor: Open, harness: Harnes
     expect(page.get_by_role("button", name="Submit").last).to_be_enabled()
     harness.set(busy=False)
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Photo photo.jpg: 0 boxes")).to_have_count(1, timeout=150_000)
+    expect(page.get_by_text("Photo photo.jpg: 0 boxes")).to_have_count(1)
 
 
 def test_a_submit_into_a_lost_connection_is_one_request(open_editor: Open, harness: Harness):
@@ -100,7 +99,7 @@ def test_a_submit_into_a_lost_connection_is_one_request(open_editor: Open, harne
     page.keyboard.press("Enter")
     mark(page, "Not saved: offline. Your work is kept in this browser")
     harness.start()
-    expect(page.get_by_text("Photo photo.jpg: 0 boxes")).to_have_count(1, timeout=150_000)
+    expect(page.get_by_text("Photo photo.jpg: 0 boxes")).to_have_count(1)
     acts = harness.store["acts"]
     assert {act["name"] for act in acts} == {"submit"}
     assert len({act["request"] for act in acts}) == 1

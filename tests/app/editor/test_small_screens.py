@@ -9,12 +9,11 @@ import pytest
 
 from tests.app.editor.conftest import CATEGORIES, Harness
 from tests.app.editor.test_browser import in_photo, on_screen, rows, saved, scale
+from tests.browsing import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import CDPSession, Page
 
-api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-expect = api.expect
 pytestmark = pytest.mark.e2e
 
 Open = Callable[..., "Page"]
