@@ -15,10 +15,10 @@ from app.auth.identity import page_title, show_account
 from app.preview import selection, upload, viewer
 from app.preview.batch import Batch, Source, Spool
 from app.preview.photo import top5_bars
+from app.preview.samples import fetch_samples
 from app.preview.selection import Corrections, PhotoView
 from app.preview.session import PreviewSession
 from core.errors import LapelError
-from core.images.samples import fetch_samples
 from core.inference.labeler import Labeler
 from core.store import data_folder
 

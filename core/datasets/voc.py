@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 from defusedxml import ElementTree as SafeXml
@@ -13,7 +13,6 @@ from core.datasets.detection import (
     BoxedPhoto,
     DetectionDataset,
     boxed_photo,
-    class_list,
     first_repeated,
     photos_folder,
     read_class_names,
@@ -56,22 +55,6 @@ def read_voc(
     return DetectionDataset(
         categories, tuple(photo for photo, _ in built), where, sum(dropped for _, dropped in built)
     )
-
-
-def write_voc(dataset: DetectionDataset, folder: Path) -> None:
-    """Write an XML a photo and ``classes.txt`` into ``folder``; two photos whose XML would share a name are
-    refused.
-    """
-    folder = Path(folder)
-    paths = [PurePosixPath(photo.file_name).with_suffix(".xml") for photo in dataset.photos]
-    names = [str(path).replace("/", "_") for path in paths]
-    doubled = first_repeated(names)
-    if doubled is not None:
-        raise DatasetError(f"photos' names have to differ before the ending, {doubled!r} would serve two")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, photo in zip(names, dataset.photos, strict=True):
-        (folder / name).write_bytes(voc_document(photo, dataset.categories))
-    (folder / "classes.txt").write_text(class_list(dataset.categories), encoding="utf-8")
 
 
 def voc_document(photo: BoxedPhoto, categories: tuple[str, ...]) -> bytes:

@@ -15,8 +15,6 @@ from core.datasets.detection import (
     BoxRow,
     DetectionDataset,
     boxed_photo,
-    class_list,
-    first_repeated,
     read_class_names,
     read_each,
 )
@@ -65,27 +63,6 @@ def read_yolo(
         list(read_each(unused, _refuse_unused, lambda text: text.name, refused))
     boxed = tuple(photo for photo, _ in built)
     return DetectionDataset(categories, boxed, base, sum(dropped for _, dropped in built))
-
-
-def write_yolo(dataset: DetectionDataset, folder: Path) -> None:
-    """Write ``labels/*.txt``, ``data.yaml`` and ``classes.txt``; the photos belong into ``images/`` beside
-    them.
-
-    Raises ``DatasetError`` where two photos' names differ in nothing but their ending: YOLO has one text for
-    both.
-    """
-    folder = Path(folder)
-    names = [PurePosixPath(photo.file_name).with_suffix(".txt") for photo in dataset.photos]
-    doubled = first_repeated(names)
-    if doubled is not None:
-        raise DatasetError(f"photos' names have to differ before the ending, {doubled} would serve two")
-    for name, photo in zip(names, dataset.photos, strict=True):
-        target = folder / "labels" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(yolo_lines(photo), encoding="utf-8")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "data.yaml").write_text(yolo_setting(dataset.categories), encoding="utf-8")
-    (folder / "classes.txt").write_text(class_list(dataset.categories), encoding="utf-8")
 
 
 def yolo_lines(photo: BoxedPhoto) -> str:

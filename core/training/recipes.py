@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -231,22 +231,9 @@ def recipe_named(kind: str, name: str) -> Recipe:
     return recipes[name]
 
 
-def recipe_from_dict(kind: str, values: dict[str, Any]) -> Recipe:
-    """A recipe from its saved form."""
-    cls = ClassifierRecipe if kind == "classifier" else DetectorRecipe
-    known = {f.name for f in fields(cls)}
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
-    return cls(**values)
-
-
 def with_changes(recipe: Recipe, **changes: Any) -> Recipe:
     """The recipe with the settings that are not None replaced."""
     return replace(recipe, **{k: v for k, v in changes.items() if v is not None})
-
-
-def as_dict(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain data."""
-    return asdict(recipe)
 
 
 def choose_recipe(kind: str, preset: str | None, **changes: Any) -> Recipe:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from core.training.classifier import ClassifierData, ClassifierTraining, export_
 from core.training.datasets import DetectionTrainingDataset
 from core.training.detector import DetectorData, DetectorTraining, export_detector
 from core.training.distillation import Distillation, DistillationData, export_backbone
-from core.training.recipes import ClassifierRecipe, DetectorRecipe, TrainingOptions, as_dict
+from core.training.recipes import ClassifierRecipe, DetectorRecipe, TrainingOptions
 from core.training.trainer import fit
 
 
@@ -38,7 +39,7 @@ def train_classifier(recipe: ClassifierRecipe, options: TrainingOptions) -> Path
     if options.pretrained is not None:
         module.calibrate(loaders.sample())
     record = _record(options, photos=len(photos), validation_photos=len(val), validation_skipped=skipped)
-    _write_settings(options.out, as_dict(recipe) | record)
+    _write_settings(options.out, asdict(recipe) | record)
     _fit(module, loaders, recipe, options, "val_top1", export_classifier(record))
     return options.out / "best.safetensors"
 
@@ -62,7 +63,7 @@ def train_detector(recipe: DetectorRecipe, options: TrainingOptions) -> Path:
         module.load_pretrained(read_tensors(options.pretrained))
     boxes = sum(dataset.box_count for dataset in datasets)
     record = _record(options, photos=len(train_set), boxes=boxes, validation_photos=len(val.photos))
-    _write_settings(options.out, as_dict(recipe) | record)
+    _write_settings(options.out, asdict(recipe) | record)
     _fit(
         module,
         DetectorData(train_set, val, recipe, options.workers),

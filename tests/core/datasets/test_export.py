@@ -276,3 +276,15 @@ def test_the_output_need_not_be_seekable() -> None:
     pipe = Pipe()
     write_zip(PHOTOS, picture_of, pipe)  # type: ignore[arg-type]
     assert "labels.csv" in ZipFile(io.BytesIO(pipe.data)).namelist()
+
+
+def test_the_table_says_what_each_model_said_alone() -> None:
+    garment = Garment(
+        (10, 5, 30, 45), "skirt", 0.9, (("Skirt", 0.8), ("Dress", 0.1)),
+        detector=("dress", 0.62), classifier=("Skirt", 0.81),
+    )  # fmt: skip
+    photo = LabeledPhoto("a.jpg", 64, 48, 0.1, {}, (garment,))
+    out = io.BytesIO()
+    write_zip([photo], lambda _: Image.new("RGB", (64, 48)), out)
+    (row,) = rows_of(ZipFile(out))
+    assert [row[key] for key in COLUMNS[-5:]] == ["dress", "0.62", "Skirt", "0.81", "true"]

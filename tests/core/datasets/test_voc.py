@@ -9,8 +9,9 @@ import pytest
 
 from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.datasets.reading import read_detection
-from core.datasets.voc import read_voc, voc_document, write_voc
+from core.datasets.voc import read_voc, voc_document
 from core.errors import DatasetError
+from tests.core.datasets.written import write_voc
 
 LABELIMG = """<annotation>
   <folder>photos</folder><filename>a.jpg</filename><path>C:\\photos\\a.jpg</path>
@@ -131,9 +132,3 @@ def test_slivers_stay_a_pixel_wide_inside_the_photo(tmp_path: Path, box: list[fl
 def test_characters_that_xml_cannot_hold_do_not_spoil_the_file() -> None:
     photo = BoxedPhoto("a\x01\ud800.jpg", 9, 9, np.array([[0, 0, 5, 5]]), np.zeros(1), ("\x1b[31m",))
     assert "\ufffd\ufffd.jpg" in voc_document(photo, ("a\0b",)).decode("utf-8")
-
-
-def test_photos_that_differ_only_in_their_ending_are_refused(tmp_path: Path) -> None:
-    photos = tuple(BoxedPhoto(name, 9, 9, np.empty((0, 4)), np.empty(0)) for name in ("a.jpg", "a.png"))
-    with pytest.raises(DatasetError, match=r"a\.xml"):
-        write_voc(DetectionDataset(("top",), photos), tmp_path / "out")

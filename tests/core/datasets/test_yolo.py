@@ -11,8 +11,9 @@ from PIL import Image
 
 from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.datasets.reading import read_detection
-from core.datasets.yolo import read_yolo, write_yolo, yolo_lines
+from core.datasets.yolo import read_yolo, yolo_lines
 from core.errors import DatasetError
+from tests.core.datasets.written import write_yolo
 
 LINE = "1 0.2 0.5 0.2 0.8\n"  # of 100 x 50: x 10..30, y 5..45
 
@@ -154,9 +155,3 @@ def test_a_data_set_comes_back_as_it_was_written(tmp_path: Path) -> None:
     np.testing.assert_allclose(by_name["sub/ä b.jpg"].boxes_xyxy, boxes_xyxy, atol=1e-3)
     assert by_name["sub/ä b.jpg"].category_ids.tolist() == [1, 0]
     assert len(by_name["c.png"]) == 0
-
-
-def test_photos_that_differ_only_in_their_ending_are_refused(tmp_path: Path) -> None:
-    photos = tuple(BoxedPhoto(name, 9, 9, np.empty((0, 4)), np.empty(0)) for name in ("a.jpg", "a.png"))
-    with pytest.raises(DatasetError, match=r"a\.txt"):
-        write_yolo(DetectionDataset(("top",), photos), tmp_path)

@@ -13,12 +13,11 @@ from PIL import Image
 
 from core.datasets.coco import write_coco
 from core.datasets.detection import BoxedPhoto, DetectionDataset
-from core.datasets.voc import write_voc
-from core.datasets.yolo import write_yolo
 from core.errors import AccessError, ArchiveError, StoreError
 from core.store import Store
 from core.store.importing import ImportCheckpoint, finish_import, import_all, import_batch, prepare_import
 from core.store.imports import ImportRow, UploadFolder
+from tests.core.datasets.written import write_voc, write_yolo
 
 SIZE_WH = (96, 128)
 

@@ -1,34 +1,13 @@
-import json
-
 import pytest
 
 from core.errors import RecipeError
 from core.training.recipes import (
-    CLASSIFIER_RECIPES,
-    DETECTOR_RECIPES,
     ClassifierRecipe,
     DetectorRecipe,
-    as_dict,
     choose_recipe,
-    recipe_from_dict,
     recipe_named,
     with_changes,
 )
-
-
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [("classifier", name) for name in CLASSIFIER_RECIPES] + [("detector", name) for name in DETECTOR_RECIPES],
-)
-def test_a_recipe_comes_back_from_its_saved_form(kind, name):
-    recipe = recipe_named(kind, name)
-    assert recipe.name == name
-    assert recipe_from_dict(kind, json.loads(json.dumps(as_dict(recipe)))) == recipe
-
-
-def test_what_is_saved_beside_a_recipe_is_no_setting():
-    saved = as_dict(recipe_named("classifier", "poster")) | {"commit": "abc", "photos": 3}
-    assert recipe_from_dict("classifier", saved) == recipe_named("classifier", "poster")
 
 
 def test_the_posters_recipe_is_the_posters():
