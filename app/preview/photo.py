@@ -159,7 +159,24 @@ def garment_panel(session: PreviewSession, view: PhotoView, labeler: Labeler) ->
     garment = view.garments[number]
     if garment.top5:
         _bars(session, view, garment)
+    _models_alone(session, garment)
     _corrections(session, view, labeler)
+
+
+def _models_alone(session: PreviewSession, garment: Garment) -> None:
+    """What each model said of the garment by itself, marked where the joint decision overruled one."""
+    if garment.detector is None or garment.classifier is None:
+        return
+    category, score = garment.detector
+    label, probability = garment.classifier
+    name = session.names.get(category, category)
+    said = (
+        f"Detector alone: {literal(name)} {score:.0%} · Classifier alone: {literal(label)} {probability:.0%}"
+    )
+    if garment.models_disagree:
+        st.caption(f":material/warning: The models disagree. {said}")
+    else:
+        st.caption(said)
 
 
 def _bars(session: PreviewSession, view: PhotoView, garment: Garment) -> None:

@@ -1,7 +1,8 @@
 """Uncertainty sampling: how uncertain the models are about a photo, part by part in 0..1 (Settles 2009).
 
 The detector's part is the uncertainty of its least certain garments, the other the smallest margin between
-two names of one garment (margin sampling, Scheffer et al. 2001).
+two names of one garment (margin sampling, Scheffer et al. 2001). Detector and classifier that disagree on a
+garment count as a margin as well (query by committee, Seung et al. 1992).
 """
 
 from __future__ import annotations
@@ -57,7 +58,11 @@ def photo_uncertainty(garments: Sequence[Garment], threshold: float) -> Uncertai
         ((detection_uncertainty(g.score, threshold), g.category) for g in garments), reverse=True
     )[:LEAST_CERTAIN_GARMENTS]
     found = [garment for garment in garments if garment.score >= threshold]
-    margins = [*category_margins(garments, threshold), *label_margins(found)]
+    margins = [
+        *category_margins(garments, threshold),
+        *label_margins(found),
+        *disagreement_margins(found),
+    ]
     smallest = max(margins, key=lambda margin: margin.uncertainty, default=None)
     detector = sum(value for value, _ in detections) / LEAST_CERTAIN_GARMENTS
     if not found:
@@ -81,6 +86,19 @@ def label_margins(garments: Sequence[Garment]) -> list[Margin]:
     """The classifier's margins: one minus the difference of the two most probable labels."""
     pairs = [garment.top5[:2] for garment in garments if len(garment.top5) > 1]
     return [Margin(1.0 - (first[1] - second[1]), first[0], second[0]) for first, second in pairs]
+
+
+def disagreement_margins(garments: Sequence[Garment]) -> list[Margin]:
+    """What one model alone said and the joint decision overruled, as uncertain as that model was sure."""
+    margins = []
+    for garment in garments:
+        if garment.detector is not None and garment.detector[0] != garment.category:
+            category, score = garment.detector
+            margins.append(Margin(score, garment.category, category))
+        if garment.classifier is not None and garment.top5 and garment.classifier[0] != garment.top5[0][0]:
+            label, probability = garment.classifier
+            margins.append(Margin(probability, garment.top5[0][0], label))
+    return margins
 
 
 def category_margins(garments: Sequence[Garment], threshold: float) -> list[Margin]:

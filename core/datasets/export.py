@@ -28,6 +28,7 @@ COLUMNS = (
     *("photo", "garment", "x0", "y0", "x1", "y1", "category", "shop_category", "label", "score"),
     *(f"{column}_{rank}" for rank in range(1, TOP + 1) for column in ("label", "probability")),
     "corrected",
+    *("detector_category", "detector_score", "classifier_label", "classifier_probability", "models_disagree"),
 )
 FORMULA_STARTS = "=+-@＝＋－＠"
 """What a spreadsheet takes for the start of a formula, in half and in full width."""
@@ -141,7 +142,15 @@ def _csv_row(photo: str, number: int, garment: Garment, shop_category: str) -> l
         ranked += [label, round(probability, 4)]
     ranked += [""] * (2 * TOP - len(ranked))
     named = (garment.category, shop_category, garment.best_label, round(garment.score, 4))
-    return [photo, number, *box, *named, *ranked, "true" if garment.corrected else "false"]
+    alone: list[str | float] = []
+    for said in (garment.detector, garment.classifier):
+        alone += ["", ""] if said is None else [said[0], round(said[1], 4)]
+    alone.append(_truth(garment.models_disagree))
+    return [photo, number, *box, *named, *ranked, _truth(garment.corrected), *alone]
+
+
+def _truth(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _write_lines(batch: _Batch, archive: ZipFile) -> None:

@@ -6,8 +6,10 @@ import pytest
 
 from core.active_learning.uncertainty import (
     NOTHING_FOUND,
+    Margin,
     category_margins,
     detection_uncertainty,
+    disagreement_margins,
     label_margins,
     photo_uncertainty,
 )
@@ -67,3 +69,15 @@ def test_other_places_the_same_category_and_low_scores_have_no_margin() -> None:
     assert category_margins([garment(0.8), garment(0.4)], 0.3) == []
     assert category_margins([garment(0.8), garment(0.1, "dress")], 0.3) == []
     assert category_margins([garment(0.2), garment(0.2, "dress")], 0.3) == []
+
+
+def test_an_overruled_model_makes_a_garment_as_uncertain_as_it_was_sure() -> None:
+    top5 = (("Skirt", 0.9), ("Dress", 0.05))
+    agreed = Garment(PLACE, "skirt", 0.9, top5, detector=("skirt", 0.8), classifier=("Skirt", 0.9))
+    overruled = Garment(PLACE, "skirt", 0.9, top5, detector=("dress", 0.7), classifier=("Skirt", 0.9))
+    relabeled = Garment(PLACE, "skirt", 0.9, top5, detector=("skirt", 0.8), classifier=("Dress", 0.6))
+    assert disagreement_margins([agreed]) == []
+    assert disagreement_margins([overruled]) == [Margin(0.7, "skirt", "dress")]
+    assert disagreement_margins([relabeled]) == [Margin(0.6, "Skirt", "Dress")]
+    assert photo_uncertainty([overruled], 0.3).parts["tie"] == pytest.approx(0.7)
+    assert photo_uncertainty([agreed], 0.3).parts["tie"] == pytest.approx(1 - 0.85)
