@@ -1,7 +1,7 @@
 """Drawn clothing photos with boxes, masks and labels: the same seed gives the same picture.
 
-They stand in where no real photo may lie: as samples that work offline, in tests, and mixed into training.
-All numbers in the cuts are head heights of a figure eight heads tall.
+They are used where no real photo may be: as samples that work offline, in tests, and in training. All numbers
+in the cuts are head heights of a figure eight heads tall.
 """
 
 from tools.synthetic.dataset import draw_dataset

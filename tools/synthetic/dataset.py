@@ -26,7 +26,7 @@ def draw_dataset(
     """Draw ``count`` photos into ``folder/photos`` and write ``folder/train.json`` (COCO).
 
     Photo n is drawn with the seed ``seed * 1_000_003 + n``, so that sets of different seeds share none.
-    ``progress`` is told (photos done, photos in all). Raises ``DatasetError`` for a count below one.
+    ``progress`` is called with (photos done, photos in all). Raises ``DatasetError`` for a count below one.
     """
     if count < 1:
         raise DatasetError(f"at least one photo is expected, got a count of {count}")
