@@ -55,10 +55,10 @@ RIGHTS: dict[Role, frozenset[Right]] = {
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody who acts: the name that stands at what they do, and their roles (none: no rights).
+    """Somebody who acts: the name under which their work is saved, and their roles (none: no rights).
 
-    ``is_local`` is whoever works without sign-in: they give the name that is to stand at what they do, each
-    time. Everybody else has their own.
+    ``is_local`` is the user of a workspace without sign-in, who gives a name with each action. Everybody else
+    has their own.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Actor:
 
 
 LOCAL = Actor("local", frozenset({Role.ADMIN}), is_local=True)
-"""Whoever sits at this machine, and the machine's own work: all rights."""
+"""The user of this machine, and the machine itself: all rights."""
 
 
 class Acting(Protocol):
@@ -123,7 +123,7 @@ GUARDED: dict[str, Right] = {}
 
 
 def needs(right: Right) -> Callable[[Method[Self, Arguments, Result]], Method[Self, Arguments, Result]]:
-    """Guard a method of something that acts: AccessError, and nothing done, where the right is missing."""
+    """Check the actor's right before a method runs: AccessError, and nothing done, where it is missing."""
 
     def guard(method: Method[Self, Arguments, Result]) -> Method[Self, Arguments, Result]:
         GUARDED[f"{method.__module__}.{getattr(method, '__qualname__', '')}"] = right

@@ -1,4 +1,4 @@
-"""The nouns that every room passes on: a garment found in a photo, and the photo with all of its garments."""
+"""Garment and LabeledPhoto: the result of labelling a photo, in all packages and in the JSON contract."""
 
 from __future__ import annotations
 

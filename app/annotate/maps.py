@@ -1,4 +1,4 @@
-"""Where the models looked on the photo at hand: one map over all of it, worked out when somebody asks."""
+"""The attention map under the editor: both models' maps in one over the photo, computed on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The box editor: what annotators live in. One component of our own, a module of JavaScript an idea."""
+"""The box editor: a Streamlit component in plain JavaScript modules; component.py is its Python side."""
 
 from app.editor.component import EditorPhoto, box_editor
 from app.editor.messages import ACTS, Act, Edited, Work

@@ -1,4 +1,4 @@
-// What each action does to the editor. Every one answers with the words that a screen reader hears, or null.
+// What each action does to the editor. Each returns the text for a screen reader, or null.
 import { worded } from "./side.js";
 import { undecided } from "./task.js";
 

@@ -1,4 +1,4 @@
-// What of a person's work is saved, and what is not yet: sequences rise with every change and are never equal by
+// Drafts: which changes are saved, and which are not yet. Sequences rise with every change and are never equal by
 // chance, as they are milliseconds of the clock. Nothing here knows the browser; times are handed in.
 import { Shelf } from "./shelf.js";
 

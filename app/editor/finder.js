@@ -1,4 +1,4 @@
-// A box to type in that finds any category or label. It never lies over the box that it is about.
+// A search field that finds any category or label. It never lies over the box that it is about.
 import { make, show } from "./dom.js";
 import { beside, clamp, stacked } from "./geometry.js";
 import { ranked } from "./search.js";

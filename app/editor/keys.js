@@ -1,4 +1,5 @@
-// What can be asked for by key. A chord is written as in "Ctrl+Shift+z"; Ctrl stands for the Mac's command key too.
+// The editor's actions and their keys (key bindings).
+// A chord is written as in "Ctrl+Shift+z"; Ctrl stands for the Mac's command key too.
 export const ACTIONS = [
   ["submit", "Submit, and on to the next photo", "Task", ["Enter", "Ctrl+Enter"]],
   ["skip", "Skip this photo", "Task", ["s", "Shift+s"]],

@@ -1,4 +1,4 @@
-// The line to the server: drafts after every change, acts until they are answered, and a mark that tells the truth.
+// Messages to the server: drafts after every change, acts until they are answered, and a mark that says what is saved.
 import { beginning, Draft, Mirror } from "./draft.js";
 import { newName } from "./task.js";
 

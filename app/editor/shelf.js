@@ -1,5 +1,5 @@
-// A part of the browser's storage with names of its own. A browser that keeps nothing, as some do in private windows, is
-// like one with an empty storage and no room.
+// A part of the browser's storage under a prefix. A browser that stores nothing, as some do in private windows, is like
+// one whose storage is empty and full at once.
 export class Shelf {
   // `storage` is localStorage, sessionStorage or their like.
   constructor(storage, prefix) {

@@ -1,4 +1,4 @@
-// The keys in force: a person's own over the usual ones, told by every button.
+// The current key bindings: a user's own over the defaults; every button shows its key.
 import { nameKeys } from "./bars.js";
 import { Keymap } from "./keys.js";
 

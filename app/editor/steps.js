@@ -1,4 +1,4 @@
-// The steps back and forth of the tasks of this tab, kept over a reload. Boxes are values that many states share, so
+// Undo and redo steps of this tab's tasks, kept over a reload. Boxes are values that many states share, so
 // each of them is written once, and a state is a row of their numbers.
 import { Shelf } from "./shelf.js";
 

@@ -32,7 +32,7 @@ COLD = "not seen by the models yet"
 UNLIKE_OTHERS = "it looks unlike the others"
 COLD_AND_NOVEL = f"{COLD}; {UNLIKE_OTHERS}"
 IMPORTED = "brought along with its boxes; nothing speaks against them"
-MIXED = "some doubt, and unlike the photos before it"
+MIXED = "some uncertainty, and unlike the photos before it"
 CERTAIN = "the models are sure of it; a check that they are right"
 
 NARROW_MARGIN = 0.7  # the uncertainty of a margin from which it is a reason

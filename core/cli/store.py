@@ -23,7 +23,7 @@ FORMATS = ("coco", "voc", "yolo", "csv")
 
 
 def import_photos(path: Path, *, by: str | None, data: Path | None) -> int:
-    """Bring photos or a data set in, here and now; returns the exit status, 1 where a file was refused.
+    """Import photos or a data set in this process; returns the exit status, 1 where a file was refused.
 
     The report goes to stdout, progress to stderr. The next worker labels what came and orders the queue.
     """

@@ -1,1 +1,1 @@
-"""Formats in and out: every annotation format becomes one noun, ``DetectionDataset``, and leaves from it."""
+"""Annotation formats: all are read into one ``DetectionDataset``, and written from it."""

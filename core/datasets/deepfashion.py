@@ -131,9 +131,9 @@ def _table(path: Path, columns: int) -> Iterator[list[str]]:
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path.name}: a text is expected, got: {error}") from error
     rows = [line for line in lines[2:] if line]
-    told = lines[0] if lines else []
-    if told != [str(len(rows))]:
-        raise DatasetError(f"{path.name}: {len(rows)} rows are there, the first line says {told[:3]}")
+    stated = lines[0] if lines else []
+    if stated != [str(len(rows))]:
+        raise DatasetError(f"{path.name}: {len(rows)} rows are there, the first line says {stated[:3]}")
     for row in rows:
         if len(row) < columns:
             raise DatasetError(f"{path.name}: {columns} columns are expected, got {' '.join(row)[:80]!r}")

@@ -1,4 +1,4 @@
-"""The noun of annotations: a box on a photo, where it came from, and whether a person stands behind it."""
+"""AnnotatedBox: a box of an annotation, where it came from, and whether a user has accepted it."""
 
 from __future__ import annotations
 
@@ -84,17 +84,8 @@ class AnnotatedBox:
     def from_garment(cls, garment: Garment, category_id: int) -> AnnotatedBox:
         """A model's garment as a proposal."""
         label = garment.top5[0][0] if garment.top5 else None
-        return cls(
-            garment.box_xyxy,
-            category_id,
-            label,
-            new_uid(),
-            "model",
-            False,
-            False,
-            garment.score,
-            garment.top5,
-        )
+        models = (garment.score, garment.top5)
+        return cls(garment.box_xyxy, category_id, label, new_uid(), "model", False, False, *models)
 
     def inside(self, width: int, height: int) -> AnnotatedBox | None:
         """The part of the box that lies in the photo; None where nothing does."""

@@ -148,8 +148,8 @@ def export_revision(
 
     ``holdout`` chooses one side; both go together where it is None. ``core.datasets.read_detection``
     reads what comes out, YOLO only with its pictures. Photos deleted since are marked in COCO and CSV and
-    listed in ``deleted.txt``; with pictures they are left out and listed. ``report`` is told the part that is
-    done, 0..1.
+    listed in ``deleted.txt``; with pictures they are left out and listed. ``report`` is called with the
+    part that is done, 0..1.
     Raises NotFoundError for an unknown revision, StoreError for an unknown format.
     """
     if format not in FORMATS:

@@ -61,7 +61,7 @@ class Item:
 
 @dataclass(frozen=True)
 class SourceScanner:
-    """PerceptualHashIndex through paths; zips are unpacked into folders of ``work``.
+    """Lists the files of paths; zips are unpacked into folders of ``work``.
 
     ``everything`` says that all files are meant to be photos, as in an upload or a zip, and not only those
     that look like it, as in a folder of the server.
@@ -142,8 +142,8 @@ def boxed_items(place: Path, photos: Path | None, root: Path) -> Iterator[Item]:
         return
     yield from map(_refused, refused)
     if dataset.dropped_boxes:
-        told = f"{dataset.dropped_boxes} boxes were left out: without area, outside the photo, or of a crowd."
-        yield Item(name, error=told, whole=False)
+        note = f"{dataset.dropped_boxes} boxes were left out: without area, outside the photo, or of a crowd."
+        yield Item(name, error=note, whole=False)
     yield from _boxed(dataset, folder, root)
 
 
