@@ -1,5 +1,6 @@
 // Key events: which control gets a key.
-// Keys are for the whole page while the editor is open, except where a person types, or where another control needs them; Streamlit's own one-letter keys never get what was meant for the editor.
+// Keys are for the whole page while the editor is open, except where a person types, or where another control needs
+// them; Streamlit's own one-letter keys never get what was meant for the editor.
 import { chordOf } from "./keys.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
