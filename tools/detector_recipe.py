@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import torch
+
+from core.anchors import kmeans_anchors
+from core.models.yolov4 import YOLOv4
 from tools.gpu_fitting import Schedule
-from tools.gpu_photos import Augmentation
+from tools.gpu_photos import Augmentation, Pack
+
+OBJECTNESS_PRIOR, CLASS_PRIOR = 0.01, 0.05
 
 
 @dataclass(frozen=True)
@@ -53,3 +61,28 @@ class GpuDetectorRecipe:
     label_smoothing: float = 0.0
     validate_seconds: float = 45.0
     save_seconds: float = 60.0
+
+
+def new_detector(preset: str, classes: int, anchors_wh: np.ndarray) -> YOLOv4:
+    """A YOLOv4-GS whose heads begin with rare, unsure garments."""
+    model = YOLOv4(preset, classes, ghost=True, anchors_wh=anchors_wh.tolist())
+    with torch.no_grad():
+        for head in model.heads:
+            last = head[1]  # type: ignore[index]
+            last.weight.normal_(0, 0.01)
+            bias = last.bias.zero_().view(3, -1)
+            bias[:, 4] = float(np.log(OBJECTNESS_PRIOR / (1 - OBJECTNESS_PRIOR)))
+            bias[:, 5:] = float(np.log(CLASS_PRIOR / (1 - CLASS_PRIOR)))
+    return model
+
+
+def fitted_anchors(pack: Pack, numbers: Sequence[int], input_wh: tuple[int, int], seed: int) -> np.ndarray:
+    """Nine anchors by K-means++ on the boxes of street and chictopia photos as letterboxed to the input."""
+    sizes = []
+    for number in numbers:
+        photo = pack.photos[number]
+        if photo["set"] in ("street", "chictopia") and photo["boxes"]:
+            boxes = np.array(photo["boxes"], dtype=np.float64)
+            factor = min(input_wh[0] / photo["width"], input_wh[1] / photo["height"])
+            sizes.append((boxes[:, 2:] - boxes[:, :2]).clip(1.0) * factor)
+    return kmeans_anchors(np.concatenate(sizes), 9, seed).anchors

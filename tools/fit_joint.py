@@ -13,7 +13,7 @@ import argparse
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,110 +21,27 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
-from core.boxes import Detections, GroundTruth, box_iou
+from core.boxes import Detections, box_iou
 from core.datasets.classification import read_classification, with_known_labels
-from core.datasets.reading import read_detection
 from core.evaluation.calibration import LEAST_SCORE, expected_calibration_error
-from core.evaluation.matching import match_photo
 from core.images.decode import open_dataset_photo
-from core.inference.classifier import Classifier, square_crops
+from core.inference.classifier import Classifier
 from core.inference.detector import Detector
 from core.inference.joint import (
     JOINT_FILE,
     JointWeights,
     joint_distribution,
-    joint_scores,
     label_matrix,
-    one_box_a_garment,
-    score_features,
 )
 from core.models.cards import read_card, write_card
-from core.models.decode import NMS_IOU_THRESHOLD
 from core.taxonomy import categories_of_labels
 from core.training.run import current_commit
+from tools.joint_cases import Case, Floats, alone, collect, decided, hits_of
 
-Floats = NDArray[np.float64]
-LOWEST = 0.02
-"""The uncalibrated score down to which candidates are collected."""
-NEVER_BOXED = {"chictopia": ("belt", "scarf_tie")}
-SAME_NAME = {"chictopia": {"boots": "footwear"}}
-"""Chictopia boxes neither belts nor scarves, and boots as footwear."""
 SAME_GARMENT_IOUS = (0.5, 0.6, 0.7, 0.8, 0.9)
 THRESHOLDS = np.round(np.arange(0.1, 0.71, 0.02), 2)
 SINGLE = "catalog"
 """The set whose photos show one labeled garment each."""
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """One photo: candidates with class scores (N, C), label probabilities (N, L), its garments, its fold."""
-
-    dataset: str
-    fold: int
-    boxes_xyxy: Floats
-    class_scores: Floats
-    labels: Floats
-    truth: GroundTruth
-    ignored: tuple[int, ...]
-    renamed: dict[int, int]
-
-
-def collect(
-    name: str, path: Path, photos: Path | None, detector: Detector, classifier: Classifier
-) -> list[Case]:
-    """What both models, uncalibrated, say of each photo of a data set."""
-    dataset = read_detection(path, photos)
-    known = detector.card.categories
-    ids = np.array([known.index(category) for category in dataset.categories], dtype=np.int64)
-    ignored = tuple(known.index(category) for category in NEVER_BOXED.get(name, ()))
-    renamed = {known.index(a): known.index(b) for a, b in SAME_NAME.get(name, {}).items()}
-    cases = []
-    for boxed in dataset.photos:
-        photo = open_dataset_photo(dataset.path_of(boxed))
-        found = detector.candidates(photo, LOWEST)
-        labels = classifier.probabilities(square_crops(photo, list(map(tuple, found.boxes_xyxy.tolist()))))
-        cases.append(
-            Case(
-                name,
-                zlib.crc32(boxed.file_name.encode()) % 2,
-                found.boxes_xyxy,
-                found.class_scores,
-                labels.double().numpy(),
-                GroundTruth(boxed.boxes_xyxy, ids[boxed.category_ids]),
-                ignored,
-                renamed,
-            )
-        )
-    return cases
-
-
-def decided(
-    case: Case, matrix: Floats, weights: JointWeights
-) -> tuple[Detections, Floats, NDArray[np.int64]]:
-    """The photo's garments as the labeler decides them, their features, and which candidates they are."""
-    pooled, evidence = joint_distribution(case.class_scores, case.labels, matrix, weights)
-    chosen = pooled.argmax(axis=1) if len(pooled) else np.zeros(0, dtype=np.int64)
-    features = score_features(case.class_scores, pooled, evidence, chosen)
-    scores = joint_scores(features, weights)
-    kept = one_box_a_garment(
-        box_iou(case.boxes_xyxy, case.boxes_xyxy),
-        scores,
-        chosen,
-        evidence,
-        nms_iou=NMS_IOU_THRESHOLD,
-        same_garment_iou=weights.same_garment_iou,
-    )
-    kept = np.array([row for row in kept if chosen[row] not in case.ignored], dtype=np.int64)
-    names = np.array([case.renamed.get(int(chosen[row]), int(chosen[row])) for row in kept], dtype=np.int64)
-    return Detections(case.boxes_xyxy[kept], scores[kept], names), features[kept], kept
-
-
-def hits_of(detections: Detections, truth: GroundTruth) -> NDArray[np.bool_]:
-    """Which detections, in their own order, find a garment of their category at IoU 0.5 (N,)."""
-    order, matched = match_photo(detections, truth, np.array([0.5]))
-    hits = np.zeros(len(detections), dtype=np.bool_)
-    hits[order] = matched[0] >= 0
-    return hits
 
 
 def fit_logistic(features: Floats, targets: NDArray[np.bool_], weights: Floats) -> Floats:
@@ -267,27 +184,6 @@ def fit_platt(cases: Sequence[Case]) -> tuple[float, float]:
         counts.append(len(detections))
     theta = fit_logistic(np.concatenate(logits)[:, None], np.concatenate(hits), set_weights(cases, counts))
     return float(theta[0]), float(theta[1])
-
-
-def alone(case: Case, slope: float, intercept: float) -> Detections:
-    """The detector's own boxes of a photo: NMS within each category, scores Platt-scaled."""
-    clipped = np.clip(case.class_scores, 1e-6, 1 - 1e-6)
-    scores = 1 / (1 + np.exp(-(slope * np.log(clipped / (1 - clipped)) + intercept)))
-    iou = box_iou(case.boxes_xyxy, case.boxes_xyxy)
-    kept: list[tuple[int, int]] = []
-    for category in range(scores.shape[1]):
-        if category in case.ignored:
-            continue
-        rows: list[int] = []
-        for row in np.argsort(-scores[:, category], kind="stable"):
-            if case.class_scores[row, category] < LOWEST:
-                break
-            if all(iou[row, better] <= NMS_IOU_THRESHOLD for better in rows):
-                rows.append(int(row))
-        kept += [(row, category) for row in rows]
-    rows_, ids = (np.array(part, dtype=np.int64) for part in (zip(*kept, strict=True) if kept else ((), ())))
-    names = np.array([case.renamed.get(int(c), int(c)) for c in ids], dtype=np.int64)
-    return Detections(case.boxes_xyxy[rows_], scores[rows_, ids], names)
 
 
 def detector_ece(cases: Sequence[Case], slope: float, intercept: float) -> dict[str, float]:

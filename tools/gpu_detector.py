@@ -20,16 +20,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.anchors import kmeans_anchors
 from core.models.cards import ModelCard, write_card
 from core.models.weights import save_weights
-from core.models.yolov4 import PRESETS, YOLOv4
+from core.models.yolov4 import PRESETS
 from core.training.yolo_loss import Labelling, PaddedTargets, YoloLoss
-from tools.detector_recipe import GpuDetectorRecipe
+from tools.detector_recipe import GpuDetectorRecipe, fitted_anchors, new_detector
 from tools.gpu_compiling import quickest
 from tools.gpu_evaluation import SCORE_THRESHOLD, Validation
 from tools.gpu_fitting import (
@@ -44,38 +42,12 @@ from tools.gpu_fitting import (
     say,
 )
 from tools.gpu_mixture import Mixture
-from tools.gpu_photos import Pack, Scenes, load_pack
+from tools.gpu_photos import Scenes, load_pack
 from tools.gpu_teaching import Distiller, load_teacher, standardised
 
 CPU_PHOTOS = 24  # of each set and split: enough to try the way
 CPU_CANVASES = ((64, 96), (96, 128))
 CPU_BATCH = 2
-OBJECTNESS_PRIOR, CLASS_PRIOR = 0.01, 0.05
-
-
-def new_detector(preset: str, classes: int, anchors_wh: np.ndarray) -> YOLOv4:
-    """A YOLOv4-GS whose heads begin with rare, unsure garments."""
-    model = YOLOv4(preset, classes, ghost=True, anchors_wh=anchors_wh.tolist())
-    with torch.no_grad():
-        for head in model.heads:
-            last = head[1]  # type: ignore[index]
-            last.weight.normal_(0, 0.01)
-            bias = last.bias.zero_().view(3, -1)
-            bias[:, 4] = float(np.log(OBJECTNESS_PRIOR / (1 - OBJECTNESS_PRIOR)))
-            bias[:, 5:] = float(np.log(CLASS_PRIOR / (1 - CLASS_PRIOR)))
-    return model
-
-
-def fitted_anchors(pack: Pack, numbers: Sequence[int], input_wh: tuple[int, int], seed: int) -> np.ndarray:
-    """Nine anchors by K-means++ on the boxes of street and chictopia photos as letterboxed to the input."""
-    sizes = []
-    for number in numbers:
-        photo = pack.photos[number]
-        if photo["set"] in ("street", "chictopia") and photo["boxes"]:
-            boxes = np.array(photo["boxes"], dtype=np.float64)
-            factor = min(input_wh[0] / photo["width"], input_wh[1] / photo["height"])
-            sizes.append((boxes[:, 2:] - boxes[:, :2]).clip(1.0) * factor)
-    return kmeans_anchors(np.concatenate(sizes), 9, seed).anchors
 
 
 class DetectorRun:

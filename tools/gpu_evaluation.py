@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from core.boxes import Detections, GroundTruth
 from core.evaluation.detection import evaluate_detection
+from core.images.letterbox import letterbox
 from core.models.decode import cross_class_suppression, decode, nms
-from tools.gpu_photos import Pack, letterboxed
+from tools.gpu_photos import Pack
 
 LOWEST_SCORE = 0.01
 CANDIDATES = 600  # a photo, before suppression
@@ -128,3 +130,20 @@ class Validation:
             self.pool.shutdown(wait=False, cancel_futures=True)
             for process in processes:
                 process.kill()
+
+
+def letterboxed(
+    pack: Pack, numbers: Sequence[int], canvas_wh: tuple[int, int]
+) -> tuple[Tensor, list[np.ndarray], list[np.ndarray]]:
+    """Photos as in use: pictures (N, 3, H, W) uint8 on the device, boxes xyxy on the canvas, category ids."""
+    pictures, boxes, ids = [], [], []
+    for number in numbers:
+        photo = pack.photos[number]
+        image = Image.fromarray(pack.images[number].permute(1, 2, 0).cpu().numpy())
+        boxed = letterbox(image, canvas_wh)
+        pictures.append(torch.from_numpy(np.array(boxed.image)).permute(2, 0, 1))
+        given = np.array(photo["boxes"], dtype=np.float32).reshape(-1, 4)
+        boxes.append((given * boxed.factor + np.array([*boxed.offset_xy] * 2)).astype(np.float32))
+        ids.append(np.array(photo["category_ids"], dtype=np.int64))
+    stacked = torch.stack(pictures) if pictures else torch.zeros(0, 3, canvas_wh[1], canvas_wh[0]).byte()
+    return stacked.to(pack.pixels.device), boxes, ids

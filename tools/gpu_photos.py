@@ -20,10 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
-from core.images.letterbox import letterbox
 from core.training.yolo_loss import PaddedTargets
 from tools.photo_files import decode_pack, decoded_folder, first_pixels, read_index
 
@@ -384,20 +382,3 @@ class Scenes:
         hidden = over.clamp(min=0).prod(dim=-1).sum(dim=-1)  # overlaps of rectangles count twice
         area = (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1).clamp(min=1e-6)
         return torch.where(covered[..., None], GREY, pictures), valid & (hidden / area <= MOST_COVERED)
-
-
-def letterboxed(
-    pack: Pack, numbers: Sequence[int], canvas_wh: tuple[int, int]
-) -> tuple[Tensor, list[np.ndarray], list[np.ndarray]]:
-    """Photos as in use: pictures (N, 3, H, W) uint8 on the device, boxes xyxy on the canvas, category ids."""
-    pictures, boxes, ids = [], [], []
-    for number in numbers:
-        photo = pack.photos[number]
-        image = Image.fromarray(pack.images[number].permute(1, 2, 0).cpu().numpy())
-        boxed = letterbox(image, canvas_wh)
-        pictures.append(torch.from_numpy(np.array(boxed.image)).permute(2, 0, 1))
-        given = np.array(photo["boxes"], dtype=np.float32).reshape(-1, 4)
-        boxes.append((given * boxed.factor + np.array([*boxed.offset_xy] * 2)).astype(np.float32))
-        ids.append(np.array(photo["category_ids"], dtype=np.int64))
-    stacked = torch.stack(pictures) if pictures else torch.zeros(0, 3, canvas_wh[1], canvas_wh[0]).byte()
-    return stacked.to(pack.pixels.device), boxes, ids

@@ -39,17 +39,6 @@ class Distiller(nn.Module):
         return [adapter(own) for adapter, own in zip(self.adapters, features, strict=True)]
 
 
-class Total(nn.Module):
-    """The sum of all a network gives: what a training step's speed is measured with."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        return torch.stack([part.float().mean() for part in self.model(pictures)])
-
-
 def load_teacher(pack: Path) -> nn.Module | None:
     """EfficientNet-Lite2, or MobileNet, with ImageNet's weights; None where the pack has neither."""
     lite, mobilenet = (

