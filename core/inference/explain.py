@@ -117,8 +117,8 @@ def _over_photo(energy: Tensor, boxed: Letterboxed) -> np.ndarray:
     canvas_w, canvas_h = boxed.image.size
     fine = F.interpolate(energy[None], size=(canvas_h // 4, canvas_w // 4), mode="bilinear")[0, 0]
     left, top = boxed.offset_xy[0] // 4, boxed.offset_xy[1] // 4
-    right = left + max(1, round(boxed.photo_wh[0] * boxed.factor / 4))
-    bottom = top + max(1, round(boxed.photo_wh[1] * boxed.factor / 4))
+    right = left + max(1, round(boxed.placed_wh[0] / 4))
+    bottom = top + max(1, round(boxed.placed_wh[1] / 4))
     return to_unit(fine[top:bottom, left:right])
 
 

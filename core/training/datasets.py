@@ -182,10 +182,8 @@ class DetectionValidationDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         photo = self.dataset.photos[index]
         boxed = letterbox(open_dataset_photo(self.dataset.path_of(photo)).image, self.input_wh)
-        scale = boxed.factor * np.array(
-            [boxed.photo_wh[0] / photo.width, boxed.photo_wh[1] / photo.height] * 2
-        )
-        boxes = (photo.boxes_xyxy * scale + np.array([*boxed.offset_xy] * 2)).astype(np.float32)
+        as_decoded = np.array([boxed.photo_wh[0] / photo.width, boxed.photo_wh[1] / photo.height] * 2)
+        boxes = boxed.to_canvas(photo.boxes_xyxy * as_decoded).astype(np.float32)
         return to_sample(BoxedImage(boxed.image, boxes, photo.category_ids))
 
 

@@ -7,7 +7,7 @@ from core.images.letterbox import GREY, letterbox, tight_canvas
 
 def test_a_landscape_photo_by_hand():
     boxed = letterbox(Image.new("RGB", (200, 100), "red"), (96, 96))
-    assert boxed.factor == 0.48 and boxed.offset_xy == (0, 24) and boxed.photo_wh == (200, 100)
+    assert boxed.scale_xy == (0.48, 0.48) and boxed.offset_xy == (0, 24) and boxed.photo_wh == (200, 100)
     assert boxed.image.size == (96, 96)
     assert boxed.image.getpixel((48, 23)) == GREY and boxed.image.getpixel((48, 24)) == (255, 0, 0)
     assert boxed.image.getpixel((48, 71)) == (255, 0, 0) and boxed.image.getpixel((48, 72)) == GREY
@@ -21,9 +21,19 @@ def test_boxes_go_to_the_canvas_and_back(photo_wh, canvas_wh):
     rng = np.random.default_rng(0)
     corners = np.sort(rng.uniform(0, 1, (20, 2, 2)), axis=1) * photo_wh
     boxes = corners.reshape(20, 4)
-    on_canvas = boxes * boxed.factor + [*boxed.offset_xy] * 2
+    on_canvas = boxed.to_canvas(boxes)
     assert np.all(on_canvas >= 0) and np.all(on_canvas <= [*canvas_wh] * 2 + np.array(1e-6))
     assert np.allclose(boxed.to_photo(on_canvas), boxes, atol=1e-6)
+
+
+@pytest.mark.parametrize("photo_wh", [(3000, 2000), (2000, 3000), (3001, 1999), (4000, 301), (607, 403)])
+def test_the_photos_own_border_comes_back_at_any_size(photo_wh):
+    """With one factor for two rounded sides a border of 3000 x 2000 came back 2.4 pixels off."""
+    boxed = letterbox(Image.new("RGB", photo_wh, "red"), tight_canvas(photo_wh, 416))
+    red = np.argwhere(np.asarray(boxed.image)[..., 0] == 255)
+    (top, left), (bottom, right) = red.min(axis=0), red.max(axis=0) + 1
+    border = boxed.to_photo(np.array([[left, top, right, bottom]], dtype=float))
+    assert np.allclose(border, [[0, 0, *photo_wh]], atol=1e-6)
 
 
 def test_boxes_are_clipped_to_the_photo():
