@@ -180,7 +180,7 @@ def test_validation_photos_are_letterboxed_with_their_boxes(tmp_path):
     for index in range(3):
         picture, boxes, classes = photos[index]
         assert picture.shape == (3, 64, 64) and classes.tolist() == [0, 1]
-        expected = drawn.photos[index].boxes_xyxy * 0.4 + [13, 0, 13, 0]
+        expected = drawn.photos[index].boxes_xyxy * ([38 / 96, 0.4] * 2) + [13, 0, 13, 0]  # 38.4 is 38
         assert np.allclose(boxes, expected, atol=1e-4)
         for box, colour in zip(boxes, COLOURS, strict=True):
             assert np.allclose(box, find(picture, colour), atol=2)
