@@ -13,7 +13,7 @@ from core.errors import DatasetError
 from core.evaluation.bootstrap import (
     Interval,
     as_json,
-    bootstrap_interval,
+    basic_interval,
     bootstrap_weights,
     interval_as_json,
     ratio,
@@ -121,12 +121,15 @@ def evaluate_classification(
                 photos=int(confusion[index].sum()),
                 recall=float(recalls[index]),
                 precision=float(precisions[index]),
-                recall_interval=bootstrap_interval(recall_draws[:, index]),
+                recall_interval=basic_interval(float(recalls[index]), recall_draws[:, index]),
             )
             for index, name in enumerate(names)
         },
         confusion=confusion,
-        intervals={f"top{k}": bootstrap_interval(top_draws[:, column]) for column, k in enumerate(TOP_K)},
+        intervals={
+            f"top{k}": basic_interval(float(top[column]), top_draws[:, column])
+            for column, k in enumerate(TOP_K)
+        },
         groups=int(units.max()) + 1,
         n_bootstrap=n_bootstrap,
     )

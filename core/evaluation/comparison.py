@@ -18,6 +18,7 @@ from core.errors import DatasetError
 from core.evaluation.bootstrap import (
     Interval,
     as_json,
+    basic_interval,
     bootstrap_interval,
     bootstrap_weights,
     interval_as_json,
@@ -216,10 +217,13 @@ def _paired_bootstrap(
 
 
 def _paired_metric(whole: Floats, draws: Floats) -> PairedMetric:
-    """From both models' metric on all photos (2,) and on the resamples (2, B)."""
+    """From both models' metric on all photos (2,) and on the resamples (2, B).
+
+    The bias of AP in resamples cancels in the difference, which has a percentile interval.
+    """
     first, second, difference = (_number(value) for value in (*whole, whole[1] - whole[0]))
-    intervals = (bootstrap_interval(drawn) for drawn in (*draws, draws[1] - draws[0]))
-    return PairedMetric(first, second, difference, *intervals)
+    sides = (basic_interval(value, drawn) for value, drawn in zip(whole, draws, strict=True))
+    return PairedMetric(first, second, difference, *sides, bootstrap_interval(draws[1] - draws[0]))
 
 
 def _number(value: float) -> float | None:

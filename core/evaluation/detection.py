@@ -18,6 +18,7 @@ from core.errors import DatasetError
 from core.evaluation.bootstrap import (
     Interval,
     as_json,
+    basic_interval,
     bootstrap_interval,
     bootstrap_weights,
     interval_as_json,
@@ -121,19 +122,21 @@ def evaluate_detection(
     """Precision, recall, PR curves, AP and mAP of one prediction a photo against its true boxes.
 
     COCO's rules: greedy matching by score, at most 100 detections a photo and category, AP interpolated at
-    101 recall points, IoU 0.5:0.95:0.05. Intervals are 95 % percentiles of ``n_bootstrap`` resamples of the
-    photos (0: none); a category is left out of a resample's mean where the resample has no box of it. Give
-    predictions down to a low score: a curve ends at the lowest. Raises DatasetError where photos or category
-    ids do not fit together.
+    101 recall points, IoU 0.5:0.95:0.05. Intervals are basic bootstrap intervals (95 %) of ``n_bootstrap``
+    resamples of the photos (0: none); a category is left out of a resample's mean where the resample has no
+    box of it. Give predictions down to a low score: a curve ends at the lowest. Raises DatasetError where
+    photos or category ids do not fit together.
     """
     matches = match_photos(predictions, truths, len(categories))
     aps = average_precisions(matches, np.ones((1, len(truths))))[:, :, 0]  # (C, T)
     ap50_draws, map_draws = _resample(matches, len(truths), n_bootstrap, seed)
     counts = np.array([_counts(category, score_threshold) for category in matches])  # (C, 3)
     precision, recall, f1 = _precision_recall_f1(counts.sum(axis=0))
+    map50 = float(mean_over_categories(aps[:, 0]))
+    mean_ap = float(mean_over_categories(aps.mean(axis=1)))
     return DetectionReport(
-        map50=float(mean_over_categories(aps[:, 0])),
-        map=float(mean_over_categories(aps.mean(axis=1))),
+        map50=map50,
+        map=mean_ap,
         precision=precision,
         recall=recall,
         f1=f1,
@@ -144,8 +147,8 @@ def evaluate_detection(
             name: _category_metrics(matches[index], aps[index], ap50_draws[index], counts[index])
             for index, name in enumerate(categories)
         },
-        map50_interval=bootstrap_interval(mean_over_categories(ap50_draws)),
-        map_interval=bootstrap_interval(map_draws),
+        map50_interval=basic_interval(map50, mean_over_categories(ap50_draws)),
+        map_interval=basic_interval(mean_ap, map_draws),
         n_bootstrap=n_bootstrap,
     )
 
@@ -209,7 +212,7 @@ def _category_metrics(
         boxes=category.boxes,
         ap50=float(aps[0]),
         ap=float(aps.mean()),
-        ap50_interval=bootstrap_interval(ap50_draws),
+        ap50_interval=basic_interval(float(aps[0]), ap50_draws),
         precision=precision,
         recall=recall,
         curve=_curve(category),
