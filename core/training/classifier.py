@@ -21,8 +21,8 @@ from core.models.mobilenet import INPUT_SIZE, MobileNet, MobileNetMHA, calibrate
 from core.models.weights import check_state, read_tensors, save_weights
 from core.training.datasets import ClassificationDataset
 from core.training.recipes import ClassifierRecipe
-from core.training.sampler import EpochSampler, repeat_factors
-from core.training.trainer import TrainingData, cosine_with_warmup, parameter_groups
+from core.training.sampler import repeat_factors
+from core.training.trainer import TrainingData, parameter_groups, warmup_and_cosine
 
 MixedTargets = tuple[tuple[float, Tensor], ...]
 """Targets under mixup: class ids (B,), each with its weight."""
@@ -146,10 +146,7 @@ class ClassifierTraining(LightningModule):
                 optimizer, factor=recipe.plateau_factor, patience=2
             )
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "val_loss"}}
-        total = int(self.trainer.estimated_stepping_batches)
-        warmup = int(recipe.warmup_epochs * total / recipe.epochs)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, cosine_with_warmup(warmup, total))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return warmup_and_cosine(optimizer, self.trainer, recipe.warmup_epochs, recipe.epochs)
 
 
 class ClassifierData(TrainingData):
@@ -178,16 +175,8 @@ class ClassifierData(TrainingData):
         targets = self.train_set.targets
         factors = repeat_factors([[t] for t in targets], self.recipe.rebalance)
         repeats = [factor * share for factor, share in zip(factors, self.shares, strict=True)]
-        sampler = EpochSampler(repeats, self.recipe.seed, epoch=self.first_epoch)
-        batch = min(self.recipe.batch, len(sampler))
-        return DataLoader(
-            self.train_set,
-            batch_size=batch,
-            sampler=sampler,  # type: ignore[arg-type]
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
-            drop_last=len(sampler) > batch,
-        )
+        recipe, workers = self.recipe, self.workers
+        return self.training_loader(self.train_set, repeats, recipe.seed, recipe.batch, num_workers=workers)
 
     def val_dataloader(self) -> DataLoader[Any]:
         return DataLoader(self.val_set, batch_size=64)

@@ -22,8 +22,7 @@ from core.models.weights import check_state, save_weights
 from core.models.yolov4 import YOLOv4
 from core.training.datasets import DetectionTrainingDataset, DetectionValidationDataset, collate
 from core.training.recipes import DetectorRecipe
-from core.training.sampler import EpochSampler
-from core.training.trainer import TrainingData, cosine_with_warmup, parameter_groups
+from core.training.trainer import TrainingData, parameter_groups, warmup_and_cosine
 from core.training.yolo_loss import Targets, YoloLoss
 
 OBJECTNESS_PRIOR, CLASS_PRIOR = 0.01, 0.05
@@ -134,10 +133,7 @@ class DetectorTraining(LightningModule):
         recipe = self.recipe
         groups = parameter_groups(self.model, recipe.learning_rate, recipe.weight_decay, None, 1.0)
         optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate)
-        total = int(self.trainer.estimated_stepping_batches)
-        warmup = int(recipe.warmup_epochs * total / recipe.epochs)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, cosine_with_warmup(warmup, total))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return warmup_and_cosine(optimizer, self.trainer, recipe.warmup_epochs, recipe.epochs)
 
 
 class DetectorData(TrainingData):
@@ -151,17 +147,9 @@ class DetectorData(TrainingData):
         self.val_set = DetectionValidationDataset(val, recipe.input_wh)
 
     def train_dataloader(self) -> DataLoader[Any]:
-        sampler = EpochSampler(self.train_set.repeats(), self.recipe.seed, epoch=self.first_epoch)
-        batch = min(self.recipe.batch, len(sampler))
-        return DataLoader(
-            self.train_set,
-            batch_size=batch,
-            sampler=sampler,  # type: ignore[arg-type]
-            collate_fn=collate,
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
-            drop_last=len(sampler) > batch,
-        )
+        taken = (self.train_set.repeats(), self.recipe.seed, self.recipe.batch)
+        more: dict[str, Any] = {"num_workers": self.workers, "collate_fn": collate}
+        return self.training_loader(self.train_set, *taken, **more)
 
     def val_dataloader(self) -> DataLoader[Any]:
         return DataLoader(self.val_set, batch_size=8, collate_fn=collate)

@@ -26,7 +26,7 @@ from core.images.crops import normalize_pixels, to_tensor
 from core.models.mobilenet import MobileNetFeatures, load_imagenet
 from core.models.yolov4 import PRESETS, Backbone
 from core.training.datasets import cached_jpeg
-from core.training.sampler import EpochSampler, Request
+from core.training.sampler import Request
 from core.training.trainer import TrainingData, cosine_with_warmup, parameter_groups
 
 TEACHER_CHANNELS = (256, 512, 1024)
@@ -142,8 +142,7 @@ class DistillationData(TrainingData):
 
     def train_dataloader(self) -> DataLoader[Any]:
         repeats = [1.0] * len(self.train_set)
-        sampler = EpochSampler(repeats, self.seed, epoch=self.first_epoch)
-        return DataLoader(self.train_set, batch_size=self.batch, sampler=sampler, drop_last=True)  # type: ignore[arg-type]
+        return self.training_loader(self.train_set, repeats, self.seed, self.batch)
 
     def val_dataloader(self) -> DataLoader[Any]:
         return DataLoader(self.val_set, batch_size=self.batch)

@@ -64,14 +64,8 @@ def train_detector(recipe: DetectorRecipe, options: TrainingOptions) -> Path:
     boxes = sum(dataset.box_count for dataset in datasets)
     record = _record(options, photos=len(train_set), boxes=boxes, validation_photos=len(val.photos))
     _write_settings(options.out, asdict(recipe) | record)
-    _fit(
-        module,
-        DetectorData(train_set, val, recipe, options.workers),
-        recipe,
-        options,
-        "val_map50",
-        export_detector(record),
-    )
+    loaders = DetectorData(train_set, val, recipe, options.workers)
+    _fit(module, loaders, recipe, options, "val_map50", export_detector(record))
     return options.out / "best.safetensors"
 
 

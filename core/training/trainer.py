@@ -14,9 +14,11 @@ import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 from core.errors import RecipeError
 from core.training.ema import EMA
+from core.training.sampler import EpochSampler
 
 LAST = "last.ckpt"
 
@@ -28,6 +30,15 @@ class TrainingData(LightningDataModule):
     """
 
     first_epoch = 0
+
+    def training_loader(
+        self, samples: Dataset[Any], repeats: Sequence[float], seed: int, batch: int, **more: Any
+    ) -> DataLoader[Any]:
+        """Shuffled batches of samples, each taken ``repeats`` times; the last is left out if incomplete."""
+        sampler = EpochSampler(repeats, seed, epoch=self.first_epoch)
+        batch = min(batch, len(sampler))
+        more |= {"persistent_workers": more.get("num_workers", 0) > 0, "drop_last": len(sampler) > batch}
+        return DataLoader(samples, batch, sampler=sampler, **more)  # type: ignore[arg-type]
 
 
 def _to_stderr(line: str) -> None:
@@ -240,6 +251,16 @@ def parameter_groups(
         {"params": params, "lr": rate * (share if is_slow else 1.0), "weight_decay": decay if decays else 0.0}
         for (is_slow, decays), params in groups.items()
     ]
+
+
+def warmup_and_cosine(
+    optimizer: torch.optim.Optimizer, trainer: Trainer, warmup_epochs: float, epochs: int
+) -> dict[str, Any]:
+    """The optimizer with its schedule, a step at a time, as ``configure_optimizers`` returns them."""
+    total = int(trainer.estimated_stepping_batches)
+    factor = cosine_with_warmup(int(warmup_epochs * total / epochs), total)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def cosine_with_warmup(warmup_steps: int, total_steps: int, floor: float = 0.02) -> Callable[[int], float]:
