@@ -116,14 +116,9 @@ def read_json(path: Path) -> Any:
         raise DatasetError(f"{Path(path).name}: JSON is expected, got: {error}") from error
 
 
-def number_in(entry: dict[str, Any], key: str, source: str) -> float:
-    """A number under ``key``; raises ``DatasetError`` where it is missing or something else."""
-    return _number(entry.get(key), f"{source}: a number {key!r}")
-
-
 def whole_size(entry: dict[str, Any], key: str, source: str) -> int:
     """A photo's side in pixels under ``key``; raises ``DatasetError`` where it is no such number."""
-    value = number_in(entry, key, source)
+    value = _number(entry.get(key), f"{source}: a number {key!r}")
     if not (1 <= value <= 1_000_000 and value == int(value)):
         raise DatasetError(f"{source}: {key!r} in whole pixels is expected, got {value}")
     return int(value)

@@ -1,21 +1,34 @@
-"""DeepFashion's category lists (Liu et al., CVPR 2016): a category, a box and a split for each photo."""
+"""DeepFashion's category lists (Liu et al., CVPR 2016), a category and a box a photo; and DeepFashion2.
+
+DeepFashion2 (Ge et al., CVPR 2019) has ``annos/NUMBER.json`` with ``item1`` and so on, beside ``image/``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as shown
+from typing import Any
 
 import numpy as np
 
-from core.datasets.detection import BoxedPhoto, DetectionDataset, boxed_photo, photos_folder, read_each
+from core.datasets.coco import read_json
+from core.datasets.detection import (
+    BoxedPhoto,
+    BoxRow,
+    DetectionDataset,
+    boxed_photo,
+    photos_folder,
+    read_each,
+)
 from core.errors import DatasetError
 from core.file_names import relative_name
 from core.garments import Refusal
 from core.images.decode import upright_size
+from core.taxonomy import load_taxonomy
 
-CATEGORIES, PHOTOS = "list_category_cloth.txt", "list_category_img.txt"
-BOXES, PARTS = "list_bbox.txt", "list_eval_partition.txt"
+CATEGORIES, PHOTOS, BOXES = "list_category_cloth.txt", "list_category_img.txt", "list_bbox.txt"
 SUBFOLDERS = ("", "Anno", "Anno_coarse", "Eval")
 """Where the published archives unpack their lists to."""
 
@@ -25,28 +38,14 @@ class CategoryList:
     """Photos with one garment category each, for a classifier.
 
     ``category_ids`` is (N,) int64 0-based; ``boxes_xyxy`` is (N, 4) float32 in pixels or ``None`` without a
-    list of boxes; ``parts`` holds train, val or test for each photo, empty without a list of parts.
+    list of boxes.
     """
 
     categories: tuple[str, ...]
     file_names: tuple[str, ...]
     category_ids: np.ndarray
     boxes_xyxy: np.ndarray | None
-    parts: tuple[str, ...]
     folder: Path | None
-
-    def part(self, name: str) -> CategoryList:
-        """Only the photos of train, val or test; raises ``DatasetError`` where there is no such part."""
-        chosen = np.array([part == name for part in self.parts], dtype=bool)
-        if not chosen.any():
-            raise DatasetError(f"a part out of {sorted(set(self.parts))} is expected, got {name!r}")
-        return replace(
-            self,
-            file_names=tuple(np.array(self.file_names, dtype=object)[chosen]),
-            category_ids=self.category_ids[chosen],
-            boxes_xyxy=None if self.boxes_xyxy is None else self.boxes_xyxy[chosen],
-            parts=tuple(name for _ in range(int(chosen.sum()))),
-        )
 
 
 def read_category_list(path: Path, photos: Path | None = None) -> CategoryList:
@@ -61,18 +60,9 @@ def read_category_list(path: Path, photos: Path | None = None) -> CategoryList:
     for name, number in _table(_find(path, PHOTOS), 2):
         names.append(relative_name(name, PHOTOS))
         ids.append(_whole(number, PHOTOS, 1, len(categories)) - 1)
-    boxes, parts = _optional(path, BOXES, 5, names), _optional(path, PARTS, 2, names)
+    boxes = _boxes(path, names)
     folder = photos if photos is not None else _photos(path, names[0] if names else None)
-    return CategoryList(
-        categories,
-        tuple(names),
-        np.array(ids, dtype=np.int64),
-        None
-        if boxes is None
-        else np.array([_corners(row) for row in boxes], dtype=np.float32).reshape(-1, 4),
-        () if parts is None else tuple(row[0] for row in parts),
-        folder,
-    )
+    return CategoryList(categories, tuple(names), np.array(ids, dtype=np.int64), boxes, folder)
 
 
 def read_deepfashion(
@@ -141,17 +131,17 @@ def _table(path: Path, columns: int) -> Iterator[list[str]]:
         yield [name, *row[len(row) - columns + 1 :]]
 
 
-def _optional(path: Path, name: str, columns: int, names: list[str]) -> list[list[str]] | None:
-    """The rows of a further list in the order of ``names``, or ``None`` where there is no such list."""
+def _boxes(path: Path, names: list[str]) -> np.ndarray | None:
+    """The boxes (N, 4) in the order of ``names``, or ``None`` where they are not listed."""
     try:
-        file = _find(path, name)
+        file = _find(path, BOXES)
     except DatasetError:
         return None
-    rows = {row[0]: row[1:] for row in _table(file, columns)}
+    rows = {row[0]: row[1:] for row in _table(file, 5)}
     missing = next((photo for photo in names if photo not in rows), None)
     if missing is not None:
-        raise DatasetError(f"{name}: every photo of {PHOTOS} is expected, {missing!r} is missing")
-    return [rows[photo] for photo in names]
+        raise DatasetError(f"{BOXES}: every photo of {PHOTOS} is expected, {missing!r} is missing")
+    return np.array([_corners(rows[photo]) for photo in names], dtype=np.float32).reshape(-1, 4)
 
 
 def _corners(row: list[str]) -> tuple[float, float, float, float]:
@@ -167,3 +157,76 @@ def _whole(text: str, source: str, low: int, high: int) -> int:
     if not low <= number <= high:
         raise DatasetError(f"{source}: a number in {low}..{high} is expected, got {number}")
     return number
+
+
+def read_deepfashion2(
+    path: Path, photos: Path | None = None, refused: list[Refusal] | None = None
+) -> DetectionDataset:
+    """Read a DeepFashion2 split: the folder with ``annos/`` and ``image/``, or ``annos`` itself.
+
+    The photos have to be there, since the annotations do not tell their sizes. An annotation that lacks its
+    box or its photo, or names a category outside the thirteen, raises ``DatasetError`` or goes to
+    ``refused``.
+    """
+    path = Path(path)
+    annos = path if path.name == "annos" else path / "annos"
+    files = sorted(annos.glob("*.json"))
+    if not files:
+        raise DatasetError(
+            f"{path}: a folder annos/ with DeepFashion2's JSON files is expected, there is none"
+        )
+    folder = Path(photos) if photos is not None else _photos_beside_annos(annos.parent, files[0])
+    categories = load_taxonomy("deepfashion2").categories
+    built = list(
+        read_each(files, lambda file: _garments_of(file, folder, categories), lambda file: file.name, refused)
+    )
+    return DetectionDataset(
+        categories, tuple(photo for photo, _ in built), folder, sum(dropped for _, dropped in built)
+    )
+
+
+def _photos_beside_annos(root: Path, first: Path) -> Path:
+    if (root / "image").is_dir():
+        return root / "image"
+    found = photos_folder(root, f"{first.stem}.jpg")
+    if found is None:
+        raise DatasetError(
+            f"{root}: DeepFashion2's photos are expected in image/ beside annos/, there is no such folder"
+        )
+    return found
+
+
+def _garments_of(file: Path, folder: Path, categories: tuple[str, ...]) -> tuple[BoxedPhoto, int]:
+    document = read_json(file)
+    if not isinstance(document, dict):
+        raise DatasetError(
+            f"{file.name}: DeepFashion2's entries item1, item2 ... are expected, there are none"
+        )
+    items = {key: value for key, value in document.items() if key.startswith("item")}
+    rows = [_garment(items[key], key, file, categories) for key in sorted(items)]
+    name = f"{file.stem}.jpg"
+    width, height = upright_size(folder / name)
+    return boxed_photo(name, width, height, rows)
+
+
+def _garment(item: Any, key: str, file: Path, categories: tuple[str, ...]) -> BoxRow:
+    where = f"{file.name}: {key}"
+    if not isinstance(item, dict):
+        raise DatasetError(f"{where} is expected to be a garment's entries, got {type(item).__name__}")
+    box = item.get("bounding_box")
+    if not isinstance(box, list) or len(box) != 4 or not all(type(value) in (int, float) for value in box):
+        raise DatasetError(f"{where} needs a 'bounding_box' of four numbers, got {shown(box)}")
+    number, name = item.get("category_id"), item.get("category_name")
+    if type(number) is not int or not 1 <= number <= len(categories):
+        raise DatasetError(f"{where} needs a 'category_id' in 1..{len(categories)}, got {shown(number)}")
+    if name is not None and name != categories[number - 1]:
+        raise DatasetError(
+            f"{where}: category {number} is {categories[number - 1]!r}, but is called {shown(name)}"
+        )
+    try:
+        x0, y0, x1, y1 = (float(value) for value in box)
+    except OverflowError as error:
+        raise DatasetError(
+            f"{where} needs a 'bounding_box' in pixels, got a number that is far too large"
+        ) from error
+    return x0, y0, x1, y1, number - 1, None

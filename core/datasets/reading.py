@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from core.datasets import coco, deepfashion, deepfashion2, voc, yolo
+from core.datasets import coco, deepfashion, voc, yolo
 from core.datasets.detection import DetectionDataset
 from core.errors import DatasetError
 from core.garments import Refusal
@@ -47,7 +47,7 @@ def reader_of(path: Path) -> Reader | None:
     if not path.is_dir():
         return None
     if _holds(path, "annos/*.json") or (path.name == "annos" and _holds(path, "*.json")):
-        return deepfashion2.read_deepfashion2
+        return deepfashion.read_deepfashion2
     if deepfashion.has_category_list(path):
         return deepfashion.read_deepfashion
     if _holds(path, "*.xml", "Annotations/*.xml"):

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from core.datasets.deepfashion import read_category_list
-from core.datasets.deepfashion2 import read_deepfashion2
+from core.datasets.deepfashion import read_category_list, read_deepfashion2
 from core.datasets.reading import read_detection
 from core.errors import DatasetError
 
@@ -51,17 +50,6 @@ def test_categories_boxes_and_parts_meet_by_photo(tmp_path: Path) -> None:
         assert listed.folder == tmp_path / "Img"
 
 
-def test_a_part_holds_its_photos_only(tmp_path: Path) -> None:
-    part = read_category_list(lists(tmp_path)).part("val")
-    assert (part.file_names, part.category_ids.tolist(), part.parts) == (
-        ("img/Tee/img_2.jpg",),
-        [0],
-        ("val",),
-    )
-    with pytest.raises(DatasetError, match="train"):
-        part.part("train2")
-
-
 def test_lists_become_boxed_photos_cut_to_the_photo(tmp_path: Path) -> None:
     dataset = read_detection(lists(tmp_path))
     assert [photo.boxes_xyxy.tolist() for photo in dataset.photos] == [[[72, 79, 232, 300]], [[1, 2, 30, 40]]]
@@ -72,7 +60,7 @@ def test_lists_without_boxes_and_parts_serve_the_classifier(tmp_path: Path) -> N
     (lists(tmp_path) / "Anno_coarse" / "list_bbox.txt").unlink()
     (tmp_path / "Eval" / "list_eval_partition.txt").unlink()
     listed = read_category_list(tmp_path)
-    assert (listed.boxes_xyxy, listed.parts) == (None, ())
+    assert listed.boxes_xyxy is None
     with pytest.raises(DatasetError, match="list_bbox"):
         read_detection(tmp_path)
 
