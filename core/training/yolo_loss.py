@@ -1,4 +1,8 @@
-"""YOLOv4's loss: CIoU on boxes, binary cross-entropy on objectness and classes, several anchors a garment."""
+"""YOLOv4's loss: CIoU on boxes, binary cross-entropy on objectness and classes, several anchors a garment.
+
+Everything is computed on tensors of fixed shape, targets padded to the fullest picture's count: no loop over
+pictures, and nothing that makes a GPU wait for the CPU.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,16 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import box_iou, complete_box_iou_loss
+from torchvision.ops import complete_box_iou_loss
 
 from core.models.decode import decode_boxes
 from core.models.yolov4 import STRIDES
 
 ASSIGN_IOU = 0.213
 IGNORE_IOU = 0.7
+SAME_PLACE_IOU = 0.5
+DOUBT = 0.3
+"""The score from which a prediction of a category that is not labelled may be right."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,51 @@ class Targets:
 
 
 @dataclass(frozen=True)
+class PaddedTargets:
+    """A batch's garments by picture: class ids (B, M), boxes xyxy (B, M, 4) in pixels of the input, and which
+    of the M places hold one (B, M). Boxes of empty places have an area above 0.
+    """
+
+    classes: Tensor
+    boxes_xyxy: Tensor
+    valid: Tensor
+
+    @classmethod
+    def of(cls, targets: Targets, pictures: int) -> PaddedTargets:
+        """The garments of ``pictures`` pictures, padded to the fullest picture's count."""
+        counts = torch.bincount(targets.images, minlength=pictures)
+        places = max(int(counts.max()), 1) if pictures else 1
+        order = targets.images.argsort(stable=True)
+        rows = targets.images[order]
+        columns = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
+        valid = torch.zeros(pictures, places, dtype=torch.bool, device=rows.device)
+        classes = torch.zeros(pictures, places, dtype=torch.long, device=rows.device)
+        boxes = targets.boxes_xyxy.new_tensor((0.0, 0.0, 1.0, 1.0)).repeat(pictures, places, 1)
+        valid[rows, columns], classes[rows, columns] = True, targets.classes[order]
+        boxes[rows, columns] = targets.boxes_xyxy[order]
+        return cls(classes, boxes, valid)
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What a picture's data set labels, for sets that label only some categories.
+
+    ``known`` (B, C): the class terms that are taken of its garments. ``complete`` (B, C): categories of which
+    every garment is boxed; where the detector sees one of another category with a score above ``doubt`` (B,),
+    and not in a labelled garment's place, objectness is not taught that there is nothing.
+    """
+
+    known: Tensor
+    complete: Tensor
+    doubt: Tensor
+
+    @classmethod
+    def of(cls, labelled: Tensor, doubt: float = DOUBT) -> Labelling:
+        """One mask (B, C) of the labelled categories for both."""
+        return cls(labelled, labelled, torch.full((len(labelled),), doubt, device=labelled.device))
+
+
+@dataclass(frozen=True)
 class Assignment:
     """One scale's positives: which target, anchor and cell (row, column) answer for each other."""
 
@@ -40,27 +92,37 @@ class Assignment:
 
 
 def size_iou(sizes_a: Tensor, sizes_b: Tensor) -> Tensor:
-    """IoU of boxes that share a corner: (N, 2) and (M, 2) to (N, M)."""
-    inter = torch.minimum(sizes_a[:, None], sizes_b[None]).prod(dim=2)
-    return inter / (sizes_a.prod(dim=1)[:, None] + sizes_b.prod(dim=1)[None] - inter)
+    """IoU of boxes that share a corner: (..., N, 2) and (M, 2) to (..., N, M)."""
+    inter = torch.minimum(sizes_a[..., None, :], sizes_b).prod(dim=-1)
+    return inter / (sizes_a.prod(dim=-1)[..., None] + sizes_b.prod(dim=-1) - inter)
+
+
+def chosen_anchors(boxes_xyxy: Tensor, anchors_wh: Tensor) -> Tensor:
+    """The best of nine anchors of each box (..., 4), and any other whose IoU by size is above 0.213: (..., 9).
+
+    0.213 is YOLOv4's iou_thresh.
+    """
+    overlap = size_iou(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], anchors_wh.flatten(0, 1))
+    best = F.one_hot(overlap.argmax(dim=-1), overlap.shape[-1]).bool()
+    return (overlap > ASSIGN_IOU) | best
+
+
+def cells_of(boxes_xyxy: Tensor, scale: int, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Row and column of the cell that a box's centre lies in, the nearest one for centres outside."""
+    cell = ((boxes_xyxy[..., :2] + boxes_xyxy[..., 2:]) / 2 / STRIDES[scale]).long()
+    return cell[..., 1].clamp(0, grid[0] - 1), cell[..., 0].clamp(0, grid[1] - 1)
 
 
 def assign(targets: Targets, anchors_wh: Tensor, grids: Sequence[tuple[int, int]]) -> list[Assignment]:
-    """The best anchor of each garment, and any other whose IoU by size is above 0.213 (YOLOv4's iou_thresh).
+    """Which anchors and cells answer for which garment, one assignment a scale.
 
-    ``anchors_wh`` is (3, 3, 2), ``grids`` each scale's (rows, columns). One assignment a scale.
+    ``anchors_wh`` is (3, 3, 2), ``grids`` each scale's (rows, columns).
     """
-    sizes = targets.boxes_xyxy[:, 2:] - targets.boxes_xyxy[:, :2]
-    overlap = size_iou(sizes, anchors_wh.flatten(0, 1))  # (N, 9)
-    chosen = overlap > ASSIGN_IOU
-    if len(overlap):
-        chosen |= F.one_hot(overlap.argmax(dim=1), overlap.shape[1]).bool()
-    centres = (targets.boxes_xyxy[:, :2] + targets.boxes_xyxy[:, 2:]) / 2
+    chosen = chosen_anchors(targets.boxes_xyxy, anchors_wh)  # (N, 9)
     found = []
-    for scale, (rows, columns) in enumerate(grids):
+    for scale, grid in enumerate(grids):
         target, anchor = chosen[:, 3 * scale : 3 * scale + 3].nonzero(as_tuple=True)
-        cell = (centres[target] / STRIDES[scale]).long()
-        row, column = cell[:, 1].clamp(0, rows - 1), cell[:, 0].clamp(0, columns - 1)
+        row, column = cells_of(targets.boxes_xyxy[target], scale, grid)
         found.append(Assignment(target, anchor, row, column))
     return found
 
@@ -75,71 +137,120 @@ class YoloLoss:
     objectness_target: str = "one"
     label_smoothing: float = 0.0
 
-    def __call__(self, raw: Sequence[Tensor], anchors_wh: Tensor, targets: Targets) -> dict[str, Tensor]:
+    def __call__(
+        self,
+        raw: Sequence[Tensor],
+        anchors_wh: Tensor,
+        targets: Targets | PaddedTargets,
+        labelling: Labelling | None = None,
+    ) -> dict[str, Tensor]:
         """Raw maps, anchors (3, 3, 2) and garments to ``box``, ``class``, ``objectness`` and ``loss``.
 
         Each is summed over what it covers and divided by the batch's positives, at least one a picture.
+        Without ``labelling`` every garment of every category is boxed.
         """
         raw = [level.float() for level in raw]
-        assigned = assign(targets, anchors_wh, [(level.shape[2], level.shape[3]) for level in raw])
-        positives = max(sum(len(a.targets) for a in assigned), raw[0].shape[0])
+        pictures = raw[0].shape[0]
+        padded = targets if isinstance(targets, PaddedTargets) else PaddedTargets.of(targets, pictures)
+        chosen = chosen_anchors(padded.boxes_xyxy, anchors_wh) & padded.valid[..., None]  # (B, M, 9)
+        positives = chosen.sum().clamp(min=pictures)
         totals = {name: raw[0].new_zeros(()) for name in ("box", "class", "objectness")}
-        for scale, (level, assignment) in enumerate(zip(raw, assigned, strict=True)):
-            for name, value in self._scale(level, anchors_wh[scale], scale, assignment, targets).items():
+        for scale, level in enumerate(raw):
+            mine = chosen[..., 3 * scale : 3 * scale + 3]
+            for name, value in self._scale(level, anchors_wh[scale], scale, mine, padded, labelling).items():
                 totals[name] = totals[name] + value / positives
         weights = {"box": self.box_weight, "class": self.class_weight, "objectness": self.objectness_weight}
         loss = sum((totals[name] * weight for name, weight in weights.items()), raw[0].new_zeros(()))
         return totals | {"loss": loss}
 
     def _scale(
-        self, level: Tensor, anchors_wh: Tensor, scale: int, assignment: Assignment, targets: Targets
+        self,
+        level: Tensor,
+        anchors_wh: Tensor,
+        scale: int,
+        chosen: Tensor,
+        targets: PaddedTargets,
+        labelling: Labelling | None,
     ) -> dict[str, Tensor]:
+        """One scale's sums; ``chosen`` (B, M, 3) says which of its anchors answer for which garment."""
         boxes = decode_boxes(level, anchors_wh, scale)  # (B, 3, h, w, 4)
-        place = (targets.images[assignment.targets], assignment.anchors, assignment.rows, assignment.columns)
-        predicted, wanted = boxes[place], targets.boxes_xyxy[assignment.targets]
-        box_losses = complete_box_iou_loss(predicted, wanted)  # (P,)
-        objectness, weight = self._objectness_targets(boxes.detach(), targets, place, box_losses.detach())
+        place = _places(chosen, targets.boxes_xyxy, scale, (level.shape[2], level.shape[3]))  # (B, M, 3)
+        predicted = boxes.reshape(-1, 4)[place]
+        wanted = targets.boxes_xyxy[:, :, None].expand_as(predicted)
+        box_losses = complete_box_iou_loss(predicted, wanted) * chosen  # (B, M, 3)
+        objectness, weight = self._objectness_targets(
+            level.detach(), boxes.detach(), targets, chosen, place, box_losses.detach(), labelling
+        )
         objectness_loss = F.binary_cross_entropy_with_logits(
             level[..., 4], objectness, weight=weight, reduction="sum"
         )
+        logits = level[..., 5:].reshape(-1, level.shape[-1] - 5)[place]  # (B, M, 3, C)
         return {
             "box": box_losses.sum(),
-            "class": self._class_loss(level, assignment, targets, place),
+            "class": self._class_loss(logits, chosen, targets, labelling),
             "objectness": objectness_loss,
         }
 
     def _class_loss(
-        self, level: Tensor, assignment: Assignment, targets: Targets, place: tuple[Tensor, ...]
+        self, logits: Tensor, chosen: Tensor, targets: PaddedTargets, labelling: Labelling | None
     ) -> Tensor:
-        logits = level[place][:, 5:]  # (P, C)
-        wanted = F.one_hot(targets.classes[assignment.targets], logits.shape[1]).float()
-        wanted = wanted * (1 - self.label_smoothing) + self.label_smoothing / logits.shape[1]
-        return F.binary_cross_entropy_with_logits(logits, wanted, reduction="sum")
+        wanted = F.one_hot(targets.classes, logits.shape[-1]).float()  # (B, M, C)
+        wanted = wanted * (1 - self.label_smoothing) + self.label_smoothing / logits.shape[-1]
+        weight = chosen[..., None].to(logits.dtype)
+        if labelling is not None:
+            weight = weight * labelling.known[:, None, None]
+        return F.binary_cross_entropy_with_logits(
+            logits, wanted[:, :, None].expand_as(logits), weight=weight.expand_as(logits), reduction="sum"
+        )
 
     def _objectness_targets(
-        self, boxes: Tensor, targets: Targets, place: tuple[Tensor, ...], box_losses: Tensor
+        self,
+        level: Tensor,
+        boxes: Tensor,
+        targets: PaddedTargets,
+        chosen: Tensor,
+        place: Tensor,
+        box_losses: Tensor,
+        labelling: Labelling | None,
     ) -> tuple[Tensor, Tensor]:
         """Targets and weights (B, 3, h, w); a box that overlaps a garment above 0.7 unassigned is ignored."""
-        objectness = boxes.new_zeros(boxes.shape[:-1])
-        weight = torch.ones_like(objectness)
-        for image in range(len(boxes)):
-            mine = targets.boxes_xyxy[targets.images == image]
-            if len(mine):
-                best = box_iou(boxes[image].flatten(0, 2), mine).amax(dim=1)
-                weight[image] = (best <= IGNORE_IOU).float().view_as(weight[image])
-        value = torch.ones_like(box_losses)
+        best = best_iou(boxes.flatten(1, 3), targets).view(boxes.shape[:-1])
+        heard = best <= IGNORE_IOU
+        if labelling is not None:
+            heard &= ~_doubtful(level, best, labelling)
+        value = chosen.to(boxes.dtype)
+        answered = torch.zeros_like(best).view(-1).scatter_reduce(0, place.view(-1), value.view(-1), "amax")
         if self.objectness_target == "iou":
-            value = (1 - box_losses).clamp(0, 1)
+            value = value * (1 - box_losses).clamp(0, 1)
         # Two garments in one place: the larger target stays.
-        flat = objectness.view(-1)
-        index = _flat_index(place, objectness.shape)
-        flat.scatter_reduce_(0, index, value, reduce="amax")
-        weight.view(-1)[index] = 1.0
-        return objectness, weight
+        objectness = torch.zeros_like(best).view(-1).scatter_reduce(0, place.view(-1), value.view(-1), "amax")
+        return objectness.view_as(best), torch.maximum(heard.to(best.dtype), answered.view_as(best))
 
 
-def _flat_index(place: tuple[Tensor, ...], shape: torch.Size) -> Tensor:
-    index = place[0]
-    for position, size in zip(place[1:], shape[1:], strict=True):
-        index = index * size + position
-    return index
+def _places(chosen: Tensor, boxes_xyxy: Tensor, scale: int, grid: tuple[int, int]) -> Tensor:
+    """Flat index into (B, 3, h, w) of each garment's cell under each anchor: (B, M, 3)."""
+    row, column = cells_of(boxes_xyxy, scale, grid)
+    picture = torch.arange(chosen.shape[0], device=chosen.device)[:, None, None]
+    anchor = torch.arange(chosen.shape[2], device=chosen.device)
+    return ((picture * chosen.shape[2] + anchor) * grid[0] + row[..., None]) * grid[1] + column[..., None]
+
+
+def best_iou(boxes_xyxy: Tensor, targets: PaddedTargets) -> Tensor:
+    """Each box's (B, N, 4) largest IoU with a garment of its picture (B, N); 0 where there is none."""
+    left_top = torch.maximum(boxes_xyxy[:, :, None, :2], targets.boxes_xyxy[:, None, :, :2])
+    right_bottom = torch.minimum(boxes_xyxy[:, :, None, 2:], targets.boxes_xyxy[:, None, :, 2:])
+    inter = (right_bottom - left_top).clamp(min=0).prod(dim=-1)  # (B, N, M)
+    areas, theirs = (
+        (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1) for boxes in (boxes_xyxy, targets.boxes_xyxy)
+    )
+    overlap = inter / (areas[:, :, None] + theirs[:, None] - inter)
+    return overlap.masked_fill(~targets.valid[:, None], 0.0).amax(dim=-1)
+
+
+def _doubtful(level: Tensor, best: Tensor, labelling: Labelling) -> Tensor:
+    """Where a garment of a category may be that the picture's data set does not box (B, 3, h, w)."""
+    likeliest, category = level[..., 5:].max(dim=-1)
+    score = level[..., 4].sigmoid() * likeliest.sigmoid()
+    pictures = torch.arange(len(level), device=level.device)[:, None, None, None]
+    unboxed = ~labelling.complete[pictures, category]
+    return unboxed & (score > labelling.doubt[:, None, None, None]) & (best < SAME_PLACE_IOU)

@@ -1,0 +1,1 @@
+"""What is run by hand, once: training on a machine with a GPU, and what that needs."""
