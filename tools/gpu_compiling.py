@@ -40,13 +40,21 @@ def time_limit(seconds: int) -> Iterator[None]:
 
 
 def quickest(
-    model: nn.Module, batch: int, canvas_wh: tuple[int, int], layout: torch.memory_format, speedup: str
+    model: nn.Module,
+    batch: int,
+    canvas_wh: tuple[int, int],
+    layout: torch.memory_format,
+    speedup: str,
+    limit_seconds: int = COMPILE_SECONDS,
 ) -> Callable[[Tensor], Any]:
     """The model, or its compiled form for batches of one canvas; both share their parameters.
 
     ``speedup``: "off", "on", "measure" (compile, and write what that gives), "auto" (compile where a
-    measurement on this machine found that it pays).
+    measurement on this machine found that it pays). Compiling is given up after ``limit_seconds``.
     """
+    limit_seconds = min(limit_seconds, COMPILE_SECONDS)
+    if limit_seconds < 5:
+        return model
     if speedup == "off" or (speedup == "auto" and not _pays()):
         return model
     kept = {name: value.clone() for name, value in model.state_dict().items()}
@@ -58,7 +66,7 @@ def quickest(
         plain = _milliseconds(model, pictures)
         compiled: Callable[[Tensor], Any] = torch.compile(model, dynamic=False)
         began = time.monotonic()
-        with time_limit(COMPILE_SECONDS):
+        with time_limit(limit_seconds):
             _step(compiled, pictures)
             torch.cuda.synchronize()
         seconds = time.monotonic() - began

@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -45,7 +47,8 @@ from tools.gpu_fitting import (
 from tools.gpu_photos import Augmentation, Pack, Scenes, load_pack
 
 CPU_PHOTOS = 24  # of each set and split: enough to try the way
-CPU_CANVASES = ((96, 128), (128, 192))
+CPU_CANVASES = ((64, 96), (96, 128))
+CPU_BATCH = 2
 OBJECTNESS_PRIOR, CLASS_PRIOR = 0.01, 0.05
 NEVER_BOXED = {"chictopia": ("belt", "scarf_tie", "boots")}
 """Chictopia's boots are boxed as footwear, so that a footwear box there may be a boot."""
@@ -67,7 +70,7 @@ class GpuDetectorRecipe:
     distilled_share: float = 0.12
     distilled_wh: tuple[int, int] = (224, 320)
     distillation: Schedule = field(
-        default_factory=lambda: Schedule(2e-3, backbone_rate=1.0, weight_decay=0.02, batch=192)
+        default_factory=lambda: Schedule(2e-3, backbone_rate=1.0, weight_decay=0.02, batch=96)
     )
     distilled_scenes: Augmentation = field(
         default_factory=lambda: Augmentation(mosaic=0.0, zoom=(0.8, 2.2), stretch=1.25, masking=0.0)
@@ -78,10 +81,10 @@ class GpuDetectorRecipe:
     rebalance: float = 0.15  # LVIS's threshold
     fitting: Schedule = field(
         default_factory=lambda: Schedule(
-            1.5e-3,
+            1.2e-3,
             backbone_rate=1.0,
             weight_decay=0.05,
-            batch=128,
+            batch=64,
             warmup=0.03,
             last_rate=0.002,
             largest_gradient=10.0,
@@ -245,8 +248,8 @@ class DetectorRun:
         self.pack = load_pack(pack, device, limit)
         self.all_photos = self.pack.numbers(split="train") + self.pack.numbers(split="unboxed")
         photos = self.pack.photos
-        boxed = [i for i in self.all_photos if photos[i]["boxes"] and photos[i]["box"] != "none"]
-        self.boxed = [i for i in boxed if not photos[i]["tuning"]]
+        boxed = [i for i in self.all_photos if photos[i]["boxes"] and photos[i].get("box") != "none"]
+        self.boxed = [i for i in boxed if not photos[i].get("tuning")]
         self.anchors = fitted_anchors(self.pack, self.boxed, recipe.input_wh, recipe.seed)
         torch.manual_seed(recipe.seed)
         self.model = new_detector(recipe.preset, len(self.pack.categories), self.anchors).to(device)
@@ -318,13 +321,18 @@ class DetectorRun:
         layout = fastest_layout(Total(model), recipe.fitting.batch, 352)
         input_wh = recipe.input_wh if on_gpu else CPU_CANVASES[1]
         others = recipe.canvases if on_gpu else CPU_CANVASES[:1]
-        quick = quickest(model, recipe.fitting.batch, input_wh, layout, self.speedup if on_gpu else "off")
+        speedup = self.speedup if on_gpu else "off"
+        compile_first = speedup not in ("off", "measure")
+        quick = quickest(model, recipe.fitting.batch, input_wh, layout, speedup) if compile_first else model
         clock = Clock(self.left)  # what came before is not the schedule's
         chooser = random.Random(recipe.seed)
         parts: dict[str, Tensor] = {}
+        drawn: list[int] = []
 
         def loss_of(batch: int) -> Tensor:
-            clean = clock.progress >= 1 - recipe.clean_share
+            done = len(drawn) / self.most_steps if self.most_steps else clock.progress
+            drawn.append(batch)
+            clean = done >= 1 - recipe.clean_share
             canvas_wh = input_wh
             if not clean and chooser.random() < recipe.other_canvases:
                 canvas_wh = chooser.choice(others)
@@ -358,7 +366,12 @@ class DetectorRun:
                 self.curve.append(entry)
                 self.validation.start(average.model, average.model.anchors_wh, entry)  # type: ignore[arg-type]
 
-        self._fit("detector", model, average, recipe.fitting, clock, loss_of, watch)
+        self.save(average.model)  # something to bring home, whatever comes
+        try:
+            self._fit("detector", model, average, recipe.fitting, clock, loss_of, watch)
+        except BaseException:
+            self.save(average.model)
+            raise
         final = {"loss": self.stages[-1]["loss"], "images": self.stages[-1]["images"], "saving": False}
         self.average = average.model
         self.save(average.model)
@@ -367,6 +380,8 @@ class DetectorRun:
         for entry in self.validation.collect(wait_seconds):
             say(json.dumps(entry))
         self.save(average.model)
+        if speedup == "measure":
+            quickest(model, recipe.fitting.batch, input_wh, layout, speedup, int(self.left))
 
     def _losses(
         self,
@@ -390,6 +405,8 @@ class DetectorRun:
         loss_of: Callable[[int], Tensor],
         watch: Callable[[dict[str, Any]], None] | None,
     ) -> None:
+        if self.device.type == "cpu":
+            schedule = replace(schedule, batch=min(schedule.batch, CPU_BATCH))
         done = fit(
             model,
             average,
@@ -489,7 +506,7 @@ def train_detector(
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     if chosen.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    reserve = min(max(0.03 * seconds, 2.0), 10.0)
+    reserve = min(max(0.03 * seconds, 2.0), 7.0)
     run = DetectorRun(
         pack,
         out,
@@ -517,6 +534,7 @@ def main() -> None:
     parser.add_argument("--speedup", choices=("auto", "on", "off"), default="auto", help="torch.compile")
     given = parser.parse_args()
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped from outside"))
     recipe = replace(GpuDetectorRecipe(), preset=given.preset)
     for attempt in range(3):
         left = given.seconds - (time.monotonic() - began)

@@ -20,7 +20,7 @@ LOWEST_SCORE = 0.01
 CANDIDATES = 600  # a photo, before suppression
 SCORE_THRESHOLD = 0.25
 AT_ONCE = 64
-CPU_PHOTOS = 6
+CPU_PHOTOS = 2
 
 
 @dataclass(frozen=True, eq=False)

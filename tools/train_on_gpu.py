@@ -181,7 +181,7 @@ def run(given: argparse.Namespace) -> int:
     facts: dict[str, Any] = {"commit": commit(), "seconds": given.seconds, "command": sys.argv[1:]}
     decode(given, given.seconds / 4)
     say(f"photos decoded after {time.monotonic() - began:.1f} s")
-    last = min(LAST_SECONDS, 0.1 * given.seconds)
+    last = min(LAST_SECONDS, max(0.1 * given.seconds, 4.0))
     names = [name for name in TRAINERS if name in given.only]
     trainers = [start(name, given, work, end - last - time.monotonic()) for name in names]
 

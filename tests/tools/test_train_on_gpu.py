@@ -66,8 +66,8 @@ def test_everything_ends_before_the_time_is_over(tmp_path, monkeypatch, stubborn
     """A training that would go on for ever is stopped; what it wrote, and the other's failure, come out."""
 
     def start(name, given, work, seconds):
-        ignore = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" if stubborn else ""
-        code = f"{ignore} open('{name}.safetensors', 'w').write('w'); import time; time.sleep(300)"
+        ignore = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " if stubborn else ""
+        code = f"{ignore}open('{name}.safetensors', 'w').write('w'); import time; time.sleep(300)"
         return trainer(work / name, code if name == "detector" else "raise SystemExit(3)", name)
 
     monkeypatch.setattr(train_on_gpu, "start", start)
