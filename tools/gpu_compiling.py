@@ -1,4 +1,4 @@
-"""torch.compile where it pays: tried under a time limit, measured, and left alone when anything goes wrong."""
+"""torch.compile where it pays: tried under a time limit, measured, left alone when anything goes wrong."""
 
 from __future__ import annotations
 

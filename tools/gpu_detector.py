@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,11 @@ import torch
 from torch import Tensor, nn
 
 from core.anchors import kmeans_anchors
-from core.data.sampling import repeat_factors
 from core.models.cards import ModelCard, write_card
-from core.models.mobilenet import MobileNetFeatures
-from core.models.weights import load_imagenet, save_weights
-from core.models.yolov4 import PRESETS, YOLOv4, Backbone
-from core.training.yolo_loss import DOUBT, Labelling, PaddedTargets, YoloLoss
+from core.models.weights import save_weights
+from core.models.yolov4 import PRESETS, YOLOv4
+from core.training.yolo_loss import Labelling, PaddedTargets, YoloLoss
+from tools.detector_recipe import GpuDetectorRecipe
 from tools.gpu_compiling import quickest
 from tools.gpu_evaluation import SCORE_THRESHOLD, Validation
 from tools.gpu_fitting import (
@@ -44,159 +43,14 @@ from tools.gpu_fitting import (
     fit,
     say,
 )
-from tools.gpu_photos import Augmentation, Pack, Scenes, load_pack
+from tools.gpu_mixture import Mixture
+from tools.gpu_photos import Pack, Scenes, load_pack
+from tools.gpu_teaching import Distiller, Total, load_teacher, standardised
 
 CPU_PHOTOS = 24  # of each set and split: enough to try the way
 CPU_CANVASES = ((64, 96), (96, 128))
 CPU_BATCH = 2
 OBJECTNESS_PRIOR, CLASS_PRIOR = 0.01, 0.05
-NEVER_BOXED = {"chictopia": ("belt", "scarf_tie", "boots")}
-"""Chictopia's boots are boxed as footwear, so that a footwear box there may be a boot."""
-
-CATALOG_DOUBT = 0.5
-"""A catalog photo's one label says nothing of what is worn beside it."""
-
-
-@dataclass(frozen=True)
-class GpuDetectorRecipe:
-    """All settings; shares and chances in 0..1, stages as shares of the time left after loading."""
-
-    name: str = "gpu-mosaic"
-    preset: str = "small"
-    seed: int = 0
-    input_wh: tuple[int, int] = (288, 416)
-    canvases: tuple[tuple[int, int], ...] = ((224, 320), (256, 384), (320, 448), (352, 512))
-    other_canvases: float = 0.5  # the share of batches of another size than the input, while mosaics last
-    distilled_share: float = 0.12
-    distilled_wh: tuple[int, int] = (224, 320)
-    distillation: Schedule = field(
-        default_factory=lambda: Schedule(2e-3, backbone_rate=1.0, weight_decay=0.02, batch=96)
-    )
-    distilled_scenes: Augmentation = field(
-        default_factory=lambda: Augmentation(mosaic=0.0, zoom=(0.8, 2.2), stretch=1.25, masking=0.0)
-    )
-    clean_share: float = 0.28  # of the detector's own time: 25 % of the whole
-    shares: tuple[tuple[str, float], ...] = (("street", 0.4), ("chictopia", 0.4), ("catalog", 0.2))
-    clean_shares: tuple[tuple[str, float], ...] = (("street", 0.55), ("chictopia", 0.25), ("catalog", 0.2))
-    rebalance: float = 0.15  # LVIS's threshold
-    fitting: Schedule = field(
-        default_factory=lambda: Schedule(
-            1.2e-3,
-            backbone_rate=1.0,
-            weight_decay=0.05,
-            batch=64,
-            warmup=0.03,
-            last_rate=0.002,
-            largest_gradient=10.0,
-        )
-    )
-    scenes: Augmentation = field(default_factory=Augmentation)
-    clean_scenes: Augmentation = field(
-        default_factory=lambda: Augmentation(
-            mosaic=0.0, zoom=(0.7, 1.25), stretch=1.1, rotation=0.25, degrees=4.0, colour=0.6, masking=0.0
-        )
-    )
-    box_weight: float = 1.0
-    class_weight: float = 0.5
-    objectness_weight: float = 1.0
-    label_smoothing: float = 0.0
-    validate_seconds: float = 45.0
-    save_seconds: float = 60.0
-
-
-class Mixture:
-    """Draws photos by their set's share of a batch, rare categories more often, and what they label."""
-
-    def __init__(self, pack: Pack, numbers: Sequence[int], rebalance: float) -> None:
-        device = pack.pixels.device
-        photos = [pack.photos[number] for number in numbers]
-        count = len(pack.categories)
-        self.sets = sorted({photo["set"] for photo in photos})
-        weights = torch.zeros(len(self.sets), len(photos))
-        known = torch.ones(len(photos), count, dtype=torch.bool)
-        complete = torch.ones(len(photos), count, dtype=torch.bool)
-        doubt = torch.full((len(photos),), DOUBT)
-        for row, name in enumerate(self.sets):
-            members = [i for i, photo in enumerate(photos) if photo["set"] == name]
-            factors = repeat_factors([photos[i]["category_ids"] for i in members], rebalance)
-            weights[row, members] = torch.tensor(factors, dtype=torch.float32)
-            unboxed = [pack.categories.index(c) for c in NEVER_BOXED.get(name, ()) if c in pack.categories]
-            for category in unboxed:
-                known[members, category] = complete[members, category] = False
-            if name == "catalog":
-                doubt[members] = CATALOG_DOUBT
-                for i in members:
-                    complete[i] = False
-                    complete[i, photos[i]["category_ids"]] = True
-        self.weights, self.known = weights.to(device), known.to(device)
-        self.complete, self.doubt = complete.to(device), doubt.to(device)
-
-    def shares(self, wanted: Sequence[tuple[str, float]]) -> Tensor:
-        """The sets' shares as chances (S,) on the device; sets that are not there have none."""
-        chances = torch.tensor([dict(wanted).get(name, 0.0) for name in self.sets])
-        if chances.sum() <= 0:
-            chances = torch.ones(len(self.sets))
-        return (chances / chances.sum()).to(self.weights.device)
-
-    def draw(self, shares: Tensor, batch: int, tiles: int, generator: torch.Generator) -> Tensor:
-        """Photo positions (B, tiles); a row's photos are of one set, so that they label alike."""
-        sets = torch.multinomial(shares, batch, replacement=True, generator=generator)
-        return torch.multinomial(self.weights[sets], tiles, replacement=True, generator=generator)
-
-    def labelling(self, photos: Tensor, used: Tensor) -> Labelling:
-        """What is labelled in scenes of photos (B, T), of which ``used`` (B, T) are in the picture."""
-        complete = (self.complete[photos] | ~used[..., None]).all(dim=1)
-        return Labelling(self.known[photos[:, 0]], complete, self.doubt[photos[:, 0]])
-
-
-def standardised(features: Tensor) -> Tensor:
-    """Each channel to mean 0 and variance 1 over the batch and its places (B, C, H, W), in float32."""
-    features = features.float()
-    variance, mean = torch.var_mean(features, dim=(0, 2, 3), keepdim=True)
-    return (features - mean) / (variance + 1e-3).sqrt()
-
-
-class Distiller(nn.Module):
-    """A backbone with 1x1 adapters to the channels of a teacher's features at strides 8, 16 and 32."""
-
-    def __init__(self, backbone: Backbone, channels: Sequence[int]) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.adapters = nn.ModuleList(
-            nn.Conv2d(own, theirs, 1) for own, theirs in zip(backbone.out_channels, channels, strict=True)
-        )
-
-    def forward(self, pictures: Tensor) -> list[Tensor]:
-        features = self.backbone(pictures)
-        return [adapter(own) for adapter, own in zip(self.adapters, features, strict=True)]
-
-
-class Total(nn.Module):
-    """The sum of all a network gives: what a training step's speed is measured with."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        return torch.stack([part.float().mean() for part in self.model(pictures)])
-
-
-def load_teacher(pack: Path) -> Callable[[Tensor], Sequence[Tensor]] | nn.Module | None:
-    """EfficientNet-Lite2, or MobileNet, with ImageNet's weights; None where the pack has neither."""
-    lite, mobilenet = (pack / "weights" / f"{name}.safetensors" for name in ("efficientnet-lite2", "mobilenet"))
-    if lite.is_file():
-        try:
-            from tools.efficientnet_lite import load_lite
-
-            return load_lite(lite)
-        except Exception:
-            say(f"EfficientNet-Lite2 cannot teach:\n{traceback.format_exc()}")
-    if mobilenet.is_file():
-        teacher = MobileNetFeatures()
-        load_imagenet(teacher, mobilenet)
-        return teacher
-    return None
 
 
 def new_detector(preset: str, classes: int, anchors_wh: np.ndarray) -> YOLOv4:
@@ -305,7 +159,15 @@ class DetectorRun:
             losses = [(a.float() - b).square().mean() for a, b in zip(found, wanted, strict=True)]
             return torch.stack(losses).mean()
 
-        self._fit("distillation", distiller, average, recipe.distillation, Clock(end - time.monotonic()), loss_of, None)
+        self._fit(
+            "distillation",
+            distiller,
+            average,
+            recipe.distillation,
+            Clock(end - time.monotonic()),
+            loss_of,
+            None,
+        )
         average.give_back(distiller)
 
     def train(self) -> None:
@@ -374,8 +236,8 @@ class DetectorRun:
             raise
         final = {"loss": self.stages[-1]["loss"], "images": self.stages[-1]["images"], "saving": False}
         self.average = average.model
-        self.save(average.model)
-        watch(final)
+        if self.device.type == "cuda" or self.left > 0 or self.most_steps:
+            watch(final)
         wait_seconds = 30.0 if self.most_steps else min(max(self.left + self.reserve / 2, 1), 30)
         for entry in self.validation.collect(wait_seconds):
             say(json.dumps(entry))

@@ -1,9 +1,9 @@
 """A pack's photos in the memory of a GPU, and batched augmentation there: no loop over pictures.
 
-All photos lie one after another in one tensor of pixels. A batch is one pass of bilinear sampling: each output
-pixel belongs to a tile (one for a plain scene, four for a mosaic), each tile has its photo and its affine map
-(scale, stretch, flip, rotation), and boxes go the same way. Photos are kept at half and quarter size as well,
-so that small tiles do not alias.
+All photos lie one after another in one tensor of pixels. A batch is one pass of bilinear sampling: each
+output pixel belongs to a tile (one for a plain scene, four for a mosaic), each tile has its photo and its
+affine map (scale, stretch, flip, rotation), and boxes go the same way. Photos are kept at half and quarter
+size as well, so that small tiles do not alias.
 """
 
 from __future__ import annotations
@@ -186,8 +186,8 @@ class Scenes:
     def draw(
         self, photos: Tensor, canvas_wh: tuple[int, int], settings: Augmentation
     ) -> tuple[Tensor, PaddedTargets, Tensor]:
-        """Scenes of photos (B, 4), or (B, 1) for no mosaics: pictures (B, 3, H, W) in 0..1, their garments, and
-        which of the photos are in them (B, T).
+        """Scenes of photos (B, 4), or (B, 1) for no mosaics: pictures (B, 3, H, W) in 0..1, their
+        garments, and which of the photos are in them (B, T).
         """
         tiles = self._tiles(photos, canvas_wh, settings)
         maps = self._maps(photos, tiles, settings, canvas_wh)
@@ -230,18 +230,22 @@ class Scenes:
     def _maps(
         self, photos: Tensor, tiles: Tensor, settings: Augmentation, canvas_wh: tuple[int, int]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Each tile's map from its photo: matrices (B, T, 2, 2), the photo's middle and where it goes (B, T, 2)."""
+        """Each tile's map: matrices (B, T, 2, 2), the photo's middle and where it goes (B, T, 2)."""
         shape = tuple(photos.shape)
         size = torch.stack((self.width[0][photos], self.height[0][photos]), dim=-1).float()
         room = (tiles[..., 2:] - tiles[..., :2]).clamp(min=1)
         whole = (room == constant(canvas_wh, self.device)).all(dim=-1)
-        zoom = torch.where(whole, self._between(*settings.zoom, *shape), self._between(*settings.tile_zoom, *shape))
+        zoom = torch.where(
+            whole, self._between(*settings.zoom, *shape), self._between(*settings.tile_zoom, *shape)
+        )
         factor = (room / size).amin(dim=-1) * zoom
         stretch = self._between(1 / settings.stretch, settings.stretch, *shape) ** 0.5
         scale = torch.stack((factor * stretch, factor / stretch), dim=-1)  # (B, T, 2)
         slack = room - size * scale
         # A plain letterbox is centred, as in evaluation.
-        share = self._uniform(*shape, 2) if settings.zoom[0] != settings.zoom[1] else torch.full_like(slack, 0.5)
+        share = (
+            self._uniform(*shape, 2) if settings.zoom[0] != settings.zoom[1] else torch.full_like(slack, 0.5)
+        )
         middle = tiles[..., :2] + slack * share + size * scale / 2
         mirrored = torch.where(self._uniform(*shape) < settings.flip, -1.0, 1.0)
         turned = self._uniform(*shape) < settings.rotation

@@ -36,7 +36,9 @@ def read_index(pack: Path, limit: int | None = None) -> tuple[tuple[str, ...], l
         groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         for photo in photos:
             groups[photo["set"], photo["split"]].append(photo)
-        photos = [photo for group in groups.values() for photo in group[:: max(1, len(group) // limit)][:limit]]
+        photos = [
+            photo for group in groups.values() for photo in group[:: max(1, len(group) // limit)][:limit]
+        ]
     return tuple(document["categories"]), photos
 
 

@@ -59,8 +59,8 @@ def start(name: str, given: argparse.Namespace, work: Path, seconds: float) -> T
     """Start one training in a process group of its own."""
     folder = work / name
     folder.mkdir(parents=True)
-    command = [sys.executable, "-u", "-m", TRAINERS[name], "--pack", str(given.pack.resolve())]
-    command += ["--out", str(folder), "--seconds", f"{seconds:.1f}", "--device", given.device]
+    command = [sys.executable, "-u", "-m", "tools.gpu_worker", TRAINERS[name], f"{time.time() + seconds:.1f}"]
+    command += ["--pack", str(given.pack.resolve()), "--out", str(folder), "--device", given.device]
     command += ["--smoke"] if given.smoke else []
     if name == "detector":
         command += ["--preset", given.preset, "--speedup", given.speedup]
@@ -71,7 +71,12 @@ def start(name: str, given: argparse.Namespace, work: Path, seconds: float) -> T
     log = folder / "log.txt"
     with log.open("wb") as handle:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=handle, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=handle,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     return Trainer(name, process, folder, log)
 
@@ -191,6 +196,7 @@ def run(given: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, leave)
     offsets = {trainer.name: 0 for trainer in trainers}
     published = time.monotonic()
+    stopped: list[Trainer] = []
     try:
         while any(trainer.process.poll() is None for trainer in trainers):
             time.sleep(0.5)
@@ -201,9 +207,14 @@ def run(given: argparse.Namespace) -> int:
                 published = now
             if now > end - 0.75 * last:
                 for trainer in trainers:
-                    if trainer.process.poll() is None:
+                    if trainer.process.poll() is not None:
+                        continue
+                    if trainer not in stopped:
                         say(f"{trainer.name} is stopped: its time is over")
-                        trainer.stop(signal.SIGKILL if now > end - 0.5 * last else signal.SIGTERM)
+                        trainer.stop(signal.SIGTERM)
+                        stopped.append(trainer)
+                    elif now > end - 0.45 * last:
+                        trainer.stop(signal.SIGKILL)
     finally:
         for trainer in trainers:
             trainer.stop(signal.SIGKILL)
@@ -211,7 +222,8 @@ def run(given: argparse.Namespace) -> int:
         _published(trainers, given.out, facts)
         shutil.rmtree(work, ignore_errors=True)
     failed = [trainer.name for trainer in trainers if trainer.process.poll() != 0]
-    say(f"done after {time.monotonic() - began:.1f} s of {given.seconds:.0f}; failed: {', '.join(failed) or 'none'}")
+    seconds = time.monotonic() - began
+    say(f"done after {seconds:.1f} s of {given.seconds:.0f}; failed: {', '.join(failed) or 'none'}")
     return len(failed)
 
 
@@ -247,7 +259,9 @@ def main() -> None:
     parser.add_argument("--preset", default="small", help="the detector's size")
     parser.add_argument("--speedup", choices=("auto", "on", "off"), default="auto", help="torch.compile")
     parser.add_argument("--smoke", action="store_true", help="a few steps of every stage, with figures")
-    parser.add_argument("--join", type=Path, metavar="DIR", help="put weights in parts together, and nothing else")
+    parser.add_argument(
+        "--join", type=Path, metavar="DIR", help="put weights in parts together, and nothing else"
+    )
     given = parser.parse_args()
     if given.join:
         for path in join_parts(given.join):

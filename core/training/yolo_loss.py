@@ -98,9 +98,9 @@ def size_iou(sizes_a: Tensor, sizes_b: Tensor) -> Tensor:
 
 
 def chosen_anchors(boxes_xyxy: Tensor, anchors_wh: Tensor) -> Tensor:
-    """The best of nine anchors of each box (..., 4), and any other whose IoU by size is above 0.213: (..., 9).
+    """The best of nine anchors of each box (..., 4), and any other whose IoU by size is above 0.213.
 
-    0.213 is YOLOv4's iou_thresh.
+    (..., 9); 0.213 is YOLOv4's iou_thresh.
     """
     overlap = size_iou(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], anchors_wh.flatten(0, 1))
     best = F.one_hot(overlap.argmax(dim=-1), overlap.shape[-1]).bool()

@@ -12,15 +12,14 @@ from PIL import Image
 from core.detector import Detector
 from core.evaluation import Truth
 from core.models.decode import decode
+from tools.detector_recipe import GpuDetectorRecipe
 from tools.gpu_detector import (
-    CATALOG_DOUBT,
-    GpuDetectorRecipe,
-    Mixture,
     fitted_anchors,
     new_detector,
     train_detector,
 )
 from tools.gpu_evaluation import Candidates, detections_of, measure
+from tools.gpu_mixture import CATALOG_DOUBT, Mixture
 from tools.gpu_photos import load_pack
 from tools.pack_photos import write_pack
 
@@ -125,9 +124,10 @@ def test_a_training_ends_in_time_with_weights_that_the_product_loads(pack_folder
 
 @pytest.mark.slow
 def test_a_smoke_run_takes_every_stage(pack_folder, tmp_path):
+    from safetensors.torch import save_file
+
     from core.models.mobilenet import MobileNetFeatures
     from core.models.weights import folded_layers
-    from safetensors.torch import save_file
 
     tensors = {}
     for name, layer in folded_layers(MobileNetFeatures()).items():

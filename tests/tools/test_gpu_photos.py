@@ -1,6 +1,5 @@
 """Batched augmentation: boxes follow their pixels."""
 
-import json
 from io import BytesIO
 
 import numpy as np
@@ -157,13 +156,18 @@ def test_mosaics_keep_their_photos_apart(pack):
 
 def test_what_shows_no_photo_is_grey_whatever_the_colours(pack):
     scenes = Scenes.of(pack, range(6), seed=1)
-    pictures, _, _ = scenes.draw(torch.arange(6)[:, None], (160, 320), Augmentation(mosaic=0.0, zoom=(0.3, 0.31)))
+    pictures, _, _ = scenes.draw(
+        torch.arange(6)[:, None], (160, 320), Augmentation(mosaic=0.0, zoom=(0.3, 0.31))
+    )
     assert ((pictures - GREY).abs().amax(dim=1) < 1e-6).float().mean() > 0.6
 
 
 def test_a_garment_that_is_covered_is_dropped(pack):
     scenes = Scenes.of(pack, range(6), seed=5)
-    pictures, boxes = torch.full((1, 60, 40, 3), 0.9), torch.tensor([[[0.0, 0.0, 40.0, 60.0], [19.0, 29.0, 20.0, 30.0]]])
+    pictures, boxes = (
+        torch.full((1, 60, 40, 3), 0.9),
+        torch.tensor([[[0.0, 0.0, 40.0, 60.0], [19.0, 29.0, 20.0, 30.0]]]),
+    )
     covered = 0
     for _ in range(60):
         painted, valid = scenes._mask(pictures, boxes, torch.ones(1, 2).bool(), Augmentation(masking=1.0))
@@ -176,7 +180,9 @@ def test_a_garment_that_is_covered_is_dropped(pack):
 
 def test_the_same_seed_draws_the_same_scenes(pack):
     drawn = [
-        Scenes.of(pack, range(6), seed=9).draw(torch.arange(4)[:, None], (64, 96), Augmentation(mosaic=0.0))[0]
+        Scenes.of(pack, range(6), seed=9).draw(torch.arange(4)[:, None], (64, 96), Augmentation(mosaic=0.0))[
+            0
+        ]
         for _ in range(2)
     ]
     assert torch.equal(*drawn)

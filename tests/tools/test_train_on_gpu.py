@@ -49,7 +49,8 @@ def trainer(folder, code, name="detector"):
 
 
 def test_what_is_published_are_whole_weights_cards_a_log_and_a_report(tmp_path):
-    code = "import pathlib; [pathlib.Path(n).write_text(n) for n in ('log.txt', 'a.safetensors', 'a.json', 'fresh.safetensors', 'other.bin')]"
+    names = ("log.txt", "a.safetensors", "a.json", "fresh.safetensors", "other.bin")
+    code = f"import pathlib; [pathlib.Path(n).write_text(n) for n in {names!r}]"
     first = trainer(tmp_path / "work", code)
     assert first.process.wait(timeout=60) == 0
     facts = {}
@@ -74,7 +75,12 @@ def test_everything_ends_before_the_time_is_over(tmp_path, monkeypatch, stubborn
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     before = signal.getsignal(signal.SIGTERM)
     given = argparse.Namespace(
-        pack=tmp_path, out=tmp_path / "out", seconds=12.0, device="cpu", only=["detector", "classifier"], smoke=False
+        pack=tmp_path,
+        out=tmp_path / "out",
+        seconds=12.0,
+        device="cpu",
+        only=["detector", "classifier"],
+        smoke=False,
     )
     began = time.monotonic()
     try:

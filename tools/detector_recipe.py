@@ -1,0 +1,55 @@
+"""All settings of the detector's training on a GPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tools.gpu_fitting import Schedule
+from tools.gpu_photos import Augmentation
+
+
+@dataclass(frozen=True)
+class GpuDetectorRecipe:
+    """All settings; shares and chances in 0..1, stages as shares of the time left after loading."""
+
+    name: str = "gpu-mosaic"
+    preset: str = "small"
+    seed: int = 0
+    input_wh: tuple[int, int] = (288, 416)
+    canvases: tuple[tuple[int, int], ...] = ((224, 320), (256, 384), (320, 448), (352, 512))
+    other_canvases: float = 0.5  # the share of batches of another size than the input, while mosaics last
+    distilled_share: float = 0.12
+    distilled_wh: tuple[int, int] = (224, 320)
+    distillation: Schedule = field(
+        default_factory=lambda: Schedule(2e-3, backbone_rate=1.0, weight_decay=0.02, batch=96)
+    )
+    distilled_scenes: Augmentation = field(
+        default_factory=lambda: Augmentation(mosaic=0.0, zoom=(0.8, 2.2), stretch=1.25, masking=0.0)
+    )
+    clean_share: float = 0.28  # of the detector's own time: 25 % of the whole
+    shares: tuple[tuple[str, float], ...] = (("street", 0.4), ("chictopia", 0.4), ("catalog", 0.2))
+    clean_shares: tuple[tuple[str, float], ...] = (("street", 0.55), ("chictopia", 0.25), ("catalog", 0.2))
+    rebalance: float = 0.15  # LVIS's threshold
+    fitting: Schedule = field(
+        default_factory=lambda: Schedule(
+            1.2e-3,
+            backbone_rate=1.0,
+            weight_decay=0.05,
+            batch=64,
+            warmup=0.03,
+            last_rate=0.002,
+            largest_gradient=10.0,
+        )
+    )
+    scenes: Augmentation = field(default_factory=Augmentation)
+    clean_scenes: Augmentation = field(
+        default_factory=lambda: Augmentation(
+            mosaic=0.0, zoom=(0.7, 1.25), stretch=1.1, rotation=0.25, degrees=4.0, colour=0.6, masking=0.0
+        )
+    )
+    box_weight: float = 1.0
+    class_weight: float = 0.5
+    objectness_weight: float = 1.0
+    label_smoothing: float = 0.0
+    validate_seconds: float = 45.0
+    save_seconds: float = 60.0
