@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.errors import RecipeError, WeightsError
-from core.models.weights import check_state, read_tensors, save_weights
+from core.models.weights import check_state, save_weights
+from tools.eight_bit_weights import read_carried
 
 SCALING = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
 """Width and depth multipliers."""
@@ -198,13 +199,13 @@ def convert_published(source: Path, target: Path, size: str = "lite2") -> None:
 def load_lite(
     path: Path, size: str = "lite2", classes: int | None = None, **options: float
 ) -> EfficientNetLite:
-    """A network of ImageNet weights, under their published names or ours.
+    """A network of ImageNet weights, under their published names or ours, quantised or not.
 
     With ``classes`` its dense top is new, with small random weights; ``options`` are the module's.
     Raises WeightsError where the file holds something else.
     """
     published = EfficientNetLite(size)
-    state = read_tensors(path)
+    state = read_carried(path)
     check_state(from_published(state) if "_fc.weight" in state else state, published, path.name)
     if classes is None:
         return published

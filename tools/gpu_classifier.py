@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -28,11 +29,11 @@ from core.models.weights import (
     calibrate_batch_norm,
     check_state,
     load_imagenet,
-    read_tensors,
     save_weights,
 )
 from tools.classifier_recipe import LABELS, GpuClassifierRecipe
 from tools.efficientnet_lite import load_lite
+from tools.eight_bit_weights import read_carried, restored_file
 from tools.gpu_crops import mixed, plain_views, random_views
 from tools.gpu_distillation import (
     Pictures,
@@ -54,7 +55,6 @@ from tools.gpu_fitting import (
     fastest_layout,
     fit,
     in_bfloat16,
-    process_age,
     say,
 )
 
@@ -181,9 +181,10 @@ class ClassifierRun:
         model = MobileNetMHA(len(LABELS), dropout=self.recipe.dropout)
         whole, imagenet = first_file(self.pack, CLASSIFIER_FILES), first_file(self.pack, MOBILENET_FILES)
         if whole is not None:
-            check_state(read_tensors(whole), model, whole.name)
+            check_state(read_carried(whole), model, whole.name)
         elif imagenet is not None:
-            load_imagenet(model.backbone, imagenet)
+            with tempfile.TemporaryDirectory() as folder:
+                load_imagenet(model.backbone, restored_file(imagenet, Path(folder)))
         else:
             say("no MobileNet in the pack: the student begins by chance")
         model.to(self.device)
@@ -357,7 +358,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the classifier on one GPU, by the clock.")
     parser.add_argument("--pack", type=Path, required=True, help="folder that tools.pack_photos wrote")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    parser.add_argument("--seconds", type=float, help="time from the process's start on")
+    parser.add_argument("--seconds", type=float, help="time from now on")
     parser.add_argument("--deadline", type=float, help="instead: the end, as time.monotonic() tells it")
     parser.add_argument("--device", default="auto", help="cuda, cpu or auto")
     parser.add_argument("--smoke", action="store_true", help="a few steps of each stage, with figures")
@@ -365,7 +366,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.seconds is None and given.deadline is None:
         parser.error("--seconds or --deadline is needed")
-    deadline = given.deadline or time.monotonic() + given.seconds - process_age()
+    deadline = given.deadline or time.monotonic() + given.seconds
     try:
         facts = train_classifier(
             given.pack,

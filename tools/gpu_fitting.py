@@ -24,7 +24,6 @@ WARM_STEPS = 5
 SPEED_STEPS = 15
 CHECK_EVERY = 10  # steps between looks at the loss, each of which waits for the device
 CPU_BATCH = 8
-LONGEST_START = 90.0  # seconds; a process older than that at its start is a clock misread
 LEAST_BATCH = 4
 
 
@@ -43,16 +42,6 @@ def commit_of(folder: Path) -> str:
     except (OSError, subprocess.TimeoutExpired):
         found = ""
     return found or os.environ.get("LAPEL_COMMIT", "")
-
-
-def process_age() -> float:
-    """Seconds since this process was started, imports included; 0 where the system does not tell."""
-    try:
-        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-        age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError, AttributeError):
-        return 0.0
-    return age if 0 <= age < LONGEST_START else 0.0
 
 
 @dataclass(frozen=True)

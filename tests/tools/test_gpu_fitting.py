@@ -12,7 +12,6 @@ from tools.gpu_fitting import (
     fastest_layout,
     fit,
     optimiser_of,
-    process_age,
 )
 
 CPU_STEPS = {"validate_seconds": 1e9, "watch": lambda state: None}
@@ -137,7 +136,3 @@ def test_measuring_a_layout_leaves_the_network_as_it_was():
     assert fastest_layout(model, 2, 8) == torch.channels_last
     for name, value in model.state_dict().items():
         torch.testing.assert_close(value, before[name])
-
-
-def test_a_process_knows_roughly_how_old_it_is():
-    assert process_age() >= 0
