@@ -205,7 +205,7 @@ def run(given: argparse.Namespace) -> int:
             if now - published > PUBLISH_SECONDS and now < end - last:
                 _published(trainers, given.out, facts)
                 published = now
-            if now > end - 0.75 * last:
+            if now > end - 0.55 * last:
                 for trainer in trainers:
                     if trainer.process.poll() is not None:
                         continue
@@ -213,7 +213,7 @@ def run(given: argparse.Namespace) -> int:
                         say(f"{trainer.name} is stopped: its time is over")
                         trainer.stop(signal.SIGTERM)
                         stopped.append(trainer)
-                    elif now > end - 0.45 * last:
+                    elif now > end - 0.35 * last:
                         trainer.stop(signal.SIGKILL)
     finally:
         for trainer in trainers:
