@@ -132,7 +132,7 @@ class ClassifierRun:
         torch.manual_seed(recipe.seed + 100 * number + 1)
         options = {"dropout": recipe.teacher_dropout, "drop_path": recipe.teacher_drop_path}
         model = load_lite(path, "lite2", len(LABELS), **options).to(self.device)
-        layout = fastest_layout(model, recipe.teacher.batch, side)
+        layout = fastest_layout(model)
 
         def loss_of(count: int) -> Tensor:
             squares, base, targets = pictures.draw(count)
@@ -154,7 +154,7 @@ class ClassifierRun:
         recipe = self.recipe
         torch.manual_seed(recipe.seed)
         model = self.new_student(pictures)
-        layout = fastest_layout(model, recipe.student.batch, INPUT_SIZE)
+        layout = fastest_layout(model)
         side = max([INPUT_SIZE, *(teacher.side for teacher in teachers)])
         soft_weight = recipe.soft_weight if teachers else 0.0
         source = pictures if teachers else pictures.labelled_only()
@@ -330,7 +330,6 @@ def train_classifier(
         recipe = replace(recipe, teacher_passes=0.0)  # all teachers, however little time there is
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     if chosen.type == "cuda":
-        torch.backends.cudnn.benchmark = True
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.manual_seed(recipe.seed)
     reserve = min(max(0.03 * (deadline - began), 2.0), 10.0)

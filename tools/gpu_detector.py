@@ -45,7 +45,7 @@ from tools.gpu_fitting import (
 )
 from tools.gpu_mixture import Mixture
 from tools.gpu_photos import Pack, Scenes, load_pack
-from tools.gpu_teaching import Distiller, Total, load_teacher, standardised
+from tools.gpu_teaching import Distiller, load_teacher, standardised
 
 CPU_PHOTOS = 24  # of each set and split: enough to try the way
 CPU_CANVASES = ((64, 96), (96, 128))
@@ -138,7 +138,7 @@ class DetectorRun:
             sample = torch.zeros(1, 3, 64, 64, device=self.device)
             channels = [part.shape[1] for part in teacher.pyramid(sample)]
         distiller = Distiller(self.model.backbone, channels).to(self.device)
-        layout = fastest_layout(Total(distiller), recipe.distillation.batch, recipe.distilled_wh[0])
+        layout = fastest_layout(distiller)
         teacher.to(memory_format=layout)
         scenes = Scenes.of(self.pack, self.all_photos, recipe.seed)
         canvas_wh = recipe.distilled_wh if self.device.type == "cuda" else CPU_CANVASES[0]
@@ -180,7 +180,7 @@ class DetectorRun:
         criterion = YoloLoss(
             recipe.box_weight, recipe.class_weight, recipe.objectness_weight, "iou", recipe.label_smoothing
         )
-        layout = fastest_layout(Total(model), recipe.fitting.batch, 352)
+        layout = fastest_layout(model)
         input_wh = recipe.input_wh if on_gpu else CPU_CANVASES[1]
         others = recipe.canvases if on_gpu else CPU_CANVASES[:1]
         speedup = self.speedup if on_gpu else "off"

