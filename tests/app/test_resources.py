@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import streamlit as st
 
 from app import resources
 from core.errors import StoreError, WeightsError
@@ -21,8 +22,7 @@ def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_ships: Path) -> 
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "data"))
     monkeypatch.delenv("LAPEL_DATABASE_URL", raising=False)
     yield resources.machine_store()
-    resources._model_cache.clear()
-    resources._shipped_labeler.clear()
+    st.cache_resource.clear()
     gc.unfreeze()
 
 

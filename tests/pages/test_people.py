@@ -7,9 +7,9 @@ import io
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import resources
 from app.auth.identity import ACTORS
 from app.people.audit import csv_of
 from core.access import Role
@@ -26,7 +26,7 @@ def store(monkeypatch, tmp_path: Path) -> Store:
     for name in ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL", "LAPEL_ADMINS"):
         monkeypatch.delenv(name, raising=False)
     ACTORS.forget()
-    resources._opened.clear()
+    st.cache_resource.clear()
     return Store.open(folder=tmp_path)
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import sqlalchemy as sa
 from streamlit.testing.v1 import AppTest
 
 from core.images.decode import read_photo
 from core.jobs import client
 from core.store import Store
 from core.store.boxes import AnnotatedBox
-from core.store.schema import trainings
 from tests.pages.workspace import opened, texts
 from tests.pictures import jpeg
 
@@ -123,11 +121,10 @@ def test_a_page_opened_again_shows_the_same(monkeypatch, page, store):
     assert "Waiting for a worker" in bars(shown(again.run()))
 
 
-def test_a_training_that_nobody_takes_says_so(page, store):
+def test_a_training_that_nobody_takes_says_so(monkeypatch, page, store):
     id = training(store)
     assert "No worker has taken it yet" not in texts(shown(page.run()))
-    with store.database.write() as connection:
-        connection.execute(sa.update(trainings).values(updated_at=trainings.c.updated_at - 60))
+    monkeypatch.setattr("app.train.history.WAITING_SECONDS", -1.0)
     assert "No worker has taken it yet" in texts(shown(page.run()))
     store.trainings.progress(training(store, "classifier"), 1, 10)
     page.selectbox(key="training").set_value(id)

@@ -8,7 +8,6 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import resources
 from app.auth import identity
 from app.auth.identity import ACTORS, SignedIn
 from core.access import Right, Role
@@ -46,7 +45,7 @@ def store(monkeypatch, tmp_path: Path) -> Store:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LAPEL_DATA", str(tmp_path))
     ACTORS.forget()
-    resources._opened.clear()
+    st.cache_resource.clear()
     return Store.open(folder=tmp_path)
 
 

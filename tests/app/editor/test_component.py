@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import streamlit as st
 
 from app.editor import component
 from app.editor.component import EditorPhoto, editor_data
-from app.editor.messages import Work
+from app.editor.messages import Edited, Work
 from core.errors import StoreBusyError
 from core.store.boxes import AnnotatedBox
 
@@ -26,12 +28,42 @@ def said(key: str = "me/4/0", sequence: int = 7, **fields: Any) -> dict[str, Any
     return {"key": key, "sequence": sequence, "boxes": [BOX.as_dict()], "seconds": 1.0, "attempt": 1} | fields
 
 
+class Browser:
+    """Stands in the mounted component's place: what it was shown, and what it says."""
+
+    def __init__(self) -> None:
+        self.said: dict[str, Any] = {"work": None, "act": None}
+        self.shown: dict[str, Any] = {}
+        self.callbacks: dict[str, Callable[[], None]] = {}
+
+    def __call__(self, *, data: dict[str, Any], on_work_change: Any, on_act_change: Any, **_: Any) -> Any:
+        self.shown, self.callbacks = data, {"work": on_work_change, "act": on_act_change}
+        return SimpleNamespace(**self.said)
+
+    def says(self, what: str, entry: Any) -> None:
+        """Say it; the callback runs before the page's script."""
+        self.said = {"work": None, "act": None, what: entry}
+        st.session_state["editor"] = self.said
+        self.callbacks[what]()
+
+
 @pytest.fixture
-def state(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Streamlit's session state as a plain dictionary."""
-    kept: dict[str, Any] = {"editor": {"work": None, "act": None}}
-    monkeypatch.setattr(st, "session_state", kept)
-    return kept
+def browser(monkeypatch: pytest.MonkeyPatch) -> Browser:
+    """The browser of one session, whose state is a plain dictionary."""
+    opened = Browser()
+    monkeypatch.setattr(st, "session_state", {})
+    monkeypatch.setattr(component, "_component", opened)
+    monkeypatch.setattr(component, "script_url", lambda code, place: f"/media/{place}")
+    return opened
+
+
+def run(**given: Any) -> Edited:
+    """A run of the page with the editor on it."""
+    return component.box_editor("me/4/0", PHOTO, [BOX], categories=[Category(3, "top", "#ffe000")], **given)
+
+
+def busy(_: Any) -> None:
+    raise StoreBusyError("The database is busy.")
 
 
 def test_the_browser_gets_boxes_in_pixels_and_a_readable_ink_for_each_colour():
@@ -45,49 +77,45 @@ def test_the_browser_gets_boxes_in_pixels_and_a_readable_ink_for_each_colour():
     assert data["parents"] == {"Tee": 3}
 
 
-def test_work_of_the_open_task_is_saved(state: dict[str, Any]):
-    state["editor"]["work"] = said()
+def test_work_of_the_open_task_is_saved(browser: Browser):
     got: list[Work] = []
-    component._take_work("editor", "me/4/0", got.append)
+    run(on_work=got.append)
+    browser.says("work", said())
     assert [work.sequence for work in got] == [7]
     assert got[0].boxes == (AnnotatedBox.from_dict(BOX.as_dict()),)
+    assert run(sequence=7, on_work=got.append).work == got[0] and len(got) == 1
 
 
 @pytest.mark.parametrize("entry", [said(key="me/3/0"), {"key": "me/4/0"}, None, "nonsense"])
-def test_work_of_another_task_and_nonsense_are_left_alone(state: dict[str, Any], entry: Any):
-    state["editor"]["work"] = entry
+def test_work_of_another_task_and_nonsense_are_left_alone(browser: Browser, entry: Any):
     got: list[Work] = []
-    component._take_work("editor", "me/4/0", got.append)
-    assert got == []
+    run(on_work=got.append)
+    browser.says("work", entry)
+    assert run(on_work=got.append).work is None and got == []
 
 
-def test_a_refusal_is_kept_for_the_editor_until_something_goes_well(state: dict[str, Any]):
-    state["editor"]["work"] = said()
-
-    def busy(work: Work) -> None:
-        raise StoreBusyError("The database is busy.")
-
-    component._take_work("editor", "me/4/0", busy)
-    assert state["editor/refused"] == "The database is busy."
-    component._take_work("editor", "me/4/0", lambda work: None)
-    assert state["editor/refused"] == ""
+def test_a_refusal_is_kept_for_the_editor_until_something_goes_well(browser: Browser):
+    run(on_work=busy)
+    browser.says("work", said())
+    run(on_work=lambda work: None)
+    assert browser.shown["notice"] == "The database is busy."
+    browser.says("work", said(attempt=2))
+    run(sequence=7)
+    assert browser.shown["notice"] == ""
 
 
-def test_an_act_is_answered_also_when_it_was_refused(state: dict[str, Any]):
-    state["editor"]["act"] = said(name="submit", request="r1")
-
-    def busy(act: Any) -> None:
-        raise StoreBusyError("The database is busy.")
-
-    component._take_act("editor", "me/4/0", busy)
-    assert (state["editor/answered"], state["editor/refused"]) == ("r1", "The database is busy.")
+def test_an_act_is_answered_also_when_it_was_refused(browser: Browser):
+    run(on_act=busy)
+    browser.says("act", said(name="submit", request="r1"))
+    run()
+    assert (browser.shown["answered"], browser.shown["notice"]) == ("r1", "The database is busy.")
 
 
-def test_an_act_that_is_asked_again_is_done_once(state: dict[str, Any]):
-    state["editor"]["act"] = said(name="skip", request="r1")
+def test_an_act_that_is_asked_again_is_done_once(browser: Browser):
     done: list[str] = []
     for _ in range(2):
-        component._take_act("editor", "me/4/0", lambda act: done.append(act.request))
+        run(on_act=lambda act: done.append(act.request))
+        browser.says("act", said(name="skip", request="r1"))
     assert done == ["r1"]
 
 
@@ -95,34 +123,30 @@ def test_an_act_that_is_asked_again_is_done_once(state: dict[str, Any]):
     ("back", 5, ["work 7", "back"]), ("back", 7, ["back"]), ("submit", 5, ["submit"]),
 ])  # fmt: skip
 def test_the_last_edit_is_saved_before_the_photo_is_left(
-    state: dict[str, Any], name: str, sequence: int, steps: list[str]
+    browser: Browser, name: str, sequence: int, steps: list[str]
 ):
-    state["editor"]["act"] = said(name=name, request="r1")
     done: list[str] = []
-    component._take_act(
-        "editor",
-        "me/4/0",
-        lambda act: done.append(act.name),
-        lambda work: done.append(f"work {work.sequence}"),
-        sequence,
+    run(
+        sequence=sequence,
+        on_act=lambda act: done.append(act.name),
+        on_work=lambda work: done.append(f"work {work.sequence}"),
     )
+    browser.says("act", said(name=name, request="r1"))
     assert done == steps
 
 
-def test_other_errors_are_not_hidden(state: dict[str, Any]):
-    state["editor"]["act"] = said(name="submit", request="r1")
+def test_other_errors_are_not_hidden(browser: Browser):
+    run(on_act=lambda act: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        component._take_act("editor", "me/4/0", lambda act: 1 / 0)
+        browser.says("act", said(name="submit", request="r1"))
 
 
-def test_work_that_came_without_a_callback_is_saved_once(
-    state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-):
+def test_work_that_came_without_a_callback_is_saved_once(browser: Browser, monkeypatch: pytest.MonkeyPatch):
+    """A server that was started again has the browser's state before Streamlit knows whom to call."""
     reruns: list[bool] = []
     monkeypatch.setattr(st, "rerun", lambda: reruns.append(True))
-    work = component.work_from(said())
+    browser.said["work"] = said()
     got: list[Work] = []
-    for _ in range(2):
-        component._catch_up("editor", "me/4/0", work, 3, got.append)
-    component._catch_up("editor", "me/4/0", work, 7, got.append)
-    assert (got, reruns) == ([work], [True])
+    for sequence in (3, 3, 7):
+        run(sequence=sequence, on_work=got.append)
+    assert ([work.sequence for work in got], reruns) == ([7], [True])
