@@ -15,6 +15,8 @@ from core.cli import evaluate as evaluate_command
 from core.cli import label as label_command
 from core.cli import models, people, store
 from core.cli import train as train_command
+from core.cli.console import By, Data, Device
+from core.cli.label import Threshold, Weights
 from core.errors import LapelError, RecipeError
 from core.training.recipes import TrainingOptions
 
@@ -26,19 +28,6 @@ app = typer.Typer(
 )
 
 Photos = Annotated[list[Path], typer.Argument(help="Photos, folders of photos or zips.", show_default=False)]
-Threshold = Annotated[
-    float | None, typer.Option(help="Least score, 0 to 1; the model card's by default.", min=0.0, max=1.0)
-]
-Weights = Annotated[
-    list[Path] | None,
-    typer.Option(help="A detector's or a classifier's weights instead of those that ship; twice for both."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Data = Annotated[
-    Path | None, typer.Option(help="Folder of the store; LAPEL_DATA or the user's share folder by default.")
-]
-By = Annotated[str | None, typer.Option(help="The user in whose name; the shell's account by default.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N for one of several GPUs.")]
 
 
 @app.command()
@@ -56,46 +45,9 @@ def label(
     raise typer.Exit(label_command.label(photos, threshold=threshold, weights=weights or (), out=out))
 
 
-@app.command()
-def explain(
-    photo: Annotated[Path, typer.Argument(help="One photo.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Folder for the maps and index.json.")],
-    threshold: Threshold = None,
-    weights: Weights = None,
-) -> None:
-    """Write a photo's attention and class activation maps as PNG overlays, with an index."""
-    label_command.explain(photo, out, threshold=threshold, weights=weights or ())
-
-
-@app.command()
-def anchors(
-    dataset: Annotated[
-        Path, typer.Argument(help="COCO, VOC, YOLO or DeepFashion2 boxes.", show_default=False)
-    ],
-    clusters: Annotated[int, typer.Option(help="How many anchors.")] = 9,
-    size: Annotated[int, typer.Option(help="Side of the network's square input in pixels.")] = 416,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same anchors.")] = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Fit anchors to a data set's boxes by K-means++ under 1 - IoU."""
-    evaluate_command.anchors(dataset, clusters=clusters, size=size, seed=seed, as_json=as_json)
-
-
-@app.command()
-def summary(
-    model: Annotated[
-        str,
-        typer.Argument(help="yolov4, yolov4-gs, mobilenet, mobilenet-mha, vgg16, ...", show_default=False),
-    ],
-    preset: Annotated[str, typer.Option(help="Width and depth of the YOLO models.")] = "full",
-    classes: Annotated[int | None, typer.Option(help="The papers' by default.")] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Side of the input in pixels; the papers' by default.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Count a model's parameters, multiply-adds and bytes."""
-    evaluate_command.summary(model, preset=preset, classes=classes, size=size, as_json=as_json)
+app.command()(label_command.explain)
+app.command()(evaluate_command.anchors)
+app.command()(evaluate_command.summary)
 
 
 @app.command()
@@ -161,53 +113,8 @@ def train(
     train_command.train(kind, options)
 
 
-@app.command()
-def distill(
-    photos: Annotated[
-        list[Path], typer.Argument(help="Folders of photos; labels are not needed.", show_default=False)
-    ],
-    teacher: Annotated[Path, typer.Option(help="ImageNet MobileNet V1 weights.")],
-    preset: Annotated[str, typer.Option(help="The backbone's size.")] = "nano",
-    epochs: Annotated[int, typer.Option(help="Passes over the photos.", min=1)] = 10,
-    size: Annotated[int, typer.Option(help="Side of the crops in pixels, a multiple of 32.")] = 160,
-    skip: Annotated[
-        Path | None, typer.Option(help="A text file of photo names to leave out (validation).")
-    ] = None,
-    device: Device = "auto",
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints and the backbone.")] = Path(
-        "runs/backbone"
-    ),
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")
-    ] = False,
-) -> None:
-    """Pretrain a YOLOv4-GS backbone by distilling ImageNet features into it."""
-    train_command.distill(
-        photos,
-        teacher,
-        preset=preset,
-        epochs=epochs,
-        size=size,
-        skip=skip,
-        device=device,
-        out=out,
-        resume=resume,
-    )
-
-
-@app.command()
-def evaluate(
-    model: Annotated[str, typer.Argument(help="detector, classifier or a weights file", show_default=False)],
-    dataset: Annotated[
-        Path, typer.Argument(help="COCO file (detector) or CSV of image and label.", show_default=False)
-    ],
-    photos: Annotated[
-        Path | None, typer.Option(help="Folder of the photos; photos/ or images/ beside the file by default.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Measure a model on a data set, with intervals."""
-    evaluate_command.evaluate(model, dataset, photos, as_json=as_json)
+app.command()(train_command.distill)
+app.command()(evaluate_command.evaluate)
 
 
 @app.command("import")
@@ -220,84 +127,13 @@ def import_photos(
     raise typer.Exit(store.import_photos(path, by=by, data=data))
 
 
-@app.command()
-def export(
-    revision: Annotated[
-        str, typer.Argument(help="A number, latest, or new for what is annotated now.", show_default=False)
-    ],
-    format: Annotated[str, typer.Option(help="coco, voc, yolo or csv.")],
-    out: Annotated[Path, typer.Option(help="The file to write.")],
-    pictures: Annotated[bool, typer.Option("--pictures", help="With the photos, as a zip.")] = False,
-    by: By = None,
-    data: Data = None,
-) -> None:
-    """Write a revision of the annotations to a file."""
-    store.export(revision, format=format, out=out, pictures=pictures, by=by, data=data)
-
-
-@app.command()
-def worker(
-    data: Data = None,
-    device: Device = "auto",
-    kinds: Annotated[
-        str | None, typer.Option(help="Kinds of work, with commas: import,label,order,train; by default all.")
-    ] = None,
-    attached: Annotated[bool, typer.Option("--attached", hidden=True)] = False,
-) -> None:
-    """Run background jobs: imports, labelling, ordering of the queue, trainings.
-
-    Several may run, on several machines with PostgreSQL, each on a GPU of its own; none opens a port.
-    """
-    store.work(data=data, attached=attached, device=device, kinds=kinds)
-
-
-@app.command("models")
-def list_models(as_json: AsJson = False, data: Data = None) -> None:
-    """List the store's models, the newest first, with what each brought; those that serve have a star."""
-    models.models(as_json=as_json, data=data)
-
-
-@app.command()
-def promote(
-    model: Annotated[str, typer.Argument(help="A model's name or number.", show_default=False)],
-    overrule: Annotated[
-        str, typer.Option(help="Why it is to serve though the gate refuses; it is recorded.")
-    ] = "",
-    by: By = None,
-    data: Data = None,
-) -> None:
-    """Promote a model if it passes the gate, after comparing it with the champion where needed."""
-    models.promote(model, overrule=overrule, by=by, data=data)
-
-
-@app.command()
-def rollback(
-    kind: Annotated[str, typer.Argument(help="detector or classifier", show_default=False)],
-    by: By = None,
-    data: Data = None,
-) -> None:
-    """Roll back to the model that served before."""
-    models.rollback(kind, by=by, data=data)
-
-
-@app.command()
-def backup(
-    file: Annotated[Path, typer.Argument(help="The zip to write.", show_default=False)],
-    data: Data = None,
-) -> None:
-    """Write all of the store into one file, while others work with it."""
-    store.backup(file, data=data)
-
-
-@app.command()
-def restore(
-    file: Annotated[Path, typer.Argument(help="A zip that backup wrote.", show_default=False)],
-    data: Data = None,
-) -> None:
-    """Fill an empty store from a backup."""
-    store.restore(file, data=data)
-
-
+app.command()(store.export)
+app.command("worker")(store.work)
+app.command()(models.models)
+app.command()(models.promote)
+app.command()(models.rollback)
+app.command()(store.backup)
+app.command()(store.restore)
 app.add_typer(people.app, name="people")
 app.command()(people.audit)
 

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TypeVar
+
+import typer
 
 from core.errors import LapelError
 from core.files import atomic_write
@@ -18,6 +20,13 @@ if TYPE_CHECKING:
     from core.store import Store
 
 Item = TypeVar("Item")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Data = Annotated[
+    Path | None, typer.Option(help="Folder of the store; LAPEL_DATA or the user's share folder by default.")
+]
+By = Annotated[str | None, typer.Option(help="The user in whose name; the shell's account by default.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N for one of several GPUs.")]
 
 
 def print_json(value: object) -> None:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from core.cli.console import print_json, track
+import typer
+
+from core.cli.console import AsJson, print_json, track
 from core.errors import RecipeError, WeightsError
 
 
-def anchors(dataset: Path, *, clusters: int, size: int, seed: int, as_json: bool) -> None:
-    """Fit anchors to a data set's boxes and compare them with Darknet's."""
+def anchors(
+    dataset: Annotated[
+        Path, typer.Argument(help="COCO, VOC, YOLO or DeepFashion2 boxes.", show_default=False)
+    ],
+    clusters: Annotated[int, typer.Option(help="How many anchors.")] = 9,
+    size: Annotated[int, typer.Option(help="Side of the network's square input in pixels.")] = 416,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same anchors.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Fit anchors to a data set's boxes by K-means++ under 1 - IoU."""
     from core.anchors import darknet_anchors, kmeans_anchors, mean_best_iou
     from core.datasets.detection import letterboxed_wh
     from core.datasets.reading import read_detection
@@ -37,7 +47,18 @@ def anchors(dataset: Path, *, clusters: int, size: int, seed: int, as_json: bool
     print(f"mean best IoU {ours:.3f} over {len(boxes_wh):,} boxes; Darknet's {darknet:.3f}")
 
 
-def summary(model: str, *, preset: str, classes: int | None, size: int | None, as_json: bool) -> None:
+def summary(
+    model: Annotated[
+        str,
+        typer.Argument(help="yolov4, yolov4-gs, mobilenet, mobilenet-mha, vgg16, ...", show_default=False),
+    ],
+    preset: Annotated[str, typer.Option(help="Width and depth of the YOLO models.")] = "full",
+    classes: Annotated[int | None, typer.Option(help="The papers' by default.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side of the input in pixels; the papers' by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Count a model's parameters, multiply-adds and bytes."""
     from core.models.cost import summarize_model
 
@@ -48,8 +69,17 @@ def summary(model: str, *, preset: str, classes: int | None, size: int | None, a
         print_figures(figures)
 
 
-def evaluate(model: str, dataset: Path, photos: Path | None, *, as_json: bool) -> None:
-    """Measure the weights that ship, or a file's, on a data set."""
+def evaluate(
+    model: Annotated[str, typer.Argument(help="detector, classifier or a weights file", show_default=False)],
+    dataset: Annotated[
+        Path, typer.Argument(help="COCO file (detector) or CSV of image and label.", show_default=False)
+    ],
+    photos: Annotated[
+        Path | None, typer.Option(help="Folder of the photos; photos/ or images/ beside the file by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a model on a data set, with intervals."""
     from core.models.cards import WEIGHTS_FOLDER, read_card
 
     path = WEIGHTS_FOLDER / f"{model}.safetensors" if model in ("detector", "classifier") else Path(model)

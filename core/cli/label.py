@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from core.cli.console import Item, print_json, track, writable_folder
 from core.errors import PhotoError, WeightsError
@@ -17,6 +19,15 @@ from core.garments import LabeledPhoto, Refusal
 if TYPE_CHECKING:
     from core.images.decode import Photo
     from core.inference.labeler import Labeler
+
+
+Threshold = Annotated[
+    float | None, typer.Option(help="Least score, 0 to 1; the model card's by default.", min=0.0, max=1.0)
+]
+Weights = Annotated[
+    list[Path] | None,
+    typer.Option(help="A detector's or a classifier's weights instead of those that ship; twice for both."),
+]
 
 
 def label(
@@ -47,8 +58,13 @@ def label(
     return 1 if refused else 0
 
 
-def explain(photo: Path, out: Path, *, threshold: float | None, weights: Sequence[Path]) -> None:
-    """Write a photo's maps and their index, which goes to stdout as well."""
+def explain(
+    photo: Annotated[Path, typer.Argument(help="One photo.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the maps and index.json.")],
+    threshold: Threshold = None,
+    weights: Weights = None,
+) -> None:
+    """Write a photo's attention and class activation maps as PNG overlays, with an index."""
     from core.images.decode import open_photo
     from core.inference.explain import explain as explain_photo
     from core.inference.explain import write_maps
@@ -57,7 +73,7 @@ def explain(photo: Path, out: Path, *, threshold: float | None, weights: Sequenc
         opened = open_photo(photo)
     except PhotoError as error:
         raise PhotoError(f"{photo}: {error}") from error
-    labeler = load_labeler(weights)
+    labeler = load_labeler(weights or ())
     explanation = explain_photo(labeler, opened, labeler.label(opened, threshold))
     with writable_folder(out):
         index = write_maps(explanation, opened, out)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from core.cli.console import ProgressBar, iso_time, open_store, print_json
+import typer
+
+from core.cli.console import AsJson, By, Data, ProgressBar, iso_time, open_store, print_json
 from core.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from core.store.promotions import ComparisonRow, Promotion
 
 
-def models(*, as_json: bool, data: Path | None) -> None:
-    """All models, the newest first: a JSON list, or a line each with a star at those that serve."""
+def models(as_json: AsJson = False, data: Data = None) -> None:
+    """List the store's models, the newest first, with what each brought; those that serve have a star."""
     store = open_store(data)
     store.models.register_shipped()
     names = {model.id: model.name for model in store.models.all()}
@@ -31,11 +32,15 @@ def models(*, as_json: bool, data: Path | None) -> None:
         print(f"{star} {row['id']:>4}  {row['kind']:<10}  {row['name']:<44}  {_figure(row):<24}  {origin}")
 
 
-def promote(model: str, *, overrule: str, by: str | None, data: Path | None) -> None:
-    """Let a model serve, by name or number; it is compared with the champion first where it was not yet.
-
-    The promotion goes to stdout as JSON. Raises PromotionRefused with the gate's reason.
-    """
+def promote(
+    model: Annotated[str, typer.Argument(help="A model's name or number.", show_default=False)],
+    overrule: Annotated[
+        str, typer.Option(help="Why it is to serve though the gate refuses; it is recorded.")
+    ] = "",
+    by: By = None,
+    data: Data = None,
+) -> None:
+    """Promote a model if it passes the gate, after comparing it with the champion where needed."""
     store = open_store(data, by)
     candidate = _named(store, model)
     champion = store.models.champion(candidate.kind)
@@ -50,8 +55,12 @@ def promote(model: str, *, overrule: str, by: str | None, data: Path | None) -> 
     print_json(_promotion(made, {candidate.id: candidate.name, champion.id: champion.name}))
 
 
-def rollback(kind: str, *, by: str | None, data: Path | None) -> None:
-    """Bring back who served before; the rollback goes to stdout as JSON."""
+def rollback(
+    kind: Annotated[str, typer.Argument(help="detector or classifier", show_default=False)],
+    by: By = None,
+    data: Data = None,
+) -> None:
+    """Roll back to the model that served before."""
     store = open_store(data, by)
     champion = store.models.champion(kind)
     made = store.promotions.rollback(kind, request=uuid.uuid4().hex, expected_champion=champion.id)

@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.access import Role
-from core.cli.console import iso_time, open_store, output_file, print_json
+from core.cli.console import Data, iso_time, open_store, output_file, print_json
 
 if TYPE_CHECKING:
     from core.store.users import User
 
-Data = Annotated[
-    Path | None, typer.Option(help="Folder of the store; LAPEL_DATA or the user's share folder by default.")
-]
 Name = Annotated[
     str,
     typer.Argument(

@@ -7,9 +7,11 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from core.cli.console import ProgressBar, account_name, open_store, output_file, print_json
+import typer
+
+from core.cli.console import By, Data, Device, ProgressBar, account_name, open_store, output_file, print_json
 from core.errors import LapelError, StoreError
 
 if TYPE_CHECKING:
@@ -48,9 +50,16 @@ def import_photos(path: Path, *, by: str | None, data: Path | None) -> int:
 
 
 def export(
-    revision: str, *, format: str, out: Path, pictures: bool, by: str | None, data: Path | None
+    revision: Annotated[
+        str, typer.Argument(help="A number, latest, or new for what is annotated now.", show_default=False)
+    ],
+    format: Annotated[str, typer.Option(help="coco, voc, yolo or csv.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    pictures: Annotated[bool, typer.Option("--pictures", help="With the photos, as a zip.")] = False,
+    by: By = None,
+    data: Data = None,
 ) -> None:
-    """Write a revision to a file, which appears once it is whole; what was written goes to stdout."""
+    """Write a revision of the annotations to a file."""
     from core.store import Store
     from core.store.exports import export_revision
 
@@ -66,16 +75,22 @@ def export(
     )
 
 
-def work(*, data: Path | None, attached: bool, device: str = "auto", kinds: str | None = None) -> None:
-    """Be a worker until stopped; ``attached`` ends it with the process that started it.
+def work(
+    data: Data = None,
+    device: Device = "auto",
+    kinds: Annotated[
+        str | None, typer.Option(help="Kinds of work, with commas: import,label,order,train; by default all.")
+    ] = None,
+    attached: Annotated[bool, typer.Option("--attached", hidden=True)] = False,
+) -> None:
+    """Run background jobs: imports, labelling, ordering of the queue, trainings.
 
-    ``device`` is where models learn, ``kinds`` the kinds of work to do, with commas between; None: all.
-    Raises RecipeError for a device that is not there, StoreError for another kind.
+    Several may run, on several machines with PostgreSQL, each on a GPU of its own; none opens a port.
     """
     from core.jobs.engine import end_with_parent, lower_priority
 
     lower_priority()
-    if attached:
+    if attached:  # to the process that started it, and ends with it
         end_with_parent()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))  # jobs are made to be cut off anywhere
@@ -116,15 +131,20 @@ def _kinds(named: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
     return chosen
 
 
-def backup(file: Path, *, data: Path | None) -> None:
+def backup(
+    file: Annotated[Path, typer.Argument(help="The zip to write.", show_default=False)], data: Data = None
+) -> None:
     """Write all of the store into one file, while others work with it."""
     from core.store.backup import backup as write
 
     print_json(_held(file, write(open_store(data), file)))
 
 
-def restore(file: Path, *, data: Path | None) -> None:
-    """Fill an empty store from such a file."""
+def restore(
+    file: Annotated[Path, typer.Argument(help="A zip that backup wrote.", show_default=False)],
+    data: Data = None,
+) -> None:
+    """Fill an empty store from a backup."""
     from core.store.backup import restore as read
 
     print_json(_held(file, read(file, open_store(data))))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from core.cli.console import ProgressBar, account_name, open_store, print_json
+import typer
+
+from core.cli.console import Device, ProgressBar, account_name, open_store, print_json
 from core.cli.store import chosen_revision
 from core.errors import ConflictError, DatasetError
 from core.training.recipes import TrainingOptions
@@ -34,18 +36,33 @@ def train(kind: str, options: TrainingOptions) -> None:
         print(train_detector(recipe, options))
 
 
-def distill(folders: Sequence[Path], teacher: Path, *, skip: Path | None, **settings: Any) -> None:
-    """Pretrain a backbone on photos without labels; prints its path.
-
-    ``skip`` is a text file of photos' names, with or without ending, to leave out. Raises DatasetError for
-    fewer than 20 photos, or where ``skip`` cannot be read.
-    """
-    photos = list_photos(folders, _names_in(skip) if skip else frozenset())
-    if len(photos) < FEWEST_PHOTOS:
-        raise DatasetError(f"expected at least {FEWEST_PHOTOS} photos to learn from, got {len(photos)}")
+def distill(
+    photos: Annotated[
+        list[Path], typer.Argument(help="Folders of photos; labels are not needed.", show_default=False)
+    ],
+    teacher: Annotated[Path, typer.Option(help="ImageNet MobileNet V1 weights.")],
+    preset: Annotated[str, typer.Option(help="The backbone's size.")] = "nano",
+    epochs: Annotated[int, typer.Option(help="Passes over the photos.", min=1)] = 10,
+    size: Annotated[int, typer.Option(help="Side of the crops in pixels, a multiple of 32.")] = 160,
+    skip: Annotated[
+        Path | None, typer.Option(help="A text file of photo names to leave out (validation).")
+    ] = None,
+    device: Device = "auto",
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and the backbone.")] = Path(
+        "runs/backbone"
+    ),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")
+    ] = False,
+) -> None:
+    """Pretrain a YOLOv4-GS backbone by distilling ImageNet features into it."""
+    paths = list_photos(photos, _names_in(skip) if skip else frozenset())
+    if len(paths) < FEWEST_PHOTOS:
+        raise DatasetError(f"expected at least {FEWEST_PHOTOS} photos to learn from, got {len(paths)}")
     from core.training.run import distill_backbone
 
-    print(distill_backbone(photos, teacher, **settings))
+    where: dict[str, Any] = {"device": device, "out": out, "resume": resume}
+    print(distill_backbone(paths, teacher, preset=preset, epochs=epochs, size=size, **where))
 
 
 def list_photos(folders: Sequence[Path], left_out: frozenset[str]) -> list[Path]:

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from core.__main__ import app, main
-from core.cli import label, train
+from core.cli import train
 from core.training.recipes import TrainingOptions
 from tests.pictures import jpeg
 from tests.weights import FEW, drawn_photo
@@ -141,7 +141,7 @@ def test_a_bug_keeps_its_trace(lapel: Shell, monkeypatch: pytest.MonkeyPatch) ->
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(label, "explain", fail)
+    monkeypatch.setattr("core.images.decode.open_photo", fail)
     monkeypatch.setattr(sys, "argv", ["core", "explain", "a.jpg", "--out", "maps"])
     with pytest.raises(ZeroDivisionError):
         main()
@@ -181,11 +181,11 @@ def test_label_passes_on_what_was_said(
 ) -> None:
     calls: list[object] = []
 
-    def label(photos: list[Path], **settings: object) -> int:
+    def record(photos: list[Path], **settings: object) -> int:
         calls.append((photos, settings))
         return 1
 
-    monkeypatch.setattr(label, "label", label)
+    monkeypatch.setattr(label, "label", record)
     assert CliRunner().invoke(app, ("label", *arguments)).exit_code == 1
     assert calls == [([Path("a.jpg")], passed)]
 

@@ -86,7 +86,7 @@ def test_a_backbone_learns_from_all_photos_but_those_left_out(
     command.distill(folders, tmp_path / "teacher", skip=skip, epochs=2)
     photos, teacher, settings = started[0]
     assert [len(photos), photos == sorted(photos), photos[0].name] == [28, True, "one-01.PNG"]
-    assert (teacher, settings) == (tmp_path / "teacher", {"epochs": 2})
+    assert (teacher, settings["epochs"], settings["size"]) == (tmp_path / "teacher", 2, 160)
 
 
 def test_too_few_photos_and_a_missing_list_are_refused(
