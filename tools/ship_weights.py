@@ -45,6 +45,11 @@ SOURCES = {
 }
 
 
+def sources_of(kind: str) -> dict[str, str]:
+    """The works that weights of a kind are trained on, start from or were taught by, with their licences."""
+    return {name: text for name, text in SOURCES.items() if kind == "classifier" or "MobileNet" not in name}
+
+
 def choose_threshold(weights: Path, tuning: Path) -> float:
     """The score threshold at which single garments are found best: the greatest F1, categories left aside.
 
@@ -130,7 +135,7 @@ def ship(
         card,
         name=name or card.name,
         training=training,
-        data={"sources": SOURCES, "digest_sha256": digest(out)},
+        data={"sources": sources_of(card.kind), "digest_sha256": digest(out)},
         metrics=measurements(out, card.kind, datasets),
         notes=notes,
     )
