@@ -28,7 +28,7 @@ from tests.waiting import PATIENCE_SECONDS
 gradio_client = pytest.importorskip("gradio_client")
 httpx = pytest.importorskip("httpx")
 
-ROOT = Path(launch.__file__).resolve().parent.parent
+ROOT = Path(__file__).parents[3]
 PASSWORD = "corduroy"
 DESCRIPTION = 270
 PATIENT = {"timeout": PATIENCE_SECONDS}
