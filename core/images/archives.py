@@ -79,26 +79,22 @@ def count_entries(source: bytes | Path, limits: ZipLimits = LIMITS) -> int:
         return len(_checked_entries(archive, limits))
 
 
-class _BoundedReader:
-    """A file that hands out no large piece at once.
+class BoundedReader:
+    """A file that hands out at most ``most`` bytes at once, and raises ``error`` where there are more.
 
     zipfile reads the table of contents in one piece and makes an object of every entry before any of them
     can be counted. Bounding the piece stops a table with a million entries, wherever the zip says it lies.
     """
 
-    def __init__(self, file: BinaryIO, limits: ZipLimits) -> None:
-        self._file = file
-        self._limits = limits
-        self._most = _PIECE_BYTES + limits.entries * _DIRECTORY_BYTES_PER_ENTRY
-        self.seek = file.seek
-        self.tell = file.tell
-        self.seekable = file.seekable
+    def __init__(self, file: BinaryIO, most: int, error: Exception) -> None:
+        self._file, self._most, self._error = file, most, error
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes. Raises ArchiveError where more than the bound are asked for and there."""
+        """The next bytes, all of them by default."""
         piece = self._file.read(self._most + 1 if size < 0 else min(size, self._most + 1))
         if len(piece) > self._most:
-            raise _too_many_entries(self._limits)
+            raise self._error
         return piece
 
 
@@ -108,9 +104,10 @@ def _opened(source: bytes | Path, limits: ZipLimits) -> Iterator[ZipFile]:
         file: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
     except OSError as error:
         raise ArchiveError(f"The zip cannot be opened: {error.strerror}.") from error
+    most = _PIECE_BYTES + limits.entries * _DIRECTORY_BYTES_PER_ENTRY
     with file:
         try:
-            archive = ZipFile(_BoundedReader(file, limits))
+            archive = ZipFile(BoundedReader(file, most, _too_many_entries(limits)))
         except _FAULTS as error:
             raise ArchiveError("The zip is damaged or cut off: its contents cannot be listed.") from error
         with archive:

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
 import sqlalchemy as sa
 
 from core.access import LOCAL, Actor
 from core.errors import StoreError
+from core.store.annotations import Annotations, Drafts
+from core.store.audit import Audit
 from core.store.blobs import Blobs
 from core.store.categories import Categories
+from core.store.consensus_review import ConsensusReviews
 from core.store.database import Database
 from core.store.imports import Imports
 from core.store.ingest import PerceptualHashIndex
 from core.store.jobs import Jobs
+from core.store.models import Models
 from core.store.photos import Photos
 from core.store.predictions import Predictions
+from core.store.promotions import Comparisons, Promotions
+from core.store.queue import Queue
+from core.store.revisions import Revisions
 from core.store.settings import Settings
+from core.store.trainings import Trainings
+from core.store.users import Users
 
-if TYPE_CHECKING:
-    from core.store.annotations import Annotations, Drafts
-    from core.store.audit import Audit
-    from core.store.consensus_review import ConsensusReviews
-    from core.store.models import Models
-    from core.store.promotions import Comparisons, Promotions
-    from core.store.queue import Queue
-    from core.store.revisions import Revisions
-    from core.store.trainings import Trainings
-    from core.store.users import Users
+Table = TypeVar("Table")
 
 DATA_VARIABLE = "LAPEL_DATA"
 DATABASE_VARIABLE = "LAPEL_DATABASE_URL"
@@ -41,6 +42,16 @@ def data_folder() -> Path:
     """The folder of Lapel's data: ``LAPEL_DATA``, else the user's share folder."""
     chosen = os.environ.get(DATA_VARIABLE)
     return Path(chosen) if chosen else Path.home() / ".local" / "share" / "lapel"
+
+
+class Part(Generic[Table]):
+    """A part of the store that needs no more than its database, and acts in the store's actor's name."""
+
+    def __init__(self, build: Callable[[Database, Actor], Table]) -> None:
+        self._build = build
+
+    def __get__(self, store: Store, _: type[Store]) -> Table:
+        return self._build(store.database, store.actor)
 
 
 @dataclass(frozen=True)
@@ -83,112 +94,35 @@ class Store:
         """The same store with another actor."""
         return replace(self, actor=actor)
 
+    categories = Part(Categories)
+    predictions = Part(Predictions)
+    imports = Part(Imports)
+    jobs = Part(Jobs)
+    settings = Part(Settings)
+    annotations = Part(Annotations)
+    drafts = Part(Drafts)
+    queue = Part(Queue)
+    consensus_reviews = Part(ConsensusReviews)
+    revisions = Part(Revisions)
+    trainings = Part(Trainings)
+    comparisons = Part(Comparisons)
+    audit = Part(Audit)
+    users = Part(Users)
+
     @property
     def photos(self) -> Photos:
         """Pictures and what is known of them from the outside."""
         return Photos(self.database, self.blobs, self.hash_index, self.actor)
 
     @property
-    def categories(self) -> Categories:
-        """The names that boxes can have."""
-        return Categories(self.database, self.actor)
-
-    @property
-    def predictions(self) -> Predictions:
-        """What models see on the photos."""
-        return Predictions(self.database, self.actor)
-
-    @property
-    def imports(self) -> Imports:
-        """What was brought in, and what of it was refused."""
-        return Imports(self.database, self.actor)
-
-    @property
-    def jobs(self) -> Jobs:
-        """How far background work is."""
-        return Jobs(self.database, self.actor)
-
-    @property
-    def settings(self) -> Settings:
-        """Settings of the store and of users."""
-        return Settings(self.database, self.actor)
-
-    @property
-    def annotations(self) -> Annotations:
-        """The photos' annotations with all of their versions."""
-        from core.store.annotations import Annotations
-
-        return Annotations(self.database, self.actor)
-
-    @property
-    def drafts(self) -> Drafts:
-        """Work that is not submitted yet."""
-        from core.store.annotations import Drafts
-
-        return Drafts(self.database, self.actor)
-
-    @property
-    def queue(self) -> Queue:
-        """Who does which photo next."""
-        from core.store.queue import Queue
-
-        return Queue(self.database, self.actor)
-
-    @property
-    def consensus_reviews(self) -> ConsensusReviews:
-        """Photos that two people annotated, and how far they agree."""
-        from core.store.consensus_review import ConsensusReviews
-
-        return ConsensusReviews(self.database, self.actor)
-
-    @property
-    def revisions(self) -> Revisions:
-        """Datasets as they once were."""
-        from core.store.revisions import Revisions
-
-        return Revisions(self.database, self.actor)
-
-    @property
-    def trainings(self) -> Trainings:
-        """What is learned from revisions, and how far it is."""
-        from core.store.trainings import Trainings
-
-        return Trainings(self.database, self.actor)
-
-    @property
     def models(self) -> Models:
         """The models that label and that could, and which of them serve."""
-        from core.store.models import Models
-
         return Models(self.database, self.blobs, self.folder, self.actor)
 
     @property
     def promotions(self) -> Promotions:
         """Who served when, and the way to another."""
-        from core.store.promotions import Promotions
-
         return Promotions(self.database, self.models, self.actor)
-
-    @property
-    def comparisons(self) -> Comparisons:
-        """Models measured side by side."""
-        from core.store.promotions import Comparisons
-
-        return Comparisons(self.database, self.actor)
-
-    @property
-    def audit(self) -> Audit:
-        """The audit log: who did what."""
-        from core.store.audit import Audit
-
-        return Audit(self.database, self.actor)
-
-    @property
-    def users(self) -> Users:
-        """Who signs in, and with which roles."""
-        from core.store.users import Users
-
-        return Users(self.database, self.actor)
 
     def close(self) -> None:
         """Give the database's connections back."""

@@ -6,11 +6,9 @@ Two people changed one photo: their boxes side by side, with a suggestion for ea
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from core.boxes import box_iou
 from core.errors import StoreError
@@ -41,15 +39,6 @@ class Agreement:
         drawn = 2 * self.matched + self.only_first + self.only_second
         return 2 * self.same_category / drawn if drawn else 1.0
 
-    def as_dict(self) -> dict[str, Any]:
-        """The form in the database."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, entry: Mapping[str, Any]) -> Agreement:
-        """An agreement out of its saved form."""
-        return cls(**entry)
-
 
 def agreement(boxes_a: Boxes, boxes_b: Boxes) -> Agreement:
     """Compare two people's boxes of one photo."""
@@ -68,6 +57,8 @@ def pairs(boxes_a: Boxes, boxes_b: Boxes) -> list[tuple[int, int, float]]:
 
     Boxes are paired from an IoU of ``SAME_GARMENT_IOU`` on (Kuhn-Munkres by ``scipy.optimize``).
     """
+    from scipy.optimize import linear_sum_assignment  # takes a while to load
+
     if not boxes_a or not boxes_b:
         return []
     ious = box_iou(_corners(boxes_a), _corners(boxes_b))  # (A, B)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
@@ -14,9 +15,8 @@ from core.errors import StoreError
 from core.store.boxes import AnnotatedBox, boxes_from
 from core.store.consensus_review import follow_first, save_second
 from core.store.database import Database
-from core.store.schema import annotations as annotations_table
-from core.store.schema import drafts as drafts_table
-from core.store.schema import photos
+from core.store.schema import annotations as table
+from core.store.schema import drafts, photos
 from core.store.tasks import finish_task
 from core.store.versions import (
     SUBMITTED,
@@ -52,13 +52,8 @@ class Annotations:
     @needs(Right.READ)
     def history(self, photo_id: int) -> list[Annotation]:
         """All versions of a photo, second annotations among them, the oldest first."""
-        found = (
-            sa.select(annotations_table)
-            .where(annotations_table.c.photo_id == photo_id)
-            .order_by(annotations_table.c.version)
-        )
-        with self.database.read() as connection:
-            return [annotation_from(row) for row in connection.execute(found)]
+        found = sa.select(table).where(table.c.photo_id == photo_id).order_by(table.c.version)
+        return [annotation_from(row) for row in self.database.rows(found)]
 
     @needs(Right.READ)
     def version(self, photo_id: int, version: int) -> Annotation:
@@ -106,10 +101,9 @@ class Annotations:
     @needs(Right.READ)
     def annotated_count(self) -> int:
         """How many live photos have an annotation."""
-        has = sa.exists().where(annotations_table.c.photo_id == photos.c.id)
+        has = sa.exists().where(table.c.photo_id == photos.c.id)
         found = sa.select(sa.func.count()).select_from(photos).where(photos.c.deleted_at.is_(None), has)
-        with self.database.read() as connection:
-            return connection.execute(found).scalar_one()
+        return int(self.database.value(found))
 
     @needs(Right.READ)
     def newest_versions(self, photo_ids: Sequence[int]) -> dict[int, int]:
@@ -117,22 +111,18 @@ class Annotations:
         newest = newest_versions(photo_ids)
         found = sa.select(newest.c.photo_id, newest.c.version)
         found = found.join(photos, photos.c.id == newest.c.photo_id).where(photos.c.deleted_at.is_(None))
-        with self.database.read() as connection:
-            rows = connection.execute(found)
-            return {row.photo_id: row.version for row in rows}
+        return {row.photo_id: row.version for row in self.database.rows(found)}
 
     @needs(Right.READ)
     def training_pool(self) -> set[int]:
         """The annotated photos that models may learn from: all but those of the holdout."""
-        with self.database.read() as connection:
-            chosen = sa.select(photos.c.id).where(is_annotated(), ~photos.c.holdout)
-            return set(connection.execute(chosen).scalars())
+        chosen = sa.select(photos.c.id).where(is_annotated(), ~photos.c.holdout)
+        return {row.id for row in self.database.rows(chosen)}
 
     @needs(Right.READ)
     def last_id(self) -> int:
         """A number that grows with every saved version; 0 before the first."""
-        with self.database.read() as connection:
-            return connection.execute(sa.select(sa.func.max(annotations_table.c.id))).scalar() or 0
+        return self.database.value(sa.select(sa.func.max(table.c.id))) or 0
 
     def _save(self, connection: Connection, new: NewVersion) -> Annotation:
         photo = locked_photo(connection, new.photo_id)
@@ -148,7 +138,7 @@ class Annotations:
             is_first = finish_task(self.database, connection, new.photo_id, "first", new.author)
             follow_first(self.database, connection, saved, photo, is_first=is_first)
         if new.kind != "imported":
-            drop_draft(connection, new.photo_id, new.author)
+            connection.execute(_dropping(new.photo_id, new.author))
         return saved
 
 
@@ -201,57 +191,41 @@ class Drafts:
         """
         self.actor.require_own(author)
         checked = boxes_from(box.as_dict() for box in boxes)
-        values = {
-            "base_version": base_version,
-            "sequence": sequence,
-            "boxes": [box.as_dict() for box in checked],
-            "at": self.database.now,
-        }
+        values: dict[str, Any] = {"base_version": base_version, "sequence": sequence}
+        values |= {"boxes": [box.as_dict() for box in checked], "at": self.database.now}
         newer = sa.or_(
-            drafts_table.c.base_version < base_version,
-            sa.and_(drafts_table.c.base_version == base_version, drafts_table.c.sequence < sequence),
+            drafts.c.base_version < base_version,
+            sa.and_(drafts.c.base_version == base_version, drafts.c.sequence < sequence),
         )
-        insert = self.database.insert(drafts_table).values(photo_id=photo_id, author=author, **values)
-        key = [drafts_table.c.photo_id, drafts_table.c.author]
+        insert = self.database.insert(drafts).values(photo_id=photo_id, author=author, **values)
+        key = [drafts.c.photo_id, drafts.c.author]
         with self.database.write() as connection:
             locked_photo(connection, photo_id)
             connection.execute(insert.on_conflict_do_update(index_elements=key, set_=values, where=newer))
-            saved = sa.select(drafts_table.c.sequence, drafts_table.c.at).where(*_of(photo_id, author))
+            saved = sa.select(drafts.c.sequence, drafts.c.at).where(*_of(photo_id, author))
             return SavedDraft(*connection.execute(saved).one())
 
     @needs(Right.READ)
     def load(self, photo_id: int, author: str) -> Draft | None:
         """The person's draft of a photo."""
         self.actor.require_sight(author)
-        with self.database.read() as connection:
-            row = connection.execute(sa.select(drafts_table).where(*_of(photo_id, author))).one_or_none()
+        row = self.database.row(sa.select(drafts).where(*_of(photo_id, author)))
         return None if row is None else _draft(row)
-
-    @needs(Right.ANNOTATE)
-    def drop(self, photo_id: int, author: str) -> None:
-        """Throw the person's draft of a photo away; nothing happens where there is none."""
-        self.actor.require_sight(author)
-        with self.database.write() as connection:
-            drop_draft(connection, photo_id, author)
 
     @needs(Right.READ)
     def of(self, author: str) -> list[Draft]:
         """All of the person's drafts, the latest first."""
         self.actor.require_sight(author)
-        found = (
-            sa.select(drafts_table).where(drafts_table.c.author == author).order_by(drafts_table.c.at.desc())
-        )
-        with self.database.read() as connection:
-            return [_draft(row) for row in connection.execute(found)]
+        found = sa.select(drafts).where(drafts.c.author == author).order_by(drafts.c.at.desc())
+        return [_draft(row) for row in self.database.rows(found)]
 
 
-def drop_draft(connection: Connection, photo_id: int, author: str) -> None:
-    """Within a transaction: throw a draft away."""
-    connection.execute(sa.delete(drafts_table).where(*_of(photo_id, author)))
+def _dropping(photo_id: int, author: str) -> sa.Delete:
+    return sa.delete(drafts).where(*_of(photo_id, author))
 
 
 def _of(photo_id: int, author: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return drafts_table.c.photo_id == photo_id, drafts_table.c.author == author
+    return drafts.c.photo_id == photo_id, drafts.c.author == author
 
 
 def _draft(row: Row) -> Draft:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Row, Select
+from sqlalchemy import Connection
 
 from core.access import LOCAL, Actor, Right, needs
 from core.store.database import Database, one_line
@@ -57,8 +57,7 @@ class Audit:
             chosen = chosen.where(table.c.action == action)
         if by is not None:
             chosen = chosen.where(table.c.by == by)
-        with self.database.read() as connection:
-            return [_entry(row) for row in connection.execute(chosen)]
+        return [AuditEntry(**row._mapping) for row in self.database.rows(chosen)]
 
     @needs(Right.PEOPLE)
     def export_csv(self, out: TextIO) -> int:
@@ -81,9 +80,9 @@ class Audit:
         """Every entry; no transaction stays open between two pages."""
         last = 0
         while True:
-            with self.database.read() as connection:
-                rows = connection.execute(_page(last)).all()
-            yield from map(_entry, rows)
+            page = sa.select(table).where(table.c.id > last).order_by(table.c.id).limit(BATCH)
+            rows = self.database.rows(page)
+            yield from (AuditEntry(**row._mapping) for row in rows)
             if len(rows) < BATCH:
                 return
             last = rows[-1].id
@@ -93,19 +92,6 @@ def record_audit(
     connection: Connection, database: Database, actor: Actor, action: str, object: str, **details: Any
 ) -> None:
     """Record an action in the transaction that does it, in the actor's name; ``details`` are JSON."""
-    values = {
-        "at": database.now,
-        "by": one_line(actor.name, 200),
-        "action": action,
-        "object": one_line(object),
-        "details": details,
-    }
-    connection.execute(sa.insert(table).values(**values))
-
-
-def _page(after: int) -> Select[Any]:
-    return sa.select(table).where(table.c.id > after).order_by(table.c.id).limit(BATCH)
-
-
-def _entry(row: Row) -> AuditEntry:
-    return AuditEntry(row.id, row.at, row.by, row.action, row.object, row.details)
+    values = {"action": action, "object": one_line(object), "details": details}
+    insert = sa.insert(table).values(at=database.now, by=one_line(actor.name, 200), **values)
+    connection.execute(insert)

@@ -16,12 +16,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import sqlalchemy as sa
 
 from core.errors import StoreError
+from core.images.archives import BoundedReader
 from core.models.cards import LARGEST_BYTES
 from core.store.blobs import digest_of
 from core.store.schema import metadata
@@ -36,16 +37,7 @@ _MANIFEST_BYTES = 2**20
 _LINE_BYTES = 16 * 2**20
 _RATIO = 200
 _HEADER = re.compile(rb"([0-9a-f]{64}) ([0-9]{1,10})\n")
-_FAULTS = (
-    BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    OSError,
-    ValueError,
-    RuntimeError,
-    NotImplementedError,
-)
+_FAULTS = (BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -126,9 +118,11 @@ def write_picture(out: IO[bytes], data: bytes) -> None:
 def opened(file: Path) -> Iterator[ZipFile]:
     """A backup, its list of entries checked. Raises StoreError for what is none or could do harm."""
     try:
-        with file.open("rb") as bytes_in, ZipFile(_BoundedReader(bytes_in)) as archive:
-            _check_entries(archive.infolist())
-            yield archive
+        with file.open("rb") as bytes_in:
+            reader = BoundedReader(bytes_in, _DIRECTORY_BYTES, ValueError("a piece beyond the bound"))
+            with ZipFile(reader) as archive:
+                _check_entries(archive.infolist())
+                yield archive
     except FileNotFoundError:
         raise StoreError(f"There is no file {file.name}.") from None
     except _FAULTS as error:
@@ -175,23 +169,6 @@ def _exactly(stream: IO[bytes], length: int) -> bytes:
         pieces.append(piece)
         length -= len(piece)
     return b"".join(pieces)
-
-
-class _BoundedReader:
-    """A file that hands out no large piece at once: zipfile reads the list of entries in one piece."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.seek = file.seek
-        self.tell = file.tell
-        self.seekable = file.seekable
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes. Raises ValueError where more than the bound are asked for and there."""
-        piece = self._file.read(_DIRECTORY_BYTES + 1 if size < 0 else min(size, _DIRECTORY_BYTES + 1))
-        if len(piece) > _DIRECTORY_BYTES:
-            raise ValueError("a piece beyond the bound")
-        return piece
 
 
 def _check_entries(entries: list[ZipInfo]) -> None:

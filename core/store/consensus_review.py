@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
@@ -170,23 +171,17 @@ def follow_first(
 def _begin(database: Database, connection: Connection, first: Annotation) -> None:
     """A second task, where the first was in the order, and the row that will hold both."""
     at_first = sa.select(tasks.c.rank).where(tasks.c.photo_id == first.photo_id, tasks.c.kind == "first")
-    task = {
-        "photo_id": first.photo_id,
-        "kind": "second",
-        "state": "open",
-        "rank": at_first.scalar_subquery(),
-        "arm": "second",
-        "reasons": ["a second annotation, to see how far two people agree"],
-        "parts": {},
-        "first_author": first.author,
-    }
+    reasons = ["a second annotation, to see how far two people agree"]
+    task: dict[str, Any] = {"photo_id": first.photo_id, "kind": "second", "state": "open", "arm": "second"}
+    task |= {"rank": at_first.scalar_subquery(), "reasons": reasons, "parts": {}}
+    task |= {"first_author": first.author}
     connection.execute(sa.insert(tasks).values(**task))
     review = {"photo_id": first.photo_id, "first_version": first.version, "at": database.now}
     connection.execute(sa.insert(table).values(**review))
 
 
 def _compare(connection: Connection, first: Annotation, second: Annotation) -> None:
-    found = agreement(first.boxes, second.boxes).as_dict()
+    found = asdict(agreement(first.boxes, second.boxes))
     versions = {"first_version": first.version, "second_version": second.version}
     _change(connection, first.photo_id, **versions, agreement=found, verdict=None, reviewer=None)
 
@@ -205,7 +200,7 @@ def _has_seen(connection: Connection, photo_id: int, person: str) -> bool:
 def _review(connection: Connection, row: Row) -> ConsensusReview:
     first = one_version(connection, row.photo_id, row.first_version)
     second = None if row.second_version is None else one_version(connection, row.photo_id, row.second_version)
-    found = None if row.agreement is None else Agreement.from_dict(row.agreement)
+    found = None if row.agreement is None else Agreement(**row.agreement)
     return ConsensusReview(row.photo_id, first, second, found, row.verdict, row.reviewer, row.at)
 
 

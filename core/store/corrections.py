@@ -127,14 +127,12 @@ def first_submissions(store: Store, arms: Sequence[str]) -> Iterator[list[FirstS
 
     Photos that were imported with boxes, or returned to the queue before, are left out.
     """
-    with store.database.read() as connection:
-        rows = connection.execute(_first_versions(arms)).all()
+    rows = store.database.rows(_first_versions(arms))
     for start in range(0, len(rows), BATCH):
         page = rows[start : start + BATCH]
         predictions = store.predictions.of_photos([row.photo_id for row in page])
         saved = sa.select(versions.c.id, versions.c.boxes).where(versions.c.id.in_([row.id for row in page]))
-        with store.database.read() as connection:
-            boxes = {row.id: row.boxes for row in connection.execute(saved)}
+        boxes = {row.id: row.boxes for row in store.database.rows(saved)}
         yield [
             FirstSubmission(
                 row.photo_id, row.at, row.arm, row.revision, boxes[row.id], predictions[row.photo_id]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import ColumnElement, Connection, Engine
+from sqlalchemy import ColumnElement, Connection, Engine, Executable, Row
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from core.errors import StoreBusyError, StoreError, StoreFullError
+from core.errors import NotFoundError, StoreBusyError, StoreError, StoreFullError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT_SECONDS = 15.0
@@ -88,6 +88,33 @@ class Database:
             connection.begin(),
         ):
             yield connection
+
+    def rows(self, statement: Executable) -> Sequence[Row]:
+        """What a query finds, read in a transaction of its own."""
+        with self.read() as connection:
+            return connection.execute(statement).all()
+
+    def row(self, statement: Executable) -> Row | None:
+        """The one row that a query finds, or None; in a transaction of its own."""
+        with self.read() as connection:
+            return connection.execute(statement).one_or_none()
+
+    def found(self, statement: Executable, missing: str) -> Row:
+        """The one row that a query finds. Raises NotFoundError with the sentence ``missing``."""
+        row = self.row(statement)
+        if row is None:
+            raise NotFoundError(missing)
+        return row
+
+    def value(self, statement: Executable) -> Any:
+        """The first value that a query finds, or None; in a transaction of its own."""
+        with self.read() as connection:
+            return connection.execute(statement).scalar()
+
+    def change(self, statement: Executable) -> int:
+        """Execute one change as a transaction of its own; how many rows it changed."""
+        with self.write() as connection:
+            return connection.execute(statement).rowcount
 
     def lock(self, connection: Connection, key: int) -> None:
         """Within a write: wait until no other write holds this key. SQLite's writes are alone in any case."""

@@ -95,15 +95,13 @@ class Imports:
     def cancel(self, id: int) -> None:
         """Stop an import; its photos stay in the store. One that has ended stays as it is."""
         change = sa.update(imports).where(imports.c.id == id, imports.c.state.not_in(FINISHED))
-        with self.database.write() as connection:
-            connection.execute(change.values(state="cancelled", message=""))
+        self.database.change(change.values(state="cancelled", message=""))
 
     @needs(Right.IMPORT)
     def retry(self, id: int) -> None:
         """Have an import that failed or was cancelled wait again."""
         stopped = sa.update(imports).where(imports.c.id == id, imports.c.state.in_(("failed", "cancelled")))
-        with self.database.write() as connection:
-            connection.execute(stopped.values(state="waiting", message=""))
+        self.database.change(stopped.values(state="waiting", message=""))
 
     @needs(Right.IMPORT)
     def refuse(self, id: int, name: str, reason: str) -> None:
@@ -111,36 +109,28 @@ class Imports:
         values = {"import_id": id, "name": one_line(name), "reason": one_line(reason)}
         insert = self.database.insert(import_refusals).values(**values)
         keys = [import_refusals.c.import_id, import_refusals.c.name]
-        with self.database.write() as connection:
-            connection.execute(
-                insert.on_conflict_do_update(index_elements=keys, set_={"reason": values["reason"]})
-            )
+        new = {"reason": values["reason"]}
+        self.database.change(insert.on_conflict_do_update(index_elements=keys, set_=new))
 
     @needs(Right.READ)
     def get(self, id: int) -> ImportRow:
         """One import. Raises NotFoundError for no such import."""
-        with self.database.read() as connection:
-            row = connection.execute(sa.select(imports).where(imports.c.id == id)).one_or_none()
-        if row is None:
-            raise NotFoundError("There is no such import.")
+        chosen = sa.select(imports).where(imports.c.id == id)
+        row = self.database.found(chosen, "There is no such import.")
         return ImportRow(**row._mapping)
 
     @needs(Right.READ)
     def recent(self, most: int = 20) -> tuple[ImportRow, ...]:
         """The latest imports, newest first."""
-        with self.database.read() as connection:
-            rows = connection.execute(sa.select(imports).order_by(imports.c.id.desc()).limit(most)).all()
-        return tuple(ImportRow(**row._mapping) for row in rows)
+        chosen = sa.select(imports).order_by(imports.c.id.desc()).limit(most)
+        return tuple(ImportRow(**row._mapping) for row in self.database.rows(chosen))
 
     @needs(Right.READ)
     def refusals(self, id: int) -> tuple[RefusedFile, ...]:
         """The refused files of an import, in the order in which they came."""
         chosen = sa.select(import_refusals.c.name, import_refusals.c.reason)
-        with self.database.read() as connection:
-            rows = connection.execute(
-                chosen.where(import_refusals.c.import_id == id).order_by(import_refusals.c.id)
-            ).all()
-        return tuple(RefusedFile(row.name, row.reason) for row in rows)
+        chosen = chosen.where(import_refusals.c.import_id == id).order_by(import_refusals.c.id)
+        return tuple(RefusedFile(*row) for row in self.database.rows(chosen))
 
 
 @dataclass(frozen=True)

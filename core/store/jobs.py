@@ -9,7 +9,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.access import LOCAL, Actor, Right, needs
-from core.errors import NotFoundError
 from core.store.database import Database, one_line
 from core.store.schema import jobs as table
 
@@ -45,8 +44,7 @@ class Jobs:
     def begin(self, id: str, kind: str, by: str) -> None:
         """Add a job that waits to be done; nothing changes where it is there."""
         values = self._waiting(id, kind, by)
-        with self.database.write() as connection:
-            connection.execute(self.database.insert(table).values(**values).on_conflict_do_nothing())
+        self.database.change(self.database.insert(table).values(**values).on_conflict_do_nothing())
 
     @needs(Right.IMPORT)
     def request(self, kind: str, by: str) -> str:
@@ -65,16 +63,14 @@ class Jobs:
     def retry(self, id: str) -> None:
         """A job that failed or was cancelled waits again."""
         stopped = sa.update(table).where(table.c.id == id, table.c.state.in_(("failed", "cancelled")))
-        with self.database.write() as connection:
-            connection.execute(stopped.values(state="waiting", message="", updated_at=self.database.now))
+        self.database.change(stopped.values(state="waiting", message="", updated_at=self.database.now))
 
     @needs(Right.IMPORT)
     def progress(self, id: str, done: int, total: int, message: str = "") -> None:
         """How far a job is; one that has ended stays as it is."""
         change = sa.update(table).where(table.c.id == id, table.c.state.in_(GOING))
         values = {"done": done, "total": total, "message": one_line(message), "updated_at": self.database.now}
-        with self.database.write() as connection:
-            connection.execute(change.values(state="running", **values))
+        self.database.change(change.values(state="running", **values))
 
     @needs(Right.IMPORT)
     def finish(self, id: str, state: str, message: str = "") -> None:
@@ -82,18 +78,13 @@ class Jobs:
         if state not in ENDED:
             raise ValueError(f"a job ends as one of {', '.join(ENDED)}, got {state!r}")
         change = sa.update(table).where(table.c.id == id, table.c.state.in_(GOING))
-        with self.database.write() as connection:
-            connection.execute(
-                change.values(state=state, message=one_line(message), updated_at=self.database.now)
-            )
+        values = {"state": state, "message": one_line(message), "updated_at": self.database.now}
+        self.database.change(change.values(**values))
 
     @needs(Right.READ)
     def get(self, id: str) -> JobRow:
         """One job. Raises NotFoundError for no such job."""
-        with self.database.read() as connection:
-            row = connection.execute(sa.select(table).where(table.c.id == id)).one_or_none()
-        if row is None:
-            raise NotFoundError("There is no such job.")
+        row = self.database.found(sa.select(table).where(table.c.id == id), "There is no such job.")
         return JobRow(**row._mapping)
 
     @needs(Right.READ)
@@ -109,22 +100,12 @@ class Jobs:
     @needs(Right.READ)
     def cancelled(self) -> tuple[str, ...]:
         """The numbers of all cancelled jobs."""
-        with self.database.read() as connection:
-            return tuple(
-                connection.execute(sa.select(table.c.id).where(table.c.state == "cancelled")).scalars()
-            )
+        chosen = sa.select(table.c.id).where(table.c.state == "cancelled")
+        return tuple(row.id for row in self.database.rows(chosen))
 
     def _waiting(self, id: str, kind: str, by: str) -> dict[str, Any]:
-        now = self.database.now
-        return {
-            "id": id,
-            "kind": kind,
-            "state": "waiting",
-            "by": one_line(self.actor.known_as(by).name, 200),
-            "at": now,
-            "updated_at": now,
-        }
+        now, who = self.database.now, one_line(self.actor.known_as(by).name, 200)
+        return {"id": id, "kind": kind, "state": "waiting", "by": who, "at": now, "updated_at": now}
 
     def _rows(self, chosen: sa.Select) -> tuple[JobRow, ...]:
-        with self.database.read() as connection:
-            return tuple(JobRow(**row._mapping) for row in connection.execute(chosen))
+        return tuple(JobRow(**row._mapping) for row in self.database.rows(chosen))

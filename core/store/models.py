@@ -116,8 +116,7 @@ class Models:
         chosen = sa.select(table).order_by(table.c.id.desc())
         if kind is not None:
             chosen = chosen.where(table.c.kind == kind)
-        with self.database.read() as connection:
-            return [model_from(row) for row in connection.execute(chosen)]
+        return [model_from(row) for row in self.database.rows(chosen)]
 
     @needs(Right.EXPLAIN)
     def get(self, id: int) -> ModelRow:
@@ -144,9 +143,8 @@ class Models:
 
     def champion_ids(self) -> Mapping[str, int]:
         """The champions' numbers by kind, as far as there are any; one quick query."""
-        with self.database.read() as connection:
-            rows = connection.execute(sa.select(champions.c.kind, champions.c.model_id))
-            return {row.kind: row.model_id for row in rows}
+        rows = self.database.rows(sa.select(champions.c.kind, champions.c.model_id))
+        return {row.kind: row.model_id for row in rows}
 
     @needs(Right.IMPORT)
     def ids_of(self, names: Mapping[str, str]) -> Mapping[str, int]:
@@ -154,8 +152,7 @@ class Models:
         chosen = sa.select(table.c.kind, table.c.id).where(
             sa.tuple_(table.c.kind, table.c.name).in_(list(names.items()))
         )
-        with self.database.read() as connection:
-            found = {row.kind: row.id for row in connection.execute(chosen)}
+        found = {row.kind: row.id for row in self.database.rows(chosen)}
         for kind, name in names.items():
             if kind not in found:
                 raise NotFoundError(f"The {kind} {one_line(name, MOST_CHARACTERS)!r} is not in this store.")
@@ -181,17 +178,12 @@ class Models:
         return self.folder / "models"
 
     def _one(self, condition: ColumnElement[bool], sentence: str) -> ModelRow:
-        with self.database.read() as connection:
-            row = connection.execute(sa.select(table).where(condition)).one_or_none()
-        if row is None:
-            raise NotFoundError(sentence)
-        return model_from(row)
+        return model_from(self.database.found(sa.select(table).where(condition), sentence))
 
     def _of_training(self, training_id: int | None) -> ModelRow | None:
         if training_id is None:
             return None
-        with self.database.read() as connection:
-            row = connection.execute(sa.select(table).where(table.c.training_id == training_id)).one_or_none()
+        row = self.database.row(sa.select(table).where(table.c.training_id == training_id))
         return None if row is None else model_from(row)
 
     def _add(self, weights: Path, card: ModelCard, origin: Origin, by: str | None) -> ModelRow:

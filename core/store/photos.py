@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields, replace
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
@@ -64,6 +64,15 @@ class Added:
     outcome: str
 
 
+class PhotoFilter(TypedDict, total=False):
+    """Properties of photos: ``text`` in the name, the number of a ``category`` in the latest annotation."""
+
+    holdout: bool | None
+    annotated: bool | None
+    text: str
+    category: int | None
+
+
 @dataclass(frozen=True)
 class Photos:
     """The store's photos. Deleted ones are not found, except by ``get`` with ``deleted_ok``."""
@@ -117,45 +126,22 @@ class Photos:
         return replace(read_photo(self.blobs.get(row.blob), row.name), digest=row.digest)
 
     @needs(Right.READ)
-    def page(
-        self,
-        offset: int,
-        limit: int,
-        *,
-        holdout: bool | None = None,
-        annotated: bool | None = None,
-        text: str = "",
-        category: int | None = None,
-    ) -> list[PhotoRow]:
-        """Rows of the photos with such properties, the newest first.
-
-        ``text`` is a part of the name, ``category`` the number of one that the latest annotation has.
-        """
-        chosen = sa.select(*_COLUMNS).where(*self._filters(holdout, annotated, text, category))
+    def page(self, offset: int, limit: int, **wanted: Unpack[PhotoFilter]) -> list[PhotoRow]:
+        """Rows of the photos with such properties, the newest first."""
+        chosen = sa.select(*_COLUMNS).where(*self._filters(**wanted))
         chosen = chosen.order_by(table.c.id.desc()).offset(offset).limit(limit)
-        with self.database.read() as connection:
-            return [PhotoRow(**row._mapping) for row in connection.execute(chosen)]
+        return [PhotoRow(**row._mapping) for row in self.database.rows(chosen)]
 
     @needs(Right.READ)
-    def count(
-        self,
-        *,
-        holdout: bool | None = None,
-        annotated: bool | None = None,
-        text: str = "",
-        category: int | None = None,
-    ) -> int:
+    def count(self, **wanted: Unpack[PhotoFilter]) -> int:
         """How many photos have such properties."""
-        wanted = self._filters(holdout, annotated, text, category)
-        chosen = sa.select(sa.func.count()).select_from(table).where(*wanted)
-        with self.database.read() as connection:
-            return int(connection.execute(chosen).scalar_one())
+        chosen = sa.select(sa.func.count()).select_from(table).where(*self._filters(**wanted))
+        return int(self.database.value(chosen))
 
     @needs(Right.READ)
     def last_id(self) -> int:
         """The id of the newest photo; 0 in an empty store."""
-        with self.database.read() as connection:
-            return connection.execute(sa.select(sa.func.max(table.c.id))).scalar() or 0
+        return self.database.value(sa.select(sa.func.max(table.c.id))) or 0
 
     @needs(Right.DELETE)
     def delete(self, id: int, by: str) -> None:
@@ -179,7 +165,11 @@ class Photos:
         return PictureBlobs(self.database, self.blobs).sweep()
 
     def _filters(
-        self, holdout: bool | None, annotated: bool | None, text: str, category: int | None
+        self,
+        holdout: bool | None = None,
+        annotated: bool | None = None,
+        text: str = "",
+        category: int | None = None,
     ) -> list[ColumnElement[bool]]:
         wanted: list[ColumnElement[bool]] = [table.c.deleted_at.is_(None)]
         if holdout is not None:
@@ -273,15 +263,9 @@ def _known_copy(known: PhotoRow | None) -> Added | None:
 def _values(hashed: HashedPhoto, near: list[HashMatch]) -> dict[str, Any]:
     photo = hashed.photo
     closest = next((match for match in near if not match.holdout), None)
-    return {
-        "digest": photo.digest,
-        "look": hashed.perceptual_hash,
-        "name": photo.name,
-        "width": photo.width,
-        "height": photo.height,
-        "holdout": closest is None and in_holdout(photo.digest),
-        "near_id": closest.id if closest else None,
-    }
+    values = {name: getattr(photo, name) for name in ("digest", "name", "width", "height")}
+    values |= {"look": hashed.perceptual_hash, "near_id": closest.id if closest else None}
+    return values | {"holdout": closest is None and in_holdout(photo.digest)}
 
 
 def holds_category(database: Database, category_id: int) -> ColumnElement[bool]:

@@ -90,8 +90,7 @@ class Predictions:
         chosen = sa.select(table).where(table.c.photo_id == photo_id)
         if models is not None:
             chosen = chosen.where(_made_by(models))
-        with self.database.read() as connection:
-            row = connection.execute(chosen.order_by(table.c.at.desc()).limit(1)).one_or_none()
+        row = self.database.row(chosen.order_by(table.c.at.desc()).limit(1))
         return None if row is None else _prediction(row)
 
     @needs(Right.READ)
@@ -99,8 +98,7 @@ class Predictions:
         """The ids of at most ``limit`` live photos that the model pair has not labeled yet."""
         predicted = sa.exists().where(table.c.photo_id == photos.c.id, _made_by(models))
         chosen = sa.select(photos.c.id).where(photos.c.deleted_at.is_(None), ~predicted)
-        with self.database.read() as connection:
-            return list(connection.execute(chosen.order_by(photos.c.id).limit(limit)).scalars())
+        return [row.id for row in self.database.rows(chosen.order_by(photos.c.id).limit(limit))]
 
     @needs(Right.READ)
     def iterate(self, models: ModelPair) -> Iterator[Prediction]:
@@ -134,34 +132,28 @@ class Predictions:
         plain = [column for column in table.c if column.name != "embedding"]
         chosen = sa.select(*plain, sa.null().label("embedding")).where(table.c.photo_id.in_(photo_ids))
         found: dict[int, list[Prediction]] = {id: [] for id in photo_ids}
-        with self.database.read() as connection:
-            for row in connection.execute(chosen):
-                found[row.photo_id].append(_prediction(row))
+        for row in self.database.rows(chosen):
+            found[row.photo_id].append(_prediction(row))
         return found
 
     @needs(Right.READ)
     def last_at(self) -> float:
         """When the latest prediction was made, in seconds since 1970; 0 before the first."""
-        with self.database.read() as connection:
-            return connection.execute(sa.select(sa.func.max(table.c.at))).scalar() or 0.0
+        return self.database.value(sa.select(sa.func.max(table.c.at))) or 0.0
 
     @needs(Right.READ)
     def latest_models(self) -> ModelPair | None:
         """The model pair that made the latest prediction; None before the first."""
         chosen = sa.select(table.c.detector_id, table.c.classifier_id).order_by(table.c.at.desc()).limit(1)
-        with self.database.read() as connection:
-            row = connection.execute(chosen).one_or_none()
+        row = self.database.row(chosen)
         return None if row is None else ModelPair(*row)
 
     @needs(Right.READ)
     def score_threshold(self, models: ModelPair) -> float:
         """The score from which the detector's card counts a garment as found. Raises NotFoundError."""
         chosen = sa.select(models_table.c.card).where(models_table.c.id == models.detector_id)
-        with self.database.read() as connection:
-            card = connection.execute(chosen).scalar_one_or_none()
-        if card is None:
-            raise NotFoundError(f"There is no model number {models.detector_id}.")
-        return card_from(card).score_threshold
+        row = self.database.found(chosen, f"There is no model number {models.detector_id}.")
+        return card_from(row.card).score_threshold
 
 
 def _made_by(models: ModelPair) -> sa.ColumnElement[bool]:

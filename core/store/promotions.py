@@ -15,10 +15,7 @@ from core.errors import ConflictError, NotFoundError, StoreError
 from core.store.audit import record_audit
 from core.store.database import Database, one_line
 from core.store.models import ModelRow, Models, model_from
-from core.store.schema import champions
-from core.store.schema import comparisons as comparisons_table
-from core.store.schema import models as models_table
-from core.store.schema import promotions as promotions_table
+from core.store.schema import champions, comparisons, models, promotions
 
 if TYPE_CHECKING:  # they bring torch
     from core.evaluation.comparison import Comparison
@@ -109,7 +106,10 @@ class Promotions:
         if known is not None:
             return known
         seen = self.models.champion(kind).id if expected_champion is None else expected_champion
-        previous = self._model(self._previous(kind))
+        previous_id = self.previous(kind)
+        if previous_id is None:
+            raise NotFoundError(f"There is no {kind} to go back to: none served before.")
+        previous = self._model(previous_id)
         self._check(previous)
 
         def decide(connection: Connection, champion: ModelRow) -> dict[str, Any]:
@@ -128,25 +128,14 @@ class Promotions:
     @needs(Right.EXPLAIN)
     def previous(self, kind: str) -> int | None:
         """The model that a rollback would bring back; None where there is none."""
-        with self.database.read() as connection:
-            line = succession(changes(connection, kind))
+        line = succession(self.history(kind))
         return line[1] if len(line) > 1 else None
-
-    def _previous(self, kind: str) -> int:
-        with self.database.read() as connection:
-            line = succession(changes(connection, kind))
-        if len(line) < 2:
-            raise NotFoundError(f"There is no {kind} to go back to: none served before.")
-        return line[1]
 
     def _promoted_by(self, request: str, model_id: int | None) -> Promotion | None:
         """The promotion that this request has already made. Raises StoreError for a request of another."""
         if not 1 <= len(request) <= LONGEST_REQUEST:
             raise StoreError(f"expected a request's name of 1 to {LONGEST_REQUEST} characters")
-        with self.database.read() as connection:
-            row = connection.execute(
-                sa.select(promotions_table).where(promotions_table.c.request == request)
-            ).one_or_none()
+        row = self.database.row(_made_by(request))
         if row is not None and model_id not in (None, row.model_id):
             raise ConflictError("This request has promoted another model already.")
         return None if row is None else _promotion(row)
@@ -170,9 +159,7 @@ class Promotions:
         try:
             with self.database.write() as connection:
                 champion = _model_in(connection, connection.execute(serving.with_for_update()).scalar_one())
-                again = connection.execute(
-                    sa.select(promotions_table).where(promotions_table.c.request == request)
-                ).one_or_none()
+                again = connection.execute(_made_by(request)).one_or_none()
                 if again is not None and again.model_id == model.id:
                     return _promotion(again)
                 values = {"comparison_id": None, "reason": ""} | decide(connection, champion)
@@ -188,11 +175,8 @@ class Promotions:
         connection.execute(taking)
         whose = {"kind": model.kind, "model_id": model.id, "previous_id": champion.id}
         values = values | whose | {"by": one_line(self.actor.name, 200), "at": now}
-        made = _promotion(
-            connection.execute(
-                sa.insert(promotions_table).values(**values).returning(*promotions_table.c)
-            ).one()
-        )
+        insert = sa.insert(promotions).values(**values).returning(*promotions.c)
+        made = _promotion(connection.execute(insert).one())
         details: dict[str, Any] = {"kind": model.kind, "previous": champion.name, "reason": made.reason}
         details |= {"comparison": made.comparison_id, "promotion": made.id}
         record_audit(connection, self.database, self.actor, made.action, model.name, **details)
@@ -201,9 +185,9 @@ class Promotions:
 
 def changes(connection: Connection, kind: str | None = None) -> list[Promotion]:
     """All changes of champions within a transaction, the latest first."""
-    chosen = sa.select(promotions_table).order_by(promotions_table.c.id.desc())
+    chosen = sa.select(promotions).order_by(promotions.c.id.desc())
     if kind is not None:
-        chosen = chosen.where(promotions_table.c.kind == kind)
+        chosen = chosen.where(promotions.c.kind == kind)
     return [_promotion(row) for row in connection.execute(chosen)]
 
 
@@ -237,8 +221,12 @@ def _refusal(model: ModelRow, champion: ModelRow, comparison: ComparisonRow | No
     return f"{model.name} is not promoted. {comparison.verdict.sentence}"
 
 
+def _made_by(request: str) -> sa.Select[Any]:
+    return sa.select(promotions).where(promotions.c.request == request)
+
+
 def _model_in(connection: Connection, id: int) -> ModelRow:
-    row = connection.execute(sa.select(models_table).where(models_table.c.id == id)).one_or_none()
+    row = connection.execute(sa.select(models).where(models.c.id == id)).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no model number {id}.")
     return model_from(row)
@@ -290,17 +278,6 @@ class Comparisons:
     actor: Actor = LOCAL
 
     @needs(Right.EXPLAIN)
-    def get(self, id: int) -> ComparisonRow:
-        """A comparison. Raises NotFoundError."""
-        with self.database.read() as connection:
-            row = connection.execute(
-                sa.select(comparisons_table).where(comparisons_table.c.id == id)
-            ).one_or_none()
-        if row is None:
-            raise NotFoundError("There is no such comparison.")
-        return _comparison(row)
-
-    @needs(Right.EXPLAIN)
     def of(self, candidate_id: int, champion_id: int | None = None) -> list[ComparisonRow]:
         """A candidate's comparisons, with one champion or with all; of the newest revision first."""
         with self.database.read() as connection:
@@ -313,11 +290,9 @@ class Comparisons:
         """Keep what came out; measured again, it takes the place of the former."""
         keys = {"candidate_id": candidate_id, "champion_id": champion_id, "revision": revision}
         values = {"report": dict(report), "at": self.database.now}
-        insert = self.database.insert(comparisons_table).values(**keys, **values)
+        insert = self.database.insert(comparisons).values(**keys, **values)
         new = {name: insert.excluded[name] for name in values}
-        saving = insert.on_conflict_do_update(index_elements=list(keys), set_=new).returning(
-            *comparisons_table.c
-        )
+        saving = insert.on_conflict_do_update(index_elements=list(keys), set_=new).returning(*comparisons.c)
         with self.database.write() as connection:
             return _comparison(connection.execute(saving).one())
 
@@ -326,12 +301,10 @@ def compared(
     connection: Connection, candidate_id: int, champion_id: int | None = None
 ) -> list[ComparisonRow]:
     """A candidate's comparisons within a transaction, of the newest revision first."""
-    chosen = sa.select(comparisons_table).where(comparisons_table.c.candidate_id == candidate_id)
+    chosen = sa.select(comparisons).where(comparisons.c.candidate_id == candidate_id)
     if champion_id is not None:
-        chosen = chosen.where(comparisons_table.c.champion_id == champion_id)
-    rows = connection.execute(
-        chosen.order_by(comparisons_table.c.revision.desc(), comparisons_table.c.id.desc())
-    )
+        chosen = chosen.where(comparisons.c.champion_id == champion_id)
+    rows = connection.execute(chosen.order_by(comparisons.c.revision.desc(), comparisons.c.id.desc()))
     return [_comparison(row) for row in rows]
 
 

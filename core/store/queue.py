@@ -184,8 +184,7 @@ class Queue:
         self.actor.require_own(person)
         mine = (tasks.c.id == task_id, tasks.c.lease_by == person, tasks.c.state == "open")
         change = sa.update(tasks).where(*mine).values(lease_until=self.database.now + lease_seconds)
-        with self.database.write() as connection:
-            return bool(connection.execute(change).rowcount)
+        return bool(self.database.change(change))
 
     @needs(Right.ANNOTATE)
     def release(self, task_id: int, person: str) -> None:
@@ -220,18 +219,13 @@ class Queue:
     def recall_skipped(self, person: str) -> int:
         """Let the person have again what they skipped; how many tasks."""
         self.actor.require_own(person)
-        with self.database.write() as connection:
-            return connection.execute(sa.delete(skips).where(skips.c.person == person)).rowcount
+        return self.database.change(sa.delete(skips).where(skips.c.person == person))
 
     @needs(Right.READ)
     def get(self, task_id: int) -> Task:
         """A task. Raises NotFoundError, also where another person holds it."""
-        with self.database.read() as connection:
-            found = select_tasks(self.database).where(tasks.c.id == task_id)
-            row = connection.execute(found).one_or_none()
-        if row is None:
-            raise NotFoundError("There is no such task.")
-        task = task_from(row)
+        found = select_tasks(self.database).where(tasks.c.id == task_id)
+        task = task_from(self.database.found(found, "There is no such task."))
         if task.lease_by is not None:
             self.actor.require_sight(task.lease_by)
         return task
@@ -248,12 +242,6 @@ class Queue:
             newest = found.order_by(tasks.c.done_at.desc(), tasks.c.id.desc()).limit(1)
             row = connection.execute(newest).one_or_none()
         return None if row is None else task_from(row)
-
-    @needs(Right.READ)
-    def previous(self, person: str, before: int | None = None) -> int | None:
-        """The photo of ``last_done``: where "back" leads."""
-        task = self.last_done(person, before)
-        return None if task is None else task.photo_id
 
     @needs(Right.READ)
     def counts(self, person: str | None = None) -> QueueCounts:
@@ -317,13 +305,8 @@ class Queue:
 
 
 def _place(entry: QueuePlace) -> dict[str, Any]:
-    return {
-        "of": entry.photo_id,
-        "rank": entry.rank,
-        "arm": entry.arm,
-        "reasons": list(entry.reasons),
-        "parts": dict(entry.parts),
-    }
+    why = {"reasons": list(entry.reasons), "parts": dict(entry.parts)}
+    return {"of": entry.photo_id, "rank": entry.rank, "arm": entry.arm} | why
 
 
 def _done_at(task_id: int, person: str) -> Select[Any]:

@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Row, Select
 from sqlalchemy.exc import IntegrityError
 
 from core.access import LOCAL, Actor, Right, needs
-from core.errors import NotFoundError
 from core.store.audit import record_audit
 from core.store.database import Database, one_line
 from core.store.photos import PhotoRow
@@ -83,18 +82,15 @@ class Revisions:
     @needs(Right.READ)
     def all(self) -> list[Revision]:
         """All revisions, the newest first."""
-        with self.database.read() as connection:
-            rows = connection.execute(sa.select(table).order_by(table.c.number.desc()))
-            return [_revision(row) for row in rows]
+        return [
+            _revision(row) for row in self.database.rows(sa.select(table).order_by(table.c.number.desc()))
+        ]
 
     @needs(Right.READ)
     def get(self, number: int) -> Revision:
         """A revision. Raises NotFoundError."""
-        with self.database.read() as connection:
-            found = _find(connection, table.c.number == number)
-        if found is None:
-            raise NotFoundError(f"There is no revision {number}.")
-        return found
+        chosen = sa.select(table).where(table.c.number == number)
+        return _revision(self.database.found(chosen, f"There is no revision {number}."))
 
     @needs(Right.READ)
     def items(self, number: int, *, holdout: bool | None = None) -> Iterator[RevisionItem]:
@@ -117,9 +113,8 @@ class Revisions:
     def annotation_ids(self, number: int) -> dict[int, int]:
         """The number of each photo's annotation in a revision, by photo; empty for no such revision."""
         chosen = sa.select(revision_items.c.photo_id, revision_items.c.annotation_id)
-        with self.database.read() as connection:
-            rows = connection.execute(chosen.where(revision_items.c.revision == number))
-            return {row.photo_id: row.annotation_id for row in rows}
+        rows = self.database.rows(chosen.where(revision_items.c.revision == number))
+        return {row.photo_id: row.annotation_id for row in rows}
 
     def _write(self, connection: Connection, content: _Content, who: Actor, note: str) -> Revision:
         made = _write(self.database, connection, content, one_line(who.name, 200), note)
@@ -135,8 +130,7 @@ class Revisions:
         chosen = chosen.order_by(revision_items.c.photo_id).limit(BATCH)
         last = 0
         while True:
-            with self.database.read() as connection:
-                rows = connection.execute(chosen.where(revision_items.c.photo_id > last)).all()
+            rows = self.database.rows(chosen.where(revision_items.c.photo_id > last))
             yield from rows
             if len(rows) < BATCH:
                 return
@@ -197,15 +191,9 @@ def _newest() -> Select[Any]:
 
 
 def _write(database: Database, connection: Connection, content: _Content, by: str, note: str) -> Revision:
-    values = {
-        "digest": content.digest,
-        "categories": [list(entry) for entry in content.categories],
-        "photos": len(content.annotation_of),
-        "boxes": content.boxes,
-        "note": note,
-        "by": by,
-        "at": database.now,
-    }
+    values: dict[str, Any] = {"digest": content.digest, "boxes": content.boxes, "note": note, "by": by}
+    values |= {"categories": [list(entry) for entry in content.categories], "at": database.now}
+    values |= {"photos": len(content.annotation_of)}
     row = connection.execute(sa.insert(table).values(**values).returning(*table.c)).one()
     pairs = iter(content.annotation_of.items())
     while batch := list(islice(pairs, 10 * BATCH)):

@@ -56,8 +56,7 @@ class Settings:
             self._put(connection, _own_name(person, name), value)
 
     def _get(self, name: str, default: Any) -> Any:
-        with self.database.read() as connection:
-            row = connection.execute(sa.select(table.c.value).where(table.c.name == name)).one_or_none()
+        row = self.database.row(sa.select(table.c.value).where(table.c.name == name))
         return default if row is None else row.value
 
     def _put(self, connection: Connection, name: str, value: Any) -> None:

@@ -78,7 +78,7 @@ class SourceScanner:
         if is_zip(source):
             yield from self._unpacked(source, name, numbers)
         elif source.is_dir():
-            yield from self._folder(source, everything, numbers)
+            yield from self._files(source, everything, zips=numbers if everything else None)
         elif reader_of(source) is not None:
             yield from boxed_items(source, None, source.parent)
         else:
@@ -94,9 +94,6 @@ class SourceScanner:
         yield from map(_refused, refused)
         if folder.is_dir():
             yield from self._files(folder, everything=True, zips=None)
-
-    def _folder(self, folder: Path, everything: bool, numbers: Iterator[int]) -> Iterator[Item]:
-        yield from self._files(folder, everything, zips=numbers if everything else None)
 
     def _files(self, folder: Path, everything: bool, zips: Iterator[int] | None) -> Iterator[Item]:
         """A folder's data sets; else all of its photos. Zips in it are opened where ``zips`` numbers them."""

@@ -75,8 +75,7 @@ def statistics_state(store: Store) -> tuple[int, int, int]:
     newest = sa.select(sa.func.max(versions.c.id)).scalar_subquery()
     live = sa.select(sa.func.count()).select_from(photos).where(photos.c.deleted_at.is_(None))
     compared = sa.select(sa.func.count()).select_from(reviews).where(reviews.c.second_version.is_not(None))
-    with store.database.read() as connection:
-        row = connection.execute(sa.select(newest, live.scalar_subquery(), compared.scalar_subquery())).one()
+    (row,) = store.database.rows(sa.select(newest, live.scalar_subquery(), compared.scalar_subquery()))
     return row[0] or 0, row[1], row[2]
 
 
@@ -84,11 +83,8 @@ def statistics_state(store: Store) -> tuple[int, int, int]:
 def agreements(store: Store, most: int = 10_000) -> list[Agreement]:
     """How far two people agreed on each photo that both did, the latest first."""
     found = sa.select(reviews.c.agreement).where(reviews.c.second_version.is_not(None))
-    with store.database.read() as connection:
-        rows = connection.execute(
-            found.order_by(reviews.c.at.desc(), reviews.c.photo_id).limit(most)
-        ).scalars()
-        return [Agreement.from_dict(entry) for entry in rows]
+    rows = store.database.rows(found.order_by(reviews.c.at.desc(), reviews.c.photo_id).limit(most))
+    return [Agreement(**row.agreement) for row in rows]
 
 
 def _latest() -> Select[Any]:

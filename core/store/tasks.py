@@ -14,6 +14,7 @@ from core.store.schema import annotations as versions
 from core.store.schema import photos, tasks
 
 Reasons = tuple[str, ...]
+_FREE: dict[str, Any] = {"lease_by": None, "lease_until": None}
 
 
 @dataclass(frozen=True)
@@ -44,18 +45,9 @@ def select_tasks(database: Database) -> Select[Any]:
 
 def task_from(row: Row) -> Task:
     """A row of ``select_tasks`` as a Task."""
-    return Task(
-        row.id,
-        row.photo_id,
-        row.kind,
-        row.state,
-        row.rank,
-        row.arm,
-        tuple(row.reasons),
-        dict(row.parts),
-        row.lease_by if row.leased else None,
-        row.lease_until if row.leased else None,
-    )
+    lease = (row.lease_by, row.lease_until) if row.leased else (None, None)
+    place = (row.rank, row.arm, tuple(row.reasons), dict(row.parts))
+    return Task(row.id, row.photo_id, row.kind, row.state, *place, *lease)
 
 
 def find_task(database: Database, connection: Connection, photo_id: int, kind: str) -> Task | None:
@@ -70,13 +62,7 @@ def finish_task(database: Database, connection: Connection, photo_id: int, kind:
 
     A photo that never had a first task gets a closed one, so that it is not handed out and "back" finds it.
     """
-    done = {
-        "state": "done",
-        "done_by": person,
-        "done_at": database.now,
-        "lease_by": None,
-        "lease_until": None,
-    }
+    done = {"state": "done", "done_by": person, "done_at": database.now} | _FREE
     of_photo = (tasks.c.photo_id == photo_id, tasks.c.kind == kind)
     if connection.execute(sa.update(tasks).where(*of_photo, tasks.c.state == "open").values(**done)).rowcount:
         return True
@@ -89,16 +75,8 @@ def finish_task(database: Database, connection: Connection, photo_id: int, kind:
 
 def open_again(connection: Connection, photo_id: int, reason: str) -> None:
     """Put the photo's first task back to the head of the queue, with the reason shown."""
-    again = {
-        "state": "open",
-        "rank": -1.0,
-        "arm": "returned",
-        "reasons": [reason],
-        "lease_by": None,
-        "lease_until": None,
-        "done_by": None,
-        "done_at": None,
-    }
+    again: dict[str, Any] = {"state": "open", "rank": -1.0, "arm": "returned", "reasons": [reason]}
+    again |= {"done_by": None, "done_at": None} | _FREE
     where = (tasks.c.photo_id == photo_id, tasks.c.kind == "first")
     connection.execute(sa.update(tasks).where(*where).values(**again))
 
@@ -106,7 +84,7 @@ def open_again(connection: Connection, photo_id: int, reason: str) -> None:
 def drop_lease(connection: Connection, task_id: int, person: str) -> None:
     """Take the task from the person, if they hold it."""
     mine = (tasks.c.id == task_id, tasks.c.lease_by == person)
-    connection.execute(sa.update(tasks).where(*mine).values(lease_by=None, lease_until=None))
+    connection.execute(sa.update(tasks).where(*mine).values(**_FREE))
 
 
 def photos_without_task(after: int) -> Select[Any]:
@@ -122,12 +100,6 @@ def cold_task(photo: Row) -> dict[str, Any]:
 
     What is ``annotated`` already comes behind what is not.
     """
-    return {
-        "photo_id": photo.id,
-        "kind": "first",
-        "state": "open",
-        "rank": int(photo.digest[-8:], 16) / 2**32 + getattr(photo, "annotated", False),
-        "arm": "cold",
-        "reasons": [],
-        "parts": {},
-    }
+    rank = int(photo.digest[-8:], 16) / 2**32 + getattr(photo, "annotated", False)
+    place = {"rank": rank, "arm": "cold", "reasons": [], "parts": {}}
+    return {"photo_id": photo.id, "kind": "first", "state": "open"} | place

@@ -139,8 +139,7 @@ class Trainings:
         values: dict[str, Any] = {"step": step, "steps": steps, "message": one_line(message)}
         values |= {"state": "running", "updated_at": self.database.now}
         values |= {"started_at": sa.func.coalesce(table.c.started_at, self.database.now)}
-        with self.database.write() as connection:
-            connection.execute(_at(id).where(table.c.state.in_(GOING)).values(**values))
+        self.database.change(_at(id).where(table.c.state.in_(GOING)).values(**values))
 
     @needs(Right.TRAIN)
     def point(self, id: int, step: int, values: Mapping[str, float | None]) -> None:
@@ -156,46 +155,38 @@ class Trainings:
     def rewind(self, id: int, step: int) -> None:
         """Forget the curve after a step: the training goes on from there."""
         later = (training_points.c.training_id == id, training_points.c.step > step)
-        with self.database.write() as connection:
-            connection.execute(sa.delete(training_points).where(*later))
+        self.database.change(sa.delete(training_points).where(*later))
 
     @needs(Right.TRAIN)
     def points(self, id: int, after: int = 0) -> list[Point]:
         """The curve by step, from the step behind ``after`` on."""
         chosen = sa.select(training_points).where(training_points.c.training_id == id)
         chosen = chosen.where(training_points.c.step > after).order_by(training_points.c.step)
-        with self.database.read() as connection:
-            rows = connection.execute(chosen).mappings()
-            return [Point(row["step"], row["values"], row["at"]) for row in rows]
+        rows = (row._mapping for row in self.database.rows(chosen))
+        return [Point(row["step"], row["values"], row["at"]) for row in rows]
 
     @needs(Right.TRAIN)
     def say(self, id: int, text: str) -> None:
         """Add a line to the log."""
         values = {"training_id": id, "text": one_line(text), "at": self.database.now}
-        with self.database.write() as connection:
-            connection.execute(sa.insert(training_lines).values(**values))
+        self.database.change(sa.insert(training_lines).values(**values))
 
     @needs(Right.TRAIN)
     def lines(self, id: int, last: int = 200) -> list[Line]:
         """The last lines of the log, the oldest first."""
         chosen = sa.select(training_lines.c.id, training_lines.c.text, training_lines.c.at)
         chosen = chosen.where(training_lines.c.training_id == id)
-        with self.database.read() as connection:
-            rows = connection.execute(chosen.order_by(training_lines.c.id.desc()).limit(last)).all()
-        return [Line(row.id, row.text, row.at) for row in reversed(rows)]
+        rows = self.database.rows(chosen.order_by(training_lines.c.id.desc()).limit(last))
+        return [Line(*row) for row in reversed(rows)]
 
     @needs(Right.TRAIN)
     def finish(self, id: int, state: str, message: str = "") -> None:
         """It has ended: done, failed or cancelled. The first to say so is believed."""
         if state not in ENDED:
             raise ValueError(f"a training ends as one of {', '.join(ENDED)}, got {state!r}")
-        values = {"state": state, "message": one_line(message)}
-        with self.database.write() as connection:
-            connection.execute(
-                _at(id)
-                .where(table.c.state.in_(GOING))
-                .values(**values, updated_at=self.database.now, ended_at=self.database.now)
-            )
+        now = self.database.now
+        values = {"state": state, "message": one_line(message), "updated_at": now, "ended_at": now}
+        self.database.change(_at(id).where(table.c.state.in_(GOING)).values(**values))
 
     @needs(Right.TRAIN)
     def cancel(self, id: int) -> None:
@@ -222,11 +213,8 @@ class Trainings:
     def _give_up_silent(self, connection: Connection) -> None:
         """Jobs are seen to by workers; a shell that was killed cannot say so."""
         silent = (table.c.job.is_(None), table.c.updated_at < self.database.now - SILENT_SECONDS)
-        values = {
-            "state": "failed",
-            "message": "The shell that trained is gone.",
-            "ended_at": self.database.now,
-        }
+        gone = "The shell that trained is gone."
+        values = {"state": "failed", "message": gone, "ended_at": self.database.now}
         connection.execute(sa.update(table).where(table.c.state.in_(GOING), *silent).values(**values))
 
     def _waiting(self, kind: str, mode: str, revision: int) -> dict[str, Any]:
@@ -235,8 +223,7 @@ class Trainings:
         return values | {"by": one_line(self.actor.name, 200), "at": now, "updated_at": now}
 
     def _rows(self, chosen: sa.Select) -> tuple[TrainingRow, ...]:
-        with self.database.read() as connection:
-            return tuple(TrainingRow(**row._mapping) for row in connection.execute(chosen))
+        return tuple(TrainingRow(**row._mapping) for row in self.database.rows(chosen))
 
 
 def _at(id: int) -> sa.Update:

@@ -69,8 +69,7 @@ class Users:
         first who signs in under it. Nothing is written unless something has changed or an hour has passed.
         """
         claimed = sorted(_ROLES.intersection(claimed_roles))
-        with self.database.read() as connection:
-            row = connection.execute(self._of(subject)).one_or_none()
+        row = self.database.row(self._of(subject))
         if row is None:
             return self._first(name, subject, claimed).actor
         if row.claimed != claimed or row.age is None or row.age > SEEN_EVERY_SECONDS:
@@ -81,15 +80,13 @@ class Users:
 
     def actor_of(self, subject: str) -> Actor | None:
         """The user with this subject as an actor, with the current roles; None before the first sign-in."""
-        with self.database.read() as connection:
-            row = connection.execute(self._of(subject)).one_or_none()
+        row = self.database.row(self._of(subject))
         return None if row is None else _user(row).actor
 
     @needs(Right.PEOPLE)
     def all(self) -> list[User]:
         """All users, by name."""
-        with self.database.read() as connection:
-            return [_user(row) for row in connection.execute(sa.select(table).order_by(table.c.name))]
+        return [_user(row) for row in self.database.rows(sa.select(table).order_by(table.c.name))]
 
     @needs(Right.PEOPLE)
     def set_role(self, name: str, role: Role | None) -> User:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row, Subquery
@@ -133,36 +133,18 @@ def add_version(database: Database, connection: Connection, new: NewVersion, pho
     boxes = boxes_from(box.as_dict() for box in _settled(new.boxes, photo.width, photo.height))
     _check_categories(connection, boxes)
     last = sa.select(sa.func.max(table.c.version)).where(table.c.photo_id == new.photo_id)
-    values = {
-        "photo_id": new.photo_id,
-        "version": (connection.execute(last).scalar_one() or 0) + 1,
-        "base_version": new.base_version,
-        "kind": new.kind,
-        "boxes": [box.as_dict() for box in boxes],
-        "author": new.author,
-        "at": database.now,
-        "seconds": new.seconds,
-        "note": one_line(new.note),
-        "request": new.request,
-    }
+    same = ("photo_id", "base_version", "kind", "author", "seconds", "request")
+    values = {name: getattr(new, name) for name in same}
+    values |= {"version": (connection.execute(last).scalar_one() or 0) + 1, "note": one_line(new.note)}
+    values |= {"boxes": [box.as_dict() for box in boxes], "at": database.now}
     insert = sa.insert(table).values(**values).returning(*table.c)
     return annotation_from(connection.execute(insert).one())
 
 
 def annotation_from(row: Row) -> Annotation:
     """A row of the table as an Annotation."""
-    return Annotation(
-        row.id,
-        row.photo_id,
-        row.version,
-        row.base_version,
-        row.kind,
-        boxes_from(row.boxes),
-        row.author,
-        row.at,
-        row.seconds,
-        row.note,
-    )
+    values = {entry.name: getattr(row, entry.name) for entry in fields(Annotation)}
+    return Annotation(**values | {"boxes": boxes_from(row.boxes)})
 
 
 def _settled(boxes: Sequence[AnnotatedBox], width: int, height: int) -> Iterator[AnnotatedBox]:

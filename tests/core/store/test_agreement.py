@@ -46,8 +46,3 @@ def test_of_two_garments_in_one_place_the_names_decide():
     top, jacket = box(0, 0, 100, 100, 1), box(0, 0, 104, 100, 2)
     other_top, other_jacket = box(0, 0, 103, 100, 1), box(0, 0, 100, 101, 2)
     assert agreement([top, jacket], [other_top, other_jacket]).same_category == 2
-
-
-def test_it_comes_back_out_of_its_saved_form():
-    found = agreement([box(0, 0, 10, 10)], [box(2, 0, 12, 10)])
-    assert Agreement.from_dict(found.as_dict()) == found

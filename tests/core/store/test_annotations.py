@@ -135,7 +135,7 @@ def test_a_photo_saved_before_it_was_queued_is_not_handed_out(store, photo):
     save(store, photo)
     assert store.queue.fill() == 0
     assert store.queue.next("bob") is None
-    assert store.queue.previous("ann") == photo
+    assert store.queue.last_done("ann").photo_id == photo
 
 
 def test_an_import_leaves_the_task_open_and_has_no_second_look(store, photo):

@@ -59,13 +59,6 @@ def test_drafts_of_a_person_come_latest_first(store):
     assert [draft.photo_id for draft in store.drafts.of("ann")] == [first, second]
 
 
-def test_a_dropped_draft_is_gone(store, photo):
-    keep(store, photo, 1)
-    store.drafts.drop(photo, "ann")
-    store.drafts.drop(photo, "ann")
-    assert store.drafts.of("ann") == []
-
-
 def test_a_deleted_photo_takes_no_draft(store, photo):
     store.photos.delete(photo, "ann")
     with pytest.raises(NotFoundError):

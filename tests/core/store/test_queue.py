@@ -48,7 +48,7 @@ def run_out(store):
 def test_an_empty_queue_has_nothing(store):
     assert store.queue.fill() == 0
     assert store.queue.next("ann") is None
-    assert store.queue.previous("ann") is None
+    assert store.queue.last_done("ann") is None
     assert store.queue.counts() == QueueCounts(0, 0, 0, 0, 0)
 
 
@@ -230,10 +230,10 @@ def test_back_leads_from_one_done_photo_to_the_one_before(store, photos):
         submit(store, store.queue.next("ann").photo_id, "ann")
     submit(store, photos[5], "bob")
     current = store.queue.next("ann")
-    assert store.queue.previous("ann") == photos[2]
-    assert store.queue.previous("ann", before=current.id) == photos[2]
+    assert store.queue.last_done("ann").photo_id == photos[2]
+    assert store.queue.last_done("ann", before=current.id).photo_id == photos[2]
     last = store.queue.last_done("ann")
-    assert store.queue.previous("ann", before=last.id) == photos[1]
+    assert store.queue.last_done("ann", before=last.id).photo_id == photos[1]
     first = store.queue.last_done("ann", before=store.queue.last_done("ann", before=last.id).id)
     assert first.photo_id == photos[0]
     assert store.queue.last_done("ann", before=first.id) is None
@@ -243,7 +243,7 @@ def test_what_was_done_can_be_corrected_without_changing_the_way_back(store, pho
     for _ in range(2):
         submit(store, store.queue.next("ann").photo_id, "ann")
     assert submit(store, photos[0], "ann").version == 2
-    assert store.queue.previous("ann") == photos[1]
+    assert store.queue.last_done("ann").photo_id == photos[1]
 
 
 def test_a_deleted_photo_is_not_handed_out_and_cannot_be_taken(store, photos):

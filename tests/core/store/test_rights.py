@@ -13,7 +13,7 @@ import pytest
 import core.store
 from core.access import GUARDED, LOCAL, RIGHTS, Actor, Right, Role
 from core.errors import AccessError
-from core.store import Store
+from core.store import Part, Store
 
 TABLE = {
     "Photos": {
@@ -37,9 +37,9 @@ TABLE = {
         Right.READ: "latest history version annotated_count newest_versions training_pool last_id",
         Right.ANNOTATE: "submit",
     },
-    "Drafts": {Right.READ: "load of", Right.ANNOTATE: "save drop"},
+    "Drafts": {Right.READ: "load of", Right.ANNOTATE: "save"},
     "Queue": {
-        Right.READ: "upcoming get last_done previous counts open_photos",
+        Right.READ: "upcoming get last_done counts open_photos",
         Right.IMPORT: "fill",
         Right.ANNOTATE: "order next take renew release skip put_first recall_skipped",
     },
@@ -103,7 +103,9 @@ def guarded_calls(store: Store) -> dict[str, Callable[..., Any]]:
 
 def parts(store: Store) -> list[Any]:
     """All objects that a store hands out."""
-    return [getattr(store, name) for name, member in vars(Store).items() if isinstance(member, property)]
+    return [
+        getattr(store, name) for name, member in vars(Store).items() if isinstance(member, property | Part)
+    ]
 
 
 def is_refused(call: Callable[..., Any]) -> bool:

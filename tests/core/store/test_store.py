@@ -8,7 +8,7 @@ import pytest
 
 from core.access import LOCAL, Actor
 from core.errors import StoreError
-from core.store import Store, data_folder
+from core.store import Part, Store, data_folder
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,7 @@ def test_a_store_acts_for_the_machine_until_somebody_is_named(tmp_path):
     store = Store.open(folder=tmp_path)
     anna = Actor.of("Anna", ["annotator"])
     hers = store.acting(anna)
-    handed_out = [name for name, member in vars(Store).items() if isinstance(member, property)]
+    handed_out = [name for name, member in vars(Store).items() if isinstance(member, property | Part)]
     assert {"photos", "queue", "revisions"} <= set(handed_out)
     assert {getattr(store, name).actor for name in handed_out} == {LOCAL}
     assert {getattr(hers, name).actor for name in handed_out} == {anna}
