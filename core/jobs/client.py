@@ -77,15 +77,16 @@ def resume(store: Store, job: str) -> None:
 
 def import_of(job: str) -> int:
     """The import of a job. Raises NotFoundError for another kind of job."""
-    number = job.removeprefix(f"{IMPORT}-")
-    if not number.isdigit():
-        raise NotFoundError("There is no such import.")
-    return int(number)
+    return _number_of(job, IMPORT, "import")
 
 
 def training_of(job: str) -> int:
     """The training of a job. Raises NotFoundError for another kind of job."""
-    number = job.removeprefix(f"{TRAIN}-")
+    return _number_of(job, TRAIN, "training")
+
+
+def _number_of(job: str, kind: str, noun: str) -> int:
+    number = job.removeprefix(f"{kind}-")
     if not number.isdigit():
-        raise NotFoundError("There is no such training.")
+        raise NotFoundError(f"There is no such {noun}.")
     return int(number)

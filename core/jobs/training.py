@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from functools import partial
 
 from dbos import DBOS
 
@@ -60,13 +60,8 @@ def _learn(context: WorkerContext, job: str) -> StepResult:
     from core.training.finetune.run import register_candidate, train_revision
 
     store, training = context.store, training_of(job)
-    weights = train_revision(
-        store,
-        training,
-        _is_cancelled(store, training),
-        device=context.device,
-        on_progress=_job_progress(store, job),
-    )
+    is_cancelled, report = _is_cancelled(store, training), partial(store.jobs.progress, job)
+    weights = train_revision(store, training, is_cancelled, device=context.device, on_progress=report)
     return {"candidate": register_candidate(store, training, weights).id}
 
 
@@ -90,10 +85,3 @@ def _is_cancelled(store: Store, training: int) -> Callable[[], bool]:
         return False
 
     return is_cancelled
-
-
-def _job_progress(store: Store, job: str) -> Callable[[int, int, str], None]:
-    def report(step: int, steps: int, message: str) -> Any:
-        store.jobs.progress(job, step, steps, message)
-
-    return report

@@ -24,21 +24,13 @@ class WorkerLock:
     """A lock that is held until it is released, or its holder dies."""
 
     number: int
-    _check: Callable[[], None]
-    _release: Callable[[], None]
+    check: Callable[[], None]  # raises StoreError where the lock is lost: another worker may hold it by now
+    release: Callable[[], None]
 
     @property
     def name(self) -> str:
         """The name under which the holder's jobs are recorded."""
         return f"worker-{self.number}"
-
-    def check(self) -> None:
-        """Raises StoreError where the lock is lost: another worker may hold it by now."""
-        self._check()
-
-    def release(self) -> None:
-        """Release the lock."""
-        self._release()
 
 
 def acquire_worker_lock(store: Store) -> WorkerLock:
@@ -54,7 +46,8 @@ def try_worker_lock(store: Store, number: int) -> WorkerLock | None:
     """The lock of this number, or None where it is held."""
     if store.database.is_sqlite:
         return _file_lock(store.folder / "workers", number)
-    return _advisory_lock(store, number)
+    lock = store.database.session_lock(_ADVISORY_LOCKS + number)  # PostgreSQL's, for as long as a session
+    return None if lock is None else WorkerLock(number, lock.check, lock.release)
 
 
 def worker_number(name: str) -> int | None:
@@ -74,9 +67,3 @@ def _file_lock(folder: Path, number: int) -> WorkerLock | None:
     except OSError as error:
         raise StoreError(f"The folder {folder} cannot be used: {error}.") from error
     return WorkerLock(number, lambda: None, lock.release)
-
-
-def _advisory_lock(store: Store, number: int) -> WorkerLock | None:
-    """A lock that PostgreSQL holds for a session, and releases when the session ends."""
-    lock = store.database.session_lock(_ADVISORY_LOCKS + number)
-    return None if lock is None else WorkerLock(number, lock.check, lock.release)

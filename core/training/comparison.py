@@ -111,32 +111,22 @@ def _open(store: Store, photo_id: int) -> Photo | None:
 def _compare_detectors(
     store: Store, champion: ModelRow, candidate: ModelRow, holdout: Holdout, changed: ChangedPhotos
 ) -> Comparison:
-    champion_model, candidate_model = (
-        Detector.load(store.models.file_of(row)) for row in (champion, candidate)
-    )
-    mapping = _CategoryMapping.of(store, champion_model.card.categories, candidate_model.card.categories)
-    thresholds = (champion_model.card.score_threshold, candidate_model.card.score_threshold)
+    models = [Detector.load(store.models.file_of(row)) for row in (champion, candidate)]
+    mapping = _CategoryMapping.of(store, *(model.card.categories for model in models))
+    thresholds = (models[0].card.score_threshold, models[1].card.score_threshold)
     truths: list[GroundTruth] = []
-    before: list[Detections] = []
-    after: list[Detections] = []
+    found: tuple[list[Detections], list[Detections]] = ([], [])
     for photo, photo_id, boxes in holdout:
         truths.append(mapping.ground_truth(boxes))
-        before.append(
-            mapping.detections(
-                champion_model.card.categories, champion_model.detections(photo, LOWEST_THRESHOLD)
-            )
-        )
-        after.append(
-            mapping.detections(
-                candidate_model.card.categories, candidate_model.detections(photo, LOWEST_THRESHOLD)
-            )
-        )
-        first = match_detections(before[-1], truths[-1], mapping.names, thresholds[0])
-        second = match_detections(after[-1], truths[-1], mapping.names, thresholds[1])
-        changed.add(detector_change(photo_id, first, second, truths[-1], mapping.names))
+        matched = []
+        for model, threshold, side in zip(models, thresholds, found, strict=True):
+            seen = model.detections(photo, LOWEST_THRESHOLD)
+            side.append(mapping.detections(model.card.categories, seen))
+            matched.append(match_detections(side[-1], truths[-1], mapping.names, threshold))
+        changed.add(detector_change(photo_id, matched[0], matched[1], truths[-1], mapping.names))
     if not any(len(truth.category_ids) for truth in truths):
         raise DatasetError("The revision has no annotated boxes on holdout photos to compare models on.")
-    return compare_detection(before, after, truths, mapping.names, thresholds, skipped=changed.skipped)
+    return compare_detection(*found, truths, mapping.names, thresholds, skipped=changed.skipped)
 
 
 @dataclass(frozen=True)
@@ -170,11 +160,8 @@ class _CategoryMapping:
 def _compare_classifiers(
     store: Store, champion: ModelRow, candidate: ModelRow, holdout: Holdout, changed: ChangedPhotos
 ) -> Comparison:
-    champion_model, candidate_model = (
-        Classifier.load(store.models.file_of(row)) for row in (champion, candidate)
-    )
-    known = {*champion_model.card.categories, *candidate_model.card.categories}
-    before, after = _LabelRanks(champion_model), _LabelRanks(candidate_model)
+    before, after = (_LabelRanks(Classifier.load(store.models.file_of(row))) for row in (champion, candidate))
+    known = {*before.classifier.card.categories, *after.classifier.card.categories}
     labels: list[str] = []
     photo_of: list[int] = []
     for photo, photo_id, boxes in holdout:

@@ -14,14 +14,26 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
         raise RecipeError(f"expected {name} to be one of {', '.join(allowed)}, got {value!r}")
 
 
-def _positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise RecipeError(f"expected {name} above 0, got {value}")
+_POSITIVE = ("learning_rate", "batch", "epochs")
+_SHARES = (
+    "label_smoothing",
+    "dropout",
+    "mixup",
+    "extra_share",
+    "mosaic",
+    "copy_paste",
+    "masking",
+    "ema_decay",
+)
 
 
-def _share(name: str, value: float) -> None:
-    if not 0 <= value < 1.0001:
-        raise RecipeError(f"expected {name} in 0..1, got {value}")
+def _check_numbers(recipe: object) -> None:
+    for name in _POSITIVE:
+        if not getattr(recipe, name) > 0:
+            raise RecipeError(f"expected {name} above 0, got {getattr(recipe, name)}")
+    for name in _SHARES:
+        if not 0 <= getattr(recipe, name, 0) < 1.0001:
+            raise RecipeError(f"expected {name} in 0..1, got {getattr(recipe, name)}")
 
 
 @dataclass(frozen=True)
@@ -57,13 +69,7 @@ class ClassifierRecipe:
         _one_of("trainable", self.trainable, ("poster", "late", "all"))
         _one_of("augmentation", self.augmentation, ("flip", "rich"))
         _one_of("model", self.model, ("mobilenet", "mobilenet-mha"))
-        _positive("learning_rate", self.learning_rate)
-        _positive("batch", self.batch)
-        _positive("epochs", self.epochs)
-        _share("label_smoothing", self.label_smoothing)
-        _share("dropout", self.dropout)
-        _share("mixup", self.mixup)
-        _share("ema_decay", self.ema_decay)
+        _check_numbers(self)
 
 
 @dataclass(frozen=True)
@@ -104,11 +110,7 @@ class DetectorRecipe:
         for canvas_wh in (self.input_wh, self.small_wh or self.input_wh):
             if any(side % 32 or side <= 0 for side in canvas_wh):
                 raise RecipeError(f"the input's sides are multiples of 32, got {canvas_wh}")
-        _positive("learning_rate", self.learning_rate)
-        _positive("batch", self.batch)
-        _positive("epochs", self.epochs)
-        for name in ("extra_share", "mosaic", "copy_paste", "masking", "ema_decay", "label_smoothing"):
-            _share(name, getattr(self, name))
+        _check_numbers(self)
         if not 0 <= self.frozen_stages <= 5:
             raise RecipeError(f"frozen_stages lies in 0..5, got {self.frozen_stages}")
 
