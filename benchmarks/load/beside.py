@@ -15,12 +15,10 @@ import sqlalchemy as sa
 from PIL import Image
 
 from core.jobs.client import start_import, start_labelling
-from core.models.cards import read_card
 from core.store import Store
 from core.store.schema import photos, predictions
 
 ROOT = Path(__file__).resolve().parents[2]
-WEIGHTS = tuple(ROOT / "assets" / "weights" / f"{kind}.safetensors" for kind in ("detector", "classifier"))
 READY_SECONDS = 120.0
 
 
@@ -69,9 +67,11 @@ def progress(store: Store) -> dict[str, int]:
 
 def pretend_labelled(store: Store) -> None:
     """Let the shipped models have said nothing of any photo so far: those without pictures are then left."""
-    model = " + ".join(read_card(path).name for path in WEIGHTS)[:200]
-    chosen = sa.select(photos.c.id, sa.literal(model), sa.literal([], sa.JSON), store.database.now)
-    columns = ["photo_id", "model", "garments", "at"]
+    store.models.register_shipped()
+    ids = store.models.champion_ids()
+    models = (sa.literal(ids["detector"]), sa.literal(ids["classifier"]))
+    chosen = sa.select(photos.c.id, *models, sa.literal([], sa.JSON), store.database.now)
+    columns = ["photo_id", "detector_id", "classifier_id", "garments", "at"]
     with store.database.write() as connection:
         connection.execute(sa.insert(predictions).from_select(columns, chosen))
 

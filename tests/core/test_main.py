@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from core.__main__ import app, main
-from core.cli import train
+from core.cli import label, train
 from core.training.recipes import TrainingOptions
 from tests.pictures import jpeg
 from tests.weights import FEW, drawn_photo
@@ -102,7 +102,7 @@ def test_missing_weights_are_one_sentence_and_status_two(
     lapel: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg())
-    for module in ("core.inference.detector", "core.inference.classifier", "core.models.weights"):
+    for module in ("core.inference.detector", "core.inference.classifier", "core.models.cards"):
         monkeypatch.setattr(f"{module}.WEIGHTS_FOLDER", tmp_path)
     for command in (
         ("label", tmp_path / "a.jpg"),
