@@ -2,7 +2,7 @@
 
 ``python -m tools.fit_joint --detector FILE --classifier FILE --boxes NAME=FILE[:PHOTOS] ... --labels FILE
 --out DIR`` writes ``labeler.json`` (the joint decision's weights), and the ``calibration`` and score
-threshold into both cards. Fitted are ten numbers. Figures in ``labeler.json`` are cross-fitted: photos are
+threshold into both cards. Fitted are eleven numbers. Figures in ``labeler.json`` are cross-fitted: photos are
 split into two folds (by sender where there are senders), each is measured with the numbers fitted on the
 other; what ships is fitted on all of them.
 """

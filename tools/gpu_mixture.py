@@ -1,4 +1,4 @@
-"""Which photos a batch takes, set by set, and what their sets label."""
+"""Batch sampling by data set, rare categories more often, and which categories each data set labels."""
 
 from __future__ import annotations
 

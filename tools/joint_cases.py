@@ -1,4 +1,4 @@
-"""What both models say of annotated photos, collected once, and what is decided of it with given weights."""
+"""Predictions of both models on annotated photos, collected once, and the joint decision on them."""
 
 from __future__ import annotations
 

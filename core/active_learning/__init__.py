@@ -1,1 +1,1 @@
-"""Which photo teaches most: what the models are unsure of, what is new, what may be wrong, in one order."""
+"""Active learning: uncertainty and diversity sampling, label issues, and the ranking of the queue."""

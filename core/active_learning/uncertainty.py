@@ -17,10 +17,10 @@ LEAST_CERTAIN_GARMENTS = 3
 """The detector's part is the mean uncertainty of this many garments."""
 
 SAME_OBJECT_IOU = 0.8
-"""The IoU from which cross-class suppression halves the lower of two categories' scores."""
+"""The IoU above which boxes of two categories are taken for one object."""
 
-UNSUPPRESSED = 2.0
-"""The factor that undoes the halving."""
+LEAST_SHARE = 0.5
+"""Boxes from this share of the threshold on are compared."""
 
 NOTHING_FOUND = 0.75
 """The detector's part of a photo on which no garment was found."""
@@ -102,17 +102,16 @@ def disagreement_margins(garments: Sequence[Garment]) -> list[Margin]:
 
 
 def category_margins(garments: Sequence[Garment], threshold: float) -> list[Margin]:
-    """The detector's margins: boxes of two categories on one object, the lower score over the higher.
+    """Margins of boxes of two categories on one object: the lower score over the higher.
 
-    The lower score counts as it was before cross-class suppression.
+    The joint decision leaves such pairs where the classifier takes each crop for its own category.
     """
-    candidates = [garment for garment in garments if garment.score >= threshold / UNSUPPRESSED]
+    candidates = [garment for garment in garments if garment.score >= threshold * LEAST_SHARE]
     margins = []
     for number, one in enumerate(candidates):
         for other in candidates[number + 1 :]:
             if one.category != other.category and iou(one.box_xyxy, other.box_xyxy) > SAME_OBJECT_IOU:
                 higher, lower = sorted((one, other), key=lambda garment: -garment.score)
                 if higher.score >= threshold:
-                    uncertainty = min(1.0, UNSUPPRESSED * lower.score / higher.score)
-                    margins.append(Margin(uncertainty, higher.category, lower.category))
+                    margins.append(Margin(lower.score / higher.score, higher.category, lower.category))
     return margins

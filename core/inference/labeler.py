@@ -1,4 +1,4 @@
-"""The main job: a photo in; garments with boxes, categories and top-5 labels out."""
+"""The labeler: detector and classifier as one pipeline, from a photo to garments with their labels."""
 
 from __future__ import annotations
 

@@ -59,8 +59,8 @@ def test_labels_of_garments_below_the_threshold_do_not_count() -> None:
     assert photo_uncertainty([low], 0.3).parts["tie"] == 0.0
 
 
-def test_the_margin_of_categories_is_by_their_scores_before_suppression() -> None:
-    (margin,) = category_margins([garment(0.8), garment(0.3, "dress")], 0.3)
+def test_the_margin_of_categories_is_the_ratio_of_their_scores() -> None:
+    (margin,) = category_margins([garment(0.8), garment(0.6, "dress")], 0.3)
     assert margin.uncertainty == pytest.approx(0.75) and (margin.first, margin.second) == ("top", "dress")
 
 
