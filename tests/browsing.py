@@ -28,22 +28,23 @@ def press(target: Locator, effect: Locator, tries: int = 4) -> None:
 
     A run of the page that puts another element in the target's place between the button's down and up takes
     the click with it. A person presses again, and so does this: once the page stands still without the
-    effect.
+    effect. The effect may be on another page.
     """
+    still = target.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
     for _ in range(tries):
         target.click()
         if appears(effect):
             return
-        settled(target.page)
+        expect(effect.or_(still).first).to_be_visible()
         if appears(effect, 1_000) or not target.is_visible():
             break
-    expect(effect).to_be_visible()
+    expect(effect.first).to_be_visible()
 
 
 def appears(effect: Locator, wait_ms: float = LOOK_MS) -> bool:
     """Whether something is visible within this time."""
     try:
-        effect.wait_for(state="visible", timeout=wait_ms)
+        effect.first.wait_for(state="visible", timeout=wait_ms)
     except api.TimeoutError:
         return False
     return True

@@ -185,7 +185,7 @@ def test_a_correction_becomes_a_model_that_serves_and_goes_again(page: Page, sho
     assert candidate.revision == 1 and candidate.parent_id == first.id
 
     # Compare: measured by the worker already; a holdout of a few photos cannot tell.
-    refuses = page.get_by_text("The gate refuses", exact=False)
+    refuses = page.get_by_text("The gate refuses: too few photos to tell.")
     press(page.get_by_role("link", name="Compare with the champion"), refuses)
     expect(page.get_by_role("button", name="Promote", exact=True)).to_be_disabled()
     reason = page.get_by_role("textbox", name="Reason to promote it anyway")
