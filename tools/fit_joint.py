@@ -76,7 +76,7 @@ def fit_powers(cases: Sequence[Case], matrix: Floats) -> tuple[float, float]:
             wanted = int(case.truth.category_ids[iou[row].argmax()])
             rows.append((case.class_scores[row], case.labels[row], wanted, case.class_scores[row].max()))
             counts[-1] += 1
-    scores, labels, wanted, weight = (np.array(part) for part in zip(*rows, strict=True))
+    scores, labels, truths, weight = (np.array(part) for part in zip(*rows, strict=True))
     weight = weight * set_weights(cases, counts)
 
     def loss(powers: Floats) -> float:
@@ -84,7 +84,7 @@ def fit_powers(cases: Sequence[Case], matrix: Floats) -> tuple[float, float]:
         pooled, _ = joint_distribution(
             scores, labels, matrix, JointWeights(detector_power=detector, classifier_power=classifier)
         )
-        return float(-(weight * np.log(pooled[np.arange(len(wanted)), wanted] + 1e-9)).sum() / weight.sum())
+        return float(-(weight * np.log(pooled[np.arange(len(truths)), truths] + 1e-9)).sum() / weight.sum())
 
     best = minimize(loss, np.zeros(2), method="Nelder-Mead", options={"xatol": 0.01, "fatol": 1e-5})
     return float(np.exp(best.x[0])), float(np.exp(best.x[1]))

@@ -175,7 +175,7 @@ class Scenes:
                 valid[position, :count] = True
         generator = torch.Generator(device).manual_seed(seed)
         moved = (table.to(device) for table in (*tables, boxes, classes, valid))
-        return cls(list(numbers), rgba, *moved, generator)  # type: ignore[arg-type]
+        return cls(list(numbers), rgba, *moved, generator)  # type: ignore[arg-type, call-arg]
 
     @property
     def device(self) -> torch.device:

@@ -222,8 +222,14 @@ def _paired_metric(whole: Floats, draws: Floats) -> PairedMetric:
     The bias of AP in resamples cancels in the difference, which has a percentile interval.
     """
     first, second, difference = (_number(value) for value in (*whole, whole[1] - whole[0]))
-    sides = (basic_interval(value, drawn) for value, drawn in zip(whole, draws, strict=True))
-    return PairedMetric(first, second, difference, *sides, bootstrap_interval(draws[1] - draws[0]))
+    return PairedMetric(
+        first,
+        second,
+        difference,
+        basic_interval(whole[0], draws[0]),
+        basic_interval(whole[1], draws[1]),
+        bootstrap_interval(draws[1] - draws[0]),
+    )
 
 
 def _number(value: float) -> float | None:

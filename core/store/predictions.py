@@ -178,5 +178,8 @@ def _prediction(row: Any) -> Prediction:
 def _garment(entry: dict[str, Any]) -> Garment:
     x0, y0, x1, y1 = entry["box"]
     top5 = tuple((label, share) for label, share in entry["top5"])
-    alone = {name: tuple(entry[name]) for name in ("detector", "classifier") if name in entry}
-    return Garment((x0, y0, x1, y1), entry["category"], entry["score"], top5, **alone)
+    alone = [
+        (entry[name][0], entry[name][1]) if name in entry else None for name in ("detector", "classifier")
+    ]
+    box = (x0, y0, x1, y1)
+    return Garment(box, entry["category"], entry["score"], top5, detector=alone[0], classifier=alone[1])
