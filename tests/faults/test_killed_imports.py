@@ -19,7 +19,7 @@ from core.store.importing import import_all
 from core.store.schema import annotations, photos, tasks
 from tests.faults.processes import Child, tell
 from tests.faults.wholeness import faults_of
-from tests.faults.writer import import_all_of, list_photos
+from tests.faults.writer import import_all_of, make_photos
 
 LONG = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
@@ -67,7 +67,7 @@ def test_the_calm_import_has_met_all_that_can_become_of_a_photo(
 
 def dataset_in(folder: Path, count: int) -> Path:
     """Photos with COCO's boxes for half of them; a copy and a broken file are among them."""
-    list_photos(folder / "images", Random(count), count)
+    make_photos(folder / "images", Random(count), count)
     names = sorted(path.name for path in (folder / "images").iterdir())
     images = [{"id": n, "file_name": name, "width": 96, "height": 128} for n, name in enumerate(names)]
     boxes = [
