@@ -25,7 +25,7 @@ from core.inference.joint import (
     read_joint_weights,
     score_features,
 )
-from core.models.cards import WEIGHTS_FOLDER
+from core.models.cards import shipped_weights
 from core.models.decode import NMS_IOU_THRESHOLD
 from core.taxonomy import categories_of_labels
 
@@ -45,8 +45,11 @@ class Labeler:
     def load(
         cls, detector: Path | None = None, classifier: Path | None = None, device: str = "cpu"
     ) -> Labeler:
-        """Load weights with their cards, by default those that ship. Raises WeightsError with a sentence."""
-        joint = read_joint_weights(WEIGHTS_FOLDER / JOINT_FILE)
+        """Load weights with their cards, by default those that ship. Raises WeightsError with a sentence.
+
+        The joint decision's weights are those beside the detector's, or the defaults where there are none.
+        """
+        joint = read_joint_weights((detector or shipped_weights("detector")).with_name(JOINT_FILE))
         return cls(Detector.load(detector, device), Classifier.load(classifier, device), joint)
 
     @cached_property

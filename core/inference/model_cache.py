@@ -12,6 +12,7 @@ from typing import cast
 from core.errors import LapelError, StoreError
 from core.inference.classifier import Classifier
 from core.inference.detector import Detector
+from core.inference.joint import JOINT_FILE, read_joint_weights
 from core.inference.labeler import Labeler
 from core.models.cards import shipped_weights
 from core.store import Store
@@ -106,7 +107,8 @@ class ModelCache:
             if held is None or held.wanted != wanted.get(kind) or held.warning:
                 self._loaded[kind] = self._load_kind(kind, wanted.get(kind))
         detector, classifier = self._loaded["detector"], self._loaded["classifier"]
-        labeler = Labeler(cast(Detector, detector.model), cast(Classifier, classifier.model))
+        joint = read_joint_weights(shipped_weights("detector").with_name(JOINT_FILE))
+        labeler = Labeler(cast(Detector, detector.model), cast(Classifier, classifier.model), joint)
         warnings = tuple(held.warning for held in (detector, classifier) if held.warning)
         return ServingModels(labeler, detector.id, classifier.id, warnings)
 

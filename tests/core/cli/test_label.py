@@ -53,7 +53,8 @@ def test_a_line_is_the_contracts(photos: Path, capsys: pytest.CaptureFixture[str
     assert line["seconds"] > 0
     assert len(line["garments"]) == 2
     for garment in line["garments"]:
-        assert list(garment) == ["box", "category", "score", "top5"]
+        assert list(garment) == ["box", "category", "score", "top5", "detector", "classifier"]
+        assert [len(garment[model]) for model in ("detector", "classifier")] == [2, 2]
         assert len(garment["box"]) == 4 and [len(pair) for pair in garment["top5"]] == [2] * 5
 
 
@@ -76,9 +77,11 @@ def test_zips_are_opened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_the_threshold_is_passed_on(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for threshold, count in ((0.1, 5), (0.99, 0)):
+    counts = []
+    for threshold in (0.03, 0.3, 0.99):
         label(photos / "coat.png", threshold=threshold)
-        assert len(lines_of(capsys)[0]["garments"]) == count
+        counts.append(len(lines_of(capsys)[0]["garments"]))
+    assert counts[0] > counts[1] > counts[2] == 0
 
 
 def test_annotated_pictures_have_names_of_their_own(

@@ -128,6 +128,7 @@ def test_the_default_weights_are_those_of_the_folder(
 ) -> None:
     monkeypatch.setattr("core.inference.detector.WEIGHTS_FOLDER", tiny_weights)
     monkeypatch.setattr("core.inference.classifier.WEIGHTS_FOLDER", tiny_weights)
+    monkeypatch.setattr("core.models.cards.WEIGHTS_FOLDER", tiny_weights)
     loaded = Labeler.load()
     assert loaded.names == tiny_labeler.names
     assert without_time(loaded.label(drawn_photo())) == without_time(tiny_labeler.label(drawn_photo()))

@@ -22,12 +22,16 @@ def add_photo(store: Store, seed: int, *, holdout: bool = True) -> int:
 
 
 def boxes_seen(store: Store, labeler: Labeler, photo_id: int) -> list[AnnotatedBox]:
-    """What a labeler sees on a photo of the store, as if a person had drawn it."""
+    """What detector and classifier alone say of a photo of the store, as if a person had drawn it."""
     numbers = ensure_category_ids(store, labeler.categories)
-    garments = labeler.label(store.photos.open(photo_id)).garments
+    photo = store.photos.open(photo_id)
+    found = labeler.detector.detections(photo, labeler.default_threshold)
+    boxes = [(x0, y0, x1, y1) for x0, y0, x1, y1 in found.boxes_xyxy.tolist()]
+    labels = [top5[0][0] for top5 in labeler.classifier.classify(photo, boxes)]
+    names = [labeler.categories[category] for category in found.category_ids]
     return [
-        AnnotatedBox(g.box_xyxy, numbers[g.category], g.top5[0][0], uid=str(n))
-        for n, g in enumerate(garments)
+        AnnotatedBox(box, numbers[name], label, uid=str(n))
+        for n, (box, name, label) in enumerate(zip(boxes, names, labels, strict=True))
     ]
 
 
