@@ -24,7 +24,7 @@ class GpuDetectorRecipe:
     preset: str = "small"
     seed: int = 0
     input_wh: tuple[int, int] = (288, 416)
-    canvases: tuple[tuple[int, int], ...] = ((224, 320), (352, 512))
+    canvases: tuple[tuple[int, int], ...] = ((224, 320), (256, 384), (320, 448), (352, 512))
     other_canvases: float = 0.5  # the share of batches of another size than the input, while mosaics last
     distilled_share: float = 0.12
     distilled_wh: tuple[int, int] = (224, 320)

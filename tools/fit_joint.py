@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ from core.inference.joint import (
 from core.models.cards import read_card, write_card
 from core.taxonomy import categories_of_labels
 from core.training.run import current_commit
-from tools.joint_cases import Case, Floats, alone, collect, decided, hits_of
+from tools.joint_cases import Case, Floats, alone, collect, decided, fold_of, hits_of
 
 SAME_GARMENT_IOUS = (0.6, 0.7, 0.8, 0.9)
 THRESHOLDS = np.round(np.arange(0.1, 0.71, 0.02), 2)
@@ -236,13 +235,40 @@ def top1_ece(probabilities: Floats, targets: NDArray[np.int64]) -> float:
     return expected_calibration_error(probabilities.max(axis=1), probabilities.argmax(axis=1) == targets)
 
 
-def classify(classifier: Classifier, path: Path) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
-    """Probabilities (N, L), labels (N,) and folds (N,) of a classification data set."""
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """A classification data set: probabilities (N, L), labels (N,), folds (N,), and each photo's sender."""
+
+    probabilities: Floats
+    targets: NDArray[np.int64]
+    folds: NDArray[np.int64]
+    senders: dict[str, str]
+
+    def temperature(self, without: int | None = None) -> float:
+        """The temperature fitted on all photos, or on those of the other fold."""
+        chosen = np.ones(len(self.folds), dtype=bool) if without is None else self.folds != without
+        return fit_temperature(self.probabilities[chosen], self.targets[chosen])
+
+    def ece(self) -> dict[str, float]:
+        """The first label's ECE as the network gives it, and with each fold at the other's temperature."""
+        crossed = np.empty_like(self.probabilities)
+        for fold in (0, 1):
+            mine = self.folds == fold
+            crossed[mine] = at_temperature(self.probabilities[mine], self.temperature(without=fold))
+        return {
+            "uncalibrated": round(top1_ece(self.probabilities, self.targets), 4),
+            "cross_fitted": round(top1_ece(crossed, self.targets), 4),
+        }
+
+
+def classify(classifier: Classifier, path: Path) -> Labels:
+    """What the classifier says of a classification data set."""
     labels = classifier.card.categories
     photos, _ = with_known_labels(read_classification(path), labels)
     rows = [classifier.probabilities([open_dataset_photo(p.path).image])[0].double().numpy() for p in photos]
-    folds = [zlib.crc32((p.group or p.path.name).encode()) % 2 for p in photos]
-    return np.stack(rows), np.array([labels.index(p.label) for p in photos]), np.array(folds)
+    senders = {p.path.stem: p.group or p.path.name for p in photos}
+    folds = np.array([fold_of(senders[p.path.stem]) for p in photos])
+    return Labels(np.stack(rows), np.array([labels.index(p.label) for p in photos]), folds, senders)
 
 
 def main() -> None:
@@ -257,61 +283,57 @@ def main() -> None:
     detector, classifier = Detector.load(given.detector), Classifier.load(given.classifier)
     detector = replace(detector, card=replace(detector.card, calibration={}))
     classifier = replace(classifier, card=replace(classifier.card, calibration={}))
-    probabilities, targets, folds = classify(classifier, given.labels)
-    temperature = fit_temperature(probabilities, targets)
-    crossed = np.empty_like(probabilities)
-    for fold in (0, 1):
-        own = fit_temperature(probabilities[folds != fold], targets[folds != fold])
-        crossed[folds == fold] = at_temperature(probabilities[folds == fold], own)
+    labels = classify(classifier, given.labels)
     cases: list[Case] = []
     for entry in given.boxes:
         name, _, rest = entry.partition("=")
         path, _, photos = rest.partition(":")
-        cases += collect(name, Path(path), Path(photos) if photos else None, detector, classifier)
+        cases += collect(
+            name, Path(path), Path(photos) if photos else None, detector, classifier, labels.senders
+        )
         print(f"{name}: {len(cases)} photos so far", flush=True)
-    write(given, cases, temperature, {
-        "uncalibrated": round(top1_ece(probabilities, targets), 4),
-        "cross_fitted": round(top1_ece(crossed, targets), 4),
-    })  # fmt: skip
+    write(given, cases, labels)
 
 
-def write(
-    given: argparse.Namespace, cases: list[Case], temperature: float, classifier_ece: dict[str, float]
-) -> None:
+def prepared(cases: Sequence[Case], platt: tuple[float, float], temperature: float) -> list[Case]:
+    """The cases with calibrated scores and probabilities."""
+    result = []
+    for case in cases:
+        clipped = np.clip(case.class_scores, 1e-6, 1 - 1e-6)
+        logits = platt[0] * np.log(clipped / (1 - clipped)) + platt[1]
+        labels = at_temperature(case.labels, temperature) if len(case.labels) else case.labels
+        result.append(replace(case, class_scores=1 / (1 + np.exp(-logits)), labels=labels))
+    return result
+
+
+def write(given: argparse.Namespace, cases: list[Case], labels: Labels) -> None:
     """Fit on what was collected, measure by cross-fitting, and write cards and ``labeler.json``."""
     detector_card, classifier_card = read_card(given.detector), read_card(given.classifier)
     matrix = label_matrix(classifier_card.categories, detector_card.categories, categories_of_labels())
 
-    def prepared(part: Sequence[Case], platt: tuple[float, float]) -> list[Case]:
-        result = []
-        for case in part:
-            clipped = np.clip(case.class_scores, 1e-6, 1 - 1e-6)
-            logits = platt[0] * np.log(clipped / (1 - clipped)) + platt[1]
-            labels = at_temperature(case.labels, temperature) if len(case.labels) else case.labels
-            result.append(replace(case, class_scores=1 / (1 + np.exp(-logits)), labels=labels))
-        return result
-
     measured: dict[str, Any] = {}
-    thresholds = []
     for fold in (0, 1):
         train, held = ([c for c in cases if (c.fold == fold) == own] for own in (False, True))
-        platt = fit_platt(train)
-        weights = fit_joint(prepared(train, platt), matrix)
-        thresholds.append(choose_threshold(prepared(train, platt), matrix, weights))
+        platt, own = fit_platt(train), labels.temperature(without=fold)
+        train = prepared(train, platt, own)
+        weights = fit_joint(train, matrix)
+        threshold = choose_threshold(train, matrix, weights)
         measured[f"fold {fold}"] = {
-            "joint": figures(prepared(held, platt), matrix, weights, thresholds[-1]),
+            "photos": len(held),
+            "joint": figures(prepared(held, platt, own), matrix, weights, threshold),
             "detector_ECE": detector_ece(held, *platt),
             "detector_ECE_uncalibrated": detector_ece(held, 1.0, 0.0),
             "weights": {name: round(value, 4) for name, value in asdict(weights).items()},
-            "threshold": thresholds[-1],
+            "threshold": threshold,
         }
-    slope, intercept = fit_platt(cases)
-    weights = fit_joint(prepared(cases, (slope, intercept)), matrix)
-    threshold = choose_threshold(prepared(cases, (slope, intercept)), matrix, weights)
+    platt, temperature = fit_platt(cases), labels.temperature()
+    everything = prepared(cases, platt, temperature)
+    weights = fit_joint(everything, matrix)
+    threshold = choose_threshold(everything, matrix, weights)
     given.out.mkdir(parents=True, exist_ok=True)
     card = replace(
         detector_card,
-        calibration={"slope": round(slope, 4), "intercept": round(intercept, 4)},
+        calibration={"slope": round(platt[0], 4), "intercept": round(platt[1], 4)},
         score_threshold=threshold,
     )
     write_card(card, given.out / "detector.safetensors")
@@ -319,12 +341,12 @@ def write(
     write_card(card, given.out / "classifier.safetensors")
     document = {
         "weights": {name: round(value, 5) for name, value in asdict(weights).items()},
-        "fitted_on": given.boxes and sorted({case.dataset for case in cases}),
+        "fitted_on": sorted({case.dataset for case in cases}),
         "photos": len(cases),
         "commit": current_commit(),
         "cross_fitted": measured,
-        "classifier_ECE": classifier_ece,
-        "in_sample": figures(prepared(cases, (slope, intercept)), matrix, weights, threshold),
+        "classifier_ECE": labels.ece(),
+        "in_sample": figures(everything, matrix, weights, threshold),
     }
     (given.out / JOINT_FILE).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(document, indent=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,9 +48,18 @@ class Case:
 
 
 def collect(
-    name: str, path: Path, photos: Path | None, detector: Detector, classifier: Classifier, most: int = 200
+    name: str,
+    path: Path,
+    photos: Path | None,
+    detector: Detector,
+    classifier: Classifier,
+    groups: Mapping[str, str],
+    most: int = 200,
 ) -> list[Case]:
-    """What both models, uncalibrated, say of a data set's photos, at most ``most`` of them, evenly chosen."""
+    """What both models, uncalibrated, say of a data set's photos, at most ``most`` of them, evenly chosen.
+
+    ``groups`` names the sender of a photo by its file's stem; photos of one sender are in one fold.
+    """
     dataset = read_detection(path, photos)
     known = detector.card.categories
     ids = np.array([known.index(category) for category in dataset.categories], dtype=np.int64)
@@ -64,7 +74,7 @@ def collect(
         cases.append(
             Case(
                 name,
-                zlib.crc32(boxed.file_name.encode()) % 2,
+                fold_of(groups.get(Path(boxed.file_name).stem, boxed.file_name)),
                 found.boxes_xyxy,
                 found.class_scores,
                 labels.double().numpy(),
@@ -74,6 +84,11 @@ def collect(
             )
         )
     return cases
+
+
+def fold_of(group: str) -> int:
+    """Which of the two folds a sender's photos, or a photo without a sender, are in."""
+    return zlib.crc32(group.encode()) % 2
 
 
 def decided(

@@ -72,7 +72,7 @@ def test_a_detector_learns_one_batch_by_heart(drawn):
         found.append(nms(boxes[index], scores[index], score_threshold=0.05))
         mine = batch[1].images == index
         truths.append(GroundTruth(batch[1].boxes_xyxy[mine].numpy(), batch[1].classes[mine].numpy()))
-    assert evaluate_detection(found, truths, CATEGORIES, 0.25, n_bootstrap=0).map50 > 0.8
+    assert evaluate_detection(found, truths, CATEGORIES, 0.25, n_bootstrap=0).map50 > 0.9
 
 
 def test_on_a_smaller_canvas_the_anchors_shrink_with_it(drawn):
