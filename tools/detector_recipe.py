@@ -23,9 +23,9 @@ class GpuDetectorRecipe:
     name: str = "gpu-mosaic"
     preset: str = "small"
     seed: int = 0
-    input_wh: tuple[int, int] = (288, 416)
-    canvases: tuple[tuple[int, int], ...] = ((224, 320), (256, 384), (320, 448), (352, 512))
-    other_canvases: float = 0.5  # the share of batches of another size than the input, while mosaics last
+    input_wh: tuple[int, int] = (320, 480)
+    canvases: tuple[tuple[int, int], ...] = ((256, 384), (384, 544))
+    other_canvases: float = 0.35  # the share of batches of another size than the input, while mosaics last
     distilled_share: float = 0.12
     distilled_wh: tuple[int, int] = (224, 320)
     distillation: Schedule = field(

@@ -23,11 +23,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.models.cards import ModelCard, write_card
-from core.models.weights import save_weights
-from core.models.yolov4 import PRESETS
-from core.training.yolo_loss import Labelling, PaddedTargets, YoloLoss
+from core.models.cards import ModelCard, read_card, write_card
+from core.models.weights import check_state, save_weights
+from core.models.yolov4 import PRESETS, YOLOv4
+from core.training.yolo_loss import YoloLoss
 from tools.detector_recipe import GpuDetectorRecipe, fitted_anchors, new_detector
+from tools.eight_bit_weights import read_carried
 from tools.gpu_compiling import quickest
 from tools.gpu_evaluation import SCORE_THRESHOLD, Validation
 from tools.gpu_fitting import (
@@ -48,6 +49,24 @@ from tools.gpu_teaching import Distiller, load_teacher, standardised
 CPU_PHOTOS = 24  # of each set and split: enough to try the way
 CPU_CANVASES = ((64, 96), (96, 128))
 CPU_BATCH = 2
+
+
+def load_start(pack: Path, preset: str, categories: Sequence[str]) -> YOLOv4 | None:
+    """The detector that a pack carries as ``weights/detector.safetensors`` (with its card), to train on from.
+
+    None where it carries none, or one of another preset or of other categories.
+    """
+    path = pack / "weights" / "detector.safetensors"
+    if not path.is_file():
+        return None
+    card = read_card(path)
+    if card.preset != preset or tuple(card.categories) != tuple(categories):
+        say(f"{path.name} is {card.name} of other categories or size: the detector begins anew")
+        return None
+    model = YOLOv4(preset, len(categories), ghost=True, anchors_wh=card.anchors_wh)
+    check_state(read_carried(path), model, path.name)
+    say(f"the detector begins as {card.name} of commit {card.training.get('commit')}")
+    return model
 
 
 class DetectorRun:
@@ -76,9 +95,16 @@ class DetectorRun:
         photos = self.pack.photos
         boxed = [i for i in self.all_photos if photos[i]["boxes"] and photos[i].get("box") != "none"]
         self.boxed = [i for i in boxed if not photos[i].get("tuning")]
-        self.anchors = fitted_anchors(self.pack, self.boxed, recipe.input_wh, recipe.seed)
         torch.manual_seed(recipe.seed)
-        self.model = new_detector(recipe.preset, len(self.pack.categories), self.anchors).to(device)
+        started_from = load_start(pack, recipe.preset, self.pack.categories)
+        if started_from is None:
+            self.anchors = fitted_anchors(self.pack, self.boxed, recipe.input_wh, recipe.seed)
+            self.model = new_detector(recipe.preset, len(self.pack.categories), self.anchors)
+        else:
+            self.model = started_from
+            self.anchors = started_from.anchors_wh.view(9, 2).numpy()
+        self.is_fresh = started_from is None
+        self.model.to(device)
         self.validation = Validation(self.pack, recipe.input_wh)
         self.generator = torch.Generator(device).manual_seed(recipe.seed)
         say(
@@ -180,7 +206,7 @@ class DetectorRun:
             forward = quick if canvas_wh == input_wh else model
             with self.to_train:  # type: ignore[attr-defined]
                 raw = forward(pictures.contiguous(memory_format=layout))
-            losses = self._losses(criterion, raw, canvas_wh, targets, labelling)
+            losses = criterion(raw, model.anchors_wh, targets, labelling)
             parts.update({name: value.detach() for name, value in losses.items()})
             return losses["loss"]
 
@@ -216,18 +242,6 @@ class DetectorRun:
         self.save(average.model)
         if speedup == "measure":
             quickest(model, recipe.fitting.batch, input_wh, layout, speedup, int(self.left))
-
-    def _losses(
-        self,
-        criterion: YoloLoss,
-        raw: Sequence[Tensor],
-        canvas_wh: tuple[int, int],
-        targets: PaddedTargets,
-        labelling: Labelling,
-    ) -> dict[str, Tensor]:
-        """Anchors are pixels of the input; on another canvas they scale with it."""
-        anchors_wh = self.model.anchors_wh * (canvas_wh[1] / self.recipe.input_wh[1])
-        return criterion(raw, anchors_wh, targets, labelling)
 
     def _fit(
         self,
@@ -297,6 +311,7 @@ class DetectorRun:
             "recipe": asdict(self.recipe),
             "seed": self.recipe.seed,
             "commit": commit_of(Path(__file__).parent),
+            "began": "from nothing" if self.is_fresh else "with the weights in the pack",
             "device": device,
             "seconds": round(seconds, 1),
             "hours": round(seconds / 3600, 3),
@@ -309,7 +324,8 @@ class DetectorRun:
     def run(self) -> None:
         """All stages; a failure of the first costs no more than its time."""
         try:
-            self.distil(self.recipe.distilled_share * self.left)
+            if self.is_fresh:
+                self.distil(self.recipe.distilled_share * self.left)
         except Exception:
             say(f"the distillation failed:\n{traceback.format_exc()}")
         if self.device.type == "cuda":

@@ -43,9 +43,9 @@ class Encoding:
 
 
 ENCODINGS = {
-    "street": Encoding(448, 46),
-    "chictopia": Encoding(432, 41),
-    "catalog": Encoding(288, 42),
+    "street": Encoding(576, 48),
+    "chictopia": Encoding(544, 44),
+    "catalog": Encoding(304, 54),
     "unboxed": Encoding(352, 32),
 }
 

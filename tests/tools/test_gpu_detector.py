@@ -14,12 +14,16 @@ from safetensors.torch import save_file
 
 from core.boxes import GroundTruth
 from core.inference.detector import Detector
+from core.models.cards import read_card
 from core.models.decode import decode
 from core.models.mobilenet import MobileNetFeatures, imagenet_layers
+from core.models.weights import read_tensors
 from tools.detector_recipe import GpuDetectorRecipe
+from tools.eight_bit_weights import quantise
 from tools.gpu_detector import (
     DetectorRun,
     fitted_anchors,
+    load_start,
     new_detector,
     train_detector,
 )
@@ -152,6 +156,25 @@ def test_a_run_takes_every_stage_and_the_product_loads_its_weights(pack_folder, 
         loaded = decode(detector.model(pictures), detector.model.anchors_wh)
     assert torch.allclose(own[1], loaded[1], atol=2e-3)
     assert torch.allclose(own[0], loaded[0], atol=2.0, rtol=0.02)
+
+
+def test_a_run_begins_with_the_weights_that_a_pack_carries(pack_folder, tmp_path):
+    pack = tmp_path / "pack"
+    shutil.copytree(pack_folder, pack)
+    train_detector(pack, pack / "weights", seconds=0, device="cpu", recipe=TINY)
+    for ending in (".safetensors", ".json"):
+        (pack / "weights" / f"detector-pico{ending}").rename(pack / "weights" / f"detector{ending}")
+    weights = pack / "weights" / "detector.safetensors"
+    carried, card = read_tensors(weights), read_card(weights)
+    save_file(quantise(carried), weights)
+    run = train_detector(pack, tmp_path / "out", seconds=0, device="cpu", recipe=replace(TINY, seed=7))
+    assert [stage["stage"] for stage in run.stages] == ["detector"]  # nothing to distil
+    assert run.facts()["began"] == "with the weights in the pack"
+    assert tuple(map(tuple, run.anchors.tolist())) == card.anchors_wh
+    head, before = run.model.heads[0][1].weight, carried["heads.0.1.weight"]
+    assert torch.allclose(head, before, atol=1e-3) and before.abs().max() > 0.01
+    assert load_start(pack, "nano", CATEGORIES) is None
+    assert load_start(pack, "pico", CATEGORIES[::-1]) is None
 
 
 def test_a_run_whose_time_is_over_still_writes_the_weights_it_has(pack_folder, tmp_path):
