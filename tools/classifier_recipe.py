@@ -39,7 +39,7 @@ class GpuClassifierRecipe:
     dropout: float = 0.1
     temperature: float = 1.5
     soft_weight: float = 0.8  # the teachers' share of the loss where a label is known
-    student: Schedule = field(default_factory=lambda: Schedule(1.6e-3, backbone_rate=0.5, batch=256))
+    student: Schedule = field(default_factory=lambda: Schedule(1e-3, backbone_rate=0.5, batch=256))
     student_views: Augmentation = field(default_factory=Augmentation)
     validate_seconds: float = 45.0
     save_seconds: float = 60.0

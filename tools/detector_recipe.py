@@ -40,7 +40,7 @@ class GpuDetectorRecipe:
     rebalance: float = 0.15  # LVIS's threshold
     fitting: Schedule = field(
         default_factory=lambda: Schedule(
-            1.2e-3,
+            9e-4,
             backbone_rate=1.0,
             weight_decay=0.05,
             batch=64,
