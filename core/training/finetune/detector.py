@@ -27,6 +27,8 @@ from core.training.recipes import DetectorRecipe
 from core.training.yolo_loss import Targets
 
 MULTIPLE = 32
+LEAST_REPLAY = 0.5
+"""Photos replayed for each corrected one where the corrected ones alone fill the sample budget."""
 
 
 class DetectorFinetuning(DetectorTraining):
@@ -100,6 +102,9 @@ def plan_detector(
     share = 1.0
     if finetune.replay is not None and others:
         share = min(1.0, finetune.replay * corrected / others)
+    if finetune.sample_budget is not None and others:
+        room = finetune.sample_budget / finetune.fewest_epochs - corrected
+        share = min(share, max(room, LEAST_REPLAY * corrected) / others)
     input_wh = input_size_for(subset.photos, card.input_size)
     recipe = replace(detector_recipe(finetune), extra_share=share, input_wh=input_wh)
     return replace(finetune, recipe=recipe).for_photos(round(corrected + share * others), seed)
