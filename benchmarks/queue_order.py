@@ -17,6 +17,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,13 +25,15 @@ import torch
 
 from benchmarks.machine import describe_machine, machine_line
 from benchmarks.replay import curves, heads, places
-from benchmarks.replay.boxed import read_boxed
-from benchmarks.replay.detecting import Rounds, replay_detectors
+from benchmarks.replay.boxed import CANVAS_WH, LARGE_CANVAS_WH
+from benchmarks.replay.chains import Data, replay_detectors
+from benchmarks.replay.detecting import Rounds
 from core.training.run import current_commit
 
 PACKAGES = ("torch", "scikit-learn", "numpy")
 GOAL = 0.95
 QUICK_SCHEDULE, QUICK_ROUNDS = heads.Schedule(100, 100, 300), Rounds(20, 20, 1, 10)
+QUICK_PHOTOS = 60
 
 
 def classifiers(seeds: int, schedule: heads.Schedule, arms: Sequence[str], every: int = 1) -> dict[str, Any]:
@@ -50,15 +53,34 @@ def classifiers(seeds: int, schedule: heads.Schedule, arms: Sequence[str], every
     return told
 
 
-def detectors(seeds: int, rounds: Rounds, most: int | None = None) -> dict[str, Any]:
-    """The replay of detectors: mAP at IoU 0.5, by arm."""
-    street, weights = places.data_folder() / "street", places.imagenet_weights()
-    pool, val = (read_boxed(street / name, weights, most) for name in ("train.json", "val.json"))
+def detectors(options: argparse.Namespace, deadline: float | None) -> dict[str, Any]:
+    """The replay of detectors: mAP at IoU 0.5, by arm; what is done when the time is over."""
+    street, quick = places.data_folder() / "street", options.quick
+    device = options.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    rounds = QUICK_ROUNDS if quick else Rounds(options.start, options.batch, options.rounds, options.steps)
+    canvas_wh = LARGE_CANVAS_WH if device == "cuda" else CANVAS_WH
+    data = Data(
+        *(street / name for name in ("train.json", "val.json")),
+        places.imagenet_weights(),
+        QUICK_PHOTOS if quick else None,
+        canvas_wh,
+        device,
+    )
     started = time.monotonic()
-    scores = replay_detectors(pool, val, rounds, range(seeds))
-    told = {"pool": len(pool), "tested on": len(val), "seeds": seeds, "steps": rounds.steps}
+    progress = replay_detectors(
+        data,
+        rounds,
+        range(1 if quick else options.detector_seeds),
+        jobs=options.jobs,
+        processes=options.processes,
+        deadline=deadline,
+        out=options.out,
+    )
+    told = {"device": device, "canvas": canvas_wh, "seeds": len(progress.scores), "steps": rounds.steps}
     minutes = (time.monotonic() - started) / 60
-    return told | {"mAP50": curves.summary(rounds.points, scores), "minutes": round(minutes, 1)}
+    return told | {"mAP50": progress.summary(), "scores": progress.scores, "minutes": round(minutes, 1)}
 
 
 def table(name: str, told: dict[str, Any]) -> str:
@@ -95,7 +117,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--detector-seeds", type=int, default=2, help="0 leaves the detectors out")
     parser.add_argument("--arms", default="random,queue,selection", help="or margin alone, diversity alone")
     parser.add_argument("--quick", action="store_true", help="only show that it runs")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu", help="of the detectors")
+    parser.add_argument("--jobs", type=int, default=1, help="detectors that are trained at once")
+    parser.add_argument("--processes", action="store_true", help="in processes on a GPU as well, not threads")
+    parser.add_argument("--start", type=int, default=Rounds.start, help="boxed photos to begin with")
+    parser.add_argument("--batch", type=int, default=Rounds.batch, help="more in each round")
+    parser.add_argument("--rounds", type=int, default=Rounds.rounds)
+    parser.add_argument("--steps", type=int, default=Rounds.steps, help="of every detector's training")
+    parser.add_argument("--minutes", type=float, help="then stop and tell what is done")
+    parser.add_argument("--out", type=Path, help="a folder for results as they come")
     options = parser.parse_args(arguments)
+    deadline = time.monotonic() + 60 * options.minutes if options.minutes else None
     line: dict[str, Any] = {"benchmark": "queue_order", "commit": current_commit()}
     lacking = missing()
     if lacking is not None:
@@ -105,16 +137,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     print(machine_line(PACKAGES), file=sys.stderr)
     quick = options.quick
-    schedule, rounds = (QUICK_SCHEDULE, QUICK_ROUNDS) if quick else (heads.Schedule(), Rounds())
+    schedule = QUICK_SCHEDULE if quick else heads.Schedule()
     if options.seeds:
         seeds = min(options.seeds, 2) if quick else options.seeds
         line["classifiers"] = classifiers(seeds, schedule, options.arms.split(","), 10 if quick else 1)
         for measure in ("top1", "mean over labels"):
             print("\n" + table(measure, line["classifiers"][measure]), file=sys.stderr)
     if options.detector_seeds:
-        seeds = 1 if quick else options.detector_seeds
-        line["detectors"] = detectors(seeds, rounds, 60 if quick else None)
-        print("\n" + table("mAP50", line["detectors"]["mAP50"]), file=sys.stderr)
+        line["detectors"] = detectors(options, deadline)
+        if line["detectors"]["mAP50"] is not None:
+            print("\n" + table("mAP50", line["detectors"]["mAP50"]), file=sys.stderr)
     print(json.dumps(line | {"machine": describe_machine(PACKAGES)}))
 
 

@@ -1,7 +1,7 @@
-"""The replay for detectors: photos boxed batch by batch in an arm's order, a short training after each.
+"""The replay for detectors: photos boxed batch by batch in an arm's order, a training after each.
 
 YOLOv4-GS's neck and heads learn on the frozen features of MobileNet as ImageNet left it: whole detectors
-would take hours on one core, and those that ship have seen these boxes. Augmentation is a horizontal flip.
+would take hours, and those that ship have seen these boxes. Augmentation is a horizontal flip.
 """
 
 from __future__ import annotations
@@ -9,32 +9,36 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor
 
-from benchmarks.replay.boxed import CANVAS_WH, CHANNELS, Boxed
+from benchmarks.replay.boxed import Boxed
 from benchmarks.replay.places import kept_folder
+from benchmarks.replay.training import RECIPE, Training
+from core.active_learning import ppal
 from core.active_learning.ranking import WEIGHTS, Candidate, rank_photos
 from core.active_learning.uncertainty import photo_uncertainty
-from core.anchors import kmeans_anchors
 from core.boxes import Detections
 from core.evaluation.detection import evaluate_detection
 from core.garments import Garment
 from core.models.decode import cross_class_suppression, decode, nms
-from core.models.yolov4 import PRESETS, Neck, YOLOv4
-from core.training.detector import build_detector
-from core.training.recipes import DETECTOR_RECIPES
-from core.training.trainer import cosine_with_warmup, parameter_groups
-from core.training.yolo_loss import Targets, YoloLoss
+from core.models.yolov4 import YOLOv4
 
-RECIPE = replace(DETECTOR_RECIPES["street"], name="replay", preset="nano")
-ARMS = ("random", "selection")
+ARMS = ("random", "selection", "ppal")
 LOWEST = 0.01
+FEATURE_STRIDE = 16  # the neck's level that a detection's feature is taken from
+DETECT_AT_ONCE = 32
+
+_thread = threading.local()
 
 
 @dataclass(frozen=True)
@@ -57,63 +61,59 @@ class Rounds:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What a training leaves: mAP at IoU 0.5 on the validation photos, and what it finds on the pool."""
+    """What a training leaves: mAP at IoU 0.5 on the validation photos, and what it finds on the pool.
+
+    ``features`` holds a photo's (N, D), a detection a row; both lists are empty where nobody looked.
+    """
 
     map50: float
-    found: list[Detections]
-
-
-def replay_detectors(pool: Boxed, val: Boxed, rounds: Rounds, seeds: Sequence[int]) -> dict[str, np.ndarray]:
-    """mAP at IoU 0.5 by arm, (seeds, points). Finished trainings are kept, and not done again."""
-    embeddings = pool.embeddings
-    curves: dict[str, list[list[float]]] = {arm: [] for arm in ARMS}
-    for seed in seeds:
-        for arm in ARMS:
-            curves[arm].append(replay_one(arm, pool, val, embeddings, rounds, seed))
-    return {arm: np.array(rows) for arm, rows in curves.items()}
-
-
-def replay_one(
-    arm: str, pool: Boxed, val: Boxed, embeddings: np.ndarray, rounds: Rounds, seed: int
-) -> list[float]:
-    """mAP at each point; all arms of a seed begin with the same photos, and so with the same detector."""
-    labelled = np.random.default_rng(seed).permutation(len(pool))[: rounds.start]
-    trained = train_once(pool, val, np.sort(labelled), rounds.steps, seed)
-    scores = [trained.map50]
-    for count in rounds.points[1:]:
-        more = choose(arm, pool, embeddings, trained, labelled, seed)[: count - len(labelled)]
-        labelled = np.concatenate((labelled, more))
-        trained = train_once(pool, val, np.sort(labelled), rounds.steps, seed)
-        scores.append(trained.map50)
-    told = " ".join(f"{score:.4f}" for score in scores)
-    print(f"seed {seed}  {arm:10} mAP50 {told}", file=sys.stderr, flush=True)
-    return scores
+    found: list[Detections] = field(default_factory=list)
+    features: list[np.ndarray] = field(default_factory=list)
 
 
 def choose(
-    arm: str, pool: Boxed, embeddings: np.ndarray, trained: Trained, labelled: np.ndarray, seed: int
+    arm: str, pool: Boxed, trained: Trained, labelled: np.ndarray, seed: int, count: int
 ) -> np.ndarray:
-    """The pool's open photos in an arm's order, by the code of the workspace's queue."""
+    """The next ``count`` of the pool's open photos in an arm's order, by the code of the queue."""
     open_ = np.setdiff1d(np.arange(len(pool)), labelled)
     if arm == "random":
-        return np.random.default_rng((seed, len(labelled))).permutation(open_)
+        return np.random.default_rng((seed, len(labelled))).permutation(open_)[:count]
+    if arm == "ppal":
+        return by_ppal(pool, trained, labelled, open_, count)
     threshold = matching_threshold(trained.found, pool, labelled)
     candidates = [
         Candidate(
             int(index),
             photo_uncertainty(garments_of(trained.found[index], pool), threshold),
-            embeddings[index],
+            pool.embeddings[index],
         )
         for index in open_
     ]
     ranked = rank_photos(
         candidates,
-        labeled_embeddings=embeddings[labelled],
+        labeled_embeddings=pool.embeddings[labelled],
         control_share=0.0,
         seed=seed * 1000 + len(labelled),
         weights=WEIGHTS,
     )
-    return np.array([entry.photo_id for entry in ranked])
+    return np.array([entry.photo_id for entry in ranked[:count]])
+
+
+def by_ppal(pool: Boxed, trained: Trained, labelled: np.ndarray, open_: np.ndarray, count: int) -> np.ndarray:
+    """PPAL's choice, with the detections' features from the neck as in the paper."""
+    pairs = ((pool.truths[index], trained.found[index]) for index in labelled)
+    weights = ppal.category_weights(ppal.category_difficulties(pairs, len(pool.categories)))
+    found = [trained.found[index] for index in open_]
+    uncertainty = np.array(
+        [ppal.calibrated_uncertainty(photo.category_ids, photo.scores, weights) for photo in found]
+    )
+    candidates = ppal.candidates_of(uncertainty, count)
+    photos = []
+    for number in candidates:
+        counts = found[number].scores >= ppal.DEFAULT.score_threshold
+        one = found[number][counts]
+        photos.append(ppal.Instances(one.category_ids, one.scores, trained.features[open_[number]][counts]))
+    return open_[candidates[ppal.representatives(photos, count)]]
 
 
 def matching_threshold(found: Sequence[Detections], pool: Boxed, labelled: np.ndarray) -> float:
@@ -136,86 +136,101 @@ def garments_of(found: Detections, pool: Boxed) -> list[Garment]:
     ]
 
 
-def train_once(pool: Boxed, val: Boxed, labelled: np.ndarray, steps: int, seed: int) -> Trained:
-    """Train on the labelled photos, measure, and look at the pool; or read what an earlier run kept."""
-    name = hashlib.sha256(json.dumps([labelled.tolist(), steps, seed, len(val), RECIPE.preset]).encode())
-    kept = kept_folder() / f"detector-{name.hexdigest()[:16]}.pt"
-    if kept.is_file():
-        saved = torch.load(kept, weights_only=True)
-        found = [Detections(*(part.numpy() for part in photo)) for photo in saved["found"]]
-        return Trained(saved["map50"], found)
+def train_once(
+    pool: Boxed,
+    val: Boxed,
+    labelled: np.ndarray,
+    steps: int,
+    seed: int,
+    *,
+    look: bool = True,
+    deadline: float | None = None,
+    graphs: bool = True,
+) -> Trained:
+    """Train on the labelled photos, measure, and ``look`` at the pool; or read what an earlier run kept.
+
+    Raises TimeUp where the clock passes ``deadline`` before that.
+    """
+    told = [labelled.tolist(), steps, seed, len(val), RECIPE.preset, RECIPE.batch, pool.canvas_wh]
+    name = hashlib.sha256(json.dumps([*told, pool.device.type]).encode()).hexdigest()[:16]
+    kept = kept_folder() / f"detector-{name}.pt"
+    earlier = _read(kept) if kept.is_file() else None
+    if earlier is not None and (earlier.found or not look):
+        return earlier
     started = time.monotonic()
-    model = train(pool, labelled, steps, seed)
-    report = evaluate_detection(detect(model, val), val.truths, val.categories, 0.25, n_bootstrap=0)
-    found = detect(model, pool)
+    with _own_stream(pool.device):
+        model = Training(pool, labelled, steps, seed).run(deadline, graphs=graphs)
+        trained_at = time.monotonic()
+        found, _ = detect(model, val)
+        report = evaluate_detection(found, val.truths, val.categories, 0.25, n_bootstrap=0)
+        trained = Trained(report.map50, *(detect(model, pool) if look else ([], [])))
+    _write(trained, kept)
+    print(
+        f"  seed {seed}: {len(labelled)} photos, mAP50 {report.map50:.4f}, trained in "
+        f"{trained_at - started:.1f} s, measured in {time.monotonic() - trained_at:.1f} s",
+        file=sys.stderr,
+        flush=True,
+    )
+    return trained
+
+
+@contextmanager
+def _own_stream(device: torch.device) -> Iterator[None]:
+    """On a GPU each thread works on a stream of its own."""
+    if device.type != "cuda":
+        yield
+        return
+    if not hasattr(_thread, "stream"):
+        _thread.stream = torch.cuda.Stream()
+    with torch.cuda.stream(_thread.stream):
+        yield
+
+
+def _write(trained: Trained, kept: Path) -> None:
     saved = {
-        "map50": report.map50,
+        "map50": trained.map50,
         "found": [
-            tuple(torch.from_numpy(part) for part in (f.boxes_xyxy, f.scores, f.category_ids)) for f in found
+            tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in vars(photo).values())
+            for photo in trained.found
         ],
+        "features": [torch.from_numpy(rows) for rows in trained.features],
     }
-    torch.save(saved, kept.with_suffix(".unfinished"))
-    kept.with_suffix(".unfinished").replace(kept)
-    print(f"  trained on {len(labelled)} in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-    return Trained(report.map50, found)
+    unfinished = kept.with_suffix(f".{threading.get_ident()}")
+    torch.save(saved, unfinished)
+    unfinished.replace(kept)
 
 
-def new_model(pool: Boxed, labelled: np.ndarray, seed: int) -> YOLOv4:
-    """Neck and heads for MobileNet's features, with anchors of the labelled boxes."""
-    torch.manual_seed(seed)
-    boxes = np.concatenate([pool.truths[index].boxes_xyxy for index in labelled])
-    anchors = kmeans_anchors(boxes[:, 2:] - boxes[:, :2], 9, seed).anchors
-    model = build_detector(RECIPE, len(pool.categories), anchors.tolist())
-    model.neck = Neck(PRESETS[RECIPE.preset], CHANNELS, ghost=True)
-    model.backbone = nn.Identity()  # type: ignore[assignment]
-    return model
-
-
-def train(pool: Boxed, labelled: np.ndarray, steps: int, seed: int) -> YOLOv4:
-    """The street's recipe on frozen features, photos in random order, every second one mirrored."""
-    model, rng = new_model(pool, labelled, seed).train(), np.random.default_rng((seed, 1))
-    groups = parameter_groups(model, RECIPE.learning_rate, RECIPE.weight_decay, None, 1.0)
-    optimiser = torch.optim.AdamW(groups, lr=RECIPE.learning_rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, cosine_with_warmup(steps // 20 + 1, steps))
-    loss = YoloLoss(RECIPE.box_weight, RECIPE.class_weight, 1.0, RECIPE.objectness_target)
-    order: list[int] = []
-    for _ in range(steps):
-        if len(order) < RECIPE.batch:
-            order += rng.permutation(labelled).tolist()
-        indices, order = np.array(order[: RECIPE.batch]), order[RECIPE.batch :]
-        features, targets = batch_of(pool, indices, mirrored=bool(rng.random() < 0.5))
-        raw = model.heads_of(model.neck(features))
-        optimiser.zero_grad(set_to_none=True)
-        loss(raw, model.anchors_wh, targets)["loss"].backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 10.0)
-        optimiser.step()
-        schedule.step()
-    return model.eval()
-
-
-def batch_of(pool: Boxed, indices: np.ndarray, *, mirrored: bool) -> tuple[tuple[torch.Tensor, ...], Targets]:
-    """Features and targets of some photos; mirrored features are nearly those of the mirrored photo."""
-    features, truths = pool.batch(indices), [pool.truths[index] for index in indices]
-    boxes = np.concatenate([truth.boxes_xyxy for truth in truths]).astype(np.float32)
-    if mirrored:
-        features = tuple(level.flip(3) for level in features)
-        boxes = np.stack(
-            (CANVAS_WH[0] - boxes[:, 2], boxes[:, 1], CANVAS_WH[0] - boxes[:, 0], boxes[:, 3]), 1
-        )
-    images = np.repeat(np.arange(len(truths)), [len(truth.category_ids) for truth in truths])
-    classes = np.concatenate([truth.category_ids for truth in truths])
-    return features, Targets(torch.from_numpy(images), torch.from_numpy(classes), torch.from_numpy(boxes))
+def _read(kept: Path) -> Trained:
+    saved = torch.load(kept, weights_only=True)
+    found = [Detections(*(part.numpy() for part in photo)) for photo in saved["found"]]
+    return Trained(saved["map50"], found, [rows.numpy() for rows in saved["features"]])
 
 
 @torch.inference_mode()
-def detect(model: YOLOv4, photos: Boxed) -> list[Detections]:
-    """What the detector finds on every photo, in pixels of the canvas."""
-    found = []
-    for start in range(0, len(photos), 32):
-        indices = np.arange(start, min(start + 32, len(photos)))
-        boxes, scores = decode(model.heads_of(model.neck(photos.batch(indices))), model.anchors_wh)
-        found += [
-            cross_class_suppression(nms(*photo, score_threshold=LOWEST))
-            for photo in zip(boxes, scores, strict=True)
-        ]
-    return found
+def detect(model: YOLOv4, photos: Boxed) -> tuple[list[Detections], list[np.ndarray]]:
+    """What the detector finds on every photo, in pixels of the canvas, and each detection's feature (N, D).
+
+    NMS runs on the CPU: there it makes nothing wait.
+    """
+    found: list[Detections] = []
+    features: list[np.ndarray] = []
+    for start in range(0, len(photos), DETECT_AT_ONCE):
+        levels = [level[start : start + DETECT_AT_ONCE].float() for level in photos.levels]
+        maps = model.neck((levels[0], levels[1], levels[2]))
+        boxes, scores = (part.cpu() for part in decode(model.heads_of(maps), model.anchors_wh))
+        middle = maps[1].float().cpu()
+        for number in range(len(boxes)):
+            kept = cross_class_suppression(nms(boxes[number], scores[number], score_threshold=LOWEST))
+            found.append(kept)
+            features.append(features_at(middle[number], kept.boxes_xyxy))
+    return found, features
+
+
+def features_at(feature_map: Tensor, boxes_xyxy: np.ndarray) -> np.ndarray:
+    """A map's (C, h, w) features at the centres of boxes (N, 4), bilinear: (N, C) float16."""
+    channels, height, width = feature_map.shape
+    centres = torch.from_numpy((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2).float()
+    size = torch.tensor([width, height]) * FEATURE_STRIDE
+    grid = (2 * centres / size - 1).view(1, 1, -1, 2)
+    rows = F.grid_sample(feature_map[None], grid, padding_mode="border", align_corners=False)
+    return rows.view(channels, -1).T.half().contiguous().numpy()

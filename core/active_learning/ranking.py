@@ -23,7 +23,7 @@ from core.active_learning.diversity import (
     weighted_sample,
 )
 from core.active_learning.uncertainty import Uncertainty
-from core.store.queue import QueuePlace
+from core.queue_place import QueuePlace
 
 CONTROL = "picked at random, to measure the queue"
 HOLDOUT = "kept out of training: it measures the models"

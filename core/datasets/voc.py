@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
-from defusedxml import ElementTree as SafeXml
-
 from core.datasets.detection import (
     BoxedPhoto,
     DetectionDataset,
@@ -104,6 +102,8 @@ def _categories(folder: Path, used: set[str]) -> tuple[str, ...]:
 
 
 def _read(path: Path) -> tuple[str, int, int, list[NamedRow]]:
+    from defusedxml import ElementTree as SafeXml  # here, so that the other formats are read without it
+
     try:
         root = SafeXml.parse(path).getroot()
     except (SyntaxError, ValueError, LookupError, OSError) as error:  # entities are refused as ValueErrors

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select
 
 from core.access import LOCAL, Actor, Right, needs
 from core.errors import ConflictError, NotFoundError
+from core.queue_place import QueuePlace
 from core.store.database import Database, one_line
 from core.store.schema import annotations as versions
 from core.store.schema import drafts, photos, skips, tasks
@@ -31,21 +32,6 @@ from core.store.versions import is_annotated, locked_photo
 LEASE_SECONDS = 900.0
 BATCH = 1000
 """Rows in one transaction of a bulk change: between two of them, people's saves get through."""
-
-
-@dataclass(frozen=True)
-class QueuePlace:
-    """A photo's place in the order: the lowest rank comes first.
-
-    ``arm`` says who chose it (cold, selected, control), ``reasons`` why, in words; ``parts`` are the shares
-    of the score, each in 0..1.
-    """
-
-    photo_id: int
-    rank: float
-    arm: str = "selected"
-    reasons: tuple[str, ...] = ()
-    parts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

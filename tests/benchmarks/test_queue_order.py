@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ import pytest
 import torch
 
 from benchmarks import queue_order
-from benchmarks.replay import boxed, detecting, heads, places
+from benchmarks.replay import boxed, chains, detecting, heads, places, training
 from benchmarks.replay.curves import area, labels_to_reach, mean_interval, summary
 from core.boxes import GroundTruth
 
@@ -85,29 +88,78 @@ def made_up() -> boxed.Boxed:
     truths = [
         GroundTruth(np.array([[20.0, 30, 90, 150]], dtype=np.float32), np.array([n % 2])) for n in range(12)
     ]
-    levels = [rng.random((12, *shape), dtype=np.float32).astype(np.float16) for shape in shapes]
+    levels = [torch.from_numpy(rng.random((12, *shape), dtype=np.float32)).half() for shape in shapes]
     return boxed.Boxed(tuple(levels), tuple(truths), ("top", "dress"))
 
 
 def test_mirrored_boxes_are_mirrored_on_the_canvas(made_up: boxed.Boxed) -> None:
-    features, targets = detecting.batch_of(made_up, np.array([3, 4]), mirrored=True)
-    assert targets.boxes_xyxy.tolist() == [[102.0, 30.0, 172.0, 150.0]] * 2
-    assert (targets.images.tolist(), targets.classes.tolist()) == ([0, 1], [1, 0])
-    plain, _ = detecting.batch_of(made_up, np.array([3, 4]), mirrored=False)
-    torch.testing.assert_close(features[2].flip(3), plain[2])
+    truths = training.padded_truths(made_up.truths, made_up.device)
+    photos, mirrored = torch.tensor([3, 4]), torch.tensor([True, False])
+    features, targets = training.batch_of(made_up, truths, photos, mirrored)
+    assert targets.boxes_xyxy[:, 0].tolist() == [[102.0, 30.0, 172.0, 150.0], [20.0, 30.0, 90.0, 150.0]]
+    assert (targets.valid.tolist(), targets.classes.tolist()) == ([[True], [True]], [[1], [0]])
+    for level, found in zip(made_up.levels, features, strict=True):
+        torch.testing.assert_close(found, torch.stack((level[3].flip(2), level[4])).float())
+
+
+def test_every_photo_is_taken_once_before_any_is_taken_again() -> None:
+    photos, mirrored = training.sampled(np.array([4, 7, 9]), 3, 2, seed=0)
+    assert photos.shape == mirrored.shape == (3, 2)
+    assert sorted(photos.ravel()[:3]) == sorted(photos.ravel()[3:]) == [4, 7, 9]
+
+
+@pytest.fixture
+def replay(
+    made_up: boxed.Boxed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., chains.Progress]:
+    """The made-up photos replayed, two steps a training."""
+    monkeypatch.setattr(detecting, "kept_folder", lambda: tmp_path)
+    monkeypatch.setattr(chains.Data, "read", lambda _: (made_up, made_up))
+    rounds = detecting.Rounds(start=9, batch=2, rounds=1, steps=2)
+    nowhere = chains.Data(tmp_path, tmp_path, tmp_path)
+    return functools.partial(chains.replay_detectors, nowhere, rounds, [0])
 
 
 def test_detectors_are_replayed_and_finished_trainings_kept(
-    made_up: boxed.Boxed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    replay: Callable[..., chains.Progress], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detecting, "kept_folder", lambda: tmp_path)
-    rounds = detecting.Rounds(start=9, batch=2, rounds=1, steps=2)
-    once = detecting.replay_detectors(made_up, made_up, rounds, [0])
-    assert once["selection"].shape == (1, 2)
-    assert once["selection"][0, 0] == once["random"][0, 0], "both begin with the same detector"
-    monkeypatch.setattr(detecting, "train", lambda *_: pytest.fail("trained again"))
-    again = detecting.replay_detectors(made_up, made_up, rounds, [0])
-    assert all((again[arm] == once[arm]).all() for arm in once)
+    once = replay(out=tmp_path / "out")
+    assert {arm: len(row) for arm, row in once.scores[0].items()} == dict.fromkeys(detecting.ARMS, 2)
+    assert len({row[0] for row in once.scores[0].values()}) == 1, "all begin with the same detector"
+    written = json.loads((tmp_path / "out" / "queue_order_detectors.json").read_text())
+    assert written["scores"]["0"] == once.scores[0] and list(written["whole"]) == ["0"]
+    assert written["mAP50"]["labels"] == [9, 11] and written["mAP50"]["seeds counted"] == 1
+    monkeypatch.setattr(detecting, "Training", lambda *_: pytest.fail("trained again"))
+    assert replay().scores == once.scores
+
+
+def test_when_the_time_is_over_what_is_done_counts(replay: Callable[..., chains.Progress]) -> None:
+    nothing = replay(deadline=time.monotonic() - 1)
+    assert nothing.scores == {} and nothing.failed == set() and nothing.summary() is None
+
+
+def test_a_training_that_fails_twice_takes_its_seed_out(
+    replay: Callable[..., chains.Progress], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, graphs: bool = True, **__: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(chains, "train_once", fail)
+    assert replay().failed == {0}
+
+
+def test_curves_end_where_the_slowest_chain_is() -> None:
+    progress = chains.Progress(detecting.Rounds(10, 10, 2), (0, 1))
+    progress.scores = {0: {arm: [0.1, 0.2, 0.3] for arm in detecting.ARMS}}
+    progress.scores[1] = {arm: [0.1, 0.2] for arm in detecting.ARMS}
+    told = progress.summary()
+    assert told is not None and told["labels"] == [10, 20] and told["seeds counted"] == 2
+
+
+def test_a_detections_feature_is_the_maps_at_its_centre() -> None:
+    feature_map = torch.arange(6.0).view(1, 2, 3)  # centres of cells at 8, 24, 40 pixels
+    boxes = np.array([[0.0, 0, 16, 16], [0, 0, 32, 16], [32, 16, 48, 32]])
+    assert detecting.features_at(feature_map, boxes).ravel() == pytest.approx([0.0, 0.5, 5.0], abs=1e-3)
 
 
 def test_the_threshold_finds_as_many_garments_as_people_drew(made_up: boxed.Boxed) -> None:

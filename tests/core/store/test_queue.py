@@ -9,9 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from core.errors import ConflictError, NotFoundError
+from core.queue_place import QueuePlace
 from core.store import Store
 from core.store.database import Database
-from core.store.queue import BATCH, Queue, QueueCounts, QueuePlace
+from core.store.queue import BATCH, Queue, QueueCounts
 from core.store.schema import tasks
 from tests.core.store.rows import add_photos, box
 
