@@ -12,6 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from core.models.fused import add_simam, ghost, norm_activate
+
 ConvFactory = Callable[..., nn.Module]
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "mish": lambda: nn.Mish(inplace=True),
@@ -24,12 +26,18 @@ SIMAM_LAMBDA = 1e-4
 class ConvBlock(nn.Sequential):
     """Convolution without bias, batch norm, activation ("CBM" with Mish, "CBL" with LeakyReLU 0.1)."""
 
-    def __init__(self, c_in: int, c_out: int, kernel: int = 1, stride: int = 1, act: str = "mish") -> None:
+    def __init__(
+        self, c_in: int, c_out: int, kernel: int = 1, stride: int = 1, act: str = "mish", groups: int = 1
+    ) -> None:
         super().__init__(
-            nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2, bias=False),
+            nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2, groups=groups, bias=False),
             nn.BatchNorm2d(c_out),
             ACTIVATIONS[act](),
         )
+
+    def forward(self, x: Tensor) -> Tensor:
+        conv, norm, activation = self
+        return norm_activate(conv(x), norm, activation)
 
 
 class GhostConv(nn.Module):
@@ -40,15 +48,10 @@ class GhostConv(nn.Module):
         super().__init__()
         half = c_out // 2
         self.primary = ConvBlock(c_in, half, kernel, stride, act)
-        self.cheap = nn.Sequential(
-            nn.Conv2d(half, half, 3, 1, padding=1, groups=half, bias=False),
-            nn.BatchNorm2d(half),
-            ACTIVATIONS[act](),
-        )
+        self.cheap = ConvBlock(half, half, 3, act=act, groups=half)
 
     def forward(self, x: Tensor) -> Tensor:
-        primary = self.primary(x)
-        return torch.cat((primary, self.cheap(primary)), dim=1)  # (B, c_out, H, W)
+        return ghost(self.primary[0](x), self.primary, self.cheap)  # (B, c_out, H, W)
 
 
 class SimAM(nn.Module):
@@ -93,7 +96,7 @@ class GSModule(nn.Module):
         self.attention = SimAM()
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.attention(self.body(x))
+        return add_simam(x, self.body(x), self.attention, self.attention.regulariser)
 
 
 class CrossStage(nn.Module):

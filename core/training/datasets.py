@@ -167,7 +167,8 @@ def small_jpeg(image: Image.Image, limit: int, quality: int) -> bytes:
 def to_sample(image: BoxedImage) -> Sample:
     """An image with boxes as tensors."""
     boxes = torch.from_numpy(np.ascontiguousarray(image.boxes_xyxy, dtype=np.float32))
-    return to_tensor(image.image), boxes, torch.from_numpy(image.classes.astype(np.int64))
+    pixels = torch.from_numpy(np.array(image.image.convert("RGB"))).permute(2, 0, 1)
+    return pixels, boxes, torch.from_numpy(image.classes.astype(np.int64))
 
 
 class DetectionValidationDataset(Dataset[Sample]):
@@ -188,8 +189,8 @@ class DetectionValidationDataset(Dataset[Sample]):
 
 
 def collate(samples: Sequence[Sample]) -> tuple[Tensor, Targets]:
-    """Images (B, 3, H, W) uint8 and the targets of the batch."""
-    pictures = torch.stack([picture for picture, _, _ in samples])
+    """Images (B, 3, H, W) uint8, channels last as they were decoded, and the targets of the batch."""
+    pictures = torch.stack([picture.permute(1, 2, 0) for picture, _, _ in samples]).permute(0, 3, 1, 2)
     images = torch.cat([torch.full((len(classes),), i) for i, (_, _, classes) in enumerate(samples)])
     boxes = torch.cat([boxes for _, boxes, _ in samples])
     return pictures, Targets(images.long(), torch.cat([classes for _, _, classes in samples]), boxes)

@@ -22,7 +22,12 @@ from core.models.weights import check_state, save_weights
 from core.models.yolov4 import YOLOv4
 from core.training.datasets import DetectionTrainingDataset, DetectionValidationDataset, collate
 from core.training.recipes import DetectorRecipe
-from core.training.trainer import TrainingData, parameter_groups, warmup_and_cosine
+from core.training.trainer import (
+    TrainingData,
+    parameter_groups,
+    training_memory_format,
+    warmup_and_cosine,
+)
 from core.training.yolo_loss import Targets, YoloLoss
 
 OBJECTNESS_PRIOR, CLASS_PRIOR = 0.01, 0.05
@@ -76,9 +81,16 @@ class DetectorTraining(LightningModule):
         state = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
         check_state(state, self.model if whole else self.model.backbone, "the pretrained file")
 
+    def on_fit_start(self) -> None:
+        self.model.to(memory_format=training_memory_format(self.device))  # type: ignore[call-overload]
+
     def on_train_epoch_start(self) -> None:
         for part in self._frozen():
             part.eval()
+
+    def inputs(self, pictures: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) uint8 as the network takes them, in its memory format."""
+        return pictures.to(memory_format=training_memory_format(pictures.device)).float() / 255
 
     def _anchors_for(self, pictures: Tensor) -> Tensor:
         """Anchors are in pixels of the full input size; they shrink with a smaller one."""
@@ -86,7 +98,7 @@ class DetectorTraining(LightningModule):
 
     def losses(self, pictures: Tensor, targets: Targets) -> dict[str, Tensor]:
         """The losses of pictures (B, 3, H, W) uint8; ``loss`` is their weighted sum."""
-        return self.loss(self.model(pictures.float() / 255), self._anchors_for(pictures), targets)
+        return self.loss(self.model(self.inputs(pictures)), self._anchors_for(pictures), targets)
 
     def training_step(self, batch: tuple[Tensor, Targets], _: int) -> Tensor:
         pictures, targets = batch
@@ -106,7 +118,7 @@ class DetectorTraining(LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Targets], _: int) -> None:
         pictures, targets = batch
-        raw, anchors_wh = self.model(pictures.float() / 255), self._anchors_for(pictures)
+        raw, anchors_wh = self.model(self.inputs(pictures)), self._anchors_for(pictures)
         losses = self.loss(raw, anchors_wh, targets)
         self.log("val_loss", losses["loss"], batch_size=len(pictures))
         boxes, scores = decode(raw, anchors_wh)

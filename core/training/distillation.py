@@ -27,7 +27,7 @@ from core.models.mobilenet import MobileNetFeatures, load_imagenet
 from core.models.yolov4 import PRESETS, Backbone
 from core.training.datasets import cached_jpeg
 from core.training.sampler import Request
-from core.training.trainer import TrainingData, cosine_with_warmup, parameter_groups
+from core.training.trainer import TrainingData, cosine_with_warmup, parameter_groups, training_memory_format
 
 TEACHER_CHANNELS = (256, 512, 1024)
 
@@ -67,12 +67,16 @@ class Distillation(LightningModule):
                     normalize_pixels(pictures).contiguous(memory_format=torch.channels_last)
                 )
             ]
-        features = self.backbone(pictures.float() / 255)
+        inputs = pictures.to(memory_format=training_memory_format(pictures.device)).float() / 255
+        features = self.backbone(inputs)
         losses = [
             (adapter(own).float() - target).square().mean()
             for adapter, own, target in zip(self.adapters, features, wanted, strict=True)
         ]
         return torch.stack(losses).mean()
+
+    def on_fit_start(self) -> None:
+        self.model.to(memory_format=training_memory_format(self.device))  # type: ignore[call-overload]
 
     def training_step(self, pictures: Tensor, _: int) -> Tensor:
         loss = self.feature_loss(pictures)

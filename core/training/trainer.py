@@ -17,6 +17,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from core.errors import RecipeError
+from core.models import fused
+from core.training.allocator import reused_memory
 from core.training.ema import EMA
 from core.training.sampler import EpochSampler
 
@@ -198,7 +200,7 @@ def fit(
         *([TQDMProgressBar(refresh_rate=10)] if progress_bar else []),
         *extra_callbacks,
     ]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), reused_memory():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*Checkpoint directory.*")
         warnings.filterwarnings("ignore", message=".*transfer_batch_to_device.*")
@@ -220,6 +222,13 @@ def fit(
         data.first_epoch = finished_epochs(checkpoint) if checkpoint else 0
         trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint else None)
     return trainer
+
+
+def training_memory_format(device: torch.device) -> torch.memory_format:
+    """Channels last, for tensor cores and the fused kernels; plain on a CPU that has neither."""
+    if device.type == "cpu" and fused.kernels() is None:
+        return torch.contiguous_format
+    return torch.channels_last
 
 
 def finished_epochs(checkpoint: Path) -> int:

@@ -55,7 +55,7 @@ class DetectorFinetuning(DetectorTraining):
             freeze_bn(self.model)
 
     def losses(self, pictures: Tensor, targets: Targets) -> dict[str, Tensor]:
-        teacher, inputs = self.teacher[0].to(pictures.device), pictures.float() / 255
+        teacher, inputs = self.teacher[0].to(pictures.device), self.inputs(pictures)
         with torch.no_grad():
             features = teacher.backbone(inputs.contiguous(memory_format=torch.channels_last))
             teacher_raw = (

@@ -1,0 +1,139 @@
+"""The fused kernels equal PyTorch, forward and backward, and give way where they can't work."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from core.models import fused
+from core.models.blocks import ACTIVATIONS, ConvBlock, GhostConv, GSModule
+from core.models.yolov4 import yolov4_gs
+
+TOLERANCE = 1e-5
+needs_compiler = pytest.mark.skipif(fused.kernels() is None, reason="no C++ compiler")
+
+
+def results(module, maps, *, plain):
+    """A pass forward and backward: outputs, gradients and statistics, by name."""
+    module, x = copy.deepcopy(module), maps.clone(memory_format=torch.channels_last).requires_grad_()
+    with fused.disabled() if plain else torch.enable_grad():
+        y = module(x)
+        (y * torch.sin(torch.arange(y.numel())).view_as(y)).sum().backward()
+    found = {"output": y.detach(), "input's gradient": x.grad}
+    found |= {f"gradient of {name}": p.grad for name, p in module.named_parameters()}
+    return found | {name: buffer.double() for name, buffer in module.named_buffers()}
+
+
+def assert_equal_to_pytorch(module, shape, training):
+    torch.manual_seed(0)
+    for part in module.train(training).modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.weight.data.uniform_(0.5, 1.5)
+            part.bias.data.normal_()
+    maps = torch.randn(shape)
+    module.to(memory_format=torch.channels_last)
+    ours, theirs = (results(module, maps, plain=plain) for plain in (False, True))
+    for name, wanted in theirs.items():
+        scale = max(1.0, float(wanted.abs().max()))
+        torch.testing.assert_close(ours[name] / scale, wanted / scale, rtol=0, atol=TOLERANCE, msg=name)
+
+
+@needs_compiler
+@pytest.mark.parametrize("training", [True, False], ids=["training", "frozen"])
+@pytest.mark.parametrize("channels", [3, 4, 8, 48, 64])
+@pytest.mark.parametrize("act", ACTIVATIONS)
+def test_batch_norm_with_its_activation(act, channels, training):
+    assert_equal_to_pytorch(ConvBlock(5, channels, 3, 2, act=act), (3, 5, 37, 42), training)
+
+
+@needs_compiler
+@pytest.mark.parametrize("training", [True, False], ids=["training", "frozen"])
+@pytest.mark.parametrize("channels", [6, 8, 32, 128])
+def test_ghost_convolution(channels, training):
+    assert_equal_to_pytorch(GhostConv(8, channels, 1), (2, 8, 9, 13), training)
+
+
+@needs_compiler
+@pytest.mark.parametrize("channels", [6, 16, 64])
+def test_gs_module(channels):
+    assert_equal_to_pytorch(GSModule(channels, 8), (2, channels, 21, 30), True)
+
+
+@needs_compiler
+@pytest.mark.parametrize("shape", [(1, 8, 1, 1), (3, 8, 1, 1), (2, 8, 1, 7), (2, 8, 5, 1)])
+def test_maps_of_one_line(shape):
+    assert_equal_to_pytorch(GhostConv(8, 8, 1), shape, False)
+
+
+@needs_compiler
+def test_activations_far_from_zero_stay_finite():
+    norm, x = nn.BatchNorm2d(1).eval(), torch.tensor([-1e4, -200.0, -87.5, 0.0, 19.9, 20.1, 1e30])
+    x = x.view(1, 1, 7, 1).requires_grad_()
+    y = fused.norm_activate(x, norm, nn.Mish())
+    y.sum().backward()
+    with fused.disabled():
+        torch.testing.assert_close(y, nn.Mish()(norm(x)), rtol=1e-5, atol=1e-30)
+    assert bool(torch.isfinite(x.grad).all())
+
+
+@needs_compiler
+def test_a_value_that_is_no_number_stays_one():
+    y = fused.norm_activate(torch.full((1, 1, 7, 1), float("nan")), nn.BatchNorm2d(1).eval(), nn.Mish())
+    assert bool(torch.isnan(y).all())
+
+
+@needs_compiler
+def test_results_do_not_depend_on_the_number_of_threads():
+    module, maps = GSModule(16, 16), torch.randn(2, 16, 40, 50)
+    before, found = torch.get_num_threads(), []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        found.append(fused.ghost(maps.to(memory_format=torch.channels_last), *ghost_parts(module)))
+    torch.set_num_threads(before)
+    assert torch.equal(*found)
+
+
+def ghost_parts(module):
+    ghost = copy.deepcopy(module.body[0])
+    return ghost.primary, ghost.cheap
+
+
+def test_without_a_compiler_pytorch_computes(monkeypatch):
+    monkeypatch.setattr(fused, "COMPILERS", ("no-such-compiler",))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(FileNotFoundError, match="C\\+\\+ compiler"):
+        fused.Kernels()
+    fused.kernels.cache_clear()
+    try:
+        assert fused.kernels() is None
+        assert_equal_to_pytorch(GSModule(8, 8), (2, 8, 6, 5), True)
+    finally:
+        fused.kernels.cache_clear()
+
+
+def test_a_compiler_that_fails_is_done_without(monkeypatch):
+    monkeypatch.setenv("CXX", "false")
+    fused.kernels.cache_clear()
+    try:
+        assert fused.kernels() is None
+    finally:
+        fused.kernels.cache_clear()
+
+
+def test_other_precisions_and_memory_formats_are_pytorchs():
+    maps = torch.randn(2, 8, 6, 5)
+    last = maps.to(memory_format=torch.channels_last)
+    assert fused._kernels_for(maps) is None and fused._kernels_for(last.bfloat16()) is None
+    assert fused._kernels_for(last.to("meta")) is None
+    assert fused._kernels_for(last) is fused.kernels()
+
+
+def test_the_network_gives_the_same_in_both_memory_formats():
+    model = yolov4_gs("pico", classes=3).eval()
+    pictures = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        plain = model(pictures)
+        last = model.to(memory_format=torch.channels_last)(pictures.to(memory_format=torch.channels_last))
+    for wanted, found in zip(plain, last, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
