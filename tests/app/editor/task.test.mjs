@@ -112,7 +112,7 @@ test("without boxes nothing can be chosen or changed", () => {
   assert.deepEqual(task.choices(), []);
 });
 
-test("only a box that was was clicked can be moved by a drag inside it", () => {
+test("only a box that was clicked can be moved by a drag inside it", () => {
   const task = taskOf(proposal("a", 0.9));
   const { uid } = task.add([0, 0, 20, 20]);
   assert.equal(task.movable, null);
