@@ -10,6 +10,7 @@ import pytest
 from tests.app.editor.conftest import CATEGORIES, Harness
 from tests.app.editor.test_browser import in_photo, on_screen, rows, saved, scale
 from tests.browsing import expect
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import CDPSession, Page
@@ -50,9 +51,8 @@ def test_a_finger_draws_moves_and_two_zoom(open_editor: Open, harness: Harness):
     touch(session, "touchStart", left, right)
     for step in (10, 20, 30):
         touch(session, "touchMove", (left[0] - step, left[1]), (right[0] + step, right[1]))
-        page.wait_for_timeout(40)
+    until(lambda: scale(page) > before * 1.4)
     touch(session, "touchEnd")
-    page.wait_for_timeout(100)
     assert scale(page) > before * 1.4
     expect(rows(page)).to_have_count(4)
 

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from core.errors import DatasetError
-from core.jobs import engine
 from core.jobs.client import cancel_training, resume, start_import, start_ordering, start_training
 from core.jobs.worker import Worker, clean_up
 from core.jobs.workflows import WorkerContext
@@ -156,8 +155,8 @@ def test_a_worker_leaves_what_is_not_its_kind_of_work(
     try:
         id, order = start_training(store, "detector", "quick", revision), start_ordering(store)
         until(lambda: store.jobs.get(order).state == "done", orderly.poll)
-        time.sleep(5 * engine.POLL_SECONDS)
-        orderly.poll()
+        again = start_ordering(store)  # the worker looks into its queues once more
+        until(lambda: store.jobs.get(again).state == "done", orderly.poll)
         assert store.trainings.get(id).state == "waiting" and not lessons
     finally:
         orderly.close()
