@@ -80,7 +80,8 @@ def test_help_comes_without_the_heavy_libraries() -> None:
         "import sys; from core.__main__ import app\n"
         "try: app(['--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'torchvision', 'numpy', 'sklearn', 'scipy', 'lightning', 'pandas', 'PIL', 'sqlalchemy', 'dbos'}\n"
+        "heavy = {'torch', 'torchvision', 'numpy', 'sklearn', 'scipy', 'lightning', 'pandas', 'PIL',"
+        " 'sqlalchemy', 'dbos'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -48,7 +48,7 @@ print(outcome, max(decoded, default=0), megabytes("VmHWM") - before, sep="|")
 
 
 def read_in_a_fresh_process(data: bytes) -> tuple[str, int, float]:
-    """The outcome of reading ``data``, the pixels that were decoded, and the megabytes by which memory grew."""
+    """The outcome of reading ``data``, the pixels decoded, and the megabytes by which memory grew."""
     root = Path(__file__).parents[3]
     ran = subprocess.run([sys.executable, "-c", FRESH], input=data, capture_output=True, cwd=root, check=True)
     outcome, pixels, megabytes = ran.stdout.decode().strip().split("|")

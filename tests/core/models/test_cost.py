@@ -106,7 +106,8 @@ def test_a_torchvision_detector_is_counted_too(name):
 
 
 def test_a_second_stage_is_counted_for_the_most_proposals_whatever_the_weights(two_stages):
-    first, second = (count_macs(model, (64, 64)) for model in (two_stages, build_model("faster-rcnn", size=64)))
+    another = build_model("faster-rcnn", size=64)
+    first, second = (count_macs(model, (64, 64)) for model in (two_stages, another))
     assert first == second
     one_region = 256 * 49 * 1024 + 1024 * 1024 + 1024 * (14 + 4 * 14)
     assert first["roi_heads"] == 1000 * one_region
