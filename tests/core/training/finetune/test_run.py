@@ -77,6 +77,20 @@ def test_corrections_are_learned_and_what_the_champion_knew_is_kept(world: Store
     assert map50(candidate, known) > 0.7 * before
 
 
+def test_without_replay_and_distillation_what_the_champion_knew_is_forgotten(
+    world: Store, tmp_path: Path
+) -> None:
+    """At three times the learning rate, where half the epochs are enough on any arithmetic."""
+    revision = corrected_world(world)
+    known = dataset(tmp_path / "known", 8, KNOWN, KNOWN, first=500)
+    before = map50(world.models.file_of(world.models.champion("detector")), known)
+    recipe = small(
+        r_epochs=15, r_learning_rate=1.2e-2, distillation_weight=0.0, replay=0.0, sample_budget=None
+    )
+    recipes.FINETUNE_RECIPES["detector", "quick"] = recipe  # type: ignore[index]
+    assert map50(trained(world, revision), known) < 0.5 * before
+
+
 def test_a_training_that_was_killed_ends_as_an_unbroken_one_here_and_on_another_machine(
     world: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
