@@ -23,6 +23,25 @@ def settled(page: Page) -> None:
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
+def show_in(page: Page, scheme: str) -> None:
+    """Switch to the light or the dark theme, as the system's setting does, and wait until it is seen."""
+    app = page.get_by_test_id("stApp")
+    before = app.evaluate(GROUND)
+    is_dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    if is_dark != (scheme == "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        expect(app).not_to_have_css("background-color", before)
+
+
+GROUND = "app => getComputedStyle(app).backgroundColor"
+
+
+def is_as_wide_as_the_window(page: Page) -> bool:
+    """Whether nothing of the page sticks out to the side."""
+    main = page.get_by_test_id("stMain")
+    return bool(main.evaluate("main => main.scrollWidth <= main.clientWidth"))
+
+
 def press(target: Locator, effect: Locator, tries: int = 4) -> None:
     """Click, and return once ``effect`` is visible.
 

@@ -1,32 +1,32 @@
 // What each action does to the editor. Each returns the text for a screen reader, or null.
-import { worded } from "./side.js";
+import { describe } from "./sidebar.js";
 import { undecided } from "./task.js";
 
-const LOOKING = new Set(["next", "previous", "uncertain", "hide", "attention", "fit", "zoomIn", "zoomOut", "keys", "history", "back", "skip"]);
+const READ_ONLY = new Set(["next", "previous", "uncertain", "hide", "attention", "fit", "zoomIn", "zoomOut", "keys", "history", "back", "skip"]);
 
-export const allowed = (name, { locked, readonly }) => (readonly ? LOOKING.has(name) && name !== "skip" : !locked || LOOKING.has(name) && name !== "back" && name !== "skip");
+export const isAllowed = (name, { locked, readonly }) => (readonly ? READ_ONLY.has(name) && name !== "skip" : !locked || READ_ONLY.has(name) && name !== "back" && name !== "skip");
 
-const chosen = (editor) => {
+const announceSelected = (editor) => {
   const { task } = editor;
   if (!task.box) return "No box is chosen";
   editor.stage.reveal(task.box);
-  return `${task.boxes.indexOf(task.box) + 1} of ${task.boxes.length}: ${worded(task.box, task)}`;
+  return `${task.boxes.indexOf(task.box) + 1} of ${task.boxes.length}: ${describe(task.box, task)}`;
 };
 
-const onward = (editor, words) => {
-  if (editor.task.nextUncertain()) return `${words}. ${chosen(editor)}`;
-  return `${words}. No box is left to decide`;
+const advance = (editor, message) => {
+  if (editor.task.nextUncertain()) return `${message}. ${announceSelected(editor)}`;
+  return `${message}. No box is left to decide`;
 };
 
-const changed = (editor, title, words) => {
+const changed = (editor, title, message) => {
   if (title === null) return null;
   editor.changed();
-  return words ?? title;
+  return message ?? title;
 };
 
-const ask = (editor, name, words) => {
-  editor.link.act(name);
-  return words;
+const request = (editor, name, message) => {
+  editor.sync.act(name);
+  return message;
 };
 
 const choose = (index) => (editor) => {
@@ -34,32 +34,32 @@ const choose = (index) => (editor) => {
   return entry ? editor.chooseEntry(entry) : null;
 };
 
-export const ACTS = {
-  submit: (editor) => (editor.stage.seen ? ask(editor, "submit", "Submitting") : "The photo is still on its way"), // a second Enter
-  skip: (editor) => ask(editor, "skip", "Skipping"),
-  back: (editor) => ask(editor, "back", "Going back"),
-  history: (editor) => ask(editor, "history", "Asking for the history"),
+export const HANDLERS = {
+  submit: (editor) => (editor.stage.seen ? request(editor, "submit", "Submitting") : "The photo is still on its way"), // a second Enter
+  skip: (editor) => request(editor, "skip", "Skipping"),
+  back: (editor) => request(editor, "back", "Going back"),
+  history: (editor) => request(editor, "history", "Asking for the history"),
   undo: (editor) => changed(editor, editor.task.undo(), `Undone${editor.task.history.future.length ? `: ${editor.task.history.future.at(-1).title}` : ""}`) ?? "Nothing to undo",
   redo: (editor) => changed(editor, editor.task.redo(), "Done again") ?? "Nothing to redo",
   keys: (editor) => void editor.help.show(editor.shortcuts.keymap),
   accept: (editor) => {
     const { task } = editor;
-    if (!task.box) return onward(editor, "No box is chosen");
-    const words = changed(editor, task.accept(), `Accepted ${task.nameOf(task.box)}`);
-    return words ? onward(editor, words) : onward(editor, "Accepted already");
+    if (!task.box) return advance(editor, "No box is chosen");
+    const message = changed(editor, task.accept(), `Accepted ${task.nameOf(task.box)}`);
+    return message ? advance(editor, message) : advance(editor, "Accepted already");
   },
   reject: (editor) => {
     const { task } = editor;
     if (!task.box) return "No box is chosen";
-    const words = changed(editor, task.remove("reject"), "Rejected");
+    const message = changed(editor, task.remove("reject"), "Rejected");
     task.select(null);
-    return onward(editor, words);
+    return advance(editor, message);
   },
   acceptAll: (editor) => changed(editor, editor.task.acceptAll(), "Accepted all") ?? "Nothing to accept",
-  uncertain: (editor) => (editor.task.boxes.some(undecided) ? (editor.task.nextUncertain(), chosen(editor)) : "No box is left to decide"),
-  search: (editor) => (editor.task.box ? void editor.finder.ask(editor.task, editor.stage) : "Choose a box first"),
-  next: (editor) => (editor.task.cycle(1), chosen(editor)),
-  previous: (editor) => (editor.task.cycle(-1), chosen(editor)),
+  uncertain: (editor) => (editor.task.boxes.some(undecided) ? (editor.task.nextUncertain(), announceSelected(editor)) : "No box is left to decide"),
+  search: (editor) => (editor.task.box ? void editor.labelPicker.open(editor.task, editor.stage) : "Choose a box first"),
+  next: (editor) => (editor.task.cycle(1), announceSelected(editor)),
+  previous: (editor) => (editor.task.cycle(-1), announceSelected(editor)),
   draw: (editor) => {
     if (editor.armed) return editor.drawInTheMiddle();
     editor.armed = true;

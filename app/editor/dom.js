@@ -1,16 +1,16 @@
 // Elements in a line: properties, handlers and attributes, then children. Text is always text, never HTML.
 const SVG = "http://www.w3.org/2000/svg";
 
-export const make = (tag, props = {}, ...children) => filled(document.createElement(tag), props, children);
+export const createElement = (tag, props = {}, ...children) => withProps(document.createElement(tag), props, children);
 
-export const draw = (tag, attributes = {}, ...children) => {
+export const createSvg = (tag, attributes = {}, ...children) => {
   const element = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);
   return element;
 };
 
-const filled = (element, props, children) => {
+const withProps = (element, props, children) => {
   for (const [name, value] of Object.entries(props)) {
     if (name.startsWith("on") || name === "textContent" || name === "className") element[name] = value;
     else if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : value);
@@ -20,11 +20,11 @@ const filled = (element, props, children) => {
 };
 
 // Only what changed is written: a browser lays out again what is set again.
-export const say = (element, text) => {
+export const setText = (element, text) => {
   if (element.textContent !== text) element.textContent = text;
 };
 
-export const show = (element, visible) => {
+export const setVisible = (element, visible) => {
   if (element.hidden === visible) element.hidden = !visible;
 };
 
@@ -52,4 +52,4 @@ const PATHS = {
   keys: "M3 7h18v10H3zM7 11h.01M11 11h.01M15 11h.01M17 11h.01M8 14h8",
 };
 
-export const icon = (name) => draw("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" }, draw("path", { d: PATHS[name] }));
+export const icon = (name) => createSvg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" }, createSvg("path", { d: PATHS[name] }));

@@ -1,6 +1,6 @@
 // Undo and redo without limit. States are values that nobody changes; steps of one kind that follow each other
 // quickly (a row of arrow keys) are one step.
-const TOGETHER_MS = 800;
+const MERGE_MS = 800;
 
 export class History {
   constructor(state, { past = [], future = [] } = {}) {
@@ -9,8 +9,8 @@ export class History {
 
   commit(state, title, { kind = null, now = Date.now() } = {}) {
     if (state === this.state) return;
-    const together = kind !== null && this.last && this.last.kind === kind && now - this.last.now < TOGETHER_MS;
-    if (!together) this.past.push({ state: this.state, title });
+    const merges = kind !== null && this.last && this.last.kind === kind && now - this.last.now < MERGE_MS;
+    if (!merges) this.past.push({ state: this.state, title });
     this.state = state;
     this.future = [];
     this.last = { kind, now };

@@ -4,38 +4,38 @@
 import { chordOf } from "./keys.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-const CONTROLS = new Set(["Enter", " ", "Tab", "Escape", "Home", "End", "PageUp", "PageDown", ...Object.keys(ARROWS)]);
-const ROLES = new Set(["slider", "combobox", "listbox", "option", "radio", "tab", "menuitem", "textbox", "searchbox", "spinbutton", "grid", "gridcell", "dialog"]);
+const CONTROL_KEYS = new Set(["Enter", " ", "Tab", "Escape", "Home", "End", "PageUp", "PageDown", ...Object.keys(ARROWS)]);
+const CONTROL_ROLES = new Set(["slider", "combobox", "listbox", "option", "radio", "tab", "menuitem", "textbox", "searchbox", "spinbutton", "grid", "gridcell", "dialog"]);
 
-const types = (target) =>
+const isTextField = (target) =>
   target instanceof Element &&
   (target.isContentEditable || ["TEXTAREA", "SELECT"].includes(target.tagName) || (target.tagName === "INPUT" && target.type !== "range" && target.type !== "checkbox"));
 
 export class Keyboard {
   constructor(editor) {
     this.editor = editor;
-    this.down = (event) => this.key(event);
-    this.up = (event) => event.key === " " && editor.gestures.holdSpace(false);
-    document.addEventListener("keydown", this.down, true);
-    document.addEventListener("keyup", this.up, true);
+    this.onKeydown = (event) => this.key(event);
+    this.onKeyup = (event) => event.key === " " && editor.gestures.holdSpace(false);
+    document.addEventListener("keydown", this.onKeydown, true);
+    document.addEventListener("keyup", this.onKeyup, true);
   }
 
   close() {
-    document.removeEventListener("keydown", this.down, true);
-    document.removeEventListener("keyup", this.up, true);
+    document.removeEventListener("keydown", this.onKeydown, true);
+    document.removeEventListener("keyup", this.onKeyup, true);
   }
 
   key(event) {
     const { editor } = this;
-    if (event.defaultPrevented || event.isComposing || editor.help.root.open || editor.finder.open) return;
+    if (event.defaultPrevented || event.isComposing || editor.help.root.open || editor.labelPicker.isOpen) return;
     const path = event.composedPath();
     const [target] = path;
-    const within = path.includes(editor.root);
-    const free = target === document.body || target === document.documentElement || target === editor.stage.root;
-    if (types(target) || (!within && !free && this.elsewhere(event, target))) return;
-    if (!free && CONTROLS.has(event.key) && !event.ctrlKey && !event.metaKey) return;
-    editor.link.touched();
-    if (!this.handled(event, free)) {
+    const isInside = path.includes(editor.root);
+    const isOnStage = target === document.body || target === document.documentElement || target === editor.stage.root;
+    if (isTextField(target) || (!isInside && !isOnStage && this.isForAnother(event, target))) return;
+    if (!isOnStage && CONTROL_KEYS.has(event.key) && !event.ctrlKey && !event.metaKey) return;
+    editor.sync.countTime();
+    if (!this.handle(event, isOnStage)) {
       // Letters that do nothing here do nothing behind either.
       if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
       return;
@@ -44,21 +44,21 @@ export class Keyboard {
     event.stopPropagation();
   }
 
-  elsewhere(event, target) {
+  isForAnother(event, target) {
     const role = target instanceof Element ? target.getAttribute("role") : null;
-    return ROLES.has(role) || CONTROLS.has(event.key) || target.closest?.("[role=dialog]");
+    return CONTROL_ROLES.has(role) || CONTROL_KEYS.has(event.key) || target.closest?.("[role=dialog]");
   }
 
-  handled(event, free) {
+  handle(event, isOnStage) {
     const { editor } = this;
     const chord = chordOf(event);
     if (event.key === "Escape") return editor.escape();
-    if (event.key === " ") return free && (editor.gestures.holdSpace(true), true);
-    if (ARROWS[event.key] && free && !event.altKey) return this.arrow(event);
+    if (event.key === " ") return isOnStage && (editor.gestures.holdSpace(true), true);
+    if (ARROWS[event.key] && isOnStage && !event.altKey) return this.arrow(event);
     const leaves = event.key === "Tab" && editor.leaving;
     if (!leaves) editor.leaving = false;
     const action = editor.shortcuts.action(chord);
-    if (action && !(event.key === "Tab" && (leaves || !free || !editor.task.boxes.length))) {
+    if (action && !(event.key === "Tab" && (leaves || !isOnStage || !editor.task.boxes.length))) {
       if (!event.repeat || ["undo", "redo", "next", "previous", "zoomIn", "zoomOut", "uncertain"].includes(action)) editor.run(action);
       return true;
     }
@@ -78,7 +78,7 @@ export class Keyboard {
   letter({ key, ctrlKey, metaKey, altKey }) {
     const { editor } = this;
     if (ctrlKey || metaKey || altKey || !/^\p{L}$/u.test(key) || !editor.naming) return false;
-    editor.finder.ask(editor.task, editor.stage, key);
+    editor.labelPicker.open(editor.task, editor.stage, key);
     return true;
   }
 }

@@ -43,44 +43,44 @@ export const FIXED = [
 ];
 
 // What is not about the chosen box: most names begin with one of these letters, which therefore find a name then.
-const YIELDING = new Set(["skip", "back", "draw", "hide", "attention"]);
+const YIELD_TO_TYPING = new Set(["skip", "back", "draw", "hide", "attention"]);
 
-const ALONE = new Set(["Control", "Shift", "Alt", "Meta", "AltGraph", "CapsLock", "Dead", "Unidentified", "Process"]);
-const KEPT = new Set(["Escape", " ", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]);
+const MODIFIERS = new Set(["Control", "Shift", "Alt", "Meta", "AltGraph", "CapsLock", "Dead", "Unidentified", "Process"]);
+const RESERVED = new Set(["Escape", " ", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]);
 
 const isLetter = (name) => name.length === 1 && name.toLowerCase() !== name.toUpperCase();
 
 // The chord of a key event; "" for a modifier alone. Shift is part of a printed sign such as "?", but not of a letter.
 export const chordOf = ({ key, ctrlKey, metaKey, altKey, shiftKey }) => {
-  if (!key || ALONE.has(key)) return "";
+  if (!key || MODIFIERS.has(key)) return "";
   const letter = isLetter(key);
   const name = letter ? key.toLowerCase() : key;
   const shift = shiftKey && (letter || key.length > 1);
   return `${ctrlKey || metaKey ? "Ctrl+" : ""}${altKey ? "Alt+" : ""}${shift ? "Shift+" : ""}${name}`;
 };
 
-export const mayBeChosen = (chord) => chord !== "" && !KEPT.has(chord.split("+").pop() || chord);
+export const isAssignable = (chord) => chord !== "" && !RESERVED.has(chord.split("+").pop() || chord);
 
-// A person's own keys over the usual ones. `own` maps an action to one chord, or to "" for none.
+// A user's overrides of the default keys. `overrides` maps an action to one chord, or to "" for none.
 export class Keymap {
-  constructor(own = {}) {
-    this.own = Object.fromEntries(Object.entries(own).filter(([name]) => ACTIONS.some((action) => action.name === name)));
+  constructor(overrides = {}) {
+    this.overrides = Object.fromEntries(Object.entries(overrides).filter(([name]) => ACTIONS.some((action) => action.name === name)));
     this.actions = new Map();
     for (const { name } of ACTIONS) for (const chord of this.chords(name)) this.actions.set(chord, name);
     // A person's choice wins over the usual key of another action.
-    for (const [name, chord] of Object.entries(this.own)) if (chord) this.actions.set(chord, name);
+    for (const [name, chord] of Object.entries(this.overrides)) if (chord) this.actions.set(chord, name);
   }
 
   chords(name) {
-    if (name in this.own) return this.own[name] ? [this.own[name]] : [];
-    const taken = new Set(Object.values(this.own));
+    if (name in this.overrides) return this.overrides[name] ? [this.overrides[name]] : [];
+    const taken = new Set(Object.values(this.overrides));
     return ACTIONS.find((action) => action.name === name).chords.filter((chord) => !taken.has(chord));
   }
 
   // What a chord does; `chosen` says whether a box is chosen, and letters look for its name.
   action(chord, chosen = false) {
     const name = this.actions.get(chord) ?? null;
-    return chosen && YIELDING.has(name) && isLetter(chord) && this.own[name] !== chord ? null : name;
+    return chosen && YIELD_TO_TYPING.has(name) && isLetter(chord) && this.overrides[name] !== chord ? null : name;
   }
 
   // The first chord that does an action now, or "".
@@ -90,16 +90,16 @@ export class Keymap {
 
   // The same keys with one changed; who had the chord before loses it.
   with(name, chord) {
-    const own = { ...this.own };
+    const overrides = { ...this.overrides };
     const before = this.action(chord);
-    if (before && before !== name && before in own) own[before] = "";
-    own[name] = chord;
-    return new Keymap(own);
+    if (before && before !== name && before in overrides) overrides[before] = "";
+    overrides[name] = chord;
+    return new Keymap(overrides);
   }
 }
 
 const SIGNS = { Enter: "↵", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Delete: "Del", Backspace: "⌫", " ": "Space" };
 
 // For people: "Ctrl+Shift+z" becomes "Ctrl Shift Z".
-export const readable = (chord) =>
+export const formatChord = (chord) =>
   chord.replace(/\+(?=.)/g, " ").split(" ").map((part) => SIGNS[part] ?? (part.length === 1 ? part.toUpperCase() : part)).join(" ");

@@ -1,17 +1,17 @@
 // The photo, the map over it and one SVG with the boxes, seen through one camera. What moves under a finger is moved
-// alone: `preview` touches one group, and nothing is built again until the change is made.
-import { draw, make } from "./dom.js";
-import { area, fitted, handlePoint, handlesOf, held, revealing, toPhoto, toScreen, zoomed } from "./geometry.js";
-import { namesOf, originOf } from "./task.js";
+// alone: `previewBox` touches one group, and nothing is built again until the change is made.
+import { createElement, createSvg } from "./dom.js";
+import { area, clampCamera, fitCamera, handlePoint, handlesOf, revealCamera, toPhoto, toScreen, zoomCamera } from "./geometry.js";
+import { displayNames, originOf } from "./task.js";
 
 const MANY = 40;
-const SETTLE_MS = 140;
+const REPAINT_MS = 140;
 const TAG_HEIGHT = 18;
 const ink = document.createElement("canvas").getContext("2d");
 const widths = new Map();
 
 // Measured beside the page, so that three hundred names cost no layout.
-const widthOf = (text, font) => {
+const textWidth = (text, font) => {
   const known = `${font}|${text}`;
   if (!widths.has(known)) {
     ink.font = font;
@@ -22,18 +22,18 @@ const widthOf = (text, font) => {
 
 export class Stage {
   constructor() {
-    this.photo = make("img", { className: "photo", alt: "", draggable: "false" });
-    this.heat = make("img", { className: "heat", alt: "", draggable: "false", hidden: true });
-    this.groups = draw("g", { class: "groups" });
-    this.ghost = draw("rect", { class: "ghost", visibility: "hidden" });
-    this.grips = draw("g", { class: "grips" });
-    this.svg = draw("svg", { class: "boxes", preserveAspectRatio: "none", "aria-hidden": "true" }, this.groups, this.ghost, this.grips);
-    this.root = make("div", { className: "canvas", tabindex: "0", role: "application" }, this.photo, this.heat, this.svg);
+    this.photo = createElement("img", { className: "photo", alt: "", draggable: "false" });
+    this.heat = createElement("img", { className: "heat", alt: "", draggable: "false", hidden: true });
+    this.groups = createSvg("g", { class: "groups" });
+    this.ghost = createSvg("rect", { class: "ghost", visibility: "hidden" });
+    this.handles = createSvg("g", { class: "grips" });
+    this.svg = createSvg("svg", { class: "boxes", preserveAspectRatio: "none", "aria-hidden": "true" }, this.groups, this.ghost, this.handles);
+    this.root = createElement("div", { className: "canvas", tabindex: "0", role: "application" }, this.photo, this.heat, this.svg);
     this.drawn = new Map();
     this.size = { width: 0, height: 0 };
     this.fits = true;
-    this.watcher = new ResizeObserver(() => this.resize());
-    this.watcher.observe(this.root);
+    this.resizeObserver = new ResizeObserver(() => this.resize());
+    this.resizeObserver.observe(this.root);
   }
 
   open(photo) {
@@ -70,10 +70,10 @@ export class Stage {
     const middle = this.camera && !this.fits && toPhoto(this.camera, { x: this.size.width / 2, y: this.size.height / 2 });
     this.size = { width, height };
     const { scale } = this.camera ?? {};
-    this.look(middle ? held({ scale, x: width / 2 - middle.x * scale, y: height / 2 - middle.y * scale }, this.size, this.shape) : fitted(this.size, this.shape));
+    this.setCamera(middle ? clampCamera({ scale, x: width / 2 - middle.x * scale, y: height / 2 - middle.y * scale }, this.size, this.shape) : fitCamera(this.size, this.shape));
   }
 
-  look(camera) {
+  setCamera(camera) {
     this.camera = camera;
     const { scale, x, y } = camera;
     for (const picture of [this.photo, this.heat]) {
@@ -82,73 +82,73 @@ export class Stage {
       picture.style.transform = `translate(${x}px, ${y}px)`;
     }
     this.photo.classList.toggle("close", scale > 4);
-    this.onlook?.(camera);
-    clearTimeout(this.settling);
-    if (this.drawn.size <= MANY || !this.painted) this.settle();
+    this.onCamera?.(camera);
+    clearTimeout(this.repaintTimer);
+    if (this.drawn.size <= MANY || !this.painted) this.repaint();
     else {
       // Hundreds of boxes are painted anew once the camera rests; until then their picture moves as a whole.
       const ratio = scale / this.painted.scale;
       this.svg.style.transform = `translate(${x - this.painted.x * ratio}px, ${y - this.painted.y * ratio}px) scale(${ratio})`;
-      this.settling = setTimeout(() => this.settle(), SETTLE_MS);
+      this.repaintTimer = setTimeout(() => this.repaint(), REPAINT_MS);
     }
   }
 
-  settle() {
+  repaint() {
     const { scale, x, y } = this.camera;
     this.painted = this.camera;
     this.svg.style.transform = "";
     this.svg.setAttribute("viewBox", `${-x / scale} ${-y / scale} ${this.size.width / scale} ${this.size.height / scale}`);
     this.svg.style.setProperty("--unit", 1 / scale);
-    this.placeGrips();
+    this.placeHandles();
   }
 
   fit() {
     this.fits = true;
-    this.look(fitted(this.size, this.shape));
+    this.setCamera(fitCamera(this.size, this.shape));
   }
 
   zoom(factor, point = { x: this.size.width / 2, y: this.size.height / 2 }) {
     this.fits = false;
-    this.look(zoomed(this.camera, factor, point, this.size, this.shape));
+    this.setCamera(zoomCamera(this.camera, factor, point, this.size, this.shape));
   }
 
   pan(dx, dy) {
     this.fits = false;
-    this.look(held({ ...this.camera, x: this.camera.x + dx, y: this.camera.y + dy }, this.size, this.shape));
+    this.setCamera(clampCamera({ ...this.camera, x: this.camera.x + dx, y: this.camera.y + dy }, this.size, this.shape));
   }
 
   // Bring a box into view, where it is not.
   reveal({ box }) {
-    const camera = revealing(this.camera, box, this.size, this.shape);
+    const camera = revealCamera(this.camera, box, this.size, this.shape);
     if (["x", "y", "scale"].some((name) => Math.abs(camera[name] - this.camera[name]) > 0.5)) {
       this.fits = false;
-      this.look(camera);
+      this.setCamera(camera);
     }
   }
 
   // Show a box within the upper part of the view, so high; what is below it is for a list. Gives the camera before.
-  lift({ box }, height) {
+  revealAbove({ box }, height) {
     const before = this.camera;
-    this.look(revealing(before, box, { width: this.size.width, height }, this.shape));
+    this.setCamera(revealCamera(before, box, { width: this.size.width, height }, this.shape));
     return before;
   }
 
   // A pointer's place in the view, and in the photo.
-  at(event) {
+  viewPoint(event) {
     const { left, top } = this.root.getBoundingClientRect();
     return { x: event.clientX - left - this.root.clientLeft, y: event.clientY - top - this.root.clientTop };
   }
 
-  inPhoto(event) {
-    return this.inPhotoAt(this.at(event));
+  photoPoint(event) {
+    return this.toPhotoPoint(this.viewPoint(event));
   }
 
-  inPhotoAt(point) {
+  toPhotoPoint(point) {
     return toPhoto(this.camera, point);
   }
 
   // A box's corners in the view.
-  onScreen([x0, y0, x1, y1]) {
+  toViewBox([x0, y0, x1, y1]) {
     const [from, to] = [toScreen(this.camera, { x: x0, y: y0 }), toScreen(this.camera, { x: x1, y: y1 })];
     return [from.x, from.y, to.x, to.y];
   }
@@ -156,33 +156,33 @@ export class Stage {
   // --- the boxes
 
   render(task) {
-    const kept = new Set();
+    const present = new Set();
     this.font ??= `600 12px ${getComputedStyle(this.root).fontFamily}`;
     for (const box of task.boxes) {
-      kept.add(box.uid);
+      present.add(box.uid);
       const before = this.drawn.get(box.uid);
       if (before?.box === box) continue;
       const group = before?.group ?? this.groupFor();
-      this.fill(group, box, task);
+      this.fillGroup(group, box, task);
       this.drawn.set(box.uid, { box, group });
     }
     for (const [uid, { group }] of this.drawn) {
-      if (kept.has(uid)) continue;
+      if (present.has(uid)) continue;
       group.remove();
       this.drawn.delete(uid);
     }
     this.order(task);
     this.svg.classList.toggle("many", task.boxes.length > MANY);
     this.selected = task.box;
-    this.placeGrips();
+    this.placeHandles();
   }
 
   groupFor() {
-    const tag = draw("g", { class: "tag" }, draw("rect", { height: TAG_HEIGHT, rx: 3, y: -TAG_HEIGHT - 1 }), draw("text", { x: 5, y: -6 }));
-    return draw("g", {}, draw("rect", { class: "halo" }), draw("rect", { class: "edge" }), tag);
+    const tag = createSvg("g", { class: "tag" }, createSvg("rect", { height: TAG_HEIGHT, rx: 3, y: -TAG_HEIGHT - 1 }), createSvg("text", { x: 5, y: -6 }));
+    return createSvg("g", {}, createSvg("rect", { class: "halo" }), createSvg("rect", { class: "edge" }), tag);
   }
 
-  fill(group, box, task) {
+  fillGroup(group, box, task) {
     const { colour = "#888888", ink: on = "#ffffff" } = task.categories.get(box.category) ?? {};
     group.dataset.uid = box.uid;
     group.dataset.origin = originOf(box);
@@ -190,12 +190,12 @@ export class Stage {
     group.style.setProperty("--ink", on);
     const score = box.score === null || box.accepted ? "" : ` ${box.score.toFixed(2)}`;
     const [plate, text] = group.lastChild.children;
-    text.textContent = `${namesOf(box, task).join(" · ")}${score}`;
-    plate.setAttribute("width", Math.ceil(widthOf(text.textContent, this.font)) + 10);
-    this.shapeGroup(group, box.box);
+    text.textContent = `${displayNames(box, task).join(" · ")}${score}`;
+    plate.setAttribute("width", Math.ceil(textWidth(text.textContent, this.font)) + 10);
+    this.setGroupBox(group, box.box);
   }
 
-  shapeGroup(group, [x0, y0, x1, y1]) {
+  setGroupBox(group, [x0, y0, x1, y1]) {
     group.setAttribute("transform", `translate(${x0} ${y0})`);
     for (const rect of [group.children[0], group.children[1]]) {
       rect.setAttribute("width", x1 - x0);
@@ -228,30 +228,30 @@ export class Stage {
 
   // --- while a pointer is down
 
-  preview(uid, box) {
-    this.shapeGroup(this.drawn.get(uid).group, box);
-    this.placeGrips(box);
+  previewBox(uid, box) {
+    this.setGroupBox(this.drawn.get(uid).group, box);
+    this.placeHandles(box);
   }
 
-  sketch(box) {
+  previewDrawing(box) {
     this.ghost.setAttribute("visibility", box ? "visible" : "hidden");
     if (!box) return;
     const [x0, y0, x1, y1] = box;
     for (const [name, value] of Object.entries({ x: x0, y: y0, width: x1 - x0, height: y1 - y0 })) this.ghost.setAttribute(name, value);
   }
 
-  placeGrips(box = this.selected?.box) {
+  placeHandles(box = this.selected?.box) {
     const handles = box && !this.readonly ? handlesOf(box, this.camera.scale) : [];
-    while (this.grips.children.length < handles.length) this.grips.append(draw("rect", { x: -5, y: -5, width: 10, height: 10, rx: 2 }));
-    [...this.grips.children].forEach((grip, index) => {
+    while (this.handles.children.length < handles.length) this.handles.append(createSvg("rect", { x: -5, y: -5, width: 10, height: 10, rx: 2 }));
+    [...this.handles.children].forEach((handle, index) => {
       const at = handles[index] && handlePoint(box, handles[index]);
-      grip.setAttribute("visibility", at ? "visible" : "hidden");
-      if (at) grip.setAttribute("transform", `translate(${at.x} ${at.y}) scale(${1 / this.camera.scale})`);
+      handle.setAttribute("visibility", at ? "visible" : "hidden");
+      if (at) handle.setAttribute("transform", `translate(${at.x} ${at.y}) scale(${1 / this.camera.scale})`);
     });
   }
 
   close() {
-    clearTimeout(this.settling);
-    this.watcher.disconnect();
+    clearTimeout(this.repaintTimer);
+    this.resizeObserver.disconnect();
   }
 }

@@ -1,12 +1,12 @@
-// The work on one photo: its boxes, which of them is chosen, and all steps back. Boxes are values; every change makes
+// The work on one photo: its boxes, which of them is chosen, and its undo history. Boxes are values; every change makes
 // a new list, which is what the history keeps.
-import { moved, resized, sameBox } from "./geometry.js";
+import { moveBox, resizeBox, sameBox } from "./geometry.js";
 import { History } from "./history.js";
 
-const MOST_BOXES = 1000;
-const CHOICES = 5;
+const MAX_BOXES = 1000;
+const MAX_CHOICES = 5;
 
-export const newName = (length = 12) =>
+export const randomId = (length = 12) =>
   Array.from(crypto.getRandomValues(new Uint8Array(length)), (byte) => (byte % 16).toString(16)).join("");
 
 // Whether the model's score leaves the box to be decided on.
@@ -15,18 +15,18 @@ export const undecided = (box) => !box.accepted;
 export const originOf = (box) => (box.origin === "person" ? "drawn" : box.accepted ? "accepted" : "proposed");
 
 // Its category, and its label where that says more.
-export const namesOf = (box, task) => {
+export const displayNames = (box, task) => {
   const name = task.nameOf(box);
   return box.label && box.label.toLowerCase() !== name.toLowerCase() ? [name, box.label] : [name];
 };
 
 export class Task {
-  constructor({ photo, boxes, categories, labels = [], parents = {}, recent = [], steps = null }) {
+  constructor({ photo, boxes, categories, labels = [], parents = {}, recent = [], saved = null }) {
     Object.assign(this, { photo, labels, parents, recent });
     this.categories = new Map(categories.map((category) => [category.id, category]));
-    this.history = new History(steps?.state ?? boxes, steps ?? {});
+    this.history = new History(saved?.state ?? boxes, saved ?? {});
     this.selected = null;
-    this.held = null; // picked by hand: a drag inside it moves it
+    this.movable = null; // the box that was clicked: a drag inside it moves it
   }
 
   get boxes() {
@@ -47,7 +47,7 @@ export class Task {
 
   select(uid) {
     this.selected = uid !== null && this.find(uid) ? uid : null;
-    this.held = null;
+    this.movable = null;
     return this.box;
   }
 
@@ -69,11 +69,11 @@ export class Task {
   }
 
   // A click: the smallest box under it; clicked again in the same place, the next one beneath.
-  pick(stack, again) {
-    const at = stack.findIndex(({ uid }) => uid === this.selected);
-    if (!stack.length) return this.select(null);
-    const picked = this.select(stack[again && at >= 0 ? (at + 1) % stack.length : 0].uid);
-    this.held = this.selected;
+  pick(candidates, again) {
+    const at = candidates.findIndex(({ uid }) => uid === this.selected);
+    if (!candidates.length) return this.select(null);
+    const picked = this.select(candidates[again && at >= 0 ? (at + 1) % candidates.length : 0].uid);
+    this.movable = this.selected;
     return picked;
   }
 
@@ -91,38 +91,38 @@ export class Task {
   }
 
   add(corners, like = null) {
-    if (this.boxes.length >= MOST_BOXES) return null;
+    if (this.boxes.length >= MAX_BOXES) return null;
     const category = like?.category ?? this.lastCategory() ?? [...this.categories.keys()][0];
     const box = {
-      uid: newName(), box: corners, category, label: like?.label ?? null, origin: "person",
+      uid: randomId(), box: corners, category, label: like?.label ?? null, origin: "person",
       changed: false, accepted: true, score: null, top5: like?.top5 ?? [],
     };
     this.commit([...this.boxes, box], like ? "duplicate" : "draw");
     this.select(box.uid);
-    if (like) this.held = box.uid; // on its way to its own place
+    if (like) this.movable = box.uid; // on its way to its own place
     return this.box;
   }
 
   duplicate() {
     const { box } = this;
     if (!box) return null;
-    const aside = moved(box.box, 12, 12, this.photo);
-    return this.add(sameBox(aside, box.box) ? moved(box.box, -12, -12, this.photo) : aside, box);
+    const aside = moveBox(box.box, 12, 12, this.photo);
+    return this.add(sameBox(aside, box.box) ? moveBox(box.box, -12, -12, this.photo) : aside, box);
   }
 
-  place(uid, corners, title, options) {
+  setBox(uid, corners, title, options) {
     const box = this.find(uid);
     if (!box || sameBox(box.box, corners)) return null;
     return this.change(uid, { box: corners, changed: true, accepted: true }, title, options);
   }
 
   nudge(dx, dy) {
-    return this.box && this.place(this.selected, moved(this.box.box, dx, dy, this.photo), "move", { kind: `move ${this.selected}` });
+    return this.box && this.setBox(this.selected, moveBox(this.box.box, dx, dy, this.photo), "move", { kind: `move ${this.selected}` });
   }
 
   stretch(dx, dy) {
-    const corners = this.box && resized(this.box.box, dx ? "e" : "s", dx, dy, this.photo);
-    return corners && this.place(this.selected, corners, "resize", { kind: `resize ${this.selected}` });
+    const corners = this.box && resizeBox(this.box.box, dx ? "e" : "s", dx, dy, this.photo);
+    return corners && this.setBox(this.selected, corners, "resize", { kind: `resize ${this.selected}` });
   }
 
   remove(title = "delete") {
@@ -160,7 +160,7 @@ export class Task {
 
   remember(choice) {
     const rest = this.recent.filter(({ kind, value }) => kind !== choice.kind || value !== choice.value);
-    this.recent = [choice, ...rest].slice(0, CHOICES);
+    this.recent = [choice, ...rest].slice(0, MAX_CHOICES);
   }
 
   lastCategory() {
@@ -192,23 +192,23 @@ export class Task {
   choices() {
     const { box } = this;
     if (!box) return [];
-    if (box.top5.length) return box.top5.slice(0, CHOICES).map(([value, share]) => this.entry({ kind: "label", value, share }));
+    if (box.top5.length) return box.top5.slice(0, MAX_CHOICES).map(([value, share]) => this.entry({ kind: "label", value, share }));
     const known = this.recent.map((choice) => this.entry(choice)).filter(({ text }) => text);
     const rest = this.entries().filter((entry) => entry.kind === "category" && !known.some(({ kind, value }) => kind === "category" && value === entry.value));
-    return [...known, ...rest].slice(0, CHOICES);
+    return [...known, ...rest].slice(0, MAX_CHOICES);
   }
 
-  // --- stepping back and forth
+  // --- undo and redo
 
   undo() {
-    return this.stepped(() => this.history.undo());
+    return this.applyStep(() => this.history.undo());
   }
 
   redo() {
-    return this.stepped(() => this.history.redo());
+    return this.applyStep(() => this.history.redo());
   }
 
-  stepped(step) {
+  applyStep(step) {
     const before = new Map(this.boxes.map((box) => [box.uid, box]));
     const title = step();
     if (title === null) return null;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -76,24 +75,17 @@ def test_label_puts_json_lines_and_nothing_else_on_stdout(tiny_weights: Path, tm
     assert [path.name for path in (tmp_path / "boxes").iterdir()] == ["coat_labelled.jpg"]
 
 
-def processor_seconds_of_children() -> float:
-    """What processes that have ended took: a busy machine stretches the clock, but hardly this."""
-    used = os.times()
-    return used.children_user + used.children_system
-
-
-def test_help_comes_at_once_and_without_the_heavy_libraries() -> None:
+def test_help_comes_without_the_heavy_libraries() -> None:
     code = (
         "import sys; from core.__main__ import app\n"
         "try: app(['--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'torchvision', 'numpy', 'sklearn', 'scipy', 'lightning', 'PIL'}\n"
+        "heavy = {'torch', 'torchvision', 'numpy', 'sklearn', 'scipy', 'lightning', 'pandas', 'PIL',"
+        " 'sqlalchemy', 'dbos'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
-    began = processor_seconds_of_children()
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"
-    assert processor_seconds_of_children() - began < 1.5  # 0.2 usually; torch alone takes more than two
     for command in ("label", "explain", "anchors", "summary", "train", "evaluate", "distill"):
         assert command in done.stdout
 

@@ -66,7 +66,7 @@ def test_a_submit_without_a_connection_arrives_once_it_is_back(page, bench):
     mark(page, "Saved")
     page.context.set_offline(True)
     page.keyboard.press("Enter")
-    page.wait_for_timeout(1000)
+    mark(page, OFFLINE)
     page.context.set_offline(False)
     gone_on(page, photo)
     assert len(bench.store.annotations.history(photo)) == 1

@@ -8,12 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-
 from core.garments import Garment
 from core.images.decode import open_photo
 from core.store import Store, sqlite_url
-from core.store.schema import tasks
 from tests.browsing import WAIT_MS, expect
 from tests.core.store.rows import add_models
 from tests.ports import free_port, wait_until_open
@@ -51,6 +48,7 @@ class Workbench:
         self.store.queue.fill()
         self.store.settings.put("second_share", 0.0)
         self.server: subprocess.Popen[bytes] | None = None
+        self.visitors: set[str] = set()
 
     def start(self) -> None:
         """Serve; returns once the port is open."""
@@ -69,15 +67,18 @@ class Workbench:
             self.server = None
 
     def send_everybody_home(self) -> None:
-        """Nobody holds a photo any more."""
-        with self.store.database.write() as connection:
-            connection.execute(sa.update(tasks).values(lease_by=None, lease_until=None))
+        """Nobody who has opened the page holds a photo any more."""
+        queue = self.store.queue
+        for person in self.visitors:
+            for _ in range(queue.counts().leased):
+                task = queue.next(person)  # what they hold comes first
+                if task is not None:
+                    queue.release(task.id, person)
 
-    def visit(
-        self, browser: Browser, person: str, *, width: int = 1280, scheme: str = "light", **parameters: object
-    ) -> Page:
+    def visit(self, browser: Browser, person: str, *, width: int = 1280, **parameters: object) -> Page:
         """The page as a person opens it, in a context of its own."""
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        self.visitors.add(person)
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme="light")
         context.set_default_timeout(WAIT_MS)
         expect.set_options(timeout=WAIT_MS)
         page = context.new_page()

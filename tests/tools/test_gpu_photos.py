@@ -1,5 +1,6 @@
 """Batched augmentation: boxes follow their pixels."""
 
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -162,20 +163,21 @@ def test_what_shows_no_photo_is_grey_whatever_the_colours(pack):
     assert ((pictures - GREY).abs().amax(dim=1) < 1e-6).float().mean() > 0.6
 
 
-def test_a_garment_that_is_covered_is_dropped(pack):
-    scenes = Scenes.of(pack, range(6), seed=5)
-    pictures, boxes = (
-        torch.full((1, 60, 40, 3), 0.9),
-        torch.tensor([[[0.0, 0.0, 40.0, 60.0], [19.0, 29.0, 20.0, 30.0]]]),
+def test_a_garment_that_is_covered_is_dropped(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    large, small = (0, 0, 160, 240), (76, 116, 84, 124)
+    write_pack(
+        tmp_path / "pack", ("red", "green"), packed([(photo((160, 240), (large, small)), (large, small))])
     )
-    covered = 0
-    for _ in range(60):
-        painted, valid = scenes._mask(pictures, boxes, torch.ones(1, 2).bool(), Augmentation(masking=1.0))
-        small_is_grey = bool((painted[0, 29, 19] - GREY).abs().max() < 1e-6)
-        assert bool(valid[0, 1]) is not small_is_grey
-        assert valid[0, 0] and (painted != pictures).any()
-        covered += small_is_grey
-    assert covered > 0
+    scenes = Scenes.of(load_pack(tmp_path / "pack", "cpu"), [0], seed=5)
+    masked = replace(PLAIN, masking=1.0)
+    pictures, targets, _ = scenes.draw(torch.zeros(80, 1, dtype=torch.long), (160, 240), masked)
+    grey = ((pictures - GREY).abs().amax(dim=1) < 1e-6).float()  # (B, H, W)
+    kept = ((targets.classes == 1) & targets.valid).any(dim=1)
+    hidden = grey[:, 116:124, 76:84].mean(dim=(1, 2))
+    assert not kept[hidden > 0.7].any() and kept[hidden < 0.2].all()
+    assert (hidden > 0.7).any() and (hidden < 0.2).any()
+    assert ((targets.classes == 0) & targets.valid).any(dim=1).all() and grey.any(dim=(1, 2)).all()
 
 
 def test_the_same_seed_draws_the_same_scenes(pack):

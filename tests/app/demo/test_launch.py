@@ -23,7 +23,7 @@ from core.garments import LabeledPhoto
 from core.images.decode import Photo, open_photo
 from tests.fakes import FakeLabeler, fake_explain
 from tests.ports import free_port, wait_until_open
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, until
 
 gradio_client = pytest.importorskip("gradio_client")
 httpx = pytest.importorskip("httpx")
@@ -36,18 +36,21 @@ get, post, request = (partial(call, **PATIENT) for call in (httpx.get, httpx.pos
 
 
 class BusyLabeler(FakeLabeler):
-    """A fake labeler that remembers how many photos it was ever asked for at once."""
+    """A fake labeler that counts what it is asked for at once, and works while its gate is open."""
 
     def __init__(self) -> None:
         super().__init__()
         self._counting = threading.Lock()
         self.now = self.most = 0
+        self.gate = threading.Event()
+        self.gate.set()
 
     def label(self, photo: Photo, score_threshold: float | None = None) -> LabeledPhoto:
         with self._counting:
             self.now += 1
             self.most = max(self.most, self.now)
         try:
+            assert self.gate.wait(PATIENCE_SECONDS)
             return super().label(photo, score_threshold)
         finally:
             with self._counting:
@@ -309,7 +312,25 @@ def test_nobody_gets_around_the_queue(served: Served) -> None:
     for name in ("label", "explain"):
         answer = post(f"{served.url}/gradio_api/run/{name}", json={"data": [None, None]})
         assert answer.status_code in (401, 403, 404)
-    assert served.app._queue.max_size == launch.MAX_WAITING
+
+
+def test_who_comes_when_the_queue_is_full_is_sent_away_and_the_others_are_served(
+    served: Served, photo: Path
+) -> None:
+    [path] = post(f"{served.url}/gradio_api/upload", files={"files": photo.open("rb")}).json()
+    picture = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    begin = partial(post, f"{served.url}/gradio_api/call/label")
+    before = served.labeler.calls
+    served.labeler.gate.clear()
+    try:
+        first = begin(json={"data": [picture, None]})
+        until(lambda: served.labeler.now == 1)
+        waiting = [begin(json={"data": [picture, None]}) for _ in range(launch.MAX_WAITING)]
+        assert {answer.status_code for answer in (first, *waiting)} == {200}
+        assert begin(json={"data": [picture, None]}).status_code == 503
+    finally:
+        served.labeler.gate.set()
+    until(lambda: served.labeler.calls == before + 1 + launch.MAX_WAITING)
 
 
 def test_a_foreign_name_for_this_machine_is_not_answered(served: Served) -> None:

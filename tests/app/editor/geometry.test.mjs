@@ -6,25 +6,25 @@ const photo = { width: 100, height: 80 };
 const view = { width: 220, height: 220 };
 
 test("a box is drawn in whole pixels, from any corner, and cut to the photo", () => {
-  assert.deepEqual(geometry.spanned({ x: 30.4, y: 40.6 }, { x: 10.2, y: -5 }, photo), [10, 0, 30, 41]);
-  assert.deepEqual(geometry.spanned({ x: 90, y: 70 }, { x: 400, y: 400 }, photo), [90, 70, 100, 80]);
-  assert.equal(geometry.spanned({ x: 10, y: 10 }, { x: 11, y: 60 }, photo), null);
+  assert.deepEqual(geometry.boxBetween({ x: 30.4, y: 40.6 }, { x: 10.2, y: -5 }, photo), [10, 0, 30, 41]);
+  assert.deepEqual(geometry.boxBetween({ x: 90, y: 70 }, { x: 400, y: 400 }, photo), [90, 70, 100, 80]);
+  assert.equal(geometry.boxBetween({ x: 10, y: 10 }, { x: 11, y: 60 }, photo), null);
 });
 
 test("a moved box keeps its size, also at the photo's edge", () => {
-  assert.deepEqual(geometry.moved([10.5, 10, 30.5, 30], 3.4, -2.6, photo), [13.5, 7, 33.5, 27]);
-  assert.deepEqual(geometry.moved([10.25, 10, 30.5, 30], -50, 500, photo), [0, 60, 20.25, 80]);
+  assert.deepEqual(geometry.moveBox([10.5, 10, 30.5, 30], 3.4, -2.6, photo), [13.5, 7, 33.5, 27]);
+  assert.deepEqual(geometry.moveBox([10.25, 10, 30.5, 30], -50, 500, photo), [0, 60, 20.25, 80]);
 });
 
 test("a handle moves its own edges and no other", () => {
   const box = [10.3, 10, 30, 30.7];
-  assert.deepEqual(geometry.resized(box, "e", 5, 99, photo), [10.3, 10, 35, 30.7]);
-  assert.deepEqual(geometry.resized(box, "nw", -99, 3, photo), [0, 13, 30, 30.7]);
+  assert.deepEqual(geometry.resizeBox(box, "e", 5, 99, photo), [10.3, 10, 35, 30.7]);
+  assert.deepEqual(geometry.resizeBox(box, "nw", -99, 3, photo), [0, 13, 30, 30.7]);
 });
 
 test("edges never pass each other", () => {
-  assert.deepEqual(geometry.resized([10, 10, 30, 30], "w", 500, 0, photo), [28, 10, 30, 30]);
-  assert.deepEqual(geometry.resized([10, 10, 30, 30], "s", 0, -500, photo), [10, 10, 30, 12]);
+  assert.deepEqual(geometry.resizeBox([10, 10, 30, 30], "w", 500, 0, photo), [28, 10, 30, 30]);
+  assert.deepEqual(geometry.resizeBox([10, 10, 30, 30], "s", 0, -500, photo), [10, 10, 30, 12]);
 });
 
 test("the nearest handle within reach is taken, and a small box has its corners only", () => {
@@ -38,8 +38,8 @@ test("the nearest handle within reach is taken, and a small box has its corners 
 
 test("what lies under a point comes smallest first", () => {
   const boxes = [{ uid: "big", box: [0, 0, 90, 70] }, { uid: "small", box: [10, 10, 20, 20] }, { uid: "far", box: [50, 50, 60, 60] }];
-  assert.deepEqual(geometry.stackAt(boxes, { x: 15, y: 15 }).map(({ uid }) => uid), ["small", "big"]);
-  assert.deepEqual(geometry.stackAt(boxes, { x: 95, y: 75 }), []);
+  assert.deepEqual(geometry.boxesAt(boxes, { x: 15, y: 15 }).map(({ uid }) => uid), ["small", "big"]);
+  assert.deepEqual(geometry.boxesAt(boxes, { x: 95, y: 75 }), []);
 });
 
 test("a border is near its edge on both sides, and its middle is not", () => {
@@ -49,7 +49,7 @@ test("a border is near its edge on both sides, and its middle is not", () => {
 });
 
 test("the fitted photo stands in the middle with room for handles", () => {
-  assert.deepEqual(geometry.fitted(view, photo), { scale: 2, x: 10, y: 30 });
+  assert.deepEqual(geometry.fitCamera(view, photo), { scale: 2, x: 10, y: 30 });
 });
 
 test("screen and photo are each other's inverse", () => {
@@ -58,40 +58,40 @@ test("screen and photo are each other's inverse", () => {
 });
 
 test("zooming keeps the point under the pointer", () => {
-  const before = geometry.fitted(view, photo);
+  const before = geometry.fitCamera(view, photo);
   const point = { x: 120, y: 130 };
-  const after = geometry.zoomed(before, 3, point, view, photo);
+  const after = geometry.zoomCamera(before, 3, point, view, photo);
   const [a, b] = [before, after].map((camera) => geometry.toPhoto(camera, point));
   assert.ok(Math.abs(a.x - b.x) < 1e-9 && Math.abs(a.y - b.y) < 1e-9);
   assert.equal(after.scale, 6);
 });
 
 test("zoom has an end both ways", () => {
-  const camera = geometry.fitted(view, photo);
-  assert.equal(geometry.zoomed(camera, 1e9, { x: 0, y: 0 }, view, photo).scale, 48);
-  assert.equal(geometry.zoomed(camera, 1e-9, { x: 0, y: 0 }, view, photo).scale, 0.5);
+  const camera = geometry.fitCamera(view, photo);
+  assert.equal(geometry.zoomCamera(camera, 1e9, { x: 0, y: 0 }, view, photo).scale, 48);
+  assert.equal(geometry.zoomCamera(camera, 1e-9, { x: 0, y: 0 }, view, photo).scale, 0.5);
 });
 
 test("the photo cannot be lost out of the view", () => {
-  const far = geometry.held({ scale: 4, x: 9999, y: -9999 }, view, photo);
+  const far = geometry.clampCamera({ scale: 4, x: 9999, y: -9999 }, view, photo);
   assert.deepEqual(far, { scale: 4, x: 220 - 48, y: 48 - 320 });
 });
 
 test("a box is brought into view, and the camera stays where it is in view already", () => {
   const camera = { scale: 4, x: -100, y: -40 };
-  assert.deepEqual(geometry.revealing(camera, [40, 30, 60, 40], view, photo), camera);
-  const moved = geometry.revealing(camera, [80, 60, 95, 75], view, photo);
-  const corner = geometry.toScreen(moved, { x: 95, y: 75 });
+  assert.deepEqual(geometry.revealCamera(camera, [40, 30, 60, 40], view, photo), camera);
+  const shown = geometry.revealCamera(camera, [80, 60, 95, 75], view, photo);
+  const corner = geometry.toScreen(shown, { x: 95, y: 75 });
   assert.ok(corner.x <= view.width && corner.y <= view.height);
 });
 
 test("a list goes to the right of its box, else to the left, else to where there is more room", () => {
   const [size, room] = [{ width: 100, height: 60 }, { left: 0, right: 400, height: 200 }];
-  assert.deepEqual(geometry.beside([50, 40, 120, 90], size, room), { x: 130, y: 40 });
-  assert.deepEqual(geometry.beside([200, 190, 350, 200], size, room), { x: 90, y: 130 });
-  assert.deepEqual(geometry.beside([40, -20, 390, 90], size, room), { x: 0, y: 10 });
-  assert.deepEqual(geometry.beside([5, 40, 350, 90], size, room), { x: 300, y: 40 });
-  assert.equal(geometry.beside([50, 40, 120, 90], size, { left: 0, right: 190, height: 200 }), null);
+  assert.deepEqual(geometry.placeBeside([50, 40, 120, 90], size, room), { x: 130, y: 40 });
+  assert.deepEqual(geometry.placeBeside([200, 190, 350, 200], size, room), { x: 90, y: 130 });
+  assert.deepEqual(geometry.placeBeside([40, -20, 390, 90], size, room), { x: 0, y: 10 });
+  assert.deepEqual(geometry.placeBeside([5, 40, 350, 90], size, room), { x: 300, y: 40 });
+  assert.equal(geometry.placeBeside([50, 40, 120, 90], size, { left: 0, right: 190, height: 200 }), null);
 });
 
 test("a side is met within reach, the nearest one, and not on small boxes", () => {
@@ -108,9 +108,9 @@ test("a side is met within reach, the nearest one, and not on small boxes", () =
 
 test("a list on a narrow screen goes under its box, or over it where there is more room", () => {
   const room = { top: 100, bottom: 700 };
-  assert.deepEqual(geometry.stacked([10, 150, 200, 300], room, 250), { y: 308, height: 392, over: false });
-  assert.deepEqual(geometry.stacked([10, 450, 200, 600], room, 250), { y: 442, height: 342, over: true });
-  assert.deepEqual(geometry.stacked([10, 400, 200, 430], room, 250), { y: 438, height: 262, over: false }, "enough is enough");
-  assert.deepEqual(geometry.stacked([10, 300, 200, 560], room, 250), { y: 292, height: 192, over: true }, "the larger of two too small");
-  assert.deepEqual(geometry.stacked([10, 240, 200, 560], room, 250), { y: 568, height: 132, over: false }, "likewise");
+  assert.deepEqual(geometry.placeBelow([10, 150, 200, 300], room, 250), { y: 308, height: 392, over: false });
+  assert.deepEqual(geometry.placeBelow([10, 450, 200, 600], room, 250), { y: 442, height: 342, over: true });
+  assert.deepEqual(geometry.placeBelow([10, 400, 200, 430], room, 250), { y: 438, height: 262, over: false }, "enough is enough");
+  assert.deepEqual(geometry.placeBelow([10, 300, 200, 560], room, 250), { y: 292, height: 192, over: true }, "the larger of two too small");
+  assert.deepEqual(geometry.placeBelow([10, 240, 200, 560], room, 250), { y: 568, height: 132, over: false }, "likewise");
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ACTIONS, chordOf, Keymap, mayBeChosen, readable } from "../../../app/editor/keys.js";
+import { ACTIONS, chordOf, formatChord, isAssignable, Keymap } from "../../../app/editor/keys.js";
 
 const press = (key, fields = {}) => chordOf({ key, ctrlKey: false, metaKey: false, altKey: false, shiftKey: false, ...fields });
 
@@ -50,18 +50,18 @@ test("while a box is chosen, letters that are not about it are left to its name"
 });
 
 test("kept keys that mean nothing here are left out", () => {
-  assert.deepEqual(new Keymap({ fly: "f", skip: "k" }).own, { skip: "k" });
+  assert.deepEqual(new Keymap({ fly: "f", skip: "k" }).overrides, { skip: "k" });
 });
 
 test("keys that the editor needs cannot be taken", () => {
-  assert.equal(mayBeChosen("Escape"), false);
-  assert.equal(mayBeChosen("Shift+ArrowLeft"), false);
-  assert.equal(mayBeChosen(""), false);
-  assert.equal(mayBeChosen("Ctrl++"), true);
+  assert.equal(isAssignable("Escape"), false);
+  assert.equal(isAssignable("Shift+ArrowLeft"), false);
+  assert.equal(isAssignable(""), false);
+  assert.equal(isAssignable("Ctrl++"), true);
 });
 
 test("keys are written for people", () => {
-  assert.equal(readable("Ctrl+Shift+z"), "Ctrl Shift Z");
-  assert.equal(readable("+"), "+");
-  assert.equal(readable("Enter"), "↵");
+  assert.equal(formatChord("Ctrl+Shift+z"), "Ctrl Shift Z");
+  assert.equal(formatChord("+"), "+");
+  assert.equal(formatChord("Enter"), "↵");
 });

@@ -112,13 +112,13 @@ test("without boxes nothing can be chosen or changed", () => {
   assert.deepEqual(task.choices(), []);
 });
 
-test("only a box that was picked by hand is held", () => {
+test("only a box that was clicked can be moved by a drag inside it", () => {
   const task = taskOf(proposal("a", 0.9));
   const { uid } = task.add([0, 0, 20, 20]);
-  assert.equal(task.held, null);
+  assert.equal(task.movable, null);
   assert.equal(task.entriesFor(task.box)[0].value, task.box.category);
   task.pick([task.find(uid)], false);
-  assert.equal(task.held, uid);
+  assert.equal(task.movable, uid);
   task.cycle(1);
-  assert.equal(task.held, null);
+  assert.equal(task.movable, null);
 });

@@ -276,7 +276,7 @@ def test_rapid_edits_on_a_slow_server_are_all_kept(open_editor: Open, harness: H
         page.keyboard.press("ArrowRight")
         if number % 4 == 0:
             page.keyboard.press("Control+ArrowDown")
-        page.wait_for_timeout(60)
+            expect(page.locator(".mark")).to_have_text("Saving…")
     page.get_by_role("button", name="Remove bag").click()
     expect(page.locator(".mark")).to_have_text("Saving…")
     saved(page)
@@ -290,8 +290,9 @@ def test_zoom_keeps_the_point_and_space_pans(open_editor: Open, harness: Harness
     spot = in_photo(page, 300, 300)
     page.mouse.move(*spot)
     for _ in range(3):
+        zoomed = scale(page)
         page.mouse.wheel(0, -240)
-        page.wait_for_timeout(50)
+        until(lambda: scale(page) > zoomed)  # noqa: B023
     assert scale(page) > before * 1.3
     assert in_photo(page, 300, 300) == pytest.approx(spot, abs=1.5)
     assert on_screen(page, TOP)[0] == pytest.approx(in_photo(page, 180, 150)[0], abs=SLACK_PX + 2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -75,7 +74,7 @@ def test_the_first_result_is_there_before_the_last():
     batch.add([(f"{number}.jpg", jpeg(shade=number)) for number in range(3)])
     assert batch.progress().seconds_left is None
     gate.permits.release()
-    progress = batch.wait(lambda now: now.done == 1, 10)
+    progress = batch.wait(lambda now: now.done == 1, PATIENCE_SECONDS)
     assert (progress.done, progress.total, progress.running) == (1, 3, True)
     assert progress.seconds_left is not None and progress.seconds_left > 0
     assert progress.fraction == pytest.approx(1 / 3)
@@ -147,15 +146,14 @@ def test_a_full_disk_is_said_and_takes_nothing_with_it(monkeypatch):
 
 
 def test_a_batch_that_nobody_looks_at_pauses_until_somebody_does(monkeypatch):
-    monkeypatch.setattr(batch_module, "ABANDONED_SECONDS", 0.05)
+    monkeypatch.setattr(batch_module, "ABANDONED_SECONDS", -1.0)  # since its first photo
     gate = Gate()
     batch = Batch(gate, Spool())
     batch.add([(f"{number}.jpg", jpeg(shade=number)) for number in range(3)])
-    time.sleep(0.1)
     gate.permits.release(3)
     until(lambda: not any(thread.name == "lapel-batch" for thread in threading.enumerate()))
     assert len(batch.items) == 1
-    monkeypatch.setattr(batch_module, "ABANDONED_SECONDS", 60)
+    monkeypatch.setattr(batch_module, "ABANDONED_SECONDS", PATIENCE_SECONDS)
     batch.resume()
     assert finished(batch).done == 3
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import random
 import struct
-import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -15,8 +14,11 @@ import pytest
 
 from core.errors import ArchiveError, PhotoError
 from core.images.archives import ZipLimits, count_entries, is_zip, unpack
+from tests.effort import count_lines
 
 LOCAL, CENTRAL, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
+MOST_LINES = 2_000_000
+"""What ten thousand entries take twice over; a million of them would take fifty times as many."""
 
 
 def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -128,16 +130,18 @@ def test_a_dangerous_zip_is_refused_before_anything_is_read(case: str) -> None:
     data = make()
     tracemalloc.start()
     try:
-        began = time.process_time()
         with pytest.raises(ArchiveError, match=sentence):
             next(unpack(data))
-        seconds, (_, peak_bytes) = time.process_time() - began, tracemalloc.get_traced_memory()
+        _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert seconds < 2.0
     assert peak_bytes < 30 * 2**20
-    with pytest.raises(ArchiveError, match=sentence):
-        count_entries(data)
+
+    def count() -> None:
+        with pytest.raises(ArchiveError, match=sentence):
+            count_entries(data)
+
+    assert count_lines(count) < MOST_LINES
 
 
 def test_files_come_one_by_one_in_the_zips_order(tmp_path: Path) -> None:
@@ -209,13 +213,12 @@ def test_a_zip_that_unpacks_to_too_much_in_all_is_refused() -> None:
         next(unpack(data, ZipLimits(total_bytes=10_999)))
 
 
-def test_ten_thousand_files_are_listed_quickly() -> None:
+def test_ten_thousand_files_are_listed_in_one_pass() -> None:
     data = zipped(
         dict.fromkeys((f"folder/photo_{i:05}.jpg" for i in range(10_000)), b"x"), zipfile.ZIP_STORED
     )
-    began = time.process_time()
     assert count_entries(data) == 10_000
-    assert time.process_time() - began < 2.0
+    assert count_lines(lambda: count_entries(data)) < MOST_LINES
 
 
 def test_memory_holds_one_file_at_a_time() -> None:

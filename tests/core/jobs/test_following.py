@@ -16,6 +16,7 @@ from core.store.predictions import ModelPair
 from tests.core.jobs.conftest import settle
 from tests.core.store.models import add_candidate
 from tests.core.training.holdout import add_photo
+from tests.databases import on_sqlite
 from tests.weights import MANY
 
 FIRST, SECOND = ModelPair(1, 2), ModelPair(3, 2)
@@ -38,6 +39,7 @@ def promote(store: Store, folder: Path) -> None:
     )
 
 
+@on_sqlite
 def test_after_a_promotion_the_photos_are_labelled_by_the_new_model_and_the_queue_follows(
     follower: Worker, tmp_path: Path
 ) -> None:
@@ -66,6 +68,7 @@ def test_after_a_promotion_the_photos_are_labelled_by_the_new_model_and_the_queu
     assert queue_models(store) == FIRST
 
 
+@on_sqlite
 def test_labelling_that_a_person_cancelled_is_not_asked_for_again(follower: Worker, tmp_path: Path) -> None:
     store = follower.store
     store.models.register_shipped()
@@ -79,6 +82,7 @@ def test_labelling_that_a_person_cancelled_is_not_asked_for_again(follower: Work
     assert [job.kind for job in store.jobs.running()] == ["label"]
 
 
+@on_sqlite
 def test_a_store_without_photos_has_nothing_to_follow(store: Store, tiny_ships: Path) -> None:
     assert not is_labelling_due(store) and serving_models(store) is None
     store.models.register_shipped()

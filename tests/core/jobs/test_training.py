@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from core.errors import DatasetError
-from core.jobs import engine
 from core.jobs.client import cancel_training, resume, start_import, start_ordering, start_training
 from core.jobs.worker import Worker, clean_up
 from core.jobs.workflows import WorkerContext
@@ -23,6 +22,7 @@ from core.store import Store
 from core.training.finetune import run
 from core.training.finetune.run_directory import RunDirectory, TrainingCancelled
 from tests.core.jobs.conftest import settle
+from tests.databases import on_sqlite
 from tests.waiting import PATIENCE_SECONDS, until
 
 Learn = Callable[..., Path]
@@ -73,6 +73,7 @@ def test_a_training_ends_as_a_candidate(
     assert not RunDirectory.of(store, id).folder.exists()
 
 
+@on_sqlite
 def test_a_failure_is_one_sentence_and_the_training_can_be_begun_again(
     store: Store, worker: Worker, revision: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +122,7 @@ def test_a_cancelled_training_stops_and_can_be_begun_again(
     assert store.trainings.get(id).state == "done"
 
 
+@on_sqlite
 def test_imports_and_the_order_go_on_while_something_learns(
     store: Store,
     worker: Worker,
@@ -149,6 +151,7 @@ def test_imports_and_the_order_go_on_while_something_learns(
     assert store.trainings.get(id).state == "done"
 
 
+@on_sqlite
 def test_a_worker_leaves_what_is_not_its_kind_of_work(
     store: Store, context: WorkerContext, revision: int, lessons: list[int]
 ) -> None:
@@ -156,8 +159,8 @@ def test_a_worker_leaves_what_is_not_its_kind_of_work(
     try:
         id, order = start_training(store, "detector", "quick", revision), start_ordering(store)
         until(lambda: store.jobs.get(order).state == "done", orderly.poll)
-        time.sleep(5 * engine.POLL_SECONDS)
-        orderly.poll()
+        again = start_ordering(store)  # the worker looks into its queues once more
+        until(lambda: store.jobs.get(again).state == "done", orderly.poll)
         assert store.trainings.get(id).state == "waiting" and not lessons
     finally:
         orderly.close()
@@ -168,6 +171,7 @@ def test_a_worker_leaves_what_is_not_its_kind_of_work(
         teacher.close()
 
 
+@on_sqlite
 def test_tidying_up_leaves_what_is_needed(store: Store, revision: int, tmp_path: Path) -> None:
     incoming = store.folder / "incoming"
     for name in ("wanted", "old"):

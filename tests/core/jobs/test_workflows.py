@@ -16,6 +16,7 @@ from core.jobs.worker import Worker
 from core.jobs.workflows import ORDER_EVERY, WorkerContext, run_step
 from core.store import Store
 from tests.core.jobs.conftest import settle
+from tests.databases import on_sqlite
 from tests.waiting import until
 
 Shoot = Callable[..., Path]
@@ -45,6 +46,7 @@ def test_an_import_ends_with_labelled_photos_in_order(
     assert task is not None and task.arm in ("selected", "control")
 
 
+@on_sqlite
 def test_what_is_asked_for_while_a_job_runs_is_done_too(
     worker: Worker, context: WorkerContext, shoot: Shoot
 ) -> None:
@@ -76,6 +78,7 @@ def test_a_cancelled_import_stops_and_goes_on_when_resumed(
     assert (row.state, row.done, row.counts["new"], store.photos.count()) == ("done", 30, 30, 30)
 
 
+@on_sqlite
 def test_an_import_that_cannot_be_done_says_why_and_can_be_tried_again(
     carrier: Worker, shoot: Shoot, tmp_path: Path
 ) -> None:
@@ -91,6 +94,7 @@ def test_an_import_that_cannot_be_done_says_why_and_can_be_tried_again(
     assert (store.jobs.get(job).state, store.imports.get(import_id).counts["new"]) == ("done", 2)
 
 
+@on_sqlite
 def test_a_photo_whose_picture_is_damaged_does_not_stop_the_others(
     worker: Worker, make_photo: Callable, context: WorkerContext
 ) -> None:
@@ -107,6 +111,7 @@ def test_a_photo_whose_picture_is_damaged_does_not_stop_the_others(
     assert store.predictions.missing(model_pair(worker.store, context.labeler), 9) == [rows[1].id]
 
 
+@on_sqlite
 def test_the_queue_is_ordered_anew_after_so_many_submits(worker: Worker, make_photo: Callable) -> None:
     store = worker.store
     worker.maintain()
@@ -121,6 +126,7 @@ def test_the_queue_is_ordered_anew_after_so_many_submits(worker: Worker, make_ph
     assert store.jobs.running() == ()
 
 
+@on_sqlite
 def test_work_that_was_lost_with_its_tables_is_begun_again(carrier: Worker, shoot: Shoot) -> None:
     store = carrier.store
     import_id, job = ask_for_import(store, shoot(2))

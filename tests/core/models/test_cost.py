@@ -32,6 +32,12 @@ def full_models():
     }
 
 
+@pytest.fixture(scope="module")
+def two_stages():
+    """A detector with a second stage, as small as torchvision makes one."""
+    return build_model("faster-rcnn", size=64).eval()
+
+
 def saving(full_models, key):
     """Percent by which YOLOv4-GS differs from YOLOv4."""
     return 100 * (full_models["yolov4-gs"][key] / full_models["yolov4"][key] - 1)
@@ -99,11 +105,43 @@ def test_a_torchvision_detector_is_counted_too(name):
     assert figures["macs"] > figures["backbone_macs"] > 1e9
 
 
-def test_a_second_stage_is_counted_for_the_most_proposals_whatever_the_weights():
-    first, second = (count_macs(build_model("faster-rcnn", size=64), (64, 64)) for _ in range(2))
+def test_a_second_stage_is_counted_for_the_most_proposals_whatever_the_weights(two_stages):
+    another = build_model("faster-rcnn", size=64)
+    first, second = (count_macs(model, (64, 64)) for model in (two_stages, another))
     assert first == second
     one_region = 256 * 49 * 1024 + 1024 * 1024 + 1024 * (14 + 4 * 14)
     assert first["roi_heads"] == 1000 * one_region
+
+
+def proposals(model):
+    """How many regions of a black picture the second stage gets."""
+    seen = []
+    handle = model.roi_heads.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[1][0])))
+    with torch.no_grad():
+        model([torch.zeros(3, 64, 64)])
+    handle.remove()
+    return seen[0]
+
+
+def test_a_counted_model_proposes_as_before(two_stages):
+    before = proposals(two_stages)
+    assert before < 1000
+    count_macs(two_stages, (64, 64))
+    assert proposals(two_stages) == before
+
+
+def test_a_model_that_failed_to_be_counted_proposes_as_before(two_stages):
+    def fail(*_):
+        raise RuntimeError("in the middle")
+
+    before = proposals(two_stages)
+    handle = two_stages.roi_heads.register_forward_pre_hook(fail)
+    two_stages.train()
+    with pytest.raises(RuntimeError, match="in the middle"):
+        count_macs(two_stages, (64, 64))
+    handle.remove()
+    assert two_stages.training
+    assert proposals(two_stages.eval()) == before
 
 
 def test_a_model_is_left_as_it_was():
@@ -113,15 +151,6 @@ def test_a_model_is_left_as_it_was():
     summarize(model, (8, 8))
     assert (model.training, model.backbone.training, model.top.training) == (True, True, False)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert not any(part._forward_hooks for part in model.modules())
-
-
-def test_hooks_are_removed_when_the_model_fails():
-    model = SmallNet().train()
-    with pytest.raises(RuntimeError):
-        count_macs(nn.Sequential(model, nn.Conv2d(99, 1, 1)), (8, 8))
-    assert not any(part._forward_hooks for part in model.modules())
-    assert model.training
 
 
 @pytest.mark.parametrize("build", [SmallNet, lambda: build_model("yolov4-gs", preset="pico")])

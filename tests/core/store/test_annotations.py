@@ -14,6 +14,7 @@ from core.store.annotations import VersionConflict
 from core.store.boxes import AnnotatedBox
 from core.store.schema import annotations
 from tests.core.store.rows import add_photos, box
+from tests.databases import on_sqlite
 
 
 @pytest.fixture
@@ -46,6 +47,7 @@ def test_a_save_is_the_photos_next_version(store, photo):
     assert store.annotations.annotated_count() == 1
 
 
+@on_sqlite
 def test_boxes_are_cut_to_the_photo_and_what_is_left_counts_as_accepted(store, photo):
     outside, sliver = box(700, 10, 800, 20), box(10, 10, 10.001, 20)
     proposal = box(600, 400, 900, 900, origin="model", accepted=False, score=0.4)
@@ -146,6 +148,7 @@ def test_an_import_leaves_the_task_open_and_has_no_second_look(store, photo):
     assert store.consensus_reviews.get(photo) is None
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("boxes", "more", "sentence"),
     [
@@ -174,6 +177,7 @@ def test_a_deleted_photo_is_not_found(store, photo):
     assert len(store.annotations.history(photo)) == 1
 
 
+@on_sqlite
 def test_a_version_that_is_not_there_is_not_found(store, photo):
     with pytest.raises(NotFoundError, match="no version 1"):
         store.annotations.version(photo, 1)

@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import ConflictError, NotFoundError, StoreError
 from core.taxonomy import load_taxonomy
+from tests.databases import on_sqlite
 
 
 def names(store) -> list[str]:
@@ -41,6 +42,7 @@ def test_a_known_name_is_not_added_again_whatever_its_case(store, name):
     assert len(names(store)) == 13
 
 
+@on_sqlite
 @pytest.mark.parametrize("name", ["", "  ", "\x00\x1b\u202e", "x" * 61])
 def test_an_empty_and_an_endless_name_are_refused(store, name):
     with pytest.raises(StoreError, match="1 to 60"):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from core.datasets.reading import read_detection
 from core.errors import NotFoundError, StoreError
-from core.store import Store
+from core.store import Store, revisions
 from core.store.exports import FORMATS, Exported, export_name, export_revision, is_zip
 from core.store.schema import annotations as versions
 from tests.core.store.rows import add_photos, box
@@ -203,18 +203,19 @@ def test_it_is_told_how_far_the_export_is(filled, format, pictures):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_memory_does_not_grow_with_the_photos(one, format):
+def test_memory_does_not_grow_with_the_photos(one, format, monkeypatch):
+    monkeypatch.setattr(revisions, "BATCH", 50)
     peaks = []
     annotate(one, add_photos(one.database, 1, first=9000))
     export_revision(one, one.revisions.create("ann").number, format, Pipe())  # loads what stays loaded
-    for first, count in ((1, 1100), (2000, 2400)):
+    for first, count in ((1, 110), (2000, 490)):
         annotate(one, add_photos(one.database, count, first=first))
         number = one.revisions.create("ann").number
         tracemalloc.start()
         export_revision(one, number, format, Pipe())
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < peaks[0] + 6_000_000  # 2,400 photos of four boxes would take 20 MB
+    assert peaks[1] < peaks[0] + 1_200_000  # 490 more photos of four boxes would take 4 MB
 
 
 def annotate(store, photos):

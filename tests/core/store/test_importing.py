@@ -18,6 +18,7 @@ from core.store import Store
 from core.store.importing import ImportCheckpoint, finish_import, import_all, import_batch, prepare_import
 from core.store.imports import ImportRow, UploadFolder
 from tests.core.datasets.written import write_voc, write_yolo
+from tests.databases import on_sqlite
 
 SIZE_WH = (96, 128)
 
@@ -94,6 +95,7 @@ def test_the_same_folder_again_brings_in_nothing(store: Store, tmp_path: Path) -
     assert store.photos.count() == 3
 
 
+@on_sqlite
 def test_an_upload_of_photos_and_a_zip_goes_in_and_is_removed(store: Store, tmp_path: Path) -> None:
     upload = UploadFolder.of(store.folder).folder / "0123"
     pictures(upload, 2)
@@ -168,6 +170,7 @@ def splits_of(folder: Path) -> Path:
     return folder
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "make",
     [coco_of, coco_file_of, official_coco_of, voc_of, yolo_of, wrapped_zip_of, deepfashion2_of, splits_of],
@@ -187,6 +190,7 @@ def test_a_data_set_comes_with_its_boxes(store: Store, tmp_path: Path, make: Cal
     assert {"dress", "poncho"} <= names or {"short sleeve dress", "shorts"} <= names
 
 
+@on_sqlite
 def test_deepfashions_lists_come_with_their_boxes(store: Store, tmp_path: Path) -> None:
     pictures(tmp_path / "img" / "Tee", 2)
     lists = {
@@ -200,6 +204,7 @@ def test_deepfashions_lists_come_with_their_boxes(store: Store, tmp_path: Path) 
     assert (row.counts["new"], row.counts["annotated"], reasons(store, row)) == (2, 2, {})
 
 
+@on_sqlite
 def test_boxes_follow_a_photo_of_another_size_and_not_one_of_another_shape(
     store: Store, tmp_path: Path
 ) -> None:
@@ -219,6 +224,7 @@ def test_boxes_follow_a_photo_of_another_size_and_not_one_of_another_shape(
     assert row.counts["refused"] == 0, "the photo itself was taken"
 
 
+@on_sqlite
 def test_imported_boxes_never_replace_a_persons(store: Store, tmp_path: Path) -> None:
     coco_of(tmp_path / "set")
     brought_in(store, tmp_path / "set" / "images")
@@ -231,6 +237,7 @@ def test_imported_boxes_never_replace_a_persons(store: Store, tmp_path: Path) ->
     assert latest is not None and latest.author == "eve"
 
 
+@on_sqlite
 def test_a_missing_photo_of_a_data_set_is_refused_and_the_rest_goes_in(store: Store, tmp_path: Path) -> None:
     coco_of(tmp_path / "set")
     (tmp_path / "set" / "images" / "001.jpg").unlink()
@@ -239,6 +246,7 @@ def test_a_missing_photo_of_a_data_set_is_refused_and_the_rest_goes_in(store: St
     assert "no such file" in reasons(store, row)["images/001.jpg"]
 
 
+@on_sqlite
 def test_a_dangerous_zip_and_bad_annotations_are_refused_as_a_whole(store: Store, tmp_path: Path) -> None:
     good = picture(tmp_path / "a.jpg", 1).read_bytes()
     row = brought_in(store, zipped(tmp_path / "bad.zip", {"../../evil.jpg": good, "a.jpg": good}))
@@ -254,6 +262,7 @@ def test_a_dangerous_zip_and_bad_annotations_are_refused_as_a_whole(store: Store
     assert store.photos.count() == 0
 
 
+@on_sqlite
 def test_links_that_leave_the_folder_are_refused(store: Store, tmp_path: Path) -> None:
     outside = picture(tmp_path / "private" / "me.jpg", 1)
     folder = tmp_path / "shoot"
@@ -270,6 +279,7 @@ def test_links_that_leave_the_folder_are_refused(store: Store, tmp_path: Path) -
     assert "leads out" in next(iter(reasons(store, row).values()))
 
 
+@on_sqlite
 def test_only_permitted_folders_of_the_server_are_looked_into(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,6 +353,7 @@ def _no_room(*_: object, **__: object) -> ImportCheckpoint:
     raise StoreError("There is no room left.")
 
 
+@on_sqlite
 def test_an_empty_folder_says_so(store: Store, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     row = brought_in(store, tmp_path / "empty")

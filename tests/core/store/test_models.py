@@ -19,6 +19,7 @@ from core.store.backup import backup, restore
 from core.store.models import MOST_CHARACTERS, Models
 from core.store.schema import trainings
 from tests.core.store.models import add_candidate, blob_path, candidate_file
+from tests.databases import on_sqlite
 
 pytestmark = pytest.mark.usefixtures("tiny_ships")
 
@@ -55,6 +56,7 @@ def test_processes_that_register_the_shipped_weights_at_once_do_it_once(store: S
     assert len(store.models.all()) == 2 == len(store.promotions.history())
 
 
+@on_sqlite
 def test_without_weights_that_ship_the_sentence_says_so(store: Store, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("core.models.cards.WEIGHTS_FOLDER", tmp_path)
     with pytest.raises(WeightsError, match="card detector.json"):
@@ -89,6 +91,7 @@ def test_every_model_has_a_name_of_its_own(store: Store, tmp_path: Path) -> None
     assert [name[-4:] for name in names[1:]] == [" (2)", " (3)"]
 
 
+@on_sqlite
 def test_weights_that_could_not_serve_are_not_taken(store: Store, tmp_path: Path) -> None:
     file = candidate_file(weights_of(store, "detector"), tmp_path / "new.safetensors")
     file.write_bytes(b"\x80\x04N.")
@@ -97,12 +100,14 @@ def test_weights_that_could_not_serve_are_not_taken(store: Store, tmp_path: Path
     assert [model.name for model in store.models.all("detector")] == ["tiny detector"]
 
 
+@on_sqlite
 def test_a_parent_that_is_not_there_is_refused(store: Store, tmp_path: Path) -> None:
     file = candidate_file(weights_of(store, "detector"), tmp_path / "new.safetensors")
     with pytest.raises(StoreError, match="expected a parent"):
         store.models.add(file, parent_id=99)
 
 
+@on_sqlite
 def test_what_is_not_there_is_not_found(store: Store) -> None:
     for ask in (lambda: store.models.get(9), lambda: store.models.named("x")):
         with pytest.raises(NotFoundError):
@@ -111,12 +116,14 @@ def test_what_is_not_there_is_not_found(store: Store) -> None:
         store.models.champion("poem")
 
 
+@on_sqlite
 def test_weights_are_fetched_with_their_card(store: Store) -> None:
     model = store.models.champion("detector")
     path = store.models.file_of(model)
     assert digest(path) == model.digest and read_card(path) == model.card
 
 
+@on_sqlite
 def test_copies_that_nobody_asked_for_in_a_month_go_and_are_fetched_again(store: Store) -> None:
     old, used = store.models.champion("detector"), store.models.champion("classifier")
     path, kept = store.models.file_of(old), store.models.file_of(used)
@@ -129,6 +136,7 @@ def test_copies_that_nobody_asked_for_in_a_month_go_and_are_fetched_again(store:
     assert digest(store.models.file_of(old)) == old.digest
 
 
+@on_sqlite
 def test_a_damaged_copy_is_fetched_again(store: Store) -> None:
     model = store.models.champion("detector")
     path = store.models.file_of(model)
@@ -138,6 +146,7 @@ def test_a_damaged_copy_is_fetched_again(store: Store) -> None:
     assert digest(path) == model.digest and read_card(path) == model.card
 
 
+@on_sqlite
 def test_a_copy_serves_while_the_blob_is_gone_and_then_a_sentence_says_so(
     store: Store, tmp_path: Path
 ) -> None:
@@ -150,6 +159,7 @@ def test_a_copy_serves_while_the_blob_is_gone_and_then_a_sentence_says_so(
         store.models.file_of(model)
 
 
+@on_sqlite
 def test_a_damaged_blob_is_not_taken_for_the_weights(store: Store, tmp_path: Path) -> None:
     model = add_candidate(store, tmp_path)
     blob = blob_path(store, model.digest)
@@ -158,12 +168,14 @@ def test_a_damaged_blob_is_not_taken_for_the_weights(store: Store, tmp_path: Pat
         store.models.file_of(model)
 
 
+@on_sqlite
 def test_weights_that_ship_need_no_blob(store: Store) -> None:
     model = store.models.champion("classifier")
     blob_path(store, model.digest).unlink()
     assert digest(store.models.file_of(model)) == model.digest
 
 
+@on_sqlite
 def test_a_sweep_leaves_weights_alone(store: Store, tmp_path: Path) -> None:
     model = add_candidate(store, tmp_path)
     store.blobs.put(b"left by a killed process")
@@ -181,6 +193,7 @@ def test_models_are_in_a_backup(store: Store, fresh_store, tmp_path: Path) -> No
     assert digest(other.models.file_of(other.models.get(model.id))) == model.digest
 
 
+@on_sqlite
 def test_a_backup_of_a_store_that_lost_weights_can_be_made(store: Store, fresh_store, tmp_path: Path) -> None:
     model = add_candidate(store, tmp_path)
     blob_path(store, model.digest).write_bytes(b"damaged")
@@ -191,6 +204,7 @@ def test_a_backup_of_a_store_that_lost_weights_can_be_made(store: Store, fresh_s
         other.models.file_of(other.models.get(model.id))
 
 
+@on_sqlite
 def test_a_merchant_may_use_the_champion_and_neither_list_nor_add(store: Store, tmp_path: Path) -> None:
     store.models.register_shipped()
     merchant = store.acting(Actor.of("mia", ["merchant"])).models

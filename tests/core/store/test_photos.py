@@ -18,6 +18,7 @@ from core.store.blobs import Blobs
 from core.store.photos import in_holdout
 from core.store.schema import annotations, drafts, tasks
 from tests.core.store.rows import add_models
+from tests.databases import on_sqlite
 from tests.pictures import encoded
 
 
@@ -45,12 +46,14 @@ def test_a_new_photo_is_kept_with_its_picture_and_a_small_one(store, make_photo)
     assert store.photos.get(row.id) == row
 
 
+@on_sqlite
 def test_an_opened_photo_is_what_models_take(store, make_photo):
     photo = store.photos.open(store.photos.add(make_photo(1), by="ada").row.id)
     assert (photo.name, photo.size_wh) == ("photo 1.jpg", (96, 128))
     assert photo.digest == make_photo(1).digest and photo.image.mode == "RGB"
 
 
+@on_sqlite
 def test_nothing_but_pixels_is_kept(store):
     exif = Image.Exif()
     exif[0x010E] = "taken at home"
@@ -68,6 +71,7 @@ def test_the_same_photo_again_stores_nothing(store, make_photo):
     assert store.photos.count() == 1 and blob_count(store) == 2
 
 
+@on_sqlite
 def test_a_copy_of_a_pool_photo_is_kept_and_named(store, make_photo):
     first = store.photos.add(make_photo(1), by="ada").row
     store.photos.add(make_photo(2), by="ada")
@@ -76,12 +80,14 @@ def test_a_copy_of_a_pool_photo_is_kept_and_named(store, make_photo):
     assert store.photos.count() == 3
 
 
+@on_sqlite
 def test_a_copy_of_a_pool_photo_stays_in_the_pool_whatever_its_content_says(store, make_photo):
     store.photos.add(make_photo(1), by="ada")
     added = store.photos.add(copy_of(make_photo(1), holdout=True), by="ben")
     assert added.outcome == "near" and not added.row.holdout
 
 
+@on_sqlite
 def test_a_holdout_photo_that_comes_again_is_kept_out(store, make_photo):
     held = store.photos.add(make_photo(1, holdout=True), by="ada").row
     assert held.holdout
@@ -92,6 +98,7 @@ def test_a_holdout_photo_that_comes_again_is_kept_out(store, make_photo):
     assert store.photos.count() == 1 and blob_count(store) == 2
 
 
+@on_sqlite
 def test_what_looks_like_both_is_kept_out(store, make_photo, monkeypatch):
     monkeypatch.setattr("core.store.ingest.same_picture", lambda one, other: False)
     store.photos.add(make_photo(1), by="ada")
@@ -177,12 +184,14 @@ def test_a_deleted_photo_that_comes_again_is_there_again(store, make_photo):
     assert store.photos.get(row.id).by == "ben" and store.photos.picture(row.id)
 
 
+@on_sqlite
 def test_a_copy_of_a_deleted_photo_is_new(store, make_photo):
     row = store.photos.add(make_photo(1), by="ada").row
     store.photos.delete(row.id, "ada")
     assert store.photos.add(copy_of(make_photo(1)), by="ben").outcome == "new"
 
 
+@on_sqlite
 def test_a_picture_that_another_photo_needs_stays(store, make_photo):
     photo = make_photo(1)
     first = store.photos.add(photo, by="ada").row
@@ -216,6 +225,7 @@ def test_what_another_process_added_is_seen(store, make_photo, tmp_path):
     assert store.photos.add(copy_of(make_photo(1)), by="ada").row.near_id == first.id
 
 
+@on_sqlite
 def test_the_pictures_are_there_before_the_row(store, make_photo, monkeypatch):
     def interrupted(blobs: Blobs, digest: str) -> bool:
         raise KeyboardInterrupt
@@ -226,6 +236,7 @@ def test_the_pictures_are_there_before_the_row(store, make_photo, monkeypatch):
     assert store.photos.count() == 0
 
 
+@on_sqlite
 def test_a_full_disk_leaves_nothing_half_done(store, make_photo, monkeypatch):
     put, left = Blobs.put, iter([True])
 

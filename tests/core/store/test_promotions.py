@@ -16,6 +16,7 @@ from core.store.models import ModelRow
 from core.store.promotions import PromotionRefused
 from tests.core.store.comparing import BETTER, UNCLEAR, WORSE
 from tests.core.store.models import add_candidate, blob_path
+from tests.databases import on_sqlite
 
 pytestmark = pytest.mark.usefixtures("tiny_ships")
 
@@ -72,6 +73,7 @@ def test_a_better_candidate_takes_over_and_it_is_written_down(store, champion, c
     assert store.models.champion("classifier").name == "tiny classifier"
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("report", "why"),
     [(None, "compare them first"), (WORSE, "It is worse"), (UNCLEAR, "it would take about 178")],
@@ -95,6 +97,7 @@ def test_an_admin_can_overrule_the_gate_and_the_reason_is_kept(store, champion, 
     assert store.audit.entries(action="overrule")[0].details["reason"] == "it knows bags"
 
 
+@on_sqlite
 def test_a_reason_that_was_not_needed_makes_no_overruling(store, champion, candidate, compare) -> None:
     compare(candidate, champion, BETTER)
     made = store.promotions.promote(
@@ -155,6 +158,7 @@ def test_rollbacks_go_back_one_by_one(store, champion, candidate, compare, tmp_p
     assert noted(store) == ["rollback"] * 2 + ["promote"] * 2
 
 
+@on_sqlite
 def test_what_was_rolled_back_can_be_promoted_again(store, champion, candidate, compare) -> None:
     compare(candidate, champion, BETTER)
     for round in range(2):
@@ -171,6 +175,7 @@ def truncated(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
 
+@on_sqlite
 @pytest.mark.parametrize("spoil", [pickled, truncated])
 def test_weights_that_were_swapped_are_refused_and_the_champion_goes_on(
     store, champion, candidate, compare, spoil
@@ -185,6 +190,7 @@ def test_weights_that_were_swapped_are_refused_and_the_champion_goes_on(
     assert serving(store) == "tiny detector"
 
 
+@on_sqlite
 def test_a_row_of_weights_that_could_not_serve_is_refused(store, champion, candidate, compare) -> None:
     import sqlalchemy as sa
 
@@ -204,6 +210,7 @@ def test_a_row_of_weights_that_could_not_serve_is_refused(store, champion, candi
     assert serving(store) == "tiny detector"
 
 
+@on_sqlite
 @pytest.mark.parametrize("role", ["merchant", "annotator", "researcher"])
 def test_only_an_admin_changes_who_serves(store, champion, candidate, compare, role) -> None:
     compare(candidate, champion, BETTER)
@@ -222,6 +229,7 @@ def test_comparisons_are_found_by_pair_and_measured_anew_replaced(store, champio
     assert row.verdict.passes and row.comparison.main.difference == 0.05 and row.changed == []
 
 
+@on_sqlite
 def test_a_request_needs_a_name(store, champion, candidate) -> None:
     with pytest.raises(StoreError, match="1 to 64"):
         store.promotions.rollback("detector", request="")

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from core.access import LOCAL, Actor, Role
 from core.errors import AccessError, NotFoundError, StoreError
 from core.store.schema import people
+from tests.databases import on_sqlite
 
 
 @pytest.fixture
@@ -34,6 +35,7 @@ def test_somebody_new_is_a_merchant_unless_the_sign_in_names_a_role(store):
     assert [person.name for person in store.users.all()] == ["anna@shop.org", "ben@shop.org"]
 
 
+@on_sqlite
 def test_a_role_that_an_admin_set_wins_over_the_sign_in_until_it_is_taken_back(store):
     store.users.sign_in("Anna", "1", ["annotator"])
     assert store.users.set_role("Anna", Role.RESEARCHER).roles == {Role.RESEARCHER}
@@ -43,11 +45,13 @@ def test_a_role_that_an_admin_set_wins_over_the_sign_in_until_it_is_taken_back(s
     assert store.users.actor_of("1") == Actor.of("Anna", ["annotator"]) and store.users.actor_of("2") is None
 
 
+@on_sqlite
 def test_a_claim_that_is_gone_at_the_next_sign_in_is_gone_here(store):
     store.users.sign_in("Anna", "1", ["admin"])
     assert store.users.sign_in("Anna", "1", []).roles == {Role.MERCHANT}
 
 
+@on_sqlite
 def test_people_keep_the_name_that_they_came_with_and_nobody_gets_anothers(store):
     assert store.users.sign_in("Anna", "1", []).name == "Anna"
     assert store.users.sign_in("Anna Schmidt", "1", []).name == "Anna"
@@ -60,6 +64,7 @@ def test_people_keep_the_name_that_they_came_with_and_nobody_gets_anothers(store
     assert len(set(names)) == len(names) == 6
 
 
+@on_sqlite
 def test_a_role_can_be_given_before_somebody_comes(store):
     store.users.set_role("Anna@Shop.org", Role.ADMIN)
     assert store.users.all()[0].seen_at is None
@@ -68,6 +73,7 @@ def test_a_role_can_be_given_before_somebody_comes(store):
     assert [person.name for person in store.users.all()] == ["anna@shop.org", "anna@shop.org (2)"]
 
 
+@on_sqlite
 def test_a_role_given_to_a_name_that_nobody_has_can_be_taken_back_without_a_trace(store):
     store.users.set_role("Anna", Role.RESEARCHER)
     store.users.set_role("anna", None)
@@ -137,6 +143,7 @@ def test_two_pages_of_somebody_new_make_one_person(store):
     assert found == [Actor.of("Anna", ["annotator"])] * 4 and len(store.users.all()) == 1
 
 
+@on_sqlite
 def test_changes_of_roles_are_noted_down_with_what_was_before(store):
     store.users.sign_in("Anna", "1", [])
     ada = store.acting(Actor.of("Ada", ["admin"]))
@@ -150,6 +157,7 @@ def test_changes_of_roles_are_noted_down_with_what_was_before(store):
     ]
 
 
+@on_sqlite
 def test_a_change_that_is_refused_is_not_noted_down(store):
     store.users.sign_in("Ada", "1", ["admin"])
     with pytest.raises(StoreError):
@@ -159,6 +167,7 @@ def test_a_change_that_is_refused_is_not_noted_down(store):
     assert store.audit.entries() == [] and store.users.actor_of("1").roles == {Role.ADMIN}
 
 
+@on_sqlite
 @pytest.mark.parametrize("name", ["", " \x00", "local", "Lapel"])
 def test_a_name_that_is_nobodys_gets_no_role(store, name):
     with pytest.raises(StoreError, match="somebody's name"):

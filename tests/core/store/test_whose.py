@@ -15,6 +15,9 @@ from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.exports import export_revision
 from tests.core.store.rows import add_models, add_photos
+from tests.databases import on_sqlite
+
+pytestmark = on_sqlite
 
 BOX = AnnotatedBox((10.0, 10.0, 60.0, 80.0), 1)
 

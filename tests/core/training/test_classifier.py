@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw
 
 from core.datasets.classification import ClassificationSample
 from core.errors import DatasetError, WeightsError
+from core.images.crops import normalize_pixels
 from core.inference.classifier import Classifier
 from core.models.cards import read_card
 from core.models.mobilenet import MobileNet, MobileNetMHA
@@ -109,11 +110,12 @@ def test_pretrained_weights_are_loaded_and_calibrated(tmp_path):
     weight = module.model.backbone.stem[0].weight
     assert torch.equal(weight, folded_tensors()["stem.weight"])
     pictures = torch.randint(0, 255, (8, 3, 64, 64), dtype=torch.uint8)
+    inputs = normalize_pixels(pictures)
     with torch.no_grad():
-        before = module.eval()._logits(pictures)
+        before = module.eval().model(inputs)
         module.calibrate(pictures)
-        assert torch.allclose(module._logits(pictures), before, atol=1e-3)
-        assert torch.allclose(module.train()._logits(pictures), before, atol=1e-2)
+        assert torch.allclose(module.model(inputs), before, atol=1e-3)
+        assert torch.allclose(module.train().model(inputs), before, atol=1e-2)
 
 
 def test_the_loaders_rebalance_training_and_leave_validation_plain(photos):

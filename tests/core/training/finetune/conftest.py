@@ -19,11 +19,10 @@ from tests.core.store.conftest import (
     make_photo,
     postgresql_server,
     sqlite_template,
-    store,
 )
 from tests.core.training.finetune.shapes import small, train_champion
 
-__all__ = ["fresh_store", "fresh_url", "make_photo", "postgresql_server", "sqlite_template", "store"]
+__all__ = ["fresh_store", "fresh_url", "make_photo", "postgresql_server", "sqlite_template"]
 
 
 @pytest.fixture(autouse=True, scope="package")
@@ -52,6 +51,12 @@ def champion_weights(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Pat
             for name in ("classifier.safetensors", "classifier.json"):
                 shutil.copy(tiny_weights / name, folder / name)
     return folder
+
+
+@pytest.fixture
+def store(fresh_store: Callable[[str], Store]) -> Store:
+    """An empty store on SQLite: fine-tuning has no SQL of its own."""
+    return fresh_store("sqlite")
 
 
 @pytest.fixture

@@ -1,58 +1,58 @@
 // Beside the photo: the chosen box with its labels, and the list of all boxes, one stop of the Tab key each.
-import { actionButton } from "./bars.js";
-import { icon, make, say, show } from "./dom.js";
-import { namesOf, originOf, undecided } from "./task.js";
+import { actionButton } from "./toolbars.js";
+import { createElement, icon, setText, setVisible } from "./dom.js";
+import { displayNames, originOf, undecided } from "./task.js";
 
 const ORIGINS = { proposed: "proposed", accepted: "accepted", drawn: "drawn" };
 
-export const worded = (box, task) =>
-  [...namesOf(box, task), box.score === null ? null : `score ${box.score.toFixed(2)}`, originOf(box)]
+export const describe = (box, task) =>
+  [...displayNames(box, task), box.score === null ? null : `score ${box.score.toFixed(2)}`, originOf(box)]
     .filter(Boolean).join(", ");
 
-export class Side {
-  // hands: run(action), choose(choice), select(uid), settle(uid, action)
-  constructor(hands) {
-    this.hands = hands;
+export class Sidebar {
+  // handlers: run(action), choose(choice), select(uid), resolve(uid, action)
+  constructor(handlers) {
+    this.handlers = handlers;
     this.rows = new Map();
-    this.title = make("span", { className: "what" });
-    this.swatch = make("span", { className: "swatch" });
-    this.note = make("span", { className: "note" });
-    this.choices = make("div", { className: "choices", role: "group", "aria-label": "Labels of the chosen box" });
-    this.tools = make("div", { className: "tools" }, ...["accept", "reject", "search", "duplicate", "remove"].map((name) => actionButton(name, hands.run)));
-    this.chosen = make("section", { className: "chosen", "aria-label": "Chosen box" },
-      make("div", { className: "head" }, this.swatch, this.title, this.note), this.choices, this.tools);
-    this.hint = make("p", { className: "hint", textContent: "Click a box to choose it, or drag to draw one." });
-    this.count = make("span", { className: "count" });
-    this.all = actionButton("acceptAll", hands.run, { words: true, className: "small" });
-    this.list = make("ul", { className: "rows", "aria-label": "Boxes" });
+    this.title = createElement("span", { className: "what" });
+    this.swatch = createElement("span", { className: "swatch" });
+    this.note = createElement("span", { className: "note" });
+    this.choices = createElement("div", { className: "choices", role: "group", "aria-label": "Labels of the chosen box" });
+    this.tools = createElement("div", { className: "tools" }, ...["accept", "reject", "search", "duplicate", "remove"].map((name) => actionButton(name, handlers.run)));
+    this.chosen = createElement("section", { className: "chosen", "aria-label": "Chosen box" },
+      createElement("div", { className: "head" }, this.swatch, this.title, this.note), this.choices, this.tools);
+    this.hint = createElement("p", { className: "hint", textContent: "Click a box to choose it, or drag to draw one." });
+    this.count = createElement("span", { className: "count" });
+    this.all = actionButton("acceptAll", handlers.run, { caption: true, className: "small" });
+    this.list = createElement("ul", { className: "rows", "aria-label": "Boxes" });
     this.list.onkeydown = (event) => this.key(event);
-    this.root = make("div", { className: "side" }, this.hint, this.chosen,
-      make("section", { className: "all", "aria-label": "All boxes" }, make("div", { className: "head" }, this.count, this.all), this.list));
+    this.root = createElement("div", { className: "side" }, this.hint, this.chosen,
+      createElement("section", { className: "all", "aria-label": "All boxes" }, createElement("div", { className: "head" }, this.count, this.all), this.list));
   }
 
   render({ task, locked, readonly }) {
     this.renderChosen(task, locked, readonly);
     const open = task.boxes.filter(undecided).length;
     const boxes = `${task.boxes.length} ${task.boxes.length === 1 ? "box" : "boxes"}`;
-    say(this.count, open ? `${boxes}, ${open} to decide` : boxes);
-    show(this.all, !readonly && open > 0);
+    setText(this.count, open ? `${boxes}, ${open} to decide` : boxes);
+    setVisible(this.all, !readonly && open > 0);
     this.all.disabled = locked;
     this.renderRows(task, locked, readonly);
   }
 
   renderChosen(task, locked, readonly) {
     const { box } = task;
-    show(this.hint, !box && !readonly);
-    show(this.chosen, Boolean(box));
+    setVisible(this.hint, !box && !readonly);
+    setVisible(this.chosen, Boolean(box));
     if (!box) return;
     const { colour } = task.categories.get(box.category) ?? {};
     this.swatch.style.background = colour;
-    say(this.title, task.nameOf(box));
+    setText(this.title, task.nameOf(box));
     const [x0, y0, x1, y1] = box.box;
     const parts = [box.label, box.score === null ? null : box.score.toFixed(2), `${Math.round(x1 - x0)} × ${Math.round(y1 - y0)} px`];
-    say(this.note, parts.filter(Boolean).join(" · "));
-    show(this.choices, !readonly);
-    show(this.tools, !readonly);
+    setText(this.note, parts.filter(Boolean).join(" · "));
+    setVisible(this.choices, !readonly);
+    setVisible(this.tools, !readonly);
     this.renderChoices(task, locked);
     for (const button of this.tools.children) button.disabled = locked || (button.dataset.action === "accept" && box.accepted);
   }
@@ -64,9 +64,9 @@ export class Side {
     this.shown = state;
     this.choices.replaceChildren(...entries.map((entry, index) => {
       const on = entry.kind === "label" ? entry.value === task.box.label : entry.value === task.box.category && !task.box.label;
-      const share = entry.share === null ? null : make("span", { className: "share", textContent: `${Math.round(entry.share * 100)} %` });
-      const button = make("button", { type: "button", className: "choice", "aria-pressed": String(on), "aria-keyshortcuts": String(index + 1),
-        onclick: () => this.hands.choose(entry) }, make("kbd", { textContent: index + 1 }), make("span", { className: "text", textContent: entry.text }), share);
+      const share = entry.share === null ? null : createElement("span", { className: "share", textContent: `${Math.round(entry.share * 100)} %` });
+      const button = createElement("button", { type: "button", className: "choice", "aria-pressed": String(on), "aria-keyshortcuts": String(index + 1),
+        onclick: () => this.handlers.choose(entry) }, createElement("kbd", { textContent: index + 1 }), createElement("span", { className: "text", textContent: entry.text }), share);
       button.disabled = locked;
       if (entry.share !== null) button.style.setProperty("--share", `${Math.round(entry.share * 100)}%`);
       return button;
@@ -91,36 +91,36 @@ export class Side {
   }
 
   rowFor(uid) {
-    const swatch = make("span", { className: "swatch" });
-    const name = make("span", { className: "name" });
-    const label = make("span", { className: "label" });
-    const badge = make("span", { className: "badge" });
-    const score = make("span", { className: "score" });
-    const main = make("button", { type: "button", className: "row", tabindex: "-1", onclick: () => this.hands.select(uid) },
-      swatch, make("span", { className: "names" }, name, label), score, badge);
-    const accept = make("button", { type: "button", className: "mini", tabindex: "-1", onclick: () => this.hands.settle(uid, "accept") }, icon("accept"));
-    const remove = make("button", { type: "button", className: "mini", tabindex: "-1", onclick: () => this.hands.settle(uid, "remove") }, icon("reject"));
-    return { element: make("li", { "data-uid": uid }, main, accept, remove), swatch, name, label, badge, score, main, accept, remove };
+    const swatch = createElement("span", { className: "swatch" });
+    const name = createElement("span", { className: "name" });
+    const label = createElement("span", { className: "label" });
+    const badge = createElement("span", { className: "badge" });
+    const score = createElement("span", { className: "score" });
+    const main = createElement("button", { type: "button", className: "row", tabindex: "-1", onclick: () => this.handlers.select(uid) },
+      swatch, createElement("span", { className: "names" }, name, label), score, badge);
+    const accept = createElement("button", { type: "button", className: "mini", tabindex: "-1", onclick: () => this.handlers.resolve(uid, "accept") }, icon("accept"));
+    const remove = createElement("button", { type: "button", className: "mini", tabindex: "-1", onclick: () => this.handlers.resolve(uid, "remove") }, icon("reject"));
+    return { element: createElement("li", { "data-uid": uid }, main, accept, remove), swatch, name, label, badge, score, main, accept, remove };
   }
 
   fillRow(row, box, task, locked, readonly) {
     Object.assign(row, { box, locked });
     const origin = originOf(box);
     const { colour } = task.categories.get(box.category) ?? {};
-    const spoken = worded(box, task);
+    const description = describe(box, task);
     row.swatch.style.background = colour;
-    say(row.name, task.nameOf(box));
-    say(row.label, namesOf(box, task)[1] ?? "");
-    say(row.badge, ORIGINS[origin]);
+    setText(row.name, task.nameOf(box));
+    setText(row.label, displayNames(box, task)[1] ?? "");
+    setText(row.badge, ORIGINS[origin]);
     row.badge.dataset.origin = origin;
-    say(row.score, box.score === null ? "" : box.score.toFixed(2));
-    row.main.setAttribute("aria-label", spoken);
+    setText(row.score, box.score === null ? "" : box.score.toFixed(2));
+    row.main.setAttribute("aria-label", description);
     row.accept.setAttribute("aria-label", row.accept.title = `Accept ${task.nameOf(box)}`);
     row.remove.setAttribute("aria-label", row.remove.title = `Remove ${task.nameOf(box)}`);
     row.accept.style.visibility = box.accepted ? "hidden" : "";
     row.accept.disabled = row.remove.disabled = locked;
-    show(row.accept, !readonly);
-    show(row.remove, !readonly);
+    setVisible(row.accept, !readonly);
+    setVisible(row.remove, !readonly);
   }
 
   mark(selected) {
@@ -154,7 +154,7 @@ export class Side {
     const buttons = [...item.children].filter((button) => !button.disabled && button.style.visibility !== "hidden");
     const beside = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (to !== undefined && items[to]) {
-      this.hands.select(items[to].dataset.uid);
+      this.handlers.select(items[to].dataset.uid);
       items[to].firstChild.focus({ preventScroll: true });
     } else if (beside) buttons[buttons.indexOf(event.target) + beside]?.focus();
     else return;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { History } from "../../../app/editor/history.js";
-import { packed, Steps, unpacked } from "../../../app/editor/steps.js";
+import { deserialize, HistoryStorage, serialize } from "../../../app/editor/history_storage.js";
 
 globalThis.window = { addEventListener() {}, removeEventListener() {} };
 
@@ -22,10 +22,10 @@ const worked = (steps = 3) => {
   return history;
 };
 
-const kept = (storage, history, key = "task") => {
-  const steps = new Steps(storage);
-  steps.keep(key, history);
-  steps.write(1);
+const stored = (storage, history, key = "task") => {
+  const steps = new HistoryStorage(storage);
+  steps.saveSoon(key, history);
+  steps.flush(1);
   return steps;
 };
 
@@ -33,7 +33,7 @@ test("steps go back and forth as before once they were kept and read", () => {
   const history = worked();
   history.undo();
   const storage = new Storage();
-  const found = kept(storage, history).read("task", history.state);
+  const found = stored(storage, history).load("task", history.state);
   const again = new History(found.state, found);
   assert.equal(again.redo(), "step 3");
   for (let step = 3; step > 0; step -= 1) assert.equal(again.undo(), `step ${step}`);
@@ -44,29 +44,29 @@ test("a box that many states share is written once", () => {
   const shared = box("a");
   const history = new History([shared]);
   history.commit([shared, box("b")], "draw");
-  const steps = packed(history);
+  const steps = serialize(history);
   assert.equal(steps.boxes.length, 2);
-  assert.deepEqual(unpacked(steps).past, [{ title: "draw", state: [shared] }]);
+  assert.deepEqual(deserialize(steps).past, [{ title: "draw", state: [shared] }]);
 });
 
 test("steps to other boxes than there are now are not read", () => {
   const history = worked();
-  const steps = kept(new Storage(), history);
-  assert.equal(steps.read("task", [box("a")]), null);
-  assert.equal(steps.read("another task", history.state), null);
-  steps.drop("task");
-  assert.equal(steps.read("task", history.state), null);
+  const steps = stored(new Storage(), history);
+  assert.equal(steps.load("task", [box("a")]), null);
+  assert.equal(steps.load("another task", history.state), null);
+  steps.remove("task");
+  assert.equal(steps.load("task", history.state), null);
 });
 
 test("where there is no room for all, the oldest steps go first", () => {
   const history = worked(100);
-  const found = kept(new Storage(4000), history).read("task", history.state);
+  const found = stored(new Storage(4000), history).load("task", history.state);
   assert.ok(found.past.length > 3 && found.past.length < 60);
   assert.equal(found.past.at(-1).title, "step 100");
 });
 
 test("only the last few tasks' steps stay", () => {
   const storage = new Storage();
-  for (let task = 0; task < 12; task += 1) kept(storage, worked(1), `task ${task}`);
+  for (let task = 0; task < 12; task += 1) stored(storage, worked(1), `task ${task}`);
   assert.equal(Object.keys(storage).length, 8);
 });

@@ -1,23 +1,23 @@
 // A part of the browser's storage under a prefix. A browser that stores nothing, as some do in private windows, is like
 // one whose storage is empty and full at once.
-export class Shelf {
+export class PrefixedStorage {
   // `storage` is localStorage, sessionStorage or their like.
   constructor(storage, prefix) {
     Object.assign(this, { storage, prefix });
   }
 
-  // What lies under the key, through `form`; null where there is nothing, or nothing of that form.
-  get(key, form = (value) => value) {
+  // The key's value through `parse`; null where there is none, or it cannot be parsed.
+  get(key, parse = (value) => value) {
     try {
       const value = JSON.parse(this.storage.getItem(this.prefix + key));
-      return value === null ? null : form(value);
+      return value === null ? null : parse(value);
     } catch {
       return null;
     }
   }
 
   // False where the browser has no room.
-  put(key, text) {
+  set(key, text) {
     try {
       this.storage.setItem(this.prefix + key, text);
       return true;
@@ -26,11 +26,11 @@ export class Shelf {
     }
   }
 
-  drop(key) {
+  remove(key) {
     try {
       this.storage.removeItem(this.prefix + key);
     } catch {
-      // A browser that keeps nothing has nothing to drop.
+      // A browser that keeps nothing has nothing to remove.
     }
   }
 
