@@ -104,18 +104,18 @@ class ClassifierRun:
             say("no teacher's weights in the pack: the student learns from labels alone")
             return []
         teachers: list[Teacher] = []
-        labelled = pictures.labelled_only()
+        labeled = pictures.labeled_only()
         clock = Clock(seconds)
         sides = list(self.recipe.teacher_sides)
         while sides and clock.left > LEAST_SHARE * seconds:
             side = sides.pop(0)
             try:
-                teacher, speed = self._teacher(labelled, path, side, clock.left, len(sides), len(teachers))
+                teacher, speed = self._teacher(labeled, path, side, clock.left, len(sides), len(teachers))
             except Exception:
                 say(f"teacher at {side} px failed:\n{traceback.format_exc()}")
                 continue
             teachers.append(teacher)
-            if speed * clock.left < 0.8 * self.recipe.teacher_passes * labelled.passes:
+            if speed * clock.left < 0.8 * self.recipe.teacher_passes * labeled.passes:
                 sides = []
         return teachers
 
@@ -152,7 +152,7 @@ class ClassifierRun:
         layout = fastest_layout(model)
         side = max([INPUT_SIZE, *(teacher.side for teacher in teachers)])
         soft_weight = recipe.soft_weight if teachers else 0.0
-        source = pictures if teachers else pictures.labelled_only()
+        source = pictures if teachers else pictures.labeled_only()
 
         def loss_of(count: int) -> Tensor:
             squares, base, targets = source.draw(count)

@@ -195,7 +195,7 @@ def _draft_notice(draft: Draft, latest: Annotation | None) -> str:
 
 def _why_no_boxes(store: Store, photo_id: int) -> str:
     if store.predictions.get(photo_id) is None:
-        return "The models have not labelled this photo yet: draw the boxes yourself."
+        return "The models have not labeled this photo yet: draw the boxes yourself."
     return "The models found nothing above the score threshold."
 
 

@@ -48,7 +48,7 @@ class LabelerLike(Protocol):
 
 @dataclass(frozen=True)
 class Shown:
-    """One labelled photo in a session: small picture, garments down to the lowest score, maps.
+    """One labeled photo in a session: small picture, garments down to the lowest score, maps.
 
     The picture is kept as a JPEG of at most ``VIEW_SIDE`` pixels, so that a hundred sessions stay small.
     """
@@ -77,7 +77,7 @@ def lowest_threshold(labeler: LabelerLike) -> float:
 
 
 def show(photo: Photo, labeled: LabeledPhoto) -> Shown:
-    """A labelled photo with its small picture."""
+    """A labeled photo with its small picture."""
     small = photo.image.copy()
     small.thumbnail((VIEW_SIDE, VIEW_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
     out = BytesIO()

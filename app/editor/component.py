@@ -33,14 +33,14 @@ _component = st.components.v2.component(
 
 
 class EditorCategory(Protocol):
-    """A category as the store has it; ``colour`` as #rrggbb."""
+    """A category as the store has it; ``color`` as #rrggbb."""
 
     @property
     def id(self) -> int: ...
     @property
     def name(self) -> str: ...
     @property
-    def colour(self) -> str: ...
+    def color(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def editor_data(
         "photo": asdict(photo),
         "boxes": [box.as_dict() for box in boxes],
         "categories": [
-            {"id": c.id, "name": c.name, "colour": c.colour, "ink": ink_on(c.colour)} for c in categories
+            {"id": c.id, "name": c.name, "colour": c.color, "ink": ink_on(c.color)} for c in categories
         ],
         "labels": list(labels),
         "parents": dict(parents),

@@ -77,13 +77,13 @@ def replay_one(
     arm: str, pool: Boxed, val: Boxed, embeddings: np.ndarray, rounds: Rounds, seed: int
 ) -> list[float]:
     """mAP at each point; all arms of a seed begin with the same photos, and so with the same detector."""
-    labelled = np.random.default_rng(seed).permutation(len(pool))[: rounds.start]
-    trained = train_once(pool, val, np.sort(labelled), rounds.steps, seed)
+    labeled = np.random.default_rng(seed).permutation(len(pool))[: rounds.start]
+    trained = train_once(pool, val, np.sort(labeled), rounds.steps, seed)
     scores = [trained.map50]
     for count in rounds.points[1:]:
-        more = choose(arm, pool, embeddings, trained, labelled, seed)[: count - len(labelled)]
-        labelled = np.concatenate((labelled, more))
-        trained = train_once(pool, val, np.sort(labelled), rounds.steps, seed)
+        more = choose(arm, pool, embeddings, trained, labeled, seed)[: count - len(labeled)]
+        labeled = np.concatenate((labeled, more))
+        trained = train_once(pool, val, np.sort(labeled), rounds.steps, seed)
         scores.append(trained.map50)
     told = " ".join(f"{score:.4f}" for score in scores)
     print(f"seed {seed}  {arm:10} mAP50 {told}", file=sys.stderr, flush=True)
@@ -91,13 +91,13 @@ def replay_one(
 
 
 def choose(
-    arm: str, pool: Boxed, embeddings: np.ndarray, trained: Trained, labelled: np.ndarray, seed: int
+    arm: str, pool: Boxed, embeddings: np.ndarray, trained: Trained, labeled: np.ndarray, seed: int
 ) -> np.ndarray:
     """The pool's open photos in an arm's order, by the code of the workspace's queue."""
-    open_ = np.setdiff1d(np.arange(len(pool)), labelled)
+    open_ = np.setdiff1d(np.arange(len(pool)), labeled)
     if arm == "random":
-        return np.random.default_rng((seed, len(labelled))).permutation(open_)
-    threshold = matching_threshold(trained.found, pool, labelled)
+        return np.random.default_rng((seed, len(labeled))).permutation(open_)
+    threshold = matching_threshold(trained.found, pool, labeled)
     candidates = [
         Candidate(
             int(index),
@@ -108,20 +108,20 @@ def choose(
     ]
     ranked = rank_photos(
         candidates,
-        labeled_embeddings=embeddings[labelled],
+        labeled_embeddings=embeddings[labeled],
         control_share=0.0,
-        seed=seed * 1000 + len(labelled),
+        seed=seed * 1000 + len(labeled),
         weights=WEIGHTS,
     )
     return np.array([entry.photo_id for entry in ranked])
 
 
-def matching_threshold(found: Sequence[Detections], pool: Boxed, labelled: np.ndarray) -> float:
-    """The score from which as many garments a photo are found as people drew on the labelled ones.
+def matching_threshold(found: Sequence[Detections], pool: Boxed, labeled: np.ndarray) -> float:
+    """The score from which as many garments a photo are found as people drew on the labeled ones.
 
     A detector after a short training is unsure of everything; a fixed threshold would find nothing.
     """
-    wanted = np.mean([len(pool.truths[index].category_ids) for index in labelled]) * len(found)
+    wanted = np.mean([len(pool.truths[index].category_ids) for index in labeled]) * len(found)
     scores = np.sort(np.concatenate([photo.scores for photo in found]))[::-1]
     return float(np.clip(scores[min(int(wanted), len(scores) - 1)], 0.02, 0.9)) if len(scores) else 0.1
 
@@ -136,16 +136,16 @@ def garments_of(found: Detections, pool: Boxed) -> list[Garment]:
     ]
 
 
-def train_once(pool: Boxed, val: Boxed, labelled: np.ndarray, steps: int, seed: int) -> Trained:
-    """Train on the labelled photos, measure, and look at the pool; or read what an earlier run kept."""
-    name = hashlib.sha256(json.dumps([labelled.tolist(), steps, seed, len(val), RECIPE.preset]).encode())
+def train_once(pool: Boxed, val: Boxed, labeled: np.ndarray, steps: int, seed: int) -> Trained:
+    """Train on the labeled photos, measure, and look at the pool; or read what an earlier run kept."""
+    name = hashlib.sha256(json.dumps([labeled.tolist(), steps, seed, len(val), RECIPE.preset]).encode())
     kept = kept_folder() / f"detector-{name.hexdigest()[:16]}.pt"
     if kept.is_file():
         saved = torch.load(kept, weights_only=True)
         found = [Detections(*(part.numpy() for part in photo)) for photo in saved["found"]]
         return Trained(saved["map50"], found)
     started = time.monotonic()
-    model = train(pool, labelled, steps, seed)
+    model = train(pool, labeled, steps, seed)
     report = evaluate_detection(detect(model, val), val.truths, val.categories, 0.25, n_bootstrap=0)
     found = detect(model, pool)
     saved = {
@@ -156,14 +156,14 @@ def train_once(pool: Boxed, val: Boxed, labelled: np.ndarray, steps: int, seed: 
     }
     torch.save(saved, kept.with_suffix(".unfinished"))
     kept.with_suffix(".unfinished").replace(kept)
-    print(f"  trained on {len(labelled)} in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    print(f"  trained on {len(labeled)} in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
     return Trained(report.map50, found)
 
 
-def new_model(pool: Boxed, labelled: np.ndarray, seed: int) -> YOLOv4:
-    """Neck and heads for MobileNet's features, with anchors of the labelled boxes."""
+def new_model(pool: Boxed, labeled: np.ndarray, seed: int) -> YOLOv4:
+    """Neck and heads for MobileNet's features, with anchors of the labeled boxes."""
     torch.manual_seed(seed)
-    boxes = np.concatenate([pool.truths[index].boxes_xyxy for index in labelled])
+    boxes = np.concatenate([pool.truths[index].boxes_xyxy for index in labeled])
     anchors = kmeans_anchors(boxes[:, 2:] - boxes[:, :2], 9, seed).anchors
     model = build_detector(RECIPE, len(pool.categories), anchors.tolist())
     model.neck = Neck(PRESETS[RECIPE.preset], CHANNELS, ghost=True)
@@ -171,9 +171,9 @@ def new_model(pool: Boxed, labelled: np.ndarray, seed: int) -> YOLOv4:
     return model
 
 
-def train(pool: Boxed, labelled: np.ndarray, steps: int, seed: int) -> YOLOv4:
+def train(pool: Boxed, labeled: np.ndarray, steps: int, seed: int) -> YOLOv4:
     """The street's recipe on frozen features, photos in random order, every second one mirrored."""
-    model, rng = new_model(pool, labelled, seed).train(), np.random.default_rng((seed, 1))
+    model, rng = new_model(pool, labeled, seed).train(), np.random.default_rng((seed, 1))
     groups = parameter_groups(model, RECIPE.learning_rate, RECIPE.weight_decay, None, 1.0)
     optimiser = torch.optim.AdamW(groups, lr=RECIPE.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, cosine_with_warmup(steps // 20 + 1, steps))
@@ -181,7 +181,7 @@ def train(pool: Boxed, labelled: np.ndarray, steps: int, seed: int) -> YOLOv4:
     order: list[int] = []
     for _ in range(steps):
         if len(order) < RECIPE.batch:
-            order += rng.permutation(labelled).tolist()
+            order += rng.permutation(labeled).tolist()
         indices, order = np.array(order[: RECIPE.batch]), order[RECIPE.batch :]
         features, targets = batch_of(pool, indices, mirrored=bool(rng.random() < 0.5))
         raw = model.heads_of(model.neck(features))

@@ -27,7 +27,7 @@ from core.store.queue import QueuePlace
 
 CONTROL = "picked at random, to measure the queue"
 HOLDOUT = "kept out of training: it measures the models"
-NOVEL = "unlike anything labelled so far"
+NOVEL = "unlike anything labeled so far"
 COLD = "not seen by the models yet"
 UNLIKE_OTHERS = "it looks unlike the others"
 COLD_AND_NOVEL = f"{COLD}; {UNLIKE_OTHERS}"

@@ -26,7 +26,7 @@ from core.images.perceptual_hash import (
     difference_hash,
     hamming_distances,
     same_picture,
-    small_colours,
+    small_colors,
 )
 from core.store.blobs import Blobs
 from core.store.database import Database
@@ -166,16 +166,16 @@ class HashedPhoto:
     def _is_same_picture(self, digest: str, blobs: Blobs) -> bool:
         if digest not in self._verdicts:
             try:
-                other = _colours(blobs.get(digest))
-                self._verdicts[digest] = same_picture(_colours(self.thumbnail), other)
+                other = _colors(blobs.get(digest))
+                self._verdicts[digest] = same_picture(_colors(self.thumbnail), other)
             except NotFoundError:  # deleted a moment ago
                 return False
         return self._verdicts[digest]
 
 
-def _colours(small: bytes) -> np.ndarray:
+def _colors(small: bytes) -> np.ndarray:
     with Image.open(BytesIO(small), formats=["JPEG"]) as picture:
-        return small_colours(picture)
+        return small_colors(picture)
 
 
 @dataclass(frozen=True)

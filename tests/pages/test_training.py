@@ -79,7 +79,7 @@ def test_what_is_chosen_is_what_is_trained(page, store):
     page.button(key="train-freeze").click().run()
     page.segmented_control(key="train-kind").set_value("classifier")
     page.segmented_control(key="train-mode").set_value("full").run()
-    assert "all labelled garments" in texts(page)
+    assert "all labeled garments" in texts(page)
     started(page)
     (row,) = store.trainings.recent()
     assert (row.kind, row.mode, row.revision, row.state) == ("classifier", "full", 1, "waiting")

@@ -21,7 +21,7 @@ from app.editor import Act, EditorPhoto, Work, box_editor
 from app.media import picture_url
 from core.errors import StoreBusyError
 from core.store.boxes import boxes_from
-from core.taxonomy import colour_of, load_taxonomy
+from core.taxonomy import color_of, load_taxonomy
 
 FOLDER = Path(os.environ["LAPEL_HARNESS"])
 PLACE = "editor"
@@ -31,7 +31,7 @@ PLACE = "editor"
 class Category:
     id: int
     name: str
-    colour: str
+    color: str
 
 
 def read() -> dict[str, Any]:
@@ -84,7 +84,7 @@ store = read()
 task = store["tasks"][store["at"]]
 draft = store["drafts"].get(task["key"], {"sequence": 0, "boxes": task["boxes"]})
 names = load_taxonomy("street13").categories
-categories = [Category(number, name, colour_of(name)) for number, name in enumerate(names, 1)]
+categories = [Category(number, name, color_of(name)) for number, name in enumerate(names, 1)]
 labels = load_taxonomy("deepfashion50")
 parents = {label: names.index(parent) + 1 for label, parent in labels.parents.items() if parent in names}
 heat = FOLDER / "heat.png"

@@ -20,8 +20,8 @@ PHOTO = EditorPhoto(4, "/media/4", 100, 80, "a photo.jpg")
 
 
 class Category:
-    def __init__(self, id: int, name: str, colour: str) -> None:
-        self.id, self.name, self.colour = id, name, colour
+    def __init__(self, id: int, name: str, color: str) -> None:
+        self.id, self.name, self.color = id, name, color
 
 
 def said(key: str = "me/4/0", sequence: int = 7, **fields: Any) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def busy(_: Any) -> None:
     raise StoreBusyError("The database is busy.")
 
 
-def test_the_browser_gets_boxes_in_pixels_and_a_readable_ink_for_each_colour():
+def test_the_browser_gets_boxes_in_pixels_and_a_readable_ink_for_each_color():
     data = editor_data(
         PHOTO, [BOX], [Category(3, "top", "#ffe000"), Category(4, "bag", "#102030")], ["Tee"], {"Tee": 3}
     )
