@@ -90,7 +90,7 @@ def by_queue(features: np.ndarray, weights: RankingWeights) -> Order:
 
     def order(probabilities: np.ndarray, open_: np.ndarray, labeled: np.ndarray, seed: int) -> list[int]:
         candidates = [
-            Candidate(int(index), Uncertainty({"tie": float(tie)}), features[index])
+            Candidate(int(index), Uncertainty({"margin": float(tie)}), features[index])
             for index, tie in zip(open_, ties(probabilities), strict=True)
         ]
         ranked = rank_photos(

@@ -197,7 +197,7 @@ def interleave(few: Sequence[QueuePlace], many: Sequence[QueuePlace], share: flo
 
 def weight_of(uncertainty: Uncertainty, weights: RankingWeights = WEIGHTS) -> float:
     """A photo's weight without its distance, above 0; parts that a prediction does not have do not count."""
-    shares = {"detector": weights.detector, "tie": weights.margin}
+    shares = {"detector": weights.detector, "margin": weights.margin}
     parts = uncertainty.parts
     total = sum(shares[name] for name in parts if name in shares)
     mean = sum(shares.get(name, 0.0) * part for name, part in parts.items()) / total if total else 0.0

@@ -17,7 +17,7 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from app.editor import Act, EditorPhoto, Work, box_editor
+from app.editor import EditorAction, EditorDraft, EditorPhoto, box_editor
 from app.media import picture_url
 from core.errors import StoreBusyError
 from core.store.boxes import boxes_from
@@ -44,7 +44,7 @@ def write(store: dict[str, Any]) -> None:
     part.replace(FOLDER / "store.json")
 
 
-def save(work: Work) -> None:
+def save(work: EditorDraft) -> None:
     store = read()
     time.sleep(store.get("slow", 0))
     if store.get("busy"):
@@ -56,7 +56,7 @@ def save(work: Work) -> None:
     write(store)
 
 
-def act(asked: Act) -> None:
+def act(asked: EditorAction) -> None:
     store = read()
     time.sleep(store.get("slow", 0))
     if store.get("busy"):
