@@ -16,7 +16,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +46,11 @@ from tools.gpu_fitting import (
     Average,
     Clock,
     Schedule,
-    commit_of,
     fastest_layout,
     fit,
     in_bfloat16,
     say,
+    training_facts,
 )
 
 LITE_FILES = ("weights/efficientnet-lite2.safetensors", "efficientnet-lite2.safetensors")
@@ -260,20 +260,14 @@ class ClassifierRun:
 
     def facts(self) -> dict[str, Any]:
         """What the card tells of the training."""
-        seconds = time.monotonic() - self.started
-        device = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
-        return {
-            "recipe": asdict(self.recipe),
-            "seed": self.recipe.seed,
-            "commit": commit_of(Path(__file__).parent),
-            "device": device,
-            "seconds": round(seconds, 1),
-            "hours": round(seconds / 3600, 3),
-            "images_seen": sum(stage["images"] for stage in self.stages),
+        images = sum(stage["images"] for stage in self.stages)
+        done = {
+            "images_seen": images,
             "photos": len(self.pictures.train),
             "stages": self.stages,
             "curve": self.curve,
         }
+        return training_facts(self.recipe, self.started, self.device) | done
 
     def run(self, pictures: Pictures) -> nn.Module:
         """Both stages. An exception in the first leaves the student all of the time."""

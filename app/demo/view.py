@@ -12,6 +12,7 @@ from PIL import Image
 from core.garments import Box, Garment, LabeledPhoto
 from core.images.decode import Photo
 from core.images.drawing import annotate, overlay_heat
+from core.images.encode import jpeg, shrunk
 
 if TYPE_CHECKING:
     from core.images.decode import Photo
@@ -78,11 +79,7 @@ def lowest_threshold(labeler: LabelerLike) -> float:
 
 def show(photo: Photo, labeled: LabeledPhoto) -> Shown:
     """A labeled photo with its small picture."""
-    small = photo.image.copy()
-    small.thumbnail((VIEW_SIDE, VIEW_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    out = BytesIO()
-    small.save(out, "JPEG", quality=90)
-    return Shown(out.getvalue(), labeled)
+    return Shown(jpeg(shrunk(photo.image, VIEW_SIDE), quality=90), labeled)
 
 
 def annotated(shown: Shown, score_threshold: float) -> Image.Image:

@@ -16,14 +16,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from io import BytesIO
 from pathlib import Path
 from typing import Protocol
 
-from PIL import Image
-
 from core.garments import LabeledPhoto, Refusal
 from core.images.decode import Photo, count_photos, iter_photos, read_photo
+from core.images.encode import jpeg, shrunk
 from core.store import data_folder
 
 MIN_SCORE = 0.1  # candidates are stored from this score on, so that the threshold moves without new inference
@@ -258,20 +256,6 @@ def _is_stale(folder: Path) -> bool:
     except PermissionError:
         return False
     return False
-
-
-def shrunk(image: Image.Image, side: int) -> Image.Image:
-    """The picture with its longer side at most ``side`` pixels."""
-    small = image.copy()
-    small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return small
-
-
-def jpeg(image: Image.Image, quality: int) -> bytes:
-    """The picture as a JPEG without metadata."""
-    out = BytesIO()
-    image.save(out, "JPEG", quality=quality)
-    return out.getvalue()
 
 
 @dataclass(frozen=True)
