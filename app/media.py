@@ -1,10 +1,10 @@
-"""What browser components share: pictures and code by URL instead of in messages, readable text colours."""
+"""What browser components share: pictures and code by URL instead of in messages, readable text colors."""
 
 from __future__ import annotations
 
 from streamlit import runtime
 
-from core.images.drawing import hex_to_rgb, text_colour
+from core.images.drawing import hex_to_rgb, text_color
 
 
 def picture_url(data: bytes, mimetype: str, place: str) -> str:
@@ -21,6 +21,6 @@ def script_url(code: bytes, place: str) -> str:
     return runtime.get_instance().media_file_mgr.add(code, "text/javascript", place)
 
 
-def ink_on(colour: str) -> str:
-    """The colour of readable text on a colour, both as #rrggbb."""
-    return "#{:02x}{:02x}{:02x}".format(*text_colour(hex_to_rgb(colour)))
+def ink_on(color: str) -> str:
+    """The color of readable text on a color, both as #rrggbb."""
+    return "#{:02x}{:02x}{:02x}".format(*text_color(hex_to_rgb(color)))

@@ -14,20 +14,24 @@ from core.access import Actor, Right
 
 ANNOTATE = "../pages/annotate.py"
 DATA = "../pages/data.py"
-TRAINING = "../pages/training.py"
+TRAIN = "../pages/train.py"
 MODELS = "../pages/models.py"
 HERE = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A page's file, seen from main.py in this folder, and its entry in the menu."""
+    """A page's file, seen from main.py in this folder, and its entry in the menu.
+
+    ``url_path`` is the page's address where links of old ask for another than the file's name.
+    """
 
     path: str
     title: str
     icon: str
     help: str
     right: Right
+    url_path: str | None = None
 
 
 ENTRIES = (
@@ -53,11 +57,12 @@ ENTRIES = (
         Right.READ,
     ),
     Entry(
-        "../pages/training.py",
+        TRAIN,
         "Train",
         ":material/model_training:",
         "Fine-tune a candidate on the corrections, and follow its progress.",
         Right.TRAIN,
+        "training",
     ),
     Entry(
         "../pages/models.py",
@@ -95,7 +100,14 @@ def pages_for(actor: Actor) -> list[st.Page]:
     rights = actor.rights
     entries = [entry for entry in ENTRIES if entry.right in rights and (HERE / entry.path).is_file()]
     return [
-        st.Page(entry.path, title=entry.title, icon=entry.icon, help=entry.help, default=place == 0)
+        st.Page(
+            entry.path,
+            title=entry.title,
+            icon=entry.icon,
+            help=entry.help,
+            url_path=entry.url_path,
+            default=place == 0,
+        )
         for place, entry in enumerate(entries)
     ]
 
@@ -117,7 +129,7 @@ def annotate_page_link(label: str = "Annotate") -> None:
 
 def training_link(label: str = "Train") -> None:
     """A link to the page Train."""
-    st.page_link(TRAINING, label=label, icon=":material/model_training:")
+    st.page_link(TRAIN, label=label, icon=":material/model_training:")
 
 
 def compare_link(kind: str, candidate_id: int, label: str = "Compare with the champion") -> None:

@@ -154,8 +154,8 @@ def workspace(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def labelling() -> Iterator[None]:
-    """Have photos labelled beside it, over and over."""
+def labeling() -> Iterator[None]:
+    """Have photos labeled beside it, over and over."""
     command = [sys.executable, "-c", BUSY, *map(str, SAMPLES)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as worker:
         assert worker.stdout is not None
@@ -213,7 +213,7 @@ def summary(times: Sequence[float]) -> dict[str, float]:
 
 def beside(name: str, folder: Path) -> AbstractContextManager[None]:
     """What goes on while the store in the folder is worked on: nothing where it is "idle"."""
-    return {"idle": nullcontext, "busy": labelling, "training": lambda: training(folder)}[name]()
+    return {"idle": nullcontext, "busy": labeling, "training": lambda: training(folder)}[name]()
 
 
 def measure(options: argparse.Namespace, name: str) -> dict[str, dict[str, float]]:

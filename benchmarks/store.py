@@ -21,7 +21,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load.beside import draw_photos, pretend_labelled, progress, worker
+from benchmarks.load.beside import draw_photos, pretend_labeled, progress, worker
 from benchmarks.load.many import add_photos, annotate_all
 from benchmarks.machine import describe_machine, machine_line
 from core.store import Store, sqlite_url
@@ -36,7 +36,7 @@ EXPORTS = ("coco", "csv")
 EXPORT = """
 import os, sys
 from pathlib import Path
-from benchmarks.labelling import peak_mib
+from benchmarks.labeling import peak_mib
 from core.store import Store, sqlite_url
 from core.store.exports import export_revision
 folder, format, target = sys.argv[1:]
@@ -146,7 +146,7 @@ def measure_exports(folder: Path, photos: int) -> dict[str, dict[str, float]]:
 def filled(store: Store, photos: int) -> dict[str, float]:
     """Make the store large: photos, their tasks, and nothing left to label; seconds of filling the queue."""
     add_photos(store, photos)
-    pretend_labelled(store)
+    pretend_labeled(store)
     return {"fill_s": timed(store.queue.fill)}
 
 

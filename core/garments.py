@@ -1,4 +1,4 @@
-"""Garment and LabeledPhoto: the result of labelling a photo, in all packages and in the JSON contract."""
+"""Garment and LabeledPhoto: the result of labeling a photo, in all packages and in the JSON contract."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Garment:
 
 @dataclass(frozen=True)
 class LabeledPhoto:
-    """A photo's name and upright size in pixels with its garments, best first, and what labelled it."""
+    """A photo's name and upright size in pixels with its garments, best first, and what labeled it."""
 
     photo: str
     width: int

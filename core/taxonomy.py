@@ -1,4 +1,4 @@
-"""Category sets as data: their names, their colours, and which detector category a fine label belongs to."""
+"""Category sets as data: their names, their colors, and which detector category a fine label belongs to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.errors import DatasetError
 
 FOLDER = Path(__file__).parents[1] / "assets" / "taxonomies"
 NAMES = ("street13", "catalog", "deepfashion2", "deepfashion50")
-"""The detector's own set comes first: its colours win where two sets share a name."""
+"""The detector's own set comes first: its colors win where two sets share a name."""
 
 READABLE_LUMINANCE = 0.2
 """Relative luminance (WCAG 2) with contrast of at least 4 to white and to a nearly black page."""
@@ -23,29 +23,29 @@ READABLE_LUMINANCE = 0.2
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """A named set of categories with a colour (``#rrggbb``) each; ``parents`` maps labels to ``street13``
+    """A named set of categories with a color (``#rrggbb``) each; ``parents`` maps labels to ``street13``
     names, ``also`` to further ones that the label may mean as well (shoes may be boots).
 
-    Raises ``DatasetError`` where names repeat, colours are missing or malformed, or a parent has no label.
+    Raises ``DatasetError`` where names repeat, colors are missing or malformed, or a parent has no label.
     """
 
     name: str
     title: str
     categories: tuple[str, ...]
-    colours: tuple[str, ...]
+    colors: tuple[str, ...]
     parents: Mapping[str, str] = field(default_factory=dict, hash=False)
     also: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not self.categories or len(set(self.categories)) != len(self.categories):
             raise DatasetError(f"taxonomy {self.name}: different categories, at least one, are expected")
-        if len(self.colours) != len(self.categories):
+        if len(self.colors) != len(self.categories):
             raise DatasetError(
-                f"taxonomy {self.name}: {len(self.categories)} colours are expected, got {len(self.colours)}"
+                f"taxonomy {self.name}: {len(self.categories)} colors are expected, got {len(self.colors)}"
             )
-        for colour in self.colours:
-            if not re.fullmatch("#[0-9a-f]{6}", colour):
-                raise DatasetError(f"taxonomy {self.name}: a colour as #rrggbb is expected, got {colour!r}")
+        for color in self.colors:
+            if not re.fullmatch("#[0-9a-f]{6}", color):
+                raise DatasetError(f"taxonomy {self.name}: a color as #rrggbb is expected, got {color!r}")
         strangers = (set(self.parents) | set(self.also)) - set(self.categories)
         if strangers:
             raise DatasetError(f"taxonomy {self.name}: parents of unknown labels {sorted(strangers)}")
@@ -87,13 +87,13 @@ def categories_of_labels() -> Mapping[str, tuple[str, ...]]:
 
 
 @cache
-def colour_of(category: str) -> str:
-    """The colour (``#rrggbb``) of any category name, always the same, readable on light and on dark pages.
+def color_of(category: str) -> str:
+    """The color (``#rrggbb``) of any category name, always the same, readable on light and on dark pages.
 
-    Names of a known taxonomy have that taxonomy's colour, whatever their case; for others the name's digest
+    Names of a known taxonomy have that taxonomy's color, whatever their case; for others the name's digest
     picks the hue, and the lightness follows from ``READABLE_LUMINANCE``.
     """
-    known = _known_colours().get(category.casefold())
+    known = _known_colors().get(category.casefold())
     if known is not None:
         return known
     digest = hashlib.sha256(category.encode("utf-8", "surrogatepass")).digest()
@@ -101,17 +101,17 @@ def colour_of(category: str) -> str:
 
 
 @cache
-def _known_colours() -> Mapping[str, str]:
-    colours: dict[str, str] = {}
+def _known_colors() -> Mapping[str, str]:
+    colors: dict[str, str] = {}
     for name in NAMES:
         taxonomy = load_taxonomy(name)
-        for category, colour in zip(taxonomy.categories, taxonomy.colours, strict=True):
-            colours.setdefault(category.casefold(), colour)
-    return colours
+        for category, color in zip(taxonomy.categories, taxonomy.colors, strict=True):
+            colors.setdefault(category.casefold(), color)
+    return colors
 
 
 def _with_luminance(hue: float, saturation: float) -> str:
-    """The colour of this hue and saturation whose luminance is ``READABLE_LUMINANCE``, by bisection over
+    """The color of this hue and saturation whose luminance is ``READABLE_LUMINANCE``, by bisection over
     lightness.
     """
     low, high = 0.0, 1.0

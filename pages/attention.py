@@ -30,7 +30,7 @@ session = preview_session()
 upload.show(session, "Attention")
 try:
     labeler = resources.labeler()
-    batch = session.start_labelling(labeler, FIRST_RESULT_SECONDS)
+    batch = session.start_labeling(labeler, FIRST_RESULT_SECONDS)
 except LapelError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()
@@ -38,7 +38,7 @@ except LapelError as error:
 threshold = st.session_state.get(batch_view.THRESHOLD_KEY, labeler.default_threshold)
 photos = {view.item.number: view for view in batch_view.photo_views(session, threshold)}
 if not photos or session.maps is None:
-    st.info("The maps appear here once a photo is labelled.", icon=":material/visibility:")
+    st.info("The maps appear here once a photo is labeled.", icon=":material/visibility:")
     st.stop()
 
 for_photo, for_opacity = st.columns([2, 1])

@@ -28,12 +28,12 @@ if warnings := resources.warnings_of(labeler):
 if session.batch is None and not session.incoming:
     upload.show_example(labeler)
     st.stop()
-# Drawn while the first photo is being labelled, so that the browser has done this part when its boxes come.
+# Drawn while the first photo is being labeled, so that the browser has done this part when its boxes come.
 batch_view.show_toolbar(labeler.categories, session.names, labeler.default_threshold)
 threshold, filters = batch_view.threshold_now(), batch_view.filters_now()
 gallery_side, photo_side = st.columns([2, 5], gap="medium")
 
-batch = session.start_labelling(labeler, FIRST_RESULT_SECONDS)
+batch = session.start_labeling(labeler, FIRST_RESULT_SECONDS)
 running = batch is not None and batch.progress().running  # read before the photos, so that none is missed
 photos = batch_view.photo_views(session, threshold)
 with photo_side:

@@ -1,8 +1,8 @@
 """Stand-ins for the models: quick, deterministic, and made from the picture's own content.
 
-A photo counts as three bands, top, middle and bottom. A band that is not of one flat colour holds a
+A photo counts as three bands, top, middle and bottom. A band that is not of one flat color holds a
 garment, so an even picture has none, and a picture with something in every band has three. Scores are fixed
-a band; the order of the labels follows the band's mean colour.
+a band; the order of the labels follows the band's mean color.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HEADS = 8
 
 
 class FakeLabeler:
-    """Answers as ``Labeler`` does, without weights; ``calls`` counts the photos it labelled."""
+    """Answers as ``Labeler`` does, without weights; ``calls`` counts the photos it labeled."""
 
     default_threshold = 0.5
     categories = ("top", "pants", "footwear")
@@ -44,7 +44,7 @@ class FakeLabeler:
     def label_and_embed(
         self, photo: Photo, score_threshold: float | None = None
     ) -> tuple[tuple[Garment, ...], np.ndarray]:
-        """The garments, and the photo's mean colour as its embedding (3,)."""
+        """The garments, and the photo's mean color as its embedding (3,)."""
         threshold = self.default_threshold if score_threshold is None else score_threshold
         found = self.detect(photo, threshold)
         ranked = self.classify(photo, [box for box, _, _ in found])
@@ -67,7 +67,7 @@ class FakeLabeler:
         return found
 
     def classify(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> list[RankedLabels]:
-        """Five labels a box; the first one follows the mean colour inside the box."""
+        """Five labels a box; the first one follows the mean color inside the box."""
         pixels = np.asarray(photo.image)
         ranked = []
         for x0, y0, x1, y1 in boxes_xyxy:

@@ -52,7 +52,7 @@ class GpuDetectorRecipe:
     scenes: Augmentation = field(default_factory=Augmentation)
     clean_scenes: Augmentation = field(
         default_factory=lambda: Augmentation(
-            mosaic=0.0, zoom=(0.7, 1.25), stretch=1.1, rotation=0.25, degrees=4.0, colour=0.6, masking=0.0
+            mosaic=0.0, zoom=(0.7, 1.25), stretch=1.1, rotation=0.25, degrees=4.0, color=0.6, masking=0.0
         )
     )
     box_weight: float = 1.0

@@ -16,7 +16,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +46,11 @@ from tools.gpu_fitting import (
     Average,
     Clock,
     Schedule,
-    commit_of,
     fastest_layout,
     fit,
     in_bfloat16,
     say,
+    training_facts,
 )
 
 LITE_FILES = ("weights/efficientnet-lite2.safetensors", "efficientnet-lite2.safetensors")
@@ -104,18 +104,18 @@ class ClassifierRun:
             say("no teacher's weights in the pack: the student learns from labels alone")
             return []
         teachers: list[Teacher] = []
-        labelled = pictures.labelled_only()
+        labeled = pictures.labeled_only()
         clock = Clock(seconds)
         sides = list(self.recipe.teacher_sides)
         while sides and clock.left > LEAST_SHARE * seconds:
             side = sides.pop(0)
             try:
-                teacher, speed = self._teacher(labelled, path, side, clock.left, len(sides), len(teachers))
+                teacher, speed = self._teacher(labeled, path, side, clock.left, len(sides), len(teachers))
             except Exception:
                 say(f"teacher at {side} px failed:\n{traceback.format_exc()}")
                 continue
             teachers.append(teacher)
-            if speed * clock.left < 0.8 * self.recipe.teacher_passes * labelled.passes:
+            if speed * clock.left < 0.8 * self.recipe.teacher_passes * labeled.passes:
                 sides = []
         return teachers
 
@@ -152,7 +152,7 @@ class ClassifierRun:
         layout = fastest_layout(model)
         side = max([INPUT_SIZE, *(teacher.side for teacher in teachers)])
         soft_weight = recipe.soft_weight if teachers else 0.0
-        source = pictures if teachers else pictures.labelled_only()
+        source = pictures if teachers else pictures.labeled_only()
 
         def loss_of(count: int) -> Tensor:
             squares, base, targets = source.draw(count)
@@ -260,20 +260,14 @@ class ClassifierRun:
 
     def facts(self) -> dict[str, Any]:
         """What the card tells of the training."""
-        seconds = time.monotonic() - self.started
-        device = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
-        return {
-            "recipe": asdict(self.recipe),
-            "seed": self.recipe.seed,
-            "commit": commit_of(Path(__file__).parent),
-            "device": device,
-            "seconds": round(seconds, 1),
-            "hours": round(seconds / 3600, 3),
-            "images_seen": sum(stage["images"] for stage in self.stages),
+        images = sum(stage["images"] for stage in self.stages)
+        done = {
+            "images_seen": images,
             "photos": len(self.pictures.train),
             "stages": self.stages,
             "curve": self.curve,
         }
+        return training_facts(self.recipe, self.started, self.device) | done
 
     def run(self, pictures: Pictures) -> nn.Module:
         """Both stages. An exception in the first leaves the student all of the time."""

@@ -23,7 +23,7 @@ CONTEXT_MARGIN = 0.3
 """How much of a box's size is kept around it in the cache; the product's own margin is 0.1."""
 SMALLEST_BOX = 11  # pixels of the packed photo, 14 of one with a long side of 608
 WHOLE_FROM = 0.85  # a box of this share of its photo gives no picture of its own
-UNLABELLED = -1
+UNLABELED = -1
 SETTLED_LABELS = {
     "bag": "Bag", "belt": "Belt", "boots": "Shoes", "footwear": "Shoes", "dress": "Dress",
     "sunglasses": "Sunglasses", "pants": "Pants", "shorts": "Shorts", "skirt": "Skirt", "headwear": "Hat",
@@ -83,7 +83,7 @@ def _of_people(
         name = names[number] if number < len(names) else None
         if photo["set"] == "chictopia" or name not in labels:  # one name of chictopia's holds many a garment
             name = settled
-        label = labels.index(name) if name in labels else UNLABELLED
+        label = labels.index(name) if name in labels else UNLABELED
         items.append(Item(index, _box(box), label, photo["set"], photo["split"]))
     return items
 
@@ -139,7 +139,7 @@ class PictureCache:
         for label in targets.unique().tolist():
             chosen = targets == label
             share = float(weights[chosen].sum() / weights.sum().clamp(min=1e-9))
-            if label != UNLABELLED and share > 0:
+            if label != UNLABELED and share > 0:
                 weights[chosen] *= max(1.0, (rebalance / share) ** 0.5)
         return weights.float().to(self.targets.device)
 
@@ -178,7 +178,7 @@ class Augmentation:
     turned: float = 0.4
     degrees: float = 15.0
     shear: float = 0.15
-    coloured: float = 0.8
+    colored: float = 0.8
     brightness: float = 0.35
     contrast: float = 0.35
     saturation: float = 0.4
@@ -194,7 +194,7 @@ def random_views(pictures: Tensor, base_xyxy: Tensor, side: int, how: Augmentati
     theta = _affine(base_xyxy, how)
     grid = F.affine_grid(theta, [len(pictures), 3, side, side], align_corners=False)
     views = F.grid_sample(as_input(pictures), grid, mode="bilinear", align_corners=False)  # grey outside
-    return _erased(_sharpened(_recoloured(views, how), how), how)
+    return _erased(_sharpened(_recolored(views, how), how), how)
 
 
 def plain_views(pictures: Tensor, base_xyxy: Tensor, side: int) -> Tensor:
@@ -252,7 +252,7 @@ def _affine(base_xyxy: Tensor, how: Augmentation) -> Tensor:
 
 
 @lru_cache
-def _colour_constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def _color_constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Identity, luma in every row, and the cross product with the grey axis, each (3, 3).
 
     Made once a device: a copy from the host in every batch would stop the device's queue.
@@ -262,9 +262,9 @@ def _colour_constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     return torch.eye(3, device=device), grey.to(device), cross.to(device)
 
 
-def _recoloured(views: Tensor, how: Augmentation) -> Tensor:
-    """Brightness, contrast, saturation, hue and grey as one colour matrix for each picture."""
-    on = _sometimes(views, how.coloured).float()
+def _recolored(views: Tensor, how: Augmentation) -> Tensor:
+    """Brightness, contrast, saturation, hue and grey as one color matrix for each picture."""
+    on = _sometimes(views, how.colored).float()
     saturation = 1 + on * _uniform(views, -how.saturation, how.saturation)
     saturation = torch.where(_sometimes(views, how.grey), torch.zeros_like(saturation), saturation)
     contrast = 1 + on * _uniform(views, -how.contrast, how.contrast)
@@ -277,13 +277,13 @@ def _recoloured(views: Tensor, how: Augmentation) -> Tensor:
 
 
 def _saturation_matrix(amount: Tensor) -> Tensor:
-    identity, grey, _ = _colour_constants(amount.device)
+    identity, grey, _ = _color_constants(amount.device)
     return amount[:, None, None] * identity + (1 - amount)[:, None, None] * grey
 
 
 def _hue_matrix(angle: Tensor) -> Tensor:
     """Rotations about the grey axis (Rodrigues), (B, 3, 3)."""
-    identity, _, cross = _colour_constants(angle.device)
+    identity, _, cross = _color_constants(angle.device)
     cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
     return cos * identity + (1 - cos) / 3 + sin * cross
 

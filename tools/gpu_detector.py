@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,10 @@ from tools.gpu_fitting import (
     Average,
     Clock,
     Schedule,
-    commit_of,
     fastest_layout,
     fit,
     say,
+    training_facts,
 )
 from tools.gpu_mixture import Mixture
 from tools.gpu_photos import Scenes, load_pack
@@ -305,21 +305,10 @@ class DetectorRun:
 
     def facts(self) -> dict[str, Any]:
         """What the card tells of the training."""
-        seconds = time.monotonic() - self.started
-        device = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
-        return {
-            "recipe": asdict(self.recipe),
-            "seed": self.recipe.seed,
-            "commit": commit_of(Path(__file__).parent),
-            "began": "from nothing" if self.is_fresh else "with the weights in the pack",
-            "device": device,
-            "seconds": round(seconds, 1),
-            "hours": round(seconds / 3600, 3),
-            "images_seen": sum(stage["images"] for stage in self.stages),
-            "photos": len(self.boxed),
-            "stages": self.stages,
-            "curve": self.curve,
-        }
+        images = sum(stage["images"] for stage in self.stages)
+        done = {"images_seen": images, "photos": len(self.boxed), "stages": self.stages, "curve": self.curve}
+        began = {"began": "from nothing" if self.is_fresh else "with the weights in the pack"}
+        return training_facts(self.recipe, self.started, self.device) | began | done
 
     def run(self) -> None:
         """All stages; a failure of the first costs no more than its time."""

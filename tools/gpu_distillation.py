@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from core.images.crops import CROP_MARGIN
 from core.models.mobilenet import INPUT_SIZE
-from tools.gpu_crops import UNLABELLED, PictureCache, as_input, build_cache, items_of
+from tools.gpu_crops import UNLABELED, PictureCache, as_input, build_cache, items_of
 from tools.gpu_fitting import in_bfloat16
 
 
@@ -30,9 +30,9 @@ class Pictures:
         rows = torch.multinomial(self.weights, count, replacement=True)
         return self.train.pictures[rows], self.train.base_xyxy[rows], self.train.targets[rows]
 
-    def labelled_only(self) -> Pictures:
+    def labeled_only(self) -> Pictures:
         """The same without the pictures that have no label: what a teacher learns from."""
-        weights = self.weights * (self.train.targets != UNLABELLED)
+        weights = self.weights * (self.train.targets != UNLABELED)
         return Pictures(self.train, weights, float(weights.sum()), self.val)
 
 
@@ -56,7 +56,7 @@ def pictures_of(
     train = build_cache(images, [item for item in items if item.split == "train"], cache_side, device)
     val = {}
     for source in ("catalog", "street", "chictopia"):
-        of_source = [i for i in items if (i.split, i.source) == ("val", source) and i.label != UNLABELLED]
+        of_source = [i for i in items if (i.split, i.source) == ("val", source) and i.label != UNLABELED]
         if of_source:
             val[source] = build_cache(images, of_source[:most_val], INPUT_SIZE, device, margin=CROP_MARGIN)
     weights = train.weights(sources, rebalance)
@@ -71,7 +71,7 @@ def smoothed_loss(logits: Tensor, targets: Tensor, other: Tensor, share: Tensor,
     losses = []
     for ids, part in ((targets, share), (targets[other], 1 - share)):
         loss = F.cross_entropy(
-            logits, ids, label_smoothing=smoothing, reduction="none", ignore_index=UNLABELLED
+            logits, ids, label_smoothing=smoothing, reduction="none", ignore_index=UNLABELED
         )
         losses.append(part * loss)
     return losses[0] + losses[1]

@@ -12,7 +12,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,19 @@ def commit_of(folder: Path) -> str:
     except (OSError, subprocess.TimeoutExpired):
         found = ""
     return found or os.environ.get("LAPEL_COMMIT", "")
+
+
+def training_facts(recipe: Any, started: float, device: torch.device) -> dict[str, Any]:
+    """What a card tells of a training that began at ``started`` (``time.monotonic``)."""
+    seconds = time.monotonic() - started
+    return {
+        "recipe": asdict(recipe),
+        "seed": recipe.seed,
+        "commit": commit_of(Path(__file__).parent),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "seconds": round(seconds, 1),
+        "hours": round(seconds / 3600, 3),
+    }
 
 
 @dataclass(frozen=True)

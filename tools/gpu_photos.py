@@ -112,7 +112,7 @@ class Augmentation:
     flip: float = 0.5
     rotation: float = 0.4
     degrees: float = 6.0
-    colour: float = 0.8
+    color: float = 0.8
     brightness: float = 0.3
     contrast: float = 0.3
     saturation: float = 0.4
@@ -120,9 +120,7 @@ class Augmentation:
     masking: float = 0.2
 
 
-PLAIN = Augmentation(
-    mosaic=0.0, zoom=(1.0, 1.0), stretch=1.0, flip=0.0, rotation=0.0, colour=0.0, masking=0.0
-)
+PLAIN = Augmentation(mosaic=0.0, zoom=(1.0, 1.0), stretch=1.0, flip=0.0, rotation=0.0, color=0.0, masking=0.0)
 """The photo letterboxed, as in evaluation."""
 
 
@@ -190,7 +188,7 @@ class Scenes:
         tiles = self._tiles(photos, canvas_wh, settings)
         maps = self._maps(photos, tiles, settings, canvas_wh)
         pictures, inside = self._sample(photos, tiles, maps, canvas_wh)
-        pictures = self._recolour(pictures, settings)
+        pictures = self._recolor(pictures, settings)
         pictures = torch.where(inside[..., None], pictures, GREY)
         boxes, valid = self._boxes(photos, tiles, maps)
         if settings.masking > 0:
@@ -306,12 +304,12 @@ class Scenes:
         lower = torch.lerp(tap(0, 1), tap(1, 1), fx)
         return torch.lerp(upper, lower, fy) / 255, inside
 
-    def _recolour(self, pictures: Tensor, settings: Augmentation) -> Tensor:
+    def _recolor(self, pictures: Tensor, settings: Augmentation) -> Tensor:
         """Brightness, contrast, saturation and hue of pictures (B, H, W, 3): one matrix and offset each."""
-        if settings.colour <= 0:
+        if settings.color <= 0:
             return pictures
         batch = len(pictures)
-        on = (self._uniform(batch) < settings.colour).float()
+        on = (self._uniform(batch) < settings.color).float()
 
         def factor(amount: float) -> Tensor:
             return 1 + (2 * self._uniform(batch) - 1) * amount * on

@@ -21,7 +21,7 @@ from app.annotate.prefetch import (
 from app.annotate.save import advance, own_keys, perform, retry_submit, save_draft
 from app.annotate.session import AnnotationSession, OpenPhoto, open_next, open_photo
 from app.auth.identity import show_account
-from app.editor import Act, EditorPhoto, box_editor
+from app.editor import EditorAction, EditorPhoto, box_editor
 from app.text import counted, literal
 from core.active_learning.ranking import reasons_after_prediction
 from core.errors import LapelError
@@ -125,7 +125,7 @@ def _editor(store: Store, session: AnnotationSession, opened: OpenPhoto, picture
         st.fragment(_wait_for_boxes, run_every=TICK_SECONDS)(store, session, photo.id)
 
 
-def _perform(store: Store, session: AnnotationSession, done: Act) -> None:
+def _perform(store: Store, session: AnnotationSession, done: EditorAction) -> None:
     if done.name == "history":
         st.session_state[MORE_KEY] = None if st.session_state.get(MORE_KEY) == "History" else "History"
     elif done.name == "attention" and session.opened is not None:

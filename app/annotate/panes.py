@@ -64,14 +64,14 @@ def picked(key: str) -> tuple[int, str]:
 def drawn(pane: Pane, categories: Mapping[int, Category]) -> Iterable[dict[str, Any]]:
     """The pane's boxes as the browser draws them."""
     for box in pane.boxes:
-        colour = colour_in(categories, box.category_id)
+        color = color_in(categories, box.category_id)
         name = name_in(categories, box.category_id)
         number = pane.numbers.get(box.uid)
         yield {
             "uid": box.uid,
             "box": list(box.box_xyxy),
-            "colour": colour,
-            "ink": ink_on(colour),
+            "colour": color,
+            "ink": ink_on(color),
             "tag": name if number is None else f"{number} {name}",
             "mark": pane.marks.get(box.uid, ""),
             "name": f"{name}, {pane.title}",
@@ -83,6 +83,6 @@ def name_in(categories: Mapping[int, Category], category_id: int) -> str:
     return categories[category_id].name if category_id in categories else f"category {category_id}"
 
 
-def colour_in(categories: Mapping[int, Category], category_id: int) -> str:
-    """A category's colour, grey for one that is not there any more."""
-    return categories[category_id].colour if category_id in categories else "#777777"
+def color_in(categories: Mapping[int, Category], category_id: int) -> str:
+    """A category's color, grey for one that is not there any more."""
+    return categories[category_id].color if category_id in categories else "#777777"

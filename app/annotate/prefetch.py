@@ -19,7 +19,7 @@ from core.access import LOCAL
 from core.errors import LapelError
 from core.store import Store
 
-PREDICTING = "The models are labelling this photo: their proposals come in a moment."
+PREDICTING = "The models are labeling this photo: their proposals come in a moment."
 MAX_REQUESTS = 1000
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class PictureUrls:
 
 
 class ProposalJobs:
-    """Predictions requested for photos that no worker has labelled yet, shared by this process's sessions."""
+    """Predictions requested for photos that no worker has labeled yet, shared by this process's sessions."""
 
     def __init__(self) -> None:
         self._futures: dict[tuple[str, int], Future[bool]] = {}

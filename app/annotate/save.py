@@ -18,7 +18,7 @@ from app.annotate.session import (
     open_next,
     open_previous,
 )
-from app.editor import Act, Work
+from app.editor import EditorAction, EditorDraft
 from app.text import literal
 from core.errors import ConflictError, LapelError, NotFoundError, StoreBusyError, StoreError, StoreFullError
 from core.store import Store
@@ -31,7 +31,7 @@ SETTING = "keys"
 RENEW_AFTER_SECONDS = 60.0
 
 
-def save_draft(store: Store, session: AnnotationSession, work: Work) -> None:
+def save_draft(store: Store, session: AnnotationSession, work: EditorDraft) -> None:
     """Save the boxes as this user's draft; ``session.saved_sequence`` acknowledges them.
 
     A later draft from another tab wins, and is what the session shows then.
@@ -56,7 +56,7 @@ def save_draft(store: Store, session: AnnotationSession, work: Work) -> None:
     renew_lease(store, session)
 
 
-def perform(store: Store, session: AnnotationSession, done: Act) -> None:
+def perform(store: Store, session: AnnotationSession, done: EditorAction) -> None:
     """Perform an action of the editor: submit, skip, back or keys.
 
     Raises a LapelError with a sentence where it cannot be done; a submit that the store was too busy for
@@ -73,7 +73,7 @@ def perform(store: Store, session: AnnotationSession, done: Act) -> None:
         actions[done.name]()
 
 
-def submit(store: Store, session: AnnotationSession, done: Act) -> None:
+def submit(store: Store, session: AnnotationSession, done: EditorAction) -> None:
     """Save the boxes as the photo's next version and open the next photo.
 
     Where somebody else has saved a version meanwhile, ``session.conflict`` holds both, and the boxes stay a
@@ -91,7 +91,7 @@ def submit(store: Store, session: AnnotationSession, done: Act) -> None:
             seconds=done.seconds,
         )
     except VersionConflict as conflict:
-        save_draft(store, session, Work(done.key, done.sequence, done.boxes, done.seconds))
+        save_draft(store, session, EditorDraft(done.key, done.sequence, done.boxes, done.seconds))
         session.conflict = Conflict(
             _base_boxes(store, opened), done.boxes, conflict.theirs, done.seconds, new_request_id()
         )

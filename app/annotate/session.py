@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from app.editor import Act
+from app.editor import EditorAction
 from app.text import clock
 from core.errors import ConflictError
 from core.inference.predictions import prediction_of, proposals
@@ -88,7 +88,7 @@ class AnnotationSession:
     opened: OpenPhoto | None = None
     boxes: tuple[AnnotatedBox, ...] = ()
     saved_sequence: int = 0
-    unsaved: Act | None = None
+    unsaved: EditorAction | None = None
     conflict: Conflict | None = None
     counts: QueueCounts | None = None
     message: str = ""
@@ -195,7 +195,7 @@ def _draft_notice(draft: Draft, latest: Annotation | None) -> str:
 
 def _why_no_boxes(store: Store, photo_id: int) -> str:
     if store.predictions.get(photo_id) is None:
-        return "The models have not labelled this photo yet: draw the boxes yourself."
+        return "The models have not labeled this photo yet: draw the boxes yourself."
     return "The models found nothing above the score threshold."
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from app.preview.batch import shrunk
 from core.images.decode import Photo
 from core.images.drawing import overlay_heat
+from core.images.encode import shrunk
 from core.inference.explain import Explanation, GarmentMaps
 
 SIDE = 420

@@ -130,7 +130,7 @@ def png(image: Image.Image) -> bytes:
 
 
 def submit(work: Callable[..., Result], *arguments: object) -> Future[Result]:
-    """Compute in the background, one task at a time for the whole process, so that labelling stays quick."""
+    """Compute in the background, one task at a time for the whole process, so that labeling stays quick."""
     return _workers().submit(work, *arguments)
 
 

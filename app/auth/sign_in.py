@@ -26,7 +26,7 @@ def show() -> None:
             st.image(LOGO, width=56, alt="Lapel's logo")
             st.title("Lapel", anchor=False)
         st.markdown(
-            "Lapel labels clothing photos, shows why it labelled them so, lets people correct it, and learns "
+            "Lapel labels clothing photos, shows why it labeled them so, lets people correct it, and learns "
             "from the corrections."
         )
         if st.button("Sign in", type="primary", icon=":material/login:", width="stretch", key="sign-in-go"):

@@ -47,10 +47,10 @@ def _table(categories: Sequence[Category], counts: Mapping[int, int]) -> None:
             "Boxes": [counts.get(category.id, 0) for category in categories],
         }
     )
-    colours = {neutral(category.name): f"color: {category.colour}" for category in categories}
+    colors = {neutral(category.name): f"color: {category.color}" for category in categories}
     most = max(1, int(rows["Boxes"].max()) if len(rows) else 1)
     st.dataframe(
-        rows.style.map(lambda name: colours.get(name, ""), subset=["Category"]),
+        rows.style.map(lambda name: colors.get(name, ""), subset=["Category"]),
         hide_index=True,
         height="content",
         column_config={

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import plotly.graph_objects as go
 
-COLOURS = ("#0f8f80", "#c2632f", "#5b73c7", "#a98620", "#a6508a", "#5f9443", "#8a939b")
+COLORS = ("#0f8f80", "#c2632f", "#5b73c7", "#a98620", "#a6508a", "#5f9443", "#8a939b")
 """Readable on light and on dark pages; the first is the accent of both."""
 
 BAR_PIXELS = 26
@@ -19,14 +19,14 @@ CONFIG = {"displayModeBar": False}
 
 
 def class_balance(rows: Sequence[tuple[str, str, int]]) -> go.Figure:
-    """Bars of (category, colour, boxes), the category with most boxes on top."""
+    """Bars of (category, color, boxes), the category with most boxes on top."""
     ordered = sorted(rows, key=lambda row: -row[2])
     figure = go.Figure(
         go.Bar(
             x=[count for _, _, count in ordered],
             y=[name for name, _, _ in ordered],
             orientation="h",
-            marker={"color": [colour for _, colour, _ in ordered]},
+            marker={"color": [color for _, color, _ in ordered]},
             text=[f"{count:,}" for _, _, count in ordered],
             textposition="outside",
             cliponaxis=False,
@@ -53,7 +53,7 @@ def box_size_histogram(counts: Sequence[int]) -> go.Figure:
             x=(edges[:-1] + edges[1:]) / 2,
             y=list(counts),
             width=float(edges[1]) * 0.94,
-            marker={"color": COLOURS[0]},
+            marker={"color": COLORS[0]},
             customdata=names,
             hovertemplate="%{customdata}: %{y:,} boxes<extra></extra>",
         )
@@ -72,7 +72,7 @@ def work_by_day(rows: Sequence[tuple[str, str, int]]) -> go.Figure:
             x=[day for day, _ in mine],
             y=[count for _, count in mine],
             name=plain(person),
-            marker={"color": COLOURS[place % len(COLOURS)]},
+            marker={"color": COLORS[place % len(COLORS)]},
             hovertemplate="%{x|%-d %b %Y}: %{y:,} photos<extra>" + plain(person) + "</extra>",
         )
     days = sorted({day for day, _, _ in rows})
@@ -100,7 +100,7 @@ def origin_bar(counts: Mapping[str, int]) -> go.Figure:
             text=f"{count / total:.0%}" if count / total >= 0.06 else "",
             insidetextanchor="middle",
             textfont={"color": "#ffffff"},
-            marker={"color": COLOURS[place % len(COLOURS)]},
+            marker={"color": COLORS[place % len(COLORS)]},
             hovertemplate=f"{name}: {count:,} boxes ({count / total:.1%})<extra></extra>",
         )
     figure.update_layout(
@@ -123,7 +123,7 @@ def agreement_histogram(mean_ious: Sequence[float]) -> go.Figure:
             x=(edges[:-1] + edges[1:]) / 2,
             y=counts,
             width=0.94 / AGREEMENT_BINS,
-            marker={"color": COLOURS[0]},
+            marker={"color": COLORS[0]},
             hovertemplate="IoU about %{x:.2f}: %{y:,} photos<extra></extra>",
         )
     )

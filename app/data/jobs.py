@@ -19,7 +19,7 @@ WAITING_SECONDS = 20.0
 SEEN_KEY = "jobs-seen"
 KINDS = {
     "import": "Import",
-    "label": "Labelling photos",
+    "label": "Labeling photos",
     "order": "Ranking the queue",
     "train": "Training a model",
 }

@@ -51,7 +51,7 @@ def _figures(store: Store, person: str) -> None:
 
 def _class_balance(store: Store, numbers: Statistics) -> None:
     rows = [
-        (charts.plain(category.name), category.colour, numbers.boxes.get(category.id, 0))
+        (charts.plain(category.name), category.color, numbers.boxes.get(category.id, 0))
         for category in store.categories.all()
     ]
     total = sum(numbers.boxes.values())

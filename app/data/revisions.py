@@ -15,7 +15,7 @@ from app.text import counted, flash, literal, show_flash
 from core.datasets.export import neutral
 from core.errors import LapelError, StoreFullError
 from core.store import Store
-from core.store.exports import export_revision, is_zip
+from core.store.exports import export_name, export_revision
 from core.store.revisions import Revision
 
 NOTE_KEY, RESULT_KEY, FILE_KEY, WANTED_KEY = (
@@ -49,9 +49,7 @@ class ExportRequest:
     @property
     def file_name(self) -> str:
         """The file name of the download."""
-        part = {None: "", False: "-training", True: "-holdout"}[self.holdout]
-        ending = "zip" if is_zip(self.format, self.pictures) else {"coco": "json"}.get(self.format, "csv")
-        return f"lapel-r{self.number}{part}-{self.format}.{ending}"
+        return export_name(self.number, self.format, pictures=self.pictures, holdout=self.holdout)
 
 
 @dataclass(frozen=True)

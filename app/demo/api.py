@@ -42,7 +42,7 @@ LABEL_DOC = (
     "probability], ...]; at most 100, best first."
 )
 EXPLAIN_DOC = (
-    "Show why a photo was labelled so. Takes what `/label` takes. Gives two values: an index, `photo`, "
+    "Show why a photo was labeled so. Takes what `/label` takes. Gives two values: an index, `photo`, "
     "`garments` [{`box`, `category`, `top5`, `maps` {name: file}}] and `detector_maps` [{`stage`, "
     "`file`}]; and the list of PNG files, whose base names are the `file` entries of the index. A "
     "garment's map lies over its box's part of the photo, a detector's map over all of it."
@@ -164,7 +164,7 @@ def taken_photo(upload: dict[str, Any]) -> Iterator[Photo]:
 
     ``upload`` is Gradio's description of a file in its own folder: "path" and "orig_name". When the block
     is left, the file there is replaced by a PNG of the same pixels: whatever came along, be it a position,
-    a comment or a film behind the photo, is gone, and the same upload is labelled alike again. What is no
+    a comment or a film behind the photo, is gone, and the same upload is labeled alike again. What is no
     photo is removed.
 
     Raises:
@@ -190,7 +190,7 @@ def sentences(for_page: bool) -> Iterator[None]:
         yield
     except LapelError as error:
         text = html.escape(str(error), quote=False) if for_page else str(error)
-        raise gr.Error(text, title="Not labelled", print_exception=False) from error
+        raise gr.Error(text, title="Not labeled", print_exception=False) from error
     except gr.Error:
         raise
     except Exception as error:

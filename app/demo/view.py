@@ -12,6 +12,7 @@ from PIL import Image
 from core.garments import Box, Garment, LabeledPhoto
 from core.images.decode import Photo
 from core.images.drawing import annotate, overlay_heat
+from core.images.encode import jpeg, shrunk
 
 if TYPE_CHECKING:
     from core.images.decode import Photo
@@ -48,7 +49,7 @@ class LabelerLike(Protocol):
 
 @dataclass(frozen=True)
 class Shown:
-    """One labelled photo in a session: small picture, garments down to the lowest score, maps.
+    """One labeled photo in a session: small picture, garments down to the lowest score, maps.
 
     The picture is kept as a JPEG of at most ``VIEW_SIDE`` pixels, so that a hundred sessions stay small.
     """
@@ -77,12 +78,8 @@ def lowest_threshold(labeler: LabelerLike) -> float:
 
 
 def show(photo: Photo, labeled: LabeledPhoto) -> Shown:
-    """A labelled photo with its small picture."""
-    small = photo.image.copy()
-    small.thumbnail((VIEW_SIDE, VIEW_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    out = BytesIO()
-    small.save(out, "JPEG", quality=90)
-    return Shown(out.getvalue(), labeled)
+    """A labeled photo with its small picture."""
+    return Shown(jpeg(shrunk(photo.image, VIEW_SIDE), quality=90), labeled)
 
 
 def annotated(shown: Shown, score_threshold: float) -> Image.Image:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import streamlit as st
 
-from app.editor.messages import Act, Edited, Work, act_from, work_from
+from app.editor.messages import Edited, EditorAction, EditorDraft, action_from, draft_from
 from app.editor.modules import joined
 from app.media import ink_on, script_url
 from core.errors import LapelError, StoreError
@@ -33,14 +33,14 @@ _component = st.components.v2.component(
 
 
 class EditorCategory(Protocol):
-    """A category as the store has it; ``colour`` as #rrggbb."""
+    """A category as the store has it; ``color`` as #rrggbb."""
 
     @property
     def id(self) -> int: ...
     @property
     def name(self) -> str: ...
     @property
-    def colour(self) -> str: ...
+    def color(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def box_editor(
     sequence: int = 0,
     notice: str = "",
     readonly: bool = False,
-    on_work: Callable[[Work], object] | None = None,
-    on_act: Callable[[Act], object] | None = None,
+    on_work: Callable[[EditorDraft], object] | None = None,
+    on_act: Callable[[EditorAction], object] | None = None,
     place: str = PLACE,
 ) -> Edited:
     """Show the editor.
@@ -102,7 +102,7 @@ def box_editor(
         on_work_change=partial(_take_work, place, key, on_work),
         on_act_change=partial(_take_act, place, key, on_act, on_work, sequence),
     )
-    edited = Edited(_read(work_from, result.work, key), _read(act_from, result.act, key))
+    edited = Edited(_read(draft_from, result.work, key), _read(action_from, result.act, key))
     _catch_up(place, key, edited.work, sequence, on_work)
     return edited
 
@@ -119,7 +119,7 @@ def editor_data(
         "photo": asdict(photo),
         "boxes": [box.as_dict() for box in boxes],
         "categories": [
-            {"id": c.id, "name": c.name, "colour": c.colour, "ink": ink_on(c.colour)} for c in categories
+            {"id": c.id, "name": c.name, "colour": c.color, "ink": ink_on(c.color)} for c in categories
         ],
         "labels": list(labels),
         "parents": dict(parents),
@@ -150,8 +150,8 @@ def _read(parse: Callable[[Any], Any], entry: Any, key: str) -> Any:
     return message if message.key == key else None
 
 
-def _take_work(place: str, key: str, on_work: Callable[[Work], object] | None) -> None:
-    work = _read(work_from, st.session_state[place]["work"], key)
+def _take_work(place: str, key: str, on_work: Callable[[EditorDraft], object] | None) -> None:
+    work = _read(draft_from, st.session_state[place]["work"], key)
     if work is not None:
         _save(place, work, on_work)
 
@@ -159,24 +159,24 @@ def _take_work(place: str, key: str, on_work: Callable[[Work], object] | None) -
 def _take_act(
     place: str,
     key: str,
-    on_act: Callable[[Act], object] | None,
-    on_work: Callable[[Work], object] | None = None,
+    on_act: Callable[[EditorAction], object] | None,
+    on_work: Callable[[EditorDraft], object] | None = None,
     sequence: int = 0,
 ) -> None:
-    act = _read(act_from, st.session_state[place]["act"], key)
+    act = _read(action_from, st.session_state[place]["act"], key)
     if act is None or on_act is None or act.request == st.session_state.get(_answered(place)):
         return
 
     def do() -> None:
         if on_work is not None and act.name != "submit" and act.sequence > sequence:
-            on_work(Work(act.key, act.sequence, act.boxes, act.seconds))
+            on_work(EditorDraft(act.key, act.sequence, act.boxes, act.seconds))
         on_act(act)
 
     _attempt(place, do)
     st.session_state[_answered(place)] = act.request
 
 
-def _save(place: str, work: Work, on_work: Callable[[Work], object] | None) -> None:
+def _save(place: str, work: EditorDraft, on_work: Callable[[EditorDraft], object] | None) -> None:
     st.session_state[_tried(place)] = (work.key, work.sequence, work.attempt)
     if on_work is not None:
         _attempt(place, lambda: on_work(work))
@@ -193,7 +193,11 @@ def _attempt(place: str, do: Callable[[], object]) -> None:
 
 
 def _catch_up(
-    place: str, key: str, work: Work | None, sequence: int, on_work: Callable[[Work], object] | None
+    place: str,
+    key: str,
+    work: EditorDraft | None,
+    sequence: int,
+    on_work: Callable[[EditorDraft], object] | None,
 ) -> None:
     """Save what came without a callback: after the server was started again, the browser's state is there
     before Streamlit knows whom to call."""

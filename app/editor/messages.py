@@ -10,13 +10,13 @@ from typing import Any
 from core.errors import StoreError
 from core.store.boxes import AnnotatedBox, boxes_from
 
-ACTS = ("submit", "skip", "back", "history", "attention", "keys")
+ACTIONS = ("submit", "skip", "back", "history", "attention", "keys")
 MOST_KEYS = 100
 MOST_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
-class Work:
+class EditorDraft:
     """The boxes after a change.
 
     ``key`` names the task that was open; ``sequence`` rises with every change (milliseconds of the browser's
@@ -32,8 +32,8 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Act:
-    """What a person asked for, with the boxes as they were then: one of ``ACTS``.
+class EditorAction:
+    """What a person asked for, with the boxes as they were then: one of ``ACTIONS``.
 
     ``request`` is the same where the browser asks again, as it has had no answer. ``keys`` maps actions to
     chosen keys where ``name`` is "keys". ``attention`` asks for the map that was not there.
@@ -52,14 +52,14 @@ class Act:
 class Edited:
     """What one run of the page got from the editor, for the task that is open; None where nothing came."""
 
-    work: Work | None = None
-    act: Act | None = None
+    work: EditorDraft | None = None
+    act: EditorAction | None = None
 
 
-def work_from(entry: Any) -> Work:
+def draft_from(entry: Any) -> EditorDraft:
     """The draft out of the browser's message. Raises StoreError for what is none."""
     fields = _fields(entry)
-    return Work(
+    return EditorDraft(
         _text(fields, "key"),
         _count(fields, "sequence"),
         boxes_from(_entries(fields)),
@@ -68,12 +68,12 @@ def work_from(entry: Any) -> Work:
     )
 
 
-def act_from(entry: Any) -> Act:
+def action_from(entry: Any) -> EditorAction:
     """The act out of the browser's message. Raises StoreError for what is none."""
     fields = _fields(entry)
-    if fields.get("name") not in ACTS:
-        raise StoreError(f"expected one of {', '.join(ACTS)}, got {fields.get('name')!r}")
-    return Act(
+    if fields.get("name") not in ACTIONS:
+        raise StoreError(f"expected one of {', '.join(ACTIONS)}, got {fields.get('name')!r}")
+    return EditorAction(
         fields["name"],
         _text(fields, "key"),
         _count(fields, "sequence"),

@@ -23,7 +23,7 @@ from core.store.categories import Category
 from core.store.models import ModelRow
 from core.store.photos import PhotoRow
 from core.store.promotions import ComparisonRow
-from core.taxonomy import colour_of
+from core.taxonomy import color_of
 
 KEY, OPEN_KEY, SHOW_KEY = "changed-photos", "changed-photo", "changed-show"
 CHAMPION, CANDIDATE = "#c2632f", "#1fa896"
@@ -86,7 +86,7 @@ def show(store: Store, champion: ModelRow, candidate: ModelRow, comparison: Comp
 
 
 def tile(shown: Shown, thumbnail: bytes) -> dict[str, Any]:
-    """What the browser needs to draw one tile: both models' boxes in their colours."""
+    """What the browser needs to draw one tile: both models' boxes in their colors."""
     row, change = shown.row, shown.change
     sides = ((change.champion, CHAMPION), (change.candidate, CANDIDATE))
     return {
@@ -97,7 +97,7 @@ def tile(shown: Shown, thumbnail: bytes) -> dict[str, Any]:
         "height": row.height,
         "name": row.name,
         "note": shown.words,
-        "boxes": [{"box": list(box[:4]), "colour": colour} for found, colour in sides for box in found],
+        "boxes": [{"box": list(box[:4]), "colour": color} for found, color in sides for box in found],
     }
 
 
@@ -136,10 +136,10 @@ def _open_photo(store: Store, champion: ModelRow, candidate: ModelRow, shown: Sh
 
 
 def as_categories(names: Sequence[str], known: Iterable[Category]) -> dict[int, Category]:
-    """Names as categories by index, in the store's colour where it has the category."""
-    colours = {category.name: category.colour for category in known}
+    """Names as categories by index, in the store's color where it has the category."""
+    colors = {category.name: category.color for category in known}
     return {
-        place: Category(place, name, place, colours.get(name) or colour_of(name))
+        place: Category(place, name, place, colors.get(name) or color_of(name))
         for place, name in enumerate(names)
     }
 

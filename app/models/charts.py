@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from app.data.charts import COLOURS, plain
+from app.data.charts import COLORS, plain
 from core.active_learning.effect import Batch
 from core.evaluation.bootstrap import Interval
 from core.evaluation.comparison import ClassComparison
@@ -35,7 +35,7 @@ def class_differences(classes: Sequence[ClassComparison]) -> go.Figure:
             x=middles,
             y=[plain(entry.name) for entry in shown],
             mode="markers",
-            marker={"size": 9, "color": [colour_of(entry) for entry in shown]},
+            marker={"size": 9, "color": [color_of(entry) for entry in shown]},
             error_x={
                 "type": "data",
                 "symmetric": False,
@@ -63,8 +63,8 @@ def class_differences(classes: Sequence[ClassComparison]) -> go.Figure:
     return figure
 
 
-def colour_of(entry: ClassComparison) -> str:
-    """The colour of a class: lost too much, changed significantly, or no significant change."""
+def color_of(entry: ClassComparison) -> str:
+    """The color of a class: lost too much, changed significantly, or no significant change."""
     interval = entry.metric.difference_interval
     if loses_too_much(entry):
         return LOST
@@ -93,8 +93,8 @@ def what_corrections_brought(models: Sequence[Measured], figure_name: str) -> go
             x=[model.photos for model in ordered],
             y=middles,
             mode="lines+markers",
-            line={"color": COLOURS[0], "width": 1.5, "dash": "dot"},
-            marker={"size": 9, "color": COLOURS[0]},
+            line={"color": COLORS[0], "width": 1.5, "dash": "dot"},
+            marker={"size": 9, "color": COLORS[0]},
             error_y={
                 "type": "data",
                 "symmetric": False,
@@ -125,7 +125,7 @@ def arms(batches: Sequence[Batch]) -> go.Figure:
     """Corrections per photo in both arms of the queue, by batch, with 95 % intervals."""
     figure = go.Figure()
     names = [f"revision {batch.revision}" if batch.revision else "since" for batch in batches]
-    for (arm, title), colour in zip(ARM_NAMES.items(), COLOURS, strict=False):
+    for (arm, title), color in zip(ARM_NAMES.items(), COLORS, strict=False):
         found = [
             (name, batch.arms[arm]) for name, batch in zip(names, batches, strict=True) if arm in batch.arms
         ]
@@ -134,7 +134,7 @@ def arms(batches: Sequence[Batch]) -> go.Figure:
             name=title,
             x=[name for name, _ in found],
             y=[entry.per_photo for _, entry in found],
-            marker={"color": colour},
+            marker={"color": color},
             error_y={
                 "type": "data",
                 "symmetric": False,

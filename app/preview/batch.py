@@ -1,4 +1,4 @@
-"""A batch of photos, labelled one by one in a thread, and the spool of its files on disk.
+"""A batch of photos, labeled one by one in a thread, and the spool of its files on disk.
 
 Nothing here is durable: a batch lives as long as its browser tab. Its photos are re-encoded into a folder
 that is removed with the session; memory holds a thumbnail and the garments of each photo.
@@ -16,14 +16,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from io import BytesIO
 from pathlib import Path
 from typing import Protocol
 
-from PIL import Image
-
 from core.garments import LabeledPhoto, Refusal
 from core.images.decode import Photo, count_photos, iter_photos, read_photo
+from core.images.encode import jpeg, shrunk
 from core.store import data_folder
 
 MIN_SCORE = 0.1  # candidates are stored from this score on, so that the threshold moves without new inference
@@ -43,7 +41,7 @@ class LabelsPhotos(Protocol):
 
 @dataclass(frozen=True)
 class Item:
-    """One labelled photo of a batch: its number, its spooled files, and all its candidates."""
+    """One labeled photo of a batch: its number, its spooled files, and all its candidates."""
 
     number: int
     spooled: SpooledPhoto
@@ -66,7 +64,7 @@ class Progress:
 
 
 class Batch:
-    """Photos that are being labelled, and the results so far."""
+    """Photos that are being labeled, and the results so far."""
 
     def __init__(self, labeler: LabelsPhotos, spool: Spool) -> None:
         self.spool = spool
@@ -89,7 +87,7 @@ class Batch:
 
     @property
     def items(self) -> tuple[Item, ...]:
-        """The labelled photos so far, in order."""
+        """The labeled photos so far, in order."""
         with self._lock:
             return tuple(self._items)
 
@@ -100,7 +98,7 @@ class Batch:
             return tuple(self._refusals)
 
     def add(self, sources: Iterable[Source]) -> None:
-        """Queue photos and archives, and start labelling them."""
+        """Queue photos and archives, and start labeling them."""
         stashed = [
             (name, self.spool.stash(source) if isinstance(source, bytes) else source)
             for name, source in sources
@@ -191,7 +189,7 @@ class Batch:
         return outcome
 
     def _label(self, photo: Photo) -> Item | Refusal:
-        """The photo labelled and spooled, under a name that no other photo of the batch has."""
+        """The photo labeled and spooled, under a name that no other photo of the batch has."""
         photo = replace(photo, name=self._free_name(photo.name))
         number = len(self._items)
         try:
@@ -201,8 +199,8 @@ class Batch:
             logger.exception("photo %d could not be saved", number)
             return Refusal(photo.name, "The photo could not be saved: the disk is full or cannot be written.")
         except Exception:
-            logger.exception("photo %d could not be labelled", number)
-            return Refusal(photo.name, "The photo could not be labelled; the log says why.")
+            logger.exception("photo %d could not be labeled", number)
+            return Refusal(photo.name, "The photo could not be labeled; the log says why.")
 
     def _free_name(self, name: str) -> str:
         path = Path(name)
@@ -260,20 +258,6 @@ def _is_stale(folder: Path) -> bool:
     return False
 
 
-def shrunk(image: Image.Image, side: int) -> Image.Image:
-    """The picture with its longer side at most ``side`` pixels."""
-    small = image.copy()
-    small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return small
-
-
-def jpeg(image: Image.Image, quality: int) -> bytes:
-    """The picture as a JPEG without metadata."""
-    out = BytesIO()
-    image.save(out, "JPEG", quality=quality)
-    return out.getvalue()
-
-
 @dataclass(frozen=True)
 class SpooledPhoto:
     """A spooled photo: its file, display name and small picture; ``home`` keeps the file's folder alive."""
@@ -285,7 +269,7 @@ class SpooledPhoto:
     home: Spool | None = field(default=None, repr=False, compare=False)
 
     def photo(self) -> Photo:
-        """The photo in full, as it was labelled."""
+        """The photo in full, as it was labeled."""
         return read_photo(self.path.read_bytes(), self.name)
 
     def view(self) -> bytes:

@@ -107,12 +107,12 @@ def show_progress(batch: Batch, progress: Progress) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.progress(
                 progress.fraction,
-                text=f"{progress.done} of {progress.total} labelled · {time_left(progress.seconds_left)}",
+                text=f"{progress.done} of {progress.total} labeled · {time_left(progress.seconds_left)}",
             )
             st.button("Cancel", icon=":material/stop:", on_click=batch.cancel, key="cancel")
     elif progress.done < progress.total:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.info(f"Stopped: {progress.done} of {progress.total} labelled.", icon=":material/pause:")
+            st.info(f"Stopped: {progress.done} of {progress.total} labeled.", icon=":material/pause:")
             st.button("Resume", icon=":material/play_arrow:", on_click=batch.resume, key="resume")
 
 

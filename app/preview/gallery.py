@@ -11,7 +11,7 @@ import streamlit as st
 from app.media import picture_url
 from app.preview.selection import PhotoView
 from app.preview.viewer import alt_text
-from core.taxonomy import colour_of
+from core.taxonomy import color_of
 
 KEY = "gallery"
 PAGE = 24
@@ -63,7 +63,7 @@ def tile(view: PhotoView, names: Mapping[str, str]) -> dict[str, Any]:
         "height": item.labeled.height,
         "name": item.spooled.name,
         "note": note(view, names),
-        "boxes": [{"box": list(g.box_xyxy), "colour": colour_of(g.category)} for g in view.garments.values()],
+        "boxes": [{"box": list(g.box_xyxy), "colour": color_of(g.category)} for g in view.garments.values()],
     }
 
 

@@ -14,7 +14,7 @@ from app.preview.session import PreviewSession
 from app.text import literal
 from core.garments import Garment
 from core.inference.labeler import Labeler
-from core.taxonomy import colour_of
+from core.taxonomy import color_of
 
 MAPS_SECONDS = 20.0
 BAR_PIXELS = 34
@@ -92,12 +92,12 @@ def _picture(session: PreviewSession, view: PhotoView, order: Sequence[PhotoView
             "reversed": partial(_reversed, session),
         },
     )
-    st.caption(labelled_by(view.item.labeled.models))
+    st.caption(labeled_by(view.item.labeled.models))
 
 
-def labelled_by(models: Mapping[str, str]) -> str:
-    """The models that labelled the photo, which may not be the current champions (Markdown)."""
-    return f"Labelled by {literal(' and '.join(models.values()))}." if models else ""
+def labeled_by(models: Mapping[str, str]) -> str:
+    """The models that labeled the photo, which may not be the current champions (Markdown)."""
+    return f"Labeled by {literal(' and '.join(models.values()))}." if models else ""
 
 
 def _picked(session: PreviewSession) -> None:
@@ -264,17 +264,17 @@ def chosen(session: PreviewSession, view: PhotoView, what: str, key: str, shown:
 
 
 def top5_bars(garment: Garment) -> go.Figure:
-    """The garment's best labels as bars with their probability; the chosen one is full in colour."""
+    """The garment's best labels as bars with their probability; the chosen one is full in color."""
     labels = [label for label, _ in garment.top5]
     probabilities = [probability for _, probability in garment.top5]
-    colour = colour_of(garment.category)
+    color = color_of(garment.category)
     figure = go.Figure(
         go.Bar(
             x=probabilities,
             y=labels,
             orientation="h",
             marker={
-                "color": colour,
+                "color": color,
                 "opacity": [1.0 if label == garment.best_label else 0.45 for label in labels],
             },
             text=[f"{probability:.0%}" if probability >= 0.005 else "<1%" for probability in probabilities],

@@ -190,7 +190,7 @@ def _save(mine: SaveState, session: PreviewSession, photos: Sequence[PhotoView],
             checked=checked,
             report=lambda part: bar.progress(part, text="Saving the photos…"),
         )
-        client.start_labelling(store)
+        client.start_labeling(store)
         mine.results = outcomes(counts)
     except LapelError as error:
         mine.problem = str(error)
@@ -204,6 +204,6 @@ def _report_wrong(session: PreviewSession, view: PhotoView) -> None:
         store = workspace_store()
         photo_id = report_wrong(store, view, session.corrections, current_actor().name)
         mine.wrong[view.item.spooled.digest] = photo_id
-        client.start_labelling(store)
+        client.start_labeling(store)
     except LapelError as error:
         mine.wrong_problem = str(error)

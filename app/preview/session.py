@@ -20,7 +20,7 @@ KEY = "session"
 class PreviewSession:
     """One browser tab's state: the batch, the open photo and garment, corrections and the shop's names.
 
-    ``incoming`` are files that wait to be labelled; ``uploads`` counts uploaders, as a new one is shown once
+    ``incoming`` are files that wait to be labeled; ``uploads`` counts uploaders, as a new one is shown once
     its files are taken; ``notice`` is a sentence for the next run; ``archive`` is the zip with a digest of
     its content; ``paged_to`` is the photo whose gallery page is shown.
     """
@@ -42,10 +42,10 @@ class PreviewSession:
     page: int = 1
     paged_to: int | None = None
 
-    def start_labelling(self, labeler: Labeler, wait_seconds: float) -> Batch | None:
+    def start_labeling(self, labeler: Labeler, wait_seconds: float) -> Batch | None:
         """Add the incoming files to the batch, and wait a little for the first result.
 
-        After a promotion the remaining photos are labelled by the new models.
+        After a promotion the remaining photos are labeled by the new models.
         """
         if self.batch is not None and self.maps is not None:
             self.batch.use(labeler)

@@ -18,7 +18,7 @@ from core.garments import Garment
 from core.store.boxes import AnnotatedBox
 from core.store.categories import Category
 from core.store.photos import PhotoRow
-from core.taxonomy import colour_of
+from core.taxonomy import color_of
 
 KEY = "viewer"
 EVENTS = ("picked", "wants", "stepped", "ranked", "reversed")
@@ -81,16 +81,16 @@ def view_data(
 
 
 def drawn(number: int, garment: Garment, names: Mapping[str, str]) -> dict[str, Any]:
-    """One garment as the browser draws it: box in pixels of the photo, colours, tag and accessible name."""
-    colour = colour_of(garment.category)
+    """One garment as the browser draws it: box in pixels of the photo, colors, tag and accessible name."""
+    color = color_of(garment.category)
     category = names.get(garment.category, garment.category)
     mark = "corrected" if garment.corrected else f"{garment.score:.2f}"
     return {
         "number": number,
         "box": list(garment.box_xyxy),
         "score": 1.0 if garment.corrected else garment.score,
-        "colour": colour,
-        "ink": ink_on(colour),
+        "colour": color,
+        "ink": ink_on(color),
         "tag": f"{category} {'✓' if garment.corrected else mark}",
         "name": f"{category}, {mark}, {garment.best_label}",
     }
@@ -136,8 +136,8 @@ def box_data(number: int, box: AnnotatedBox, categories: Mapping[int, Category])
         "number": number,
         "box": list(box.box_xyxy),
         "score": 1.0 if box.score is None else box.score,
-        "colour": category.colour,
-        "ink": ink_on(category.colour),
+        "colour": category.color,
+        "ink": ink_on(category.color),
         "tag": category.name,
         "name": f"{category.name}, {box.label}" if box.label else category.name,
     }

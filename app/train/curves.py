@@ -20,7 +20,7 @@ FIGURES = {
 }
 """Validation metrics: their names in the curve and on the page."""
 
-COLOURS = ("#0f8f80", "#c2632f", "#5b73c7")
+COLORS = ("#0f8f80", "#c2632f", "#5b73c7")
 RAW_COLOR = "#8a939b"
 HEIGHT = 260
 SMOOTHING = 0.9
@@ -89,22 +89,22 @@ def loss_chart(points: Sequence[Point], steps: int) -> go.Figure:
     at, values = series(points, LOSS)
     for name, drawn, line in (
         ("raw", values, {"color": RAW_COLOR, "width": 1}),
-        ("smoothed", smoothed(values), {"color": COLOURS[0], "width": 2.5}),
+        ("smoothed", smoothed(values), {"color": COLORS[0], "width": 2.5}),
     ):
         x, y = _downsampled(at, drawn)
         _line(figure, name, x, y, line, "lines")
     x, y = series(points, VALIDATION_LOSS)
     if x:
-        _line(figure, "validation", list(x), y, {"color": COLOURS[1], "width": 2}, "lines+markers")
+        _line(figure, "validation", list(x), y, {"color": COLORS[1], "width": 2}, "lines+markers")
     return _framed(figure, steps, {"rangemode": "tozero", "tickformat": ".3~g"})
 
 
 def validation_chart(points: Sequence[Point], steps: int) -> go.Figure:
     """The validation metrics after each epoch, in percent."""
     figure = go.Figure()
-    for colour, (name, title) in zip(COLOURS * 2, measured(points).items(), strict=False):
+    for color, (name, title) in zip(COLORS * 2, measured(points).items(), strict=False):
         x, y = series(points, name)
-        _line(figure, title, x, [100 * value for value in y], {"color": colour, "width": 2}, "lines+markers")
+        _line(figure, title, x, [100 * value for value in y], {"color": color, "width": 2}, "lines+markers")
     return _framed(figure, steps, {"rangemode": "tozero", "ticksuffix": " %", "tickformat": ".3~g"})
 
 

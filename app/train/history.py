@@ -97,11 +97,11 @@ DESCRIPTIONS = {
     ),
     ("detector", "full"): "Fine-tunes all layers of the champion on all photos of the revision.",
     ("classifier", "quick"): (
-        "Fine-tunes attention and last layer of the champion on the garments labelled since, with a frozen "
+        "Fine-tunes attention and last layer of the champion on the garments labeled since, with a frozen "
         "backbone, replay of older ones and distillation from the champion."
     ),
     ("classifier", "full"): (
-        "Fine-tunes all layers of the champion on all labelled garments of the revision."
+        "Fine-tunes all layers of the champion on all labeled garments of the revision."
     ),
 }
 USUAL_DURATIONS = {

@@ -27,7 +27,7 @@ COUNTS = {
 }
 """Of the photos that a training uses, as its settings name them."""
 
-CURVES_KEY, ERROR_KEY = "training-curves", "training-told"
+CURVES_KEY, ERROR_KEY = "training-curves", "training-error"
 
 
 def show(store: Store, row: TrainingRow, model: ModelRow | None) -> None:

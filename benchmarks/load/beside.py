@@ -1,4 +1,4 @@
-"""What runs beside people: the worker with an import, the labelling of what comes, and the queue's order."""
+"""What runs beside people: the worker with an import, the labeling of what comes, and the queue's order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import sqlalchemy as sa
 from PIL import Image
 
-from core.jobs.client import start_import, start_labelling
+from core.jobs.client import start_import, start_labeling
 from core.store import Store
 from core.store.schema import photos, predictions
 
@@ -35,10 +35,10 @@ def draw_photos(folder: Path, count: int) -> Path:
 
 @contextmanager
 def worker(store: Store, source: Path) -> Iterator[None]:
-    """A worker at work on an import of the folder, with the labelling of what comes after it."""
+    """A worker at work on an import of the folder, with the labeling of what comes after it."""
     import_id = store.imports.begin("a folder", "benchmark", str(source))
     start_import(store, import_id)
-    start_labelling(store)
+    start_labeling(store)
     command = [sys.executable, "-m", "core", "worker"]
     environment = {
         **os.environ,
@@ -55,17 +55,17 @@ def worker(store: Store, source: Path) -> Iterator[None]:
 
 
 def progress(store: Store) -> dict[str, int]:
-    """How many photos the worker has brought in and labelled."""
+    """How many photos the worker has brought in and labeled."""
     brought = sa.select(sa.func.count()).select_from(photos).where(photos.c.import_id.is_not(None))
-    labelled = brought.where(sa.exists().where(predictions.c.photo_id == photos.c.id))
+    labeled = brought.where(sa.exists().where(predictions.c.photo_id == photos.c.id))
     with store.database.read() as connection:
         return {
             "imported": connection.execute(brought).scalar_one(),
-            "labelled": connection.execute(labelled).scalar_one(),
+            "labeled": connection.execute(labeled).scalar_one(),
         }
 
 
-def pretend_labelled(store: Store) -> None:
+def pretend_labeled(store: Store) -> None:
     """Let the shipped models have said nothing of any photo so far: those without pictures are then left."""
     store.models.register_shipped()
     ids = store.models.champion_ids()

@@ -71,16 +71,14 @@ class Trained:
     features: list[np.ndarray] = field(default_factory=list)
 
 
-def choose(
-    arm: str, pool: Boxed, trained: Trained, labelled: np.ndarray, seed: int, count: int
-) -> np.ndarray:
+def choose(arm: str, pool: Boxed, trained: Trained, labeled: np.ndarray, seed: int, count: int) -> np.ndarray:
     """The next ``count`` of the pool's open photos in an arm's order, by the code of the queue."""
-    open_ = np.setdiff1d(np.arange(len(pool)), labelled)
+    open_ = np.setdiff1d(np.arange(len(pool)), labeled)
     if arm == "random":
-        return np.random.default_rng((seed, len(labelled))).permutation(open_)[:count]
+        return np.random.default_rng((seed, len(labeled))).permutation(open_)[:count]
     if arm == "ppal":
-        return by_ppal(pool, trained, labelled, open_, count)
-    threshold = matching_threshold(trained.found, pool, labelled)
+        return by_ppal(pool, trained, labeled, open_, count)
+    threshold = matching_threshold(trained.found, pool, labeled)
     candidates = [
         Candidate(
             int(index),
@@ -91,17 +89,17 @@ def choose(
     ]
     ranked = rank_photos(
         candidates,
-        labeled_embeddings=pool.embeddings[labelled],
+        labeled_embeddings=pool.embeddings[labeled],
         control_share=0.0,
-        seed=seed * 1000 + len(labelled),
+        seed=seed * 1000 + len(labeled),
         weights=WEIGHTS,
     )
     return np.array([entry.photo_id for entry in ranked[:count]])
 
 
-def by_ppal(pool: Boxed, trained: Trained, labelled: np.ndarray, open_: np.ndarray, count: int) -> np.ndarray:
+def by_ppal(pool: Boxed, trained: Trained, labeled: np.ndarray, open_: np.ndarray, count: int) -> np.ndarray:
     """PPAL's choice, with the detections' features from the neck as in the paper."""
-    pairs = ((pool.truths[index], trained.found[index]) for index in labelled)
+    pairs = ((pool.truths[index], trained.found[index]) for index in labeled)
     weights = ppal.category_weights(ppal.category_difficulties(pairs, len(pool.categories)))
     found = [trained.found[index] for index in open_]
     uncertainty = np.array(
@@ -116,12 +114,12 @@ def by_ppal(pool: Boxed, trained: Trained, labelled: np.ndarray, open_: np.ndarr
     return open_[candidates[ppal.representatives(photos, count)]]
 
 
-def matching_threshold(found: Sequence[Detections], pool: Boxed, labelled: np.ndarray) -> float:
-    """The score from which as many garments a photo are found as people drew on the labelled ones.
+def matching_threshold(found: Sequence[Detections], pool: Boxed, labeled: np.ndarray) -> float:
+    """The score from which as many garments a photo are found as people drew on the labeled ones.
 
     A detector after a short training is unsure of everything; a fixed threshold would find nothing.
     """
-    wanted = np.mean([len(pool.truths[index].category_ids) for index in labelled]) * len(found)
+    wanted = np.mean([len(pool.truths[index].category_ids) for index in labeled]) * len(found)
     scores = np.sort(np.concatenate([photo.scores for photo in found]))[::-1]
     return float(np.clip(scores[min(int(wanted), len(scores) - 1)], 0.02, 0.9)) if len(scores) else 0.1
 
@@ -139,7 +137,7 @@ def garments_of(found: Detections, pool: Boxed) -> list[Garment]:
 def train_once(
     pool: Boxed,
     val: Boxed,
-    labelled: np.ndarray,
+    labeled: np.ndarray,
     steps: int,
     seed: int,
     *,
@@ -147,11 +145,11 @@ def train_once(
     deadline: float | None = None,
     graphs: bool = True,
 ) -> Trained:
-    """Train on the labelled photos, measure, and ``look`` at the pool; or read what an earlier run kept.
+    """Train on the labeled photos, measure, and ``look`` at the pool; or read what an earlier run kept.
 
     Raises TimeUp where the clock passes ``deadline`` before that.
     """
-    told = [labelled.tolist(), steps, seed, len(val), RECIPE.preset, RECIPE.batch, pool.canvas_wh]
+    told = [labeled.tolist(), steps, seed, len(val), RECIPE.preset, RECIPE.batch, pool.canvas_wh]
     name = hashlib.sha256(json.dumps([*told, pool.device.type]).encode()).hexdigest()[:16]
     kept = kept_folder() / f"detector-{name}.pt"
     earlier = _read(kept) if kept.is_file() else None
@@ -159,14 +157,14 @@ def train_once(
         return earlier
     started = time.monotonic()
     with _own_stream(pool.device):
-        model = Training(pool, labelled, steps, seed).run(deadline, graphs=graphs)
+        model = Training(pool, labeled, steps, seed).run(deadline, graphs=graphs)
         trained_at = time.monotonic()
         found, _ = detect(model, val)
         report = evaluate_detection(found, val.truths, val.categories, 0.25, n_bootstrap=0)
         trained = Trained(report.map50, *(detect(model, pool) if look else ([], [])))
     _write(trained, kept)
     print(
-        f"  seed {seed}: {len(labelled)} photos, mAP50 {report.map50:.4f}, trained in "
+        f"  seed {seed}: {len(labeled)} photos, mAP50 {report.map50:.4f}, trained in "
         f"{trained_at - started:.1f} s, measured in {time.monotonic() - trained_at:.1f} s",
         file=sys.stderr,
         flush=True,

@@ -1,4 +1,4 @@
-"""The replay for classifiers: heads on frozen features, photos labelled batch by batch in an arm's order."""
+"""The replay for classifiers: heads on frozen features, photos labeled batch by batch in an arm's order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.active_learning.uncertainty import Uncertainty
 REGULARISATION = 0.03  # the best of four on a part of the training senders, at 200, 1,000 and all labels
 
 Order = Callable[[np.ndarray, np.ndarray, np.ndarray, int], list[int]]
-"""(probabilities of what is open, open indices, labelled indices, seed) to open indices, best first."""
+"""(probabilities of what is open, open indices, labeled indices, seed) to open indices, best first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +75,12 @@ def ways_to_order(features: np.ndarray) -> dict[str, Order]:
     }
 
 
-def at_random(probabilities: np.ndarray, open_: np.ndarray, labelled: np.ndarray, seed: int) -> list[int]:
+def at_random(probabilities: np.ndarray, open_: np.ndarray, labeled: np.ndarray, seed: int) -> list[int]:
     """The control: no matter what the head says."""
-    return np.random.default_rng((seed, len(labelled))).permutation(open_).tolist()
+    return np.random.default_rng((seed, len(labeled))).permutation(open_).tolist()
 
 
-def by_margin(probabilities: np.ndarray, open_: np.ndarray, labelled: np.ndarray, seed: int) -> list[int]:
+def by_margin(probabilities: np.ndarray, open_: np.ndarray, labeled: np.ndarray, seed: int) -> list[int]:
     """The smallest lead of the best label over the second first."""
     return open_[np.argsort(-ties(probabilities), kind="stable")].tolist()
 
@@ -88,15 +88,15 @@ def by_margin(probabilities: np.ndarray, open_: np.ndarray, labelled: np.ndarray
 def by_queue(features: np.ndarray, weights: RankingWeights) -> Order:
     """The order of the workspace's queue, by the code that it runs."""
 
-    def order(probabilities: np.ndarray, open_: np.ndarray, labelled: np.ndarray, seed: int) -> list[int]:
+    def order(probabilities: np.ndarray, open_: np.ndarray, labeled: np.ndarray, seed: int) -> list[int]:
         candidates = [
-            Candidate(int(index), Uncertainty({"tie": float(tie)}), features[index])
+            Candidate(int(index), Uncertainty({"margin": float(tie)}), features[index])
             for index, tie in zip(open_, ties(probabilities), strict=True)
         ]
         ranked = rank_photos(
             candidates,
-            labeled_embeddings=features[labelled],
-            seed=seed * 1000 + len(labelled),
+            labeled_embeddings=features[labeled],
+            seed=seed * 1000 + len(labeled),
             weights=weights,
         )
         return [entry.photo_id for entry in ranked]
@@ -112,14 +112,14 @@ def ties(probabilities: np.ndarray) -> np.ndarray:
 
 def replay(split: Split, order: Order, schedule: Schedule, seed: int) -> list[tuple[float, float]]:
     """Score at each point; all arms of a seed begin with the same labels."""
-    labelled = np.random.default_rng(seed).permutation(len(split.pool))[: schedule.start]
-    head = fit_head(split, labelled)
+    labeled = np.random.default_rng(seed).permutation(len(split.pool))[: schedule.start]
+    head = fit_head(split, labeled)
     scores = [measure(head, split)]
     for count in schedule.points(len(split.pool))[1:]:
-        open_ = np.setdiff1d(np.arange(len(split.pool)), labelled)
-        chosen = order(head.predict_proba(split.pool[open_]), open_, labelled, seed)
-        labelled = np.concatenate((labelled, chosen[: count - len(labelled)]))
-        head = fit_head(split, labelled)
+        open_ = np.setdiff1d(np.arange(len(split.pool)), labeled)
+        chosen = order(head.predict_proba(split.pool[open_]), open_, labeled, seed)
+        labeled = np.concatenate((labeled, chosen[: count - len(labeled)]))
+        head = fit_head(split, labeled)
         scores.append(measure(head, split))
     return scores
 

@@ -27,9 +27,6 @@ RESAMPLES = 1000
 Measured = tuple[float, Interval | None]
 """A metric with its 95 % interval."""
 
-Newest = tuple[int | None, Mapping[str, Measured]]
-"""The newest revision that a model was measured on, and its figures there."""
-
 
 @dataclass(frozen=True)
 class ModelResult:

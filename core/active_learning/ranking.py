@@ -27,7 +27,7 @@ from core.queue_place import QueuePlace
 
 CONTROL = "picked at random, to measure the queue"
 HOLDOUT = "kept out of training: it measures the models"
-NOVEL = "unlike anything labelled so far"
+NOVEL = "unlike anything labeled so far"
 COLD = "not seen by the models yet"
 UNLIKE_OTHERS = "it looks unlike the others"
 COLD_AND_NOVEL = f"{COLD}; {UNLIKE_OTHERS}"
@@ -197,7 +197,7 @@ def interleave(few: Sequence[QueuePlace], many: Sequence[QueuePlace], share: flo
 
 def weight_of(uncertainty: Uncertainty, weights: RankingWeights = WEIGHTS) -> float:
     """A photo's weight without its distance, above 0; parts that a prediction does not have do not count."""
-    shares = {"detector": weights.detector, "tie": weights.margin}
+    shares = {"detector": weights.detector, "margin": weights.margin}
     parts = uncertainty.parts
     total = sum(shares[name] for name in parts if name in shares)
     mean = sum(shares.get(name, 0.0) * part for name, part in parts.items()) / total if total else 0.0

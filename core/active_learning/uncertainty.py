@@ -37,7 +37,7 @@ class Margin:
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """A photo's uncertainty by part, each in 0..1: ``detector`` and ``tie``, the smallest margin.
+    """A photo's uncertainty by part, each in 0..1: ``detector`` and ``margin``, that of the smallest.
 
     ``least_certain`` is the uncertainty and category of the least certain garment, ``margin`` the smallest
     margin; ``empty`` says that no garment reached the threshold.
@@ -67,7 +67,7 @@ def photo_uncertainty(garments: Sequence[Garment], threshold: float) -> Uncertai
     detector = sum(value for value, _ in detections) / LEAST_CERTAIN_GARMENTS
     if not found:
         detector = max(detector, NOTHING_FOUND)
-    parts = {"detector": detector, "tie": smallest.uncertainty if smallest else 0.0}
+    parts = {"detector": detector, "margin": smallest.uncertainty if smallest else 0.0}
     return Uncertainty(parts, detections[0] if detections else None, smallest, not found)
 
 

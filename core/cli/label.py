@@ -117,6 +117,6 @@ def _write_annotated(photo: Photo, labeled: LabeledPhoto, path: Path) -> None:
 def _free_name(photo: str, taken: set[str]) -> str:
     """A picture's file name that this run has not used, case apart, and that no photo is likely to have."""
     stem = Path(photo).stem
-    name = free_name(f"{stem}_labelled.jpg", lambda free: free.casefold() in taken, "{stem}_{number}{suffix}")
+    name = free_name(f"{stem}_labeled.jpg", lambda free: free.casefold() in taken, "{stem}_{number}{suffix}")
     taken.add(name.casefold())
     return name

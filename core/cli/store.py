@@ -29,7 +29,7 @@ def import_photos(path: Path, *, by: str | None, data: Path | None) -> int:
 
     The report goes to stdout, progress to stderr. The next worker labels what came and orders the queue.
     """
-    from core.jobs.client import start_labelling, start_ordering
+    from core.jobs.client import start_labeling, start_ordering
     from core.store import Store
     from core.store.importing import import_all
 
@@ -43,7 +43,7 @@ def import_photos(path: Path, *, by: str | None, data: Path | None) -> int:
     except KeyboardInterrupt:
         store.imports.cancel(import_id)
         raise
-    start_labelling(store)
+    start_labeling(store)
     start_ordering(store)
     print_json(_report(store, row))
     return 1 if row.counts.get("refused") else 0
@@ -83,7 +83,7 @@ def work(
     ] = None,
     attached: Annotated[bool, typer.Option("--attached", hidden=True)] = False,
 ) -> None:
-    """Run background jobs: imports, labelling, ordering of the queue, trainings.
+    """Run background jobs: imports, labeling, ordering of the queue, trainings.
 
     Several may run, on several machines with PostgreSQL, each on a GPU of its own; none opens a port.
     """

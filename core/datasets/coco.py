@@ -19,7 +19,7 @@ from core.datasets.detection import (
 from core.errors import DatasetError
 from core.file_names import relative_name
 
-COCO_INFO = {"description": "Garments labelled with Lapel"}
+COCO_INFO = {"description": "Garments labeled with Lapel"}
 
 
 def read_coco(path: Path, photos: Path | None = None) -> DetectionDataset:

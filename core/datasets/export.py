@@ -20,6 +20,7 @@ from core.datasets.yolo import yolo_lines, yolo_setting
 from core.errors import DatasetError
 from core.file_names import portable_name, portable_stems, relative_name
 from core.garments import Garment, LabeledPhoto
+from core.images.encode import jpeg
 from core.taxonomy import load_taxonomy
 
 CROP_QUALITY = 90
@@ -198,6 +199,4 @@ def _crop(image: Image.Image, garment: Garment) -> bytes | None:
         return None
     crop = image.crop((left, top, right, bottom)).convert("RGB")
     crop.info.clear()  # a comment would be written again
-    data = io.BytesIO()
-    crop.save(data, "JPEG", quality=CROP_QUALITY)
-    return data.getvalue()
+    return jpeg(crop, CROP_QUALITY)

@@ -52,7 +52,7 @@ def read_yolo(
         texts.update(text for _, text in pairs)
         built += read_each(
             pairs,
-            lambda pair: _labelled(*pair, base, len(categories)),
+            lambda pair: _labeled(*pair, base, len(categories)),
             lambda pair: pair[0].relative_to(base).as_posix(),
             refused,
         )
@@ -184,7 +184,7 @@ def _corners(values: list[float]) -> tuple[float, float, float, float]:
     return min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
 
 
-def _labelled(file: Path, text: Path, base: Path, classes: int) -> tuple[BoxedPhoto, int]:
+def _labeled(file: Path, text: Path, base: Path, classes: int) -> tuple[BoxedPhoto, int]:
     rows = list(_rows(text, classes)) if text.is_file() else []
     return _photo(file, file.relative_to(base).as_posix(), rows)
 

@@ -49,10 +49,10 @@ _SEQUENTIAL_FRAME = frozenset({0xC0, 0xC1, 0xC9})
 _END_OF_IMAGE, _START_OF_SCAN, _EXIF, _COMMENT = 0xD9, 0xDA, 0xE1, 0xFE
 _SIZELESS = frozenset({0x01, 0xD8})
 _APPLICATION = range(0xE0, 0xF0)
-_COLOUR_MARKS = {
+_COLOR_MARKS = {
     0xE0: b"JFIF\0",
     0xEE: b"Adobe",
-}  # the two application segments that tell how to read colours
+}  # the two application segments that tell how to read colors
 
 _PNG_KEPT = frozenset({b"PLTE", b"IDAT", b"IEND"})
 _WEBP_KEPT = frozenset({b"VP8 ", b"VP8L", b"ALPH", b"ANIM"})
@@ -110,7 +110,7 @@ def kind_of(data: bytes) -> str:
 
 
 def _read_jpeg(data: bytes) -> Container:
-    kept, marks = bytearray(data[:2]), dict(_COLOUR_MARKS)
+    kept, marks = bytearray(data[:2]), dict(_COLOR_MARKS)
     size_wh, layers, sequential, orientation = (0, 0), 0, False, 0
     for marker, start, end in _jpeg_segments(data, 2):
         body = data[start + 4 : end]
@@ -150,7 +150,7 @@ def _jpeg_segments(data: bytes, position: int) -> Iterator[tuple[int, int, int]]
 
 
 def _read_png(data: bytes) -> Container:
-    size_wh, depth, colours = struct.unpack_from(">II", data, 16), data[24], data[25]
+    size_wh, depth, colors = struct.unpack_from(">II", data, 16), data[24], data[25]
     if data[12:16] != b"IHDR" or depth not in (1, 2, 4, 8, 16):
         raise PhotoError("The photo is damaged: its header does not say what a PNG's header says.")
     kept, orientation, picture_begun = [data[:33]], 0, False
@@ -159,7 +159,7 @@ def _read_png(data: bytes) -> Container:
         if kind in _PNG_KEPT:
             kept.append(data[start:end])
         elif kind == b"tRNS" and not picture_begun:
-            kept.append(_png_transparency(data[start + 8 : end - 4], depth, colours))
+            kept.append(_png_transparency(data[start + 8 : end - 4], depth, colors))
         elif kind == b"eXIf":
             orientation = orientation or _exif_orientation(data[start + 8 : end - 4])
     return Container("PNG", (size_wh[0], size_wh[1]), orientation or 1, 1, b"".join(kept))
@@ -178,13 +178,13 @@ def _png_chunks(data: bytes, position: int) -> Iterator[tuple[bytes, int, int]]:
     raise _too_many_parts()
 
 
-def _png_transparency(body: bytes, depth: int, colours: int) -> bytes:
-    """A tRNS chunk whose transparent grey or colour has eight bits, as Pillow's pixels have."""
-    if colours == 0 or colours == 2:
-        values = struct.unpack_from(">H" if colours == 0 else ">3H", body)
+def _png_transparency(body: bytes, depth: int, colors: int) -> bytes:
+    """A tRNS chunk whose transparent grey or color has eight bits, as Pillow's pixels have."""
+    if colors == 0 or colors == 2:
+        values = struct.unpack_from(">H" if colors == 0 else ">3H", body)
         scaled = [v >> 8 if depth == 16 else min(255, v * 255 // (2**depth - 1)) for v in values]
         body = struct.pack(f">{len(scaled)}H", *scaled)
-    elif colours != 3:
+    elif colors != 3:
         return b""  # a picture with an alpha channel has no use for it
     return struct.pack(">I", len(body)) + b"tRNS" + body + struct.pack(">I", zlib.crc32(b"tRNS" + body))
 

@@ -69,7 +69,7 @@ def read_photo(data: bytes, name: str) -> Photo:
     """Decode a JPEG, PNG or WebP file; the bytes decide, not the name.
 
     Transparency is laid over white, of an animation the first frame is taken, 16-bit values keep their high
-    byte, colours are read as sRGB (embedded profiles are dropped with all other metadata).
+    byte, colors are read as sRGB (embedded profiles are dropped with all other metadata).
     Raises PhotoError for another kind of file, a damaged one, and one beyond the limits above.
     """
     if len(data) > MAX_BYTES:
@@ -143,7 +143,7 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
 
 
 def _grey_of_sixteen_bits(picture: Image.Image) -> Image.Image:
-    """Grey by its high byte, as Pillow reads 16-bit colours; its own conversion of grey clips at 255."""
+    """Grey by its high byte, as Pillow reads 16-bit colors; its own conversion of grey clips at 255."""
     grey = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if "transparency" in picture.info:
         grey.info["transparency"] = picture.info["transparency"]

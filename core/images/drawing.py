@@ -9,13 +9,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from core.garments import Box, Garment
-from core.taxonomy import colour_of
+from core.taxonomy import color_of
 
 Rect = tuple[int, int, int, int]
 Rgb = tuple[int, int, int]
 
 # Ten evenly spaced stops of matplotlib's plasma (CC0). Its lightness only ever rises, so the order of the
-# values survives a grey print and colour blindness, and unlike inferno it has colour at both ends: a hot
+# values survives a grey print and color blindness, and unlike inferno it has color at both ends: a hot
 # spot shows on white.
 _HEAT_STOPS = np.array(
     [
@@ -44,16 +44,16 @@ def annotate(
     font = ImageFont.load_default(_font_size(picture.size))
     visible = [(g, rect) for g in garments if (rect := _inside(g.box_xyxy, picture.size)) is not None]
     for garment, rect in reversed(visible):
-        _draw_box(draw, rect, hex_to_rgb(colour_of(garment.category)), line)
+        _draw_box(draw, rect, hex_to_rgb(color_of(garment.category)), line)
     tags: list[tuple[Rect, str, Rgb]] = []
     for garment, rect in visible:
         text = _shorten(_tag_text(garment, names or {}), font, picture.width - line)
         place = _place_tag(_tag_size(text, font), rect, picture.size, [tag for tag, _, _ in tags])
-        tags.append((place, text, hex_to_rgb(colour_of(garment.category))))
-    for place, text, colour in reversed(tags):
-        draw.rectangle(_pillow_rect(place), fill=colour)
+        tags.append((place, text, hex_to_rgb(color_of(garment.category))))
+    for place, text, color in reversed(tags):
+        draw.rectangle(_pillow_rect(place), fill=color)
         middle = ((place[0] + place[2]) / 2, (place[1] + place[3]) / 2)
-        draw.text(middle, text, fill=text_colour(colour), font=font, anchor="mm")
+        draw.text(middle, text, fill=text_color(color), font=font, anchor="mm")
     return picture
 
 
@@ -78,7 +78,7 @@ def overlay_heat(
 def heat_layer(values: np.ndarray, size_wh: tuple[int, int]) -> Image.Image:
     """A heat map alone, RGBA of the given size, to be blended by whoever shows it.
 
-    ``values`` is (h, w) in 0..1; what lies outside is clipped and NaN counts as cold. Colour runs from blue
+    ``values`` is (h, w) in 0..1; what lies outside is clipped and NaN counts as cold. Color runs from blue
     over red to yellow, and alpha from 0 at cold to 255 at half heat. Raises ValueError for a map that is
     not (h, w).
     """
@@ -88,11 +88,11 @@ def heat_layer(values: np.ndarray, size_wh: tuple[int, int]) -> Image.Image:
     heat = np.clip(np.nan_to_num(heat, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0)
     stretched = Image.fromarray(heat).resize(size_wh, Image.Resampling.BICUBIC)
     level = np.clip(np.asarray(stretched), 0.0, 1.0)  # (H, W); bicubic overshoots at edges
-    # A table of 256 colours looked up is many times faster than interpolating three channels a pixel.
+    # A table of 256 colors looked up is many times faster than interpolating three channels a pixel.
     return Image.fromarray(_heat_table()[np.rint(level * 255).astype(np.uint8)])  # (H, W, 4)
 
 
-def text_colour(background: Rgb) -> Rgb:
+def text_color(background: Rgb) -> Rgb:
     """Black or white, whichever has the higher contrast on the background (WCAG 2.2 relative luminance)."""
     luminance = _luminance(background)
     on_light = (_luminance(_LIGHT) + 0.05) / (luminance + 0.05)
@@ -105,9 +105,9 @@ def line_width(size_wh: tuple[int, int]) -> int:
     return max(2, round(math.sqrt(size_wh[0] * size_wh[1]) / 280))
 
 
-def hex_to_rgb(colour: str) -> Rgb:
+def hex_to_rgb(color: str) -> Rgb:
     """``"#rrggbb"`` as three numbers in 0..255."""
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
 def _font_size(size_wh: tuple[int, int]) -> int:
@@ -115,7 +115,7 @@ def _font_size(size_wh: tuple[int, int]) -> int:
 
 
 def _heat_table() -> np.ndarray:
-    """The 256 colours of the ramp with their alpha: (256, 4) uint8."""
+    """The 256 colors of the ramp with their alpha: (256, 4) uint8."""
     level = np.linspace(0.0, 1.0, 256)
     stops = np.linspace(0.0, 1.0, len(_HEAT_STOPS))
     channels = [np.interp(level, stops, _HEAT_STOPS[:, channel]) for channel in range(3)]
@@ -123,8 +123,8 @@ def _heat_table() -> np.ndarray:
     return np.rint(np.stack([*channels, alpha], axis=1)).astype(np.uint8)
 
 
-def _luminance(colour: Rgb) -> float:
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in colour)]
+def _luminance(color: Rgb) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in color)]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
@@ -144,12 +144,12 @@ def _pillow_rect(rect: Rect) -> Rect:
     return rect[0], rect[1], rect[2] - 1, rect[3] - 1  # Pillow draws the last row and column as well
 
 
-def _draw_box(draw: ImageDraw.ImageDraw, rect: Rect, colour: Rgb, line: int) -> None:
-    draw.rectangle(_pillow_rect(rect), outline=colour, width=line)
+def _draw_box(draw: ImageDraw.ImageDraw, rect: Rect, color: Rgb, line: int) -> None:
+    draw.rectangle(_pillow_rect(rect), outline=color, width=line)
     inner = (rect[0] + line, rect[1] + line, rect[2] - line, rect[3] - line)
     if inner[2] - inner[0] > 2 and inner[3] - inner[1] > 2:
-        # A hair of contrast inside the line keeps it visible on a garment of its own colour.
-        draw.rectangle(_pillow_rect(inner), outline=text_colour(colour), width=1)
+        # A hair of contrast inside the line keeps it visible on a garment of its own color.
+        draw.rectangle(_pillow_rect(inner), outline=text_color(color), width=1)
 
 
 def _tag_text(garment: Garment, names: Mapping[str, str]) -> str:

@@ -1,6 +1,6 @@
 """Near duplicates: photos that look the same after another size, compression or light.
 
-A difference hash finds candidates quickly, small colour pictures decide. The hash alone confuses garments on
+A difference hash finds candidates quickly, small color pictures decide. The hash alone confuses garments on
 plain ground: T-shirts laid on one red cloth differ in 16 to 30 of 256 bits, as copies do. Measured on 1,948
 street and 4,689 catalog photos (22 million pairs) and on copies of 800 of them: within ``NEAR_BITS`` lie
 1,411 pairs of different files; ``SAME`` leaves 4 of those, each of them one photo in two sizes or tones by
@@ -18,7 +18,7 @@ from PIL import Image
 
 HASH_SIDE = 16
 NEAR_BITS = 48
-COLOURS_SIDE = 32
+COLORS_SIDE = 32
 SAME = 0.98
 
 _DARKEST, _BRIGHTEST = 8, 245
@@ -50,16 +50,16 @@ def as_table(hashes: list[bytes]) -> np.ndarray:
     return np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(-1, HASH_SIDE * HASH_SIDE // 8)
 
 
-def small_colours(image: Image.Image) -> np.ndarray:
-    """The picture's mean colours in 32 x 32 cells, whatever its shape: (32, 32, 3) uint8."""
-    return np.asarray(image.convert("RGB").resize((COLOURS_SIDE, COLOURS_SIDE), Image.Resampling.BOX))
+def small_colors(image: Image.Image) -> np.ndarray:
+    """The picture's mean colors in 32 x 32 cells, whatever its shape: (32, 32, 3) uint8."""
+    return np.asarray(image.convert("RGB").resize((COLORS_SIDE, COLORS_SIDE), Image.Resampling.BOX))
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> float:
-    """The correlation, -1..1, of two pictures' :func:`small_colours` over all three channels at once.
+    """The correlation, -1..1, of two pictures' :func:`small_colors` over all three channels at once.
 
     One gain and one offset for everything, as another exposure gives, change nothing; values that are black
-    or blown out in either are left out. Of two pictures of one colour each, it is 1 for the same colour.
+    or blown out in either are left out. Of two pictures of one color each, it is 1 for the same color.
     """
     x, y = one.astype(np.float64).ravel(), other.astype(np.float64).ravel()
     if x.std() < _FLAT and y.std() < _FLAT:
@@ -73,5 +73,5 @@ def likeness(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def same_picture(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two pictures' :func:`small_colours` are of one picture in two sizes, compressions or lights."""
+    """Whether two pictures' :func:`small_colors` are of one picture in two sizes, compressions or lights."""
     return likeness(one, other) >= SAME

@@ -150,20 +150,20 @@ def joint_scores(features: np.ndarray, weights: JointWeights) -> np.ndarray:
 def joint_labels(
     labels: np.ndarray, pooled: np.ndarray, chosen: np.ndarray, matrix: np.ndarray
 ) -> np.ndarray:
-    """The classifier's probabilities (N, L) told what was decided of the category; rows sum to one.
+    """The classifier's probabilities (N, L) given what was decided of the category; rows sum to one.
 
     p'_l = sum_c P_c p(l | c) with p(l | c) = A[l, c] p_l / q_c. Where the chosen category has labels, none of
     another category is left above the best of its own; where it has none, the classifier's answer stays.
     """
     mass = labels @ matrix  # (N, C)
     shares = np.where(mass > 0, pooled / np.maximum(mass, 1e-12), 0.0)  # (N, C)
-    told = labels * (shares @ matrix.T)
+    joint = labels * (shares @ matrix.T)
     own = matrix[:, chosen].T > 0  # (N, L)
-    best = np.where(own, told, 0.0).max(axis=1, initial=0.0, keepdims=True)
-    told = np.where(own, told, np.minimum(told, best * (1 - 1e-6)))
-    total = told.sum(axis=1, keepdims=True)
+    best = np.where(own, joint, 0.0).max(axis=1, initial=0.0, keepdims=True)
+    joint = np.where(own, joint, np.minimum(joint, best * (1 - 1e-6)))
+    total = joint.sum(axis=1, keepdims=True)
     decided = own.any(axis=1, keepdims=True) & (total > 0)
-    result: np.ndarray = np.where(decided, told / np.maximum(total, 1e-12), labels)
+    result: np.ndarray = np.where(decided, joint / np.maximum(total, 1e-12), labels)
     return result
 
 

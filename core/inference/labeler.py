@@ -111,7 +111,7 @@ class Labeler:
         joint = joint_scores(score_features(scores, pooled, evidence, chosen), self.joint)
         best = scores.max(axis=1, initial=0.0)
         joint = np.where(best < CANDIDATE_THRESHOLD, np.minimum(joint, best), joint)
-        told = joint_labels(labels, pooled, chosen, matrix)
+        probabilities = joint_labels(labels, pooled, chosen, matrix)
         iou = box_iou(candidates.boxes_xyxy, candidates.boxes_xyxy)
         kept = one_box_a_garment(
             iou,
@@ -121,25 +121,25 @@ class Labeler:
             nms_iou=NMS_IOU_THRESHOLD,
             same_garment_iou=self.joint.same_garment_iou,
         )
-        return [self._garment(candidates, labels, told, chosen, joint, row) for row in kept.tolist()]
+        return [self._garment(candidates, labels, probabilities, chosen, joint, row) for row in kept.tolist()]
 
     def _garment(
         self,
         candidates: Candidates,
         labels: np.ndarray,
-        told: np.ndarray,
+        probabilities: np.ndarray,
         chosen: np.ndarray,
         joint: np.ndarray,
         row: int,
     ) -> Garment:
         x0, y0, x1, y1 = candidates.boxes_xyxy[row].tolist()
         alone, first = int(candidates.class_scores[row].argmax()), int(labels[row].argmax())
-        best = np.argsort(-told[row], kind="stable")[:5].tolist()
+        best = np.argsort(-probabilities[row], kind="stable")[:5].tolist()
         return Garment(
             (x0, y0, x1, y1),
             self.categories[int(chosen[row])],
             float(joint[row]),
-            tuple((self.labels[label], float(told[row, label])) for label in best),
+            tuple((self.labels[label], float(probabilities[row, label])) for label in best),
             detector=(self.categories[alone], float(candidates.class_scores[row, alone])),
             classifier=(self.labels[first], float(labels[row, first])),
         )

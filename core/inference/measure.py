@@ -76,7 +76,7 @@ def measure_classifier(
     labels = classifier.card.categories
     known, skipped = with_known_labels(photos, labels)
     if not known:
-        raise DatasetError(f"expected photos labelled {', '.join(labels)}, got none")
+        raise DatasetError(f"expected photos labeled {', '.join(labels)}, got none")
     rows = [
         classifier.probabilities([open_dataset_photo(photo.path).image])[0].numpy() for photo in watch(known)
     ]

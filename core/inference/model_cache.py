@@ -49,17 +49,12 @@ class _Loaded:
     warning: str = ""
 
 
-def load_serving_models(store: Store, device: str = "cpu") -> ServingModels:
-    """Load the champions; in a store without any, the weights that ship become them.
-
-    Where a champion's weights are missing or damaged, the one before it serves, down to the weights that
-    ship, with a warning. Raises WeightsError where none of them can be loaded. No rights are checked.
-    """
-    return ModelCache(store, device).current()
-
-
 class ModelCache:
-    """The serving models of a process: a call takes one query, or seconds to load after a promotion."""
+    """The serving models of a process: a call takes one query, or seconds to load after a promotion.
+
+    In a store without champions, the weights that ship become them. Where a champion's weights are missing or
+    damaged, the one before it serves, down to the weights that ship, with a warning. No rights are checked.
+    """
 
     def __init__(self, store: Store, device: str = "cpu") -> None:
         self._models = Models(store.database, store.blobs, store.folder)
@@ -76,7 +71,10 @@ class ModelCache:
         return self._serving is not None
 
     def current(self) -> ServingModels:
-        """The models that serve now; the loaded ones while the database is away. Raises WeightsError."""
+        """The models that serve now; the loaded ones while the database is away.
+
+        Raises WeightsError where none can be loaded.
+        """
         with self._lock:
             wanted = self._wanted()
             if self._serving is None or self._is_stale(wanted):

@@ -20,8 +20,8 @@ def start_import(store: Store, import_id: int) -> str:
 
 
 @needs(Right.IMPORT)
-def start_labelling(store: Store, by: str = LAPEL) -> str:
-    """Request batch labelling of all photos without predictions; returns the running job if there is one."""
+def start_labeling(store: Store, by: str = LAPEL) -> str:
+    """Request batch labeling of all photos without predictions; returns the running job if there is one."""
     return store.jobs.request(LABEL, by)
 
 

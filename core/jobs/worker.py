@@ -12,7 +12,7 @@ from core.jobs.client import TRAIN, start_ordering
 from core.jobs.engine import KINDS, Engine
 from core.jobs.training import end_job
 from core.jobs.worker_lock import acquire_worker_lock, try_worker_lock, worker_number
-from core.jobs.workflows import WorkerContext, is_labelling_due, is_order_due, request_labelling
+from core.jobs.workflows import WorkerContext, is_labeling_due, is_order_due, request_labeling
 from core.store import Store
 from core.store.imports import UploadFolder
 from core.store.jobs import JobRow
@@ -52,7 +52,7 @@ class Worker:
         self.store.jobs.finish(job.id, "failed", sentence)
 
     def maintain(self) -> None:
-        """Recover the jobs of dead workers; request labelling and ordering where they are due."""
+        """Recover the jobs of dead workers; request labeling and ordering where they are due."""
         self.lock.check()
         for name in self.engine.busy_workers() - {self.engine.name}:
             number = worker_number(name)
@@ -60,8 +60,8 @@ class Worker:
             if free is not None:
                 self.engine.recover(name)
                 free.release()
-        if is_labelling_due(self.store):
-            request_labelling(self.store)
+        if is_labeling_due(self.store):
+            request_labeling(self.store)
         if is_order_due(self.store):
             start_ordering(self.store)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dbos import DBOS
 
 from core.errors import LapelError, PhotoError, StoreBusyError, StoreError, StoreFullError
-from core.jobs.client import IMPORT, LABEL, ORDER, import_of, start_labelling, start_ordering
+from core.jobs.client import IMPORT, LABEL, ORDER, import_of, start_labeling, start_ordering
 from core.store import Store
 from core.store.importing import (
     ImportCheckpoint,
@@ -31,7 +31,7 @@ ORDER_EVERY = 20
 
 ORDERED_AT, ORDER_EVERY_SETTING = "ordered_at", "order_every"
 ASKED_SETTING = "labelling_asked_for"
-"""The serving models for whom labelling was last asked, by id."""
+"""The serving models for whom labeling was last asked, by id."""
 
 _PAGE = 1024  # photos listed at a time, once their number is known
 _RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -108,15 +108,15 @@ def workflows(context: WorkerContext) -> Mapping[str, Callable[[str], None]]:
         return run_step(lambda: label_next_photos(context, job, state))
 
     @DBOS.step(name="label.finish")
-    def end_labelling(job: str, answer: StepResult) -> None:
-        _end_labelling(context, job, answer)
+    def end_labeling(job: str, answer: StepResult) -> None:
+        _end_labeling(context, job, answer)
 
     @DBOS.workflow(name="label", max_recovery_attempts=None)
     def label_photos(job: str) -> None:
         answer: StepResult = {"done": 0, "total": 0, "left": 1, "failures": []}
         while answer.get("left"):
             answer = label_batch(job, answer)
-        end_labelling(job, answer)
+        end_labeling(job, answer)
 
     @DBOS.step(name="order")
     def reorder_queue(job: str) -> None:
@@ -172,8 +172,8 @@ def label_next_photos(context: WorkerContext, job: str, state: StepResult) -> St
     return {"done": done, "total": total, "left": len(left), "failures": failures}
 
 
-def is_labelling_due(store: Store) -> bool:
-    """Whether other models serve than those for which labelling was last requested."""
+def is_labeling_due(store: Store) -> bool:
+    """Whether other models serve than those for which labeling was last requested."""
     from core.inference.predictions import serving_models
 
     models = serving_models(store)
@@ -182,9 +182,9 @@ def is_labelling_due(store: Store) -> bool:
     return store.photos.count() > 0
 
 
-def request_labelling(store: Store) -> None:
-    """Request labelling by the serving models, once for them: cancelled, it is not requested again."""
-    start_labelling(store)
+def request_labeling(store: Store) -> None:
+    """Request labeling by the serving models, once for them: cancelled, it is not requested again."""
+    start_labeling(store)
     _remember_request(store)
 
 
@@ -209,12 +209,12 @@ def _end_import(store: Store, job: str, answer: StepResult) -> None:
         store.jobs.finish(job, "failed", answer["failed"])
         return
     finish_import(store, import_id, ImportCheckpoint(**answer))
-    start_labelling(store)
+    start_labeling(store)
     start_ordering(store)
     store.jobs.finish(job, "done")
 
 
-def _end_labelling(context: WorkerContext, job: str, answer: StepResult) -> None:
+def _end_labeling(context: WorkerContext, job: str, answer: StepResult) -> None:
     from core.inference.predictions import model_pair, set_queue_models
 
     store = context.store
@@ -228,7 +228,7 @@ def _end_labelling(context: WorkerContext, job: str, answer: StepResult) -> None
     start_ordering(store)
     missing = store.predictions.missing(models, failures + 1)
     if set(missing) - set(answer["failures"]):  # photos that came while this job was ending
-        start_labelling(store)
+        start_labeling(store)
 
 
 def _order(store: Store, job: str) -> StepResult:
@@ -247,6 +247,6 @@ def _end_ordering(store: Store, job: str, answer: StepResult) -> None:
         store.jobs.finish(job, "failed", answer["failed"])
         return
     store.jobs.finish(job, "done")
-    labelling = any(row.kind == LABEL for row in store.jobs.running())  # which asks for an order when it ends
-    if not labelling and answer["predicted"] != store.predictions.last_at():
+    labeling = any(row.kind == LABEL for row in store.jobs.running())  # which asks for an order when it ends
+    if not labeling and answer["predicted"] != store.predictions.last_at():
         start_ordering(store)

@@ -36,7 +36,6 @@ from torchvision.ops import PSRoIPool
 
 from core.errors import RecipeError
 
-SSD_SIZE = 300
 BACKGROUND = 1
 RESNETS = {"resnet50": resnet50, "resnet101": resnet101}
 STRIDE = 16

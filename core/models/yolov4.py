@@ -183,10 +183,6 @@ class YOLOv4(nn.Module):
         self.register_buffer("anchors_wh", _anchor_tensor(anchors_wh), persistent=False)
         self.anchors_wh: Tensor
 
-    def set_anchors(self, anchors_wh: Sequence[Sequence[float]]) -> None:
-        """Replace the nine anchors (pixels of the network's input, by area)."""
-        self.anchors_wh = _anchor_tensor(anchors_wh).to(self.anchors_wh.device)
-
     def forward(self, x: Tensor) -> list[Tensor]:
         return self.heads_of(self.neck(self.backbone(x)))
 

@@ -13,7 +13,7 @@ from core.errors import ConflictError, NotFoundError, StoreError
 from core.store.audit import record_audit
 from core.store.database import Database, one_line
 from core.store.schema import categories as table
-from core.taxonomy import colour_of, load_taxonomy
+from core.taxonomy import color_of, load_taxonomy
 
 MOST_CHARACTERS = 60
 MOST_CATEGORIES = 1000
@@ -23,12 +23,12 @@ _LOCK = 0x1A9E2
 
 @dataclass(frozen=True)
 class Category:
-    """A category; ``colour`` is #rrggbb, ``position`` its place in lists."""
+    """A category; ``color`` is #rrggbb, ``position`` its place in lists."""
 
     id: int
     name: str
     position: int
-    colour: str
+    color: str
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Categories:
         position = 1 + max((category.position for category in known.values()), default=-1)
         values = {"name": name, "position": position, "by": one_line(by, 200), "at": self.database.now}
         id = connection.execute(sa.insert(table).values(**values).returning(table.c.id)).scalar_one()
-        return Category(id, name, position, colour_of(name))
+        return Category(id, name, position, color_of(name))
 
 
 def checked_name(name: str) -> str:
@@ -133,7 +133,7 @@ def checked_name(name: str) -> str:
 
 def _all(connection: Connection) -> tuple[Category, ...]:
     rows = connection.execute(sa.select(table).order_by(table.c.position, table.c.id))
-    return tuple(Category(row.id, row.name, row.position, colour_of(row.name)) for row in rows)
+    return tuple(Category(row.id, row.name, row.position, color_of(row.name)) for row in rows)
 
 
 def _by_key(found: Iterable[Category]) -> dict[str, Category]:

@@ -144,7 +144,7 @@ def export_revision(
     holdout: bool | None = None,
     report: Callable[[float], object] = lambda part: None,
 ) -> Exported:
-    """Write a revision into ``out``, which need not be seekable; see ``export_name`` for what it is then.
+    """Write a revision into ``out``, which need not be seekable; see ``export_name`` for its kind.
 
     ``holdout`` chooses one side; both go together where it is None. ``core.datasets.read_detection``
     reads what comes out, YOLO only with its pictures. Photos deleted since are marked in COCO and CSV and
@@ -171,10 +171,11 @@ def export_revision(
     return Exported(tally.photos, tally.boxes, len(tally.deleted))
 
 
-def export_name(number: int, format: str, *, pictures: bool = False) -> str:
+def export_name(number: int, format: str, *, pictures: bool = False, holdout: bool | None = None) -> str:
     """A file name for the export: a zip, or a JSON or CSV file where there is only one."""
+    part = {None: "", False: "-training", True: "-holdout"}[holdout]
     ending = "zip" if is_zip(format, pictures) else {"coco": "json"}.get(format, "csv")
-    return f"lapel-revision-{number}-{format}.{ending}"
+    return f"lapel-r{number}{part}-{format}.{ending}"
 
 
 def is_zip(format: str, pictures: bool) -> bool:

@@ -20,13 +20,14 @@ from sqlalchemy import Connection
 
 from core.errors import NotFoundError, StoreError
 from core.images.decode import MAX_BYTES, Photo
+from core.images.encode import jpeg, shrunk
 from core.images.perceptual_hash import (
     NEAR_BITS,
     as_table,
     difference_hash,
     hamming_distances,
     same_picture,
-    small_colours,
+    small_colors,
 )
 from core.store.blobs import Blobs
 from core.store.database import Database
@@ -51,7 +52,7 @@ def cleaned(image: Image.Image) -> bytes:
     again at 95.
     """
     for quality in _QUALITIES:
-        data = _jpeg(image, quality)
+        data = jpeg(image, quality)
         if len(data) <= MAX_BYTES:
             break
     return data
@@ -59,15 +60,7 @@ def cleaned(image: Image.Image) -> bytes:
 
 def thumbnail(image: Image.Image) -> bytes:
     """A JPEG with the longer side at most 256 pixels."""
-    small = image.copy()
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return _jpeg(small, quality=80)
-
-
-def _jpeg(image: Image.Image, quality: int) -> bytes:
-    out = BytesIO()
-    image.save(out, "JPEG", quality=quality)
-    return out.getvalue()
+    return jpeg(shrunk(image, THUMBNAIL_SIDE), quality=80)
 
 
 @dataclass(frozen=True)
@@ -166,16 +159,16 @@ class HashedPhoto:
     def _is_same_picture(self, digest: str, blobs: Blobs) -> bool:
         if digest not in self._verdicts:
             try:
-                other = _colours(blobs.get(digest))
-                self._verdicts[digest] = same_picture(_colours(self.thumbnail), other)
+                other = _colors(blobs.get(digest))
+                self._verdicts[digest] = same_picture(_colors(self.thumbnail), other)
             except NotFoundError:  # deleted a moment ago
                 return False
         return self._verdicts[digest]
 
 
-def _colours(small: bytes) -> np.ndarray:
+def _colors(small: bytes) -> np.ndarray:
     with Image.open(BytesIO(small), formats=["JPEG"]) as picture:
-        return small_colours(picture)
+        return small_colors(picture)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from app.annotate.session import AnnotationSession
-from app.editor import Act, Work
+from app.editor import EditorAction, EditorDraft
 from core.garments import Garment
 from core.images.decode import read_photo
 from core.store import Store, sqlite_url
@@ -56,16 +56,16 @@ def box(left: float = 10, uid: str | None = None, category: int = 1, **fields: o
     return AnnotatedBox((left, 20, left + 30, 60), category, **named, **fields)
 
 
-def work_on(session: AnnotationSession, sequence: int, *boxes: AnnotatedBox) -> Work:
+def work_on(session: AnnotationSession, sequence: int, *boxes: AnnotatedBox) -> EditorDraft:
     """The editor's message after a change to the open photo."""
     assert session.opened is not None
-    return Work(session.opened.key, sequence, boxes, 5.0)
+    return EditorDraft(session.opened.key, sequence, boxes, 5.0)
 
 
 def act_on(
     session: AnnotationSession, name: str, boxes: Sequence[AnnotatedBox] = (), **fields: object
-) -> Act:
+) -> EditorAction:
     """What a user asks for in the editor."""
     assert session.opened is not None
     fields = {"request": f"request-{next(_requests)}", "sequence": 1, "seconds": 5.0} | fields
-    return Act(name=name, key=session.opened.key, boxes=tuple(boxes), **fields)
+    return EditorAction(name=name, key=session.opened.key, boxes=tuple(boxes), **fields)

@@ -15,7 +15,7 @@ from core.store.photos import in_holdout
 
 @pytest.fixture
 def dataset(tmp_path) -> DetectionDataset:
-    """Thirty photos of coloured fields, none like another, with one box each."""
+    """Thirty photos of colored fields, none like another, with one box each."""
     folder = tmp_path / "photos"
     folder.mkdir()
     photos = []

@@ -22,7 +22,7 @@ LINE = {
 def test_every_module_with_a_measurement_is_among_them() -> None:
     there = {path.stem for path in benchmarks.FOLDER.glob("[a-z]*.py")} - {"machine"}
     assert set(benchmarks.names()) == there
-    assert benchmarks.names()[:3] == ("anchors", "models", "labelling")
+    assert benchmarks.names()[:3] == ("anchors", "models", "labeling")
 
 
 def test_results_are_gathered_and_shown(

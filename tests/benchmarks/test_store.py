@@ -83,9 +83,9 @@ def test_the_photos_that_run_beside_are_all_new(store: Store, tmp_path: Path) ->
     source = beside.draw_photos(tmp_path / "source", 6)
     ended = import_all(store, store.imports.begin("a", "b", str(source)), trusted=True)
     assert ended.counts["new"] + ended.counts["near"] == 6
-    assert beside.progress(store) == {"imported": 6, "labelled": 0}
-    beside.pretend_labelled(store)
-    assert beside.progress(store) == {"imported": 6, "labelled": 6}
+    assert beside.progress(store) == {"imported": 6, "labeled": 0}
+    beside.pretend_labeled(store)
+    assert beside.progress(store) == {"imported": 6, "labeled": 6}
 
 
 def test_it_prints_one_json_line_with_the_exports(

@@ -14,7 +14,7 @@ RED, WHITE = (255, 0, 0), (255, 255, 255)
 
 
 def scene(size_wh: tuple[int, int] = (64, 48)) -> Image.Image:
-    """Four corners of four colours, so that every turn and mirroring shows."""
+    """Four corners of four colors, so that every turn and mirroring shows."""
     image = Image.new("RGB", size_wh, RED)
     width, height = size_wh[0] // 2, size_wh[1] // 2
     image.paste((0, 255, 0), (width, 0, 2 * width, height))
@@ -30,10 +30,10 @@ def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes
 
 
 def png(
-    size_wh: tuple[int, int], depth: int, colours: int, rows: bytes, between: bytes = b"", interlace: int = 0
+    size_wh: tuple[int, int], depth: int, colors: int, rows: bytes, between: bytes = b"", interlace: int = 0
 ) -> bytes:
     """A PNG by hand: ``rows`` are the filtered scanlines, ``between`` are chunks before the picture."""
-    header = struct.pack(">IIBBBBB", *size_wh, depth, colours, 0, 0, interlace)
+    header = struct.pack(">IIBBBBB", *size_wh, depth, colors, 0, 0, interlace)
     picture = chunk(b"IDAT", zlib.compress(rows))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + between + picture + chunk(b"IEND", b"")
 

@@ -72,7 +72,7 @@ def test_label_puts_json_lines_and_nothing_else_on_stdout(tiny_weights: Path, tm
     assert list(broken) == list(missing) == ["photo", "error"]
     assert (broken["photo"], missing["photo"], coat["photo"]) == ("broken.jpg", "missing.jpg", "coat.png")
     assert len(coat["garments"]) == 2
-    assert [path.name for path in (tmp_path / "boxes").iterdir()] == ["coat_labelled.jpg"]
+    assert [path.name for path in (tmp_path / "boxes").iterdir()] == ["coat_labeled.jpg"]
 
 
 def test_help_comes_without_the_heavy_libraries() -> None:

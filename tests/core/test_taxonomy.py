@@ -1,11 +1,11 @@
-"""Category sets have the names of their sources, and colours one can tell apart and read."""
+"""Category sets have the names of their sources, and colors one can tell apart and read."""
 
 from __future__ import annotations
 
 import pytest
 
 from core.errors import DatasetError
-from core.taxonomy import Taxonomy, colour_of, load_taxonomy, taxonomy_names
+from core.taxonomy import Taxonomy, color_of, load_taxonomy, taxonomy_names
 
 ALL = ("street13", "catalog", "deepfashion2", "deepfashion50")
 
@@ -13,8 +13,8 @@ ALL = ("street13", "catalog", "deepfashion2", "deepfashion50")
 def contrast(first: str, second: str) -> float:
     """WCAG 2's contrast ratio, 1..21."""
 
-    def luminance(colour: str) -> float:
-        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    def luminance(color: str) -> float:
+        parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -58,32 +58,32 @@ def test_parents_are_the_garments_one_would_say() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_colours_differ_and_can_be_read_on_white_and_on_dark(name: str) -> None:
-    colours = load_taxonomy(name).colours
-    assert len(set(colours)) == len(colours)
-    assert min(contrast(colour, page) for colour in colours for page in ("#ffffff", "#0e1117")) >= 3
+def test_colors_differ_and_can_be_read_on_white_and_on_dark(name: str) -> None:
+    colors = load_taxonomy(name).colors
+    assert len(set(colors)) == len(colors)
+    assert min(contrast(color, page) for color in colors for page in ("#ffffff", "#0e1117")) >= 3
 
 
 @pytest.mark.parametrize("category", ["kaftan de luxe", "", "<script>", "喪服", "\ud800", "=1+1"])
-def test_any_name_has_a_readable_colour(category: str) -> None:
-    colour = colour_of(category)
-    assert colour == colour_of(category)
-    assert contrast(colour, "#ffffff") >= 3
-    assert contrast(colour, "#0e1117") >= 3
+def test_any_name_has_a_readable_color(category: str) -> None:
+    color = color_of(category)
+    assert color == color_of(category)
+    assert contrast(color, "#ffffff") >= 3
+    assert contrast(color, "#0e1117") >= 3
 
 
-def test_a_strangers_colour_stays_what_it_was() -> None:
-    colour_of.cache_clear()
-    first = colour_of("waders")
-    colour_of.cache_clear()
-    assert colour_of("waders") == first != colour_of("galoshes")
+def test_a_strangers_color_stays_what_it_was() -> None:
+    color_of.cache_clear()
+    first = color_of("waders")
+    color_of.cache_clear()
+    assert color_of("waders") == first != color_of("galoshes")
 
 
-def test_the_same_garment_has_one_colour_in_every_set() -> None:
-    assert colour_of("skirt") == colour_of("Skirt") == load_taxonomy("street13").colours[10]
+def test_the_same_garment_has_one_color_in_every_set() -> None:
+    assert color_of("skirt") == color_of("Skirt") == load_taxonomy("street13").colors[10]
     for name in ALL:
         taxonomy = load_taxonomy(name)
-        assert tuple(colour_of(category) for category in taxonomy.categories) == taxonomy.colours
+        assert tuple(color_of(category) for category in taxonomy.categories) == taxonomy.colors
 
 
 def test_an_unknown_set_is_refused_and_cannot_name_a_path() -> None:
@@ -92,7 +92,7 @@ def test_an_unknown_set_is_refused_and_cannot_name_a_path() -> None:
 
 
 @pytest.mark.parametrize(
-    ("categories", "colours", "parents"),
+    ("categories", "colors", "parents"),
     [
         ((), (), {}),
         (("a", "a"), ("#000000", "#000001"), {}),
@@ -102,7 +102,7 @@ def test_an_unknown_set_is_refused_and_cannot_name_a_path() -> None:
     ],
 )
 def test_sets_that_contradict_themselves_are_refused(
-    categories: tuple[str, ...], colours: tuple[str, ...], parents: dict[str, str]
+    categories: tuple[str, ...], colors: tuple[str, ...], parents: dict[str, str]
 ) -> None:
     with pytest.raises(DatasetError):
-        Taxonomy("x", "X", categories, colours, parents)
+        Taxonomy("x", "X", categories, colors, parents)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from safetensors.torch import load, save
 
 from core.errors import WeightsError
-from core.inference.model_cache import load_serving_models
+from core.inference.model_cache import ModelCache
 from core.store import Store
 from core.store.models import ModelRow
 from core.store.schema import models
@@ -57,7 +57,7 @@ def test_a_process_killed_while_it_promotes_leaves_one_champion_that_serves(
         told += child.kill()
         store = Store.open(url, tmp_path)
         assert [*broken(store, told), *faults_of(store)] == [], f"after kill number {number + 1}"
-        serving = load_serving_models(store)
+        serving = ModelCache(store).current()
         assert (serving.warnings, serving.detector_id) == ((), store.models.champion("detector").id)
         store.close()
     assert {"added", "overrule"} <= {line["what"] for line in told}
@@ -159,7 +159,7 @@ def test_spoilt_weights_are_refused_before_they_are_promoted(
             candidate.id, expected_champion=champion.id, request="r", overrule_reason="I insist"
         )
     assert store.models.champion("detector") == champion
-    assert load_serving_models(store).warnings == ()
+    assert ModelCache(store).current().warnings == ()
 
 
 @ONE_DATABASE
@@ -171,7 +171,7 @@ def test_at_start_the_champion_before_one_with_spoilt_weights_serves_with_a_warn
     first, candidate = store.models.champion("detector"), add_candidate(store, tmp_path)
     store.promotions.promote(candidate.id, expected_champion=first.id, request="r", overrule_reason="a test")
     swap(store, candidate, spoil(store.models.file_of(candidate).read_bytes()))
-    serving = load_serving_models(store)
+    serving = ModelCache(store).current()
     assert (serving.detector_id, serving.labeler.names["detector"]) == (first.id, first.name)
     [warning] = serving.warnings
     assert warning.startswith("The detector candidate cannot serve")

@@ -22,7 +22,7 @@ def captions(app) -> list[str]:
 
 def test_without_a_photo_it_says_what_to_do(page):
     assert not page.exception
-    assert "The maps appear here once a photo is labelled" in texts(page)
+    assert "The maps appear here once a photo is labeled" in texts(page)
 
 
 def test_a_photo_shows_three_stages_and_every_head(page):

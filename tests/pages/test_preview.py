@@ -1,4 +1,4 @@
-"""The page where photos are labelled: drop, look, filter, correct, take away."""
+"""The page where photos are labeled: drop, look, filter, correct, take away."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_an_empty_page_says_what_to_do_and_shows_what_comes_out(page):
     assert page.get("plotly_chart")
 
 
-def test_photos_are_labelled_and_the_first_is_opened(page):
+def test_photos_are_labeled_and_the_first_is_opened(page):
     dropped(page, *THREE)
     assert not page.exception
     assert "3 photos" in texts(page)
@@ -121,7 +121,7 @@ def test_without_a_network_the_free_photos_are_declined_kindly(page, monkeypatch
     assert not page.run().warning
 
 
-def test_the_free_photos_are_fetched_and_labelled(page, monkeypatch):
+def test_the_free_photos_are_fetched_and_labeled(page, monkeypatch):
     def fetched(folder, progress):
         folder.mkdir()
         paths = [folder / "shirt.jpg", folder / "hat.jpg"]

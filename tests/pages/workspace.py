@@ -36,7 +36,7 @@ def workspace_of(app: AppTest) -> PreviewSession:
 
 
 def dropped(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
-    """The page after these files were dropped and labelled."""
+    """The page after these files were dropped and labeled."""
     for name, data in files:
         app.file_uploader[0].upload(name, data)
     app.run()

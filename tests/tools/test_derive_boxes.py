@@ -38,11 +38,11 @@ def iou(one: object, other: object) -> float:
 
 
 def block(
-    box: tuple[int, int, int, int], size_wh: tuple[int, int] = (300, 400), colour: str = "#204060"
+    box: tuple[int, int, int, int], size_wh: tuple[int, int] = (300, 400), color: str = "#204060"
 ) -> Image.Image:
-    """A block of one colour on a light ground with a little noise."""
+    """A block of one color on a light ground with a little noise."""
     image = Image.new("RGB", size_wh, "#e8e2d8")
-    image.paste(colour, box)
+    image.paste(color, box)
     noise = np.random.default_rng(0).normal(0, 3, (size_wh[1], size_wh[0], 3))
     return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
 
@@ -89,7 +89,7 @@ def test_a_pair_is_one_box_and_a_crumb_is_left_out() -> None:
         block((140, 190, 160, 210)),  # too small for the one garment of a photo
         block((1, 1, 299, 399)),  # all but a hair's breadth of the photo
         block((0, 0, 300, 200)),  # a horizon: three sides touched
-        block((100, 100, 200, 300), colour="#e2dcd2"),  # hardly another colour than the ground
+        block((100, 100, 200, 300), color="#e2dcd2"),  # hardly another color than the ground
         Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 150, 3), np.uint8)),
     ],
     ids=["even", "thread", "speck", "small", "full", "horizon", "pale", "noise"],

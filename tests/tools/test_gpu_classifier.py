@@ -63,7 +63,7 @@ def test_a_pack_gives_pictures_of_each_source_and_no_validation_photo_to_train_o
     pictures = load_pictures(pack, torch.device("cpu"), QUICK)
     assert len(pictures.train) == 6 * 2 + 2 * 2
     assert {source: len(cache) for source, cache in pictures.val.items()} == {"catalog": 2, "street": 2}
-    assert pictures.labelled_only().passes < pictures.passes
+    assert pictures.labeled_only().passes < pictures.passes
 
 
 def test_a_run_writes_weights_that_the_product_loads_and_that_answer_as_the_average_does(pack, tmp_path):

@@ -4,7 +4,7 @@ from PIL import Image
 
 from core.images.crops import crop_garment, to_square, to_tensor
 from tools.gpu_crops import (
-    UNLABELLED,
+    UNLABELED,
     Augmentation,
     Item,
     as_input,
@@ -20,7 +20,7 @@ from tools.gpu_crops import (
 CATEGORIES = ("bag", "footwear", "top", "scarf_tie")
 LABELS = ("Bag", "Scarf", "Shirt", "Shoes")
 CPU = torch.device("cpu")
-STILL = Augmentation(plain=1.0, turned=0.0, coloured=0.0, grey=0.0, sharpened=0.0, erased=0.0)
+STILL = Augmentation(plain=1.0, turned=0.0, colored=0.0, grey=0.0, sharpened=0.0, erased=0.0)
 
 
 def smooth_photo(width=120, height=90, seed=0):
@@ -53,12 +53,12 @@ def test_a_catalog_photo_without_a_box_of_its_own_gives_the_whole_alone(changes)
 def test_labels_of_people_come_from_fine_names_or_settled_categories_and_small_boxes_are_left():
     boxes = [[0, 0, 20, 20]] * 4 + [[0, 0, 5, 20]]
     photo = entry(boxes=boxes, category_ids=[2, 2, 1, 3, 0], labels=["Shirt", None, None, "Scarf", "Bag"])
-    assert [item.label for item in items_of([photo], CATEGORIES, LABELS)] == [2, UNLABELLED, 3, 1]
+    assert [item.label for item in items_of([photo], CATEGORIES, LABELS)] == [2, UNLABELED, 3, 1]
 
 
 def test_chictopia_has_no_label_where_its_name_holds_many_garments():
     photo = entry(set="chictopia", boxes=[[0, 0, 20, 20]] * 2, category_ids=[2, 0], labels=["Shirt", None])
-    assert [item.label for item in items_of([photo], CATEGORIES, LABELS)] == [UNLABELLED, 0]
+    assert [item.label for item in items_of([photo], CATEGORIES, LABELS)] == [UNLABELED, 0]
 
 
 def test_other_sets_give_nothing():
@@ -128,7 +128,7 @@ def test_mixing_tells_how_much_of_each_pixel_is_ones_own():
 def test_rare_labels_are_drawn_more_often_and_sources_have_their_weight():
     image = smooth_photo()
     items = [Item(0, None, 0, "catalog", "train")] * 99 + [Item(0, None, 1, "catalog", "train")]
-    items += [Item(0, None, UNLABELLED, "chictopia", "train"), Item(0, None, 0, "other", "train")]
+    items += [Item(0, None, UNLABELED, "chictopia", "train"), Item(0, None, 0, "other", "train")]
     weights = build_cache([image], items, 8, CPU).weights({"catalog": 1.0, "chictopia": 0.25}, rebalance=0.04)
     assert weights[0] == 1
     assert weights[99] == pytest.approx((0.04 / (1 / 100.25)) ** 0.5, rel=1e-4)

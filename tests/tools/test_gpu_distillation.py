@@ -2,7 +2,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tools.gpu_crops import UNLABELLED
+from tools.gpu_crops import UNLABELED
 from tools.gpu_distillation import Teacher, distillation_loss, resized, smoothed_loss, soft_labels
 
 
@@ -17,7 +17,7 @@ def test_a_mixed_view_has_the_loss_of_both_labels_by_their_shares():
 
 def test_an_unknown_label_costs_nothing():
     logits = torch.randn(2, 4)
-    targets = torch.tensor([UNLABELLED, 2])
+    targets = torch.tensor([UNLABELED, 2])
     found = smoothed_loss(logits, targets, torch.tensor([0, 1]), torch.ones(2), 0.1)
     assert found[0] == 0 and found[1] > 0
 

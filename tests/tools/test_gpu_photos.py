@@ -26,8 +26,8 @@ RED, GREEN, BLUE = (230, 30, 30), (20, 200, 40), (30, 60, 220)
 def photo(size_wh, boxes, ground=(90, 90, 90)):
     """A photo with rectangles: red for category 0, green for 1, blue for 2."""
     image = Image.new("RGB", size_wh, ground)
-    for box, colour in zip(boxes, (RED, GREEN, BLUE), strict=False):
-        image.paste(colour, tuple(box))
+    for box, color in zip(boxes, (RED, GREEN, BLUE), strict=False):
+        image.paste(color, tuple(box))
     return image
 
 
@@ -57,9 +57,9 @@ def pack(tmp_path, monkeypatch):
     return load_pack(tmp_path / "pack", "cpu")
 
 
-def bounds_of(picture, colour, share=0.5):
-    """The box of the pixels of a colour (3, H, W), or None."""
-    distance = (picture - torch.tensor(colour)[:, None, None] / 255).abs().amax(dim=0)
+def bounds_of(picture, color, share=0.5):
+    """The box of the pixels of a color (3, H, W), or None."""
+    distance = (picture - torch.tensor(color)[:, None, None] / 255).abs().amax(dim=0)
     rows, columns = (distance < 0.3).nonzero(as_tuple=True)
     if not len(rows):
         return None
@@ -112,14 +112,14 @@ def test_letterboxes_are_those_of_the_detector_in_use(pack):
 @pytest.mark.parametrize(
     "settings",
     [
-        Augmentation(mosaic=0.0, rotation=0.0, colour=0.0, masking=0.0, zoom=(0.5, 1.6)),
-        Augmentation(mosaic=1.0, rotation=0.0, colour=0.0, masking=0.0, tile_zoom=(0.7, 1.4)),
-        Augmentation(mosaic=0.0, rotation=1.0, degrees=5.0, colour=0.0, masking=0.0, zoom=(0.8, 1.2)),
+        Augmentation(mosaic=0.0, rotation=0.0, color=0.0, masking=0.0, zoom=(0.5, 1.6)),
+        Augmentation(mosaic=1.0, rotation=0.0, color=0.0, masking=0.0, tile_zoom=(0.7, 1.4)),
+        Augmentation(mosaic=0.0, rotation=1.0, degrees=5.0, color=0.0, masking=0.0, zoom=(0.8, 1.2)),
     ],
     ids=["plain", "mosaic", "turned"],
 )
 def test_boxes_follow_their_pixels(pack, settings):
-    """Each photo has one rectangle of each colour: where a scene has one photo, its box holds the colour."""
+    """Each photo has one rectangle of each color: where a scene has one photo, its box holds the color."""
     scenes = Scenes.of(pack, range(6), seed=3)
     photos = torch.arange(6).repeat(8)[:, None]
     if settings.mosaic:
@@ -128,25 +128,25 @@ def test_boxes_follow_their_pixels(pack, settings):
     checked = 0
     slack = 7 if settings.rotation else 2.5
     for index in range(len(photos)):
-        for category, colour in enumerate((RED, GREEN, BLUE)):
+        for category, color in enumerate((RED, GREEN, BLUE)):
             mine = targets.valid[index] & (targets.classes[index] == category)
             boxes = targets.boxes_xyxy[index][mine]
             if len(boxes) == 1 and int(used[index].sum()) == 1:
-                found = torch.tensor(bounds_of(pictures[index], colour), dtype=torch.float32)
+                found = torch.tensor(bounds_of(pictures[index], color), dtype=torch.float32)
                 assert (found - boxes[0]).abs().max() <= slack
                 checked += 1
             elif settings.mosaic:
                 for box in boxes:
                     x, y = ((box[:2] + box[2:]) / 2).long().tolist()
                     centre = pictures[index][:, min(y, 223), min(x, 159)]
-                    assert (centre - torch.tensor(colour) / 255).abs().max() < 0.3
+                    assert (centre - torch.tensor(color) / 255).abs().max() < 0.3
                     checked += 1
     assert checked > 80
 
 
 def test_mosaics_keep_their_photos_apart(pack):
     scenes = Scenes.of(pack, range(6), seed=1)
-    settings = Augmentation(mosaic=1.0, colour=0.0, masking=0.0)
+    settings = Augmentation(mosaic=1.0, color=0.0, masking=0.0)
     photos = torch.randint(6, (16, 4))
     _, targets, used = scenes.draw(photos, (160, 224), settings)
     assert used.all() and int(targets.valid.sum()) > 16 * 4
@@ -155,7 +155,7 @@ def test_mosaics_keep_their_photos_apart(pack):
     assert ((boxes[:, 2:] - boxes[:, :2]) >= 3).all()
 
 
-def test_what_shows_no_photo_is_grey_whatever_the_colours(pack):
+def test_what_shows_no_photo_is_grey_whatever_the_colors(pack):
     scenes = Scenes.of(pack, range(6), seed=1)
     pictures, _, _ = scenes.draw(
         torch.arange(6)[:, None], (160, 320), Augmentation(mosaic=0.0, zoom=(0.3, 0.31))

@@ -31,10 +31,10 @@ def garments(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("garments")
     (folder / "photos").mkdir()
     photos = []
-    for seed in (FEW, NONE):
+    for category, seed in enumerate((FEW, NONE)):
         drawn = draw_scene(seed, (180, 240))
         drawn.image.save(folder / "photos" / f"{seed}.png")
-        photos.append(BoxedPhoto(f"{seed}.png", 180, 240, drawn.boxes_xyxy[:1], np.array([seed])))
+        photos.append(BoxedPhoto(f"{seed}.png", 180, 240, drawn.boxes_xyxy[:1], np.array([category])))
     write_coco(DetectionDataset(load_taxonomy("street13").categories, tuple(photos)), folder / "one.json")
     return folder / "one.json"
 

@@ -1,10 +1,9 @@
-"""Drawn clothing photos with boxes, masks and labels: the same seed gives the same picture.
+"""Synthetic clothing photos with boxes, masks and labels: the same seed gives the same picture.
 
-They are used where no real photo may be: as samples that work offline, in tests, and in training. All numbers
-in the cuts are head heights of a figure eight heads tall.
+They are used where no real photo may be: as samples that work offline, in tests, and in training. Garments
+are outlines in head heights of a figure eight heads tall.
 """
 
-from tools.synthetic.dataset import draw_dataset
-from tools.synthetic.scene import CATEGORIES, GARMENTS, KINDS, DrawnScene, draw_scene
+from tools.synthetic.scene import CATEGORIES, GARMENTS, KINDS, DrawnScene, draw_dataset, draw_scene
 
 __all__ = ["CATEGORIES", "GARMENTS", "KINDS", "DrawnScene", "draw_dataset", "draw_scene"]

@@ -1,167 +1,137 @@
-"""Pieces of a pattern that several garments share: bodies, sleeves, necklines, seams, pleats and prints."""
+"""What garments are cut from: the figure that they fit, and bodies, sleeves and seams that several share.
+
+Units are head heights: a person is eight of them, x = 0 is the middle, y = 0 the crown and y = 8 the ground.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 
-from tools.synthetic.canvas import Part, Stroke
-from tools.synthetic.curves import Knot, Points, along, curve, ellipse, flipped, limb, mirrored
-from tools.synthetic.fabrics import Fabric, dyed, pick_apart
-from tools.synthetic.figures import ARMPIT, HIP, NECK, SHOULDER, WAIST, Figure, Mark
+from tools.synthetic.canvas import Mark, Part, Stroke
+from tools.synthetic.fabrics import Color, Fabric
+from tools.synthetic.outlines import Knot, Knots, Points, curve, limb, mirrored, start_of
+
+NECK, SHOULDER, ARMPIT, WAIST, HIP, CROTCH = 1.32, 1.5, 2.2, 3.05, 3.75, 4.1
 
 
-def torso(
-    figure: Figure, hem: float, ease: float, neck: tuple[float, float], flare: float = 0.0, vee: bool = False
-) -> Points:
+@dataclass(frozen=True)
+class Figure:
+    """Half widths of a body and the paths (3, 2) of its limbs, each the viewer's left one first.
+
+    ``worn`` says that a body fills the clothes, so that no inner back shows.
+    """
+
+    shoulder: float
+    chest: float
+    waist: float
+    hip: float
+    arms: tuple[Points, Points]
+    legs: tuple[Points, Points]
+    worn: bool
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One garment to be drawn: ``back`` lies behind a wearer's body, ``sleeves`` on the arms.
+
+    ``label`` is its catalog label, None for what the catalog lacks; ``sleeve_share`` is the share of the arm
+    (0..1) that the sleeves cover.
+    """
+
+    category: str
+    label: str | None
+    fabric: Fabric
+    parts: Sequence[Mark]
+    sleeves: Sequence[Mark] = ()
+    back: Sequence[Mark] = ()
+    sleeve_share: float = 0.0
+
+
+def half(*knots: Knot, fabric: Fabric | None = None, shade: float = 1.0, relief: float = 1.0) -> Part:
+    """A part whose right half is given from top to bottom."""
+    return Part(mirrored(knots), fabric, shade, relief=relief)
+
+
+def strip(
+    path: Knots, half_width: float, fabric: Fabric | None = None, shade: float = 1.0, relief: float = 0.5
+) -> Part:
+    """A band along an open curve: a strap, a belt, a cuff."""
+    return Part(limb(path, [half_width] * 2), fabric, shade, relief=relief)
+
+
+def line(*knots: Knot, width: float = 0.02, shade: float = 0.75, color: Color | None = None) -> Stroke:
+    """A stroke along an open curve: a seam, a zip, a lace."""
+    return Stroke(curve(knots, closed=False), width, shade, color)
+
+
+def moved(mark: Mark, shift_xy: Knot) -> Mark:
+    """The same mark elsewhere."""
+    return replace(mark, points=mark.points + np.asarray(shift_xy))
+
+
+def both(mark: Mark) -> tuple[Mark, Mark]:
+    """A mark and what a mirror on the y axis shows of it."""
+    return mark, replace(mark, points=mark.points * (-1.0, 1.0))
+
+
+def torso(figure: Figure, hem: float, ease: float, neck: tuple[float, float], vee: bool = False) -> Part:
     """The body of a top: down to ``hem``, wider than the figure by ``ease``, neck (half width, drop)."""
-    width, drop = neck
-    knots: list[Knot] = [
-        (0.0, NECK + drop, 1) if vee else (0.0, NECK + drop),
-        (width, NECK, 1),
-        (figure.shoulder + 0.3 * ease, SHOULDER + 0.03, 1),
-        (figure.chest + ease, ARMPIT, 1),
-    ]
-    if hem > WAIST + 0.2:
-        knots.append((figure.waist + 1.6 * ease, WAIST))
-    if hem > HIP + 0.2:
-        knots.append((figure.hip + ease + flare * 0.4, HIP))
-    low = figure.hip if hem > HIP - 0.4 else figure.waist
-    knots += [(low + 1.2 * ease + flare, hem, 1), (0.0, hem + 0.07)]
-    return mirrored(knots)
+    return half(
+        (0.0, NECK + neck[1], 1) if vee else (0.0, NECK + neck[1]), (neck[0], NECK, 1),
+        (figure.shoulder + 0.3 * ease, SHOULDER + 0.03, 1), (figure.chest + ease, ARMPIT, 1),
+        (figure.waist + 1.6 * ease, WAIST), (figure.hip + 1.2 * ease, hem, 1), (0.0, hem + 0.07),
+    )  # fmt: skip
 
 
-def sleeves(figure: Figure, share: float, ease: float, cuff: float = 0.0) -> tuple[Mark, ...]:
+def inner_back(figure: Figure, width: float, drop: float) -> list[Mark]:
+    """What is seen of the inside through a neck opening, where no body fills it."""
+    knots = ((0.0, NECK - 0.07), (width, NECK - 0.04, 1), (width, NECK + 0.15), (0.0, NECK + drop + 0.1))
+    return [] if figure.worn else [half(*knots, shade=0.55, relief=0.2)]
+
+
+def sleeves(figure: Figure, share: float, ease: float, cuff: float = 0.06) -> list[Mark]:
     """Two sleeves over a share (0..1) of the arms; ``cuff``: length of a band at their ends, in heads."""
     marks: list[Mark] = []
+    edge, pit = figure.shoulder + 0.3 * ease, figure.chest + ease
     for sign, arm in zip((-1.0, 1.0), figure.arms, strict=True):
-        path = along(curve(arm, closed=False, samples=6), share)
+        path = start_of(curve(arm, closed=False), share)
         narrow = 0.29 - 0.12 * share + 0.6 * ease
         tube = limb(path, np.linspace(0.3 + 0.6 * ease, narrow, len(path)).tolist(), 2)
-        one, other = tube[: len(tube) // 2], tube[len(tube) // 2 :][::-1]
-        outer, inner = (one, other) if sign * one[-1, 0] > sign * other[-1, 0] else (other, one)
-        late = np.linspace(0.35, 1.0, 5)[:, None] * (len(outer) - 1)
-        outside, inside = outer[late.astype(int)[:, 0]], inner[late.astype(int)[::-1, 0]]
-        knots: list[Knot] = [(sign * (figure.shoulder + 0.3 * ease - 0.12), SHOULDER - 0.02, 1)]
-        knots += [(sign * (figure.shoulder + 0.3 * ease + 0.06), SHOULDER + 0.06)]
-        knots += [tuple(point) for point in outside[:-1]] + [(*outside[-1], 1), (*inside[0], 1)]
-        knots += [tuple(point) for point in inside[1:-1]]
-        knots += [
-            (sign * (figure.chest + ease), ARMPIT + 0.04, 1),
-            (sign * (figure.chest + ease - 0.15), ARMPIT, 1),
-        ]
-        grain = float(np.arctan2(-(path[-1] - path[0])[0], (path[-1] - path[0])[1]))
-        marks += [Part(curve(knots), grain=grain, shadow=0.25), *_cuff(path, narrow, cuff, grain)]
-    return tuple(marks)
-
-
-def _cuff(path: Points, half_width: float, length: float, grain: float) -> list[Mark]:
-    step = (path[-1] - path[-2]) / np.linalg.norm(path[-1] - path[-2])
-    across = np.array([-step[1], step[0]]) * half_width * 0.97
-    if length <= 0:
-        inner = path[-1] - step * 0.05
-        return [Stroke(np.array([inner - across, inner + across]), 0.018, 0.8)]
-    return [
-        Part(
-            limb([path[-1] - step * length, path[-1] + step * 0.02], [half_width * 0.96] * 2),
-            grain=grain,
-            shade=0.93,
-        )
-    ]
-
-
-def neckline(
-    figure: Figure, neck: tuple[float, float], vee: bool, band: Fabric | None
-) -> tuple[list[Mark], list[Mark]]:
-    """What lies behind the neck opening (the inner back, where no body fills it) and the band around it."""
-    width, drop = neck
-    front = curve([(-width, NECK, 1), (0.0, NECK + drop, 1 if vee else 0), (width, NECK, 1)], closed=False)
-    back = mirrored(
-        [(0.0, NECK - 0.07), (width, NECK - 0.04, 1), (width, NECK + 0.15), (0.0, NECK + drop + 0.1)]
-    )
-    behind: list[Mark] = [] if figure.worn else [Part(back, shade=0.55, relief=0.2)]
-    thickness = 0.075
-    if not figure.worn:
-        arch = curve([(-width, NECK, 1), (0.0, NECK - 0.05), (width, NECK, 1)], closed=False)
-        behind.append(Part(limb(arch, [0.04, 0.04], 4), band, 0.75, relief=0.3))
-    return behind, [Part(limb(front, [thickness / 2] * 2, 4), band, 0.97, relief=0.5, shadow=0.2)]
-
-
-def seams(figure: Figure, ease: float, hem: float, width: float) -> list[Mark]:
-    """The armholes and the stitching above the hem."""
-    marks: list[Mark] = [
-        Stroke(
-            curve([(-width, hem - 0.06), (0.0, hem + 0.01), (width, hem - 0.06)], closed=False), 0.016, 0.8
-        )
-    ]
-    if not figure.worn:
-        arm = curve(
-            [
-                (figure.shoulder + 0.3 * ease, SHOULDER + 0.03),
-                (figure.shoulder - 0.1 + 0.5 * ease, 1.85),
-                (figure.chest + ease, ARMPIT),
-            ],
-            closed=False,
-        )
-        marks += [Stroke(arm, 0.02, 0.75), Stroke(flipped(arm), 0.02, 0.75)]
+        below = (np.linspace(0.35, 1.0, 5) * (len(tube) // 2 - 1)).astype(int)
+        inner, outer = sorted((tube[below], tube[::-1][below]), key=lambda side: sign * side[-1, 0])
+        shoulder = [(sign * (edge - 0.12), SHOULDER - 0.02, 1), (sign * (edge + 0.06), SHOULDER + 0.06)]
+        armpit = [(sign * pit, ARMPIT + 0.04, 1), (sign * (pit - 0.15), ARMPIT, 1)]
+        hem = [(*outer[-1], 1), (*inner[-1], 1)]
+        knots = [*shoulder, *outer[:-1], *hem, *inner[-2:0:-1], *armpit]
+        grain = float(np.arctan2(path[0, 0] - path[-1, 0], path[-1, 1] - path[0, 1]))
+        step = (path[-1] - path[-2]) / np.linalg.norm(path[-1] - path[-2])
+        band = strip([path[-1] - step * cuff, path[-1]], narrow * 0.96, shade=0.9)
+        marks += [Part(curve(knots), grain=grain), replace(band, grain=grain)]
     return marks
 
 
-def buttons(x: float, top: float, bottom: float, count: int, cloth: Fabric) -> list[Mark]:
-    """A row of buttons down a front."""
-    return [
-        Part(ellipse((x, y), 0.035, 0.035, 12), cloth, relief=0.3) for y in np.linspace(top, bottom, count)
-    ]
-
-
-def chest_print(figure: Figure, rng: np.random.Generator, cloth: Fabric) -> list[Mark]:
-    """A printed picture on the chest: a disc, a star, bars, or a mountain with a sun."""
-    ink = dyed(pick_apart(rng, (cloth.colour,)))
-    other = dyed(pick_apart(rng, (cloth.colour, ink.colour)))
-    centre, size = np.array([0.0, 2.35]), float(rng.uniform(0.25, 0.42))
-    flat = {"relief": 0.0, "shadow": 0.0}
-    choice = rng.integers(4)
-    if choice == 0:
-        return [
-            Part(ellipse(centre, size, size), ink, **flat),
-            Part(ellipse(centre, size * 0.6, size * 0.6), other, **flat),
-        ]
-    if choice == 1:
-        angle = np.arange(10) * np.pi / 5 - np.pi / 2
-        radius = np.where(np.arange(10) % 2 == 0, size, size * 0.42)[:, None]
-        return [Part(centre + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1), ink, **flat)]
-    if choice == 2:
-        rows = [centre + (0.0, (i - 1) * size * 0.55) for i in range(3)]
-        return [
-            Part(
-                limb([p - (size, 0), p + (size * (1 - 0.25 * i), 0)], [size * 0.17] * 2),
-                (ink, other)[i % 2],
-                **flat,
-            )
-            for i, p in enumerate(rows)
-        ]
-    peak = centre + np.array(
-        [
-            (-size, size),
-            (-0.3 * size, -0.5 * size),
-            (0.1 * size, 0.2 * size),
-            (0.4 * size, -0.2 * size),
-            (size, size),
-        ]
-    )
-    return [
-        Part(ellipse(centre + (0.45 * size, -0.55 * size), size * 0.3, size * 0.3), other, **flat),
-        Part(peak, ink, **flat),
-    ]
+def legs(figure: Figure, share: float, ease: float, hem: float) -> list[Mark]:
+    """Two legs of trousers from the waist over a share (0..1) of the legs, ``hem`` their half width below."""
+    marks: list[Mark] = []
+    for sign, leg in zip((-1.0, 1.0), figure.legs, strict=True):
+        path = start_of(leg, share)
+        tube = limb(path, np.linspace(figure.hip * 0.5 + ease, hem, len(path)).tolist(), 6)
+        sides = (tube[: len(tube) // 2], tube[: len(tube) // 2 - 1 : -1])
+        inner, outer = sorted(sides, key=lambda side: sign * side[-1, 0])
+        waist = [(sign * (figure.waist + 0.05), WAIST, 1), (sign * (figure.hip + ease * 0.7), HIP)]
+        seat = curve([*waist, *outer[len(outer) // 4 :: 3], (*outer[-1], 1)], closed=False)
+        middle = [(sign * -0.03, CROTCH), (sign * -0.03, WAIST)]
+        marks += [Part(np.concatenate([seat, inner[: len(inner) // 5 : -1], middle]), relief=1.1)]
+        marks += [line(outer[-1] - (0.0, 0.1), inner[-1] - (0.0, 0.1))]
+    return marks
 
 
 def pleats(top_width: float, top: float, bottom_width: float, bottom: float, count: int) -> list[Mark]:
     """Folds that fall from a waist, fanning out."""
-    marks: list[Mark] = []
-    for share in np.linspace(-0.88, 0.88, count):
-        start, end = (
-            (share * top_width, top + 0.06),
-            (share * bottom_width, bottom - 0.02 + 0.06 * (1 - share**2)),
-        )
-        middle = (share * (0.45 * top_width + 0.55 * bottom_width), 0.5 * (top + bottom))
-        marks.append(Stroke(curve([start, middle, end], closed=False), 0.035, 0.88))
-    return marks
+    return [
+        line((x * top_width, top + 0.06), (x * bottom_width, bottom - 0.02), width=0.035, shade=0.88)
+        for x in np.linspace(-0.88, 0.88, count)
+    ]

@@ -1,4 +1,4 @@
-"""Proposals for photos that no worker has labelled yet: predicted in the background, loaded while blank."""
+"""Proposals for photos that no worker has labeled yet: predicted in the background, loaded while blank."""
 
 from __future__ import annotations
 

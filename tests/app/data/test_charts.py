@@ -7,7 +7,7 @@ import pytest
 from app.data import charts
 
 
-def test_the_category_with_most_boxes_is_on_top_in_its_own_colour():
+def test_the_category_with_most_boxes_is_on_top_in_its_own_color():
     (bars,) = charts.class_balance(
         [("hat", "#111111", 2), ("shirt", "#222222", 9), ("bag", "#333333", 0)]
     ).data

@@ -17,11 +17,11 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from app.editor import Act, EditorPhoto, Work, box_editor
+from app.editor import EditorAction, EditorDraft, EditorPhoto, box_editor
 from app.media import picture_url
 from core.errors import StoreBusyError
 from core.store.boxes import boxes_from
-from core.taxonomy import colour_of, load_taxonomy
+from core.taxonomy import color_of, load_taxonomy
 
 FOLDER = Path(os.environ["LAPEL_HARNESS"])
 PLACE = "editor"
@@ -31,7 +31,7 @@ PLACE = "editor"
 class Category:
     id: int
     name: str
-    colour: str
+    color: str
 
 
 def read() -> dict[str, Any]:
@@ -44,7 +44,7 @@ def write(store: dict[str, Any]) -> None:
     part.replace(FOLDER / "store.json")
 
 
-def save(work: Work) -> None:
+def save(work: EditorDraft) -> None:
     store = read()
     time.sleep(store.get("slow", 0))
     if store.get("busy"):
@@ -56,7 +56,7 @@ def save(work: Work) -> None:
     write(store)
 
 
-def act(asked: Act) -> None:
+def act(asked: EditorAction) -> None:
     store = read()
     time.sleep(store.get("slow", 0))
     if store.get("busy"):
@@ -84,7 +84,7 @@ store = read()
 task = store["tasks"][store["at"]]
 draft = store["drafts"].get(task["key"], {"sequence": 0, "boxes": task["boxes"]})
 names = load_taxonomy("street13").categories
-categories = [Category(number, name, colour_of(name)) for number, name in enumerate(names, 1)]
+categories = [Category(number, name, color_of(name)) for number, name in enumerate(names, 1)]
 labels = load_taxonomy("deepfashion50")
 parents = {label: names.index(parent) + 1 for label, parent in labels.parents.items() if parent in names}
 heat = FOLDER / "heat.png"

@@ -11,7 +11,7 @@ import streamlit as st
 
 from app.editor import component
 from app.editor.component import EditorPhoto, editor_data
-from app.editor.messages import Edited, Work
+from app.editor.messages import Edited, EditorDraft
 from core.errors import StoreBusyError
 from core.store.boxes import AnnotatedBox
 
@@ -20,8 +20,8 @@ PHOTO = EditorPhoto(4, "/media/4", 100, 80, "a photo.jpg")
 
 
 class Category:
-    def __init__(self, id: int, name: str, colour: str) -> None:
-        self.id, self.name, self.colour = id, name, colour
+    def __init__(self, id: int, name: str, color: str) -> None:
+        self.id, self.name, self.color = id, name, color
 
 
 def said(key: str = "me/4/0", sequence: int = 7, **fields: Any) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def busy(_: Any) -> None:
     raise StoreBusyError("The database is busy.")
 
 
-def test_the_browser_gets_boxes_in_pixels_and_a_readable_ink_for_each_colour():
+def test_the_browser_gets_boxes_in_pixels_and_a_readable_ink_for_each_color():
     data = editor_data(
         PHOTO, [BOX], [Category(3, "top", "#ffe000"), Category(4, "bag", "#102030")], ["Tee"], {"Tee": 3}
     )
@@ -78,7 +78,7 @@ def test_the_browser_gets_boxes_in_pixels_and_a_readable_ink_for_each_colour():
 
 
 def test_work_of_the_open_task_is_saved(browser: Browser):
-    got: list[Work] = []
+    got: list[EditorDraft] = []
     run(on_work=got.append)
     browser.says("work", said())
     assert [work.sequence for work in got] == [7]
@@ -88,7 +88,7 @@ def test_work_of_the_open_task_is_saved(browser: Browser):
 
 @pytest.mark.parametrize("entry", [said(key="me/3/0"), {"key": "me/4/0"}, None, "nonsense"])
 def test_work_of_another_task_and_nonsense_are_left_alone(browser: Browser, entry: Any):
-    got: list[Work] = []
+    got: list[EditorDraft] = []
     run(on_work=got.append)
     browser.says("work", entry)
     assert run(on_work=got.append).work is None and got == []
@@ -146,7 +146,7 @@ def test_work_that_came_without_a_callback_is_saved_once(browser: Browser, monke
     reruns: list[bool] = []
     monkeypatch.setattr(st, "rerun", lambda: reruns.append(True))
     browser.said["work"] = said()
-    got: list[Work] = []
+    got: list[EditorDraft] = []
     for sequence in (3, 3, 7):
         run(sequence=sequence, on_work=got.append)
     assert ([work.sequence for work in got], reruns) == ([7], [True])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.editor.messages import ACTS, act_from, work_from
+from app.editor.messages import ACTIONS, action_from, draft_from
 from core.errors import StoreError
 from core.store.boxes import AnnotatedBox
 
@@ -18,14 +18,14 @@ def said(**fields: Any) -> dict[str, Any]:
 
 
 def test_work_becomes_boxes_and_numbers():
-    work = work_from(said(attempt=2))
+    work = draft_from(said(attempt=2))
     assert (work.key, work.sequence, work.seconds, work.attempt) == ("me/4/0", 1_790_000_000_000, 12.5, 2)
     assert work.boxes == (AnnotatedBox((1, 2, 30, 40), 3, "Tee", "abc"),)
 
 
-@pytest.mark.parametrize("name", ACTS)
+@pytest.mark.parametrize("name", ACTIONS)
 def test_every_act_is_understood(name: str):
-    act = act_from(said(name=name, request="r" * 24, keys={"skip": "k"}))
+    act = action_from(said(name=name, request="r" * 24, keys={"skip": "k"}))
     assert (act.name, act.request, act.keys) == (name, "r" * 24, {"skip": "k"})
 
 
@@ -49,7 +49,7 @@ def test_every_act_is_understood(name: str):
 )
 def test_what_is_wrong_is_refused_with_a_sentence(wrong: dict[str, Any]):
     with pytest.raises(StoreError, match=r"expected|box"):
-        work_from(said(**wrong))
+        draft_from(said(**wrong))
 
 
 @pytest.mark.parametrize(
@@ -65,15 +65,15 @@ def test_what_is_wrong_is_refused_with_a_sentence(wrong: dict[str, Any]):
 )
 def test_a_wrong_act_is_refused(wrong: dict[str, Any]):
     with pytest.raises(StoreError, match="expected"):
-        act_from(said(name="submit", request="r") | wrong)
+        action_from(said(name="submit", request="r") | wrong)
 
 
 @pytest.mark.parametrize("entry", [None, 3, "work", []])
 def test_no_fields_at_all_are_refused(entry: Any):
     with pytest.raises(StoreError, match="fields"):
-        work_from(entry)
+        draft_from(entry)
 
 
 def test_time_on_a_task_stays_within_a_day():
-    assert work_from(said(seconds=-5)).seconds == 0
-    assert work_from(said(seconds=1e9)).seconds == 86_400
+    assert draft_from(said(seconds=-5)).seconds == 0
+    assert draft_from(said(seconds=1e9)).seconds == 86_400

@@ -25,8 +25,8 @@ def test_the_class_that_lost_most_is_on_top_with_its_interval():
 
 
 def test_what_cannot_be_told_from_nothing_is_grey():
-    assert charts.colour_of(entry("hat", 30, 0.005)) == charts.UNSURE
-    assert charts.colour_of(entry("hat", 5, 0.2)) == charts.GAINED
+    assert charts.color_of(entry("hat", 30, 0.005)) == charts.UNSURE
+    assert charts.color_of(entry("hat", 5, 0.2)) == charts.GAINED
 
 
 def test_names_of_classes_are_text():

@@ -1,4 +1,4 @@
-"""A batch is labelled photo by photo beside the page: in order, with its refusals, stopped and resumed."""
+"""A batch is labeled photo by photo beside the page: in order, with its refusals, stopped and resumed."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_labeler_that_fails_refuses_the_photo_with_a_sentence_and_the_rest_goe
     batch.add([("bad.jpg", jpeg()), ("good.jpg", jpeg(1))])
     finished(batch)
     assert [item.spooled.name for item in batch.items] == ["good.jpg"]
-    assert "could not be labelled" in batch.refusals[0].error
+    assert "could not be labeled" in batch.refusals[0].error
     assert "layer" not in batch.refusals[0].error
 
 

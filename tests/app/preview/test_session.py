@@ -15,7 +15,7 @@ from tests.pictures import jpeg
 def session(tmp_path, monkeypatch) -> PreviewSession:
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
     found = PreviewSession(incoming=[("a.jpg", jpeg(3)), ("b.jpg", jpeg(1))])
-    batch = found.start_labelling(FakeLabeler(), 10)
+    batch = found.start_labeling(FakeLabeler(), 10)
     assert batch is not None
     batch.wait(lambda now: not now.running, 10)
     found.open(0)
@@ -28,12 +28,12 @@ def view(session: PreviewSession, number: int = 0) -> selection.PhotoView:
 
 
 def test_nothing_came_so_there_is_no_batch():
-    assert PreviewSession().start_labelling(FakeLabeler(), 0.1) is None
+    assert PreviewSession().start_labeling(FakeLabeler(), 0.1) is None
 
 
 def test_what_came_is_taken_once(session):
     assert session.incoming == []
-    batch = session.start_labelling(FakeLabeler(), 0.1)
+    batch = session.start_labeling(FakeLabeler(), 0.1)
     assert batch is session.batch
     assert batch is not None and len(batch.items) == 2
 
@@ -41,10 +41,10 @@ def test_what_came_is_taken_once(session):
 def test_a_single_photo_is_waited_for_to_its_end(tmp_path, monkeypatch):
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
     found = PreviewSession(incoming=[("a.jpg", jpeg())])
-    batch = found.start_labelling(FakeLabeler(seconds=0.05), 10)
+    batch = found.start_labeling(FakeLabeler(seconds=0.05), 10)
     assert batch is not None and not batch.progress().running
     found.incoming = [("b.jpg", jpeg(2))]
-    found.start_labelling(FakeLabeler(seconds=0.05), 10)
+    found.start_labeling(FakeLabeler(seconds=0.05), 10)
     assert len(batch.items) == 2 and not batch.progress().running
 
 

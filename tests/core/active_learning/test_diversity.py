@@ -53,7 +53,7 @@ def test_every_group_is_visited_before_one_is_visited_twice() -> None:
     assert len({index // 50 for index in drawn}) == 12
 
 
-def test_what_is_near_the_labelled_waits() -> None:
+def test_what_is_near_the_labeled_waits() -> None:
     rows = groups(4, 25, spread=0.002)
     nearest = nearest_squared_distances(rows, rows[:1], np.random.default_rng(0))
     drawn = kmeans_plus_plus(rows, np.ones(100), nearest, 3, np.random.default_rng(0))

@@ -94,7 +94,7 @@ def test_tasks_say_why_and_from_what(store: Store, add: Add) -> None:
     ranked_tasks = {photo_id: store.queue.take(photo_id, "ann") for photo_id in ids}
     for photo_id, task in ranked_tasks.items():
         if photo_id in chosen(ids):
-            assert task.arm == "selected" and task.parts["tie"] == pytest.approx(0.99)
+            assert task.arm == "selected" and task.parts["margin"] == pytest.approx(0.99)
             assert "two categories nearly tied: Shirt or Blouse" in task.reasons
         else:
             assert task.arm == "control" and task.reasons == (ranking.CONTROL,)

@@ -29,7 +29,7 @@ from core.active_learning.uncertainty import Margin, Uncertainty
 
 
 def test_a_tie_names_both_categories() -> None:
-    scores = Uncertainty({"tie": 0.9}, margin=Margin(0.9, "top", "dress"))
+    scores = Uncertainty({"margin": 0.9}, margin=Margin(0.9, "top", "dress"))
     assert reasons_of(scores, 0.0) == ("two categories nearly tied: top or dress",)
 
 
@@ -49,8 +49,8 @@ def test_a_photo_without_garments_says_so() -> None:
 
 
 def test_there_is_always_a_reason() -> None:
-    assert reasons_of(Uncertainty({"detector": 0.1, "tie": 0.2}), 0.1) == (CERTAIN,)
-    assert reasons_of(Uncertainty({"detector": 0.5, "tie": 0.2}), 0.1) == (MIXED,)
+    assert reasons_of(Uncertainty({"detector": 0.1, "margin": 0.2}), 0.1) == (CERTAIN,)
+    assert reasons_of(Uncertainty({"detector": 0.5, "margin": 0.2}), 0.1) == (MIXED,)
     assert reasons_of(Uncertainty(), 0.0) == (CERTAIN,)
 
 
@@ -67,7 +67,7 @@ def candidates(count: int, seed: int = 0, **changes: object) -> list[Candidate]:
     return [
         Candidate(
             number,
-            Uncertainty({"detector": float(rng.random()), "tie": float(rng.random())}),
+            Uncertainty({"detector": float(rng.random()), "margin": float(rng.random())}),
             rng.random(16).astype(np.float16),
             rng.bytes(32),
             **changes,  # type: ignore[arg-type]
@@ -101,15 +101,15 @@ def test_open_photos_come_before_sure_ones() -> None:
     assert weights[:100].mean() > 2 * weights[300:].mean()
 
 
-def test_photos_unlike_the_labelled_come_first_and_say_so() -> None:
+def test_photos_unlike_the_labeled_come_first_and_say_so() -> None:
     rng = np.random.default_rng(0)
     centres = np.eye(2, 16)
     embeddings = np.repeat(centres, 50, axis=0) + rng.normal(0, 0.05, (100, 16))
     photos = [
-        Candidate(n, Uncertainty({"detector": 0.1, "tie": 0.1}), row) for n, row in enumerate(embeddings)
+        Candidate(n, Uncertainty({"detector": 0.1, "margin": 0.1}), row) for n, row in enumerate(embeddings)
     ]
-    labelled = centres[:1] + rng.normal(0, 0.05, (20, 16))
-    ranked = rank_photos(photos, labeled_embeddings=labelled, control_share=0.0)
+    labeled = centres[:1] + rng.normal(0, 0.05, (20, 16))
+    ranked = rank_photos(photos, labeled_embeddings=labeled, control_share=0.0)
     first = sorted(ranked, key=lambda entry: entry.rank)[:5]
     assert sum(entry.photo_id >= 50 for entry in first) >= 4
     assert any(ranking.NOVEL in entry.reasons for entry in first)
@@ -120,7 +120,7 @@ def test_the_control_arm_is_a_sample_that_no_score_and_no_repetition_changes() -
     ranked = rank_photos(photos, labeled_embeddings=NOTHING)
     control = {entry.photo_id for entry in ranked if entry.arm == "control"}
     assert 0.12 < len(control) / 2000 < 0.18
-    surer = [replace(c, uncertainty=Uncertainty({"detector": 0.0, "tie": 0.0})) for c in photos[:1000]]
+    surer = [replace(c, uncertainty=Uncertainty({"detector": 0.0, "margin": 0.0})) for c in photos[:1000]]
     again = rank_photos(surer, labeled_embeddings=NOTHING)
     assert {e.photo_id for e in again if e.arm == "control"} == {id for id in control if id < 1000}
     openness = [weight_of(photos[id].uncertainty or Uncertainty()) for id in control]
@@ -180,7 +180,7 @@ def test_the_holdout_lies_evenly_between_whatever_the_models_say() -> None:
     order = order_of(rank_photos([*candidates(850), *held], labeled_embeddings=NOTHING))
     for start in range(0, 1000, 200):
         assert 26 <= sum(photo >= 1000 for photo in order[start : start + 200]) <= 34
-    surer = [replace(c, uncertainty=Uncertainty({"tie": 0.0})) for c in held]
+    surer = [replace(c, uncertainty=Uncertainty({"margin": 0.0})) for c in held]
     again = order_of(rank_photos([*candidates(850), *surer], labeled_embeddings=NOTHING))
     assert [id for id in order if id >= 1000] == [id for id in again if id >= 1000]
 
@@ -192,8 +192,8 @@ def test_only_the_first_are_chosen_one_by_one() -> None:
 
 
 def test_parts_that_are_missing_do_not_count() -> None:
-    assert weight_of(Uncertainty({"tie": 0.5})) == pytest.approx(
-        weight_of(Uncertainty({"tie": 0.5, "detector": 0.5}))
+    assert weight_of(Uncertainty({"margin": 0.5})) == pytest.approx(
+        weight_of(Uncertainty({"margin": 0.5, "detector": 0.5}))
     )
     assert weight_of(Uncertainty()) == pytest.approx(WEIGHTS.floor**WEIGHTS.sharpness)
 

@@ -44,7 +44,7 @@ def test_a_photo_without_garments_is_uncertain() -> None:
 
 def test_a_certain_photo_has_no_uncertainty() -> None:
     scores = photo_uncertainty([Garment(PLACE, "top", 1.0, (("Shirt", 1.0), ("Blouse", 0.0)))], 0.3)
-    assert dict(scores.parts) == {"detector": 0.0, "tie": 0.0}
+    assert dict(scores.parts) == {"detector": 0.0, "margin": 0.0}
 
 
 def test_the_margin_of_labels_is_the_difference_of_their_probabilities() -> None:
@@ -56,7 +56,7 @@ def test_the_margin_of_labels_is_the_difference_of_their_probabilities() -> None
 
 def test_labels_of_garments_below_the_threshold_do_not_count() -> None:
     low = Garment(PLACE, "top", 0.2, (("Shirt", 0.5), ("Blouse", 0.5)))
-    assert photo_uncertainty([low], 0.3).parts["tie"] == 0.0
+    assert photo_uncertainty([low], 0.3).parts["margin"] == 0.0
 
 
 def test_the_margin_of_categories_is_the_ratio_of_their_scores() -> None:
@@ -79,5 +79,5 @@ def test_an_overruled_model_makes_a_garment_as_uncertain_as_it_was_sure() -> Non
     assert disagreement_margins([agreed]) == []
     assert disagreement_margins([overruled]) == [Margin(0.7, "skirt", "dress")]
     assert disagreement_margins([relabeled]) == [Margin(0.6, "Skirt", "Dress")]
-    assert photo_uncertainty([overruled], 0.3).parts["tie"] == pytest.approx(0.7)
-    assert photo_uncertainty([agreed], 0.3).parts["tie"] == pytest.approx(1 - 0.85)
+    assert photo_uncertainty([overruled], 0.3).parts["margin"] == pytest.approx(0.7)
+    assert photo_uncertainty([agreed], 0.3).parts["margin"] == pytest.approx(1 - 0.85)

@@ -93,9 +93,9 @@ def test_annotated_pictures_have_names_of_their_own(
     names = sorted(path.name for path in out.iterdir())
     assert len(names) == len(lines_of(capsys)) - 1 == 4
     assert names == [
-        "Coat (2)_labelled.jpg", "coat_labelled.jpg", "coat_labelled_2.jpg", "plain_labelled.jpg",
+        "Coat (2)_labeled.jpg", "coat_labeled.jpg", "coat_labeled_2.jpg", "plain_labeled.jpg",
     ]  # fmt: skip
-    with Image.open(out / "coat_labelled_2.jpg") as picture:
+    with Image.open(out / "coat_labeled_2.jpg") as picture:
         assert (picture.format, picture.size) == ("JPEG", (180, 240))
 
 
@@ -104,7 +104,7 @@ def test_pictures_beside_the_photos_replace_none(photos: Path) -> None:
     label(photos, out=photos)
     assert {path: path.read_bytes() for path in before} == before
     assert label(photos / "coat.png", out=photos) == 0, "a second run writes the same pictures again"
-    assert len(list(photos.glob("coat_labelled*"))) == 1
+    assert len(list(photos.glob("coat_labeled*"))) == 1
 
 
 def test_a_folder_that_cannot_be_is_told_before_any_work(

@@ -96,7 +96,7 @@ def test_grey_with_transparency_is_laid_over_white() -> None:
 
 
 @pytest.mark.parametrize("transparency", [0, bytes([0, 255, 255])])
-def test_a_palette_with_transparent_colours_is_laid_over_white(transparency: int | bytes) -> None:
+def test_a_palette_with_transparent_colors_is_laid_over_white(transparency: int | bytes) -> None:
     image = Image.new("P", (20, 20), 1)
     image.putpalette([9, 9, 9, 0, 0, 255, 1, 2, 3])
     image.paste(0, (0, 0, 10, 20))
@@ -105,7 +105,7 @@ def test_a_palette_with_transparent_colours_is_laid_over_white(transparency: int
 
 
 @pytest.mark.parametrize(
-    ("depth", "colours", "bright", "dark", "key", "expected"),
+    ("depth", "colors", "bright", "dark", "key", "expected"),
     [
         (1, 0, b"\xff", b"\0", b"\0\0", (0, 0, 0)),
         (4, 0, b"\xff" * 4, b"\x33" * 4, b"\0\x03", (51, 51, 51)),
@@ -114,13 +114,13 @@ def test_a_palette_with_transparent_colours_is_laid_over_white(transparency: int
         (16, 2, b"\xff" * 48, b"\x40\0\x80\0\xc0\0" * 8, b"\x40\0\x80\0\xc0\0", (64, 128, 192)),
     ],
 )
-def test_one_transparent_colour_is_found_at_every_depth(
-    depth: int, colours: int, bright: bytes, dark: bytes, key: bytes, expected: tuple[int, int, int]
+def test_one_transparent_color_is_found_at_every_depth(
+    depth: int, colors: int, bright: bytes, dark: bytes, key: bytes, expected: tuple[int, int, int]
 ) -> None:
     rows = b"".join(b"\0" + row for row in [bright] * 4 + [dark] * 4)
-    plain = read_photo(png((8, 8), depth, colours, rows), "x").image
+    plain = read_photo(png((8, 8), depth, colors, rows), "x").image
     assert (plain.getpixel((0, 0)), plain.getpixel((0, 7))) == (WHITE, expected)
-    keyed = read_photo(png((8, 8), depth, colours, rows, chunk(b"tRNS", key)), "x").image
+    keyed = read_photo(png((8, 8), depth, colors, rows, chunk(b"tRNS", key)), "x").image
     assert (keyed.getpixel((0, 0)), keyed.getpixel((0, 7))) == (WHITE, WHITE)
 
 
@@ -140,7 +140,7 @@ def test_cmyk_is_read_in_adobes_inverted_way() -> None:
 
 
 def test_of_an_animation_the_first_frame_is_taken() -> None:
-    frames = [Image.new("RGB", (24, 24), colour) for colour in (RED, (0, 255, 0), (0, 0, 255))]
+    frames = [Image.new("RGB", (24, 24), color) for color in (RED, (0, 255, 0), (0, 0, 255))]
     for format in ("WEBP", "PNG"):
         options: dict[str, object] = {"lossless": True} if format == "WEBP" else {}
         data = encoded(frames[0], format, save_all=True, append_images=frames[1:], **options)

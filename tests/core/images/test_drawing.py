@@ -8,8 +8,8 @@ from PIL import Image
 
 from core.garments import Garment
 from core.images import drawing
-from core.images.drawing import annotate, heat_layer, hex_to_rgb, overlay_heat, text_colour
-from core.taxonomy import colour_of
+from core.images.drawing import annotate, heat_layer, hex_to_rgb, overlay_heat, text_color
+from core.taxonomy import color_of
 
 GREY = (120, 120, 120)
 
@@ -41,11 +41,11 @@ def tag_places(monkeypatch: pytest.MonkeyPatch) -> list[drawing.Rect]:
     return places
 
 
-def test_a_box_is_drawn_on_its_own_pixels_in_its_categorys_colour() -> None:
+def test_a_box_is_drawn_on_its_own_pixels_in_its_categorys_color() -> None:
     drawn = annotate(photo(), [Garment((100, 80, 200, 220), "dress", 0.9)])
-    colour = hex_to_rgb(colour_of("dress"))
+    color = hex_to_rgb(color_of("dress"))
     for corner in ((100, 219), (199, 219), (150, 219), (100, 150), (199, 150)):
-        assert drawn.getpixel(corner) == colour
+        assert drawn.getpixel(corner) == color
     for outside in ((99, 150), (200, 150), (150, 220)):
         assert drawn.getpixel(outside) == GREY
     assert drawn.getpixel((150, 150)) == GREY, "the garment itself stays clear"
@@ -110,8 +110,8 @@ def test_a_picture_of_one_pixel_survives() -> None:
 
 
 def test_text_is_black_on_light_and_white_on_dark() -> None:
-    assert text_colour((255, 230, 0)) == (17, 17, 17)
-    assert text_colour((20, 20, 120)) == (255, 255, 255)
+    assert text_color((255, 230, 0)) == (17, 17, 17)
+    assert text_color((20, 20, 120)) == (255, 255, 255)
 
 
 def test_cold_areas_stay_clear_and_hot_ones_take_the_ramps_end() -> None:

@@ -15,7 +15,7 @@ from core.images.perceptual_hash import (
     hamming_distances,
     likeness,
     same_picture,
-    small_colours,
+    small_colors,
 )
 from tests.pictures import encoded
 from tools.synthetic import draw_scene
@@ -32,12 +32,12 @@ def bits(one: Image.Image, other: Image.Image) -> int:
     return int(hamming_distances(difference_hash(one), as_table([difference_hash(other)]))[0])
 
 
-def garment(colour: str, print_at: tuple[int, int] | None = None) -> Image.Image:
+def garment(color: str, print_at: tuple[int, int] | None = None) -> Image.Image:
     """A plain T-shirt laid on a red cloth, seen from above."""
     image = Image.new("RGB", (180, 240), "#a01030")
     pen = ImageDraw.Draw(image)
     pen.polygon(
-        [(60, 60), (120, 60), (160, 90), (130, 100), (130, 200), (50, 200), (50, 100), (20, 90)], colour
+        [(60, 60), (120, 60), (160, 90), (130, 100), (130, 200), (50, 200), (50, 100), (20, 90)], color
     )
     if print_at:
         pen.ellipse([*print_at, print_at[0] + 40, print_at[1] + 40], "black")
@@ -65,14 +65,14 @@ def test_no_hashes_have_no_distances():
 def test_a_copy_is_near_and_the_same_picture(kind, seed):
     image = draw_scene(seed, (240, 320)).image
     copy = COPIES[kind](image)
-    assert bits(image, copy) <= NEAR_BITS and same_picture(small_colours(image), small_colours(copy))
+    assert bits(image, copy) <= NEAR_BITS and same_picture(small_colors(image), small_colors(copy))
 
 
 def test_garments_on_the_same_ground_are_near_but_not_the_same():
     plain, printed, other = garment("#d0d0d8"), garment("#d0d0d8", (70, 100)), garment("#e0c060")
     assert bits(plain, printed) <= NEAR_BITS and bits(plain, other) <= NEAR_BITS
-    assert not same_picture(small_colours(plain), small_colours(printed))
-    assert not same_picture(small_colours(plain), small_colours(other))
+    assert not same_picture(small_colors(plain), small_colors(printed))
+    assert not same_picture(small_colors(plain), small_colors(other))
 
 
 def test_likeness_is_blind_to_gain_and_offset_and_sees_reversal():
@@ -88,7 +88,7 @@ def test_what_is_blown_out_is_left_out():
     assert likeness(one, brighter) > 0.999 > np.corrcoef(one.ravel(), brighter.ravel())[0, 1]
 
 
-def test_pictures_of_one_colour_are_the_same_where_the_colour_is():
+def test_pictures_of_one_color_are_the_same_where_the_color_is():
     def flat(value: int) -> np.ndarray:
         return np.full((32, 32, 3), value, dtype=np.uint8)
 

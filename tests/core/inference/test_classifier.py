@@ -94,7 +94,7 @@ def test_a_crop_is_small_however_large_the_photo(classifier: Classifier) -> None
 
 
 def test_the_input_runs_from_minus_one_to_one(classifier: Classifier) -> None:
-    black, white = (Image.new("RGB", (50, 20), colour) for colour in ("black", "white"))
+    black, white = (Image.new("RGB", (50, 20), color) for color in ("black", "white"))
     pictures = classifier.input_of([black, white])
     assert pictures.shape == (2, 3, 224, 224)
     assert (float(pictures[0].max()), float(pictures[1].min())) == (-1.0, 1.0)

@@ -44,7 +44,7 @@ class Pointing(MobileNetMHA):
         return torch.zeros(len(x), len(LABELS)), activation, heads
 
 
-def labelled(photo: Photo, *garments: Garment) -> LabeledPhoto:
+def labeled(photo: Photo, *garments: Garment) -> LabeledPhoto:
     return LabeledPhoto(photo.name, *photo.size_wh, 0.0, {}, garments)
 
 
@@ -85,7 +85,7 @@ def test_every_garment_has_its_maps_and_every_stage_one(tiny_labeler: Labeler) -
 
 def test_the_map_of_a_garment_in_the_open_leaves_the_margin_out(tiny_labeler: Labeler) -> None:
     photo = drawn_photo()  # 180 x 240; the crop around the box is 120 x 180 with a tenth on every side
-    explanation = explain(pointing(tiny_labeler, 3, 3), photo, labelled(photo, garment((30, 30, 130, 180))))
+    explanation = explain(pointing(tiny_labeler, 3, 3), photo, labeled(photo, garment((30, 30, 130, 180))))
     values = explanation.garments[0].maps["class_activation"]
     assert values.shape == pytest.approx((56 / 1.2, 56 / 1.2), abs=2)
     assert hottest(values) == pytest.approx((0.5, 0.5), abs=0.03)
@@ -98,7 +98,7 @@ def test_the_hot_spot_of_a_map_lies_where_the_network_saw_it(
     photo = drawn_photo()
     box = (30.0, 30.0, 130.0, 180.0)
     crop = (20.0, 15.0, 140.0, 195.0)
-    explanation = explain(pointing(tiny_labeler, row, column), photo, labelled(photo, garment(box)))
+    explanation = explain(pointing(tiny_labeler, row, column), photo, labeled(photo, garment(box)))
     across, down = hottest(explanation.garments[0].maps["class_activation"])
     expected_x = crop[0] + (column + 0.5) / 7 * (crop[2] - crop[0])
     expected_y = crop[1] + (row + 0.5) / 7 * (crop[3] - crop[1])
@@ -108,7 +108,7 @@ def test_the_hot_spot_of_a_map_lies_where_the_network_saw_it(
 
 def test_a_box_at_the_photos_edge_has_no_margin_there(tiny_labeler: Labeler) -> None:
     photo = drawn_photo()
-    explanation = explain(pointing(tiny_labeler, 3, 0), photo, labelled(photo, garment((0, 0, 180, 240))))
+    explanation = explain(pointing(tiny_labeler, 3, 0), photo, labeled(photo, garment((0, 0, 180, 240))))
     values = explanation.garments[0].maps["class_activation"]
     assert values.shape == (56, 56)
     assert hottest(values) == pytest.approx((0.5 / 7, 0.5), abs=0.07)  # within the first of seven columns
@@ -119,7 +119,7 @@ def test_a_box_at_the_photos_edge_has_no_margin_there(tiny_labeler: Labeler) -> 
 )
 def test_slivers_and_boxes_over_the_edge_still_have_maps(tiny_labeler: Labeler, box: Box) -> None:
     photo = drawn_photo()
-    explanation = explain(pointing(tiny_labeler, 3, 3), photo, labelled(photo, garment(box)))
+    explanation = explain(pointing(tiny_labeler, 3, 3), photo, labeled(photo, garment(box)))
     for values in explanation.garments[0].maps.values():
         assert min(values.shape) >= 1 and max(values.shape) <= 56
         assert np.isfinite(values).all()
@@ -128,7 +128,7 @@ def test_slivers_and_boxes_over_the_edge_still_have_maps(tiny_labeler: Labeler, 
 def test_the_attention_is_the_mean_of_the_heads(tiny_labeler: Labeler) -> None:
     photo = drawn_photo()
     maps = (
-        explain(pointing(tiny_labeler, 3, 3), photo, labelled(photo, garment((0, 0, 180, 240))))
+        explain(pointing(tiny_labeler, 3, 3), photo, labeled(photo, garment((0, 0, 180, 240))))
         .garments[0]
         .maps
     )
@@ -144,7 +144,7 @@ def test_class_activation_speaks_for_the_label_that_was_chosen(tiny_labeler: Lab
     seen = garment(box, "Dress")
     labeler = pointing(tiny_labeler, 3, 3)
     corrected = (seen.correct(label="Shoes"), seen.correct(category="pants"), seen.correct(label="Kimono"))
-    explain(labeler, photo, labelled(photo, seen, *corrected))
+    explain(labeler, photo, labeled(photo, seen, *corrected))
     assert isinstance(labeler.classifier.model, Pointing)
     assert labeler.classifier.model.asked == [0, 4, 0, -1], "an unknown label leaves the choice to the model"
 
@@ -153,7 +153,7 @@ def test_another_label_has_another_activation_and_the_same_attention(tiny_labele
     photo = drawn_photo()
     seen = tiny_labeler.label(photo).garments[0]
     other = seen.correct(label=seen.top5[-1][0])
-    first, second = explain(tiny_labeler, photo, labelled(photo, seen, other)).garments
+    first, second = explain(tiny_labeler, photo, labeled(photo, seen, other)).garments
     assert np.abs(first.maps["class_activation"] - second.maps["class_activation"]).max() > 0.1
     np.testing.assert_allclose(first.maps["attention"], second.maps["attention"], atol=1e-4)
 
@@ -162,7 +162,7 @@ def test_more_garments_than_fit_at_once_keep_their_order(tiny_labeler: Labeler) 
     photo = drawn_photo()
     labeler = pointing(tiny_labeler, 3, 3)
     many = [garment((n, n, n + 90, n + 90), LABELS[n % 6]) for n in range(70)]
-    explanation = explain(labeler, photo, labelled(photo, *many))
+    explanation = explain(labeler, photo, labeled(photo, *many))
     assert [entry.garment for entry in explanation.garments] == many
     assert isinstance(labeler.classifier.model, Pointing)
     assert labeler.classifier.model.asked == [n % 6 for n in range(70)]
@@ -200,7 +200,7 @@ def test_a_stages_map_covers_the_photo_and_not_the_canvas(
     pixels[down - 16 : down + 16, across - 16 : across + 16] = 255
     photo = Photo("spot.png", Image.fromarray(pixels), "0" * 64)
     detector = Detector(Shell(Pooled()), replace(tiny_labeler.detector.card, input_size=320))  # type: ignore[arg-type]
-    stage = explain(replace(tiny_labeler, detector=detector), photo, labelled(photo)).detector_maps[0]
+    stage = explain(replace(tiny_labeler, detector=detector), photo, labeled(photo)).detector_maps[0]
     assert stage.stage == "stride8"
     assert stage.values.shape[1] / stage.values.shape[0] == pytest.approx(size_wh[0] / size_wh[1], rel=0.06)
     found = np.multiply(hottest(stage.values), size_wh)
@@ -210,7 +210,7 @@ def test_a_stages_map_covers_the_photo_and_not_the_canvas(
 @pytest.mark.parametrize("size_wh", [(8, 2000), (2000, 8), (9, 9)])
 def test_odd_photos_have_maps_too(tiny_labeler: Labeler, size_wh: tuple[int, int]) -> None:
     photo = Photo("odd.png", Image.new("RGB", size_wh, (20, 90, 160)), "0" * 64)
-    maps = explain(tiny_labeler, photo, labelled(photo)).detector_maps
+    maps = explain(tiny_labeler, photo, labeled(photo)).detector_maps
     assert all(np.isfinite(entry.values).all() and min(entry.values.shape) >= 1 for entry in maps)
 
 
@@ -257,7 +257,7 @@ def test_a_classifier_without_attention_says_so(tiny_labeler: Labeler) -> None:
     plain = Classifier(MobileNet(len(LABELS)).eval(), tiny_labeler.classifier.card)
     photo = drawn_photo()
     with pytest.raises(WeightsError, match="with attention"):
-        explain(replace(tiny_labeler, classifier=plain), photo, labelled(photo, garment((1, 1, 9, 9))))
+        explain(replace(tiny_labeler, classifier=plain), photo, labeled(photo, garment((1, 1, 9, 9))))
 
 
 def test_a_map_is_stretched_to_the_unit_and_an_even_one_is_cold() -> None:

@@ -56,7 +56,7 @@ def facts(garment: Garment) -> tuple[object, ...]:
     return garment.box_xyxy, garment.category, garment.score, garment.best_label
 
 
-def test_a_photo_of_nothing_is_labelled_as_such(tiny_labeler: Labeler) -> None:
+def test_a_photo_of_nothing_is_labeled_as_such(tiny_labeler: Labeler) -> None:
     labeled = tiny_labeler.label(drawn_photo(NONE))
     assert labeled.garments == ()
     assert labeled.as_dict()["garments"] == []

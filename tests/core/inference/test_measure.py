@@ -54,8 +54,8 @@ class Shade:
         return torch.stack([0.1 + 0.6 * bright, 0.7 - 0.6 * bright, torch.full_like(bright, 0.2)], dim=1)
 
 
-def photo_file(path: Path, colour: tuple[int, int, int] = BRIGHT) -> Path:
-    Image.new("RGB", (60, 40), colour).save(path)
+def photo_file(path: Path, color: tuple[int, int, int] = BRIGHT) -> Path:
+    Image.new("RGB", (60, 40), color).save(path)
     return path
 
 
@@ -169,7 +169,7 @@ def test_top_k_counts_by_hand_and_skips_what_is_unknown(tmp_path: Path) -> None:
 
 def test_no_known_label_at_all_is_refused(tmp_path: Path) -> None:
     photo = ClassificationSample(photo_file(tmp_path / "a.png"), "Kimono")
-    with pytest.raises(DatasetError, match="labelled Dress, Hat, Shirt, got none"):
+    with pytest.raises(DatasetError, match="labeled Dress, Hat, Shirt, got none"):
         measure_classifier(Shade(), (photo,))  # type: ignore[arg-type]
 
 

@@ -10,7 +10,7 @@ import pytest
 from core.access import Actor
 from core.errors import StoreBusyError, WeightsError
 from core.inference import model_cache
-from core.inference.model_cache import ModelCache, load_serving_models
+from core.inference.model_cache import ModelCache
 from core.models.cards import card_path
 from core.store import Store
 from core.store.models import ModelRow, Models
@@ -41,14 +41,14 @@ def lose(store: Store, model: ModelRow) -> None:
 
 
 def test_a_new_store_is_served_by_what_ships(store: Store) -> None:
-    found = load_serving_models(store)
+    found = ModelCache(store).current()
     assert found.labeler.names == {"detector": "tiny detector", "classifier": "tiny classifier"}
     assert {"detector": found.detector_id, "classifier": found.classifier_id} == store.models.champion_ids()
     assert found.warnings == ()
 
 
 def test_a_merchants_page_is_served_as_well(store: Store) -> None:
-    assert load_serving_models(store.acting(Actor.of("mia", ["merchant"]))).warnings == ()
+    assert ModelCache(store.acting(Actor.of("mia", ["merchant"]))).current().warnings == ()
 
 
 def test_the_cache_follows_promotions_and_loads_only_what_changed(store: Store, promote) -> None:
@@ -67,14 +67,14 @@ def test_the_cache_follows_promotions_and_loads_only_what_changed(store: Store, 
 def test_where_the_champion_is_lost_the_one_before_serves(store: Store, promote) -> None:
     second, third = promote("second"), promote("third")
     lose(store, third)
-    found = load_serving_models(store)
+    found = ModelCache(store).current()
     assert found.detector_id == second.id and found.labeler.names["detector"] == "second"
     assert found.warnings == (
         "The detector third cannot serve: the weights of third are missing in the store. "
         "second serves instead.",
     )
     lose(store, second)
-    found = load_serving_models(store)
+    found = ModelCache(store).current()
     assert found.labeler.names["detector"] == "tiny detector" and "third cannot serve" in found.warnings[0]
 
 
@@ -83,7 +83,7 @@ def test_damaged_weights_are_never_loaded(store: Store, promote, damage: bytes |
     champion = promote("champion")
     for path in (store.models.file_of(champion), blob_path(store, champion.digest)):
         path.write_bytes(path.read_bytes()[:-7] if damage is None else damage)
-    found = load_serving_models(store)
+    found = ModelCache(store).current()
     assert found.labeler.names["detector"] == "tiny detector" and "damaged" in found.warnings[0]
 
 
@@ -92,7 +92,7 @@ def test_a_copy_that_was_swapped_here_is_fetched_again(store: Store, promote) ->
     path = store.models.file_of(champion)
     path.write_bytes(b"\x80\x04}q.")
     card_path(path).write_text("[]")
-    found = load_serving_models(store)
+    found = ModelCache(store).current()
     assert found.labeler.names["detector"] == "champion" and found.warnings == ()
 
 
@@ -127,4 +127,4 @@ def test_while_the_database_is_away_the_models_at_hand_serve(store: Store, monke
 def test_without_any_weights_a_sentence_says_so(store: Store, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("core.models.cards.WEIGHTS_FOLDER", tmp_path)
     with pytest.raises(WeightsError, match=r"detector\.json"):
-        load_serving_models(store)
+        ModelCache(store).current()

@@ -25,14 +25,14 @@ from core.inference.predictions import (
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 from tests.core.store.rows import add_models
-from tests.weights import MANY, drawn_photo
+from tests.weights import FEW, drawn_photo
 
 BOX = (10.0, 10.0, 60.0, 80.0)
 
 
 @pytest.fixture
 def photo_id(store: Store, make_photo: Callable[..., Photo]) -> int:
-    row = store.photos.add(replace(drawn_photo(MANY), digest=make_photo(1).digest), by="ann").row
+    row = store.photos.add(replace(drawn_photo(FEW), digest=make_photo(1).digest), by="ann").row
     assert row is not None
     return row.id
 

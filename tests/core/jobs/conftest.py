@@ -54,7 +54,7 @@ def carrier(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     nothing = {"done": 0, "total": 0, "left": 0, "failures": []}
     monkeypatch.setattr(workflows, "label_next_photos", lambda *_: nothing)
     monkeypatch.setattr(
-        workflows, "_end_labelling", lambda context, job, _: context.store.jobs.finish(job, "done")
+        workflows, "_end_labeling", lambda context, job, _: context.store.jobs.finish(job, "done")
     )
     monkeypatch.setattr(workflows, "_order", lambda store, _: {"predicted": 0.0})
     hired = Worker(WorkerContext(store))

@@ -15,7 +15,7 @@ from core.jobs.client import (
     cancel_training,
     resume,
     start_import,
-    start_labelling,
+    start_labeling,
     start_ordering,
     start_training,
 )
@@ -25,13 +25,13 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_a_job_asked_for_twice_is_one_job_until_it_has_ended(store: Store) -> None:
-    first = start_labelling(store)
-    assert start_labelling(store, "eve") == first
+    first = start_labeling(store)
+    assert start_labeling(store, "eve") == first
     store.jobs.progress(first, 1, 2)
-    assert start_labelling(store) == first
+    assert start_labeling(store) == first
     assert start_ordering(store) != first
     store.jobs.finish(first, "done")
-    assert start_labelling(store) != first
+    assert start_labeling(store) != first
     assert sorted(job.kind for job in store.jobs.running()) == ["label", "order"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from core.inference.predictions import prediction_of, queue_models, serving_models
 from core.jobs.client import cancel
 from core.jobs.worker import Worker
-from core.jobs.workflows import WorkerContext, is_labelling_due, request_labelling
+from core.jobs.workflows import WorkerContext, is_labeling_due, request_labeling
 from core.store import Store
 from core.store.predictions import ModelPair
 from tests.core.jobs.conftest import settle
@@ -40,25 +40,25 @@ def promote(store: Store, folder: Path) -> None:
 
 
 @on_sqlite
-def test_after_a_promotion_the_photos_are_labelled_by_the_new_model_and_the_queue_follows(
+def test_after_a_promotion_the_photos_are_labeled_by_the_new_model_and_the_queue_follows(
     follower: Worker, tmp_path: Path
 ) -> None:
     store = follower.store
-    request_labelling(store)
+    request_labeling(store)
     settle(follower)
     [photo] = store.photos.page(0, 9)
-    assert (queue_models(store), serving_models(store), is_labelling_due(store)) == (FIRST, FIRST, False)
+    assert (queue_models(store), serving_models(store), is_labeling_due(store)) == (FIRST, FIRST, False)
 
     promote(store, tmp_path)
     before = prediction_of(store, photo.id)
     assert before is not None and before.models == FIRST  # until the new one has seen the photo
-    assert is_labelling_due(store) and queue_models(store) == FIRST
+    assert is_labeling_due(store) and queue_models(store) == FIRST
     follower.maintain()
     settle(follower)
     after = prediction_of(store, photo.id)
     assert after is not None and after.models == SECOND == queue_models(store)
     assert store.predictions.get(photo.id, FIRST) is not None
-    assert not is_labelling_due(store)
+    assert not is_labeling_due(store)
 
     store.promotions.rollback("detector", request="b")
     again = prediction_of(store, photo.id)
@@ -69,7 +69,7 @@ def test_after_a_promotion_the_photos_are_labelled_by_the_new_model_and_the_queu
 
 
 @on_sqlite
-def test_labelling_that_a_person_cancelled_is_not_asked_for_again(follower: Worker, tmp_path: Path) -> None:
+def test_labeling_that_a_person_cancelled_is_not_asked_for_again(follower: Worker, tmp_path: Path) -> None:
     store = follower.store
     store.models.register_shipped()
     follower.maintain()
@@ -84,6 +84,6 @@ def test_labelling_that_a_person_cancelled_is_not_asked_for_again(follower: Work
 
 @on_sqlite
 def test_a_store_without_photos_has_nothing_to_follow(store: Store, tiny_ships: Path) -> None:
-    assert not is_labelling_due(store) and serving_models(store) is None
+    assert not is_labeling_due(store) and serving_models(store) is None
     store.models.register_shipped()
-    assert not is_labelling_due(store) and serving_models(store) == FIRST
+    assert not is_labeling_due(store) and serving_models(store) == FIRST

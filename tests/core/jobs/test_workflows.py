@@ -11,7 +11,7 @@ import pytest
 from core.errors import StoreBusyError
 from core.inference.predictions import model_pair
 from core.jobs import workflows
-from core.jobs.client import cancel, resume, start_import, start_labelling
+from core.jobs.client import cancel, resume, start_import, start_labeling
 from core.jobs.worker import Worker
 from core.jobs.workflows import ORDER_EVERY, WorkerContext, run_step
 from core.store import Store
@@ -31,7 +31,7 @@ def ended(store: Store) -> list[tuple[str, str]]:
     return sorted((job.kind, job.state) for job in store.jobs.recent())
 
 
-def test_an_import_ends_with_labelled_photos_in_order(
+def test_an_import_ends_with_labeled_photos_in_order(
     worker: Worker, context: WorkerContext, shoot: Shoot
 ) -> None:
     store = worker.store
@@ -102,7 +102,7 @@ def test_a_photo_whose_picture_is_damaged_does_not_stop_the_others(
     rows = [store.photos.add(make_photo(seed), by="ada").row for seed in range(3)]
     blob = next(Path(store.blobs.url).rglob(rows[1].blob))
     blob.write_bytes(b"damaged")
-    job = start_labelling(store)
+    job = start_labeling(store)
     settle(worker)
     assert (store.jobs.get(job).state, store.jobs.get(job).message) == (
         "done",

@@ -11,11 +11,11 @@ from core.models.decode import (
     cross_class_suppression,
     decode,
     decode_boxes,
-    encode_boxes,
     grid_cells,
     nms,
 )
 from core.models.yolov4 import STRIDES
+from tests.core.models.encoded import encode_boxes
 
 ANCHORS_WH = torch.tensor(
     [[(8.0 * s, 12.0 * s), (16.0 * s, 10.0 * s), (20.0 * s, 30.0 * s)] for s in (1, 2, 4)]

@@ -19,7 +19,7 @@ def test_an_empty_store_begins_with_the_streets_thirteen(store):
     taxonomy = load_taxonomy("street13")
     found = store.categories.all()
     assert tuple(category.name for category in found) == taxonomy.categories
-    assert tuple(category.colour for category in found) == taxonomy.colours
+    assert tuple(category.color for category in found) == taxonomy.colors
     assert [category.position for category in found] == list(range(13))
 
 

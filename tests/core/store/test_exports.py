@@ -106,7 +106,7 @@ def test_without_pictures_photos_have_the_names_they_came_with(filled, format, t
 
 def test_coco_says_what_it_was_made_from(filled, tmp_path):
     exported(filled, "coco", tmp_path)
-    document = json.loads((tmp_path / "lapel-revision-1-coco.json").read_text())
+    document = json.loads((tmp_path / "lapel-r1-coco.json").read_text())
     revision = filled.revisions.get(1)
     assert (document["info"]["revision"], document["info"]["digest"]) == (1, revision.digest)
     assert [entry.get("holdout", False) for entry in document["images"]] == [False, False, True]
@@ -188,9 +188,9 @@ def test_unknown_revisions_and_formats_are_refused(one):
 
 
 def test_names_say_what_is_in_the_file():
-    assert export_name(3, "coco") == "lapel-revision-3-coco.json"
-    assert export_name(3, "csv") == "lapel-revision-3-csv.csv"
-    assert export_name(3, "coco", pictures=True) == "lapel-revision-3-coco.zip"
+    assert export_name(3, "coco") == "lapel-r3-coco.json"
+    assert export_name(3, "csv") == "lapel-r3-csv.csv"
+    assert export_name(3, "coco", pictures=True, holdout=False) == "lapel-r3-training-coco.zip"
     assert is_zip("voc", pictures=False)
 
 

@@ -16,8 +16,8 @@ def test_a_job_waits_runs_and_ends(store):
     row = store.jobs.get("a")
     assert (row.state, row.done, row.total, row.message) == ("running", 3, 10, "3 of 10 photos")
     assert row.updated_at >= row.at
-    store.jobs.finish("a", "done", "all labelled")
-    assert (store.jobs.get("a").state, store.jobs.get("a").message) == ("done", "all labelled")
+    store.jobs.finish("a", "done", "all labeled")
+    assert (store.jobs.get("a").state, store.jobs.get("a").message) == ("done", "all labeled")
 
 
 def test_beginning_again_changes_nothing(store):

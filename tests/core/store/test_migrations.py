@@ -129,6 +129,25 @@ def test_names_that_could_be_two_pairs_belong_to_none(tmp_path: Path) -> None:
     database.close()
 
 
+def test_the_smallest_margins_share_has_its_new_name(url: str) -> None:
+    database = Database.connect(url)
+    database.upgrade("0003")
+    parts = [{"detector": 0.5, "tie": 0.25}, {"detector": 1.0}, {}]
+    task = {"kind": "first", "state": "open", "rank": 1.0, "arm": "selected", "reasons": []}
+    with database.write() as connection:
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        connection.execute(sa.insert(tables.tables["photos"]), [{"id": n} | photo_row(n) for n in (1, 2, 3)])
+        rows = [task | {"photo_id": number, "parts": each} for number, each in enumerate(parts, start=1)]
+        connection.execute(sa.insert(tables.tables["tasks"]), rows)
+    database.upgrade()
+    with database.read() as connection:
+        found = connection.execute(sa.text("select parts from tasks order by photo_id")).scalars().all()
+    expected = [{"detector": 0.5, "margin": 0.25}, {"detector": 1.0}, {}]
+    assert [json.loads(entry) if isinstance(entry, str) else entry for entry in found] == expected
+    database.close()
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_a_backup_of_an_older_schema_is_restored(fresh_store, tmp_path: Path, kind: str) -> None:
     """The rows of the old schema in the form of a backup; photos without blobs are deleted ones."""

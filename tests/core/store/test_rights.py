@@ -52,7 +52,7 @@ TABLE = {
     "exports": {Right.EXPORT: "export_revision"},
     "backup": {Right.SETTINGS: "backup"},
     "client": {
-        Right.IMPORT: "start_import start_labelling cancel resume",
+        Right.IMPORT: "start_import start_labeling cancel resume",
         Right.ANNOTATE: "start_ordering",
         Right.TRAIN: "start_training cancel_training",
     },

@@ -94,7 +94,7 @@ def test_what_is_saved_has_the_name_of_whoever_is_signed_in(store, anna, ada, ph
     assert anna.annotations.submit(photos[0], [BOX], **said).author == "Anna"
     assert anna.photos.add(make_photo(1), by="Ben").row.by == "Anna"
     assert anna.imports.get(anna.imports.begin("a zip", "Ben")).by == "Anna"
-    assert anna.jobs.get(client.start_labelling(anna, "Ben")).by == "Anna"
+    assert anna.jobs.get(client.start_labeling(anna, "Ben")).by == "Anna"
     assert anna.revisions.create("Ben").by == "Anna"
     ada.categories.add("poncho", "Ben")
     noted = [(entry.by, entry.action) for entry in store.audit.entries()]

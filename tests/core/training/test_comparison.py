@@ -27,7 +27,7 @@ from tests.weights import MANY
 pytestmark = pytest.mark.usefixtures("tiny_ships")
 
 
-ONE = 3
+ONE = 53
 """The seed of a scene of which the tiny detector sees one garment, as the store keeps it."""
 
 Add = Callable[..., list[AnnotatedBox]]

@@ -1,6 +1,6 @@
-"""Labelling a photo: milliseconds of reading, detector, classifier and maps apart; memory; the first photo.
+"""Labeling a photo: milliseconds of reading, detector, classifier and maps apart; memory; the first photo.
 
-Run with ``python -m benchmarks.labelling``; the table goes to stderr, one line of JSON to stdout. Photos are
+Run with ``python -m benchmarks.labeling``; the table goes to stderr, one line of JSON to stdout. Photos are
 the drawn samples, boxes those at the card's threshold (the whole photo where a photo has none). Memory and
 the first photo are those of ``python -m core label`` in a process of its own.
 """
@@ -85,7 +85,7 @@ def fresh(photos: int, weights: Sequence[str]) -> dict[str, float]:
             lines.append(time.perf_counter() - started)
             peak = max(peak, peak_mib(process.pid))
     if process.returncode or len(lines) != photos:
-        raise SystemExit(f"expected {photos} photos to be labelled, got {len(lines)}")
+        raise SystemExit(f"expected {photos} photos to be labeled, got {len(lines)}")
     return {
         "photos": photos,
         "first_photo_s": round(lines[0], 2),
@@ -134,7 +134,7 @@ def report(
         print(f"{name:24}{row['median']:10.1f}{quartiles:>18}", file=sys.stderr)
     for name, value in process.items():
         print(f"{name:24}{value:10}", file=sys.stderr)
-    line = {"benchmark": "labelling", "repeats": repeats, "models": models, "rows": rows, "process": process}
+    line = {"benchmark": "labeling", "repeats": repeats, "models": models, "rows": rows, "process": process}
     print(json.dumps(line | {"machine": describe_machine(PACKAGES)}))
 
 

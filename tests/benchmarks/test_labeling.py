@@ -1,4 +1,4 @@
-"""The labelling's benchmark measures every stage apart, and the command line in a process of its own."""
+"""The labeling's benchmark measures every stage apart, and the command line in a process of its own."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import labelling
+from benchmarks import labeling
 
 
 def test_it_prints_one_json_line_with_every_stage(
     tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(labelling, "SAMPLES", labelling.SAMPLES[:2])
+    monkeypatch.setattr(labeling, "SAMPLES", labeling.SAMPLES[:2])
     files = [str(tiny_weights / f"{kind}.safetensors") for kind in ("detector", "classifier")]
     weights = ["--weights", files[0], "--weights", files[1]]
-    monkeypatch.setattr(sys, "argv", ["labelling", "--repeats", "1", "--photos", "2", *weights])
-    labelling.main()
+    monkeypatch.setattr(sys, "argv", ["labeling", "--repeats", "1", "--photos", "2", *weights])
+    labeling.main()
     printed = capsys.readouterr()
     line = json.loads(printed.out)
     assert line["models"] == {"detector": "tiny detector", "classifier": "tiny classifier"}
@@ -35,16 +35,16 @@ def test_it_prints_one_json_line_with_every_stage(
 
 
 def test_the_median_stands_between_its_quartiles() -> None:
-    assert labelling.row_of([5.0, 1.0, 4.0, 2.0, 3.0]) == {"median": 3.0, "low": 1.5, "high": 4.5}
+    assert labeling.row_of([5.0, 1.0, 4.0, 2.0, 3.0]) == {"median": 3.0, "low": 1.5, "high": 4.5}
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_memory_is_read_of_a_running_process_and_is_none_of_a_gone_one() -> None:
-    assert labelling.peak_mib(os.getpid()) > 20
-    assert labelling.peak_mib(2**22 + 1) == 0
+    assert labeling.peak_mib(os.getpid()) > 20
+    assert labeling.peak_mib(2**22 + 1) == 0
 
 
 def test_a_run_that_loses_photos_is_no_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/true")
-    with pytest.raises(SystemExit, match="expected 1 photos to be labelled, got 0"):
-        labelling.fresh(1, [])
+    with pytest.raises(SystemExit, match="expected 1 photos to be labeled, got 0"):
+        labeling.fresh(1, [])

@@ -31,7 +31,7 @@ def store(monkeypatch, tmp_path) -> Iterator[Store]:
 
 @pytest.fixture
 def page(monkeypatch, store) -> AppTest:
-    return shown(opened(monkeypatch, store.folder).switch_page("../pages/training.py").run())
+    return shown(opened(monkeypatch, store.folder).switch_page("../pages/train.py").run())
 
 
 def shown(page: AppTest) -> AppTest:
@@ -59,7 +59,7 @@ def started(page: AppTest) -> AppTest:
 def test_without_annotations_it_says_what_to_do_first(monkeypatch, tmp_path):
     for name in ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL"):
         monkeypatch.delenv(name, raising=False)
-    page = opened(monkeypatch, tmp_path / "empty").switch_page("../pages/training.py").run()
+    page = opened(monkeypatch, tmp_path / "empty").switch_page("../pages/train.py").run()
     assert "Nothing is annotated yet" in texts(shown(page))
     assert not page.button and not page.error
 
@@ -79,7 +79,7 @@ def test_what_is_chosen_is_what_is_trained(page, store):
     page.button(key="train-freeze").click().run()
     page.segmented_control(key="train-kind").set_value("classifier")
     page.segmented_control(key="train-mode").set_value("full").run()
-    assert "all labelled garments" in texts(page)
+    assert "all labeled garments" in texts(page)
     started(page)
     (row,) = store.trainings.recent()
     assert (row.kind, row.mode, row.revision, row.state) == ("classifier", "full", 1, "waiting")
@@ -113,10 +113,10 @@ def test_a_running_training_is_watched(page, store):
 def test_a_page_opened_again_shows_the_same(monkeypatch, page, store):
     id = training(store)
     learned(store, id, 20)
-    again = opened(monkeypatch, store.folder).switch_page("../pages/training.py").run()
+    again = opened(monkeypatch, store.folder).switch_page("../pages/train.py").run()
     assert "20 of 100 batches" in bars(shown(again))
     other = training(store, "classifier")
-    again = opened(monkeypatch, store.folder).switch_page("../pages/training.py")
+    again = opened(monkeypatch, store.folder).switch_page("../pages/train.py")
     again.query_params["training"] = str(other)
     assert "Waiting for a worker" in bars(shown(again.run()))
 
