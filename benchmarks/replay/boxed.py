@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,9 +65,10 @@ def _truth(dataset: DetectionDataset, index: int) -> GroundTruth:
     factor = min(CANVAS_WH[0] / photo.width, CANVAS_WH[1] / photo.height)
     size = (max(1, round(photo.width * factor)), max(1, round(photo.height * factor)))
     offset = ((CANVAS_WH[0] - size[0]) // 2, (CANVAS_WH[1] - size[1]) // 2)
-    return GroundTruth(
-        photo.boxes_xyxy * factor + np.array([*offset] * 2, dtype=np.float32), photo.category_ids
-    )
+    shift = np.array([*offset] * 2, dtype=np.float32)
+    truth = photo.ground_truth()
+    crowd_xyxy = truth.crowd_xyxy * factor + shift
+    return replace(truth, boxes_xyxy=truth.boxes_xyxy * factor + shift, crowd_xyxy=crowd_xyxy)
 
 
 def _features(dataset: DetectionDataset, weights: Path) -> tuple[np.ndarray, ...]:

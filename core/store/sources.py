@@ -27,6 +27,7 @@ Row = tuple[float, float, float, float, str, str | None]
 """x0, y0, x1, y1 in pixels, the category's name, the fine label."""
 
 _MOST_WRAPPERS = 4
+_MOST_NAMES = 5  # of photos, in a remark
 LIMITS = ZipLimits(entries=200_000, entry_bytes=512 * 2**20)
 """A data set's zip holds more entries than a batch of photos, and one large file of annotations."""
 
@@ -138,10 +139,35 @@ def boxed_items(place: Path, photos: Path | None, root: Path) -> Iterator[Item]:
         yield Item(name, error=str(error))
         return
     yield from map(_refused, refused)
-    if dataset.dropped_boxes:
-        note = f"{dataset.dropped_boxes} boxes were left out: without area, outside the photo, or of a crowd."
-        yield Item(name, error=note, whole=False)
+    remarks = " ".join(_remarks(dataset))
+    if remarks:
+        yield Item(name, error=remarks, whole=False)
     yield from _boxed(dataset, folder, root)
+
+
+def _remarks(dataset: DetectionDataset) -> Iterator[str]:
+    """What of a data set's boxes the store does not keep, in sentences."""
+    if dataset.dropped_boxes:
+        boxes = _counted(dataset.dropped_boxes, "box", "boxes")
+        yield f"{boxes} left out: without area or outside the photo."
+    crowded = {photo.file_name: len(photo.crowd_ids) for photo in dataset.photos if len(photo.crowd_ids)}
+    if crowded:
+        regions = _counted(sum(crowded.values()), "crowd region (iscrowd)", "crowd regions (iscrowd)")
+        yield f"{regions} left out, as each covers several garments: in {_names(list(crowded))}."
+    difficult = {photo.file_name: photo.difficult.sum() for photo in dataset.photos if photo.difficult.any()}
+    if difficult:
+        boxes = _counted(sum(difficult.values()), "difficult box", "difficult boxes")
+        yield f"{boxes} brought in as ordinary ones, without the mark: in {_names(list(difficult))}."
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"1 {one} was" if count == 1 else f"{count} {many} were"
+
+
+def _names(names: list[str]) -> str:
+    """The first names of a list, and how many more there are."""
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def is_coco(file: Path) -> bool:
