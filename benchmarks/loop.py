@@ -31,7 +31,7 @@ from benchmarks.machine import describe_machine, machine_line
 from benchmarks.replay.places import data_folder
 from core.active_learning.queue_order import reorder
 from core.datasets.detection import BoxedPhoto, DetectionDataset
-from core.datasets.reading import read_detection
+from core.datasets.reading import read_fitted
 from core.errors import LapelError
 from core.evaluation.comparison import compare_detection
 from core.images.decode import open_dataset_photo
@@ -200,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     result: dict[str, Any] = {"benchmark": "loop", "commit": current_commit(), "champion": champion.name}
     try:
         street = data_folder() / "street"
-        dataset, val = read_detection(street / "train.json"), read_detection(street / "val.json")
+        dataset, val = (read_fitted(street / f"{part}.json").dataset for part in ("train", "val"))
         if plan.most is not None:
             val = DetectionDataset(val.categories, val.photos[: plan.most], val.folder)
         with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.boxes import Detections, GroundTruth, box_iou
-from core.datasets.reading import read_detection
+from core.datasets.reading import read_fitted
 from core.evaluation.matching import IGNORED, counted_boxes, match_photo
 from core.images.decode import open_dataset_photo
 from core.inference.classifier import Classifier, square_crops
@@ -65,7 +65,7 @@ def collect(
 
     ``groups`` names the sender of a photo by its file's stem; photos of one sender are in one fold.
     """
-    dataset = read_detection(path, photos)
+    dataset = read_fitted(path, photos).dataset
     known = detector.card.categories
     ids = np.array([known.index(category) for category in dataset.categories], dtype=np.int64)
     ignored = tuple(known.index(category) for category in NEVER_BOXED.get(name, ()))
