@@ -14,6 +14,9 @@ from core.errors import DatasetError
 from core.garments import Refusal
 
 PHOTO_FOLDERS = ("photos", "images")
+MOST_NAMED = 5
+"""Photos that a sentence names; of the others it says how many there are."""
+
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 Item = TypeVar("Item")
@@ -217,6 +220,12 @@ def read_class_names(path: Path) -> tuple[str, ...]:
 def class_list(categories: Iterable[str]) -> str:
     """The text of a ``classes.txt``: a category a line, whatever line ends a name may hold."""
     return "".join(f"{' '.join(name.splitlines())}\n" for name in categories)
+
+
+def named(names: Sequence[object]) -> str:
+    """The first of these names, and how many more there are."""
+    more = len(names) - MOST_NAMED
+    return ", ".join(map(str, names[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def first_repeated(names: Sequence[object]) -> object | None:

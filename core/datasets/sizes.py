@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from core.datasets.detection import BoxedPhoto, DetectionDataset
+from core.datasets.detection import BoxedPhoto, DetectionDataset, named
 from core.errors import DatasetError
 from core.images.decode import upright_size
 
 SAME_SHAPE = 0.01
 """How far a photo's scale across may lie from that down, as a share, for it to be a resized copy."""
 
-MOST_NAMED, MOST_LISTED = 5, 100
-"""Photos of the wrong size named in a sentence, and listed in JSON."""
+MOST_LISTED = 100
+"""Photos of the wrong size that the JSON lists."""
 
 SizeWH = tuple[int, int]
 
@@ -140,16 +140,11 @@ def _sentences(
     if resized:
         told.append(
             f"{name}: {len(resized)} of {photos} photos have another size than the file says, and their "
-            f"boxes were scaled to it: {_named(resized)}"
+            f"boxes were scaled to it: {named(resized)}"
         )
     if left_out:
         told.append(
             f"{name}: {len(left_out)} of {photos} photos have another shape than the file says, as if they "
-            f"had been turned or cut, and were left out: {_named(left_out)}"
+            f"had been turned or cut, and were left out: {named(left_out)}"
         )
     return told
-
-
-def _named(mismatches: Sequence[SizeMismatch]) -> str:
-    more = len(mismatches) - MOST_NAMED
-    return ", ".join(map(str, mismatches[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")

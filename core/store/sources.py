@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.datasets.coco import read_json
-from core.datasets.detection import PHOTO_FOLDERS, PHOTO_SUFFIXES, DetectionDataset
+from core.datasets.detection import PHOTO_FOLDERS, PHOTO_SUFFIXES, DetectionDataset, named
 from core.datasets.reading import read_detection, reader_of
 from core.errors import ArchiveError, DatasetError, PhotoError, StoreError, StoreFullError
 from core.file_names import relative_name
@@ -27,7 +27,6 @@ Row = tuple[float, float, float, float, str, str | None]
 """x0, y0, x1, y1 in pixels, the category's name, the fine label."""
 
 _MOST_WRAPPERS = 4
-_MOST_NAMES = 5  # of photos, in a remark
 LIMITS = ZipLimits(entries=200_000, entry_bytes=512 * 2**20)
 """A data set's zip holds more entries than a batch of photos, and one large file of annotations."""
 
@@ -153,21 +152,15 @@ def _remarks(dataset: DetectionDataset) -> Iterator[str]:
     crowded = {photo.file_name: len(photo.crowd_ids) for photo in dataset.photos if len(photo.crowd_ids)}
     if crowded:
         regions = _counted(sum(crowded.values()), "crowd region (iscrowd)", "crowd regions (iscrowd)")
-        yield f"{regions} left out, as each covers several garments: in {_names(list(crowded))}."
+        yield f"{regions} left out, as each covers several garments: in {named(list(crowded))}."
     difficult = {photo.file_name: photo.difficult.sum() for photo in dataset.photos if photo.difficult.any()}
     if difficult:
         boxes = _counted(sum(difficult.values()), "difficult box", "difficult boxes")
-        yield f"{boxes} brought in as ordinary ones, without the mark: in {_names(list(difficult))}."
+        yield f"{boxes} brought in as ordinary ones, without the mark: in {named(list(difficult))}."
 
 
 def _counted(count: int, one: str, many: str) -> str:
     return f"1 {one} was" if count == 1 else f"{count} {many} were"
-
-
-def _names(names: list[str]) -> str:
-    """The first names of a list, and how many more there are."""
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def is_coco(file: Path) -> bool:
