@@ -44,7 +44,7 @@ from benchmarks.replay.places import data_folder
 from core.active_learning.queue_order import reorder
 from core.datasets.coco import write_coco
 from core.datasets.detection import BoxedPhoto, DetectionDataset
-from core.datasets.reading import read_detection
+from core.datasets.reading import read_fitted
 from core.errors import LapelError
 from core.evaluation.comparison import compare_detection
 from core.files import atomic_write
@@ -245,7 +245,7 @@ class Chain:
     def run(self) -> tuple[str, int, list[dict[str, Any]]]:
         """Train the champion unless another arm of the seed did, then all rounds."""
         street = data_folder() / "street"
-        dataset, val = read_detection(street / "train.json"), read_detection(street / "val.json")
+        dataset, val = (read_fitted(street / f"{part}.json").dataset for part in ("train", "val"))
         order = np.random.default_rng(self.seed).permutation(len(dataset.photos))
         dataset = replace(dataset, photos=tuple(dataset.photos[i] for i in order))
         if self.plan.most is not None:

@@ -5,7 +5,7 @@ A box is ``x0, y0, x1, y1`` in pixels, the upper left and the lower right corner
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,22 @@ from core.garments import Box
 
 Floats = NDArray[np.floating[Any]]
 Ids = NDArray[np.integer[Any]]
+Flags = NDArray[np.bool_]
+
+
+def no_boxes() -> Floats:
+    """An empty array of boxes (0, 4)."""
+    return np.zeros((0, 4), dtype=np.float32)
+
+
+def no_ids() -> Ids:
+    """An empty array of category ids (0,)."""
+    return np.zeros(0, dtype=np.int64)
+
+
+def no_flags() -> Flags:
+    """An empty array of flags (0,)."""
+    return np.zeros(0, dtype=np.bool_)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +72,18 @@ class Detections:
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth:
-    """One photo's annotated boxes (N, 4) and their 0-based category ids (N,)."""
+    """One photo's annotated boxes (N, 4) and their 0-based category ids (N,), and what is to be ignored.
+
+    ``difficult`` (N,), or empty where none is, marks boxes that need not be found and may be: Pascal VOC's
+    flag, COCO's ``ignore``. ``crowd_xyxy`` (M, 4) and ``crowd_ids`` (M,) are regions with many objects of a
+    category, COCO's ``iscrowd``: a detection in one is neither right nor wrong.
+    """
 
     boxes_xyxy: Floats
     category_ids: Ids
+    difficult: Flags = field(default_factory=no_flags)
+    crowd_xyxy: Floats = field(default_factory=no_boxes)
+    crowd_ids: Ids = field(default_factory=no_ids)
 
     def __len__(self) -> int:
         return len(self.category_ids)
@@ -71,13 +95,37 @@ def box_iou(boxes_a_xyxy: Floats, boxes_b_xyxy: Floats) -> NDArray[np.float64]:
     >>> box_iou(np.array([[0, 0, 10, 10]]), np.array([[0, 0, 10, 5], [20, 0, 30, 10]])).tolist()
     [[0.5, 0.0]]
     """
+    a, b, intersection = _intersections(boxes_a_xyxy, boxes_b_xyxy)
+    union = _areas(a)[:, None] + _areas(b)[None, :] - intersection
+    return np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)
+
+
+def box_ioa(boxes_xyxy: Floats, regions_xyxy: Floats) -> NDArray[np.float64]:
+    """Intersection over the area of the box, of every box (N, 4) with every region (M, 4): (N, M).
+
+    It is 1 for a box inside a region, however large that is; 0 for a box without area.
+
+    >>> box_ioa(np.array([[0, 0, 10, 10]]), np.array([[0, 0, 90, 5], [0, 0, 90, 90]])).tolist()
+    [[0.5, 1.0]]
+    """
+    boxes, _, intersection = _intersections(boxes_xyxy, regions_xyxy)
+    areas = np.broadcast_to(_areas(boxes)[:, None], intersection.shape)
+    return np.divide(intersection, areas, out=np.zeros_like(intersection), where=areas > 0)
+
+
+def _intersections(
+    boxes_a_xyxy: Floats, boxes_b_xyxy: Floats
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Both sets of boxes as float64, and the area that every two have in common (N, M)."""
     a, b = (np.asarray(boxes, dtype=np.float64).reshape(-1, 4) for boxes in (boxes_a_xyxy, boxes_b_xyxy))
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    intersection = (high - low).clip(min=0).prod(axis=2)  # (N, M)
-    areas_a, areas_b = ((boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (a, b))
-    union = areas_a[:, None] + areas_b[None, :] - intersection
-    return np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)
+    return a, b, (high - low).clip(min=0).prod(axis=2)
+
+
+def _areas(boxes_xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
+    areas: NDArray[np.float64] = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1)
+    return areas
 
 
 def iou(one: Box, other: Box) -> float:

@@ -140,7 +140,7 @@ def mean_f1(cases: Sequence[Case], matrix: Floats, weights: JointWeights) -> dic
             mine = [(case, d, hits) for case, d, hits in scored if case.dataset == name]
             right = sum(int((hits & (d.scores >= threshold)).sum()) for _, d, hits in mine)
             shown = sum(int((d.scores >= threshold).sum()) for _, d, _ in mine)
-            boxes = sum(len(case.truth) for case, _, _ in mine)
+            boxes = sum(case.boxes for case, _, _ in mine)
             values.append(2 * right / max(shown + boxes, 1))
         result[float(threshold)] = float(np.mean(values))
     return result
@@ -156,7 +156,7 @@ def figures(
         found = [decided(case, matrix, weights)[0] for case in mine]
         hits = [hits_of(d, case.truth) for d, case in zip(found, mine, strict=True)]
         scores, right = np.concatenate([d.scores for d in found]), np.concatenate(hits)
-        shown, boxes = scores >= threshold, sum(len(case.truth) for case in mine)
+        shown, boxes = scores >= threshold, sum(case.boxes for case in mine)
         precision, recall = float(right[shown].mean()), float(right[shown].sum() / boxes)
         counted = scores >= LEAST_SCORE
         entry = {

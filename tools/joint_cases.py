@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.boxes import Detections, GroundTruth, box_iou
-from core.datasets.reading import read_detection
-from core.evaluation.matching import match_photo
+from core.datasets.reading import read_fitted
+from core.evaluation.matching import IGNORED, counted_boxes, match_photo
 from core.images.decode import open_dataset_photo
 from core.inference.classifier import Classifier, square_crops
 from core.inference.detector import Detector
@@ -46,6 +46,11 @@ class Case:
     ignored: tuple[int, ...]
     renamed: dict[int, int]
 
+    @property
+    def boxes(self) -> int:
+        """How many garments have to be found."""
+        return int(counted_boxes(self.truth).sum())
+
 
 def collect(
     name: str,
@@ -60,7 +65,7 @@ def collect(
 
     ``groups`` names the sender of a photo by its file's stem; photos of one sender are in one fold.
     """
-    dataset = read_detection(path, photos)
+    dataset = read_fitted(path, photos).dataset
     known = detector.card.categories
     ids = np.array([known.index(category) for category in dataset.categories], dtype=np.int64)
     ignored = tuple(known.index(category) for category in NEVER_BOXED.get(name, ()))
@@ -78,7 +83,7 @@ def collect(
                 found.boxes_xyxy,
                 found.class_scores,
                 labels.double().numpy(),
-                GroundTruth(boxed.boxes_xyxy, ids[boxed.category_ids]),
+                boxed.ground_truth(ids),
                 ignored,
                 renamed,
             )
@@ -109,7 +114,17 @@ def decided(
     )
     kept = np.array([row for row in kept if chosen[row] not in case.ignored], dtype=np.int64)
     names = np.array([case.renamed.get(int(chosen[row]), int(chosen[row])) for row in kept], dtype=np.int64)
-    return Detections(case.boxes_xyxy[kept], scores[kept], names), features[kept], kept
+    found = Detections(case.boxes_xyxy[kept], scores[kept], names)
+    counted = counted_of(found, case.truth)
+    return found[counted], features[kept][counted], kept[counted]
+
+
+def counted_of(detections: Detections, truth: GroundTruth) -> NDArray[np.bool_]:
+    """Which detections, in their own order, are right or wrong, and not in a region to be ignored (N,)."""
+    order, matched = match_photo(detections, truth, np.array([0.5]))
+    counted = np.ones(len(detections), dtype=np.bool_)
+    counted[order] = matched[0] != IGNORED
+    return counted
 
 
 def hits_of(detections: Detections, truth: GroundTruth) -> NDArray[np.bool_]:
@@ -138,4 +153,5 @@ def alone(case: Case, slope: float, intercept: float) -> Detections:
         kept += [(row, category) for row in rows]
     rows_, ids = (np.array(part, dtype=np.int64) for part in (zip(*kept, strict=True) if kept else ((), ())))
     names = np.array([case.renamed.get(int(c), int(c)) for c in ids], dtype=np.int64)
-    return Detections(case.boxes_xyxy[rows_], scores[rows_, ids], names)
+    found = Detections(case.boxes_xyxy[rows_], scores[rows_, ids], names)
+    return found[counted_of(found, case.truth)]

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from core.datasets.classification import read_classification
-from core.datasets.reading import read_detection
+from core.datasets.reading import read_fitted
 from core.errors import WeightsError
 from core.evaluation.detection import SingleObjectRecall, single_object_recall
 from core.inference.classifier import Classifier
@@ -55,7 +55,7 @@ def choose_threshold(weights: Path, tuning: Path) -> float:
 
     ``tuning`` holds photos of one garment each that were kept out of training and are not reported on.
     """
-    found, truths = predictions_on(Detector.load(weights), read_detection(tuning))
+    found, truths = predictions_on(Detector.load(weights), read_fitted(tuning).dataset)
     rates = {float(t): single_object_recall(found, truths, float(t), n_bootstrap=0) for t in THRESHOLDS}
     return max(rates, key=lambda threshold: finding_f1(rates[threshold]))
 
@@ -89,7 +89,7 @@ def measurements(weights: Path, kind: str, datasets: dict[str, Path]) -> dict[st
     figures: dict[str, Any] = {}
     for name, dataset in datasets.items():
         if kind == "detector":
-            report, found = measure_detector(Detector.load(weights), read_detection(dataset))
+            report, found = measure_detector(Detector.load(weights), read_fitted(dataset).dataset)
             figures[name] = report.as_dict() | ({"single_garment": found.as_dict()} if found else {})
         else:
             figures[name] = measure_classifier(

@@ -24,6 +24,7 @@ COMPARE_KEY = "comparison-wanted"
 MAY_NOT = "Promotion and rollback need the role admin."
 ACTIONS = {
     "first": "first champion",
+    "update": "updated with Lapel",
     "promote": "promoted",
     "overrule": "promoted against the gate",
     "rollback": "rolled back",
@@ -75,7 +76,8 @@ def decisive(store: Store, champion: ModelRow, candidate: ModelRow) -> Compariso
 def _missing(store: Store, champion: ModelRow, candidate: ModelRow) -> str:
     others = store.comparisons.of(candidate.id)
     if not others:
-        return f"{literal(candidate.name)} has not been compared with the champion yet."
+        came = " came with an update of Lapel, and" if candidate.is_shipped else ""
+        return f"{literal(candidate.name)}{came} has not been compared with the champion yet."
     former = store.models.get(others[0].champion_id)
     return (
         f"{literal(candidate.name)} was compared with {literal(former.name)}, which is no longer "

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -80,9 +80,10 @@ def _truth(dataset: DetectionDataset, index: int, canvas_wh: tuple[int, int]) ->
     factor = min(canvas_wh[0] / photo.width, canvas_wh[1] / photo.height)
     size = (max(1, round(photo.width * factor)), max(1, round(photo.height * factor)))
     offset = ((canvas_wh[0] - size[0]) // 2, (canvas_wh[1] - size[1]) // 2)
-    return GroundTruth(
-        photo.boxes_xyxy * factor + np.array([*offset] * 2, dtype=np.float32), photo.category_ids
-    )
+    shift = np.array([*offset] * 2, dtype=np.float32)
+    truth = photo.ground_truth()
+    crowd_xyxy = truth.crowd_xyxy * factor + shift
+    return replace(truth, boxes_xyxy=truth.boxes_xyxy * factor + shift, crowd_xyxy=crowd_xyxy)
 
 
 def _features(

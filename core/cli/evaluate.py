@@ -79,7 +79,7 @@ def evaluate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a model on a data set, with intervals."""
+    """Measure a model on a data set, with intervals. Exit status 1 if photos had to be left out."""
     from core.models.cards import WEIGHTS_FOLDER, read_card
 
     path = WEIGHTS_FOLDER / f"{model}.safetensors" if model in ("detector", "classifier") else Path(model)
@@ -89,10 +89,12 @@ def evaluate(
     figures = measure(path, dataset, photos)
     if as_json:
         print_json(figures)
-        return
-    print_figures(figures)
-    for name, row in figures["classes"].items():
-        print(f"{name:>20}  {'  '.join(f'{key} {text}' for key, text in plain_figures(row))}")
+    else:
+        print_figures(figures)
+        for name, row in figures["classes"].items():
+            print(f"{name:>20}  {'  '.join(f'{key} {text}' for key, text in plain_figures(row))}")
+    if figures.get("left_out"):
+        raise typer.Exit(1)
 
 
 def print_figures(figures: Mapping[str, Any]) -> None:
@@ -113,12 +115,13 @@ def plain_figures(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _evaluate_detector(path: Path, dataset: Path, photos: Path | None) -> dict[str, Any]:
-    from core.datasets.reading import read_detection
+    from core.datasets.reading import read_fitted
     from core.inference.detector import Detector
     from core.inference.measure import measure_detector
 
-    report, found = measure_detector(Detector.load(path), read_detection(dataset, photos), track)
-    return report.as_dict() | ({"single_garment": found.as_dict()} if found else {})
+    fitted = read_fitted(dataset, photos)
+    report, found = measure_detector(Detector.load(path), fitted.dataset, track)
+    return report.as_dict() | fitted.as_dict() | ({"single_garment": found.as_dict()} if found else {})
 
 
 def _evaluate_classifier(path: Path, dataset: Path, photos: Path | None) -> dict[str, Any]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.datasets.detection import PHOTO_FOLDERS, named
 from core.errors import DatasetError
 from core.file_names import relative_name
+
+log = logging.getLogger("lapel.datasets")
 
 SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".webp", ".JPG", ".JPEG", ".PNG", ".WEBP")
 
@@ -23,29 +27,68 @@ class ClassificationSample:
     group: str = ""
 
 
-def photos_beside(file: Path) -> Path:
-    """The default folder of photos: ``photos/`` or ``images/`` beside the file, else the file's own."""
-    for name in ("photos", "images"):
-        if (file.parent / name).is_dir():
-            return file.parent / name
-    return file.parent
+def photos_beside(file: Path, first_name: str | None = None) -> Path:
+    """The default folder of photos: ``photos/`` or ``images/`` beside the file, else the file's own.
+
+    Where several could be meant, the one that has the first photo is.
+    """
+    named = [file.parent / name for name in PHOTO_FOLDERS if (file.parent / name).is_dir()]
+    if first_name is not None:
+        for folder in (*named, file.parent):
+            if _path_in(folder, first_name) is not None:
+                return folder
+    return named[0] if named else file.parent
 
 
 def read_classification(file: Path, photos: Path | None = None) -> tuple[ClassificationSample, ...]:
     """Read a CSV of image and label; a column ``sender_id`` or ``group`` becomes the group.
 
-    ``photos`` is the folder of the images, by default that of ``photos_beside``. Raises DatasetError when the
-    file, a column or a photo is missing, or a name leads out of the folder.
+    ``photos`` is the folder of the images, by default that of ``photos_beside``. A photo that is listed again
+    with the same label counts once, which is logged as a warning. Raises DatasetError when the file, a column
+    or photos are missing, a photo has two labels, or a name leads out of the folder.
     """
     file = Path(file)
-    folder = photos_beside(file) if photos is None else Path(photos)
-    found = []
-    for number, row in enumerate(_rows(file), start=1):
-        if not row["image"] or not row["label"]:
-            raise DatasetError(f"expected an image and a label in row {number} of {file.name}")
-        group = row.get("sender_id") or row.get("group") or ""
-        found.append(ClassificationSample(_find(folder, row["image"], file.name), row["label"], group))
-    return tuple(found)
+    found: dict[Path, ClassificationSample] = {}
+    missing: list[str] = []
+    repeated: list[str] = []
+    rows = _rows(file)
+    names = [_name(row, number, file.name) for number, row in enumerate(rows, start=1)]
+    folder = photos_beside(file, names[0]) if photos is None else Path(photos)
+    for name, row in zip(names, rows, strict=True):
+        path = _path_in(folder, name)
+        if path is None:
+            missing.append(row["image"])
+            continue
+        sample = ClassificationSample(path, row["label"], row.get("sender_id") or row.get("group") or "")
+        if found.setdefault(path, sample).label != sample.label:
+            labels = f"{found[path].label} and {sample.label}"
+            raise DatasetError(f"expected one label a photo in {file.name}, got {labels} for {row['image']}")
+        if found[path] is not sample:
+            repeated.append(row["image"])
+    _check_missing(missing, len(rows), file, folder)
+    if repeated:
+        log.warning(f"{file.name}: photos that are listed again count once: {named(repeated)}")
+    return tuple(found.values())
+
+
+def _check_missing(missing: Sequence[str], rows: int, file: Path, folder: Path) -> None:
+    """Raises DatasetError where photos are missing: how many, the first of them, and where they should be."""
+    if not missing:
+        return
+    where = f"in {folder.name or folder}/" if folder.is_dir() else f"in {folder}/, which is no folder"
+    if len(missing) == rows > 1:
+        raise DatasetError(
+            f"{file.name} names {rows} photos, and none of them is {where}: expected the folder of the photos"
+        )
+    verb = "which is" if len(missing) == 1 else f"and {len(missing)} of {rows} photos are"
+    raise DatasetError(f"{file.name} names {named(missing)}, {verb} not {where}")
+
+
+def _name(row: Mapping[str, str], number: int, source: str) -> str:
+    """The photo's name in a row that has a label as well."""
+    if not row["image"] or not row["label"]:
+        raise DatasetError(f"expected an image and a label in row {number} of {source}")
+    return relative_name(row["image"], source)
 
 
 def _rows(file: Path) -> list[dict[str, str]]:
@@ -64,14 +107,10 @@ def _rows(file: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _find(folder: Path, image: str, source: str) -> Path:
-    """The photo's path, its name given with or without ending."""
-    name = relative_name(image, source)
-    for suffix in SUFFIXES:
-        path = folder / f"{name}{suffix}"
-        if path.is_file():
-            return path
-    raise DatasetError(f"{source} names {image}, which is not in {folder.name or folder}/")
+def _path_in(folder: Path, name: str) -> Path | None:
+    """The photo's path, its name given with or without ending; None where it is not there."""
+    paths = (folder / f"{name}{suffix}" for suffix in SUFFIXES)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def with_known_labels(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from reprlib import repr as shown
 from typing import Any
@@ -25,9 +26,10 @@ COCO_INFO = {"description": "Garments labeled with Lapel"}
 def read_coco(path: Path, photos: Path | None = None) -> DetectionDataset:
     """Read a COCO detection file; ``photos`` defaults to ``photos/`` or ``images/`` beside it.
 
-    Boxes that reach over the photo's edge are cut to it; boxes without area, outside the photo or marked as a
-    crowd are dropped and counted. ``attributes.label`` becomes the fine label. Categories keep the file's
-    order. Raises ``DatasetError`` where keys are missing, of the wrong kind, or name what is not there.
+    Boxes that reach over the photo's edge are cut to it; boxes without area or outside the photo are dropped
+    and counted. ``iscrowd`` makes a region that evaluation ignores, apart from the boxes; ``ignore`` a
+    difficult box. ``attributes.label`` becomes the fine label. Categories keep the file's order. Raises
+    ``DatasetError`` where keys are missing, of the wrong kind, or name what is not there.
     """
     path = Path(path)
     document = read_json(path)
@@ -35,14 +37,12 @@ def read_coco(path: Path, photos: Path | None = None) -> DetectionDataset:
     images, annotations, categories = sections
     names = [_text(category, "name", path) for category in categories]
     category_of = _by_id(categories, "category", path)
-    rows: dict[object, list[BoxRow]] = {image_id: [] for image_id in _by_id(images, "image", path)}
-    crowds = 0
+    rows = {image_id: _Rows() for image_id in _by_id(images, "image", path)}
     for annotation in annotations:
         row, image_id = _row(annotation, category_of, path), _known(annotation, "image_id", rows, path)
-        if annotation.get("iscrowd"):
-            crowds += 1  # a crowd's box covers many garments and would teach a false one
-        else:
-            rows[image_id].append(row)
+        rows[image_id].add(
+            row, is_crowd=bool(annotation.get("iscrowd")), ignored=bool(annotation.get("ignore"))
+        )
     built = [_photo(image, rows[image["id"]], path) for image in images]
     boxed = tuple(photo for photo, _ in built)
     doubled = first_repeated([photo.file_name for photo in boxed])
@@ -51,8 +51,7 @@ def read_coco(path: Path, photos: Path | None = None) -> DetectionDataset:
     folder = (
         photos_folder(path.parent, boxed[0].file_name if boxed else None) if photos is None else Path(photos)
     )
-    dropped = crowds + sum(count for _, count in built)
-    return DetectionDataset(tuple(names), boxed, folder, dropped)
+    return DetectionDataset(tuple(names), boxed, folder, sum(count for _, count in built))
 
 
 def write_coco(dataset: DetectionDataset, path: Path) -> None:
@@ -79,24 +78,34 @@ def coco_image(photo: BoxedPhoto, image_id: int) -> dict[str, Any]:
 
 
 def coco_annotations(photo: BoxedPhoto, image_id: int, first_id: int) -> list[dict[str, Any]]:
-    """A photo's entries of ``annotations``, numbered from ``first_id``."""
+    """A photo's entries of ``annotations``, numbered from ``first_id``: boxes, then crowd regions."""
+    boxes = zip(photo.boxes_xyxy.tolist(), photo.category_ids.tolist(), photo.labels, strict=True)
+    crowds = zip(photo.crowd_xyxy.tolist(), photo.crowd_ids.tolist(), strict=True)
     entries: list[dict[str, Any]] = []
-    for box_xyxy, category_id, label in zip(
-        photo.boxes_xyxy.tolist(), photo.category_ids.tolist(), photo.labels, strict=True
-    ):
-        x0, y0, x1, y1 = box_xyxy
-        entry: dict[str, Any] = {
-            "id": first_id + len(entries),
-            "image_id": image_id,
-            "category_id": category_id + 1,
-            "bbox": [round(value, 4) for value in (x0, y0, x1 - x0, y1 - y0)],
-            "area": round((x1 - x0) * (y1 - y0), 2),
-            "iscrowd": 0,
-        }
+    for (box_xyxy, category_id, label), difficult in zip(boxes, photo.difficult, strict=True):
+        entry = _entry(first_id + len(entries), image_id, category_id, box_xyxy, is_crowd=False)
+        if difficult:
+            entry["ignore"] = 1
         if label is not None:
             entry["attributes"] = {"label": label}
         entries.append(entry)
+    for box_xyxy, category_id in crowds:
+        entries.append(_entry(first_id + len(entries), image_id, category_id, box_xyxy, is_crowd=True))
     return entries
+
+
+def _entry(
+    id: int, image_id: int, category_id: int, box_xyxy: Sequence[float], *, is_crowd: bool
+) -> dict[str, Any]:
+    x0, y0, x1, y1 = box_xyxy
+    return {
+        "id": id,
+        "image_id": image_id,
+        "category_id": category_id + 1,
+        "bbox": [round(value, 4) for value in (x0, y0, x1 - x0, y1 - y0)],
+        "area": round((x1 - x0) * (y1 - y0), 2),
+        "iscrowd": int(is_crowd),
+    }
 
 
 def coco_categories(names: Sequence[str]) -> list[dict[str, Any]]:
@@ -171,6 +180,10 @@ def _row(annotation: dict[str, Any], category_of: dict[object, int], path: Path)
     return x, y, x + width, y + height, category_id, label if isinstance(label, str) else None
 
 
+def _flag(annotation: dict[str, Any], key: str) -> bool:
+    return annotation.get(key) in (1, True, "1")  # some tools write texts
+
+
 def _number(value: object, expected: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise DatasetError(f"{expected} is expected, got {shown(value)}")
@@ -180,7 +193,25 @@ def _number(value: object, expected: str) -> float:
         raise DatasetError(f"{expected} is expected, got one that is far too large") from error
 
 
-def _photo(image: dict[str, Any], rows: list[BoxRow], path: Path) -> tuple[BoxedPhoto, int]:
+@dataclass
+class _Rows:
+    """A photo's boxes, which of them are to be ignored, and its crowd regions."""
+
+    boxes: list[BoxRow] = field(default_factory=list)
+    difficult: list[bool] = field(default_factory=list)
+    crowds: list[BoxRow] = field(default_factory=list)
+
+    def add(self, row: BoxRow, *, is_crowd: bool, ignored: bool) -> None:
+        """An annotation; a crowd's box covers many garments and would teach a false one."""
+        if is_crowd:
+            self.crowds.append(row)
+        else:
+            self.boxes.append(row)
+            self.difficult.append(ignored)
+
+
+def _photo(image: dict[str, Any], rows: _Rows, path: Path) -> tuple[BoxedPhoto, int]:
     name = relative_name(image.get("file_name"), path.name)
     where = f"{path.name}: {name}"
-    return boxed_photo(name, whole_size(image, "width", where), whole_size(image, "height", where), rows)
+    size_wh = (whole_size(image, "width", where), whole_size(image, "height", where))
+    return boxed_photo(name, *size_wh, rows.boxes, difficult=rows.difficult, crowds=rows.crowds)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from core.boxes import GroundTruth, no_boxes, no_flags, no_ids
 from core.errors import DatasetError
 from core.garments import Refusal
 
 PHOTO_FOLDERS = ("photos", "images")
+MOST_NAMED = 5
+"""Photos that a sentence names; of the others it says how many there are."""
+
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 Item = TypeVar("Item")
@@ -28,6 +32,8 @@ class BoxedPhoto:
 
     ``boxes_xyxy`` is (N, 4) float32 in pixels inside the photo, ``category_ids`` is (N,) int64 0-based into
     the data set's categories, ``labels`` holds N fine names (``None`` where the source has none).
+    ``difficult`` (N,), by default none, marks boxes that evaluation ignores: Pascal VOC's flag, COCO's
+    ``ignore``. COCO's crowd regions are none of the boxes: ``crowd_xyxy`` (M, 4) and ``crowd_ids`` (M,).
     """
 
     file_name: str
@@ -36,15 +42,27 @@ class BoxedPhoto:
     boxes_xyxy: np.ndarray
     category_ids: np.ndarray
     labels: tuple[str | None, ...] = ()
+    difficult: np.ndarray = field(default_factory=no_flags)
+    crowd_xyxy: np.ndarray = field(default_factory=no_boxes)
+    crowd_ids: np.ndarray = field(default_factory=no_ids)
 
     def __post_init__(self) -> None:
         boxes_xyxy = np.asarray(self.boxes_xyxy, dtype=np.float32).reshape(-1, 4)
         category_ids = np.asarray(self.category_ids, dtype=np.int64).reshape(-1)
         labels = tuple(self.labels) or (None,) * len(boxes_xyxy)
+        flags = np.asarray(self.difficult, np.bool_)
+        difficult = flags if len(flags) else np.zeros(len(boxes_xyxy), np.bool_)
+        crowd_xyxy = np.asarray(self.crowd_xyxy, np.float32).reshape(-1, 4)
+        crowd_ids = np.asarray(self.crowd_ids, np.int64)
         if not len(boxes_xyxy) == len(category_ids) == len(labels):
             raise DatasetError(
                 f"{self.file_name}: {len(boxes_xyxy)} boxes need as many categories and labels, "
                 f"got {len(category_ids)} and {len(labels)}"
+            )
+        if len(difficult) != len(boxes_xyxy) or len(crowd_xyxy) != len(crowd_ids):
+            raise DatasetError(
+                f"{self.file_name}: {len(boxes_xyxy)} boxes need as many flags, and crowd regions a category "
+                f"each, got {len(difficult)} flags, {len(crowd_xyxy)} regions and {len(crowd_ids)} categories"
             )
         if self.width < 1 or self.height < 1:
             raise DatasetError(
@@ -53,9 +71,19 @@ class BoxedPhoto:
         object.__setattr__(self, "boxes_xyxy", boxes_xyxy)
         object.__setattr__(self, "category_ids", category_ids)
         object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "difficult", difficult)
+        object.__setattr__(self, "crowd_xyxy", crowd_xyxy)
+        object.__setattr__(self, "crowd_ids", crowd_ids)
 
     def __len__(self) -> int:
         return len(self.boxes_xyxy)
+
+    def ground_truth(self, ids: np.ndarray | None = None) -> GroundTruth:
+        """What detections are measured against; ``ids`` (C,) are the categories' numbers elsewhere."""
+        boxes, crowds = (self.category_ids, self.crowd_ids)
+        if ids is not None:
+            boxes, crowds = ids[boxes], ids[crowds]
+        return GroundTruth(self.boxes_xyxy, boxes, self.difficult, self.crowd_xyxy, crowds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +91,7 @@ class DetectionDataset:
     """Photos with boxes, the categories that their ids index, and the folder the photos lie in (if known).
 
     ``dropped_boxes`` counts what the reader left out: boxes without area, with a side that is no finite
-    number, wholly outside the photo, or marked as a crowd.
+    number, or wholly outside the photo.
     """
 
     categories: tuple[str, ...]
@@ -76,7 +104,7 @@ class DetectionDataset:
         if doubled is not None:
             raise DatasetError(f"category names have to differ, got {doubled!r} twice")
         for photo in self.photos:
-            ids = photo.category_ids
+            ids = np.concatenate([photo.category_ids, photo.crowd_ids])
             if len(ids) and (ids.min() < 0 or ids.max() >= len(self.categories)):
                 raise DatasetError(
                     f"{photo.file_name}: category ids lie in 0..{len(self.categories) - 1}, "
@@ -98,27 +126,47 @@ class DetectionDataset:
         return self.folder / photo.file_name
 
 
-def boxed_photo(file_name: str, width: int, height: int, rows: Iterable[BoxRow]) -> tuple[BoxedPhoto, int]:
+def boxed_photo(
+    file_name: str,
+    width: int,
+    height: int,
+    rows: Iterable[BoxRow],
+    *,
+    difficult: Sequence[bool] = (),
+    crowds: Iterable[BoxRow] = (),
+) -> tuple[BoxedPhoto, int]:
     """A photo from rows of boxes, cut to the photo, and how many rows were dropped as no box at all.
 
     Dropped are boxes without area, with a corner that is no finite number, or wholly outside the photo.
+    ``difficult`` has a flag for each row, or none at all; ``crowds`` are the crowd regions' rows.
     """
-    listed = list(rows)
-    boxes_xyxy = np.array([row[:4] for row in listed], dtype=np.float64).reshape(-1, 4)
-    finite = np.all(np.isfinite(boxes_xyxy), axis=1)
-    boxes_xyxy = np.where(finite[:, None], boxes_xyxy, 0.0).clip(0, [width, height, width, height])
-    boxes_xyxy = boxes_xyxy.astype(np.float32)  # before the check: a sliver may lose its area here
-    kept = finite & np.all(boxes_xyxy[:, 2:] > boxes_xyxy[:, :2], axis=1)
+    listed, regions = list(rows), list(crowds)
+    boxes_xyxy, kept = _cut_to_photo(listed, width, height)
+    crowd_xyxy, kept_crowds = _cut_to_photo(regions, width, height)
+    flags = np.array(difficult, dtype=np.bool_) if difficult else np.zeros(len(listed), dtype=np.bool_)
     chosen = [row for row, keep in zip(listed, kept, strict=True) if keep]
     photo = BoxedPhoto(
         file_name,
         width,
         height,
-        boxes_xyxy[kept],
+        boxes_xyxy,
         np.array([row[4] for row in chosen], dtype=np.int64),
         tuple(row[5] for row in chosen),
+        flags[kept],
+        crowd_xyxy,
+        np.array([row[4] for row, keep in zip(regions, kept_crowds, strict=True) if keep], dtype=np.int64),
     )
-    return photo, len(listed) - len(chosen)
+    return photo, int((~kept).sum() + (~kept_crowds).sum())
+
+
+def _cut_to_photo(rows: Sequence[BoxRow], width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows' boxes within the photo (K, 4) float32, and which rows have one (N,)."""
+    boxes_xyxy = np.array([row[:4] for row in rows], dtype=np.float64).reshape(-1, 4)
+    finite = np.all(np.isfinite(boxes_xyxy), axis=1)
+    boxes_xyxy = np.where(finite[:, None], boxes_xyxy, 0.0).clip(0, [width, height, width, height])
+    boxes_xyxy = boxes_xyxy.astype(np.float32)  # before the check: a sliver may lose its area here
+    kept = finite & np.all(boxes_xyxy[:, 2:] > boxes_xyxy[:, :2], axis=1)
+    return boxes_xyxy[kept], kept
 
 
 def read_each(
@@ -172,6 +220,12 @@ def read_class_names(path: Path) -> tuple[str, ...]:
 def class_list(categories: Iterable[str]) -> str:
     """The text of a ``classes.txt``: a category a line, whatever line ends a name may hold."""
     return "".join(f"{' '.join(name.splitlines())}\n" for name in categories)
+
+
+def named(names: Sequence[object]) -> str:
+    """The first of these names, and how many more there are."""
+    more = len(names) - MOST_NAMED
+    return ", ".join(map(str, names[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def first_repeated(names: Sequence[object]) -> object | None:

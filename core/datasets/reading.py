@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.datasets import coco, deepfashion, voc, yolo
 from core.datasets.detection import DetectionDataset
+from core.datasets.sizes import FittedDataset, fit_to_photos
 from core.errors import DatasetError
 from core.garments import Refusal
 
@@ -32,6 +33,14 @@ def read_detection(
         f"{path}: a COCO file, a YOLO data.yaml, or a folder of VOC, YOLO, DeepFashion or DeepFashion2 "
         f"annotations is expected, got {'none of these' if path.exists() else 'nothing there'}"
     )
+
+
+def read_fitted(path: Path, photos: Path | None = None) -> FittedDataset:
+    """Read boxed photos to measure or train on: boxes in pixels of the photos as they are.
+
+    Raises ``DatasetError`` as ``read_detection`` does, and where no photo has the shape that the file says.
+    """
+    return fit_to_photos(read_detection(path, photos), Path(path).name)
 
 
 def reader_of(path: Path) -> Reader | None:

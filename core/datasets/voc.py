@@ -23,7 +23,8 @@ from core.garments import Refusal
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, not even escaped."""
 
-NamedRow = tuple[float, float, float, float, str, str | None]
+NamedRow = tuple[float, float, float, float, str, str | None, bool]
+"""x0, y0, x1, y1 in pixels, the category's name, the fine label, whether it is difficult."""
 
 
 def read_voc(
@@ -33,8 +34,8 @@ def read_voc(
     ``JPEGImages/``, ``photos/``, ``images/`` or beside the XML.
 
     Categories follow ``classes.txt`` where there is one, then the alphabet. An attribute ``label``, as CVAT
-    writes attributes, becomes the fine label. A file that is no VOC annotation raises ``DatasetError``, or
-    goes to ``refused``.
+    writes attributes, becomes the fine label; evaluation ignores objects that are ``difficult``. A file that
+    is no VOC annotation raises ``DatasetError``, or goes to ``refused``.
     """
     folder, files = _files(Path(path))
     parsed = list(read_each(files, _read, lambda file: file.name, refused))
@@ -46,7 +47,13 @@ def read_voc(
     categories = _categories(folder, {row[4] for *_, rows in parsed for row in rows})
     ids = {name: number for number, name in enumerate(categories)}
     built = [
-        boxed_photo(name, width, height, [(*row[:4], ids[row[4]], row[5]) for row in rows])
+        boxed_photo(
+            name,
+            width,
+            height,
+            [(*row[:4], ids[row[4]], row[5]) for row in rows],
+            difficult=[row[6] for row in rows],
+        )
         for name, width, height, rows in parsed
     ]
     where = _photos(folder, parsed[0][0]) if photos is None else Path(photos)
@@ -61,10 +68,10 @@ def voc_document(photo: BoxedPhoto, categories: tuple[str, ...]) -> bytes:
     _add(root, filename=photo.file_name)
     _add(Xml.SubElement(root, "size"), width=photo.width, height=photo.height, depth=3)
     _add(root, segmented=0)
-    boxes = photo.boxes_xyxy.tolist()
-    for box_xyxy, category_id, label in zip(boxes, photo.category_ids, photo.labels, strict=True):
+    boxes = zip(photo.boxes_xyxy.tolist(), photo.category_ids, photo.labels, photo.difficult, strict=True)
+    for box_xyxy, category_id, label, difficult in boxes:
         thing = Xml.SubElement(root, "object")
-        _add(thing, name=categories[category_id], pose="Unspecified", truncated=0, difficult=0)
+        _add(thing, name=categories[category_id], pose="Unspecified", truncated=0, difficult=int(difficult))
         xmin, xmax = _whole(box_xyxy[0], box_xyxy[2], photo.width)
         ymin, ymax = _whole(box_xyxy[1], box_xyxy[3], photo.height)
         _add(Xml.SubElement(thing, "bndbox"), xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax)
@@ -122,7 +129,8 @@ def _rows(root: Xml.Element, path: Path) -> Iterator[NamedRow]:
     for thing in root.iter("object"):
         x0, y0, x1, y1 = (_number(thing, f"bndbox/{tag}", path) for tag in ("xmin", "ymin", "xmax", "ymax"))
         labels = [a.findtext("value") for a in thing.iter("attribute") if a.findtext("name") == "label"]
-        yield x0, y0, x1, y1, _text(thing, "name", path), labels[0] if labels else None
+        difficult = (thing.findtext("difficult") or "").strip().lower() in ("1", "true")
+        yield x0, y0, x1, y1, _text(thing, "name", path), labels[0] if labels else None, difficult
 
 
 def _text(element: Xml.Element, tag: str, path: Path) -> str:

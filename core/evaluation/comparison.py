@@ -240,7 +240,7 @@ def _detector_measure(matches: Sequence[CategoryMatches], threshold: float, phot
     """mAP50, mAP, precision, recall, then AP at IoU 0.5 of each category."""
     counts = np.zeros((photos, 3))  # hits, detections, boxes
     for category in matches:
-        confident = category.scores >= threshold
+        confident = category.confident(threshold)
         where = category.photo_of[confident]
         counts[:, 0] += np.bincount(where, category.hits[0, confident], photos)
         counts[:, 1] += np.bincount(where, minlength=photos)

@@ -24,7 +24,7 @@ from core.evaluation.bootstrap import (
     interval_as_json,
     ratio,
 )
-from core.evaluation.matching import CategoryMatches, check_pairs, match_photos
+from core.evaluation.matching import CategoryMatches, check_pairs, ignored_regions, match_photos
 
 RECALL_POINTS = np.linspace(0.0, 1.0, 101)
 CELLS_AT_ONCE = 4_000_000  # weights of one block of resamples: about 32 MB each array
@@ -74,7 +74,8 @@ class DetectionReport:
 
     ``map50`` and ``map`` (over IoU 0.5:0.95) are means over the categories that have boxes, as COCO's are;
     NaN when none has. ``precision``, ``recall`` and ``f1`` count all boxes alike at ``score_threshold`` and
-    IoU 0.5; recall is NaN without any box, precision without any box and detection.
+    IoU 0.5; recall is NaN without any box, precision without any box and detection. ``ignored`` counts the
+    crowd regions and difficult boxes, where detections are neither right nor wrong.
     """
 
     map50: float
@@ -89,6 +90,7 @@ class DetectionReport:
     map50_interval: Interval | None
     map_interval: Interval | None
     n_bootstrap: int
+    ignored: int = 0
 
     def as_dict(self, curves: bool = False) -> dict[str, Any]:
         """The contract's JSON; what could not be measured is None. ``curves`` adds each class's PR curve."""
@@ -102,6 +104,7 @@ class DetectionReport:
             "classes": {name: metrics.as_dict(curves) for name, metrics in self.categories.items()},
             "photos": self.photos,
             "boxes": self.boxes,
+            "ignored": self.ignored,
             "intervals": {
                 "mAP50": interval_as_json(self.map50_interval),
                 "mAP": interval_as_json(self.map_interval),
@@ -122,10 +125,11 @@ def evaluate_detection(
     """Precision, recall, PR curves, AP and mAP of one prediction a photo against its true boxes.
 
     COCO's rules: greedy matching by score, at most 100 detections a photo and category, AP interpolated at
-    101 recall points, IoU 0.5:0.95:0.05. Intervals are basic bootstrap intervals (95 %) of ``n_bootstrap``
-    resamples of the photos (0: none); a category is left out of a resample's mean where the resample has no
-    box of it. Give predictions down to a low score: a curve ends at the lowest. Raises DatasetError where
-    photos or category ids do not fit together.
+    101 recall points, IoU 0.5:0.95:0.05; crowd regions and difficult boxes need not be found, and detections
+    there count neither as right nor as wrong in any figure. Intervals are basic bootstrap intervals (95 %) of
+    ``n_bootstrap`` resamples of the photos (0: none); a category is left out of a resample's mean where the
+    resample has no box of it. Give predictions down to a low score: a curve ends at the lowest. Raises
+    DatasetError where photos or category ids do not fit together.
     """
     matches = match_photos(predictions, truths, len(categories))
     aps = average_precisions(matches, np.ones((1, len(truths))))[:, :, 0]  # (C, T)
@@ -150,6 +154,7 @@ def evaluate_detection(
         map50_interval=basic_interval(map50, mean_over_categories(ap50_draws)),
         map_interval=basic_interval(mean_ap, map_draws),
         n_bootstrap=n_bootstrap,
+        ignored=sum(ignored_regions(truth) for truth in truths),
     )
 
 
@@ -165,11 +170,13 @@ def average_precisions(
 
 def _average_precision(category: CategoryMatches, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """101-point AP (T, B). Only detections that hit raise the recall, so the curve is kept at those alone."""
-    seen = np.cumsum(weights[:, category.photo_of], axis=1)  # (B, D) detections so far
+    drawn = weights[:, category.photo_of]  # (B, D)
+    whole = np.cumsum(drawn, axis=1)  # detections so far
     boxes = weights @ category.boxes_per_photo  # (B,)
     result = np.full((len(category.hits), len(weights)), np.nan)
-    for level, hits in enumerate(category.hits):
+    for level, (hits, ignored) in enumerate(zip(category.hits, category.ignored, strict=True)):
         where = np.flatnonzero(hits)
+        seen = np.cumsum(drawn * ~ignored, axis=1) if ignored.any() else whole
         found = np.cumsum(weights[:, category.photo_of[where]], axis=1)  # (B, H)
         precision = np.nan_to_num(ratio(found, seen[:, where]))
         envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
@@ -221,7 +228,7 @@ def _category_metrics(
 
 def _counts(category: CategoryMatches, score_threshold: float) -> tuple[float, float, float]:
     """Hits at IoU 0.5, detections, both from the score threshold on, and true boxes."""
-    confident = category.scores >= score_threshold
+    confident = category.confident(score_threshold)
     return float(category.hits[0, confident].sum()), float(confident.sum()), float(category.boxes)
 
 
@@ -233,10 +240,12 @@ def _precision_recall_f1(counts: NDArray[np.float64]) -> tuple[float, float, flo
 
 
 def _curve(category: CategoryMatches) -> PrecisionRecallCurve:
-    found = np.cumsum(category.hits[0]).astype(np.float64)
+    counted = ~category.ignored[0]
+    found = np.cumsum(category.hits[0, counted]).astype(np.float64)
     seen = np.arange(1, len(found) + 1, dtype=np.float64)
     recall = ratio(found, category.boxes)
-    return PrecisionRecallCurve(recall=np.nan_to_num(recall), precision=found / seen, scores=category.scores)
+    scores = category.scores[counted]
+    return PrecisionRecallCurve(recall=np.nan_to_num(recall), precision=found / seen, scores=scores)
 
 
 @dataclass(frozen=True)
@@ -268,6 +277,11 @@ class SingleObjectRecall:
         }
 
 
+def is_single_object(truth: GroundTruth) -> bool:
+    """Whether a photo has one box, which has to be found, and no other regions."""
+    return len(truth.category_ids) == 1 and not ignored_regions(truth)
+
+
 def single_object_recall(
     predictions: Sequence[Detections],
     truths: Sequence[GroundTruth],
@@ -280,12 +294,12 @@ def single_object_recall(
 
     ``other_boxes`` are those from the score threshold on without the one that found it, so a photo whose
     garment was missed counts all of them. Intervals are 95 % bootstrap percentiles over photos. Raises
-    DatasetError where a photo has no box or several.
+    DatasetError where a photo has no box or several, or regions to be ignored.
     """
     check_pairs(predictions, truths)
     for truth in truths:
-        if len(truth.boxes_xyxy) != 1:
-            raise DatasetError(f"expected one box a photo, got {len(truth.boxes_xyxy)}")
+        if not is_single_object(truth):
+            raise DatasetError(f"expected one box a photo, got {len(truth.boxes_xyxy)}, or regions to ignore")
     confident = [detections.above(score_threshold) for detections in predictions]
     found = np.array(
         [

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from core.boxes import Detections, GroundTruth
-from core.evaluation.matching import match_photo
+from core.evaluation.matching import FALSE_POSITIVE, match_photo
 
 MATCH_IOU = 0.5
 """The least IoU at which a detection has found an annotated box."""
@@ -56,7 +56,7 @@ class MatchedDetections:
     """A detector's boxes from its score threshold on, matched with the annotated ones at IoU 0.5.
 
     ``found`` holds the indices of the annotated boxes that it found; ``false_positives`` counts its other
-    boxes by category.
+    boxes by category, without those in regions to be ignored.
     """
 
     found: frozenset[int]
@@ -70,7 +70,8 @@ def match_detections(
     """The detections from the threshold on with what each of them is: an annotated box found, or none."""
     confident = detections.above(score_threshold).best_first()
     order, matched = match_photo(confident, truth, np.array([MATCH_IOU]))  # (D,), (1, D)
-    false = Counter(categories[category] for category in confident.category_ids[order[matched[0] < 0]])
+    wrong = confident.category_ids[order[matched[0] == FALSE_POSITIVE]]
+    false = Counter(categories[category] for category in wrong)
     found = frozenset(matched[0][matched[0] >= 0].tolist())
     return MatchedDetections(found, false, _named(confident, categories))
 

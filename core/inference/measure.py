@@ -16,6 +16,7 @@ from core.evaluation.detection import (
     DetectionReport,
     SingleObjectRecall,
     evaluate_detection,
+    is_single_object,
     single_object_recall,
 )
 from core.images.decode import open_dataset_photo
@@ -42,7 +43,7 @@ def predictions_on(
     found, truths = [], []
     for photo in watch(dataset.photos):
         found.append(detector.detections(open_dataset_photo(dataset.path_of(photo)), LOWEST_THRESHOLD))
-        truths.append(GroundTruth(photo.boxes_xyxy, ids[photo.category_ids]))
+        truths.append(photo.ground_truth(ids))
     return found, truths
 
 
@@ -62,7 +63,7 @@ def measure_detector(
     found, truths = predictions_on(detector, dataset, watch)
     threshold = detector.card.score_threshold
     report = evaluate_detection(found, truths, detector.card.categories, threshold)
-    single = all(len(truth.category_ids) == 1 for truth in truths)
+    single = all(is_single_object(truth) for truth in truths)
     return report, single_object_recall(found, truths, threshold) if single else None
 
 

@@ -29,8 +29,8 @@ log = logging.getLogger("lapel.serving")
 class ServingModels:
     """The labeler that serves now, and the ids of its models in the store.
 
-    An id is None for weights that ship and are not in the store. ``warnings`` are sentences about champions
-    that cannot be loaded, and the models that serve instead.
+    An id is None for weights that ship where the store cannot be asked. ``warnings`` are sentences about
+    champions that cannot be loaded, and the models that serve instead.
     """
 
     labeler: Labeler
@@ -86,8 +86,8 @@ class ModelCache:
         """The champions' ids by kind; the loaded ones' where the database cannot be reached."""
         try:
             champions = self._models.champion_ids()
-            if len(champions) < len(KINDS):
-                self._models.register_shipped()
+            if self._serving is None or len(champions) < len(KINDS):
+                self._models.register_shipped()  # those of a new store, or of an update of Lapel
                 champions = self._models.champion_ids()
             return champions
         except LapelError as error:
@@ -121,8 +121,18 @@ class ModelCache:
                 trouble = trouble or f"The {kind} {row.name} cannot serve: {str(error).rstrip('.')}."
                 continue
             return _Loaded(wanted, row.id, model, trouble and f"{trouble} {row.name} serves instead.")
-        shipped = self._open(kind, None)
-        return _Loaded(wanted, None, shipped, f"{trouble} {shipped.card.name}, which ships, serves instead.")
+        id, shipped = self._open_shipped(kind, wanted)
+        return _Loaded(wanted, id, shipped, f"{trouble} {shipped.card.name}, which ships, serves instead.")
+
+    def _open_shipped(self, kind: str, wanted: int | None) -> tuple[int | None, Detector | Classifier]:
+        """What ships, as a model of the store where that can be asked, so that predictions have its id."""
+        if wanted is not None:
+            try:
+                row = self._models.shipped(kind)
+                return row.id, self._open(kind, row)
+            except LapelError as error:
+                log.warning("The %s that ships cannot be registered: %s", kind, error)
+        return None, self._open(kind, None)
 
     def _line(self, kind: str, wanted: int | None) -> Iterator[ModelRow]:
         """The champion, those a rollback would bring, then all that ever served."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,12 @@ def card_from(entry: Mapping[str, Any]) -> ModelCard:
     categories = tuple(entry["categories"])
     anchors = tuple((float(w), float(h)) for w, h in entry.get("anchors_wh", ()))
     return ModelCard(**{**entry, "categories": categories, "anchors_wh": anchors})
+
+
+def is_same_model(card: ModelCard, other: ModelCard) -> bool:
+    """Whether cards of the same weights label alike: all is equal but what is for people."""
+    for_people: dict[str, Any] = {"name": "", "training": {}, "data": {}, "metrics": {}, "notes": ""}
+    return replace(card, **for_people) == replace(other, **for_people)
 
 
 def card_path(weights: Path) -> Path:

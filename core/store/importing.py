@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.datasets.sizes import resize_factors
 from core.errors import ConflictError, LapelError, PhotoError, StoreError
 from core.files import atomic_write, disk_errors
 from core.images.decode import open_photo
@@ -27,8 +28,6 @@ STEP_PHOTOS = 64
 STEP_SECONDS = 2.0
 FILL_EVERY = 256
 """Photos between two times that the queue is filled while an import runs."""
-
-_ODD_SHAPE = 0.01  # how far two aspect ratios may lie apart for boxes to be scaled
 
 
 @dataclass(frozen=True)
@@ -246,13 +245,17 @@ class _Step:
             self.counts["annotated"] += saved.kind == "imported"
 
     def _boxes(self, item: Item, row: PhotoRow) -> list[AnnotatedBox]:
-        scale = _scale(item.size_wh, (row.width, row.height))
+        across, down = _scale(item.size_wh, (row.width, row.height))
         try:
             ids = self._store.categories.ensure([box[4] for box in item.boxes], self._import.by)
         except StoreError as error:
             raise _BoxesError(f"{error}.") from error
-        corners = [(tuple(v * scale for v in box[:4]), ids[box[4]], box[5]) for box in item.boxes]
-        boxes = [AnnotatedBox(xyxy, id, label, origin="import") for xyxy, id, label in corners]  # type: ignore
+        boxes = [
+            AnnotatedBox(
+                (x0 * across, y0 * down, x1 * across, y1 * down), ids[category], label, origin="import"
+            )
+            for x0, y0, x1, y1, category, label in item.boxes
+        ]
         inside = [cut for box in boxes if (cut := box.inside(row.width, row.height))]
         if len(inside) > MOST_BOXES:
             raise _BoxesError(f"there are {len(inside)}, and at most {MOST_BOXES} are kept.")
@@ -267,13 +270,13 @@ class _BoxesError(Exception):
     """Boxes that do not fit their photo."""
 
 
-def _scale(listed_wh: tuple[int, int], photo_wh: tuple[int, int]) -> float:
+def _scale(listed_wh: tuple[int, int], photo_wh: tuple[int, int]) -> tuple[float, float]:
     """What the boxes are to be multiplied by. Raises _BoxesError where the photo has another shape."""
-    across, down = photo_wh[0] / listed_wh[0], photo_wh[1] / listed_wh[1]
-    if abs(across - down) > _ODD_SHAPE * across:
+    factors = resize_factors(listed_wh, photo_wh)
+    if factors is None:
         listed, found = ("{} x {}".format(*size) for size in (listed_wh, photo_wh))
         raise _BoxesError(f"they are for {listed} pixels, and the photo has {found}.")
-    return across
+    return factors
 
 
 def _source(store: Store, row: ImportRow, trusted: bool) -> Path:

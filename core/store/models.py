@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import time
+import logging
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,24 +13,26 @@ from sqlalchemy import ColumnElement, Connection, Row
 from sqlalchemy.exc import IntegrityError
 
 from core.access import INITIAL_AUTHOR, LOCAL, Actor, Right, needs
-from core.errors import NotFoundError, StoreError, WeightsError
+from core.errors import LapelError, NotFoundError, StoreError, WeightsError
 from core.file_names import free_name
-from core.files import PARTIAL, atomic_write, disk_errors
-from core.models.cards import ModelCard, card_from, card_path, read_card, shipped_weights, write_card
+from core.models.cards import ModelCard, card_from, is_same_model, read_card, shipped_weights
+from core.store.audit import record_audit
 from core.store.blobs import Blobs, digest_of
 from core.store.database import Database, one_line
 from core.store.ingest import PHOTOS_LOCK
 from core.store.schema import champions, promotions, trainings
 from core.store.schema import models as table
+from core.store.weight_files import digest_of_unchanged, drop_unused, weights_file
 
 KINDS = ("detector", "classifier")
 MOST_CHARACTERS = 90
 """Of a model's name."""
 
-UNUSED_SECONDS = 30 * 86400
-"""After so long without use a copy goes; the blob stays, and it is fetched again."""
+BY_ITSELF = ("first", "update")
+"""Changes of the champion that nobody asked for: the first of a new store, and an update of Lapel."""
 
-_PIECE_BYTES = 2**20
+log = logging.getLogger("lapel.models")
+
 _LOCK = 0x1A9E4
 
 
@@ -56,6 +55,11 @@ class ModelRow:
     by: str
     at: float
 
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it came with Lapel."""
+        return self.by == INITIAL_AUTHOR
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -76,14 +80,23 @@ class Models:
     actor: Actor = LOCAL
 
     def register_shipped(self) -> None:
-        """Make the weights that ship the first champions, where a kind has none yet; many may do so at once.
+        """Bring the weights that ship into the store, where it has not got them; many may do so at once.
+
+        The first of a kind are its champion. Later ones, which came with an update of Lapel, replace a
+        champion that came with Lapel as well; where a person has chosen a champion before, they are a
+        candidate, to be compared with it. Raises WeightsError for weights that are missing or damaged where a
+        kind has no champion.
+        """
+        for kind in KINDS:
+            self._follow_shipped(kind)
+
+    @needs(Right.TRAIN)
+    def shipped(self, kind: str) -> ModelRow:
+        """The weights of a kind that ship, as a model of the store; registered where they are not yet.
 
         Raises WeightsError where they are missing or damaged.
         """
-        there = self.champion_ids()
-        for kind in KINDS:
-            if kind not in there:
-                self._register_shipped(kind)
+        return self._known_shipped(kind) or self._register_shipped(kind)
 
     @needs(Right.TRAIN)
     def add(
@@ -101,7 +114,6 @@ class Models:
         again, it is that one. ``by`` is by default whoever asked for the training. Raises WeightsError for
         weights that could not serve, StoreError where parent or revision are not there.
         """
-        from core.models.cards import read_card
         from core.models.checkpoints import check_weights  # brings torch
 
         known = self._of_training(training_id)
@@ -132,12 +144,12 @@ class Models:
     def champion(self, kind: str) -> ModelRow:
         """The model of a kind that is to serve; in a store without one, the weights that ship become it.
 
-        Raises WeightsError where there is none and those are missing or damaged too.
+        See :meth:`register_shipped`. Raises WeightsError where there is none, and those are missing or
+        damaged.
         """
         if kind not in KINDS:
             raise StoreError(f"expected a model's kind to be {' or '.join(KINDS)}, got {kind!r}")
-        if kind not in self.champion_ids():
-            self._register_shipped(kind)
+        self._follow_shipped(kind)
         serving = sa.select(champions.c.model_id).where(champions.c.kind == kind).scalar_subquery()
         return self._one(table.c.id == serving, f"There is no {kind} that serves.")
 
@@ -225,23 +237,83 @@ class Models:
         found = connection.execute(parent).scalar_one_or_none()
         return {"parent": found, "revision": values["revision"], "training": values["training_id"]}
 
-    def _register_shipped(self, kind: str) -> None:
+    def _follow_shipped(self, kind: str) -> None:
+        """Register weights that ship and are new here; a store that has a champion can do without them."""
+        has_champion = kind in self.champion_ids()
+        try:
+            if not has_champion or self._known_shipped(kind) is None:
+                self._register_shipped(kind)
+        except LapelError as error:
+            if not has_champion:
+                raise
+            log.warning("The %s that ships cannot be registered: %s", kind, error)
+
+    def _known_shipped(self, kind: str) -> ModelRow | None:
+        """The model of the store that the weights that ship are; None where there is none."""
+        path = shipped_weights(kind)
+        digest = digest_of_unchanged(path)
+        if digest is None:
+            return None
+        with self.database.read() as connection:
+            return _same_model(connection, digest, read_card(path))
+
+    def _register_shipped(self, kind: str) -> ModelRow:
         from core.models.checkpoints import check_weights
 
         path = shipped_weights(kind)
         card = check_weights(path, kind)
         data = path.read_bytes()
         self.blobs.put(data)
+        serving = sa.select(champions.c.model_id).where(champions.c.kind == kind)
         with self.database.write() as connection:
             self.database.lock(connection, _LOCK)
-            there = sa.select(champions.c.kind).where(champions.c.kind == kind)
-            if connection.execute(there).first() is not None:
-                return
-            model = self._write(connection, card, data, asdict(Origin()) | {"by": INITIAL_AUTHOR})
-            champion = {"kind": kind, "model_id": model.id, "at": self.database.now}
-            connection.execute(sa.insert(champions).values(**champion))
-            first = champion | {"action": "first", "request": f"first {kind}", "by": INITIAL_AUTHOR}
-            connection.execute(sa.insert(promotions).values(**first))
+            champion_id = connection.execute(serving.with_for_update()).scalar_one_or_none()
+            known = _same_model(connection, digest_of(data), card)
+            if known is not None and champion_id is not None:
+                return known
+            values = asdict(Origin()) | {"by": INITIAL_AUTHOR}
+            model = known or self._write(connection, card, data, values)
+            if champion_id is None:
+                self._install(connection, model, "first", None)
+            elif _is_unattended(connection, kind):
+                self._install(connection, model, "update", champion_id)
+            return model
+
+    def _install(self, connection: Connection, model: ModelRow, action: str, previous_id: int | None) -> None:
+        """Let weights that ship serve, and record it: the first ones, or those of an update."""
+        champion = {"model_id": model.id, "at": self.database.now}
+        reason = "" if previous_id is None else "It came with an update of Lapel."
+        if previous_id is None:
+            connection.execute(sa.insert(champions).values(kind=model.kind, **champion))
+        else:
+            taking = sa.update(champions).where(champions.c.kind == model.kind)
+            connection.execute(taking.values(**champion))
+            actor, previous = LOCAL.known_as(INITIAL_AUTHOR), _model_name(connection, previous_id)
+            details = {"kind": model.kind, "previous": previous, "reason": reason}
+            record_audit(connection, self.database, actor, action, model.name, **details)
+        request = f"{action} {model.kind}" if previous_id is None else f"{action} {model.kind} {model.id}"
+        change = champion | {"kind": model.kind, "previous_id": previous_id, "by": INITIAL_AUTHOR}
+        change |= {"action": action, "reason": reason, "request": request}
+        connection.execute(sa.insert(promotions).values(**change))
+
+
+def _same_model(connection: Connection, digest: str, card: ModelCard) -> ModelRow | None:
+    """The first model with these weights that labels as the card says; its name and figures may differ."""
+    chosen = sa.select(table).where(table.c.digest == digest).order_by(table.c.id)
+    rows = (model_from(row) for row in connection.execute(chosen))
+    return next((row for row in rows if is_same_model(row.card, card)), None)
+
+
+def _is_unattended(connection: Connection, kind: str) -> bool:
+    """Whether all champions of a kind came with Lapel, and nobody has ever chosen one."""
+    chosen = sa.select(promotions.c.id).where(
+        promotions.c.kind == kind, promotions.c.action.not_in(BY_ITSELF)
+    )
+    return connection.execute(chosen.limit(1)).first() is None
+
+
+def _model_name(connection: Connection, id: int) -> str:
+    return str(connection.execute(sa.select(table.c.name).where(table.c.id == id)).scalar_one())
 
 
 def model_from(row: Row) -> ModelRow:
@@ -262,74 +334,3 @@ def _free_name(connection: Connection, wanted: str) -> str:
         return wanted
     cut = wanted[: MOST_CHARACTERS - len(" (1000)")]
     return free_name(cut, lambda name: name == cut or is_taken(name), "{stem} ({number})")
-
-
-def weights_file(blobs: Blobs, path: Path, digest: str, card: ModelCard) -> Path:
-    """The path, with these weights and this card there: fetched where they are missing or damaged.
-
-    Raises WeightsError where the blob is missing or damaged too, StoreError where a disk cannot be used.
-    """
-    if not has_digest(path, digest):
-        data = _bytes_of(blobs, digest, card)
-        with _disk_errors("weights"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(path, private=True) as file:
-                file.write(data)
-    if _card_at(path) != card:
-        with _disk_errors("card"):
-            write_card(card, path)
-    with suppress(OSError):
-        os.utime(path)  # it was used just now
-    return path
-
-
-def drop_unused(folder: Path, now: float | None = None) -> int:
-    """Remove the copies in this folder that nobody asked for in a month, with their cards; how many.
-
-    A process that has one open goes on reading it. Files left half written go as well.
-    """
-    limit, dropped = (time.time() if now is None else now) - UNUSED_SECONDS, 0
-    for path in (*folder.glob("*.safetensors"), *folder.glob(PARTIAL)):
-        with suppress(OSError):  # another process was quicker
-            if path.stat().st_mtime < limit:
-                path.unlink()
-                dropped += 1
-                card_path(path).unlink(missing_ok=True)
-    return dropped
-
-
-def has_digest(path: Path, digest: str) -> bool:
-    """Whether a file with these very bytes is there."""
-    sha256 = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while piece := file.read(_PIECE_BYTES):
-                sha256.update(piece)
-    except OSError:
-        return False
-    return sha256.hexdigest() == digest
-
-
-def _bytes_of(blobs: Blobs, digest: str, card: ModelCard) -> bytes:
-    """The blob; those weights that ship are known without it."""
-    try:
-        return blobs.get(digest)
-    except StoreError as error:
-        shipped = shipped_weights(card.kind)
-        if has_digest(shipped, digest):
-            return shipped.read_bytes()
-        what = "missing" if isinstance(error, NotFoundError) else "damaged or out of reach"
-        raise WeightsError(f"the weights of {card.name} are {what} in the store") from error
-
-
-def _card_at(path: Path) -> ModelCard | None:
-    try:
-        return read_card(path)
-    except (WeightsError, OSError):
-        return None
-
-
-def _disk_errors(what: str) -> AbstractContextManager[None]:
-    return disk_errors(
-        f"There is no room left for the model's {what}.", f"The model's {what} cannot be stored here"
-    )

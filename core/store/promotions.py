@@ -31,7 +31,7 @@ class PromotionRefused(StoreError):
 
 @dataclass(frozen=True)
 class Promotion:
-    """A change of the champion. ``action`` is first, promote, overrule or rollback."""
+    """A change of the champion. ``action`` is first, update, promote, overrule or rollback."""
 
     id: int
     kind: str

@@ -303,7 +303,7 @@ promotions = Table(
     Column("kind", String(16), nullable=False),
     Column("model_id", ForeignKey("models.id"), nullable=False),
     Column("previous_id", ForeignKey("models.id")),
-    Column("action", String(16), nullable=False),  # first, promote, overrule, rollback
+    Column("action", String(16), nullable=False),  # first, update, promote, overrule, rollback
     Column("comparison_id", Integer),
     Column("reason", Text, nullable=False, default=""),
     Column("request", String(64), nullable=False, unique=True),  # pressed twice it is one promotion

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.datasets.coco import read_json
-from core.datasets.detection import PHOTO_FOLDERS, PHOTO_SUFFIXES, DetectionDataset
+from core.datasets.detection import PHOTO_FOLDERS, PHOTO_SUFFIXES, DetectionDataset, named
 from core.datasets.reading import read_detection, reader_of
 from core.errors import ArchiveError, DatasetError, PhotoError, StoreError, StoreFullError
 from core.file_names import relative_name
@@ -138,10 +138,29 @@ def boxed_items(place: Path, photos: Path | None, root: Path) -> Iterator[Item]:
         yield Item(name, error=str(error))
         return
     yield from map(_refused, refused)
-    if dataset.dropped_boxes:
-        note = f"{dataset.dropped_boxes} boxes were left out: without area, outside the photo, or of a crowd."
-        yield Item(name, error=note, whole=False)
+    remarks = " ".join(_remarks(dataset))
+    if remarks:
+        yield Item(name, error=remarks, whole=False)
     yield from _boxed(dataset, folder, root)
+
+
+def _remarks(dataset: DetectionDataset) -> Iterator[str]:
+    """What of a data set's boxes the store does not keep, in sentences."""
+    if dataset.dropped_boxes:
+        boxes = _counted(dataset.dropped_boxes, "box", "boxes")
+        yield f"{boxes} left out: without area or outside the photo."
+    crowded = {photo.file_name: len(photo.crowd_ids) for photo in dataset.photos if len(photo.crowd_ids)}
+    if crowded:
+        regions = _counted(sum(crowded.values()), "crowd region (iscrowd)", "crowd regions (iscrowd)")
+        yield f"{regions} left out, as each covers several garments: in {named(list(crowded))}."
+    difficult = {photo.file_name: photo.difficult.sum() for photo in dataset.photos if photo.difficult.any()}
+    if difficult:
+        boxes = _counted(sum(difficult.values()), "difficult box", "difficult boxes")
+        yield f"{boxes} brought in as ordinary ones, without the mark: in {named(list(difficult))}."
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"1 {one} was" if count == 1 else f"{count} {many} were"
 
 
 def is_coco(file: Path) -> bool:

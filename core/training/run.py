@@ -15,7 +15,7 @@ from lightning.pytorch import seed_everything
 from core.anchors import kmeans_anchors
 from core.datasets.classification import label_counts, read_classification, with_known_labels
 from core.datasets.detection import DetectionDataset, letterboxed_wh
-from core.datasets.reading import read_detection
+from core.datasets.reading import read_fitted
 from core.errors import DatasetError, WeightsError
 from core.models.weights import read_tensors
 from core.training.classifier import ClassifierData, ClassifierTraining, export_classifier
@@ -47,8 +47,8 @@ def train_classifier(recipe: ClassifierRecipe, options: TrainingOptions) -> Path
 def train_detector(recipe: DetectorRecipe, options: TrainingOptions) -> Path:
     """Train the detector with anchors fitted to its own boxes. Returns the best weights' path."""
     seed_everything(recipe.seed, workers=True, verbose=False)
-    datasets = [read_detection(file) for file in (options.data, *options.extra)]
-    val = read_detection(options.val)
+    datasets = [read_fitted(file).dataset for file in (options.data, *options.extra)]
+    val = read_fitted(options.val).dataset
     categories = datasets[0].categories
     for other in (*datasets[1:], val):
         if other.categories != categories:

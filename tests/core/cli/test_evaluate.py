@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+import typer
 
 from core.cli import evaluate
 from core.errors import DatasetError, LapelError, RecipeError, WeightsError
@@ -135,3 +136,30 @@ def test_figures_for_people_are_short() -> None:
         evaluate.plain_figures({"a": 0.123456, "b": 1234567, "c": "name", "d": None, "e": {"f": 1}, "g": [1]})
     )
     assert shown == {"a": "0.1235", "b": "1,234,567", "c": "name", "d": "-"}
+
+
+def test_photos_of_another_size_are_measured_in_their_own_and_counted(
+    tiny_weights: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights, photos = str(tiny_weights / "detector.safetensors"), drawn.parent / "photos"
+    document = json.loads(drawn.read_text())
+    evaluate.evaluate(weights, drawn, photos, as_json=True)
+    right = output_of(capsys)
+    assert (right["resized"], right["left_out"]) == (0, 0)
+    for image in document["images"]:
+        image.update(width=2 * image["width"], height=2 * image["height"])
+    for entry in document["annotations"]:
+        entry["bbox"] = [2 * value for value in entry["bbox"]]
+    doubled = tmp_path / "doubled.json"
+    doubled.write_text(json.dumps(document))
+    evaluate.evaluate(weights, doubled, photos, as_json=True)
+    result = output_of(capsys)
+    assert result["resized"] == 8 and result["mAP50"] == pytest.approx(right["mAP50"], abs=1e-3)
+    first = document["images"][0]
+    first.update(width=first["height"], height=first["width"])
+    doubled.write_text(json.dumps(document))
+    with pytest.raises(typer.Exit) as left:
+        evaluate.evaluate(weights, doubled, photos, as_json=True)
+    result = output_of(capsys)
+    assert (left.value.exit_code, result["left_out"], result["photos"]) == (1, 1, 7)
+    assert result["wrong_sizes"][0]["photo"] == first["file_name"]

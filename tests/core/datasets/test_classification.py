@@ -50,7 +50,7 @@ def test_a_file_that_is_named_in_full_wins(written: Written) -> None:
 
 @pytest.mark.parametrize("column", ["sender_id", "group"])
 def test_senders_are_groups_and_other_columns_are_left_alone(written: Written, column: str) -> None:
-    file = written(f"kids, {column}, label, image\nFalse, 124, Hat, a\nTrue, 9, Hat, a\n", "a.jpg")
+    file = written(f"kids, {column}, label, image\nFalse, 124, Hat, a\nTrue, 9, Hat, b\n", "a.jpg", "b.jpg")
     assert [photo.group for photo in read_classification(file)] == ["124", "9"]
 
 
@@ -69,6 +69,37 @@ def test_photos_are_looked_for_beside_the_file_or_where_one_says(written: Writte
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "a.png").touch()
     assert read_classification(file, tmp_path / "elsewhere")[0].path == tmp_path / "elsewhere" / "a.png"
+
+
+def test_of_two_folders_the_one_with_the_photos_is_meant(written: Written, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    file = written("image,label\na,Hat\n", "a.jpg", folder="images")
+    assert read_classification(file)[0].path == tmp_path / "images" / "a.jpg"
+    beside = written("image,label\nb,Hat\n", "b.jpg", folder=".")
+    assert read_classification(beside)[0].path == tmp_path / "b.jpg"
+
+
+def test_photos_that_are_missing_are_counted_and_named(written: Written, tmp_path: Path) -> None:
+    rows = "".join(f"{name},Hat\n" for name in "abcdefgh")
+    file = written(f"image,label\n{rows}", "a.jpg")
+    with pytest.raises(DatasetError, match=r"names b, c, d, e, f and 2 more, and 7 of 8 photos are not in"):
+        read_classification(file)
+    (tmp_path / "wrong").mkdir()
+    with pytest.raises(DatasetError, match="names 8 photos, and none of them is in wrong/: expected the"):
+        read_classification(file, tmp_path / "wrong")
+    with pytest.raises(DatasetError, match="elsewhere/, which is no folder"):
+        read_classification(file, tmp_path / "elsewhere")
+
+
+def test_a_photo_that_is_listed_again_counts_once(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+    file = written("image,label\na,Hat\nb,Bag\na.jpg,Hat\n", "a.jpg", "b.jpg")
+    assert [photo.path.name for photo in read_classification(file)] == ["a.jpg", "b.jpg"]
+    assert caplog.messages == ["list.csv: photos that are listed again count once: a.jpg"]
+
+
+def test_a_photo_of_two_labels_is_refused(written: Written) -> None:
+    with pytest.raises(DatasetError, match=r"one label a photo in list\.csv, got Hat and Bag for a\.jpg"):
+        read_classification(written("image,label\na,Hat\na.jpg,Bag\n", "a.jpg"))
 
 
 @pytest.mark.parametrize(

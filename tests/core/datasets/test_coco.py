@@ -83,9 +83,25 @@ def test_what_is_no_box_is_dropped_and_counted(tmp_path: Path, bbox: list[float]
     assert dataset.box_count == 1
 
 
-def test_crowds_are_left_out_and_counted(tmp_path: Path) -> None:
-    dataset = read_coco(saved(tmp_path, document(annotations=[annotation(iscrowd=1)])))
-    assert (dataset.box_count, dataset.dropped_boxes) == (0, 1)
+def test_crowd_regions_are_kept_apart_from_the_boxes(tmp_path: Path) -> None:
+    both = [annotation(id=2), annotation(iscrowd=1, bbox=[50, 10, 80, 20]), annotation(id=3, ignore=1)]
+    dataset = read_coco(saved(tmp_path, document(annotations=both)))
+    (photo,) = dataset.photos
+    assert (dataset.box_count, dataset.dropped_boxes) == (2, 0)
+    assert photo.crowd_xyxy.tolist() == [[50, 10, 100, 30]], "cut to the photo"
+    assert photo.crowd_ids.tolist() == [1]
+    assert photo.difficult.tolist() == [False, True]
+    path = tmp_path / "again.json"
+    write_coco(dataset, path)
+    written = json.loads(path.read_text())["annotations"]
+    assert [(a["iscrowd"], a.get("ignore")) for a in written] == [(0, None), (0, 1), (1, None)]
+    again = read_coco(path).photos[0]
+    assert (again.crowd_xyxy.tolist(), again.difficult.tolist()) == ([[50, 10, 100, 30]], [False, True])
+
+
+def test_a_crowd_region_without_area_is_dropped_and_counted(tmp_path: Path) -> None:
+    path = saved(tmp_path, document(annotations=[annotation(iscrowd=1, bbox=[5, 5, 0, 9])]))
+    assert read_coco(path).dropped_boxes == 1
 
 
 def test_a_file_without_photos_is_an_empty_data_set(tmp_path: Path) -> None:

@@ -117,6 +117,15 @@ def test_a_data_set_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert by_name["sub/ä & b.jpg"].labels == ("jeans", None, "<b>")
 
 
+def test_difficult_objects_are_boxes_that_evaluation_ignores(tmp_path: Path) -> None:
+    flags = np.array([True, False])
+    photo = BoxedPhoto("a.jpg", 100, 50, np.array([[10, 5, 30, 45]] * 2), np.zeros(2), difficult=flags)
+    write_voc(DetectionDataset(("top",), (photo,)), tmp_path / "out")
+    again = read_voc(tmp_path / "out").photos[0]
+    assert again.difficult.tolist() == [True, False]
+    assert again.ground_truth(np.array([7])).category_ids.tolist() == [7, 7]
+
+
 @pytest.mark.parametrize("box", [[9.6, 0, 9.9, 1], [99.7, 0, 100, 1], [0, 0, 0.2, 1], [5.2, 0, 5.4, 1]])
 def test_slivers_stay_a_pixel_wide_inside_the_photo(tmp_path: Path, box: list[float]) -> None:
     write_voc(

@@ -1,17 +1,14 @@
-import io
 import json
-from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from core.boxes import Detections, GroundTruth
 from core.errors import DatasetError
 from core.evaluation.bootstrap import bootstrap_weights
 from core.evaluation.detection import average_precisions, evaluate_detection
 from core.evaluation.matching import match_photos
+from tests.core.evaluation.oracle import coco_average_precisions
 from tests.effort import count_lines
 
 CATEGORIES = ("top", "skirt", "bag", "never seen")
@@ -58,34 +55,6 @@ def random_problem(seed, photos=25, crowded=False):
         predictions.append(Detections(guesses[order], rng.random(len(guesses)), guessed[order]))
         truths.append(GroundTruth(boxes, ids))
     return predictions, truths
-
-
-def coco_average_precisions(predictions, truths, categories):
-    """The oracle: precision of pycocotools as AP per category and IoU threshold (C, T), -1 without boxes."""
-    annotations, results = [], []
-    for photo, (detections, truth) in enumerate(zip(predictions, truths, strict=True), start=1):
-        for box, category in zip(truth.boxes_xyxy, truth.category_ids, strict=True):
-            x0, y0, x1, y1 = box.tolist()
-            entry = {"id": len(annotations) + 1, "image_id": photo, "category_id": int(category) + 1}
-            entry |= {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0), "iscrowd": 0}
-            annotations.append(entry)
-        for box, score, category in zip(*vars(detections).values(), strict=True):
-            x0, y0, x1, y1 = box.tolist()
-            entry = {"image_id": photo, "category_id": int(category) + 1, "score": float(score)}
-            results.append(entry | {"bbox": [x0, y0, x1 - x0, y1 - y0]})
-    with redirect_stdout(io.StringIO()):
-        coco = COCO()
-        coco.dataset = {
-            "info": {},
-            "images": [{"id": photo + 1} for photo in range(len(truths))],
-            "annotations": annotations,
-            "categories": [{"id": index + 1, "name": name} for index, name in enumerate(categories)],
-        }
-        coco.createIndex()
-        evaluation = COCOeval(coco, coco.loadRes(results), "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-    return evaluation.eval["precision"][:, :, :, 0, 2].mean(axis=1).T  # (T, R, K, A, M) -> (K, T)
 
 
 @pytest.mark.parametrize(("seed", "crowded"), [(0, False), (1, False), (2, False), (3, False), (4, True)])

@@ -10,11 +10,12 @@ import pytest
 from core.access import Actor
 from core.errors import StoreBusyError, WeightsError
 from core.inference import model_cache
-from core.inference.model_cache import ModelCache
+from core.inference.model_cache import ModelCache, load_serving_models
+from core.inference.predictions import model_pair, predict
 from core.models.cards import card_path
 from core.store import Store
 from core.store.models import ModelRow, Models
-from tests.core.store.models import add_candidate, blob_path
+from tests.core.store.models import add_candidate, blob_path, candidate_file
 
 pytestmark = pytest.mark.usefixtures("tiny_ships")
 
@@ -76,6 +77,31 @@ def test_where_the_champion_is_lost_the_one_before_serves(store: Store, promote)
     lose(store, second)
     found = ModelCache(store).current()
     assert found.labeler.names["detector"] == "tiny detector" and "third cannot serve" in found.warnings[0]
+
+
+def test_predictions_are_saved_while_shipped_weights_that_are_new_stand_in(
+    store: Store, promote, tiny_weights: Path, tmp_path: Path, monkeypatch, make_photo
+) -> None:
+    """The champion and the one before it are lost, and Lapel ships other weights than at the beginning."""
+    first, own = store.models.champion("detector"), promote("own")
+    folder = tmp_path / "update"
+    candidate_file(tiny_weights / "detector.safetensors", folder / "detector.safetensors", shift=0.002)
+    candidate_file(
+        tiny_weights / "classifier.safetensors", folder / "classifier.safetensors", name="tiny classifier"
+    )
+    monkeypatch.setattr("core.models.cards.WEIGHTS_FOLDER", folder)
+    lose(store, own)
+    lose(store, first)
+    found = load_serving_models(store)
+    shipped = store.models.shipped("detector")
+    assert found.detector_id == shipped.id not in (first.id, own.id)
+    assert found.warnings[0].endswith("candidate, which ships, serves instead.")
+    assert store.models.champion("detector") == own, "it only stands in"
+    photo = store.photos.add(make_photo(1), by="ann").row
+    assert photo is not None
+    predict(store, found.labeler, photo.id)
+    pair = model_pair(store, found.labeler)
+    assert pair.detector_id == shipped.id and store.predictions.get(photo.id, pair) is not None
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x80\x04}q.", None])

@@ -64,7 +64,7 @@ OPEN = {
     "Users.sign_in": "is asked before it is known who somebody is",
     "Users.actor_of": "as sign_in",
     "Audit.record": "adds an entry in one's own name, and changes none",
-    "Models.register_shipped": "registers the weights that ship, in a store that has none",
+    "Models.register_shipped": "registers the weights that ship, in a new store and after an update",
     "Models.champion_ids": "tells a process that labels whether its models still serve",
     "importing.prepare_import": "an import's steps, each through the store's guarded objects",
     "importing.import_batch": "an import's steps",

@@ -102,14 +102,14 @@ def test_validation_photos_of_other_labels_only_are_refused(labelled, begun, tmp
 
 
 def test_data_sets_of_other_categories_are_refused(boxed, begun, tmp_path):
-    dataset = running.read_detection(boxed)
+    dataset = running.read_fitted(boxed).dataset
     write_coco(replace(dataset, categories=("red", "green")), tmp_path / "other.json")
     with pytest.raises(DatasetError, match="expected the categories red, blue, got red, green"):
         train_detector(pico_recipe(), TrainingOptions(boxed, tmp_path / "other.json", out=tmp_path))
 
 
 def test_photos_without_any_box_are_refused(boxed, begun, tmp_path):
-    dataset = running.read_detection(boxed)
+    dataset = running.read_fitted(boxed).dataset
     bare = [type(p)(p.file_name, p.width, p.height, np.zeros((0, 4)), []) for p in dataset.photos]
     write_coco(DetectionDataset(dataset.categories, tuple(bare), dataset.folder), tmp_path / "bare.json")
     with pytest.raises(DatasetError, match="photos with boxes to train on, got none"):
