@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -35,7 +36,9 @@ from core.active_learning.ranking import CERTAIN, Candidate
 from core.boxes import Detections, GroundTruth
 from core.garments import Garment
 from core.queue_place import QueuePlace
-from core.store.predictions import AnnotatedPrediction, Prediction
+
+if TYPE_CHECKING:  # who replays an order need not have the database's packages
+    from core.store.predictions import AnnotatedPrediction
 
 BATCH = 100
 """How many representatives are chosen; the order is renewed long before they are all annotated."""
@@ -48,8 +51,17 @@ SURE = float(entropy(np.array(0.9)))
 
 NOTHING_FOUND = "no garment was found"
 
-Fetch = Callable[[Sequence[int]], Mapping[int, Prediction]]
-"""The predictions of some photos, by photo."""
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What is stored of a photo: its garments, and its embedding (D,) or None."""
+
+    garments: Sequence[Garment]
+    embedding: np.ndarray | None = None
+
+
+Fetch = Callable[[Sequence[int]], Mapping[int, Seen]]
+"""What is stored of some photos, by photo."""
 
 
 @dataclass(frozen=True)
@@ -113,17 +125,17 @@ def calibrated_uncertainty_of(
     return CalibratedUncertainty(float(parts.sum()), most, float(entropies.max()))
 
 
-def instances_of(predictions: Sequence[Prediction], settings: PPAL = DEFAULT) -> list[Instances]:
-    """Each prediction's garments with their features: label distribution beside the photo's embedding.
+def instances_of(photos: Sequence[Seen], settings: PPAL = DEFAULT) -> list[Instances]:
+    """Each photo's garments with their features: label distribution beside the photo's embedding.
 
     The cosine of two features is the mean of two cosines: of the label distributions' square roots (their
     Bhattacharyya coefficient), and of the photos' embeddings after centering.
     """
-    looks = _unit_rows(_centered([prediction.embedding for prediction in predictions]))
+    looks = _unit_rows(_centered([photo.embedding for photo in photos]))
     names: dict[str, int] = {}
     counted = [
-        [garment for garment in prediction.garments if garment.score >= settings.score_threshold]
-        for prediction in predictions
+        [garment for garment in photo.garments if garment.score >= settings.score_threshold]
+        for photo in photos
     ]
     for garment in (garment for garments in counted for garment in garments):
         for name in (garment.category, *(label for label, _ in garment.top5)):
@@ -160,7 +172,7 @@ def ppal_order(
 ) -> list[QueuePlace]:
     """Photos with predictions in PPAL's order: at most ``batch`` representatives, then by uncertainty.
 
-    Only the predictions of the four times ``batch`` most uncertain photos are in memory at a time.
+    Only the four times ``batch`` most uncertain photos are fetched.
     """
     values = np.array([_uncertainty(candidate).value for candidate in candidates])
     order = np.argsort(-values, kind="stable")
@@ -180,11 +192,11 @@ def ppal_order(
     return places + [_place(candidate, most, difficulties) for candidate in rest]
 
 
-def _representatives(predictions: Sequence[Prediction], batch: int) -> tuple[list[int], list[int]]:
+def _representatives(photos: Sequence[Seen], batch: int) -> tuple[list[int], list[int]]:
     """The medoids, and how many of the candidates beside each are nearest to it."""
-    if not predictions:
+    if not photos:
         return [], []
-    distances = matching_distances(instances_of(predictions))
+    distances = matching_distances(instances_of(photos))
     medoids = k_medoids(distances, k_center(distances, batch))
     nearest = distances[:, medoids].argmin(axis=1)
     nearest[medoids] = np.arange(len(medoids))

@@ -10,6 +10,7 @@ import numpy as np
 from core.active_learning.label_issues import LabeledBox, LabelIssue, PhotoBoxes, find_label_issues
 from core.active_learning.ppal_order import (
     Difficulties,
+    Seen,
     calibrated_uncertainty_of,
     measure_difficulties,
     ppal_order,
@@ -19,7 +20,7 @@ from core.active_learning.uncertainty import photo_uncertainty
 from core.errors import StoreError
 from core.inference.predictions import category_ids, queue_models
 from core.store import Store
-from core.store.predictions import ModelPair, Prediction
+from core.store.predictions import ModelPair
 from core.store.queue import OpenPhoto
 
 LABEL_ISSUES_SETTING, METHOD_SETTING = "suspects", "queue_method"
@@ -138,9 +139,9 @@ def _gather_for_ppal(store: Store, models: ModelPair, gathered: Gathered) -> Ord
                 calibrated=calibrated_uncertainty_of(prediction.garments, difficulties),
             )
 
-    def fetch(photo_ids: Sequence[int]) -> dict[int, Prediction]:
-        found = {photo_id: store.predictions.get(photo_id, models) for photo_id in photo_ids}
-        return {photo_id: prediction for photo_id, prediction in found.items() if prediction is not None}
+    def fetch(photo_ids: Sequence[int]) -> dict[int, Seen]:
+        found = (store.predictions.get(photo_id, models) for photo_id in photo_ids)
+        return {one.photo_id: Seen(one.garments, one.embedding) for one in found if one is not None}
 
     return lambda candidates: ppal_order(candidates, difficulties, fetch)
 

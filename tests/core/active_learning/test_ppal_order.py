@@ -11,6 +11,7 @@ from core.active_learning.ppal import CalibratedUncertainty, entropy
 from core.active_learning.ppal_order import (
     NOTHING_FOUND,
     Difficulties,
+    Seen,
     calibrated_uncertainty_of,
     instances_of,
     measure_difficulties,
@@ -21,7 +22,7 @@ from core.active_learning.uncertainty import Uncertainty
 from core.garments import Box, Garment
 from core.queue_place import QueuePlace
 from core.store.boxes import AnnotatedBox
-from core.store.predictions import AnnotatedPrediction, ModelPair, Prediction
+from core.store.predictions import AnnotatedPrediction
 
 BOX: Box = (10.0, 10.0, 60.0, 80.0)
 KNOWN = Difficulties({"top": 0.0, "bag": 0.0, "belt": 1.0})
@@ -31,25 +32,24 @@ def garment(score: float, category: str = "top", label: str = "Shirt") -> Garmen
     return Garment(BOX, category, score, ((label, 1.0),))
 
 
-def prediction(photo_id: int, *garments: Garment, look: Sequence[float] | None = None) -> Prediction:
-    embedding = None if look is None else np.array(look, dtype=np.float32)
-    return Prediction(photo_id, ModelPair(1, 2), garments, embedding, 0.0)
+def seen(*garments: Garment, look: Sequence[float] | None = None) -> Seen:
+    return Seen(garments, None if look is None else np.array(look, dtype=np.float32))
 
 
-def ordered(predictions: Sequence[Prediction], batch: int = 100) -> list[QueuePlace]:
-    by_id = {one.photo_id: one for one in predictions}
+def ordered(photos: Sequence[Seen], batch: int = 100) -> list[QueuePlace]:
+    """The places of photos that are numbered from 0."""
     candidates = [
         Candidate(
-            one.photo_id,
+            number,
             Uncertainty({"detector": 0.5, "tie": 0.0}),
             calibrated=calibrated_uncertainty_of(one.garments, KNOWN),
         )
-        for one in predictions
+        for number, one in enumerate(photos)
     ]
 
-    def fetch(ids: Sequence[int]) -> Mapping[int, Prediction]:
+    def fetch(ids: Sequence[int]) -> Mapping[int, Seen]:
         assert len(ids) <= 4 * batch
-        return {id: by_id[id] for id in ids}
+        return {id: photos[id] for id in ids}
 
     return ppal_order(candidates, KNOWN, fetch, batch)
 
@@ -78,20 +78,20 @@ def test_a_photos_uncertainty_names_the_category_that_most_of_it_comes_from() ->
 def test_garments_are_alike_by_label_and_by_photo() -> None:
     same, other_label, other_look = instances_of(
         [
-            prediction(1, garment(0.5), look=(1, 0)),
-            prediction(2, garment(0.5, label="Blouse"), look=(1, 0)),
-            prediction(3, garment(0.5), look=(-2, 0)),
+            seen(garment(0.5), look=(1, 0)),
+            seen(garment(0.5, label="Blouse"), look=(1, 0)),
+            seen(garment(0.5), look=(-2, 0)),
         ]
     )
     cosines = [float(same.features[0] @ one.features[0]) / 2 for one in (same, other_label, other_look)]
     assert cosines == pytest.approx([1.0, 0.5, 0.0])
-    assert [len(one) for one in instances_of([prediction(1)])] == [0]
+    assert [len(one) for one in instances_of([seen()])] == [0]
 
 
 def test_representatives_come_first_and_then_the_uncertain() -> None:
-    tops = [prediction(n, garment(0.5 - n / 100)) for n in range(7)]
-    bag = prediction(7, garment(0.35, "bag", "Tote"))
-    certain = [prediction(8 + n, garment(0.99)) for n in range(8)]
+    tops = [seen(garment(0.5 - n / 100)) for n in range(7)]
+    bag = seen(garment(0.35, "bag", "Tote"))
+    certain = [seen(garment(0.99)) for n in range(8)]
     places = ordered([*tops, bag, *certain], batch=2)
     first = [place.photo_id for place in places]
     assert first[:3] == [0, 7, 1], "the bag stands for what tops do not show"
@@ -105,14 +105,14 @@ def test_representatives_come_first_and_then_the_uncertain() -> None:
 
 
 def test_of_few_photos_the_more_uncertain_half_are_candidates() -> None:
-    sixteen = [prediction(n, garment(0.5 if n < 8 else 0.99, "bag" if n % 2 else "top")) for n in range(16)]
+    sixteen = [seen(garment(0.5 if n < 8 else 0.99, "bag" if n % 2 else "top")) for n in range(16)]
     places = ordered(sixteen)
     assert len([place for place in places if len(place.reasons) > 1]) == 2
     assert {place.photo_id for place in places[:8]} == set(range(8))
 
 
 def test_reasons_tell_of_hard_categories_and_of_nothing_found() -> None:
-    places = ordered([prediction(1, garment(0.5, "belt")), prediction(2)], batch=1)
+    places = ordered([seen(garment(0.5, "belt")), seen()], batch=1)
     assert places[0].reasons[0] == "uncertain garments, most of all: belt, which is hard for the models"
     assert places[1].reasons == (NOTHING_FOUND,)
 
@@ -123,7 +123,7 @@ def test_no_photos_no_order() -> None:
 
 def test_only_four_times_the_batch_is_fetched_of_many_photos() -> None:
     rng = np.random.default_rng(0)
-    many = [prediction(n, garment(float(s)), look=rng.random(4)) for n, s in enumerate(rng.random(1000))]
+    many = [seen(garment(float(s)), look=rng.random(4)) for n, s in enumerate(rng.random(1000))]
     places = ordered(many, batch=10)
     assert sorted(place.photo_id for place in places) == list(range(1000))
     assert [place.photo_id for place in places] == [place.photo_id for place in ordered(many, batch=10)]
