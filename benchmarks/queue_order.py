@@ -27,7 +27,7 @@ from benchmarks.machine import describe_machine, machine_line
 from benchmarks.replay import curves, heads, places
 from benchmarks.replay.boxed import CANVAS_WH, LARGE_CANVAS_WH
 from benchmarks.replay.chains import Data, replay_detectors
-from benchmarks.replay.detecting import Rounds
+from benchmarks.replay.detecting import ARMS, MORE_ARMS, Rounds
 from core.training.run import current_commit
 
 PACKAGES = ("torch", "scikit-learn", "numpy")
@@ -73,6 +73,7 @@ def detectors(options: argparse.Namespace, deadline: float | None) -> dict[str, 
         data,
         rounds,
         range(1 if quick else options.detector_seeds),
+        arms=options.detector_arms.split(","),
         jobs=options.jobs,
         processes=options.processes,
         deadline=deadline,
@@ -116,6 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=10, help="of the classifiers")
     parser.add_argument("--detector-seeds", type=int, default=2, help="0 leaves the detectors out")
     parser.add_argument("--arms", default="random,queue,selection", help="or margin alone, diversity alone")
+    parser.add_argument(
+        "--detector-arms", default=",".join(ARMS), help=f"or {', '.join(MORE_ARMS)}; random is one of them"
+    )
     parser.add_argument("--quick", action="store_true", help="only show that it runs")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu", help="of the detectors")
     parser.add_argument("--jobs", type=int, default=1, help="detectors that are trained at once")
@@ -127,6 +131,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, help="then stop and tell what is done")
     parser.add_argument("--out", type=Path, help="a folder for results as they come")
     options = parser.parse_args(arguments)
+    arms = set(options.detector_arms.split(","))
+    if not {"random"} <= arms <= {*ARMS, *MORE_ARMS}:
+        parser.error(f"expected random among arms of {', '.join((*ARMS, *MORE_ARMS))}")
     deadline = time.monotonic() + 60 * options.minutes if options.minutes else None
     line: dict[str, Any] = {"benchmark": "queue_order", "commit": current_commit()}
     lacking = missing()

@@ -128,6 +128,7 @@ def import_photos(
 
 
 app.command()(store.export)
+app.command()(store.order)
 app.command("worker")(store.work)
 app.command()(models.models)
 app.command()(models.promote)

@@ -76,6 +76,7 @@ class Progress:
 
     rounds: Rounds
     seeds: tuple[int, ...]
+    arms: tuple[str, ...] = ARMS
     scores: dict[int, dict[str, list[float]]] = field(default_factory=dict)
     whole: dict[int, float] = field(default_factory=dict)
     failed: set[int] = field(default_factory=set)
@@ -94,7 +95,7 @@ class Progress:
         if not seeds:
             return None
         length = min(len(row) for seed in seeds for row in self.scores[seed].values())
-        rows = {arm: np.array([self.scores[seed][arm][:length] for seed in seeds]) for arm in ARMS}
+        rows = {arm: np.array([self.scores[seed][arm][:length] for seed in seeds]) for arm in self.arms}
         goals = [GOAL * self.whole[seed] for seed in seeds] if all(s in self.whole for s in seeds) else None
         told = curves.summary(self.rounds.points[:length], rows, goals)
         if goals is not None:
@@ -152,6 +153,7 @@ def replay_detectors(
     rounds: Rounds,
     seeds: Sequence[int],
     *,
+    arms: Sequence[str] = ARMS,
     jobs: int = 1,
     processes: bool = False,
     deadline: float | None = None,
@@ -166,7 +168,7 @@ def replay_detectors(
     """
     _settle(data)
     size = len(_settled[-1][0])
-    progress = Progress(rounds, tuple(seeds))
+    progress = Progress(rounds, tuple(seeds), tuple(arms))
     points = [point for point in rounds.points if point < size]
     running: dict[Future[Result], Task] = {}
     with _workers(data, jobs, processes=processes) as workers:
@@ -177,7 +179,7 @@ def replay_detectors(
             running[workers.submit(_work, task, rounds.steps, deadline)] = task
 
         for seed in seeds:
-            start(seed, ARMS, np.random.default_rng(seed).permutation(size)[: rounds.start].tolist())
+            start(seed, tuple(arms), np.random.default_rng(seed).permutation(size)[: rounds.start].tolist())
         is_whole_due = True
         while running:
             done, _ = wait(running, return_when=FIRST_COMPLETED)

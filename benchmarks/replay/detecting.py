@@ -25,8 +25,9 @@ from benchmarks.replay.boxed import Boxed
 from benchmarks.replay.places import kept_folder
 from benchmarks.replay.training import RECIPE, Training
 from core.active_learning import ppal
+from core.active_learning.ppal_order import Difficulties, Seen, calibrated_uncertainty_of, ppal_order
 from core.active_learning.ranking import WEIGHTS, Candidate, rank_photos
-from core.active_learning.uncertainty import photo_uncertainty
+from core.active_learning.uncertainty import Uncertainty, photo_uncertainty
 from core.boxes import Detections
 from core.evaluation.detection import evaluate_detection
 from core.garments import Garment
@@ -34,6 +35,9 @@ from core.models.decode import cross_class_suppression, decode, nms
 from core.models.yolov4 import YOLOv4
 
 ARMS = ("random", "selection", "ppal")
+MORE_ARMS = ("ppal-stored",)
+"""PPAL as the queue has it, with the whole photo's embedding in place of a garment's."""
+
 LOWEST = 0.01
 FEATURE_STRIDE = 16  # the neck's level that a detection's feature is taken from
 DETECT_AT_ONCE = 32
@@ -78,6 +82,8 @@ def choose(arm: str, pool: Boxed, trained: Trained, labeled: np.ndarray, seed: i
         return np.random.default_rng((seed, len(labeled))).permutation(open_)[:count]
     if arm == "ppal":
         return by_ppal(pool, trained, labeled, open_, count)
+    if arm == "ppal-stored":
+        return by_stored_ppal(pool, trained, labeled, open_, count)
     threshold = matching_threshold(trained.found, pool, labeled)
     candidates = [
         Candidate(
@@ -112,6 +118,24 @@ def by_ppal(pool: Boxed, trained: Trained, labeled: np.ndarray, open_: np.ndarra
         one = found[number][counts]
         photos.append(ppal.Instances(one.category_ids, one.scores, trained.features[open_[number]][counts]))
     return open_[candidates[ppal.representatives(photos, count)]]
+
+
+def by_stored_ppal(
+    pool: Boxed, trained: Trained, labeled: np.ndarray, open_: np.ndarray, count: int
+) -> np.ndarray:
+    """The choice of the queue's order by PPAL; labels are left out, as there is no classifier."""
+    pairs = ((pool.truths[index], trained.found[index]) for index in labeled)
+    measured = ppal.category_difficulties(pairs, len(pool.categories))
+    difficulties = Difficulties(dict(zip(pool.categories, measured.tolist(), strict=True)))
+    photos = {
+        int(index): Seen(garments_of(trained.found[index], pool), pool.embeddings[index]) for index in open_
+    }
+    candidates = [
+        Candidate(index, Uncertainty(), calibrated=calibrated_uncertainty_of(photo.garments, difficulties))
+        for index, photo in photos.items()
+    ]
+    places = ppal_order(candidates, difficulties, lambda ids: {id: photos[id] for id in ids}, count)
+    return np.array([place.photo_id for place in places[:count]])
 
 
 def matching_threshold(found: Sequence[Detections], pool: Boxed, labeled: np.ndarray) -> float:

@@ -66,6 +66,18 @@ class Instances:
         return len(self.scores)
 
 
+@dataclass(frozen=True)
+class CalibratedUncertainty:
+    """A photo's uncertainty from 0 on, and the category that most of it comes from (None without detections).
+
+    ``greatest`` is the entropy of the least certain detection, without its weight.
+    """
+
+    value: float
+    category: str | None = None
+    greatest: float = 0.0
+
+
 def box_qualities(truth: GroundTruth, found: Detections, xi: float = DEFAULT.xi) -> np.ndarray:
     """How well each annotated box (G,) is detected: the largest p^xi * IoU^(1 - xi) of its category, or 0.
 

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
 from core.active_learning.label_issues import LabeledBox, LabelIssue, PhotoBoxes, find_label_issues
-from core.active_learning.ranking import Candidate, rank_photos
+from core.active_learning.ppal_order import (
+    Difficulties,
+    Seen,
+    calibrated_uncertainty_of,
+    measure_difficulties,
+    ppal_order,
+)
+from core.active_learning.ranking import Candidate, OrderPredicted, rank_photos
 from core.active_learning.uncertainty import photo_uncertainty
+from core.errors import StoreError
 from core.inference.predictions import category_ids, queue_models
 from core.store import Store
 from core.store.predictions import ModelPair
 from core.store.queue import OpenPhoto
 
-LABEL_ISSUES_SETTING = "suspects"
+LABEL_ISSUES_SETTING, METHOD_SETTING = "suspects", "queue_method"
+METHODS = ("selection", "ppal")
+"""Uncertainty times distance (:mod:`core.active_learning.ranking`), which is the default, or PPAL."""
+
 MAX_LABEL_ISSUES = 500
 SEED = 0
 
@@ -28,12 +39,25 @@ class Gathered:
     labeled: list[np.ndarray] = field(default_factory=list)
 
 
+def queue_method(store: Store) -> str:
+    """The method that orders photos with predictions, one of ``METHODS``."""
+    method: str = store.settings.get(METHOD_SETTING, METHODS[0])
+    return method
+
+
+def choose_queue_method(store: Store, method: str) -> None:
+    """Have the queue ordered by another method from the next time on. Raises StoreError for no such one."""
+    if method not in METHODS:
+        raise StoreError(f"expected an order out of {', '.join(METHODS)}, got {method!r}")
+    store.settings.put(METHOD_SETTING, method)
+
+
 def reorder(store: Store) -> int:
     """Rank all open tasks by the queue's models; returns how many were ranked.
 
     New photos get their task first. Without predictions the order is by perceptual hashes. Label issues are
     kept for :func:`label_issues`. Peak memory is four bytes for each number of the open photos' embeddings,
-    about 400 MB for 100,000 photos.
+    about 400 MB for 100,000 photos; by PPAL no more than four hundred photos' embeddings are in memory.
     """
     store.queue.fill()
     models = queue_models(store)
@@ -42,7 +66,10 @@ def reorder(store: Store) -> int:
     store.settings.remember(
         LABEL_ISSUES_SETTING, [asdict(issue) | {"version": version} for issue, version in found]
     )
-    if models:
+    order_predicted = None
+    if models and queue_method(store) == "ppal":
+        order_predicted = _gather_for_ppal(store, models, gathered)
+    elif models:
         _gather(store, models, gathered)
     for issue, _ in found:
         candidate = gathered.candidates.get(issue.photo_id)
@@ -51,7 +78,12 @@ def reorder(store: Store) -> int:
                 candidate, issue_score=issue.score, issue=issue.reason
             )
     labeled = np.stack(gathered.labeled) if gathered.labeled else np.zeros((0, 1), dtype=np.float16)
-    ranked = rank_photos(list(gathered.candidates.values()), labeled_embeddings=labeled, seed=SEED)
+    ranked = rank_photos(
+        list(gathered.candidates.values()),
+        labeled_embeddings=labeled,
+        seed=SEED,
+        order_predicted=order_predicted,
+    )
     return store.queue.order(ranked)
 
 
@@ -92,6 +124,33 @@ def _gather(store: Store, models: ModelPair, gathered: Gathered) -> None:
             )
         if prediction.photo_id in training and embedding is not None:
             gathered.labeled.append(embedding)
+
+
+def _gather_for_ppal(store: Store, models: ModelPair, gathered: Gathered) -> OrderPredicted:
+    """Complete the candidates from predictions without their embeddings; gives PPAL's order of them."""
+    difficulties = _difficulties(store, models)
+    threshold = store.predictions.score_threshold(models)
+    for prediction in store.predictions.iterate(models):
+        candidate = gathered.candidates.get(prediction.photo_id)
+        if candidate is not None:
+            gathered.candidates[prediction.photo_id] = replace(
+                candidate,
+                uncertainty=photo_uncertainty(prediction.garments, threshold),
+                calibrated=calibrated_uncertainty_of(prediction.garments, difficulties),
+            )
+
+    def fetch(photo_ids: Sequence[int]) -> dict[int, Seen]:
+        found = (store.predictions.get(photo_id, models) for photo_id in photo_ids)
+        return {one.photo_id: Seen(one.garments, one.embedding) for one in found if one is not None}
+
+    return lambda candidates: ppal_order(candidates, difficulties, fetch)
+
+
+def _difficulties(store: Store, models: ModelPair) -> Difficulties:
+    """Measured on the annotated photos that may be trained on: those of the holdout choose nothing."""
+    training = store.annotations.training_pool()
+    annotated = (row for row in store.predictions.beside_annotations(models) if row.photo_id in training)
+    return measure_difficulties(annotated, category_ids(store))
 
 
 def _find_label_issues(store: Store, models: ModelPair) -> list[tuple[LabelIssue, int]]:

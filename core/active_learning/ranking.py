@@ -8,7 +8,7 @@ distance to the labeled photos; long before it is reached, new annotations have 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from core.active_learning.diversity import (
     project,
     weighted_sample,
 )
+from core.active_learning.ppal import CalibratedUncertainty
 from core.active_learning.uncertainty import Uncertainty
 from core.queue_place import QueuePlace
 
@@ -107,7 +108,8 @@ GROUPS = ("holdout", "control", "label_issue", "imported", "predicted", "cold")
 class Candidate:
     """A photo that waits to be annotated.
 
-    ``uncertainty`` and ``embedding`` (D,) come from a prediction and are None before there is one.
+    ``uncertainty`` and ``embedding`` (D,) come from a prediction and are None before there is one; where the
+    queue is ordered by PPAL, ``calibrated`` takes the embedding's place.
     ``annotated`` says that boxes were imported with it, ``issue_score`` (0..1) how likely one of them is
     wrong, ``issue`` in words what. ``holdout`` photos are never trained on.
     """
@@ -120,6 +122,11 @@ class Candidate:
     issue_score: float = 0.0
     issue: str = ""
     holdout: bool = False
+    calibrated: CalibratedUncertainty | None = None
+
+
+OrderPredicted = Callable[[Sequence[Candidate]], list[QueuePlace]]
+"""The places, without ranks yet, of photos that have predictions."""
 
 
 def rank_photos(
@@ -129,19 +136,24 @@ def rank_photos(
     control_share: float | None = None,
     seed: int = 0,
     weights: RankingWeights = WEIGHTS,
+    order_predicted: OrderPredicted | None = None,
 ) -> list[QueuePlace]:
     """All candidates, those first that teach most; the lowest rank comes first.
 
     Ranks of photos without boxes lie in 0..1, of photos imported with boxes in 1..2. Holdout photos are
     spread evenly in random order: chosen by predictions, they would be a biased sample.
-    ``labeled_embeddings`` (M, D) are those of annotated photos. The control arm depends on seed and photo
+    ``labeled_embeddings`` (M, D) are those of annotated photos. ``order_predicted`` orders the photos with
+    predictions, by default weight times distance does. The control arm depends on seed and photo
     alone, so it stays a random sample however often the order is renewed. Same candidates and seed, same
     order.
     """
     rng = np.random.default_rng(seed)
     share = weights.control if control_share is None else control_share
     groups = group_candidates(candidates, share, seed)
-    predicted = _predicted(groups["predicted"], labeled_embeddings, weights, rng)
+    if order_predicted is None:
+        predicted = _predicted(groups["predicted"], labeled_embeddings, weights, rng)
+    else:
+        predicted = order_predicted(groups["predicted"])
     selected = interleave(_with_label_issues(groups["label_issue"]), predicted, weights.label_issues)
     pool = interleave(
         [_place(c, "control", (CONTROL,)) for c in groups["control"]],
@@ -175,7 +187,8 @@ def _group_of(candidate: Candidate, control_share: float, seed: int) -> str:
         return "label_issue" if candidate.issue else "imported"
     if stable_uniform(candidate.photo_id, seed) < control_share:
         return "control"
-    return "cold" if candidate.uncertainty is None or candidate.embedding is None else "predicted"
+    is_predicted = candidate.embedding is not None or candidate.calibrated is not None
+    return "predicted" if candidate.uncertainty is not None and is_predicted else "cold"
 
 
 def stable_uniform(photo_id: int, seed: int) -> float:

@@ -75,6 +75,27 @@ def export(
     )
 
 
+def order(
+    method: Annotated[
+        str | None, typer.Argument(help="selection or ppal; by default nothing is changed.")
+    ] = None,
+    by: By = None,
+    data: Data = None,
+) -> None:
+    """Show how the queue is ordered, or have it ordered by another method.
+
+    selection: uncertainty times distance to what is annotated. ppal: PPAL (CVPR 2024), made for detectors.
+    """
+    from core.active_learning.queue_order import choose_queue_method, queue_method
+    from core.jobs.client import start_ordering
+
+    store = open_store(data, by)
+    if method is not None:
+        choose_queue_method(store, method)
+        start_ordering(store)
+    print_json({"order": queue_method(store)})
+
+
 def work(
     data: Data = None,
     device: Device = "auto",

@@ -133,6 +133,19 @@ def test_detectors_are_replayed_and_finished_trainings_kept(
     assert replay().scores == once.scores
 
 
+@pytest.mark.parametrize("arm", [*detecting.ARMS, *detecting.MORE_ARMS])
+def test_every_arm_chooses_as_many_open_photos_as_are_wanted(made_up: boxed.Boxed, arm: str) -> None:
+    rng = np.random.default_rng(0)
+    found = [
+        detecting.Detections(np.tile([20.0, 30, 90, 150], (3, 1)), rng.random(3), np.array([0, 1, 0]))
+        for _ in range(12)
+    ]
+    trained = detecting.Trained(0.1, found, [rng.random((3, 8)) for _ in range(12)])
+    chosen = detecting.choose(arm, made_up, trained, np.array([0, 5, 7]), 0, 4)
+    assert len(set(chosen.tolist())) == 4 and not {0, 5, 7} & set(chosen.tolist())
+    assert chosen.tolist() == detecting.choose(arm, made_up, trained, np.array([0, 5, 7]), 0, 4).tolist()
+
+
 def test_when_the_time_is_over_what_is_done_counts(replay: Callable[..., chains.Progress]) -> None:
     nothing = replay(deadline=time.monotonic() - 1)
     assert nothing.scores == {} and nothing.failed == set() and nothing.summary() is None
@@ -177,6 +190,12 @@ def test_without_photos_it_says_so_and_measures_nothing(
     printed = capsys.readouterr()
     assert "no val.json" in json.loads(printed.out)["skipped"]
     assert "nothing measured" in printed.err
+
+
+def test_an_unknown_arm_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        queue_order.main(["--detector-arms", "random,alphabet"])
+    assert "expected random among arms of" in capsys.readouterr().err
 
 
 def test_features_come_from_imagenet_and_are_kept(

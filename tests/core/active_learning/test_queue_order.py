@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from core.active_learning import queue_order, ranking
-from core.active_learning.queue_order import label_issues, reorder
+from core.active_learning.queue_order import choose_queue_method, label_issues, queue_method, reorder
 from core.active_learning.ranking import stable_uniform
+from core.errors import StoreError
 from core.garments import Box, Garment
 from core.images.decode import Photo
 from core.inference.predictions import ensure_category_ids
@@ -157,3 +158,33 @@ def test_the_holdout_is_neither_selected_nor_a_measure_of_what_is_new(store: Sto
     assert task.reasons == (ranking.HOLDOUT,) and task.arm == "cold"
     annotate(store, held, "top")
     assert store.annotations.training_pool() == set()
+
+
+def test_the_queue_can_be_ordered_by_ppal(store: Store, add: Add) -> None:
+    hard = Garment(BOX, "belt", 0.5, (("Belt", 1.0),))
+    annotate(store, add(1, sure("belt")), "top")  # so that belts are hard, and tops as well
+    known = add(2, sure("dress"))
+    annotate(store, known, "dress")
+    photos = [add(seed, hard if seed % 2 else sure("dress")) for seed in range(3, 23)]
+    unseen = add(40)
+    choose_queue_method(store, "ppal")
+    assert reorder(store) == 21
+    order = chosen(order_of(store))
+    uncertain = chosen(photos[::2])
+    assert set(order[: len(uncertain)]) == set(uncertain)
+    assert unseen not in chosen([unseen]) or order[-1] == unseen
+    task = store.queue.take(uncertain[0], "ann")
+    assert task.reasons[0] == "uncertain garments, most of all: belt, which is hard for the models"
+    certain = store.queue.take(chosen(photos[1::2])[0], "ann")
+    assert ranking.CERTAIN in certain.reasons
+    again = [store.queue.take(photo, "ann").reasons for photo in photos]
+    reorder(store)
+    assert [store.queue.take(photo, "ann").reasons for photo in photos] == again
+
+
+def test_the_order_is_selection_until_another_one_is_chosen(store: Store) -> None:
+    assert queue_method(store) == "selection"
+    with pytest.raises(StoreError, match="selection, ppal"):
+        choose_queue_method(store, "alphabet")
+    choose_queue_method(store, "ppal")
+    assert queue_method(store) == "ppal"

@@ -111,3 +111,11 @@ def test_a_backup_fills_an_empty_store_and_no_other(
         main()
     assert not left.value.code
     assert Store.open(folder=tmp_path / "new").photos.count() == 1
+
+
+def test_the_queues_order_is_shown_and_chosen(lapel: Shell) -> None:
+    assert lapel("order")[:2] == (0, {"order": "selection"})
+    assert lapel("order", "ppal")[:2] == (0, {"order": "ppal"})
+    assert lapel("order")[1] == {"order": "ppal"}
+    status, _, complaint = lapel("order", "alphabet")
+    assert status != 0 and "selection, ppal" in complaint
