@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -256,7 +257,9 @@ def choose_recipe(kind: str, preset: str | None, **changes: Any) -> Recipe:
 class TrainingOptions:
     """Files in and out of a training, and where it runs.
 
-    ``data``, ``extra`` and ``val`` are COCO files (detector) or CSVs (classifier); ``pretrained`` is
+    ``data``, ``extra`` and ``val`` are COCO files (detector) or CSVs (classifier). ``shares`` is how much of
+    a file's photos an epoch takes (by default all of ``data``, and of ``extra`` the recipe's share);
+    ``unlabeled`` names categories of which a file boxes no garment or not all. ``pretrained`` is
     ImageNet's MobileNet (classifier), a distilled backbone (detector), or whole weights to go on from;
     ``masks`` a folder of pixel labels for copy-paste. ``preset``, ``epochs``, ``seed`` and ``batch`` are
     the recipe's where None.
@@ -275,3 +278,9 @@ class TrainingOptions:
     workers: int = 0
     out: Path = Path("runs/latest")
     resume: bool = False
+    shares: Mapping[Path, float] = field(default_factory=dict)
+    unlabeled: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
+
+    def share_of(self, file: Path, default: float) -> float:
+        """How much of a training file's photos an epoch takes."""
+        return self.shares.get(file, 1.0 if file == self.data else default)
