@@ -72,6 +72,11 @@ class ClassifierRecipe:
         _one_of("model", self.model, ("mobilenet", "mobilenet-mha"))
         _check_numbers(self)
 
+    @property
+    def freezes_layers(self) -> bool:
+        """Whether layers stay as they are at the start."""
+        return self.model == "mobilenet-mha" and self.trainable != "all"
+
 
 @dataclass(frozen=True)
 class DetectorRecipe:
@@ -240,14 +245,17 @@ def with_changes(recipe: Recipe, **changes: Any) -> Recipe:
 
 
 def choose_recipe(kind: str, preset: str | None, **changes: Any) -> Recipe:
-    """The recipe of a kind by its name (default ``fine`` or ``street``), or the default in another size.
+    """The recipe of a kind by its name (default ``fine`` or ``street``), or of a detector in a size.
 
-    Raises RecipeError with the names there are.
+    ``full`` is the full-size network on its own canvas, by the recipe ``darknet``; the smaller sizes are
+    trained by ``street``. Raises RecipeError with the names there are.
     """
     if kind not in ("detector", "classifier"):
         raise RecipeError(f"expected to train a detector or a classifier, got {kind!r}")
     default = "street" if kind == "detector" else "fine"
-    sizes = ("full", "medium", "small", "tiny", "nano", "pico")
+    sizes = ("medium", "small", "tiny", "nano", "pico")
+    if kind == "detector" and preset == "full":
+        return with_changes(recipe_named(kind, "darknet"), **changes)
     if kind == "detector" and preset in sizes:
         return with_changes(recipe_named(kind, default), preset=preset, **changes)
     return with_changes(recipe_named(kind, preset or default), **changes)

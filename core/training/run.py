@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +24,7 @@ from core.training.datasets import DetectionTrainingDataset
 from core.training.detector import DetectorData, DetectorTraining, export_detector
 from core.training.distillation import Distillation, DistillationData, export_backbone
 from core.training.recipes import ClassifierRecipe, DetectorRecipe, TrainingOptions
+from core.training.starting_weights import Start, start_classifier, start_detector
 from core.training.trainer import fit
 
 
@@ -38,11 +40,16 @@ def train_classifier(recipe: ClassifierRecipe, options: TrainingOptions) -> Path
     val, skipped = with_known_labels(read_classification(options.val), labels)
     if not val:
         raise DatasetError(f"expected validation photos with the labels {', '.join(labels)}, got none")
+    recipe, start = start_classifier(recipe, labels, options.pretrained)
+    print(start.sentence, file=sys.stderr)
     module = ClassifierTraining(recipe, labels, options.pretrained)
+    start.load_into(module.model)
     loaders = ClassifierData(tuple(photos), val, labels, recipe, options.workers, shares)
     if options.pretrained is not None:
         module.calibrate(loaders.sample())
-    record = _record(options, photos=len(photos), validation_photos=len(val), validation_skipped=skipped)
+    record = _record(
+        options, start, photos=len(photos), validation_photos=len(val), validation_skipped=skipped
+    )
     _write_settings(options.out, asdict(recipe) | record)
     _fit(module, loaders, recipe, options, "val_top1", export_classifier(record))
     return options.out / "best.safetensors"
@@ -57,19 +64,28 @@ def train_detector(recipe: DetectorRecipe, options: TrainingOptions) -> Path:
     val = read_training_sets((options.val,), options.unlabeled)[0].with_categories(categories)
     shares = [options.share_of(file, recipe.extra_share) for file in files]
     anchors_wh = fit_anchors(datasets, max(recipe.input_wh), recipe.seed)
+    recipe, start = start_detector(recipe, options.pretrained)
+    print(f"{_described(recipe)} {start.sentence}", file=sys.stderr)
     names = _label_names(options.masks) if options.masks else ()
     train_set = DetectionTrainingDataset(
         datasets, recipe, shares=shares, masks=options.masks, label_names=names
     )
     module = DetectorTraining(recipe, categories, anchors_wh)
+    start.load_into(module.model)
     if options.pretrained is not None:
         module.load_pretrained(read_tensors(options.pretrained))
     boxes = sum(dataset.box_count for dataset in datasets)
-    record = _record(options, photos=len(train_set), boxes=boxes, validation_photos=len(val.photos))
+    record = _record(options, start, photos=len(train_set), boxes=boxes, validation_photos=len(val.photos))
     _write_settings(options.out, asdict(recipe) | record)
     loaders = DetectorData(train_set, val, recipe, options.workers)
     _fit(module, loaders, recipe, options, "val_map50", export_detector(record))
     return options.out / "best.safetensors"
+
+
+def _described(recipe: DetectorRecipe) -> str:
+    width, height = recipe.input_wh
+    size = f"{recipe.model} {recipe.preset} on {width} x {height} pixels"
+    return f"Recipe {recipe.name}: {size}, {recipe.epochs} epochs."
 
 
 def read_training_sets(
@@ -146,8 +162,9 @@ def _fit(
     )
 
 
-def _record(options: TrainingOptions, **counts: int) -> dict[str, Any]:
-    pretrained = options.pretrained.name if options.pretrained else None
+def _record(options: TrainingOptions, start: Start, **counts: int) -> dict[str, Any]:
+    file = options.pretrained or start.shipped
+    pretrained = file.name if file else None
     shares = {str(file): share for file, share in options.shares.items()}
     unlabeled = {str(file): list(names) for file, names in options.unlabeled.items()}
     chosen = {"shares": shares, "unlabeled": unlabeled}
