@@ -1,4 +1,4 @@
-"""Training a detector on a CPU: photos a second, and where a step's time goes, before and after, turn by turn.
+"""Training a detector on a CPU: photos a second, and where a step's time goes, before and after in one run.
 
 Run with ``python -m benchmarks.training``; the table goes to stderr, one line of JSON to stdout. "plain" is
 PyTorch's own operations in its usual memory format and with malloc as it comes; "fused" is what a training

@@ -54,9 +54,10 @@ app.command()(evaluate_command.summary)
 def train(
     kind: Annotated[str, typer.Argument(help="detector or classifier", show_default=False)],
     data: Annotated[
-        Path | None,
+        list[str] | None,
         typer.Option(
-            help="Training data: a COCO file (detector) or a CSV (classifier); with --revision the store."
+            help="Training data: a COCO file (detector) or a CSV (classifier), or several; "
+            "FILE:0.5 takes half of its photos an epoch. With --revision the store's folder."
         ),
     ] = None,
     val: Annotated[Path | None, typer.Option(help="Validation data of the same kind.")] = None,
@@ -77,7 +78,14 @@ def train(
     masks: Annotated[
         Path | None, typer.Option(help="Folder of pixel labels for copy-paste (detector).")
     ] = None,
-    extra: Annotated[list[Path] | None, typer.Option(help="More training data of the same kind.")] = None,
+    extra: Annotated[
+        list[Path] | None,
+        typer.Option(help="More training data, of which an epoch takes the recipe's share."),
+    ] = None,
+    unlabeled: Annotated[
+        list[str] | None,
+        typer.Option(help="FILE:CATEGORY,...: categories of which this file boxes no garment, or not all."),
+    ] = None,
     device: Device = "auto",
     workers: Annotated[int, typer.Option(help="Loader processes.", min=0)] = 0,
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and weights.")] = Path("runs/latest"),
@@ -91,12 +99,15 @@ def train(
     revision the result is a candidate in the store, compared with the champion.
     """
     if revision is not None:
-        train_command.train_revision(kind, revision, quick=quick, device=device, data=data)
+        train_command.train_revision(
+            kind, revision, quick=quick, device=device, data=Path(data[0]) if data else None
+        )
         return
-    if data is None or val is None:
+    if not data or val is None:
         raise RecipeError("expected --data and --val to train on files, or --revision to train on the store")
+    sources = [train_command.parse_source(text) for text in data]
     options = TrainingOptions(
-        data=data,
+        data=sources[0][0],
         val=val,
         preset=preset,
         epochs=epochs,
@@ -104,11 +115,13 @@ def train(
         batch=batch,
         pretrained=pretrained,
         masks=masks,
-        extra=tuple(extra or ()),
+        extra=(*(file for file, _ in sources[1:]), *(extra or ())),
         device=device,
         workers=workers,
         out=out,
         resume=resume,
+        shares={file: share or 1.0 for file, share in sources if share is not None or file != sources[0][0]},
+        unlabeled=dict(train_command.parse_unlabeled(text) for text in unlabeled or ()),
     )
     train_command.train(kind, options)
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from core.training.sampler import repeat_factors
-from core.training.yolo_loss import DOUBT, Labelling
+from core.training.yolo_loss import UNLABELED_SCORE, Labelling
 from tools.gpu_photos import Pack
 
 NEVER_BOXED = {"chictopia": ("belt", "scarf_tie", "boots")}
 """Chictopia's boots are boxed as footwear, so that a footwear box there may be a boot."""
 
-CATALOG_DOUBT = 0.5
+CATALOG_IGNORE_SCORE = 0.5
 """A catalog photo's one label says nothing of what is worn beside it."""
 
 
@@ -29,7 +29,7 @@ class Mixture:
         weights = torch.zeros(len(self.sets), len(photos))
         known = torch.ones(len(photos), count, dtype=torch.bool)
         complete = torch.ones(len(photos), count, dtype=torch.bool)
-        doubt = torch.full((len(photos),), DOUBT)
+        ignore_score = torch.full((len(photos),), UNLABELED_SCORE)
         for row, name in enumerate(self.sets):
             members = [i for i, photo in enumerate(photos) if photo["set"] == name]
             factors = repeat_factors([photos[i]["category_ids"] for i in members], rebalance)
@@ -38,12 +38,12 @@ class Mixture:
             for category in unboxed:
                 known[members, category] = complete[members, category] = False
             if name == "catalog":
-                doubt[members] = CATALOG_DOUBT
+                ignore_score[members] = CATALOG_IGNORE_SCORE
                 for i in members:
                     complete[i] = False
                     complete[i, photos[i]["category_ids"]] = True
         self.weights, self.known = weights.to(device), known.to(device)
-        self.complete, self.doubt = complete.to(device), doubt.to(device)
+        self.complete, self.ignore_score = complete.to(device), ignore_score.to(device)
 
     def shares(self, wanted: Sequence[tuple[str, float]]) -> Tensor:
         """The sets' shares as chances (S,) on the device; sets that are not there have none."""
@@ -60,4 +60,4 @@ class Mixture:
     def labelling(self, photos: Tensor, used: Tensor) -> Labelling:
         """What is labelled in scenes of photos (B, T), of which ``used`` (B, T) are in the picture."""
         complete = (self.complete[photos] | ~used[..., None]).all(dim=1)
-        return Labelling(self.known[photos[:, 0]], complete, self.doubt[photos[:, 0]])
+        return Labelling(self.known[photos[:, 0]], complete, self.ignore_score[photos[:, 0]])

@@ -11,7 +11,7 @@ import typer
 
 from core.cli.console import Device, ProgressBar, account_name, open_store, print_json
 from core.cli.store import chosen_revision
-from core.errors import ConflictError, DatasetError
+from core.errors import ConflictError, DatasetError, RecipeError
 from core.training.recipes import TrainingOptions
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 FEWEST_PHOTOS = 20
+LARGEST_SHARE = 10.0
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 
 
@@ -34,6 +35,29 @@ def train(kind: str, options: TrainingOptions) -> None:
         print(train_classifier(recipe, options))
     else:
         print(train_detector(recipe, options))
+
+
+def parse_source(text: str) -> tuple[Path, float | None]:
+    """A training file and its share from ``FILE`` or ``FILE:SHARE``. Raises RecipeError for a bad share."""
+    file, colon, share = text.rpartition(":")
+    try:
+        number = float(share)
+    except ValueError:
+        return Path(text), None
+    if not colon or Path(text).exists():
+        return Path(text), None
+    if not 0 < number <= LARGEST_SHARE:
+        raise RecipeError(f"expected a share above 0 and up to {LARGEST_SHARE:.0f} of {file}, got {share}")
+    return Path(file), number
+
+
+def parse_unlabeled(text: str) -> tuple[Path, tuple[str, ...]]:
+    """A training file and the categories that it does not label, from ``FILE:NAME,NAME``."""
+    file, _, names = text.rpartition(":")
+    listed = tuple(name.strip() for name in names.split(",") if name.strip())
+    if not file or not listed:
+        raise RecipeError(f"expected FILE:CATEGORY,..., got {text!r}")
+    return Path(file), listed
 
 
 def distill(

@@ -20,6 +20,7 @@ from core.datasets.detection import (
 from core.errors import DatasetError
 from core.file_names import relative_name
 
+LABELED_KEY = "labeled_categories"
 COCO_INFO = {"description": "Garments labeled with Lapel"}
 
 
@@ -28,7 +29,8 @@ def read_coco(path: Path, photos: Path | None = None) -> DetectionDataset:
 
     Boxes that reach over the photo's edge are cut to it; boxes without area or outside the photo are dropped
     and counted. ``iscrowd`` makes a region that evaluation ignores, apart from the boxes; ``ignore`` a
-    difficult box. ``attributes.label`` becomes the fine label. Categories keep the file's order. Raises
+    difficult box. ``attributes.label`` becomes the fine label. Categories keep the file's order;
+    ``info.labeled_categories`` names those of which every garment is boxed, where not all are. Raises
     ``DatasetError`` where keys are missing, of the wrong kind, or name what is not there.
     """
     path = Path(path)
@@ -51,7 +53,19 @@ def read_coco(path: Path, photos: Path | None = None) -> DetectionDataset:
     folder = (
         photos_folder(path.parent, boxed[0].file_name if boxed else None) if photos is None else Path(photos)
     )
-    return DetectionDataset(tuple(names), boxed, folder, sum(count for _, count in built))
+    dropped = sum(count for _, count in built)
+    return DetectionDataset(tuple(names), boxed, folder, dropped, _labeled_categories(document, path))
+
+
+def _labeled_categories(document: dict[str, Any], path: Path) -> tuple[str, ...] | None:
+    """The names under ``info.labeled_categories``, None where there are none."""
+    info = document.get("info")
+    names = info.get(LABELED_KEY) if isinstance(info, dict) else None
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DatasetError(f"{path.name}: info.{LABELED_KEY} is a list of category names, got {shown(names)}")
+    return tuple(names)
 
 
 def write_coco(dataset: DetectionDataset, path: Path) -> None:
@@ -62,10 +76,12 @@ def write_coco(dataset: DetectionDataset, path: Path) -> None:
 def coco_document(dataset: DetectionDataset) -> dict[str, Any]:
     """The data set as COCO's dictionary, ready for ``json``."""
     annotations: list[dict[str, Any]] = []
+    labeled = dataset.labeled_categories
+    partly = {} if labeled is None else {LABELED_KEY: list(labeled)}
     for image_id, photo in enumerate(dataset.photos, start=1):
         annotations += coco_annotations(photo, image_id, len(annotations) + 1)
     return {
-        "info": COCO_INFO,
+        "info": COCO_INFO | partly,
         "images": [coco_image(photo, image_id) for image_id, photo in enumerate(dataset.photos, start=1)],
         "annotations": annotations,
         "categories": coco_categories(dataset.categories),

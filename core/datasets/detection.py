@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -91,15 +91,21 @@ class DetectionDataset:
     """Photos with boxes, the categories that their ids index, and the folder the photos lie in (if known).
 
     ``dropped_boxes`` counts what the reader left out: boxes without area, with a side that is no finite
-    number, or wholly outside the photo.
+    number, or wholly outside the photo. ``labeled_categories`` are those of which every garment is boxed,
+    None for all: of the others a photo without a box says nothing.
     """
 
     categories: tuple[str, ...]
     photos: tuple[BoxedPhoto, ...]
     folder: Path | None = None
     dropped_boxes: int = 0
+    labeled_categories: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        unknown = sorted(set(self.labeled_categories or ()) - set(self.categories))
+        if unknown:
+            known = ", ".join(self.categories)
+            raise DatasetError(f"labeled categories are of {known}, got {', '.join(unknown)}")
         doubled = first_repeated(self.categories)
         if doubled is not None:
             raise DatasetError(f"category names have to differ, got {doubled!r} twice")
@@ -110,6 +116,46 @@ class DetectionDataset:
                     f"{photo.file_name}: category ids lie in 0..{len(self.categories) - 1}, "
                     f"got {ids.min()}..{ids.max()}"
                 )
+
+    @property
+    def is_labeled(self) -> np.ndarray:
+        """Which categories are labeled (C,) bool."""
+        labeled = self.categories if self.labeled_categories is None else self.labeled_categories
+        return np.array([name in labeled for name in self.categories], dtype=bool)
+
+    def without_labels_of(self, names: Iterable[str]) -> DetectionDataset:
+        """The same data set, which does not label these categories. Raises DatasetError for others' names."""
+        left_out = set(names)
+        unknown = sorted(left_out - set(self.categories))
+        if unknown:
+            known = ", ".join(self.categories)
+            raise DatasetError(f"expected categories of {known}, got {', '.join(unknown)}")
+        labeled = [
+            name for name, is_labeled in zip(self.categories, self.is_labeled, strict=True) if is_labeled
+        ]
+        return replace(self, labeled_categories=tuple(name for name in labeled if name not in left_out))
+
+    def with_categories(self, categories: tuple[str, ...]) -> DetectionDataset:
+        """The same photos under other categories, matched by name; those it does not have it does not label.
+
+        Raises DatasetError where a category with boxes is not among them.
+        """
+        if categories == self.categories:
+            return self
+        used = sorted({self.categories[i] for photo in self.photos for i in photo.category_ids})
+        missing = [name for name in used if name not in categories]
+        if missing:
+            raise DatasetError(f"expected the categories {', '.join(categories)}, got {', '.join(missing)}")
+        ids = np.array(
+            [categories.index(n) if n in categories else -1 for n in self.categories], dtype=np.int64
+        )
+        photos = tuple(
+            replace(photo, category_ids=ids[photo.category_ids], crowd_ids=ids[photo.crowd_ids])
+            for photo in self.photos
+        )
+        kept = zip(self.categories, self.is_labeled, strict=True)
+        labeled = tuple(name for name, is_labeled in kept if is_labeled and name in categories)
+        return replace(self, categories=categories, photos=photos, labeled_categories=labeled)
 
     @property
     def box_count(self) -> int:

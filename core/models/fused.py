@@ -94,7 +94,7 @@ def disabled() -> Iterator[None]:
 
 def norm_activate(x: Tensor, norm: nn.Module, activation: nn.Module) -> Tensor:
     """``activation(norm(x))`` of maps (B, C, H, W)."""
-    run = _kernels_for(x) if _is_known(norm, activation) else None
+    run = _kernels_for(x) if _is_known(norm, activation, x.shape[1]) else None
     if run is None:
         return activation(norm(x))
     return _NormActivation.apply(run, x, norm, activation, norm.weight, norm.bias)
@@ -106,7 +106,7 @@ def ghost(x: Tensor, primary: nn.Sequential, cheap: nn.Sequential) -> Tensor:
     ``primary`` is that convolution with norm and activation, ``cheap`` a depthwise 3x3 with its own.
     """
     (_, norm, activation), (depthwise, norm2, activation2) = primary, cheap
-    known = _is_known(norm, activation) and _is_known(norm2, activation2)
+    known = all(_is_known(*form, x.shape[1]) for form in ((norm, activation), (norm2, activation2)))
     run = _kernels_for(x) if known else None
     if run is None:
         first = norm_activate(x, norm, activation)
@@ -117,7 +117,8 @@ def ghost(x: Tensor, primary: nn.Sequential, cheap: nn.Sequential) -> Tensor:
 
 def add_simam(residual: Tensor, x: Tensor, attention: nn.Module, regulariser: float) -> Tensor:
     """``residual + attention(x)`` of SimAM, maps (B, C, H, W)."""
-    run = _kernels_for(residual, x)
+    is_watched = bool(attention._forward_hooks)  # the maps of explanations are read by hooks
+    run = _kernels_for(residual, x) if torch.is_grad_enabled() and not is_watched else None
     if run is None:
         return residual + attention(x)
     return _AddedSimAM.apply(run, residual, x, regulariser)
@@ -140,10 +141,11 @@ def _is_dense(x: Tensor) -> bool:
     return x.is_contiguous(memory_format=torch.channels_last)
 
 
-def _is_known(norm: nn.Module, activation: nn.Module) -> bool:
-    """Whether the kernels know a batch norm and its activation."""
+def _is_known(norm: nn.Module, activation: nn.Module, channels: int) -> bool:
+    """Whether the kernels know a batch norm of this many channels and its activation."""
     return (
         type(norm) is nn.BatchNorm2d
+        and norm.num_features == channels
         and norm.affine
         and norm.running_mean is not None
         and norm.momentum is not None
@@ -277,7 +279,7 @@ def _with_rows(gradient: Tensor) -> tuple[Tensor, int]:
     batch, channels, height, width = gradient.shape
     sides = ((width, 3, 1), (height, 2, width), (batch, 0, height * width))
     steps = {gradient.stride(axis) / rows for side, axis, rows in sides if side > 1}
-    step = steps.pop() if len(steps) == 1 else 0
+    step = steps.pop() if len(steps) == 1 else 0.0
     if step >= channels and step.is_integer() and (channels == 1 or gradient.stride(1) == 1):
         return gradient, int(step)
     return _dense(gradient, channels).copy_(gradient), channels

@@ -36,13 +36,16 @@ from core.training.transforms import (
 )
 from core.training.yolo_loss import Targets
 
-Sample = tuple[Tensor, Tensor, Tensor]
-"""Image (3, H, W) uint8, boxes xyxy (N, 4) float32 in its pixels, class ids (N,) int64."""
+Sample = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Image (3, H, W) uint8, boxes xyxy (N, 4) float32 in its pixels, class ids (N,) int64, and which categories
+are labeled (C,) bool."""
 
 
 class DetectionTrainingDataset(Dataset[Sample]):
     """Augmented samples by ``(epoch, index)``; a sample depends on seed, epoch and index alone.
 
+    ``shares`` is how much of each data set an epoch takes (by default all of the first, the recipe's share of
+    the others); mosaics take their other photos accordingly, and label what all their photos' sets label.
     Photos are cached in memory as JPEGs no larger than the network's input needs. ``masks`` is the folder of
     pixel masks (one PNG a photo, whose values are indices of ``label_names``) that copy-paste cuts along;
     ``progress`` wraps the photos while they are read.
@@ -53,12 +56,15 @@ class DetectionTrainingDataset(Dataset[Sample]):
         datasets: Sequence[DetectionDataset],
         recipe: DetectorRecipe,
         *,
+        shares: Sequence[float] = (),
         masks: Path | None = None,
         label_names: Sequence[str] = (),
         progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
     ) -> None:
         self.recipe = recipe
-        self.first_count = len(datasets[0].photos) if datasets else 0
+        shares = shares or [1.0, *[recipe.extra_share] * (len(datasets) - 1)][: len(datasets)]
+        counts = [len(dataset.photos) for dataset in datasets]
+        self.shares = np.repeat(np.asarray(shares, dtype=np.float64), counts)
         self.photos = [(dataset, photo) for dataset in datasets for photo in dataset.photos]
         if not self.photos:
             raise DatasetError("expected boxed photos to train on, got none")
@@ -77,9 +83,17 @@ class DetectionTrainingDataset(Dataset[Sample]):
         return [photo.category_ids.tolist() for _, photo in self.photos]
 
     def repeats(self) -> list[float]:
-        """How often an epoch takes each photo: rare classes more often, extra data sets by their share."""
+        """How often an epoch takes each photo: rare classes more often, data sets by their share."""
         factors = repeat_factors(self.classes_of, self.recipe.rebalance)
-        return [f if i < self.first_count else f * self.recipe.extra_share for i, f in enumerate(factors)]
+        return [factor * float(share) for factor, share in zip(factors, self.shares, strict=True)]
+
+    def labeled(self, index: int) -> np.ndarray:
+        """Which categories the photo's data set labels (C,) bool."""
+        return self.photos[index][0].is_labeled
+
+    def _others(self, rng: Generator) -> list[int]:
+        """Three photos for a mosaic, by their data sets' shares."""
+        return [int(i) for i in rng.choice(len(self), size=3, p=self.shares / self.shares.sum())]
 
     def boxed_image(self, index: int) -> BoxedImage:
         """The cached photo without augmentation, boxes in its pixels."""
@@ -93,7 +107,7 @@ class DetectionTrainingDataset(Dataset[Sample]):
         recipe = self.recipe
         rng = np.random.default_rng((recipe.seed, epoch, index))
         mixes = epoch < recipe.epochs - recipe.clean_epochs
-        sample = self._compose(index, rng, mixes, recipe.canvas_of(epoch))
+        sample, labeled = self._compose(index, rng, mixes, recipe.canvas_of(epoch))
         if rng.random() < 0.5:
             sample = horizontal_flip(sample)
         if recipe.rotation_degrees and rng.random() < 0.4:
@@ -101,13 +115,17 @@ class DetectionTrainingDataset(Dataset[Sample]):
         if mixes and rng.random() < recipe.masking:
             sample = random_erasing(sample, rng)
         sample = BoxedImage(color_jitter(sample.image, rng), sample.boxes_xyxy, sample.classes)
-        return to_sample(sample)
+        return to_sample(sample, labeled)
 
-    def _compose(self, index: int, rng: Generator, mixes: bool, canvas_wh: tuple[int, int]) -> BoxedImage:
-        recipe = self.recipe
+    def _compose(
+        self, index: int, rng: Generator, mixes: bool, canvas_wh: tuple[int, int]
+    ) -> tuple[BoxedImage, np.ndarray]:
+        """The photo on the canvas, alone or in a mosaic, and which categories are labeled there."""
+        recipe, labeled = self.recipe, self.labeled(index)
         if mixes and rng.random() < recipe.mosaic:
-            others = rng.integers(0, len(self), size=3).tolist()
-            parts = [self.boxed_image(i) for i in (index, *others)]
+            tiles = [index, *self._others(rng)]
+            labeled = np.logical_and.reduce([self.labeled(i) for i in tiles])
+            parts = [self.boxed_image(i) for i in tiles]
             rng.shuffle(parts)  # type: ignore[arg-type]
             sample = mosaic(parts, canvas_wh, rng)
         else:
@@ -116,7 +134,7 @@ class DetectionTrainingDataset(Dataset[Sample]):
             for _ in range(int(rng.integers(1, 4))):
                 cutout = self.cutouts[int(rng.integers(len(self.cutouts)))]
                 sample = paste_cutout(sample, cutout, rng, max(canvas_wh) / self.limit)
-        return sample
+        return sample, labeled
 
     def _cutouts(self, masks: Path, names: tuple[str, ...]) -> list[Cutout]:
         """Garments cut out along their masks, at most 60 of a class, rare ones up to three times each."""
@@ -164,11 +182,11 @@ def small_jpeg(image: Image.Image, limit: int, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def to_sample(image: BoxedImage) -> Sample:
-    """An image with boxes as tensors."""
+def to_sample(image: BoxedImage, labeled: np.ndarray) -> Sample:
+    """An image with boxes, and the labeled categories, as tensors."""
     boxes = torch.from_numpy(np.ascontiguousarray(image.boxes_xyxy, dtype=np.float32))
     pixels = torch.from_numpy(np.array(image.image.convert("RGB"))).permute(2, 0, 1)
-    return pixels, boxes, torch.from_numpy(image.classes.astype(np.int64))
+    return pixels, boxes, torch.from_numpy(image.classes.astype(np.int64)), torch.from_numpy(labeled)
 
 
 class DetectionValidationDataset(Dataset[Sample]):
@@ -185,15 +203,16 @@ class DetectionValidationDataset(Dataset[Sample]):
         boxed = letterbox(open_dataset_photo(self.dataset.path_of(photo)).image, self.input_wh)
         as_decoded = np.array([boxed.photo_wh[0] / photo.width, boxed.photo_wh[1] / photo.height] * 2)
         boxes = boxed.to_canvas(photo.boxes_xyxy * as_decoded).astype(np.float32)
-        return to_sample(BoxedImage(boxed.image, boxes, photo.category_ids))
+        return to_sample(BoxedImage(boxed.image, boxes, photo.category_ids), self.dataset.is_labeled)
 
 
 def collate(samples: Sequence[Sample]) -> tuple[Tensor, Targets]:
     """Images (B, 3, H, W) uint8, channels last as they were decoded, and the targets of the batch."""
-    pictures = torch.stack([picture.permute(1, 2, 0) for picture, _, _ in samples]).permute(0, 3, 1, 2)
-    images = torch.cat([torch.full((len(classes),), i) for i, (_, _, classes) in enumerate(samples)])
-    boxes = torch.cat([boxes for _, boxes, _ in samples])
-    return pictures, Targets(images.long(), torch.cat([classes for _, _, classes in samples]), boxes)
+    pictures = torch.stack([sample[0].permute(1, 2, 0) for sample in samples]).permute(0, 3, 1, 2)
+    images = torch.cat([torch.full((len(classes),), i) for i, (_, _, classes, _) in enumerate(samples)])
+    boxes, classes = (torch.cat([sample[part] for sample in samples]) for part in (1, 2))
+    labeled = torch.stack([sample[3] for sample in samples])
+    return pictures, Targets(images.long(), classes, boxes, None if bool(labeled.all()) else labeled)
 
 
 CACHED_SIZE = 288

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,11 @@ class ClassifierRecipe:
         _one_of("augmentation", self.augmentation, ("flip", "rich"))
         _one_of("model", self.model, ("mobilenet", "mobilenet-mha"))
         _check_numbers(self)
+
+    @property
+    def freezes_layers(self) -> bool:
+        """Whether layers stay as they are at the start."""
+        return self.model == "mobilenet-mha" and self.trainable != "all"
 
 
 @dataclass(frozen=True)
@@ -239,14 +245,17 @@ def with_changes(recipe: Recipe, **changes: Any) -> Recipe:
 
 
 def choose_recipe(kind: str, preset: str | None, **changes: Any) -> Recipe:
-    """The recipe of a kind by its name (default ``fine`` or ``street``), or the default in another size.
+    """The recipe of a kind by its name (default ``fine`` or ``street``), or of a detector in a size.
 
-    Raises RecipeError with the names there are.
+    ``full`` is the full-size network on its own canvas, by the recipe ``darknet``; the smaller sizes are
+    trained by ``street``. Raises RecipeError with the names there are.
     """
     if kind not in ("detector", "classifier"):
         raise RecipeError(f"expected to train a detector or a classifier, got {kind!r}")
     default = "street" if kind == "detector" else "fine"
-    sizes = ("full", "medium", "small", "tiny", "nano", "pico")
+    sizes = ("medium", "small", "tiny", "nano", "pico")
+    if kind == "detector" and preset == "full":
+        return with_changes(recipe_named(kind, "darknet"), **changes)
     if kind == "detector" and preset in sizes:
         return with_changes(recipe_named(kind, default), preset=preset, **changes)
     return with_changes(recipe_named(kind, preset or default), **changes)
@@ -256,7 +265,9 @@ def choose_recipe(kind: str, preset: str | None, **changes: Any) -> Recipe:
 class TrainingOptions:
     """Files in and out of a training, and where it runs.
 
-    ``data``, ``extra`` and ``val`` are COCO files (detector) or CSVs (classifier); ``pretrained`` is
+    ``data``, ``extra`` and ``val`` are COCO files (detector) or CSVs (classifier). ``shares`` is how much of
+    a file's photos an epoch takes (by default all of ``data``, and of ``extra`` the recipe's share);
+    ``unlabeled`` names categories of which a file boxes no garment or not all. ``pretrained`` is
     ImageNet's MobileNet (classifier), a distilled backbone (detector), or whole weights to go on from;
     ``masks`` a folder of pixel labels for copy-paste. ``preset``, ``epochs``, ``seed`` and ``batch`` are
     the recipe's where None.
@@ -275,3 +286,9 @@ class TrainingOptions:
     workers: int = 0
     out: Path = Path("runs/latest")
     resume: bool = False
+    shares: Mapping[Path, float] = field(default_factory=dict)
+    unlabeled: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
+
+    def share_of(self, file: Path, default: float) -> float:
+        """How much of a training file's photos an epoch takes."""
+        return self.shares.get(file, 1.0 if file == self.data else default)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,22 +24,32 @@ from core.training.datasets import DetectionTrainingDataset
 from core.training.detector import DetectorData, DetectorTraining, export_detector
 from core.training.distillation import Distillation, DistillationData, export_backbone
 from core.training.recipes import ClassifierRecipe, DetectorRecipe, TrainingOptions
+from core.training.starting_weights import Start, start_classifier, start_detector
 from core.training.trainer import fit
 
 
 def train_classifier(recipe: ClassifierRecipe, options: TrainingOptions) -> Path:
     """Train the classifier; labels are those of the training data, sorted. Returns the best weights' path."""
     seed_everything(recipe.seed, workers=True, verbose=False)  # the first weights follow the seed, too
-    photos = [photo for file in (options.data, *options.extra) for photo in read_classification(file)]
+    sets = [
+        (read_classification(file), options.share_of(file, 1.0)) for file in (options.data, *options.extra)
+    ]
+    photos = [photo for part, _ in sets for photo in part]
+    shares = [share for part, share in sets for _ in part]
     labels = tuple(sorted(label_counts(photos)))
     val, skipped = with_known_labels(read_classification(options.val), labels)
     if not val:
         raise DatasetError(f"expected validation photos with the labels {', '.join(labels)}, got none")
+    recipe, start = start_classifier(recipe, labels, options.pretrained)
+    print(start.sentence, file=sys.stderr)
     module = ClassifierTraining(recipe, labels, options.pretrained)
-    loaders = ClassifierData(tuple(photos), val, labels, recipe, options.workers)
+    start.load_into(module.model)
+    loaders = ClassifierData(tuple(photos), val, labels, recipe, options.workers, shares)
     if options.pretrained is not None:
         module.calibrate(loaders.sample())
-    record = _record(options, photos=len(photos), validation_photos=len(val), validation_skipped=skipped)
+    record = _record(
+        options, start, photos=len(photos), validation_photos=len(val), validation_skipped=skipped
+    )
     _write_settings(options.out, asdict(recipe) | record)
     _fit(module, loaders, recipe, options, "val_top1", export_classifier(record))
     return options.out / "best.safetensors"
@@ -47,26 +58,46 @@ def train_classifier(recipe: ClassifierRecipe, options: TrainingOptions) -> Path
 def train_detector(recipe: DetectorRecipe, options: TrainingOptions) -> Path:
     """Train the detector with anchors fitted to its own boxes. Returns the best weights' path."""
     seed_everything(recipe.seed, workers=True, verbose=False)
-    datasets = [read_fitted(file).dataset for file in (options.data, *options.extra)]
-    val = read_fitted(options.val).dataset
+    files = (options.data, *options.extra)
+    datasets = read_training_sets(files, options.unlabeled)
     categories = datasets[0].categories
-    for other in (*datasets[1:], val):
-        if other.categories != categories:
-            raise DatasetError(
-                f"expected the categories {', '.join(categories)}, got {', '.join(other.categories)}"
-            )
+    val = read_training_sets((options.val,), options.unlabeled)[0].with_categories(categories)
+    shares = [options.share_of(file, recipe.extra_share) for file in files]
     anchors_wh = fit_anchors(datasets, max(recipe.input_wh), recipe.seed)
+    recipe, start = start_detector(recipe, options.pretrained)
+    print(f"{_described(recipe)} {start.sentence}", file=sys.stderr)
     names = _label_names(options.masks) if options.masks else ()
-    train_set = DetectionTrainingDataset(datasets, recipe, masks=options.masks, label_names=names)
+    train_set = DetectionTrainingDataset(
+        datasets, recipe, shares=shares, masks=options.masks, label_names=names
+    )
     module = DetectorTraining(recipe, categories, anchors_wh)
+    start.load_into(module.model)
     if options.pretrained is not None:
         module.load_pretrained(read_tensors(options.pretrained))
     boxes = sum(dataset.box_count for dataset in datasets)
-    record = _record(options, photos=len(train_set), boxes=boxes, validation_photos=len(val.photos))
+    record = _record(options, start, photos=len(train_set), boxes=boxes, validation_photos=len(val.photos))
     _write_settings(options.out, asdict(recipe) | record)
     loaders = DetectorData(train_set, val, recipe, options.workers)
     _fit(module, loaders, recipe, options, "val_map50", export_detector(record))
     return options.out / "best.safetensors"
+
+
+def _described(recipe: DetectorRecipe) -> str:
+    width, height = recipe.input_wh
+    size = f"{recipe.model} {recipe.preset} on {width} x {height} pixels"
+    return f"Recipe {recipe.name}: {size}, {recipe.epochs} epochs."
+
+
+def read_training_sets(
+    files: Sequence[Path], unlabeled: Mapping[Path, tuple[str, ...]]
+) -> list[DetectionDataset]:
+    """Data sets under the categories that they have together, matched by name, in the order of the files.
+
+    A set labels the categories of its own list, less those that it or ``unlabeled`` says it does not.
+    """
+    datasets = [read_fitted(file).dataset.without_labels_of(unlabeled.get(file, ())) for file in files]
+    categories = tuple(dict.fromkeys(name for dataset in datasets for name in dataset.categories))
+    return [dataset.with_categories(categories) for dataset in datasets]
 
 
 def fit_anchors(datasets: Sequence[DetectionDataset], size: int, seed: int) -> list[list[float]]:
@@ -131,9 +162,14 @@ def _fit(
     )
 
 
-def _record(options: TrainingOptions, **counts: int) -> dict[str, Any]:
-    pretrained = options.pretrained.name if options.pretrained else None
-    return {**counts, "pretrained": pretrained, "commit": current_commit()}
+def _record(options: TrainingOptions, start: Start, **counts: int) -> dict[str, Any]:
+    file = options.pretrained or start.shipped
+    pretrained = file.name if file else None
+    shares = {str(file): share for file, share in options.shares.items()}
+    unlabeled = {str(file): list(names) for file, names in options.unlabeled.items()}
+    chosen = {"shares": shares, "unlabeled": unlabeled}
+    given = {name: value for name, value in chosen.items() if value}
+    return {**counts, **given, "pretrained": pretrained, "commit": current_commit()}
 
 
 def current_commit() -> str | None:

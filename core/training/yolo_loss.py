@@ -20,20 +20,25 @@ from core.models.yolov4 import STRIDES
 ASSIGN_IOU = 0.213
 IGNORE_IOU = 0.7
 SAME_PLACE_IOU = 0.5
-DOUBT = 0.3
-"""The score from which a prediction of a category that is not labelled may be right."""
+UNLABELED_SCORE = 0.3
+"""The score from which a prediction of an unlabeled category may be right: its objectness isn't taught."""
 
 
 @dataclass(frozen=True)
 class Targets:
-    """A batch's garments: image index (N,), class id (N,), boxes xyxy (N, 4) in pixels of the input."""
+    """A batch's garments: image index (N,), class id (N,), boxes xyxy (N, 4) in pixels of the input.
+
+    ``labeled`` (B, C) bool says which categories each picture's data set labels; None: all.
+    """
 
     images: Tensor
     classes: Tensor
     boxes_xyxy: Tensor
+    labeled: Tensor | None = None
 
     def to(self, device: torch.device) -> Targets:
-        return Targets(self.images.to(device), self.classes.to(device), self.boxes_xyxy.to(device))
+        labeled = None if self.labeled is None else self.labeled.to(device)
+        return Targets(self.images.to(device), self.classes.to(device), self.boxes_xyxy.to(device), labeled)
 
 
 @dataclass(frozen=True)
@@ -67,18 +72,18 @@ class Labelling:
     """What a picture's data set labels, for sets that label only some categories.
 
     ``known`` (B, C): the class terms that are taken of its garments. ``complete`` (B, C): categories of which
-    every garment is boxed; where the detector sees one of another category with a score above ``doubt`` (B,),
-    and not in a labelled garment's place, objectness is not taught that there is nothing.
+    every garment is boxed; where the detector sees one of another category with a score above
+    ``ignore_score`` (B,), and not in a labelled garment's place, the objectness loss is left out.
     """
 
     known: Tensor
     complete: Tensor
-    doubt: Tensor
+    ignore_score: Tensor
 
     @classmethod
-    def of(cls, labelled: Tensor, doubt: float = DOUBT) -> Labelling:
-        """One mask (B, C) of the labelled categories for both."""
-        return cls(labelled, labelled, torch.full((len(labelled),), doubt, device=labelled.device))
+    def of(cls, labeled: Tensor, ignore_score: float = UNLABELED_SCORE) -> Labelling:
+        """One mask (B, C) of the labeled categories for both."""
+        return cls(labeled, labeled, torch.full((len(labeled),), ignore_score, device=labeled.device))
 
 
 @dataclass(frozen=True)
@@ -147,10 +152,12 @@ class YoloLoss:
         """Raw maps, anchors (3, 3, 2) and garments to ``box``, ``class``, ``objectness`` and ``loss``.
 
         Each is summed over what it covers and divided by the batch's positives, at least one a picture.
-        Without ``labelling`` every garment of every category is boxed.
+        ``labelling`` is by default what the targets say; without either all categories are labeled.
         """
         raw = [level.float() for level in raw]
         pictures = raw[0].shape[0]
+        if labelling is None and isinstance(targets, Targets) and targets.labeled is not None:
+            labelling = Labelling.of(targets.labeled)
         padded = targets if isinstance(targets, PaddedTargets) else PaddedTargets.of(targets, pictures)
         chosen = chosen_anchors(padded.boxes_xyxy, anchors_wh) & padded.valid[..., None]  # (B, M, 9)
         positives = chosen.sum().clamp(min=pictures)
@@ -215,16 +222,16 @@ class YoloLoss:
     ) -> tuple[Tensor, Tensor]:
         """Targets and weights (B, 3, h, w); a box that overlaps a garment above 0.7 unassigned is ignored."""
         best = best_iou(boxes.flatten(1, 3), targets).view(boxes.shape[:-1])
-        heard = best <= IGNORE_IOU
+        counted = best <= IGNORE_IOU
         if labelling is not None:
-            heard &= ~_doubtful(level, best, labelling)
+            counted &= ~_maybe_unlabeled(level, best, labelling)
         value = chosen.to(boxes.dtype)
-        answered = torch.zeros_like(best).view(-1).scatter_reduce(0, place.view(-1), value.view(-1), "amax")
+        assigned = torch.zeros_like(best).view(-1).scatter_reduce(0, place.view(-1), value.view(-1), "amax")
         if self.objectness_target == "iou":
             value = value * (1 - box_losses).clamp(0, 1)
         # Two garments in one place: the larger target stays.
         objectness = torch.zeros_like(best).view(-1).scatter_reduce(0, place.view(-1), value.view(-1), "amax")
-        return objectness.view_as(best), torch.maximum(heard.to(best.dtype), answered.view_as(best))
+        return objectness.view_as(best), torch.maximum(counted.to(best.dtype), assigned.view_as(best))
 
 
 def _places(chosen: Tensor, boxes_xyxy: Tensor, scale: int, grid: tuple[int, int]) -> Tensor:
@@ -247,10 +254,10 @@ def best_iou(boxes_xyxy: Tensor, targets: PaddedTargets) -> Tensor:
     return overlap.masked_fill(~targets.valid[:, None], 0.0).amax(dim=-1)
 
 
-def _doubtful(level: Tensor, best: Tensor, labelling: Labelling) -> Tensor:
+def _maybe_unlabeled(level: Tensor, best: Tensor, labelling: Labelling) -> Tensor:
     """Where a garment of a category may be that the picture's data set does not box (B, 3, h, w)."""
     likeliest, category = level[..., 5:].max(dim=-1)
     score = level[..., 4].sigmoid() * likeliest.sigmoid()
     pictures = torch.arange(len(level), device=level.device)[:, None, None, None]
     unboxed = ~labelling.complete[pictures, category]
-    return unboxed & (score > labelling.doubt[:, None, None, None]) & (best < SAME_PLACE_IOU)
+    return unboxed & (score > labelling.ignore_score[:, None, None, None]) & (best < SAME_PLACE_IOU)

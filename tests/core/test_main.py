@@ -200,6 +200,22 @@ def test_train_passes_on_what_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert calls == [("detector", plain), ("detector", full)]
 
 
+def test_several_sets_are_trained_on_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[TrainingOptions] = []
+    monkeypatch.setattr(train, "train", lambda _, options: calls.append(options))
+    said = "train detector --data a.json --data b.json:0.5 --data c.json --val v.json --unlabeled b.json:belt"
+    assert CliRunner().invoke(app, said.split()).exit_code == 0
+    (options,) = calls
+    assert (options.data, options.extra) == (Path("a.json"), (Path("b.json"), Path("c.json")))
+    assert [options.share_of(Path(name), 0.08) for name in ("a.json", "b.json", "c.json", "x")] == [
+        1,
+        0.5,
+        1,
+        0.08,
+    ]
+    assert options.unlabeled == {Path("b.json"): ("belt",)}
+
+
 def test_anchors_by_the_shell(lapel: Shell, tmp_path: Path) -> None:
     boxes = [[0, 0, 10, 20], [0, 0, 40, 40], [0, 0, 10, 20]]
     document = {

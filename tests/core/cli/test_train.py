@@ -66,6 +66,28 @@ def test_an_unknown_kind_or_recipe_is_refused(started: list[Any]) -> None:
     assert started == []
 
 
+@pytest.mark.parametrize(
+    ("text", "file", "share"),
+    [
+        ("a/train.json", "a/train.json", None),
+        ("a/train.json:0.5", "a/train.json", 0.5),
+        ("C:data", "C:data", None),
+    ],
+)
+def test_a_source_is_a_file_and_maybe_its_share(text: str, file: str, share: float | None) -> None:
+    assert command.parse_source(text) == (Path(file), share)
+
+
+def test_bad_shares_and_lists_of_categories_are_refused() -> None:
+    for text in ("a.json:0", "a.json:-1", "a.json:99", "a.json:nan"):
+        with pytest.raises(RecipeError, match="a share above 0"):
+            command.parse_source(text)
+    assert command.parse_unlabeled("a.json:belt, scarf_tie") == (Path("a.json"), ("belt", "scarf_tie"))
+    for text in ("a.json", "a.json:", ":belt"):
+        with pytest.raises(RecipeError, match="FILE:CATEGORY"):
+            command.parse_unlabeled(text)
+
+
 @pytest.fixture
 def folders(tmp_path: Path) -> list[Path]:
     """Two folders with thirty photos' names and some that are none."""

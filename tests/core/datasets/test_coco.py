@@ -181,3 +181,24 @@ def test_the_street_file_is_read_whole_and_in_its_own_order() -> None:
     assert sorted(a["bbox"] for a in ours["annotations"]) == sorted(
         a["bbox"] for a in original["annotations"]
     )
+
+
+def test_a_set_says_which_categories_it_labels(tmp_path: Path) -> None:
+    photo = BoxedPhoto("a.jpg", 40, 30, np.array([[1, 2, 20, 25]]), np.array([0]))
+    path = tmp_path / "partly.json"
+    write_coco(DetectionDataset(("top", "belt"), (photo,), labeled_categories=("top",)), path)
+    assert json.loads(path.read_text())["info"]["labeled_categories"] == ["top"]
+    read = read_coco(path)
+    assert read.labeled_categories == ("top",) and read.is_labeled.tolist() == [True, False]
+    document = json.loads(path.read_text())
+    for bad, sentence in (("top", "is a list of category names"), (["hat"], "are of top, belt, got hat")):
+        path.write_text(json.dumps(document | {"info": {"labeled_categories": bad}}))
+        with pytest.raises(DatasetError, match=sentence):
+            read_coco(path)
+
+
+def test_a_set_without_a_word_on_it_labels_all_its_categories(tmp_path: Path) -> None:
+    write_coco(DetectionDataset(("top", "belt"), ()), tmp_path / "all.json")
+    read = read_coco(tmp_path / "all.json")
+    assert read.labeled_categories is None and read.is_labeled.all()
+    assert read.without_labels_of(["belt"]).labeled_categories == ("top",)

@@ -85,7 +85,7 @@ def test_a_value_that_is_no_number_stays_one():
 
 @needs_compiler
 def test_results_do_not_depend_on_the_number_of_threads():
-    module, maps = GSModule(16, 16), torch.randn(2, 16, 40, 50)
+    module, maps = GSModule(16, 16), torch.randn(2, 8, 40, 50)
     before, found = torch.get_num_threads(), []
     for threads in (1, 3):
         torch.set_num_threads(threads)
@@ -97,6 +97,22 @@ def test_results_do_not_depend_on_the_number_of_threads():
 def ghost_parts(module):
     ghost = copy.deepcopy(module.body[0])
     return ghost.primary, ghost.cheap
+
+
+def test_attention_that_is_watched_by_a_hook_is_called():
+    module, maps = GSModule(8, 8), torch.randn(1, 8, 6, 5).to(memory_format=torch.channels_last)
+    seen = []
+    handle = module.attention.register_forward_hook(lambda *_: seen.append(1))
+    module(maps)
+    handle.remove()
+    module(maps)
+    assert seen == [1]
+
+
+def test_maps_of_another_number_of_channels_are_refused_by_pytorch():
+    maps = torch.randn(2, 16, 6, 5).to(memory_format=torch.channels_last)
+    with pytest.raises(RuntimeError, match="8"):
+        fused.norm_activate(maps, nn.BatchNorm2d(8), nn.Mish())
 
 
 def test_without_a_compiler_pytorch_computes(monkeypatch):

@@ -53,7 +53,7 @@ def test_a_sample_depends_on_seed_epoch_and_index_alone(drawn):
 def test_a_sample_is_a_picture_of_the_canvas_with_boxes_inside_it(drawn):
     samples = dataset_of(drawn, mosaic=0.5, masking=0.5, rotation_degrees=8.0, input_wh=(64, 96))
     for index in range(6):
-        picture, boxes, classes = samples[(0, index)]
+        picture, boxes, classes, _ = samples[(0, index)]
         assert picture.shape == (3, 96, 64) and picture.dtype == torch.uint8
         assert boxes.dtype == torch.float32 and classes.dtype == torch.int64
         assert len(boxes) == len(classes)
@@ -95,6 +95,28 @@ def test_rare_classes_are_repeated_and_extra_data_taken_in_part(drawn):
     # Blue is on half of the photos: sqrt(0.75 / 0.5).
     assert samples.repeats() == pytest.approx([1.5**0.5] * 6 + [0.5] * 6)
     assert len(samples) == 12 and samples.classes_of[0] == [0, 1] and samples.classes_of[6] == [0]
+
+
+def test_each_set_has_its_share_of_an_epoch_and_of_the_mosaics(drawn):
+    sets = [drawn, replace(drawn, photos=drawn.photos[:2])]
+    samples = DetectionTrainingDataset(sets, pico_recipe(), shares=(0.5, 0.25))
+    assert samples.repeats() == [0.5] * 6 + [0.25] * 2
+    rng = np.random.default_rng(0)
+    tiles = [i for _ in range(2000) for i in samples._others(rng)]
+    assert np.mean([i >= 6 for i in tiles]) == pytest.approx(0.5 / 3.5, abs=0.02)
+
+
+def test_a_mosaic_labels_what_the_sets_of_all_its_photos_label(drawn, monkeypatch):
+    only_red = drawn.without_labels_of(["blue"])
+    samples = DetectionTrainingDataset([drawn, only_red], pico_recipe(mosaic=1.0, clean_epochs=1))
+    for others, labeled in (([1, 2, 3], [True, True]), ([1, 6, 3], [True, False])):
+        monkeypatch.setattr(samples, "_others", lambda _, others=others: others)
+        assert samples[(0, 0)][3].tolist() == labeled
+        assert samples[(0, 7)][3].tolist() == [True, False]
+    assert samples[(2, 0)][3].tolist() == [True, True] and samples[(2, 6)][3].tolist() == [True, False]
+    _, targets = collate([samples[(2, 0)], samples[(2, 6)]])
+    assert targets.labeled.tolist() == [[True, True], [True, False]]
+    assert collate([samples[(2, 0)]])[1].labeled is None, "all categories are labeled"
 
 
 def drawn_masks(dataset, folder):
@@ -178,7 +200,7 @@ def test_validation_photos_are_letterboxed_with_their_boxes(tmp_path):
     photos = DetectionValidationDataset(drawn, (64, 64))
     assert len(photos) == 3
     for index in range(3):
-        picture, boxes, classes = photos[index]
+        picture, boxes, classes, _ = photos[index]
         assert picture.shape == (3, 64, 64) and classes.tolist() == [0, 1]
         expected = drawn.photos[index].boxes_xyxy * ([38 / 96, 0.4] * 2) + [13, 0, 13, 0]  # 38.4 is 38
         assert np.allclose(boxes, expected, atol=1e-4)
@@ -188,7 +210,12 @@ def test_validation_photos_are_letterboxed_with_their_boxes(tmp_path):
 
 def test_a_batch_knows_which_picture_a_garment_is_of():
     samples = [
-        (torch.full((3, 4, 4), n, dtype=torch.uint8), torch.full((count, 4), float(n)), torch.arange(count))
+        (
+            torch.full((3, 4, 4), n, dtype=torch.uint8),
+            torch.full((count, 4), float(n)),
+            torch.arange(count),
+            torch.ones(2, dtype=torch.bool),
+        )
         for n, count in enumerate((2, 0, 1))
     ]
     pictures, targets = collate(samples)

@@ -42,6 +42,9 @@ def test_a_recipe_is_chosen_by_name_by_size_or_by_default():
     assert choose_recipe("detector", "darknet").name == "darknet"
     tiny = choose_recipe("detector", "tiny", epochs=2)
     assert (tiny.name, tiny.preset, tiny.epochs) == ("street", "tiny", 2)
+    full = choose_recipe("detector", "full", batch=4)
+    assert (full.name, full.preset, full.input_wh, full.batch) == ("darknet", "full", (416, 416), 4)
+    assert full.frozen_stages == 0, "there are no trained weights of this size"
 
 
 @pytest.mark.parametrize(

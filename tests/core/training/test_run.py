@@ -101,11 +101,36 @@ def test_validation_photos_of_other_labels_only_are_refused(labelled, begun, tmp
     assert begun == []
 
 
-def test_data_sets_of_other_categories_are_refused(boxed, begun, tmp_path):
+def test_a_validation_set_of_other_categories_is_refused(boxed, begun, tmp_path):
     dataset = running.read_fitted(boxed).dataset
     write_coco(replace(dataset, categories=("red", "green")), tmp_path / "other.json")
-    with pytest.raises(DatasetError, match="expected the categories red, blue, got red, green"):
+    with pytest.raises(DatasetError, match="expected the categories red, blue, got green"):
         train_detector(pico_recipe(), TrainingOptions(boxed, tmp_path / "other.json", out=tmp_path))
+
+
+def test_several_sets_share_their_categories_by_name_and_label_their_own(boxed, begun, tmp_path):
+    other = tmp_path / "other.json"
+    write_coco(replace(running.read_fitted(boxed).dataset, categories=("green", "red")), other)
+    options = TrainingOptions(
+        boxed, boxed, extra=(other,), out=tmp_path / "out", shares={other: 0.5}, unlabeled={boxed: ("blue",)}
+    )
+    train_detector(pico_recipe(), options)
+    module, data, _ = begun[0]
+    assert module.categories == ("red", "blue", "green")
+    first, second = (data.train_set.photos[i] for i in (0, 6))
+    assert first[1].category_ids.tolist() == [0, 1] and second[1].category_ids.tolist() == [2, 0]
+    assert first[0].is_labeled.tolist() == [True, False, False]
+    assert second[0].is_labeled.tolist() == [True, False, True]
+    assert data.train_set.repeats() == [1.0] * 6 + [0.5] * 6
+    assert data.val_set.dataset.is_labeled.tolist() == [True, False, False]
+    written = json.loads((tmp_path / "out" / "recipe.json").read_text())
+    assert written["shares"] == {str(other): 0.5} and written["unlabeled"] == {str(boxed): ["blue"]}
+
+
+def test_an_unlabeled_category_that_a_set_does_not_have_is_refused(boxed, begun, tmp_path):
+    options = TrainingOptions(boxed, boxed, out=tmp_path, unlabeled={boxed: ("belt",)})
+    with pytest.raises(DatasetError, match="expected categories of red, blue, got belt"):
+        train_detector(pico_recipe(), options)
 
 
 def test_photos_without_any_box_are_refused(boxed, begun, tmp_path):

@@ -1,5 +1,8 @@
 """Photos whose data set labels only some categories: what the loss leaves out, and what it does not."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -38,7 +41,7 @@ def values(losses):
 
 
 def test_labelling_everything_changes_nothing():
-    everything = Labelling.of(torch.ones(2, CLASSES, dtype=torch.bool), doubt=0.0)
+    everything = Labelling.of(torch.ones(2, CLASSES, dtype=torch.bool), ignore_score=0.0)
     expected = values(LOSS(some_raw(), ANCHORS_WH, some_targets()))
     assert values(LOSS(some_raw(), ANCHORS_WH, some_targets(), everything)) == pytest.approx(expected)
 
@@ -62,7 +65,7 @@ def test_class_terms_of_a_category_that_is_not_labelled_are_gone():
     """Against the loss with the category's logits cut out of the picture that does not label it."""
     raw, targets = some_raw(), some_targets()
     mask = labelled([True, True, False], [True, True, True])
-    got = LOSS(raw, ANCHORS_WH, targets, Labelling.of(mask, doubt=1.1))
+    got = LOSS(raw, ANCHORS_WH, targets, Labelling.of(mask, ignore_score=1.1))
     full = values(LOSS(raw, ANCHORS_WH, targets))
     cut = [torch.cat((level[..., :7], level[..., 7:].detach()), dim=-1) for level in raw]
     for level in cut:
@@ -77,6 +80,29 @@ def test_class_terms_of_a_category_that_is_not_labelled_are_gone():
     assert any(level.grad[1, ..., 7].any() for level in raw)
 
 
+def test_the_class_loss_is_the_sum_over_labeled_categories_alone_by_hand():
+    """One garment of class 0, the same logits wherever it is looked for: two of three cross-entropies."""
+    raw = [torch.zeros(1, 3, SIZE // s, SIZE // s, 5 + CLASSES) for s in STRIDES]
+    for level in raw:
+        level[..., 5:] = torch.tensor([2.0, -1.0, 3.0])
+    box, loss = torch.tensor([[2.0, 2.0, 94.0, 92.0]]), YoloLoss()
+    wanted = math.log1p(math.exp(-2.0)) + math.log1p(math.exp(-1.0)) + math.log1p(math.exp(3.0))
+    targets = Targets(torch.tensor([0]), torch.tensor([0]), box)
+    assert loss(raw, ANCHORS_WH, targets)["class"].item() == pytest.approx(wanted)
+    partial = replace(targets, labeled=torch.tensor([[True, True, False]]))
+    labeled_only = math.log1p(math.exp(-2.0)) + math.log1p(math.exp(-1.0))
+    assert loss(raw, ANCHORS_WH, partial)["class"].item() == pytest.approx(labeled_only)
+
+
+def test_targets_say_what_their_pictures_label():
+    raw, mask = confident(2), labelled([True, True, False], [True, True, False])
+    said = LOSS(raw, ANCHORS_WH, replace(some_targets(), labeled=mask))
+    passed = LOSS(raw, ANCHORS_WH, some_targets(), Labelling.of(mask))
+    assert values(said) == pytest.approx(values(passed))
+    assert said["objectness"] < LOSS(raw, ANCHORS_WH, some_targets())["objectness"]
+    assert replace(some_targets(), labeled=mask).to(torch.device("cpu")).labeled is mask
+
+
 def confident(category, objectness=4.0, place=(1, 0, 1, 1)):
     """Raw maps where one cell of picture 1 sees a garment of a category far from the labelled one."""
     raw = [level.detach() for level in some_raw()]
@@ -88,7 +114,7 @@ def confident(category, objectness=4.0, place=(1, 0, 1, 1)):
 
 
 @pytest.mark.parametrize(
-    ("category", "complete", "doubt", "taught"),
+    ("category", "complete", "ignore_score", "taught"),
     [
         (2, [True, True, False], 0.3, False),  # not labelled, and confident
         (2, [True, True, False], 0.999, True),  # not confident enough
@@ -96,11 +122,11 @@ def confident(category, objectness=4.0, place=(1, 0, 1, 1)):
         (2, [True, True, True], 0.3, True),
     ],
 )
-def test_where_an_unlabelled_garment_may_be_nothing_is_taught(category, complete, doubt, taught):
+def test_where_an_unlabelled_garment_may_be_nothing_is_taught(category, complete, ignore_score, taught):
     raw = confident(category)
     mask = labelled([True] * 3, complete)
-    doubts = torch.full((2,), doubt)
-    losses = LOSS(raw, ANCHORS_WH, some_targets(), Labelling(torch.ones(2, 3).bool(), mask, doubts))
+    ignore_scores = torch.full((2,), ignore_score)
+    losses = LOSS(raw, ANCHORS_WH, some_targets(), Labelling(torch.ones(2, 3).bool(), mask, ignore_scores))
     losses["loss"].backward()
     assert bool(raw[2].grad[1, 0, 1, 1, 4] != 0) is taught
     assert raw[2].grad[1, 1, 1, 1, 4] != 0  # its neighbours are taught as ever
@@ -122,7 +148,7 @@ def test_another_category_in_a_labelled_garments_place_is_no_excuse():
 
 def test_a_garment_that_is_labelled_is_taught_whatever_is_in_doubt():
     raw, targets = some_raw(), some_targets()
-    nothing = Labelling.of(torch.zeros(2, CLASSES, dtype=torch.bool), doubt=0.0)
+    nothing = Labelling.of(torch.zeros(2, CLASSES, dtype=torch.bool), ignore_score=0.0)
     losses = LOSS(raw, ANCHORS_WH, targets, nothing)
     assert losses["class"].item() == 0 and losses["box"].item() > 0 and losses["objectness"].item() > 0
     assert losses["objectness"].item() < LOSS(raw, ANCHORS_WH, targets)["objectness"].item()

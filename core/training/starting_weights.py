@@ -1,0 +1,88 @@
+"""What a training starts from: a given file, the weights that ship, or nothing.
+
+Layers are frozen only where trained weights are in them: a recipe that freezes layers takes the shipped
+weights of the same architecture where no file is given, and freezes nothing where none fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import nn
+
+from core.errors import WeightsError
+from core.models.cards import ModelCard, read_card, shipped_weights
+from core.models.weights import check_state, read_tensors
+from core.training.recipes import ClassifierRecipe, DetectorRecipe
+
+
+@dataclass(frozen=True)
+class Start:
+    """A file of weights to start from (None: random weights), and a sentence on it.
+
+    ``left_out`` are the beginnings of the names of layers that start at random all the same.
+    """
+
+    sentence: str
+    shipped: Path | None = None
+    left_out: tuple[str, ...] = ()
+
+    def load_into(self, model: nn.Module) -> None:
+        """Put the shipped weights into a model, except into the layers that are left out."""
+        if self.shipped is not None:
+            taken = {k: v for k, v in read_tensors(self.shipped).items() if not k.startswith(self.left_out)}
+            own = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+            check_state(own | taken, model, self.shipped.name)
+
+
+def start_detector(recipe: DetectorRecipe, pretrained: Path | None) -> tuple[DetectorRecipe, Start]:
+    """The recipe, with nothing frozen where no trained weights are to be had, and the start.
+
+    The shipped detector's heads are left out: they are for its own categories and anchors.
+    """
+    if pretrained is not None:
+        return recipe, Start(f"Starts from {pretrained.name}.")
+    if not recipe.frozen_stages:
+        return recipe, Start("Starts from random weights; no layer is frozen.")
+    card = _shipped_card("detector")
+    if card is not None and (card.model, card.preset) == (recipe.model, recipe.preset):
+        frozen = f"the stem and {recipe.frozen_stages} stages of the backbone stay as they are"
+        sentence = f"Starts from the backbone and neck of the detector that ships; {frozen}."
+        return recipe, Start(sentence, shipped_weights("detector"), ("heads.",))
+    sentence = f"No trained {recipe.model} {recipe.preset} was given or ships: {_FROM_NOTHING}"
+    return replace(recipe, frozen_stages=0), Start(sentence)
+
+
+def start_classifier(
+    recipe: ClassifierRecipe, labels: Sequence[str], pretrained: Path | None
+) -> tuple[ClassifierRecipe, Start]:
+    """The recipe, with nothing frozen where no trained weights are to be had, and the start.
+
+    The shipped classifier's last layer is left out where its labels are others.
+    """
+    if pretrained is not None:
+        return recipe, Start(f"Starts from {pretrained.name}.")
+    if not recipe.freezes_layers:
+        return recipe, Start("Starts from random weights; no layer is frozen.")
+    card = _shipped_card("classifier")
+    if card is not None and card.model == recipe.model:
+        same = card.categories == tuple(labels)
+        part = "the classifier that ships" if same else "all but the last layer of the classifier that ships"
+        left_out = () if same else ("classifier.",)
+        sentence = f"Starts from {part}; the recipe's frozen layers stay as they are."
+        return recipe, Start(sentence, shipped_weights("classifier"), left_out)
+    sentence = f"No trained {recipe.model} was given or ships: {_FROM_NOTHING}"
+    return replace(recipe, trainable="all"), Start(sentence)
+
+
+_FROM_NOTHING = "starts from random weights, and freezes no layer."
+
+
+def _shipped_card(kind: str) -> ModelCard | None:
+    path = shipped_weights(kind)
+    try:
+        return read_card(path) if path.is_file() else None
+    except WeightsError:
+        return None
