@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from core.anchors import kmeans_anchors
+from core.models.cards import read_card
+from core.models.weights import check_state
 from core.models.yolov4 import YOLOv4
-from tools.gpu_fitting import Schedule
+from tools.eight_bit_weights import read_carried
+from tools.gpu_fitting import Schedule, say
 from tools.gpu_photos import Augmentation, Pack
 
 OBJECTNESS_PRIOR, CLASS_PRIOR = 0.01, 0.05
@@ -73,6 +77,24 @@ def new_detector(preset: str, classes: int, anchors_wh: np.ndarray) -> YOLOv4:
             bias = last.bias.zero_().view(3, -1)
             bias[:, 4] = float(np.log(OBJECTNESS_PRIOR / (1 - OBJECTNESS_PRIOR)))
             bias[:, 5:] = float(np.log(CLASS_PRIOR / (1 - CLASS_PRIOR)))
+    return model
+
+
+def load_start(pack: Path, preset: str, categories: Sequence[str]) -> YOLOv4 | None:
+    """The detector that a pack carries as ``weights/detector.safetensors`` (with its card), to train on from.
+
+    None where it carries none, or one of another preset or of other categories.
+    """
+    path = pack / "weights" / "detector.safetensors"
+    if not path.is_file():
+        return None
+    card = read_card(path)
+    if card.preset != preset or tuple(card.categories) != tuple(categories):
+        say(f"{path.name} is {card.name} of other categories or size: the detector begins anew")
+        return None
+    model = YOLOv4(preset, len(categories), ghost=True, anchors_wh=card.anchors_wh)
+    check_state(read_carried(path), model, path.name)
+    say(f"the detector begins as {card.name} of commit {card.training.get('commit')}")
     return model
 
 

@@ -2,7 +2,7 @@
 
 ``python -m tools.fit_joint --detector FILE --classifier FILE --boxes NAME=FILE[:PHOTOS] ... --labels FILE
 --out DIR`` writes ``labeler.json`` (the joint decision's weights), and the ``calibration`` and score
-threshold into both cards. Fitted are eleven numbers. Figures in ``labeler.json`` are cross-fitted: photos are
+threshold into both cards. Fitted are twelve numbers. Figures in ``labeler.json`` are cross-fitted: photos are
 split into two folds (by sender where there are senders), each is measured with the numbers fitted on the
 other; what ships is fitted on all of them.
 """
@@ -109,12 +109,13 @@ def fit_joint(cases: Sequence[Case], matrix: Floats) -> JointWeights:
             hits = [hits_of(d, case.truth) for (d, _, _), case in zip(found, cases, strict=True)]
             each = set_weights(cases, [len(h) for h in hits])
             theta = fit_logistic(np.concatenate([f for _, f, _ in found]), np.concatenate(hits), each)
-            detector_logit, category_logit, label_log, intercept = map(float, theta)
+            detector_logit, category_logit, label_log, area_log, intercept = map(float, theta)
             tried = replace(
                 tried,
                 detector_logit=detector_logit,
                 category_logit=category_logit,
                 label_log=label_log,
+                area_log=area_log,
                 intercept=intercept,
             )
         tries.append((max(mean_f1(cases, matrix, tried).values()), tried))

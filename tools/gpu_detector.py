@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.models.cards import ModelCard, read_card, write_card
-from core.models.weights import check_state, save_weights
-from core.models.yolov4 import PRESETS, YOLOv4
+from core.models.cards import ModelCard, write_card
+from core.models.weights import save_weights
+from core.models.yolov4 import PRESETS
 from core.training.yolo_loss import YoloLoss
-from tools.detector_recipe import GpuDetectorRecipe, fitted_anchors, new_detector
-from tools.eight_bit_weights import read_carried
+from tools.detector_recipe import GpuDetectorRecipe, fitted_anchors, load_start, new_detector
 from tools.gpu_compiling import quickest
 from tools.gpu_evaluation import SCORE_THRESHOLD, Validation
 from tools.gpu_fitting import (
@@ -49,24 +48,6 @@ from tools.gpu_teaching import Distiller, load_teacher, standardised
 CPU_PHOTOS = 24  # of each set and split: enough to try the way
 CPU_CANVASES = ((64, 96), (96, 128))
 CPU_BATCH = 2
-
-
-def load_start(pack: Path, preset: str, categories: Sequence[str]) -> YOLOv4 | None:
-    """The detector that a pack carries as ``weights/detector.safetensors`` (with its card), to train on from.
-
-    None where it carries none, or one of another preset or of other categories.
-    """
-    path = pack / "weights" / "detector.safetensors"
-    if not path.is_file():
-        return None
-    card = read_card(path)
-    if card.preset != preset or tuple(card.categories) != tuple(categories):
-        say(f"{path.name} is {card.name} of other categories or size: the detector begins anew")
-        return None
-    model = YOLOv4(preset, len(categories), ghost=True, anchors_wh=card.anchors_wh)
-    check_state(read_carried(path), model, path.name)
-    say(f"the detector begins as {card.name} of commit {card.training.get('commit')}")
-    return model
 
 
 class DetectorRun:

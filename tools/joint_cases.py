@@ -18,6 +18,7 @@ from core.inference.classifier import Classifier, square_crops
 from core.inference.detector import Detector
 from core.inference.joint import (
     JointWeights,
+    area_shares,
     joint_distribution,
     joint_scores,
     one_box_a_garment,
@@ -45,6 +46,7 @@ class Case:
     truth: GroundTruth
     ignored: tuple[int, ...]
     renamed: dict[int, int]
+    photo_wh: tuple[int, int]
 
     @property
     def boxes(self) -> int:
@@ -86,6 +88,7 @@ def collect(
                 boxed.ground_truth(ids),
                 ignored,
                 renamed,
+                found.photo_wh,
             )
         )
     return cases
@@ -102,7 +105,8 @@ def decided(
     """The photo's garments as the labeler decides them, their features, and which candidates they are."""
     pooled, evidence = joint_distribution(case.class_scores, case.labels, matrix, weights)
     chosen = pooled.argmax(axis=1) if len(pooled) else np.zeros(0, dtype=np.int64)
-    features = score_features(case.class_scores, pooled, evidence, chosen)
+    shares = area_shares(case.boxes_xyxy, case.photo_wh)
+    features = score_features(case.class_scores, pooled, evidence, chosen, shares)
     scores = joint_scores(features, weights)
     kept = one_box_a_garment(
         box_iou(case.boxes_xyxy, case.boxes_xyxy),

@@ -31,10 +31,14 @@ LOWEST_THRESHOLD = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Places where a garment may be: boxes (N, 4) in pixels of the photo, class scores (N, C) in 0..1."""
+    """Places where a garment may be: boxes (N, 4) in pixels of the photo, class scores (N, C) in 0..1.
+
+    ``photo_wh`` is the photo's size in pixels.
+    """
 
     boxes_xyxy: np.ndarray
     class_scores: np.ndarray
+    photo_wh: tuple[int, int]
 
     def __len__(self) -> int:
         return len(self.boxes_xyxy)
@@ -99,7 +103,7 @@ class Detector:
         chosen = torch.tensor(list(first), dtype=torch.long)
         boxes_xyxy = boxed.to_photo(boxes[chosen].numpy())
         large = _has_area(boxes_xyxy)
-        return Candidates(boxes_xyxy[large], scores[chosen].double().numpy()[large])
+        return Candidates(boxes_xyxy[large], scores[chosen].double().numpy()[large], photo.image.size)
 
 
 def _just_below(threshold: float) -> float:

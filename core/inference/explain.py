@@ -27,7 +27,7 @@ from core.images.letterbox import Letterboxed
 from core.inference.classifier import Classifier, batches, square_crops
 from core.inference.detector import Detector
 from core.inference.labeler import Labeler
-from core.models.blocks import SimAM
+from core.models.blocks import GSModule, SimAM
 from core.models.mobilenet import MobileNetMHA
 from core.models.yolov4 import STRIDES, Backbone
 
@@ -89,9 +89,10 @@ def captured_energies(backbone: Backbone) -> Iterator[dict[int, Tensor]]:
     energies: dict[int, Tensor] = {}
     handles = []
     for stage, stride in zip(list(backbone.stages)[-3:], STRIDES, strict=True):
-        attentions = [m for m in stage.modules() if isinstance(m, SimAM)]
-        target: nn.Module = attentions[-1] if attentions else stage
-        simam = attentions[-1] if attentions else SimAM()
+        modules = [module for module in stage.modules() if isinstance(module, GSModule)]
+        # What enters a SimAM: a fused kernel calls the SimAM itself past its hooks.
+        target: nn.Module = modules[-1].body if modules else stage
+        simam = modules[-1].attention if modules else SimAM()
 
         def keep(
             _: nn.Module,
@@ -99,10 +100,8 @@ def captured_energies(backbone: Backbone) -> Iterator[dict[int, Tensor]]:
             output: Tensor,
             stride: int = stride,
             simam: SimAM = simam,
-            inside: bool = bool(attentions),
         ) -> None:
-            source = inputs[0] if inside else output
-            energies[stride] = torch.sigmoid(simam.energy(source)).mean(dim=1)
+            energies[stride] = torch.sigmoid(simam.energy(output)).mean(dim=1)
 
         handles.append(target.register_forward_hook(keep))
     try:

@@ -10,7 +10,8 @@ experts):
 A category without any label has no evidence of its own; it takes the evidence that the detector expects,
 q_c = sum_k d_k q_k / sum_k d_k over the categories that have labels, so that the classifier leaves its odds
 alone. The score of a garment is a logistic regression (Platt scaling) on the detector's score, on P and on q
-of the chosen category. The weights are fitted by ``python -m tools.fit_joint`` and lie in
+of the chosen category, and on the size of its box: large garments are found and named rightly more often than
+small ones of the same score. The weights are fitted by ``python -m tools.fit_joint`` and lie in
 ``assets/weights/labeler.json``.
 """
 
@@ -40,7 +41,8 @@ class JointWeights:
 
     ``detector_power`` is a and ``classifier_power`` b of the pooled distribution. The score is
     sigmoid(``intercept`` + ``detector_logit`` logit(s) + ``category_logit`` logit(P_c) + ``label_log``
-    log(q_c)). Two boxes of different categories with an IoU above ``same_garment_iou`` show one garment.
+    log(q_c) + ``area_log`` log(box area / photo area)). Two boxes of different categories with an IoU above
+    ``same_garment_iou`` show one garment.
     """
 
     detector_power: float = 1.0
@@ -49,6 +51,7 @@ class JointWeights:
     detector_logit: float = 1.0
     category_logit: float = 0.0
     label_log: float = 0.0
+    area_log: float = 0.0
     same_garment_iou: float = 0.7
 
     def __post_init__(self) -> None:
@@ -127,23 +130,40 @@ def joint_distribution(
 
 
 def score_features(
-    class_scores: np.ndarray, pooled: np.ndarray, evidence: np.ndarray, chosen: np.ndarray
+    class_scores: np.ndarray,
+    pooled: np.ndarray,
+    evidence: np.ndarray,
+    chosen: np.ndarray,
+    area_shares: np.ndarray,
 ) -> np.ndarray:
-    """What the score is a logistic regression on: (N, 3) of logit(s), logit(P_c) and log(q_c).
+    """What the score is a logistic regression on: (N, 4) of logit(s), logit(P_c), log(q_c) and log(area).
 
-    s is the detector's best class score, c the ``chosen`` category (N,).
+    s is the detector's best class score, c the ``chosen`` category (N,); ``area_shares`` (N,) are the boxes'
+    shares of the photo's area, in 0..1.
     """
     rows = np.arange(len(chosen))
     best = class_scores.max(axis=1, initial=0.0)
     return np.stack(
-        (_logit(best), _logit(pooled[rows, chosen]), np.log(evidence[rows, chosen] + EPSILON)), axis=1
+        (
+            _logit(best),
+            _logit(pooled[rows, chosen]),
+            np.log(evidence[rows, chosen] + EPSILON),
+            np.log(np.clip(area_shares, EPSILON, 1.0)),
+        ),
+        axis=1,
     )
 
 
+def area_shares(boxes_xyxy: np.ndarray, photo_wh: tuple[int, int]) -> np.ndarray:
+    """The share of the photo's area (N,) that each box (N, 4), in pixels of the photo, covers."""
+    areas: np.ndarray = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1)
+    return areas / (photo_wh[0] * photo_wh[1])
+
+
 def joint_scores(features: np.ndarray, weights: JointWeights) -> np.ndarray:
-    """Calibrated scores (N,) in 0..1 of features (N, 3)."""
-    factors = np.array([weights.detector_logit, weights.category_logit, weights.label_log])
-    scores: np.ndarray = 1 / (1 + np.exp(-(features @ factors + weights.intercept)))
+    """Calibrated scores (N,) in 0..1 of features (N, 4)."""
+    factors = [weights.detector_logit, weights.category_logit, weights.label_log, weights.area_log]
+    scores: np.ndarray = 1 / (1 + np.exp(-(features @ np.array(factors) + weights.intercept)))
     return scores
 
 

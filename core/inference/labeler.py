@@ -17,6 +17,7 @@ from core.inference.detector import Candidates, Detector
 from core.inference.joint import (
     JOINT_FILE,
     JointWeights,
+    area_shares,
     joint_distribution,
     joint_labels,
     joint_scores,
@@ -108,7 +109,8 @@ class Labeler:
         scores, matrix = candidates.class_scores, self.label_matrix
         pooled, evidence = joint_distribution(scores, labels, matrix, self.joint)
         chosen = pooled.argmax(axis=1) if len(pooled) else np.zeros(0, dtype=np.int64)
-        joint = joint_scores(score_features(scores, pooled, evidence, chosen), self.joint)
+        shares = area_shares(candidates.boxes_xyxy, candidates.photo_wh)
+        joint = joint_scores(score_features(scores, pooled, evidence, chosen, shares), self.joint)
         best = scores.max(axis=1, initial=0.0)
         joint = np.where(best < CANDIDATE_THRESHOLD, np.minimum(joint, best), joint)
         probabilities = joint_labels(labels, pooled, chosen, matrix)

@@ -19,6 +19,7 @@ def case(scores: list[list[float]], labels: list[list[float]], truth: int = 1, *
         "dataset": "street", "fold": 0, "boxes_xyxy": np.array([PLACE] * len(scores)),
         "class_scores": np.array(scores), "labels": np.array(labels),
         "truth": GroundTruth(np.array([PLACE]), np.array([truth])), "ignored": (), "renamed": {},
+        "photo_wh": (20, 10),
     }  # fmt: skip
     return Case(**{**values, **changes})
 
@@ -49,7 +50,7 @@ def test_the_model_that_is_right_gets_the_power() -> None:
 def test_one_garment_is_left_of_a_place_and_a_category_that_is_never_boxed_is_not_counted() -> None:
     twice = case([[0.5, 0.3], [0.4, 0.3]], [[0.1, 0.9], [0.1, 0.9]])
     detections, features, kept = decided(twice, MATRIX, JointWeights())
-    assert detections.category_ids.tolist() == [1] and kept.tolist() == [0] and features.shape == (1, 3)
+    assert detections.category_ids.tolist() == [1] and kept.tolist() == [0] and features.shape == (1, 4)
     assert hits_of(detections, twice.truth).tolist() == [True]
     assert len(decided(case([[0.5, 0.3]], [[0.1, 0.9]], ignored=(1,)), MATRIX, JointWeights())[0]) == 0
     renamed = decided(case([[0.5, 0.3]], [[0.1, 0.9]], renamed={1: 0}), MATRIX, JointWeights())[0]

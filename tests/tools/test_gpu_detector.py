@@ -18,12 +18,11 @@ from core.models.cards import read_card
 from core.models.decode import decode
 from core.models.mobilenet import MobileNetFeatures, imagenet_layers
 from core.models.weights import read_tensors
-from tools.detector_recipe import GpuDetectorRecipe
+from tools.detector_recipe import GpuDetectorRecipe, load_start
 from tools.eight_bit_weights import quantise
 from tools.gpu_detector import (
     DetectorRun,
     fitted_anchors,
-    load_start,
     new_detector,
     train_detector,
 )

@@ -10,6 +10,7 @@ import pytest
 from core.errors import WeightsError
 from core.inference.joint import (
     JointWeights,
+    area_shares,
     category_evidence,
     joint_distribution,
     joint_labels,
@@ -85,11 +86,14 @@ def test_a_category_without_labels_leaves_the_classifiers_answer():
 
 
 def test_the_score_is_a_logistic_regression():
-    """s = 0.8, P = 0.5, q = 1: logit(0.8) = log 4, logit(0.5) = 0, log 1 = 0."""
+    """s = 0.8, P = 0.5, q = 1, a quarter of the photo: logit(0.8) = log 4, logit(0.5) = 0, log 1 = 0."""
+    shares = area_shares(np.array([[0.0, 0.0, 10.0, 5.0]]), (20, 10))
+    assert shares.tolist() == [0.25]
     features = score_features(
-        np.array([[0.8, 0.1]]), np.array([[0.5, 0.5]]), np.array([[1.0, 0.0]]), np.array([0])
+        np.array([[0.8, 0.1]]), np.array([[0.5, 0.5]]), np.array([[1.0, 0.0]]), np.array([0]), shares
     )
-    assert features[0] == pytest.approx([np.log(4), 0.0, 0.0], abs=1e-3)
+    assert features[0] == pytest.approx([np.log(4), 0.0, 0.0, -np.log(4)], abs=1e-3)
+    assert joint_scores(features, JointWeights(area_log=1.0))[0] == pytest.approx(0.5, abs=1e-6)
     assert joint_scores(features, JointWeights())[0] == pytest.approx(0.8, abs=1e-6)
     assert joint_scores(features, JointWeights(intercept=-np.log(4)))[0] == pytest.approx(0.5, abs=1e-6)
 
@@ -124,7 +128,8 @@ def test_no_boxes_give_no_answers():
     none = np.zeros((0, 3))
     pooled, evidence = joint_distribution(none, np.zeros((0, 4)), MATRIX, JointWeights())
     assert pooled.shape == evidence.shape == (0, 3)
-    assert score_features(none, pooled, evidence, np.zeros(0, dtype=int)).shape == (0, 3)
+    features = score_features(none, pooled, evidence, np.zeros(0, dtype=int), np.zeros(0))
+    assert features.shape == (0, 4)
     assert joint_labels(np.zeros((0, 4)), pooled, np.zeros(0, dtype=int), MATRIX).shape == (0, 4)
     kept = one_box_a_garment(
         np.zeros((0, 0)), np.zeros(0), np.zeros(0, int), evidence, nms_iou=0.5, same_garment_iou=0.7

@@ -96,7 +96,7 @@ def test_a_place_that_nms_leaves_two_categories_is_one_garment(tiny_labeler: Lab
     boxes = np.array([[10.0, 10.0, 60.0, 90.0], [11.0, 10.0, 60.0, 92.0]])
     labels = np.full((2, len(tiny_labeler.labels)), 0.1 / (len(tiny_labeler.labels) - 1))
     labels[:, tiny_labeler.labels.index("Pants")] = 0.9
-    garments = tiny_labeler.decide(Candidates(boxes, scores), labels)
+    garments = tiny_labeler.decide(Candidates(boxes, scores, (100, 100)), labels)
     assert [(g.category, g.box_xyxy, g.top5[0][0]) for g in garments] == [
         ("pants", (10.0, 10.0, 60.0, 90.0), "Pants")
     ]

@@ -10,7 +10,7 @@ import pytest
 from core.access import Actor
 from core.errors import StoreBusyError, WeightsError
 from core.inference import model_cache
-from core.inference.model_cache import ModelCache, load_serving_models
+from core.inference.model_cache import ModelCache
 from core.inference.predictions import model_pair, predict
 from core.models.cards import card_path
 from core.store import Store
@@ -92,7 +92,7 @@ def test_predictions_are_saved_while_shipped_weights_that_are_new_stand_in(
     monkeypatch.setattr("core.models.cards.WEIGHTS_FOLDER", folder)
     lose(store, own)
     lose(store, first)
-    found = load_serving_models(store)
+    found = ModelCache(store).current()
     shipped = store.models.shipped("detector")
     assert found.detector_id == shipped.id not in (first.id, own.id)
     assert found.warnings[0].endswith("candidate, which ships, serves instead.")
