@@ -6,8 +6,10 @@ photos (``LAPEL_TEST_DATA``, by default ``../shared/data``) and MobileNet's Imag
 
 Two replays. Classifiers: logistic regression on frozen features of the classifier's backbone as ImageNet left
 it, scored on senders kept aside; the backbone that ships has seen these very labels, and would know the
-answers. Detectors: YOLOv4-GS's neck and heads on the same network's maps. In both, "selection" is the queue's
-order alone, "queue" what people get: with its random control arm. ``random`` takes whatever comes.
+answers. Detectors: YOLOv4-GS's neck and heads on the same network's maps; three seeds take about half an hour
+on one core. In both, "selection" is the queue's order alone, "queue" what people get: with its random control
+arm. ``random`` takes whatever comes; "ppal" is PPAL with the neck's features of each detection, "ppal-stored"
+what the queue makes of it.
 """
 
 from __future__ import annotations
@@ -75,7 +77,7 @@ def detectors(options: argparse.Namespace, deadline: float | None) -> dict[str, 
         range(1 if quick else options.detector_seeds),
         arms=options.detector_arms.split(","),
         jobs=options.jobs,
-        processes=options.processes,
+        whole=options.whole,
         deadline=deadline,
         out=options.out,
     )
@@ -115,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the tables and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10, help="of the classifiers")
-    parser.add_argument("--detector-seeds", type=int, default=2, help="0 leaves the detectors out")
+    parser.add_argument("--detector-seeds", type=int, default=3, help="0 leaves the detectors out")
     parser.add_argument("--arms", default="random,queue,selection", help="or margin alone, diversity alone")
     parser.add_argument(
         "--detector-arms", default=",".join(ARMS), help=f"or {', '.join(MORE_ARMS)}; random is one of them"
@@ -123,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="only show that it runs")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu", help="of the detectors")
     parser.add_argument("--jobs", type=int, default=1, help="detectors that are trained at once")
-    parser.add_argument("--processes", action="store_true", help="in processes on a GPU as well, not threads")
+    parser.add_argument("--whole", action="store_true", help="also on all boxes, for labels to 95 percent")
     parser.add_argument("--start", type=int, default=Rounds.start, help="boxed photos to begin with")
     parser.add_argument("--batch", type=int, default=Rounds.batch, help="more in each round")
     parser.add_argument("--rounds", type=int, default=Rounds.rounds)

@@ -1,13 +1,11 @@
-"""The detectors' replay side by side: one chain of trainings a seed and arm, on threads or processes.
+"""The detectors' replay side by side: one chain of trainings a seed and arm, in processes of one thread each.
 
-A GPU is shared by threads, whose captured steps run side by side; processes would take turns on it. On a CPU
-each process has one thread. When the time is over, what has been measured is summed up.
+When the time is over, what has been measured is summed up.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 import traceback
 from collections.abc import Sequence
@@ -51,12 +49,8 @@ class Data:
 
     def read(self) -> tuple[Boxed, Boxed]:
         """Pool and validation photos; features are computed where no earlier call kept them."""
-        pool, val = (
-            read_boxed(file, self.weights, self.most, canvas_wh=self.canvas_wh, device=self.device)
-            for file in (self.pool, self.val)
-        )
-        if self.device == "cuda":
-            torch.cuda.synchronize()
+        more: dict[str, Any] = {"canvas_wh": self.canvas_wh, "device": self.device}
+        pool, val = (read_boxed(file, self.weights, self.most, **more) for file in (self.pool, self.val))
         return pool, val
 
 
@@ -66,7 +60,7 @@ class Task:
 
     seed: int
     arms: tuple[str, ...]
-    labelled: tuple[int, ...]
+    labeled: tuple[int, ...]
     count: int = 0
 
 
@@ -121,7 +115,7 @@ _settled: list[tuple[Boxed, Boxed]] = []
 
 
 def _settle(data: Data) -> None:
-    """What a worker does once: read the photos (and in a process, keep to one thread)."""
+    """What a worker does once: keep to one thread, and read the photos."""
     torch.set_num_threads(1)
     _settled.append(data.read())
 
@@ -131,18 +125,12 @@ def _work(task: Task, steps: int, deadline: float | None) -> Result:
     if deadline is not None and time.monotonic() > deadline:
         raise TimeUp
     pool, val = _settled[-1]
-    labelled = np.array(task.labelled)
+    labeled = np.array(task.labeled)
     going_on = task.arms if task.count else ()
     look = any(arm != "random" for arm in going_on)
-    options: dict[str, Any] = {"look": look, "deadline": deadline}
-    try:
-        trained = train_once(pool, val, np.sort(labelled), steps, task.seed, **options)
-    except RuntimeError:
-        traceback.print_exc()
-        print(f"seed {task.seed}: once more without graphs", file=sys.stderr, flush=True)
-        trained = train_once(pool, val, np.sort(labelled), steps, task.seed, graphs=False, **options)
+    trained = train_once(pool, val, np.sort(labeled), steps, task.seed, look=look, deadline=deadline)
     chosen = {
-        arm: (*task.labelled, *choose(arm, pool, trained, labelled, task.seed, task.count).tolist())
+        arm: (*task.labeled, *choose(arm, pool, trained, labeled, task.seed, task.count).tolist())
         for arm in going_on
     }
     return trained.map50, chosen
@@ -154,39 +142,37 @@ def replay_detectors(
     seeds: Sequence[int],
     *,
     arms: Sequence[str] = ARMS,
+    whole: bool = False,
     jobs: int = 1,
-    processes: bool = False,
     deadline: float | None = None,
     out: Path | None = None,
 ) -> Progress:
     """Every seed's and arm's chain, ``jobs`` trainings at once, until the clock passes ``deadline``.
 
-    ``processes`` has them in processes on a GPU as well.
-
-    All arms of a seed begin with the same photos, and so with the same detector. Each seed's training on the
-    whole pool comes last.
+    All arms of a seed begin with the same photos, and so with the same detector. With ``whole`` each seed's
+    training on the whole pool comes last. Results are written to the folder ``out`` as they come.
     """
     _settle(data)
     size = len(_settled[-1][0])
     progress = Progress(rounds, tuple(seeds), tuple(arms))
     points = [point for point in rounds.points if point < size]
     running: dict[Future[Result], Task] = {}
-    with _workers(data, jobs, processes=processes) as workers:
+    with _workers(data, jobs) as workers:
 
-        def start(seed: int, arms: tuple[str, ...], labelled: Sequence[int]) -> None:
-            count = rounds.batch if len(labelled) < points[-1] else 0
-            task = Task(seed, arms, tuple(labelled), count)
+        def start(seed: int, arms: tuple[str, ...], labeled: Sequence[int]) -> None:
+            count = rounds.batch if len(labeled) < points[-1] else 0
+            task = Task(seed, arms, tuple(labeled), count)
             running[workers.submit(_work, task, rounds.steps, deadline)] = task
 
         for seed in seeds:
             start(seed, tuple(arms), np.random.default_rng(seed).permutation(size)[: rounds.start].tolist())
-        is_whole_due = True
+        is_whole_due = whole
         while running:
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 task = running.pop(future)
-                for arm, labelled in _finished(task, future, progress).items():
-                    start(task.seed, (arm,), labelled)
+                for arm, labeled in _finished(task, future, progress).items():
+                    start(task.seed, (arm,), labeled)
             progress.write(out, device=data.device)
             if is_whole_due and not any(task.count for task in running.values()):
                 is_whole_due = False
@@ -209,8 +195,8 @@ def _finished(task: Task, future: Future[Result], progress: Progress) -> dict[st
     return chosen
 
 
-def _workers(data: Data, jobs: int, *, processes: bool) -> Executor:
-    if jobs == 1 or (data.device == "cuda" and not processes):
-        sys.setswitchinterval(0.001)  # a thread that measures must not keep another from the GPU
-        return ThreadPoolExecutor(jobs)
+def _workers(data: Data, jobs: int) -> Executor:
+    """One worker is this process itself, which has read the photos."""
+    if jobs == 1:
+        return ThreadPoolExecutor(1)
     return ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_settle, initargs=(data,))

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from torch import Tensor
 
 from benchmarks.replay.boxed import Boxed
 from benchmarks.replay.places import kept_folder
-from benchmarks.replay.training import RECIPE, Training
+from benchmarks.replay.training import RECIPE, train
 from core.active_learning import ppal
 from core.active_learning.ppal_order import Difficulties, Seen, calibrated_uncertainty_of, ppal_order
 from core.active_learning.ranking import WEIGHTS, Candidate, rank_photos
@@ -42,8 +41,6 @@ LOWEST = 0.01
 FEATURE_STRIDE = 16  # the neck's level that a detection's feature is taken from
 DETECT_AT_ONCE = 32
 
-_thread = threading.local()
-
 
 @dataclass(frozen=True)
 class Rounds:
@@ -52,10 +49,10 @@ class Rounds:
     All trainings take as many steps: an arm must not win by having been trained longer.
     """
 
-    start: int = 100
-    batch: int = 100
+    start: int = 60
+    batch: int = 60
     rounds: int = 2
-    steps: int = 200
+    steps: int = 300
 
     @property
     def points(self) -> list[int]:
@@ -167,7 +164,6 @@ def train_once(
     *,
     look: bool = True,
     deadline: float | None = None,
-    graphs: bool = True,
 ) -> Trained:
     """Train on the labeled photos, measure, and ``look`` at the pool; or read what an earlier run kept.
 
@@ -180,12 +176,11 @@ def train_once(
     if earlier is not None and (earlier.found or not look):
         return earlier
     started = time.monotonic()
-    with _own_stream(pool.device):
-        model = Training(pool, labeled, steps, seed).run(deadline, graphs=graphs)
-        trained_at = time.monotonic()
-        found, _ = detect(model, val)
-        report = evaluate_detection(found, val.truths, val.categories, 0.25, n_bootstrap=0)
-        trained = Trained(report.map50, *(detect(model, pool) if look else ([], [])))
+    model = train(pool, labeled, steps, seed, deadline)
+    trained_at = time.monotonic()
+    found, _ = detect(model, val)
+    report = evaluate_detection(found, val.truths, val.categories, 0.25, n_bootstrap=0)
+    trained = Trained(report.map50, *(detect(model, pool) if look else ([], [])))
     _write(trained, kept)
     print(
         f"  seed {seed}: {len(labeled)} photos, mAP50 {report.map50:.4f}, trained in "
@@ -194,18 +189,6 @@ def train_once(
         flush=True,
     )
     return trained
-
-
-@contextmanager
-def _own_stream(device: torch.device) -> Iterator[None]:
-    """On a GPU each thread works on a stream of its own."""
-    if device.type != "cuda":
-        yield
-        return
-    if not hasattr(_thread, "stream"):
-        _thread.stream = torch.cuda.Stream()
-    with torch.cuda.stream(_thread.stream):
-        yield
 
 
 def _write(trained: Trained, kept: Path) -> None:
@@ -217,7 +200,7 @@ def _write(trained: Trained, kept: Path) -> None:
         ],
         "features": [torch.from_numpy(rows) for rows in trained.features],
     }
-    unfinished = kept.with_suffix(f".{threading.get_ident()}")
+    unfinished = kept.with_suffix(f".{os.getpid()}")
     torch.save(saved, unfinished)
     unfinished.replace(kept)
 
@@ -230,10 +213,7 @@ def _read(kept: Path) -> Trained:
 
 @torch.inference_mode()
 def detect(model: YOLOv4, photos: Boxed) -> tuple[list[Detections], list[np.ndarray]]:
-    """What the detector finds on every photo, in pixels of the canvas, and each detection's feature (N, D).
-
-    NMS runs on the CPU: there it makes nothing wait.
-    """
+    """What the detector finds on every photo, in pixels of the canvas, with the features (N, D) of each."""
     found: list[Detections] = []
     features: list[np.ndarray] = []
     for start in range(0, len(photos), DETECT_AT_ONCE):

@@ -123,13 +123,13 @@ def replay(
 def test_detectors_are_replayed_and_finished_trainings_kept(
     replay: Callable[..., chains.Progress], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    once = replay(out=tmp_path / "out")
+    once = replay(out=tmp_path / "out", whole=True)
     assert {arm: len(row) for arm, row in once.scores[0].items()} == dict.fromkeys(detecting.ARMS, 2)
     assert len({row[0] for row in once.scores[0].values()}) == 1, "all begin with the same detector"
     written = json.loads((tmp_path / "out" / "queue_order_detectors.json").read_text())
     assert written["scores"]["0"] == once.scores[0] and list(written["whole"]) == ["0"]
     assert written["mAP50"]["labels"] == [9, 11] and written["mAP50"]["seeds counted"] == 1
-    monkeypatch.setattr(detecting, "Training", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(detecting, "train", lambda *_: pytest.fail("trained again"))
     assert replay().scores == once.scores
 
 
@@ -151,10 +151,10 @@ def test_when_the_time_is_over_what_is_done_counts(replay: Callable[..., chains.
     assert nothing.scores == {} and nothing.failed == set() and nothing.summary() is None
 
 
-def test_a_training_that_fails_twice_takes_its_seed_out(
+def test_a_training_that_fails_takes_its_seed_out(
     replay: Callable[..., chains.Progress], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object, graphs: bool = True, **__: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(chains, "train_once", fail)
