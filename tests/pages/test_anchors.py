@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from tests.pages.workspace import opened, texts
+from tests.pages.workspace import texts, unopened
 
 
 @pytest.fixture
 def page(monkeypatch, tmp_path):
-    app = opened(monkeypatch, tmp_path)
+    app = unopened(monkeypatch, tmp_path)
     return app.switch_page("../pages/anchors.py").run()
 
 

@@ -13,7 +13,7 @@ from app.annotate.save import perform, save_draft
 from app.annotate.session import KEY, AnnotationSession
 from core.store import Store
 from tests.app.annotating import act_on, box, filled_store, work_on
-from tests.pages.workspace import opened, texts
+from tests.pages.workspace import texts, unopened
 
 PAGE = "../pages/annotate.py"
 
@@ -35,7 +35,7 @@ def start(monkeypatch, folder):
 
     def begin(person: str = "anna", **parameters: str) -> AppTest:
         monkeypatch.delenv("LAPEL_DATABASE_URL", raising=False)
-        app = opened(monkeypatch, folder)
+        app = unopened(monkeypatch, folder)
         for name, value in (("as", person), *parameters.items()):
             app.query_params[name] = value
         return app.switch_page(PAGE).run()

@@ -6,13 +6,13 @@ import pytest
 
 from app.attention import maps
 from core.errors import WeightsError
-from tests.pages.workspace import dropped, opened, texts
+from tests.pages.workspace import dropped, texts, unopened
 from tests.pictures import jpeg
 
 
 @pytest.fixture
 def page(monkeypatch, tmp_path):
-    app = opened(monkeypatch, tmp_path)
+    app = unopened(monkeypatch, tmp_path)
     return app.switch_page("../pages/attention.py").run()
 
 

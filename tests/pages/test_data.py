@@ -16,7 +16,7 @@ from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.importing import import_all
 from core.store.imports import FOLDERS_VARIABLE
-from tests.pages.workspace import opened, texts
+from tests.pages.workspace import texts, unopened
 from tests.pictures import jpeg, zipped
 
 
@@ -32,7 +32,7 @@ def store(monkeypatch, tmp_path) -> Store:
 
 @pytest.fixture
 def page(monkeypatch, store) -> AppTest:
-    return opened(monkeypatch, store.folder).switch_page("../pages/data.py")
+    return unopened(monkeypatch, store.folder).switch_page("../pages/data.py")
 
 
 def on(page: AppTest, tab: str) -> AppTest:
@@ -283,6 +283,6 @@ def test_running_work_is_shown_with_a_way_to_stop_it(page, store):
 
 def test_a_store_that_cannot_be_opened_is_one_sentence(monkeypatch, tmp_path):
     monkeypatch.setenv("LAPEL_DATABASE_URL", "mysql://nowhere/lapel")
-    page = opened(monkeypatch, tmp_path).switch_page("../pages/data.py").run()
+    page = unopened(monkeypatch, tmp_path).switch_page("../pages/data.py").run()
     assert not page.exception
     assert len(page.error) == 1

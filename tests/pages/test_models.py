@@ -17,7 +17,7 @@ from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.models import ModelRow
 from tests.core.store.models import add_candidate
-from tests.pages.workspace import opened, texts
+from tests.pages.workspace import texts, unopened
 from tests.pictures import jpeg
 
 
@@ -47,7 +47,7 @@ def visit(monkeypatch, store):
     """Opens the page, by what the address asks for."""
 
     def open_page(**asked: object) -> AppTest:
-        page = opened(monkeypatch, store.folder).switch_page("../pages/models.py")
+        page = unopened(monkeypatch, store.folder).switch_page("../pages/models.py")
         for name, value in asked.items():
             page.query_params[name] = str(value)
         return shown(page.run())

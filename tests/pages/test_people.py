@@ -16,7 +16,7 @@ from core.access import Role
 from core.store import Store
 from tests.app.signing_in import configure
 from tests.oidc import person
-from tests.pages.workspace import opened, texts
+from tests.pages.workspace import texts, unopened
 
 ADMIN, BO = "admin@example.com", "bo@example.com"
 
@@ -33,7 +33,7 @@ def store(monkeypatch, tmp_path: Path) -> Store:
 @pytest.fixture
 def page(monkeypatch, store) -> AppTest:
     """The page as an admin sees it."""
-    app = opened(monkeypatch, store.folder)
+    app = unopened(monkeypatch, store.folder)
     configure(monkeypatch)
     app.user = {"is_logged_in": True, **person(ADMIN, "admin")}
     app.run()
@@ -46,7 +46,7 @@ def on_log(page: AppTest) -> AppTest:
 
 
 def test_without_a_sign_in_there_are_no_users_to_manage(monkeypatch, store):
-    app = opened(monkeypatch, store.folder).switch_page("../pages/people.py").run()
+    app = unopened(monkeypatch, store.folder).switch_page("../pages/people.py").run()
     assert not app.exception and "No sign-in is configured" in texts(app)
 
 

@@ -20,13 +20,18 @@ SECONDS = 120
 
 def opened(monkeypatch: pytest.MonkeyPatch, data: Path, labeler: FakeLabeler | None = None) -> AppTest:
     """The workspace on its first page; its labeler is a stand-in, its data lie in ``data``."""
+    return unopened(monkeypatch, data, labeler).run()
+
+
+def unopened(monkeypatch: pytest.MonkeyPatch, data: Path, labeler: FakeLabeler | None = None) -> AppTest:
+    """The same before its first run, which may be on another page."""
     fake = labeler or FakeLabeler()
     monkeypatch.chdir(ROOT)  # where the settings are
     monkeypatch.setenv(DATA_VARIABLE, str(data))
     monkeypatch.setattr(resources, "labeler", lambda: fake)
     monkeypatch.setattr(maps, "explain", fake_explain)
     upload.labeled_sample.clear()
-    return AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=SECONDS).run()
+    return AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=SECONDS)
 
 
 def workspace_of(app: AppTest) -> PreviewSession:
