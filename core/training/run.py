@@ -157,6 +157,7 @@ def _fit(
         ema_decay=recipe.ema_decay,
         seed=recipe.seed,
         device=options.device,
+        devices=options.devices,
         resume=options.resume,
         validate_every=recipe.validate_every if isinstance(recipe, DetectorRecipe) else 1,
     )
