@@ -25,6 +25,7 @@ from app.preview.batch import sweep_previews
 from app.worker_process import WorkerProcess
 from core.errors import AccessError
 from core.store import DATA_VARIABLE, data_folder
+from core.threads import let_threads_sleep
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "streamlit_config.toml"
@@ -98,6 +99,7 @@ def permitted(address: str, port: int) -> tuple[str, AuthFile | None]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check the address, make the data folder, and serve until stopped; the exit status is 2 when refused."""
+    let_threads_sleep()
     chosen = parse(arguments)
     try:
         address, auth = permitted(chosen.address, chosen.port)

@@ -18,6 +18,7 @@ from core.cli import train as train_command
 from core.cli.console import By, Data, Device
 from core.cli.label import Threshold, Weights
 from core.errors import LapelError, RecipeError
+from core.threads import let_threads_sleep
 from core.training.recipes import TrainingOptions
 
 app = typer.Typer(
@@ -87,6 +88,9 @@ def train(
         typer.Option(help="FILE:CATEGORY,...: categories of which this file boxes no garment, or not all."),
     ] = None,
     device: Device = "auto",
+    devices: Annotated[
+        int, typer.Option(help="GPUs, or processes of a CPU, that share each batch.", min=1)
+    ] = 1,
     workers: Annotated[int, typer.Option(help="Loader processes.", min=0)] = 0,
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and weights.")] = Path("runs/latest"),
     resume: Annotated[
@@ -120,6 +124,7 @@ def train(
         workers=workers,
         out=out,
         resume=resume,
+        devices=devices,
         shares={file: share or 1.0 for file, share in sources if share is not None or file != sources[0][0]},
         unlabeled=dict(train_command.parse_unlabeled(text) for text in unlabeled or ()),
     )
@@ -154,6 +159,7 @@ app.command()(people.audit)
 
 def main() -> None:
     """Run the command line; a LapelError becomes its sentence on stderr and exit status 2."""
+    let_threads_sleep()
     try:
         app()
     except LapelError as error:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from app.auth.config import is_loopback
 from core.errors import AccessError, LapelError
+from core.threads import let_threads_sleep
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -36,6 +37,7 @@ SESSIONS_KEPT = 100
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check the address, load the models, serve until stopped; the status is 2 for a refused address."""
+    let_threads_sleep()
     chosen = parse(arguments)
     password = os.environ.get(PASSWORD_VARIABLE) or None
     try:

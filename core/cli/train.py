@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,9 +33,11 @@ def train(kind: str, options: TrainingOptions) -> None:
     changes = {"epochs": options.epochs, "seed": options.seed, "batch": options.batch}
     recipe = choose_recipe(kind, options.preset, **changes)
     if isinstance(recipe, ClassifierRecipe):
-        print(train_classifier(recipe, options))
+        best = train_classifier(recipe, options)
     else:
-        print(train_detector(recipe, options))
+        best = train_detector(recipe, options)
+    if os.environ.get("LOCAL_RANK", "0") == "0":  # Lightning starts this command again for each other device
+        print(best)
 
 
 def parse_source(text: str) -> tuple[Path, float | None]:

@@ -278,8 +278,8 @@ def _with_rows(gradient: Tensor) -> tuple[Tensor, int]:
     """
     batch, channels, height, width = gradient.shape
     sides = ((width, 3, 1), (height, 2, width), (batch, 0, height * width))
-    steps = {gradient.stride(axis) / rows for side, axis, rows in sides if side > 1}
-    step = steps.pop() if len(steps) == 1 else 0.0
-    if step >= channels and step.is_integer() and (channels == 1 or gradient.stride(1) == 1):
-        return gradient, int(step)
+    steps = {divmod(gradient.stride(axis), rows) for side, axis, rows in sides if side > 1}
+    step, rest = steps.pop() if len(steps) == 1 else (0, 0)
+    if step >= channels and not rest and (channels == 1 or gradient.stride(1) == 1):
+        return gradient, step
     return _dense(gradient, channels).copy_(gradient), channels

@@ -127,9 +127,10 @@ class ClassifierTraining(LightningModule):
         logits = self._logits(pictures)
         ranked = logits.topk(min(5, logits.shape[1]), dim=1).indices == targets[:, None]
         size = len(targets)
-        self.log("val_loss", F.cross_entropy(logits, targets), batch_size=size)
-        self.log("val_top1", ranked[:, 0].float().mean(), batch_size=size, prog_bar=True)
-        self.log("val_top5", ranked.any(dim=1).float().mean(), batch_size=size)
+        more: dict[str, Any] = {"batch_size": size, "sync_dist": True}
+        self.log("val_loss", F.cross_entropy(logits, targets), **more)
+        self.log("val_top1", ranked[:, 0].float().mean(), prog_bar=True, **more)
+        self.log("val_top5", ranked.any(dim=1).float().mean(), **more)
 
     def configure_optimizers(self) -> Any:
         recipe = self.recipe

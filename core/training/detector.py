@@ -120,7 +120,7 @@ class DetectorTraining(LightningModule):
         pictures, targets = batch
         raw, anchors_wh = self.model(self.inputs(pictures)), self._anchors_for(pictures)
         losses = self.loss(raw, anchors_wh, targets)
-        self.log("val_loss", losses["loss"], batch_size=len(pictures))
+        self.log("val_loss", losses["loss"], batch_size=len(pictures), sync_dist=True)
         boxes, scores = decode(raw, anchors_wh)
         for index in range(len(pictures)):
             mine = targets.images == index
@@ -133,13 +133,13 @@ class DetectorTraining(LightningModule):
         report = evaluate_detection(
             self.detections, self.truths, self.categories, SCORE_THRESHOLD, n_bootstrap=0
         )
-        self.log("val_map50", report.map50, prog_bar=True)
-        self.log("val_map", report.map)
+        self.log("val_map50", report.map50, prog_bar=True, sync_dist=True)
+        self.log("val_map", report.map, sync_dist=True)
         self.detections, self.truths = [], []
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         pictures, targets = batch
-        return pictures.to(device), targets.to(device)
+        return pictures.to(device, non_blocking=True), targets.to(device)
 
     def configure_optimizers(self) -> Any:
         recipe = self.recipe

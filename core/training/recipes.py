@@ -269,6 +269,7 @@ class TrainingOptions:
     a file's photos an epoch takes (by default all of ``data``, and of ``extra`` the recipe's share);
     ``unlabeled`` names categories of which a file boxes no garment or not all. ``pretrained`` is
     ImageNet's MobileNet (classifier), a distilled backbone (detector), or whole weights to go on from;
+    ``devices`` share each batch;
     ``masks`` a folder of pixel labels for copy-paste. ``preset``, ``epochs``, ``seed`` and ``batch`` are
     the recipe's where None.
     """
@@ -286,6 +287,7 @@ class TrainingOptions:
     workers: int = 0
     out: Path = Path("runs/latest")
     resume: bool = False
+    devices: int = 1
     shares: Mapping[Path, float] = field(default_factory=dict)
     unlabeled: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
 

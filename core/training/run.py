@@ -64,13 +64,13 @@ def train_detector(recipe: DetectorRecipe, options: TrainingOptions) -> Path:
     val = read_training_sets((options.val,), options.unlabeled)[0].with_categories(categories)
     shares = [options.share_of(file, recipe.extra_share) for file in files]
     anchors_wh = fit_anchors(datasets, max(recipe.input_wh), recipe.seed)
-    recipe, start = start_detector(recipe, options.pretrained)
+    recipe, start = start_detector(recipe, categories, options.pretrained)
     print(f"{_described(recipe)} {start.sentence}", file=sys.stderr)
     names = _label_names(options.masks) if options.masks else ()
     train_set = DetectionTrainingDataset(
         datasets, recipe, shares=shares, masks=options.masks, label_names=names
     )
-    module = DetectorTraining(recipe, categories, anchors_wh)
+    module = DetectorTraining(recipe, categories, start.anchors_wh or anchors_wh)
     start.load_into(module.model)
     if options.pretrained is not None:
         module.load_pretrained(read_tensors(options.pretrained))
@@ -157,6 +157,7 @@ def _fit(
         ema_decay=recipe.ema_decay,
         seed=recipe.seed,
         device=options.device,
+        devices=options.devices,
         resume=options.resume,
         validate_every=recipe.validate_every if isinstance(recipe, DetectorRecipe) else 1,
     )

@@ -18,11 +18,20 @@ class EpochSampler(Sampler[Request]):
     """A shuffled pass over ``repeats``-weighted samples, the same for the same seed and epoch.
 
     A repeat factor of 1.3 takes the sample once, and a second time in about three epochs of ten.
+    Each of ``devices`` draws the same pass and takes the part of its ``rank``, all parts of one length.
     """
 
     def __init__(
-        self, repeats: Sequence[float], seed: int = 0, *, shuffle: bool = True, epoch: int = 0
+        self,
+        repeats: Sequence[float],
+        seed: int = 0,
+        *,
+        shuffle: bool = True,
+        epoch: int = 0,
+        rank: int = 0,
+        devices: int = 1,
     ) -> None:
+        self.rank, self.devices = rank, devices
         self.repeats = np.asarray(repeats, dtype=np.float64)
         self.seed, self.shuffle, self.epoch = seed, shuffle, epoch
 
@@ -31,20 +40,21 @@ class EpochSampler(Sampler[Request]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return round(float(self.repeats.sum()))
+        return round(float(self.repeats.sum())) // self.devices
 
     def __iter__(self) -> Iterator[Request]:
         rng = np.random.default_rng((self.seed, self.epoch))
         whole = np.floor(self.repeats).astype(int)
         indices = np.repeat(np.arange(len(whole)), whole)
-        short = len(self) - len(indices)
+        short = round(float(self.repeats.sum())) - len(indices)
         if short > 0:
             fraction = self.repeats - whole
             extra = rng.choice(len(whole), size=short, replace=False, p=fraction / fraction.sum())
             indices = np.concatenate((indices, extra))
         if self.shuffle:
             rng.shuffle(indices)
-        return iter([(self.epoch, int(index)) for index in indices])
+        mine = indices[self.rank :: self.devices][: len(self)]
+        return iter([(self.epoch, int(index)) for index in mine])
 
 
 def repeat_factors(classes_of: Sequence[Sequence[int]], threshold: float) -> list[float]:

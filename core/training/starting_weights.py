@@ -22,12 +22,14 @@ from core.training.recipes import ClassifierRecipe, DetectorRecipe
 class Start:
     """A file of weights to start from (None: random weights), and a sentence on it.
 
-    ``left_out`` are the beginnings of the names of layers that start at random all the same.
+    ``left_out`` are the beginnings of the names of layers that start at random all the same; ``anchors_wh``
+    are those that taken heads were trained with, in pixels of the recipe's input.
     """
 
     sentence: str
     shipped: Path | None = None
     left_out: tuple[str, ...] = ()
+    anchors_wh: tuple[tuple[float, float], ...] = ()
 
     def load_into(self, model: nn.Module) -> None:
         """Put the shipped weights into a model, except into the layers that are left out."""
@@ -37,10 +39,12 @@ class Start:
             check_state(own | taken, model, self.shipped.name)
 
 
-def start_detector(recipe: DetectorRecipe, pretrained: Path | None) -> tuple[DetectorRecipe, Start]:
+def start_detector(
+    recipe: DetectorRecipe, categories: Sequence[str], pretrained: Path | None
+) -> tuple[DetectorRecipe, Start]:
     """The recipe, with nothing frozen where no trained weights are to be had, and the start.
 
-    The shipped detector's heads are left out: they are for its own categories and anchors.
+    The shipped detector's heads are left out where its categories are others; else its anchors come too.
     """
     if pretrained is not None:
         return recipe, Start(f"Starts from {pretrained.name}.")
@@ -49,8 +53,18 @@ def start_detector(recipe: DetectorRecipe, pretrained: Path | None) -> tuple[Det
     card = _shipped_card("detector")
     if card is not None and (card.model, card.preset) == (recipe.model, recipe.preset):
         frozen = f"the stem and {recipe.frozen_stages} stages of the backbone stay as they are"
-        sentence = f"Starts from the backbone and neck of the detector that ships; {frozen}."
-        return recipe, Start(sentence, shipped_weights("detector"), ("heads.",))
+        same = card.categories == tuple(categories)
+        part = (
+            "the detector that ships, with its anchors"
+            if same
+            else "backbone and neck of the detector that ships"
+        )
+        scale = max(recipe.input_wh) / card.input_size
+        anchors_wh = tuple((w * scale, h * scale) for w, h in card.anchors_wh) if same else ()
+        left_out = () if same else ("heads.",)
+        return recipe, Start(
+            f"Starts from {part}; {frozen}.", shipped_weights("detector"), left_out, anchors_wh
+        )
     sentence = f"No trained {recipe.model} {recipe.preset} was given or ships: {_FROM_NOTHING}"
     return replace(recipe, frozen_stages=0), Start(sentence)
 

@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,17 @@ class TrainingData(LightningDataModule):
     def training_loader(
         self, samples: Dataset[Any], repeats: Sequence[float], seed: int, batch: int, **more: Any
     ) -> DataLoader[Any]:
-        """Shuffled batches of samples, each taken ``repeats`` times; the last is left out if incomplete."""
-        sampler = EpochSampler(repeats, seed, epoch=self.first_epoch)
-        batch = min(batch, len(sampler))
+        """Shuffled batches of samples, each taken ``repeats`` times; the last is left out if incomplete.
+
+        Several devices share a batch: each has its part of the pass, and of ``batch``.
+        """
+        rank, devices = (
+            (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        )
+        sampler = EpochSampler(repeats, seed, epoch=self.first_epoch, rank=rank, devices=devices)
+        batch = max(1, min(batch // devices, len(sampler)))
         more |= {"persistent_workers": more.get("num_workers", 0) > 0, "drop_last": len(sampler) > batch}
+        more |= {"pin_memory": torch.cuda.is_available()}
         return DataLoader(samples, batch, sampler=sampler, **more)  # type: ignore[arg-type]
 
 
@@ -56,6 +64,8 @@ class EpochLog(Callback):
         self.first_epoch: int | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
         truncate_history(self.history, trainer.current_epoch)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -64,6 +74,8 @@ class EpochLog(Callback):
             self.first_epoch, self.started = trainer.current_epoch, self.epoch_started
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
         now = time.monotonic()
         done = trainer.current_epoch + 1
         left = (trainer.max_epochs or done) - done
@@ -126,7 +138,7 @@ class ExportBestWeights(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Not at the validation epoch's end: callbacks are called before the module logs its metrics there.
         value = trainer.callback_metrics.get(self.monitor)
-        if trainer.sanity_checking or value is None:
+        if trainer.sanity_checking or value is None or not trainer.is_global_zero:
             return
         self.export(pl_module, self.folder / "final.safetensors", float(value))
         if float(value) > self.best:
@@ -140,10 +152,10 @@ class ExportBestWeights(Callback):
         self.best = state_dict["best"]
 
 
-def pick_device(device: str) -> tuple[str, str]:
+def pick_device(device: str, devices: int = 1) -> tuple[str, str]:
     """Accelerator and precision for ``auto``, ``cpu``, ``cuda``, ``cuda:N``: bf16 where the hardware has it.
 
-    Raises RecipeError for another device, or a GPU that is not there.
+    Raises RecipeError for another device, or GPUs that are not there.
     """
     name, _, number = device.partition(":")
     if device not in ("auto", "cpu", "gpu") and not (name == "cuda" and (number.isdigit() or not number)):
@@ -152,7 +164,11 @@ def pick_device(device: str) -> tuple[str, str]:
         raise RecipeError("a GPU was asked for, and this machine offers none to PyTorch")
     if number and int(number) >= torch.cuda.device_count():
         raise RecipeError(f"expected one of {torch.cuda.device_count()} GPUs, counted from 0, got {device}")
+    if number and devices > 1:
+        raise RecipeError(f"expected one device with {device}, got {devices}: name several as cuda")
     if device != "cpu" and torch.cuda.is_available():
+        if devices > torch.cuda.device_count():
+            raise RecipeError(f"expected at most {torch.cuda.device_count()} GPUs, got {devices}")
         return "gpu", "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
     has_tiles = "amx_bf16" in _cpu_flags()
     return "cpu", "bf16-mixed" if has_tiles else "32-true"
@@ -174,6 +190,7 @@ def fit(
     ema_decay: float = 0.0,
     seed: int = 0,
     device: str = "auto",
+    devices: int = 1,
     resume: bool = False,
     validate_every: int = 1,
     progress_bar: bool = True,
@@ -185,12 +202,16 @@ def fit(
     """Train ``module`` on ``data``; checkpoints, ``history.jsonl`` and the best weights go to ``out``.
 
     With ``resume`` it continues from ``out/last.ckpt`` (and starts anew where there is none), and ends with
-    the same weights as an unbroken run. ``log`` gets a line an epoch. ``extra_callbacks`` are called after
-    all others; an error they raise stops the training.
+    the same weights as an unbroken run. ``devices`` GPUs, or processes of a CPU, share each batch (by
+    Lightning's DDP); each validates all of the validation data, and the first one writes. ``log`` gets a line
+    an epoch. ``extra_callbacks`` are called after all others; an error they raise stops the training.
+    Progress goes to stderr.
     """
     seed_everything(seed, workers=True, verbose=False)
     out.mkdir(parents=True, exist_ok=True)
-    accelerator, default_precision = pick_device(device)
+    accelerator, default_precision = pick_device(device, devices)
+    if accelerator == "gpu":
+        torch.set_float32_matmul_precision("high")  # TF32
     callbacks: list[Callback] = [
         SeedEachStep(seed),
         EpochLog(out / "history.jsonl", log),
@@ -200,14 +221,15 @@ def fit(
         *([TQDMProgressBar(refresh_rate=10)] if progress_bar else []),
         *extra_callbacks,
     ]
-    with warnings.catch_warnings(), reused_memory():
+    with warnings.catch_warnings(), reused_memory(), redirect_stdout(sys.stderr):
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*Checkpoint directory.*")
         warnings.filterwarnings("ignore", message=".*transfer_batch_to_device.*")
         trainer = Trainer(
             max_epochs=epochs,
             accelerator=accelerator,
-            devices=[int(device[5:])] if device.startswith("cuda:") else 1,
+            devices=[int(device[5:])] if device.startswith("cuda:") else devices,
+            strategy="ddp" if devices > 1 else "auto",
             precision=precision or default_precision,  # type: ignore[arg-type]
             callbacks=callbacks,
             logger=False,

@@ -67,3 +67,10 @@ def test_a_photo_without_classes_is_taken_once():
     assert repeat_factors([[], [0]], 0.9) == pytest.approx([1, (0.9 / 0.5) ** 0.5])
     assert repeat_factors([], 0.5) == []
     assert repeat_factors([[0], [1]], 0.0) == [1, 1]
+
+
+def test_devices_share_a_pass_without_taking_a_sample_twice():
+    whole = requests_of(EpochSampler([1.0] * 11, seed=4), 2)
+    parts = [requests_of(EpochSampler([1.0] * 11, seed=4, rank=rank, devices=2), 2) for rank in range(2)]
+    assert [len(part) for part in parts] == [5, 5]
+    assert sorted(parts[0] + parts[1]) == sorted(whole[:10])

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -30,7 +31,7 @@ def shipped(tmp_path, monkeypatch):
     models = {
         "detector": (
             YOLOv4("pico", 2, ghost=True),
-            ModelCard("detector", "yolov4-gs", "pico", ("a", "b"), **common),
+            ModelCard("detector", "yolov4-gs", "pico", ("a", "b"), anchors_wh=ANCHORS_WH, **common),
         ),
         "classifier": (
             MobileNetMHA(2),
@@ -45,7 +46,7 @@ def shipped(tmp_path, monkeypatch):
 
 
 def test_a_detector_that_freezes_stages_starts_from_what_ships(shipped):
-    recipe, start = start_detector(pico_recipe(frozen_stages=2), None)
+    recipe, start = start_detector(pico_recipe(frozen_stages=2), ("x", "y", "z"), None)
     assert recipe.frozen_stages == 2 and "the detector that ships" in start.sentence
     module = DetectorTraining(recipe, ("x", "y", "z"), ANCHORS_WH)
     start.load_into(module.model)
@@ -54,8 +55,17 @@ def test_a_detector_that_freezes_stages_starts_from_what_ships(shipped):
             assert torch.equal(value, shipped["detector"][name]), name
 
 
+def test_of_the_same_categories_the_whole_detector_is_taken_with_its_anchors(shipped):
+    recipe, start = start_detector(pico_recipe(frozen_stages=2, input_wh=(96, 128)), ("a", "b"), None)
+    assert np.allclose(start.anchors_wh, 2 * np.array(ANCHORS_WH)), "128 pixels against the card's 64"
+    module = DetectorTraining(recipe, ("a", "b"), start.anchors_wh)
+    start.load_into(module.model)
+    state = module.model.state_dict()
+    assert torch.equal(state["heads.0.1.weight"], shipped["detector"]["heads.0.1.weight"])
+
+
 def test_a_detector_of_another_size_freezes_nothing_and_says_so(shipped):
-    recipe, start = start_detector(pico_recipe(preset="nano", frozen_stages=2), None)
+    recipe, start = start_detector(pico_recipe(preset="nano", frozen_stages=2), ("a", "b"), None)
     assert recipe.frozen_stages == 0 and start.shipped is None
     assert start.sentence == (
         "No trained yolov4-gs nano was given or ships: starts from random weights, and freezes no layer."
@@ -63,7 +73,7 @@ def test_a_detector_of_another_size_freezes_nothing_and_says_so(shipped):
 
 
 def test_a_given_file_is_frozen_as_the_recipe_says(shipped, tmp_path):
-    recipe, start = start_detector(pico_recipe(frozen_stages=2), tmp_path / "backbone.safetensors")
+    recipe, start = start_detector(pico_recipe(frozen_stages=2), ("a",), tmp_path / "backbone.safetensors")
     assert recipe.frozen_stages == 2 and start.shipped is None
     assert start.sentence == "Starts from backbone.safetensors."
 
@@ -92,7 +102,7 @@ def test_without_weights_that_ship_nothing_is_frozen(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: f"{recipe.name}-{recipe.preset}")
 def test_what_ships_is_taken_or_nothing_is_frozen(recipe):
-    chosen, start = start_detector(recipe, None)
+    chosen, start = start_detector(recipe, ("a", "b"), None)
     assert start.shipped is not None or chosen.frozen_stages == 0
     if start.shipped is not None:
         card = read_card(shipped_weights("detector"))

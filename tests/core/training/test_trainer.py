@@ -233,6 +233,17 @@ def test_an_unknown_device_is_refused_with_the_known_ones():
     assert pick_device("cpu")[0] == "cpu"
 
 
+def test_one_numbered_gpu_is_not_several(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    with pytest.raises(RecipeError, match="one device with cuda:1, got 2"):
+        pick_device("cuda:1", 2)
+    with pytest.raises(RecipeError, match="at most 2 GPUs, got 3"):
+        pick_device("cuda", 3)
+    assert pick_device("cuda", 2) == ("gpu", "bf16-mixed")
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_named():
     with pytest.raises(RecipeError, match="offers none"):
