@@ -133,10 +133,12 @@ def test_fusing_batch_norm_changes_nothing_but_the_time(tmp_path: Path, ghost: b
     assert not any(isinstance(module, nn.BatchNorm2d) for module in fused.model.modules())
     boxed, pictures = fused.input_of(drawn_photo())
     assert boxed.image.size == (128, 160)
-    with torch.inference_mode():
-        ours, theirs = (decode(model(pictures), plain.anchors_wh) for model in (fused.model, plain))
-    assert float((ours[1] - theirs[1]).abs().max()) < 5e-3  # random weights magnify how sums are rounded
-    torch.testing.assert_close(ours[0], theirs[0], rtol=1e-2, atol=0.5)  # pixels
+    with torch.inference_mode():  # in double precision: random weights make much of rounding
+        ours, theirs = (
+            decode(model.double()(pictures.double()), plain.anchors_wh) for model in (fused.model, plain)
+        )
+    assert float((ours[1] - theirs[1]).abs().max()) < 2e-3
+    torch.testing.assert_close(ours[0], theirs[0], rtol=1e-2, atol=0.1, check_dtype=False)  # pixels
 
 
 def test_the_input_is_the_photo_on_a_tight_canvas(detector: Detector) -> None:
