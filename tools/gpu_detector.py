@@ -2,7 +2,7 @@
 
 Three stages by the clock: an ImageNet network's features are distilled into the backbone on all photos; the
 detector learns from street, chictopia and catalog scenes with mosaic; the last quarter has plain scenes and
-ends annealed. Chictopia and catalog photos are partly labelled, and the loss leaves out what they do not say.
+ends annealed. Chictopia and catalog photos are partly labeled, and the loss leaves out what they do not say.
 ``python -m tools.gpu_detector --pack DIR --out DIR --seconds N`` runs it alone.
 """
 
@@ -183,11 +183,11 @@ class DetectorRun:
                     clean_shares if clean else shares, batch, 1 if clean else 4, self.generator
                 )
                 pictures, targets, used = scenes.draw(photos, canvas_wh, settings)
-                labelling = mixture.labelling(photos, used)
+                labeled = mixture.labeled(photos, used)
             forward = quick if canvas_wh == input_wh else model
             with self.to_train:  # type: ignore[attr-defined]
                 raw = forward(pictures.contiguous(memory_format=layout))
-            losses = criterion(raw, model.anchors_wh, targets, labelling)
+            losses = criterion(raw, model.anchors_wh, targets, labeled)
             parts.update({name: value.detach() for name, value in losses.items()})
             return losses["loss"]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.training.sampler import repeat_factors
-from core.training.yolo_loss import UNLABELED_SCORE, Labelling
+from core.training.yolo_loss import UNLABELED_SCORE, LabeledCategories
 from tools.gpu_photos import Pack
 
 NEVER_BOXED = {"chictopia": ("belt", "scarf_tie", "boots")}
@@ -57,7 +57,7 @@ class Mixture:
         sets = torch.multinomial(shares, batch, replacement=True, generator=generator)
         return torch.multinomial(self.weights[sets], tiles, replacement=True, generator=generator)
 
-    def labelling(self, photos: Tensor, used: Tensor) -> Labelling:
-        """What is labelled in scenes of photos (B, T), of which ``used`` (B, T) are in the picture."""
+    def labeled(self, photos: Tensor, used: Tensor) -> LabeledCategories:
+        """What is labeled in scenes of photos (B, T), of which ``used`` (B, T) are in the picture."""
         complete = (self.complete[photos] | ~used[..., None]).all(dim=1)
-        return Labelling(self.known[photos[:, 0]], complete, self.ignore_score[photos[:, 0]])
+        return LabeledCategories(self.known[photos[:, 0]], complete, self.ignore_score[photos[:, 0]])

@@ -65,7 +65,7 @@ def compare_models(
     """Measure both models on the revision's holdout, as it was annotated in it, and store the comparison.
 
     Detectors get whole photos, and their categories are mapped to the store's. Classifiers get the crops of
-    labelled boxes, so that no detector's errors count. Photos that were deleted since or cannot be opened are
+    labeled boxes, so that no detector's errors count. Photos that were deleted since or cannot be opened are
     skipped and counted. ``progress`` is called with the photos done and their number; what it raises ends the
     comparison. Raises DatasetError where the holdout has nothing to measure on, WeightsError where a
     model cannot be loaded, StoreError for two models that are not of one kind.
@@ -174,7 +174,7 @@ def _compare_classifiers(
         labels += targets_of_photo
         photo_of += [photo_id] * len(targets_of_photo)
     if not labels:
-        raise DatasetError("The revision has no labelled boxes on holdout photos to compare models on.")
+        raise DatasetError("The revision has no labeled boxes on holdout photos to compare models on.")
     order, targets = np.unique(labels, return_inverse=True)
     ranks = (np.array(before.ranks), np.array(after.ranks))
     names, units = order.tolist(), np.array(photo_of)

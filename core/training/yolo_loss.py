@@ -68,12 +68,12 @@ class PaddedTargets:
 
 
 @dataclass(frozen=True)
-class Labelling:
+class LabeledCategories:
     """What a picture's data set labels, for sets that label only some categories.
 
     ``known`` (B, C): the class terms that are taken of its garments. ``complete`` (B, C): categories of which
     every garment is boxed; where the detector sees one of another category with a score above
-    ``ignore_score`` (B,), and not in a labelled garment's place, the objectness loss is left out.
+    ``ignore_score`` (B,), and not in a labeled garment's place, the objectness loss is left out.
     """
 
     known: Tensor
@@ -81,7 +81,7 @@ class Labelling:
     ignore_score: Tensor
 
     @classmethod
-    def of(cls, labeled: Tensor, ignore_score: float = UNLABELED_SCORE) -> Labelling:
+    def of(cls, labeled: Tensor, ignore_score: float = UNLABELED_SCORE) -> LabeledCategories:
         """One mask (B, C) of the labeled categories for both."""
         return cls(labeled, labeled, torch.full((len(labeled),), ignore_score, device=labeled.device))
 
@@ -147,24 +147,24 @@ class YoloLoss:
         raw: Sequence[Tensor],
         anchors_wh: Tensor,
         targets: Targets | PaddedTargets,
-        labelling: Labelling | None = None,
+        labeled: LabeledCategories | None = None,
     ) -> dict[str, Tensor]:
         """Raw maps, anchors (3, 3, 2) and garments to ``box``, ``class``, ``objectness`` and ``loss``.
 
         Each is summed over what it covers and divided by the batch's positives, at least one a picture.
-        ``labelling`` is by default what the targets say; without either all categories are labeled.
+        ``labeled`` is by default what the targets say; without either all categories are labeled.
         """
         raw = [level.float() for level in raw]
         pictures = raw[0].shape[0]
-        if labelling is None and isinstance(targets, Targets) and targets.labeled is not None:
-            labelling = Labelling.of(targets.labeled)
+        if labeled is None and isinstance(targets, Targets) and targets.labeled is not None:
+            labeled = LabeledCategories.of(targets.labeled)
         padded = targets if isinstance(targets, PaddedTargets) else PaddedTargets.of(targets, pictures)
         chosen = chosen_anchors(padded.boxes_xyxy, anchors_wh) & padded.valid[..., None]  # (B, M, 9)
         positives = chosen.sum().clamp(min=pictures)
         totals = {name: raw[0].new_zeros(()) for name in ("box", "class", "objectness")}
         for scale, level in enumerate(raw):
             mine = chosen[..., 3 * scale : 3 * scale + 3]
-            for name, value in self._scale(level, anchors_wh[scale], scale, mine, padded, labelling).items():
+            for name, value in self._scale(level, anchors_wh[scale], scale, mine, padded, labeled).items():
                 totals[name] = totals[name] + value / positives
         weights = {"box": self.box_weight, "class": self.class_weight, "objectness": self.objectness_weight}
         loss = sum((totals[name] * weight for name, weight in weights.items()), raw[0].new_zeros(()))
@@ -177,7 +177,7 @@ class YoloLoss:
         scale: int,
         chosen: Tensor,
         targets: PaddedTargets,
-        labelling: Labelling | None,
+        labeled: LabeledCategories | None,
     ) -> dict[str, Tensor]:
         """One scale's sums; ``chosen`` (B, M, 3) says which of its anchors answer for which garment."""
         boxes = decode_boxes(level, anchors_wh, scale)  # (B, 3, h, w, 4)
@@ -186,7 +186,7 @@ class YoloLoss:
         wanted = targets.boxes_xyxy[:, :, None].expand_as(predicted)
         box_losses = complete_box_iou_loss(predicted, wanted) * chosen  # (B, M, 3)
         objectness, weight = self._objectness_targets(
-            level.detach(), boxes.detach(), targets, chosen, place, box_losses.detach(), labelling
+            level.detach(), boxes.detach(), targets, chosen, place, box_losses.detach(), labeled
         )
         objectness_loss = F.binary_cross_entropy_with_logits(
             level[..., 4], objectness, weight=weight, reduction="sum"
@@ -194,18 +194,18 @@ class YoloLoss:
         logits = level[..., 5:].reshape(-1, level.shape[-1] - 5)[place]  # (B, M, 3, C)
         return {
             "box": box_losses.sum(),
-            "class": self._class_loss(logits, chosen, targets, labelling),
+            "class": self._class_loss(logits, chosen, targets, labeled),
             "objectness": objectness_loss,
         }
 
     def _class_loss(
-        self, logits: Tensor, chosen: Tensor, targets: PaddedTargets, labelling: Labelling | None
+        self, logits: Tensor, chosen: Tensor, targets: PaddedTargets, labeled: LabeledCategories | None
     ) -> Tensor:
         wanted = F.one_hot(targets.classes, logits.shape[-1]).float()  # (B, M, C)
         wanted = wanted * (1 - self.label_smoothing) + self.label_smoothing / logits.shape[-1]
         weight = chosen[..., None].to(logits.dtype)
-        if labelling is not None:
-            weight = weight * labelling.known[:, None, None]
+        if labeled is not None:
+            weight = weight * labeled.known[:, None, None]
         return F.binary_cross_entropy_with_logits(
             logits, wanted[:, :, None].expand_as(logits), weight=weight.expand_as(logits), reduction="sum"
         )
@@ -218,13 +218,13 @@ class YoloLoss:
         chosen: Tensor,
         place: Tensor,
         box_losses: Tensor,
-        labelling: Labelling | None,
+        labeled: LabeledCategories | None,
     ) -> tuple[Tensor, Tensor]:
         """Targets and weights (B, 3, h, w); a box that overlaps a garment above 0.7 unassigned is ignored."""
         best = best_iou(boxes.flatten(1, 3), targets).view(boxes.shape[:-1])
         counted = best <= IGNORE_IOU
-        if labelling is not None:
-            counted &= ~_maybe_unlabeled(level, best, labelling)
+        if labeled is not None:
+            counted &= ~_maybe_unlabeled(level, best, labeled)
         value = chosen.to(boxes.dtype)
         assigned = torch.zeros_like(best).view(-1).scatter_reduce(0, place.view(-1), value.view(-1), "amax")
         if self.objectness_target == "iou":
@@ -254,10 +254,10 @@ def best_iou(boxes_xyxy: Tensor, targets: PaddedTargets) -> Tensor:
     return overlap.masked_fill(~targets.valid[:, None], 0.0).amax(dim=-1)
 
 
-def _maybe_unlabeled(level: Tensor, best: Tensor, labelling: Labelling) -> Tensor:
+def _maybe_unlabeled(level: Tensor, best: Tensor, labeled: LabeledCategories) -> Tensor:
     """Where a garment of a category may be that the picture's data set does not box (B, 3, h, w)."""
     likeliest, category = level[..., 5:].max(dim=-1)
     score = level[..., 4].sigmoid() * likeliest.sigmoid()
     pictures = torch.arange(len(level), device=level.device)[:, None, None, None]
-    unboxed = ~labelling.complete[pictures, category]
-    return unboxed & (score > labelling.ignore_score[:, None, None, None]) & (best < SAME_PLACE_IOU)
+    unboxed = ~labeled.complete[pictures, category]
+    return unboxed & (score > labeled.ignore_score[:, None, None, None]) & (best < SAME_PLACE_IOU)

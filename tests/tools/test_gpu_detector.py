@@ -27,7 +27,7 @@ from tools.gpu_detector import (
     train_detector,
 )
 from tools.gpu_evaluation import Candidates, detections_of, measure
-from tools.gpu_mixture import CATALOG_DOUBT, Mixture
+from tools.gpu_mixture import CATALOG_IGNORE_SCORE, Mixture
 from tools.gpu_photos import load_pack
 from tools.pack_photos import write_pack
 
@@ -94,13 +94,13 @@ def test_photos_are_drawn_by_their_sets_shares_and_say_what_they_label(pack):
     catalog = next(i for i, n in enumerate(numbers) if pack.photos[n]["set"] == "catalog")
     chictopia = next(i for i, n in enumerate(numbers) if pack.photos[n]["set"] == "chictopia")
     some = torch.tensor([[0, chictopia], [chictopia, chictopia], [catalog, catalog]])
-    labelling = mixture.labelling(some, torch.tensor([[True, False], [True, True], [True, True]]))
-    assert labelling.complete[0].all() and labelling.known[0].all()
+    labeled = mixture.labeled(some, torch.tensor([[True, False], [True, True], [True, True]]))
+    assert labeled.complete[0].all() and labeled.known[0].all()
     rough = [name not in ("belt", "boots", "scarf_tie") for name in CATEGORIES]
-    assert labelling.complete[1].tolist() == labelling.known[1].tolist() == rough
-    assert labelling.known[2].all()
-    assert labelling.complete[2].tolist() == [name == "top" for name in CATEGORIES]
-    assert labelling.doubt[2] == CATALOG_DOUBT
+    assert labeled.complete[1].tolist() == labeled.known[1].tolist() == rough
+    assert labeled.known[2].all()
+    assert labeled.complete[2].tolist() == [name == "top" for name in CATEGORIES]
+    assert labeled.ignore_score[2] == CATALOG_IGNORE_SCORE
 
 
 def test_heads_begin_with_rare_and_unsure_garments():

@@ -26,7 +26,7 @@ LABELS = ("Hat", "Shirt")
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Three round and three square pictures of many colours, as labelled photos. Do not change."""
+    """Three round and three square pictures of many colours, as labeled photos. Do not change."""
     folder, rng, photos = tmp_path_factory.mktemp("photos"), np.random.default_rng(0), []
     for index in range(6):
         image = Image.new("RGB", (90, 120), tuple(rng.integers(150, 255, 3).tolist()))

@@ -131,7 +131,7 @@ def test_models_that_call_categories_otherwise_are_compared_by_the_stores(store,
     assert "renamed" in [entry.name for entry in row.comparison.classes if entry.boxes]
 
 
-def test_classifiers_are_compared_on_labelled_boxes(store, tiny_labeler, tmp_path) -> None:
+def test_classifiers_are_compared_on_labeled_boxes(store, tiny_labeler, tmp_path) -> None:
     champion = store.models.champion("classifier")
     photo = add_photo(store, MANY)
     boxes = boxes_seen(store, tiny_labeler, photo)

@@ -37,8 +37,8 @@ def boxed(tmp_path):
 
 
 @pytest.fixture
-def labelled(tmp_path):
-    """A CSV of six labelled pictures beside its ``images/``."""
+def labeled(tmp_path):
+    """A CSV of six labeled pictures beside its ``images/``."""
     draw_rectangles(tmp_path / "images", 6)
     path = tmp_path / "train.csv"
     with path.open("w", newline="") as handle:
@@ -69,21 +69,21 @@ def test_the_recipe_and_the_facts_are_written_beside_the_weights(boxed, begun, t
 
 
 @pytest.mark.parametrize("kind", ["detector", "classifier"])
-def test_the_same_seed_begins_with_the_same_weights(kind, boxed, labelled, begun, tmp_path):
+def test_the_same_seed_begins_with_the_same_weights(kind, boxed, labeled, begun, tmp_path):
     for seed in (3, 3, 4):
         if kind == "detector":
             train_detector(pico_recipe(seed=seed), TrainingOptions(boxed, boxed, out=tmp_path))
         else:
             recipe = ClassifierRecipe("r", model="mobilenet", seed=seed)
-            train_classifier(recipe, TrainingOptions(labelled, labelled, out=tmp_path))
+            train_classifier(recipe, TrainingOptions(labeled, labeled, out=tmp_path))
     first, second, other = (list(module.model.state_dict().values()) for module, _, _ in begun)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
     assert not torch.equal(first[0], other[0])
 
 
-def test_a_classifiers_labels_are_those_of_its_photos_in_order(labelled, begun, tmp_path):
+def test_a_classifiers_labels_are_those_of_its_photos_in_order(labeled, begun, tmp_path):
     recipe = ClassifierRecipe("r", model="mobilenet")
-    best = train_classifier(recipe, TrainingOptions(labelled, labelled, out=tmp_path / "out"))
+    best = train_classifier(recipe, TrainingOptions(labeled, labeled, out=tmp_path / "out"))
     module, _, settings = begun[0]
     assert module.labels == ("Coat", "Hat") and settings["monitor"] == "val_top1"
     assert best == tmp_path / "out" / "best.safetensors"
@@ -91,12 +91,12 @@ def test_a_classifiers_labels_are_those_of_its_photos_in_order(labelled, begun, 
     assert (written["photos"], written["validation_photos"], written["validation_skipped"]) == (6, 6, 0)
 
 
-def test_validation_photos_of_other_labels_only_are_refused(labelled, begun, tmp_path):
+def test_validation_photos_of_other_labels_only_are_refused(labeled, begun, tmp_path):
     other = tmp_path / "other.csv"
     other.write_text("image,label\n0,Glove\n")
     with pytest.raises(DatasetError, match="validation photos with the labels Coat, Hat, got none"):
         train_classifier(
-            ClassifierRecipe("r", model="mobilenet"), TrainingOptions(labelled, other, out=tmp_path)
+            ClassifierRecipe("r", model="mobilenet"), TrainingOptions(labeled, other, out=tmp_path)
         )
     assert begun == []
 

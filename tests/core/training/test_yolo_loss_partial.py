@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from core.models.decode import decode_boxes
 from core.models.yolov4 import STRIDES
-from core.training.yolo_loss import Labelling, PaddedTargets, Targets, YoloLoss, best_iou
+from core.training.yolo_loss import LabeledCategories, PaddedTargets, Targets, YoloLoss, best_iou
 
 CLASSES, SIZE = 3, 96
 ANCHORS_WH = torch.tensor([[(8.0, 10.0), (14.0, 12.0), (64.0, 70.0)],
@@ -32,7 +32,7 @@ def some_targets():
     return Targets(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), boxes)
 
 
-def labelled(first, second):
+def labeled(first, second):
     return torch.tensor([first, second])
 
 
@@ -40,8 +40,8 @@ def values(losses):
     return {name: value.item() for name, value in losses.items()}
 
 
-def test_labelling_everything_changes_nothing():
-    everything = Labelling.of(torch.ones(2, CLASSES, dtype=torch.bool), ignore_score=0.0)
+def test_labeling_everything_changes_nothing():
+    everything = LabeledCategories.of(torch.ones(2, CLASSES, dtype=torch.bool), ignore_score=0.0)
     expected = values(LOSS(some_raw(), ANCHORS_WH, some_targets()))
     assert values(LOSS(some_raw(), ANCHORS_WH, some_targets(), everything)) == pytest.approx(expected)
 
@@ -61,11 +61,11 @@ def test_padded_garments_count_as_the_listed_ones_do():
     assert values(LOSS(some_raw(), ANCHORS_WH, wider)) == pytest.approx(expected)
 
 
-def test_class_terms_of_a_category_that_is_not_labelled_are_gone():
+def test_class_terms_of_a_category_that_is_not_labeled_are_gone():
     """Against the loss with the category's logits cut out of the picture that does not label it."""
     raw, targets = some_raw(), some_targets()
-    mask = labelled([True, True, False], [True, True, True])
-    got = LOSS(raw, ANCHORS_WH, targets, Labelling.of(mask, ignore_score=1.1))
+    mask = labeled([True, True, False], [True, True, True])
+    got = LOSS(raw, ANCHORS_WH, targets, LabeledCategories.of(mask, ignore_score=1.1))
     full = values(LOSS(raw, ANCHORS_WH, targets))
     cut = [torch.cat((level[..., :7], level[..., 7:].detach()), dim=-1) for level in raw]
     for level in cut:
@@ -95,16 +95,16 @@ def test_the_class_loss_is_the_sum_over_labeled_categories_alone_by_hand():
 
 
 def test_targets_say_what_their_pictures_label():
-    raw, mask = confident(2), labelled([True, True, False], [True, True, False])
+    raw, mask = confident(2), labeled([True, True, False], [True, True, False])
     said = LOSS(raw, ANCHORS_WH, replace(some_targets(), labeled=mask))
-    passed = LOSS(raw, ANCHORS_WH, some_targets(), Labelling.of(mask))
+    passed = LOSS(raw, ANCHORS_WH, some_targets(), LabeledCategories.of(mask))
     assert values(said) == pytest.approx(values(passed))
     assert said["objectness"] < LOSS(raw, ANCHORS_WH, some_targets())["objectness"]
     assert replace(some_targets(), labeled=mask).to(torch.device("cpu")).labeled is mask
 
 
 def confident(category, objectness=4.0, place=(1, 0, 1, 1)):
-    """Raw maps where one cell of picture 1 sees a garment of a category far from the labelled one."""
+    """Raw maps where one cell of picture 1 sees a garment of a category far from the labeled one."""
     raw = [level.detach() for level in some_raw()]
     picture, anchor, row, column = place
     raw[2][picture, anchor, row, column, 4] = objectness
@@ -116,39 +116,41 @@ def confident(category, objectness=4.0, place=(1, 0, 1, 1)):
 @pytest.mark.parametrize(
     ("category", "complete", "ignore_score", "taught"),
     [
-        (2, [True, True, False], 0.3, False),  # not labelled, and confident
+        (2, [True, True, False], 0.3, False),  # not labeled, and confident
         (2, [True, True, False], 0.999, True),  # not confident enough
-        (1, [True, True, False], 0.3, True),  # a labelled category that is not there
+        (1, [True, True, False], 0.3, True),  # a labeled category that is not there
         (2, [True, True, True], 0.3, True),
     ],
 )
-def test_where_an_unlabelled_garment_may_be_nothing_is_taught(category, complete, ignore_score, taught):
+def test_where_an_unlabeled_garment_may_be_nothing_is_taught(category, complete, ignore_score, taught):
     raw = confident(category)
-    mask = labelled([True] * 3, complete)
+    mask = labeled([True] * 3, complete)
     ignore_scores = torch.full((2,), ignore_score)
-    losses = LOSS(raw, ANCHORS_WH, some_targets(), Labelling(torch.ones(2, 3).bool(), mask, ignore_scores))
+    losses = LOSS(
+        raw, ANCHORS_WH, some_targets(), LabeledCategories(torch.ones(2, 3).bool(), mask, ignore_scores)
+    )
     losses["loss"].backward()
     assert bool(raw[2].grad[1, 0, 1, 1, 4] != 0) is taught
     assert raw[2].grad[1, 1, 1, 1, 4] != 0  # its neighbours are taught as ever
 
 
-def test_another_category_in_a_labelled_garments_place_is_no_excuse():
+def test_another_category_in_a_labeled_garments_place_is_no_excuse():
     raw = confident(2, place=(0, 1, 1, 1))
     box = decode_boxes(raw[2].detach(), ANCHORS_WH[2], 2)[0, 1, 1, 1]
     targets = Targets(torch.tensor([0]), torch.tensor([0]), (box + torch.tensor([9.0, 4.0, 9.0, 4.0]))[None])
     overlap = best_iou(box.expand(2, 1, 4), PaddedTargets.of(targets, 2))
     assert 0.5 < overlap[0, 0] <= 1 and overlap[1, 0] == 0
     # The cell answers for no garment here: the target's best anchors lie elsewhere or are positive anyway.
-    mask = labelled([True, True, False], [True] * 3)
-    LOSS(raw, ANCHORS_WH, targets, Labelling.of(mask))["loss"].backward()
+    mask = labeled([True, True, False], [True] * 3)
+    LOSS(raw, ANCHORS_WH, targets, LabeledCategories.of(mask))["loss"].backward()
     full = confident(2, place=(0, 1, 1, 1))
     LOSS(full, ANCHORS_WH, targets)["loss"].backward()
     assert torch.equal(raw[2].grad[0, 1, 1, 1, 4], full[2].grad[0, 1, 1, 1, 4])
 
 
-def test_a_garment_that_is_labelled_is_taught_whatever_is_in_doubt():
+def test_a_garment_that_is_labeled_is_taught_whatever_is_in_doubt():
     raw, targets = some_raw(), some_targets()
-    nothing = Labelling.of(torch.zeros(2, CLASSES, dtype=torch.bool), ignore_score=0.0)
+    nothing = LabeledCategories.of(torch.zeros(2, CLASSES, dtype=torch.bool), ignore_score=0.0)
     losses = LOSS(raw, ANCHORS_WH, targets, nothing)
     assert losses["class"].item() == 0 and losses["box"].item() > 0 and losses["objectness"].item() > 0
     assert losses["objectness"].item() < LOSS(raw, ANCHORS_WH, targets)["objectness"].item()

@@ -62,7 +62,7 @@ def test_a_renamed_category_stays_the_class_that_it_was(store: Store, make_photo
 
 
 def test_labels_are_the_same_whatever_their_case(store: Store, make_photo: Make) -> None:
-    items, _ = items_with(store, make_photo, "t-shirt", "cape")  # labelled T-Shirt and Cape
+    items, _ = items_with(store, make_photo, "t-shirt", "cape")  # labeled T-Shirt and Cape
     classes = classifier_classes(("Dress", "t-shirt"), items)
     assert classes.names == ("Dress", "t-shirt", "Cape")
 
