@@ -92,8 +92,8 @@ MODES = {"quick": "Quick", "full": "Full"}
 KINDS = {"detector": "Detector", "classifier": "Classifier"}
 DESCRIPTIONS = {
     ("detector", "quick"): (
-        "Fine-tunes the champion with a frozen backbone on the photos corrected since, with replay of older "
-        "ones and distillation from the champion."
+        "Fine-tunes the champion's later layers on the photos corrected since, with replay of older ones and "
+        "distillation from the champion."
     ),
     ("detector", "full"): "Fine-tunes all layers of the champion on all photos of the revision.",
     ("classifier", "quick"): (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ import torch
 from core.errors import DatasetError
 from core.images.decode import Photo
 from core.inference.predictions import ensure_category_ids
+from core.models.cards import ModelCard
 from core.models.yolov4 import YOLOv4
 from core.store import Store
 from core.store.revisions import RevisionItem
@@ -24,6 +27,8 @@ from core.training.finetune.data import (
     select_subset,
     validation_of,
 )
+from core.training.finetune.detector import plan_detector
+from core.training.finetune.recipes import finetune_recipe
 from core.training.finetune.run_directory import CancelToken, TrainingCancelled
 from tests.core.training.finetune.shapes import annotate
 
@@ -177,3 +182,22 @@ def test_a_cancel_token_stops_between_two_photos(store: Store, make_photo: Make)
     number = store.revisions.create("ada").number
     with pytest.raises(TrainingCancelled):
         select_subset(store, number, None, replay=1.0, seed=0, token=CancelToken(lambda: True))
+
+
+@pytest.mark.parametrize(
+    ("preset", "corrected", "share", "epochs"),
+    [
+        ("nano", 50, 1.0, 7),  # 2,400 photos in all: seven times 50 + 300
+        ("small", 50, 110 / 300, 6),  # 960 photos: six times 50 + 110
+        ("small", 300, 0.5, 6),  # the corrected ones alone are more than 960: half as many others
+    ],
+)
+def test_an_epoch_takes_the_corrected_photos_and_as_many_others_as_the_budget_leaves_room_for(
+    preset: str, corrected: int, share: float, epochs: int
+) -> None:
+    items: Any = [SimpleNamespace(photo=SimpleNamespace(id=id, width=400, height=600)) for id in range(1000)]
+    subset = TrainingSubset(tuple(items[:corrected]), tuple(items[-300:]), ())
+    card = ModelCard("detector", "yolov4-gs", preset, ("top",), 416)
+    plan = plan_detector(finetune_recipe("quick", card), subset, card, 0)
+    assert plan.recipe.extra_share == pytest.approx(share)  # type: ignore[union-attr]
+    assert plan.recipe.epochs == epochs and plan.recipe.input_wh == (288, 416)  # type: ignore[union-attr]
