@@ -117,8 +117,7 @@ def ghost(x: Tensor, primary: nn.Sequential, cheap: nn.Sequential) -> Tensor:
 
 def add_simam(residual: Tensor, x: Tensor, attention: nn.Module, regulariser: float) -> Tensor:
     """``residual + attention(x)`` of SimAM, maps (B, C, H, W)."""
-    is_watched = bool(attention._forward_hooks)  # the maps of explanations are read by hooks
-    run = _kernels_for(residual, x) if torch.is_grad_enabled() and not is_watched else None
+    run = _kernels_for(residual, x) if torch.is_grad_enabled() else None
     if run is None:
         return residual + attention(x)
     return _AddedSimAM.apply(run, residual, x, regulariser)
