@@ -107,7 +107,7 @@ def category_evidence(distribution: np.ndarray, labels: np.ndarray, matrix: np.n
         return evidence
     weight = distribution[:, mapped].sum(axis=1, keepdims=True)
     expected = (distribution[:, mapped] * evidence[:, mapped]).sum(axis=1, keepdims=True)
-    neutral = np.where(weight > 0, expected / np.maximum(weight, EPSILON), 1.0)
+    neutral = np.where(weight > 0, expected / np.maximum(weight, np.finfo(float).tiny), 1.0)
     return np.where(mapped, evidence, neutral)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import logging
 import os
 import shutil
 import subprocess
@@ -22,6 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+log = logging.getLogger("lapel.training")
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 COMPILERS = ("c++", "g++", "clang++")
@@ -74,10 +77,13 @@ def _compile(folder: Path) -> Path:
 
 @functools.cache
 def kernels() -> Kernels | None:
-    """The compiled kernels, once a process; None where this machine can't compile them."""
+    """The compiled kernels, once a process; None, with a warning in the log, where they can't be compiled."""
     try:
         return Kernels()
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", None) or str(error).encode()
+        last = said.decode(errors="replace").strip().splitlines()[-1:] or ["no reason was given"]
+        log.warning("Training runs without fused kernels, several times slower: %s", last[0])
         return None
 
 
@@ -94,7 +100,7 @@ def disabled() -> Iterator[None]:
 
 def norm_activate(x: Tensor, norm: nn.Module, activation: nn.Module) -> Tensor:
     """``activation(norm(x))`` of maps (B, C, H, W)."""
-    run = _kernels_for(x) if _is_known(norm, activation, x.shape[1]) else None
+    run = _kernels_for(x) if _is_known(norm, activation, x.shape[1]) and _has_variance(norm, x) else None
     if run is None:
         return activation(norm(x))
     return _NormActivation.apply(run, x, norm, activation, norm.weight, norm.bias)
@@ -107,7 +113,7 @@ def ghost(x: Tensor, primary: nn.Sequential, cheap: nn.Sequential) -> Tensor:
     """
     (_, norm, activation), (depthwise, norm2, activation2) = primary, cheap
     known = all(_is_known(*form, x.shape[1]) for form in ((norm, activation), (norm2, activation2)))
-    run = _kernels_for(x) if known else None
+    run = _kernels_for(x) if known and _has_variance(norm, x) else None
     if run is None:
         first = norm_activate(x, norm, activation)
         return torch.cat((first, cheap(first)), dim=1)
@@ -152,6 +158,11 @@ def _is_known(norm: nn.Module, activation: nn.Module, channels: int) -> bool:
         and type(activation) in ACTIVATION_CODES
         and getattr(activation, "negative_slope", LEAKY_SLOPE) == LEAKY_SLOPE
     )
+
+
+def _has_variance(norm: nn.Module, x: Tensor) -> bool:
+    """Whether there is more than one value a channel, which batch norm needs in training: PyTorch says so."""
+    return not norm.training or _rows(x) > 1
 
 
 def _rows(x: Tensor) -> int:

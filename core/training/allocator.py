@@ -12,9 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -2, -3, -4
 KEEP: dict[int, int] = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 64 * 2**20}
-DEFAULTS: dict[int, int] = {M_MMAP_MAX: 65536, M_TRIM_THRESHOLD: 128 * 2**10, M_TOP_PAD: 128 * 2**10}
+AFTERWARDS: dict[int, int] = {
+    M_MMAP_MAX: 65536,
+    M_MMAP_THRESHOLD: 32 * 2**20,
+    M_TRIM_THRESHOLD: 64 * 2**20,
+    M_TOP_PAD: 128 * 2**10,
+}
+"""Setting any of these ends glibc's own adjustment of the thresholds, which reaches these values in a process
+that works with large blocks."""
 
 
 @contextmanager
@@ -29,9 +36,14 @@ def reused_memory() -> Iterator[None]:
     try:
         yield
     finally:
-        for option, value in DEFAULTS.items():
+        for option, value in AFTERWARDS.items():
             libc.mallopt(option, value)
         libc.malloc_trim(0)
+
+
+def is_adjustable() -> bool:
+    """Whether this process's memory is glibc's."""
+    return _glibc() is not None
 
 
 def _glibc() -> Any:

@@ -85,6 +85,13 @@ def test_a_category_without_labels_leaves_the_classifiers_answer():
     assert np.array_equal(joint_labels(labels, np.array([[0.1, 0.1, 0.8]]), np.array([2]), MATRIX), labels)
 
 
+@pytest.mark.parametrize("mapped", [1e-2, 1e-4, 1e-6, 1e-9])
+def test_a_sure_detector_of_a_category_without_labels_is_not_held_against_it(mapped):
+    matrix = np.array([[1.0, 0.0]])  # one label, of the first category; nothing maps to the second
+    distribution = np.array([[mapped, 1 - mapped]])
+    assert category_evidence(distribution, np.array([[1.0]]), matrix)[0] == pytest.approx([1.0, 1.0])
+
+
 def test_the_score_is_a_logistic_regression():
     """s = 0.8, P = 0.5, q = 1, a quarter of the photo: logit(0.8) = log 4, logit(0.5) = 0, log 1 = 0."""
     shares = area_shares(np.array([[0.0, 0.0, 10.0, 5.0]]), (20, 10))

@@ -99,14 +99,11 @@ def ghost_parts(module):
     return ghost.primary, ghost.cheap
 
 
-def test_attention_that_is_watched_by_a_hook_is_called():
-    module, maps = GSModule(8, 8), torch.randn(1, 8, 6, 5).to(memory_format=torch.channels_last)
-    seen = []
-    handle = module.attention.register_forward_hook(lambda *_: seen.append(1))
-    module(maps)
-    handle.remove()
-    module(maps)
-    assert seen == [1]
+def test_batch_norm_of_one_value_a_channel_is_refused_in_training_as_pytorch_does():
+    maps, norm = torch.randn(1, 8, 1, 1).to(memory_format=torch.channels_last), nn.BatchNorm2d(8)
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        fused.norm_activate(maps, norm, nn.Mish())
+    assert norm.eval() is norm and fused.norm_activate(maps, norm, nn.Mish()).shape == maps.shape
 
 
 def test_maps_of_another_number_of_channels_are_refused_by_pytorch():
@@ -128,11 +125,12 @@ def test_without_a_compiler_pytorch_computes(monkeypatch):
         fused.kernels.cache_clear()
 
 
-def test_a_compiler_that_fails_is_done_without(monkeypatch):
+def test_a_compiler_that_fails_is_done_without_and_the_log_says_so(monkeypatch, caplog):
     monkeypatch.setenv("CXX", "false")
     fused.kernels.cache_clear()
     try:
         assert fused.kernels() is None
+        assert "without fused kernels" in caplog.text
     finally:
         fused.kernels.cache_clear()
 
