@@ -56,15 +56,19 @@ def train_classifier(recipe: ClassifierRecipe, options: TrainingOptions) -> Path
 
 
 def train_detector(recipe: DetectorRecipe, options: TrainingOptions) -> Path:
-    """Train the detector with anchors fitted to its own boxes. Returns the best weights' path."""
+    """Train the detector. Returns the best weights' path.
+
+    Its anchors are fitted to its own boxes, unless whole weights are taken, whose anchors come with them.
+    """
     seed_everything(recipe.seed, workers=True, verbose=False)
     files = (options.data, *options.extra)
     datasets = read_training_sets(files, options.unlabeled)
-    categories = datasets[0].categories
-    val = read_training_sets((options.val,), options.unlabeled)[0].with_categories(categories)
     shares = [options.share_of(file, recipe.extra_share) for file in files]
     anchors_wh = fit_anchors(datasets, max(recipe.input_wh), recipe.seed)
-    recipe, start = start_detector(recipe, categories, options.pretrained)
+    recipe, start = start_detector(recipe, datasets[0].categories, options.pretrained)
+    categories = start.categories or datasets[0].categories
+    datasets = [dataset.with_categories(categories) for dataset in datasets]
+    val = read_training_sets((options.val,), options.unlabeled)[0].with_categories(categories)
     print(f"{_described(recipe)} {start.sentence}", file=sys.stderr)
     names = _label_names(options.masks) if options.masks else ()
     train_set = DetectionTrainingDataset(

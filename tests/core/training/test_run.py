@@ -13,9 +13,12 @@ import core.training.run as running
 from core.datasets.coco import write_coco
 from core.datasets.detection import DetectionDataset
 from core.errors import DatasetError, WeightsError
+from core.models.cards import ModelCard, write_card
+from core.models.weights import save_weights
+from core.models.yolov4 import YOLOv4
 from core.training.recipes import ClassifierRecipe, TrainingOptions
 from core.training.run import current_commit, distill_backbone, train_classifier, train_detector
-from tests.core.training.samples import draw_rectangles, pico_recipe
+from tests.core.training.samples import ANCHORS_WH, draw_rectangles, pico_recipe
 
 
 @pytest.fixture
@@ -58,6 +61,19 @@ def test_a_detector_is_trained_with_anchors_of_its_own_boxes(boxed, begun, tmp_p
     assert np.min(module.anchors) > 5 and np.max(module.anchors) < 64 and len(sizes) == 2
     expected = {"epochs": 7, "validate_every": 2, "ema_decay": 0.5, "resume": True, "device": "cpu"}
     assert expected.items() <= settings.items() and settings["monitor"] == "val_map50"
+
+
+def test_a_detector_that_is_trained_further_keeps_its_anchors_and_categories(boxed, begun, tmp_path):
+    given = tmp_path / "given.safetensors"
+    model = YOLOv4("pico", 2, ghost=True, anchors_wh=ANCHORS_WH)
+    save_weights(model, given, half=False)
+    write_card(ModelCard("detector", "yolov4-gs", "pico", ("blue", "red"), 32, anchors_wh=ANCHORS_WH), given)
+    train_detector(pico_recipe(), TrainingOptions(boxed, boxed, pretrained=given, out=tmp_path / "out"))
+    module, data, _ = begun[0]
+    assert np.allclose(module.anchors, 2 * np.array(ANCHORS_WH)), "64 pixels against the card's 32"
+    assert torch.equal(module.model.heads[0][1].weight, model.heads[0][1].weight)
+    assert module.categories == data.val_set.dataset.categories == ("blue", "red")
+    assert data.train_set.photos[0][1].category_ids.tolist() == [1, 0]
 
 
 def test_the_recipe_and_the_facts_are_written_beside_the_weights(boxed, begun, tmp_path):
