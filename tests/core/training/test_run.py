@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 import core.training.run as running
 from core.datasets.coco import write_coco
 from core.datasets.detection import DetectionDataset
-from core.errors import DatasetError, WeightsError
+from core.errors import DatasetError, RecipeError, WeightsError
 from core.models.cards import ModelCard, write_card
 from core.models.weights import save_weights
 from core.models.yolov4 import YOLOv4
@@ -147,6 +148,23 @@ def test_an_unlabeled_category_that_a_set_does_not_have_is_refused(boxed, begun,
     options = TrainingOptions(boxed, boxed, out=tmp_path, unlabeled={boxed: ("belt",)})
     with pytest.raises(DatasetError, match="expected categories of red, blue, got belt"):
         train_detector(pico_recipe(), options)
+
+
+def test_a_file_is_the_same_by_any_path(boxed, begun, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = TrainingOptions(boxed, boxed, out=tmp_path / "out", unlabeled={Path(boxed.name): ("blue",)})
+    train_detector(pico_recipe(), options)
+    _, data, _ = begun[0]
+    assert data.train_set.photos[0][0].is_labeled.tolist() == [True, False]
+    assert data.val_set.dataset.is_labeled.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("name", ["unlabeled", "masks"])
+def test_a_classifier_refuses_what_only_a_detector_takes(name, labeled, begun, tmp_path):
+    chosen = {"unlabeled": {labeled: ("Hat",)}, "masks": tmp_path}[name]
+    options = TrainingOptions(labeled, labeled, out=tmp_path, **{name: chosen})
+    with pytest.raises(RecipeError, match=f"--{name} goes with a detector's training"):
+        train_classifier(ClassifierRecipe("r", model="mobilenet"), options)
 
 
 def test_photos_without_any_box_are_refused(boxed, begun, tmp_path):
