@@ -53,6 +53,7 @@ app.command()(evaluate_command.summary)
 
 @app.command()
 def train(
+    context: typer.Context,
     kind: Annotated[str, typer.Argument(help="detector or classifier", show_default=False)],
     data: Annotated[
         list[str] | None,
@@ -85,7 +86,9 @@ def train(
     ] = None,
     unlabeled: Annotated[
         list[str] | None,
-        typer.Option(help="FILE:CATEGORY,...: categories of which this file boxes no garment, or not all."),
+        typer.Option(
+            help="FILE:CATEGORY,...: categories of which this file boxes no garment, or not all (detector)."
+        ),
     ] = None,
     device: Device = "auto",
     devices: Annotated[
@@ -102,7 +105,13 @@ def train(
     On files (--data, --val), checkpoints, the curve and the best weights with their card go to --out. On a
     revision the result is a candidate in the store, compared with the champion.
     """
+    sources_of = {name: context.get_parameter_source(name) for name in context.params}
+    train_command.check_options(
+        [n for n, source in sources_of.items() if source and source.name != "DEFAULT"]
+    )
     if revision is not None:
+        if data and len(data) > 1:
+            raise RecipeError(f"expected one --data with --revision, the store's folder, got {len(data)}")
         train_command.train_revision(
             kind, revision, quick=quick, device=device, data=Path(data[0]) if data else None
         )
@@ -126,7 +135,7 @@ def train(
         resume=resume,
         devices=devices,
         shares={file: share or 1.0 for file, share in sources if share is not None or file != sources[0][0]},
-        unlabeled=dict(train_command.parse_unlabeled(text) for text in unlabeled or ()),
+        unlabeled=train_command.parse_unlabeled(unlabeled or ()),
     )
     train_command.train(kind, options)
 

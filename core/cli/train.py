@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +22,21 @@ if TYPE_CHECKING:
 
 FEWEST_PHOTOS = 20
 LARGEST_SHARE = 10.0
+FILE_TRAINING_OPTIONS = (
+    "val",
+    "preset",
+    "epochs",
+    "seed",
+    "batch",
+    "pretrained",
+    "masks",
+    "extra",
+    "unlabeled",
+    "devices",
+    "workers",
+    "out",
+    "resume",
+)
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 
 
@@ -40,6 +55,17 @@ def train(kind: str, options: TrainingOptions) -> None:
         print(best)
 
 
+def check_options(given: Collection[str]) -> None:
+    """Raise RecipeError for an option of ``train`` that the kind of training it is given with does not take."""
+    if "revision" not in given:
+        if "quick" in given:
+            raise RecipeError("--quick goes with --revision, not with a training on files")
+        return
+    for name in FILE_TRAINING_OPTIONS:
+        if name in given:
+            raise RecipeError(f"--{name} goes with a training on files (--data, --val), not with --revision")
+
+
 def parse_source(text: str) -> tuple[Path, float | None]:
     """A training file and its share from ``FILE`` or ``FILE:SHARE``. Raises RecipeError for a bad share."""
     file, colon, share = text.rpartition(":")
@@ -54,7 +80,15 @@ def parse_source(text: str) -> tuple[Path, float | None]:
     return Path(file), number
 
 
-def parse_unlabeled(text: str) -> tuple[Path, tuple[str, ...]]:
+def parse_unlabeled(texts: Iterable[str]) -> dict[Path, tuple[str, ...]]:
+    """Training files and the categories that they do not label, those of one file together."""
+    merged: dict[Path, tuple[str, ...]] = {}
+    for file, names in map(_unlabeled_in, texts):
+        merged[file] = tuple(dict.fromkeys((*merged.get(file, ()), *names)))
+    return merged
+
+
+def _unlabeled_in(text: str) -> tuple[Path, tuple[str, ...]]:
     """A training file and the categories that it does not label, from ``FILE:NAME,NAME``."""
     file, _, names = text.rpartition(":")
     listed = tuple(name.strip() for name in names.split(",") if name.strip())

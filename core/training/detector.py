@@ -22,6 +22,7 @@ from core.models.weights import check_state, save_weights
 from core.models.yolov4 import YOLOv4
 from core.training.datasets import DetectionTrainingDataset, DetectionValidationDataset, collate
 from core.training.recipes import DetectorRecipe
+from core.training.starting_weights import is_whole_detector
 from core.training.trainer import (
     TrainingData,
     parameter_groups,
@@ -76,8 +77,11 @@ class DetectorTraining(LightningModule):
         return [backbone.stem, *backbone.stages[:count]] if count else []
 
     def load_pretrained(self, state: dict[str, Tensor]) -> None:
-        """Start from a pretrained backbone, or a whole detector of the same shape. Raises WeightsError."""
-        whole = any(name.startswith("neck.") for name in state)
+        """Start from a pretrained backbone, or a whole detector of the same shape. Raises WeightsError.
+
+        A detector's anchors and categories are its card's: see :func:`start_detector`.
+        """
+        whole = is_whole_detector(state)
         state = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
         check_state(state, self.model if whole else self.model.backbone, "the pretrained file")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -267,11 +267,13 @@ class TrainingOptions:
 
     ``data``, ``extra`` and ``val`` are COCO files (detector) or CSVs (classifier). ``shares`` is how much of
     a file's photos an epoch takes (by default all of ``data``, and of ``extra`` the recipe's share);
-    ``unlabeled`` names categories of which a file boxes no garment or not all. ``pretrained`` is
+    ``unlabeled`` names categories of which a file boxes no garment or not all (detector). ``pretrained`` is
     ImageNet's MobileNet (classifier), a distilled backbone (detector), or whole weights to go on from;
     ``devices`` share each batch;
-    ``masks`` a folder of pixel labels for copy-paste. ``preset``, ``epochs``, ``seed`` and ``batch`` are
-    the recipe's where None.
+    ``masks`` a folder of pixel labels for copy-paste (detector). ``preset``, ``epochs``, ``seed`` and
+    ``batch`` are the recipe's where None.
+
+    Raises RecipeError for shares or unlabeled categories of a file that is none of the sets.
     """
 
     data: Path
@@ -291,6 +293,25 @@ class TrainingOptions:
     shares: Mapping[Path, float] = field(default_factory=dict)
     unlabeled: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        trained = (self.data, *self.extra)
+        for file in self.shares:
+            if file not in trained:
+                raise RecipeError(f"expected a share of one of {_listed(trained)}, got {file}")
+        sets = (*trained, self.val)
+        for file in self.unlabeled:
+            if file.resolve() not in {path.resolve() for path in sets}:
+                raise RecipeError(f"expected unlabeled categories of one of {_listed(sets)}, got {file}")
+
     def share_of(self, file: Path, default: float) -> float:
         """How much of a training file's photos an epoch takes."""
         return self.shares.get(file, 1.0 if file == self.data else default)
+
+    def unlabeled_of(self, file: Path) -> tuple[str, ...]:
+        """The categories that a file does not label, whichever path to it was given with them."""
+        named = (names for given, names in self.unlabeled.items() if given.resolve() == file.resolve())
+        return tuple(dict.fromkeys(name for names in named for name in names))
+
+
+def _listed(files: Sequence[Path]) -> str:
+    return ", ".join(str(file) for file in dict.fromkeys(files))

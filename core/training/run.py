@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from core.anchors import kmeans_anchors
 from core.datasets.classification import label_counts, read_classification, with_known_labels
 from core.datasets.detection import DetectionDataset, letterboxed_wh
 from core.datasets.reading import read_fitted
-from core.errors import DatasetError, WeightsError
+from core.errors import DatasetError, RecipeError, WeightsError
 from core.models.weights import read_tensors
 from core.training.classifier import ClassifierData, ClassifierTraining, export_classifier
 from core.training.datasets import DetectionTrainingDataset
@@ -30,6 +30,9 @@ from core.training.trainer import fit
 
 def train_classifier(recipe: ClassifierRecipe, options: TrainingOptions) -> Path:
     """Train the classifier; labels are those of the training data, sorted. Returns the best weights' path."""
+    for name in ("unlabeled", "masks"):
+        if getattr(options, name):
+            raise RecipeError(f"--{name} goes with a detector's training, not with a classifier's")
     seed_everything(recipe.seed, workers=True, verbose=False)  # the first weights follow the seed, too
     sets = [
         (read_classification(file), options.share_of(file, 1.0)) for file in (options.data, *options.extra)
@@ -56,15 +59,19 @@ def train_classifier(recipe: ClassifierRecipe, options: TrainingOptions) -> Path
 
 
 def train_detector(recipe: DetectorRecipe, options: TrainingOptions) -> Path:
-    """Train the detector with anchors fitted to its own boxes. Returns the best weights' path."""
+    """Train the detector. Returns the best weights' path.
+
+    Its anchors are fitted to its own boxes, unless whole weights are taken, whose anchors come with them.
+    """
     seed_everything(recipe.seed, workers=True, verbose=False)
     files = (options.data, *options.extra)
-    datasets = read_training_sets(files, options.unlabeled)
-    categories = datasets[0].categories
-    val = read_training_sets((options.val,), options.unlabeled)[0].with_categories(categories)
+    datasets = read_training_sets(files, options.unlabeled_of)
     shares = [options.share_of(file, recipe.extra_share) for file in files]
     anchors_wh = fit_anchors(datasets, max(recipe.input_wh), recipe.seed)
-    recipe, start = start_detector(recipe, categories, options.pretrained)
+    recipe, start = start_detector(recipe, datasets[0].categories, options.pretrained)
+    categories = start.categories or datasets[0].categories
+    datasets = [dataset.with_categories(categories) for dataset in datasets]
+    val = read_training_sets((options.val,), options.unlabeled_of)[0].with_categories(categories)
     print(f"{_described(recipe)} {start.sentence}", file=sys.stderr)
     names = _label_names(options.masks) if options.masks else ()
     train_set = DetectionTrainingDataset(
@@ -89,13 +96,13 @@ def _described(recipe: DetectorRecipe) -> str:
 
 
 def read_training_sets(
-    files: Sequence[Path], unlabeled: Mapping[Path, tuple[str, ...]]
+    files: Sequence[Path], unlabeled_of: Callable[[Path], tuple[str, ...]]
 ) -> list[DetectionDataset]:
     """Data sets under the categories that they have together, matched by name, in the order of the files.
 
-    A set labels the categories of its own list, less those that it or ``unlabeled`` says it does not.
+    A set labels the categories of its own list, less those that it or ``unlabeled_of`` says it does not.
     """
-    datasets = [read_fitted(file).dataset.without_labels_of(unlabeled.get(file, ())) for file in files]
+    datasets = [read_fitted(file).dataset.without_labels_of(unlabeled_of(file)) for file in files]
     categories = tuple(dict.fromkeys(name for dataset in datasets for name in dataset.categories))
     return [dataset.with_categories(categories) for dataset in datasets]
 

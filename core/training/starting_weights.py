@@ -6,7 +6,7 @@ weights of the same architecture where no file is given, and freezes nothing whe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,13 +23,15 @@ class Start:
     """A file of weights to start from (None: random weights), and a sentence on it.
 
     ``left_out`` are the beginnings of the names of layers that start at random all the same; ``anchors_wh``
-    are those that taken heads were trained with, in pixels of the recipe's input.
+    are those that taken heads were trained with, in pixels of the recipe's input; ``categories`` are a given
+    detector's, in the order of its heads.
     """
 
     sentence: str
     shipped: Path | None = None
     left_out: tuple[str, ...] = ()
     anchors_wh: tuple[tuple[float, float], ...] = ()
+    categories: tuple[str, ...] = ()
 
     def load_into(self, model: nn.Module) -> None:
         """Put the shipped weights into a model, except into the layers that are left out."""
@@ -44,10 +46,11 @@ def start_detector(
 ) -> tuple[DetectorRecipe, Start]:
     """The recipe, with nothing frozen where no trained weights are to be had, and the start.
 
-    The shipped detector's heads are left out where its categories are others; else its anchors come too.
+    The shipped detector's heads are left out where its categories are others; else its anchors come too. A
+    given detector comes with its anchors and the order of its categories; WeightsError where they are others.
     """
     if pretrained is not None:
-        return recipe, Start(f"Starts from {pretrained.name}.")
+        return recipe, _start_from_file(recipe, categories, pretrained)
     if not recipe.frozen_stages:
         return recipe, Start("Starts from random weights; no layer is frozen.")
     card = _shipped_card("detector")
@@ -59,14 +62,38 @@ def start_detector(
             if same
             else "backbone and neck of the detector that ships"
         )
-        scale = max(recipe.input_wh) / card.input_size
-        anchors_wh = tuple((w * scale, h * scale) for w, h in card.anchors_wh) if same else ()
+        anchors_wh = _scaled_anchors(card, recipe) if same else ()
         left_out = () if same else ("heads.",)
         return recipe, Start(
             f"Starts from {part}; {frozen}.", shipped_weights("detector"), left_out, anchors_wh
         )
     sentence = f"No trained {recipe.model} {recipe.preset} was given or ships: {_FROM_NOTHING}"
     return replace(recipe, frozen_stages=0), Start(sentence)
+
+
+def is_whole_detector(names: Iterable[str]) -> bool:
+    """Whether tensors of these names are a detector's, not only its backbone's."""
+    return any(name.startswith("neck.") for name in names)
+
+
+def _start_from_file(recipe: DetectorRecipe, categories: Sequence[str], pretrained: Path) -> Start:
+    """The start from a given backbone or detector. WeightsError for a detector of other categories."""
+    if not is_whole_detector(read_tensors(pretrained)):
+        return Start(f"Starts from {pretrained.name}.")
+    card = read_card(pretrained)
+    if set(card.categories) != set(categories):
+        wanted, found = ", ".join(categories), ", ".join(card.categories)
+        raise WeightsError(
+            f"expected a detector of the categories {wanted} in {pretrained.name}, got one of {found}"
+        )
+    sentence = f"Starts from the detector {pretrained.name}, with its anchors."
+    return Start(sentence, anchors_wh=_scaled_anchors(card, recipe), categories=card.categories)
+
+
+def _scaled_anchors(card: ModelCard, recipe: DetectorRecipe) -> tuple[tuple[float, float], ...]:
+    """A card's anchors in pixels of the recipe's input."""
+    scale = max(recipe.input_wh) / card.input_size
+    return tuple((w * scale, h * scale) for w, h in card.anchors_wh)
 
 
 def start_classifier(

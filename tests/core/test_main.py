@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from core.__main__ import app, main
 from core.cli import label, train
+from core.errors import RecipeError
 from core.training.recipes import TrainingOptions
 from tests.pictures import jpeg
 from tests.weights import FEW, drawn_photo
@@ -214,6 +215,30 @@ def test_several_sets_are_trained_on_together(monkeypatch: pytest.MonkeyPatch) -
         0.08,
     ]
     assert options.unlabeled == {Path("b.json"): ("belt",)}
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        *((f"--revision latest --{name}", f"--{name.split()[0]} goes with a training on files") for name in (
+            "val v.json", "preset pico", "epochs 3", "seed 1", "batch 2", "pretrained w", "masks m", "extra x",
+            "unlabeled a:belt", "devices 1", "workers 0", "out runs/latest", "resume",
+        )),
+        ("--revision latest --data a --data b", "expected one --data with --revision"),
+        ("--data a.json --val v.json --quick", "--quick goes with --revision"),
+    ],
+)  # fmt: skip
+def test_train_refuses_an_option_that_it_would_not_heed(said: str, sentence: str) -> None:
+    raised = CliRunner().invoke(app, ["train", "detector", *said.split()]).exception
+    assert isinstance(raised, RecipeError) and str(raised).startswith(sentence)
+
+
+def test_train_on_a_revision_takes_the_stores_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr(train, "train_revision", lambda *told, **settings: calls.append((*told, settings)))
+    said = "train classifier --revision 3 --quick --device cpu --data store"
+    assert CliRunner().invoke(app, said.split()).exit_code == 0
+    assert calls == [("classifier", "3", {"quick": True, "device": "cpu", "data": Path("store")})]
 
 
 def test_anchors_by_the_shell(lapel: Shell, tmp_path: Path) -> None:

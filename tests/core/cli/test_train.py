@@ -82,10 +82,14 @@ def test_bad_shares_and_lists_of_categories_are_refused() -> None:
     for text in ("a.json:0", "a.json:-1", "a.json:99", "a.json:nan"):
         with pytest.raises(RecipeError, match="a share above 0"):
             command.parse_source(text)
-    assert command.parse_unlabeled("a.json:belt, scarf_tie") == (Path("a.json"), ("belt", "scarf_tie"))
+    texts = ["a.json:belt, scarf_tie", "b.json:hat", "a.json:shoe,belt"]
+    assert command.parse_unlabeled(texts) == {
+        Path("a.json"): ("belt", "scarf_tie", "shoe"),
+        Path("b.json"): ("hat",),
+    }
     for text in ("a.json", "a.json:", ":belt"):
         with pytest.raises(RecipeError, match="FILE:CATEGORY"):
-            command.parse_unlabeled(text)
+            command.parse_unlabeled([text])
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import pytest
 
 from core.errors import RecipeError
 from core.training.recipes import (
     ClassifierRecipe,
     DetectorRecipe,
+    TrainingOptions,
     choose_recipe,
     recipe_named,
     with_changes,
@@ -97,3 +100,18 @@ def test_a_classifiers_settings_are_checked(settings, sentence):
 def test_a_detectors_settings_are_checked(settings, sentence):
     with pytest.raises(RecipeError, match=sentence):
         DetectorRecipe("r", **settings)
+
+
+@pytest.mark.parametrize(("name", "what"), [("shares", 0.5), ("unlabeled", ("belt",))])
+def test_what_is_said_of_a_file_that_is_none_of_the_sets_is_refused(name, what):
+    with pytest.raises(RecipeError, match=r"of one of a\.json.*, got c\.json"):
+        TrainingOptions(
+            Path("a.json"), Path("v.json"), extra=(Path("b.json"),), **{name: {Path("c.json"): what}}
+        )
+
+
+def test_unlabeled_categories_are_found_by_any_path_to_their_file():
+    file = Path("b.json")
+    said = {file.resolve(): ("belt",), file: ("hat", "belt")}
+    options = TrainingOptions(Path("a.json"), Path("v.json"), extra=(file,), unlabeled=said)
+    assert options.unlabeled_of(file) == ("belt", "hat") and options.unlabeled_of(Path("a.json")) == ()

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +13,13 @@ import torch
 import core.training.run as running
 from core.datasets.coco import write_coco
 from core.datasets.detection import DetectionDataset
-from core.errors import DatasetError, WeightsError
+from core.errors import DatasetError, RecipeError, WeightsError
+from core.models.cards import ModelCard, write_card
+from core.models.weights import save_weights
+from core.models.yolov4 import YOLOv4
 from core.training.recipes import ClassifierRecipe, TrainingOptions
 from core.training.run import current_commit, distill_backbone, train_classifier, train_detector
-from tests.core.training.samples import draw_rectangles, pico_recipe
+from tests.core.training.samples import ANCHORS_WH, draw_rectangles, pico_recipe
 
 
 @pytest.fixture
@@ -58,6 +62,19 @@ def test_a_detector_is_trained_with_anchors_of_its_own_boxes(boxed, begun, tmp_p
     assert np.min(module.anchors) > 5 and np.max(module.anchors) < 64 and len(sizes) == 2
     expected = {"epochs": 7, "validate_every": 2, "ema_decay": 0.5, "resume": True, "device": "cpu"}
     assert expected.items() <= settings.items() and settings["monitor"] == "val_map50"
+
+
+def test_a_detector_that_is_trained_further_keeps_its_anchors_and_categories(boxed, begun, tmp_path):
+    given = tmp_path / "given.safetensors"
+    model = YOLOv4("pico", 2, ghost=True, anchors_wh=ANCHORS_WH)
+    save_weights(model, given, half=False)
+    write_card(ModelCard("detector", "yolov4-gs", "pico", ("blue", "red"), 32, anchors_wh=ANCHORS_WH), given)
+    train_detector(pico_recipe(), TrainingOptions(boxed, boxed, pretrained=given, out=tmp_path / "out"))
+    module, data, _ = begun[0]
+    assert np.allclose(module.anchors, 2 * np.array(ANCHORS_WH)), "64 pixels against the card's 32"
+    assert torch.equal(module.model.heads[0][1].weight, model.heads[0][1].weight)
+    assert module.categories == data.val_set.dataset.categories == ("blue", "red")
+    assert data.train_set.photos[0][1].category_ids.tolist() == [1, 0]
 
 
 def test_the_recipe_and_the_facts_are_written_beside_the_weights(boxed, begun, tmp_path):
@@ -131,6 +148,23 @@ def test_an_unlabeled_category_that_a_set_does_not_have_is_refused(boxed, begun,
     options = TrainingOptions(boxed, boxed, out=tmp_path, unlabeled={boxed: ("belt",)})
     with pytest.raises(DatasetError, match="expected categories of red, blue, got belt"):
         train_detector(pico_recipe(), options)
+
+
+def test_a_file_is_the_same_by_any_path(boxed, begun, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = TrainingOptions(boxed, boxed, out=tmp_path / "out", unlabeled={Path(boxed.name): ("blue",)})
+    train_detector(pico_recipe(), options)
+    _, data, _ = begun[0]
+    assert data.train_set.photos[0][0].is_labeled.tolist() == [True, False]
+    assert data.val_set.dataset.is_labeled.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("name", ["unlabeled", "masks"])
+def test_a_classifier_refuses_what_only_a_detector_takes(name, labeled, begun, tmp_path):
+    chosen = {"unlabeled": {labeled: ("Hat",)}, "masks": tmp_path}[name]
+    options = TrainingOptions(labeled, labeled, out=tmp_path, **{name: chosen})
+    with pytest.raises(RecipeError, match=f"--{name} goes with a detector's training"):
+        train_classifier(ClassifierRecipe("r", model="mobilenet"), options)
 
 
 def test_photos_without_any_box_are_refused(boxed, begun, tmp_path):

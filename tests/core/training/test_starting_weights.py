@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.models.cards import ModelCard, read_card, shipped_weights, write_card
+from core.errors import WeightsError
+from core.models.cards import ModelCard, card_path, read_card, shipped_weights, write_card
 from core.models.mobilenet import MobileNetMHA
 from core.models.weights import save_weights
 from core.models.yolov4 import YOLOv4
@@ -73,9 +74,27 @@ def test_a_detector_of_another_size_freezes_nothing_and_says_so(shipped):
 
 
 def test_a_given_file_is_frozen_as_the_recipe_says(shipped, tmp_path):
+    save_weights(YOLOv4("pico", 2, ghost=True).backbone, tmp_path / "backbone.safetensors")
     recipe, start = start_detector(pico_recipe(frozen_stages=2), ("a",), tmp_path / "backbone.safetensors")
     assert recipe.frozen_stages == 2 and start.shipped is None
-    assert start.sentence == "Starts from backbone.safetensors."
+    assert start.sentence == "Starts from backbone.safetensors." and start.anchors_wh == ()
+
+
+def test_a_given_detector_comes_with_its_anchors_and_the_order_of_its_categories(shipped, tmp_path):
+    given = tmp_path / "detector.safetensors"
+    _, start = start_detector(pico_recipe(input_wh=(96, 128)), ("b", "a"), given)
+    assert np.allclose(start.anchors_wh, 2 * np.array(ANCHORS_WH)), "128 pixels against the card's 64"
+    assert start.categories == ("a", "b")
+    assert start.sentence == "Starts from the detector detector.safetensors, with its anchors."
+
+
+def test_a_given_detector_of_other_categories_or_without_a_card_is_refused(shipped, tmp_path):
+    given = tmp_path / "detector.safetensors"
+    with pytest.raises(WeightsError, match=r"categories a, c in detector\.safetensors, got one of a, b"):
+        start_detector(pico_recipe(), ("a", "c"), given)
+    card_path(given).unlink()
+    with pytest.raises(WeightsError, match=r"card detector\.json beside its weights, found none"):
+        start_detector(pico_recipe(), ("a", "b"), given)
 
 
 @pytest.mark.parametrize(("labels", "same"), [(("a", "b"), True), (("a", "c", "d"), False)])
