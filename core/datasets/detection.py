@@ -51,7 +51,7 @@ class BoxedPhoto:
         category_ids = np.asarray(self.category_ids, dtype=np.int64).reshape(-1)
         labels = tuple(self.labels) or (None,) * len(boxes_xyxy)
         flags = np.asarray(self.difficult, np.bool_)
-        difficult = flags if len(flags) else np.zeros(len(boxes_xyxy), np.bool_)
+        difficult = flags if flags.any() else np.zeros(len(boxes_xyxy), np.bool_)
         crowd_xyxy = np.asarray(self.crowd_xyxy, np.float32).reshape(-1, 4)
         crowd_ids = np.asarray(self.crowd_ids, np.int64)
         if not len(boxes_xyxy) == len(category_ids) == len(labels):
