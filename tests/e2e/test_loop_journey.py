@@ -172,6 +172,7 @@ def label(page: Page, photo: Path) -> str:
     return said.inner_text()
 
 
+@pytest.mark.usefixtures("tiny_ships")  # this process opens the store as well
 def test_a_correction_becomes_a_model_that_serves_and_goes_again(page: Page, shoot: Path, data: Path):
     bring_in(page, shoot)
     photo = correct(page)

@@ -11,7 +11,7 @@ from core.images.decode import read_photo
 from core.jobs import client
 from core.store import Store
 from core.store.boxes import AnnotatedBox
-from tests.pages.workspace import texts, unopened
+from tests.pages.workspace import opened, texts
 from tests.pictures import jpeg
 
 
@@ -31,7 +31,7 @@ def store(monkeypatch, tmp_path) -> Iterator[Store]:
 
 @pytest.fixture
 def page(monkeypatch, store) -> AppTest:
-    return shown(unopened(monkeypatch, store.folder).switch_page("../pages/train.py").run())
+    return shown(opened(monkeypatch, store.folder).switch_page("../pages/train.py").run())
 
 
 def shown(page: AppTest) -> AppTest:
@@ -59,7 +59,7 @@ def started(page: AppTest) -> AppTest:
 def test_without_annotations_it_says_what_to_do_first(monkeypatch, tmp_path):
     for name in ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL"):
         monkeypatch.delenv(name, raising=False)
-    page = unopened(monkeypatch, tmp_path / "empty").switch_page("../pages/train.py").run()
+    page = opened(monkeypatch, tmp_path / "empty").switch_page("../pages/train.py").run()
     assert "Nothing is annotated yet" in texts(shown(page))
     assert not page.button and not page.error
 
@@ -113,10 +113,10 @@ def test_a_running_training_is_watched(page, store):
 def test_a_page_opened_again_shows_the_same(monkeypatch, page, store):
     id = training(store)
     learned(store, id, 20)
-    again = unopened(monkeypatch, store.folder).switch_page("../pages/train.py").run()
+    again = opened(monkeypatch, store.folder).switch_page("../pages/train.py").run()
     assert "20 of 100 batches" in bars(shown(again))
     other = training(store, "classifier")
-    again = unopened(monkeypatch, store.folder).switch_page("../pages/train.py")
+    again = opened(monkeypatch, store.folder).switch_page("../pages/train.py")
     again.query_params["training"] = str(other)
     assert "Waiting for a worker" in bars(shown(again.run()))
 

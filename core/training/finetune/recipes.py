@@ -106,7 +106,7 @@ FINETUNE_RECIPES: Mapping[tuple[str, str], FinetuneRecipe] = {
     ("detector", "quick"): FinetuneRecipe(
         QUICK_DETECTOR,
         distillation_weight=0.25,
-        replay=None,
+        replay=100.0,  # all there are, as far as the sample budget leaves room
         sample_budget=2400,
         fewest_epochs=6,
         freeze_bn=True,
