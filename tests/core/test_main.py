@@ -220,7 +220,7 @@ def test_several_sets_are_trained_on_together(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
-        *((f"--revision latest --{name}", f"--{name.split()[0]} goes with a training on") for name in (
+        *((f"--revision 1 --{name}", f"--{name.split()[0]} goes with") for name in (
             "val v.json", "preset pico", "epochs 3", "seed 1", "batch 2", "pretrained w", "masks m", "extra x",
             "unlabeled a:belt", "devices 1", "workers 0", "out runs/latest", "resume",
         )),
