@@ -53,7 +53,7 @@ def parts_of_a_batch(data):
 def change_by_a_step(module, parts):
     """What a step on the mean of the parts' gradients changes, all parameters in a row; the module stays."""
     module = deepcopy(module)
-    module.on_fit_start()
+    module.order_weights(module.device)
     module.train().zero_grad()
     for part in parts:
         with torch.autocast("cpu", torch.bfloat16, enabled=pick_device("cpu")[1] == "bf16-mixed"):
@@ -81,7 +81,5 @@ def test_two_processes_take_the_step_of_their_mean_gradient(tmp_path, monkeypatc
         float(torch.cosine_similarity(moved, change_by_a_step(module, chosen), dim=0))
         for chosen in (parts, parts[:1], parts[1:])
     ]
-    assert likeness[0] > 0.7, (
-        "0.91: Adam's first step follows the signs of tiny gradients, which rounding turns"
-    )
-    assert max(likeness[1:]) < 0.4, "0.11 of a process alone: what comes without synchronized gradients"
+    assert likeness[0] > 0.95
+    assert max(likeness[1:]) < 0.8, "of a process alone: what comes without synchronized gradients"
