@@ -79,7 +79,7 @@ def build(name: str, recipe: DetectorRecipe) -> Way:
     module = DetectorTraining(recipe, CATEGORIES, anchors_wh).train()
     module.on_train_epoch_start()
     with plain() if name == "plain" else ExitStack():
-        module.on_fit_start()
+        module.order_weights(module.device)
     learned = [p for p in module.parameters() if p.requires_grad]
     return Way(name, module, torch.optim.AdamW(learned, 1e-3), [], [])
 

@@ -56,7 +56,7 @@ def train(kind: str, options: TrainingOptions) -> None:
 
 
 def check_options(given: Collection[str]) -> None:
-    """Raise RecipeError for an option of ``train`` that this kind of training does not take."""
+    """Raise RecipeError for an option of ``train`` that does not go with the others given."""
     if "revision" not in given:
         if "quick" in given:
             raise RecipeError("--quick goes with --revision, not with a training on files")

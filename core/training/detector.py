@@ -85,8 +85,13 @@ class DetectorTraining(LightningModule):
         state = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
         check_state(state, self.model if whole else self.model.backbone, "the pretrained file")
 
-    def on_fit_start(self) -> None:
-        self.model.to(memory_format=training_memory_format(self.device))  # type: ignore[call-overload]
+    def setup(self, stage: str) -> None:
+        """Order the weights before DDP wraps them: later, it sums kernels' gradients in disorder."""
+        self.order_weights(self.trainer.strategy.root_device)
+
+    def order_weights(self, device: torch.device) -> None:
+        """Put the weights into the memory format in which a device trains."""
+        self.model.to(memory_format=training_memory_format(device))  # type: ignore[call-overload]
 
     def on_train_epoch_start(self) -> None:
         for part in self._frozen():

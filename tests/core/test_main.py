@@ -217,17 +217,20 @@ def test_several_sets_are_trained_on_together(monkeypatch: pytest.MonkeyPatch) -
     assert options.unlabeled == {Path("b.json"): ("belt",)}
 
 
+FILE_OPTIONS = (
+    "val v.json", "preset pico", "epochs 3", "seed 1", "batch 2", "pretrained w", "masks m", "extra x",
+    "unlabeled a:belt", "devices 1", "workers 0", "out runs/latest", "resume",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
-        *((f"--revision latest --{name}", f"--{name.split()[0]} goes with a training on files") for name in (
-            "val v.json", "preset pico", "epochs 3", "seed 1", "batch 2", "pretrained w", "masks m",
-            "extra x", "unlabeled a:belt", "devices 1", "workers 0", "out runs/latest", "resume",
-        )),
+        *((f"--revision 1 --{said}", f"--{said.split()[0]} goes with") for said in FILE_OPTIONS),
         ("--revision latest --data a --data b", "expected one --data with --revision"),
         ("--data a.json --val v.json --quick", "--quick goes with --revision"),
     ],
-)  # fmt: skip
+)
 def test_train_refuses_an_option_that_it_would_not_heed(said: str, sentence: str) -> None:
     raised = CliRunner().invoke(app, ["train", "detector", *said.split()]).exception
     assert isinstance(raised, RecipeError) and str(raised).startswith(sentence)
