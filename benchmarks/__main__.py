@@ -22,11 +22,11 @@ PACKAGES = ("torch", "numpy")
 QUICK: dict[str, tuple[str, ...]] = {
     "anchors": ("--boxes", "20000", "--repeats", "1"),
     "models": ("--repeats", "2", "--preset", "nano"),
-    "training": ("--steps", "1", "--preset", "pico", "--width", "96", "--height", "96"),
     "labelling": ("--repeats", "1", "--photos", "3"),
     "page": ("--repeats", "1", "--batch", "3"),
     "store": ("--seconds", "5", "--people", "5", "--photos", "2000", "--imported", "100", "--asked", "20"),
     "editor": ("--changes", "5", "--photos", "2", "--boxes", "30"),
+    "training": ("--steps", "1", "--preset", "pico", "--width", "96", "--height", "96"),
     "queue_order": ("--quick",),
     "loop": ("--quick",),
 }
