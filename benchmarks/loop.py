@@ -294,7 +294,7 @@ class Chain:
 
 def summary(results: Sequence[tuple[str, int, list[dict[str, Any]]]]) -> dict[str, Any]:
     """By arm and round: the mean gain over the first champion, with Student's 95 % interval over seeds."""
-    told: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for arm in dict.fromkeys(arm for arm, _, _ in results):
         runs = [rows for name, _, rows in results if name == arm]
         entry = []
@@ -313,8 +313,8 @@ def summary(results: Sequence[tuple[str, int, list[dict[str, Any]]]]) -> dict[st
                     "seconds": [rows[number]["seconds"] for rows in runs],
                 }
             )
-        told[arm] = {"champions": [round(rows[0]["candidate"], 4) for rows in runs], "rounds": entry}
-    return told
+        result[arm] = {"champions": [round(rows[0]["candidate"], 4) for rows in runs], "rounds": entry}
+    return result
 
 
 def line(row: Mapping[str, Any]) -> str:
@@ -387,9 +387,9 @@ def run_all(chains: Sequence[Chain], jobs: int) -> Iterator[tuple[str, int, list
 def table(arms: Mapping[str, Any]) -> str:
     """The summary for people: a line a round, by arm."""
     lines = []
-    for arm, told in arms.items():
-        lines.append(f"{arm}: champions {', '.join(f'{value:.3f}' for value in told['champions'])}")
-        for number, row in enumerate(told["rounds"], start=1):
+    for arm, result in arms.items():
+        lines.append(f"{arm}: champions {', '.join(f'{value:.3f}' for value in result['champions'])}")
+        for number, row in enumerate(result["rounds"], start=1):
             interval = f"{row['low']:+.3f} to {row['high']:+.3f}"
             lines.append(f"  round {number}: gain {row['gain']:+.3f} ({interval}), {row['seconds']} s")
     return "\n".join(lines)

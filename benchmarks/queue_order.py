@@ -47,12 +47,12 @@ def classifiers(seeds: int, schedule: heads.Schedule, arms: Sequence[str], every
     full = heads.measure(heads.fit_head(split, np.arange(len(split.pool))), split)
     scores = heads.replay_all(split, {arm: ways[arm] for arm in arms}, schedule, range(seeds))
     points = schedule.points(len(split.pool))
-    told: dict[str, Any] = {"pool": len(split.pool), "tested on": len(split.test), "seeds": seeds}
+    result: dict[str, Any] = {"pool": len(split.pool), "tested on": len(split.test), "seeds": seeds}
     for number, measure in enumerate(("top1", "mean over labels")):
         by_arm = {arm: rows[:, :, number] for arm, rows in scores.items()}
         goals = [GOAL * full[number]] * seeds
-        told[measure] = {"with all labels": round(full[number], 4)} | curves.summary(points, by_arm, goals)
-    return told
+        result[measure] = {"with all labels": round(full[number], 4)} | curves.summary(points, by_arm, goals)
+    return result
 
 
 def detectors(options: argparse.Namespace, deadline: float | None) -> dict[str, Any]:
@@ -81,20 +81,20 @@ def detectors(options: argparse.Namespace, deadline: float | None) -> dict[str, 
         deadline=deadline,
         out=options.out,
     )
-    told = {"device": device, "canvas": canvas_wh, "seeds": len(progress.scores), "steps": rounds.steps}
+    result = {"device": device, "canvas": canvas_wh, "seeds": len(progress.scores), "steps": rounds.steps}
     minutes = (time.monotonic() - started) / 60
-    return told | {"mAP50": progress.summary(), "scores": progress.scores, "minutes": round(minutes, 1)}
+    return result | {"mAP50": progress.summary(), "scores": progress.scores, "minutes": round(minutes, 1)}
 
 
-def table(name: str, told: dict[str, Any]) -> str:
+def table(name: str, result: dict[str, Any]) -> str:
     """A summary for people: a line a point, arms side by side, then areas and labels to the goal."""
-    arms = [arm for arm in told if isinstance(told[arm], dict)]
+    arms = [arm for arm in result if isinstance(result[arm], dict)]
     lines = [f"{name:14}" + "".join(f"{arm:>26}" for arm in arms)]
-    for number, count in enumerate(told["labels"]):
-        lines.append(f"{count:>14,}" + "".join(_cell(told[arm]["curve"][number], 4) for arm in arms))
+    for number, count in enumerate(result["labels"]):
+        lines.append(f"{count:>14,}" + "".join(_cell(result[arm]["curve"][number], 4) for arm in arms))
     for key in ("area", "gain in area", "labels to goal", "labels saved"):
         cells = [
-            _cell(told[arm][key], 0 if "labels" in key else 4) if key in told[arm] else " " * 26
+            _cell(result[arm][key], 0 if "labels" in key else 4) if key in result[arm] else " " * 26
             for arm in arms
         ]
         lines += [f"{key:14}" + "".join(cells)] if any(cell.strip() for cell in cells) else []

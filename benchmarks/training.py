@@ -176,8 +176,8 @@ def report(
     settings: Mapping[str, object],
 ) -> None:
     """The tables on stderr, the JSON line on stdout."""
-    told = ", ".join(f"{name} {value}" for name, value in settings.items())
-    print(f"{told}; {machine_line(PACKAGES)}", file=sys.stderr)
+    result = ", ".join(f"{name} {value}" for name, value in settings.items())
+    print(f"{result}; {machine_line(PACKAGES)}", file=sys.stderr)
     print(f"{'':8}{'photos/s':>10}{'best':>8}{'cpu ms a photo':>16}", file=sys.stderr)
     for name, row in rows.items():
         median, best, cpu = row.values()

@@ -50,7 +50,7 @@ def show_comparison(
     if comparison is not None and comparison.revision >= newest.number:
         return
     if comparison is None:
-        st.info(_missing(store, champion, candidate), icon=":material/balance:")
+        st.info(missing_comparison(store, champion, candidate), icon=":material/balance:")
     with st.container(horizontal=True, vertical_alignment="center"):
         again = comparison is not None
         st.button(
@@ -73,7 +73,8 @@ def decisive(store: Store, champion: ModelRow, candidate: ModelRow) -> Compariso
     return next(iter(store.comparisons.of(candidate.id, champion.id)), None)
 
 
-def _missing(store: Store, champion: ModelRow, candidate: ModelRow) -> str:
+def missing_comparison(store: Store, champion: ModelRow, candidate: ModelRow) -> str:
+    """Why there is no comparison of these two to promote by, as a sentence."""
     others = store.comparisons.of(candidate.id)
     if not others:
         came = " came with an update of Lapel, and" if candidate.is_shipped else ""

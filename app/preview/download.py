@@ -35,7 +35,7 @@ def show_names(session: PreviewSession, known: Sequence[str]) -> None:
         hide_index=True,
         disabled=[OURS],
         column_config={THEIRS: st.column_config.TextColumn(max_chars=LONGEST_NAME)},
-        on_change=_save_edits,
+        on_change=save_edits,
         args=(session, key, tuple(known)),
         alt="Lapel's category names beside your shop's",
     )
@@ -51,7 +51,7 @@ def show_names(session: PreviewSession, known: Sequence[str]) -> None:
         st.file_uploader(
             "Import names (CSV)",
             key=upload_key,
-            on_change=_import_names,
+            on_change=import_names,
             args=(session, upload_key, tuple(known)),
         )
 
@@ -91,7 +91,8 @@ def _written(cell: str | None) -> str:
     return " ".join(text.split())[:LONGEST_NAME]
 
 
-def _save_edits(session: PreviewSession, key: str, known: Sequence[str]) -> None:
+def save_edits(session: PreviewSession, key: str, known: Sequence[str]) -> None:
+    """Take over the names that were edited in the table ``key``, a row for each of ``known``."""
     for row, cells in st.session_state[key]["edited_rows"].items():
         theirs = _written(cells.get(THEIRS))
         if theirs:
@@ -100,7 +101,8 @@ def _save_edits(session: PreviewSession, key: str, known: Sequence[str]) -> None
             session.names.pop(known[row], None)
 
 
-def _import_names(session: PreviewSession, key: str, known: Sequence[str]) -> None:
+def import_names(session: PreviewSession, key: str, known: Sequence[str]) -> None:
+    """Take over the names of ``known`` in the file that was uploaded under ``key``."""
     upload = st.session_state[key]
     if upload is None:
         return

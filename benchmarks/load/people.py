@@ -28,7 +28,7 @@ DRAFTS_A_SUBMIT = 5
 
 
 @dataclass
-class Told:
+class Measurements:
     """What all annotators of a process have measured."""
 
     milliseconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -46,50 +46,50 @@ class Told:
             self.milliseconds[name].append(round(1000 * (time.perf_counter() - started), 2))
 
 
-def annotate(store: Store, person: str, told: Told, seconds: float, every: float) -> None:
+def annotate(store: Store, person: str, measured: Measurements, seconds: float, every: float) -> None:
     """One person's work for so many seconds, a save in each ``every`` of them."""
     random, categories = Random(person), [category.id for category in store.categories.all()]
     began = time.monotonic() + random.uniform(0, every)
     wait_until(began)
-    desk, turn = None, 0
+    task, turn = None, 0
     while time.monotonic() < began + seconds:
-        desk, turn = desk or next_on_desk(store, person, told), turn + 1
-        if desk is not None:
+        task, turn = task or next_task(store, person, measured), turn + 1
+        if task is not None:
             boxes, is_last = some_boxes(random, categories), turn % (DRAFTS_A_SUBMIT + 1) == 0
             save = submit if is_last else draft
-            told.timed(save.__name__, partial(save, store, person, desk, boxes, turn))
-            desk = None if is_last else desk
+            measured.timed(save.__name__, partial(save, store, person, task, boxes, turn))
+            task = None if is_last else task
         wait_until(began + every * turn)
 
 
 @dataclass(frozen=True)
-class Desk:
+class OpenTask:
     """The photo that a person works on, and the version they began from."""
 
     task: Task
     base_version: int
 
 
-def next_on_desk(store: Store, person: str, told: Told) -> Desk | None:
+def next_task(store: Store, person: str, measured: Measurements) -> OpenTask | None:
     """The person's next photo with what is known of it, as the page opens it."""
-    task = told.timed("next", partial(store.queue.next, person))
+    task = measured.timed("next", partial(store.queue.next, person))
     if task is None:
         return None
     latest = None if task.kind == "second" else store.annotations.latest(task.photo_id)
-    return Desk(task, latest.version if latest else 0)
+    return OpenTask(task, latest.version if latest else 0)
 
 
-def draft(store: Store, person: str, desk: Desk, boxes: Sequence[AnnotatedBox], turn: int) -> None:
+def draft(store: Store, person: str, task: OpenTask, boxes: Sequence[AnnotatedBox], turn: int) -> None:
     """Save unfinished work, as the editor does after a change."""
-    base = desk.base_version
-    store.drafts.save(desk.task.photo_id, person, boxes=boxes, sequence=turn, base_version=base)
+    base = task.base_version
+    store.drafts.save(task.task.photo_id, person, boxes=boxes, sequence=turn, base_version=base)
 
 
-def submit(store: Store, person: str, desk: Desk, boxes: Sequence[AnnotatedBox], turn: int) -> None:
+def submit(store: Store, person: str, task: OpenTask, boxes: Sequence[AnnotatedBox], turn: int) -> None:
     """Save a version, as the editor does on Enter."""
-    kind = "second" if desk.task.kind == "second" else "submitted"
+    kind = "second" if task.task.kind == "second" else "submitted"
     about: dict[str, Any] = {"author": person, "kind": kind, "request": f"{person} {time.time_ns()}"}
-    store.annotations.submit(desk.task.photo_id, boxes, base_version=desk.base_version, seconds=30.0, **about)
+    store.annotations.submit(task.task.photo_id, boxes, base_version=task.base_version, seconds=30.0, **about)
 
 
 def wait_until(moment: float) -> None:
@@ -106,8 +106,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--every", type=float, default=5.0)
     options = parser.parse_args()
-    store, told = Store.open(folder=options.folder), Told()
-    arguments = (told, options.seconds, options.every)
+    store, measured = Store.open(folder=options.folder), Measurements()
+    arguments = (measured, options.seconds, options.every)
     threads = [
         threading.Thread(target=annotate, args=(store, f"{options.name} {number}", *arguments))
         for number in range(options.people)
@@ -116,7 +116,7 @@ def main() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    print(json.dumps({"milliseconds": told.milliseconds, "errors": told.errors}))
+    print(json.dumps({"milliseconds": measured.milliseconds, "errors": measured.errors}))
 
 
 if __name__ == "__main__":

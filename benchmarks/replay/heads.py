@@ -82,7 +82,7 @@ def at_random(probabilities: np.ndarray, open_: np.ndarray, labeled: np.ndarray,
 
 def by_margin(probabilities: np.ndarray, open_: np.ndarray, labeled: np.ndarray, seed: int) -> list[int]:
     """The smallest lead of the best label over the second first."""
-    return open_[np.argsort(-ties(probabilities), kind="stable")].tolist()
+    return open_[np.argsort(-margin_uncertainties(probabilities), kind="stable")].tolist()
 
 
 def by_queue(features: np.ndarray, weights: RankingWeights) -> Order:
@@ -90,8 +90,8 @@ def by_queue(features: np.ndarray, weights: RankingWeights) -> Order:
 
     def order(probabilities: np.ndarray, open_: np.ndarray, labeled: np.ndarray, seed: int) -> list[int]:
         candidates = [
-            Candidate(int(index), Uncertainty({"margin": float(tie)}), features[index])
-            for index, tie in zip(open_, ties(probabilities), strict=True)
+            Candidate(int(index), Uncertainty({"margin": float(uncertainty)}), features[index])
+            for index, uncertainty in zip(open_, margin_uncertainties(probabilities), strict=True)
         ]
         ranked = rank_photos(
             candidates,
@@ -104,7 +104,7 @@ def by_queue(features: np.ndarray, weights: RankingWeights) -> Order:
     return order
 
 
-def ties(probabilities: np.ndarray) -> np.ndarray:
+def margin_uncertainties(probabilities: np.ndarray) -> np.ndarray:
     """One minus the lead of the best label over the second, (N,)."""
     best = np.sort(probabilities, axis=1)[:, -2:]
     return 1.0 - (best[:, 1] - best[:, 0])

@@ -131,7 +131,7 @@ def instances_of(photos: Sequence[Seen], settings: PPAL = DEFAULT) -> list[Insta
     The cosine of two features is the mean of two cosines: of the label distributions' square roots (their
     Bhattacharyya coefficient), and of the photos' embeddings after centering.
     """
-    looks = _unit_rows(_centered([photo.embedding for photo in photos]))
+    embeddings = _unit_rows(_centered([photo.embedding for photo in photos]))
     names: dict[str, int] = {}
     counted = [
         [garment for garment in photo.garments if garment.score >= settings.score_threshold]
@@ -140,15 +140,18 @@ def instances_of(photos: Sequence[Seen], settings: PPAL = DEFAULT) -> list[Insta
     for garment in (garment for garments in counted for garment in garments):
         for name in (garment.category, *(label for label, _ in garment.top5)):
             names.setdefault(name, len(names))
-    return [_instances(garments, names, look) for garments, look in zip(counted, looks, strict=True)]
+    return [
+        _instances(garments, names, embedding)
+        for garments, embedding in zip(counted, embeddings, strict=True)
+    ]
 
 
-def _instances(garments: Sequence[Garment], names: Mapping[str, int], look: np.ndarray) -> Instances:
+def _instances(garments: Sequence[Garment], names: Mapping[str, int], embedding: np.ndarray) -> Instances:
     shares = np.zeros((len(garments), len(names)))
     for row, garment in zip(shares, garments, strict=True):
         for label, share in garment.top5 or ((garment.category, 1.0),):
             row[names[label]] = share
-    features = np.hstack((_unit_rows(np.sqrt(shares)), np.tile(look, (len(garments), 1))))
+    features = np.hstack((_unit_rows(np.sqrt(shares)), np.tile(embedding, (len(garments), 1))))
     ids = np.array([names[garment.category] for garment in garments], dtype=np.int64)
     return Instances(ids, np.array([garment.score for garment in garments]), features)
 

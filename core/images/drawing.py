@@ -48,7 +48,7 @@ def annotate(
     tags: list[tuple[Rect, str, Rgb]] = []
     for garment, rect in visible:
         text = _shorten(_tag_text(garment, names or {}), font, picture.width - line)
-        place = _place_tag(_tag_size(text, font), rect, picture.size, [tag for tag, _, _ in tags])
+        place = place_tag(_tag_size(text, font), rect, picture.size, [tag for tag, _, _ in tags])
         tags.append((place, text, hex_to_rgb(color_of(garment.category))))
     for place, text, color in reversed(tags):
         draw.rectangle(_pillow_rect(place), fill=color)
@@ -173,7 +173,7 @@ def _shorten(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, widt
     return text
 
 
-def _place_tag(size_wh: tuple[int, int], box: Rect, photo_wh: tuple[int, int], taken: Iterable[Rect]) -> Rect:
+def place_tag(size_wh: tuple[int, int], box: Rect, photo_wh: tuple[int, int], taken: Iterable[Rect]) -> Rect:
     """Where a tag goes: the first free of the usual places around its box, else the one that hides least."""
     width, height = size_wh
     left, top, right, bottom = box

@@ -100,7 +100,7 @@ def disabled() -> Iterator[None]:
 
 def norm_activate(x: Tensor, norm: nn.Module, activation: nn.Module) -> Tensor:
     """``activation(norm(x))`` of maps (B, C, H, W)."""
-    run = _kernels_for(x) if _is_known(norm, activation, x.shape[1]) and _has_variance(norm, x) else None
+    run = kernels_for(x) if _is_known(norm, activation, x.shape[1]) and _has_variance(norm, x) else None
     if run is None:
         return activation(norm(x))
     return _NormActivation.apply(run, x, norm, activation, norm.weight, norm.bias)
@@ -113,7 +113,7 @@ def ghost(x: Tensor, primary: nn.Sequential, cheap: nn.Sequential) -> Tensor:
     """
     (_, norm, activation), (depthwise, norm2, activation2) = primary, cheap
     known = all(_is_known(*form, x.shape[1]) for form in ((norm, activation), (norm2, activation2)))
-    run = _kernels_for(x) if known and _has_variance(norm, x) else None
+    run = kernels_for(x) if known and _has_variance(norm, x) else None
     if run is None:
         first = norm_activate(x, norm, activation)
         return torch.cat((first, cheap(first)), dim=1)
@@ -123,13 +123,13 @@ def ghost(x: Tensor, primary: nn.Sequential, cheap: nn.Sequential) -> Tensor:
 
 def add_simam(residual: Tensor, x: Tensor, attention: nn.Module, regulariser: float) -> Tensor:
     """``residual + attention(x)`` of SimAM, maps (B, C, H, W)."""
-    run = _kernels_for(residual, x) if torch.is_grad_enabled() else None
+    run = kernels_for(residual, x) if torch.is_grad_enabled() else None
     if run is None:
         return residual + attention(x)
     return _AddedSimAM.apply(run, residual, x, regulariser)
 
 
-def _kernels_for(*maps: Tensor) -> Kernels | None:
+def kernels_for(*maps: Tensor) -> Kernels | None:
     """The kernels, where these maps (B, C, H, W) are what they work on: float32, channels last, on a CPU."""
     if _disabled or torch.compiler.is_compiling() or torch.jit.is_tracing():
         return None

@@ -27,7 +27,7 @@ that works with large blocks."""
 @contextmanager
 def reused_memory() -> Iterator[None]:
     """Within it freed memory stays with the process; without glibc nothing changes."""
-    libc = _glibc()
+    libc = glibc()
     if libc is None:
         yield
         return
@@ -43,10 +43,11 @@ def reused_memory() -> Iterator[None]:
 
 def is_adjustable() -> bool:
     """Whether this process's memory is glibc's."""
-    return _glibc() is not None
+    return glibc() is not None
 
 
-def _glibc() -> Any:
+def glibc() -> Any:
+    """glibc, whose malloc can be adjusted; None where the process has another."""
     if not sys.platform.startswith("linux"):
         return None
     library = ctypes.CDLL(None)

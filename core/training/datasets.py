@@ -91,7 +91,7 @@ class DetectionTrainingDataset(Dataset[Sample]):
         """Which categories the photo's data set labels (C,) bool."""
         return self.photos[index][0].is_labeled
 
-    def _others(self, rng: Generator) -> list[int]:
+    def mosaic_partners(self, rng: Generator) -> list[int]:
         """Three photos for a mosaic, by their data sets' shares."""
         return [int(i) for i in rng.choice(len(self), size=3, p=self.shares / self.shares.sum())]
 
@@ -123,7 +123,7 @@ class DetectionTrainingDataset(Dataset[Sample]):
         """The photo on the canvas, alone or in a mosaic, and which categories are labeled there."""
         recipe, labeled = self.recipe, self.labeled(index)
         if mixes and rng.random() < recipe.mosaic:
-            tiles = [index, *self._others(rng)]
+            tiles = [index, *self.mosaic_partners(rng)]
             labeled = np.logical_and.reduce([self.labeled(i) for i in tiles])
             parts = [self.boxed_image(i) for i in tiles]
             rng.shuffle(parts)  # type: ignore[arg-type]

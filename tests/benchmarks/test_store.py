@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import store as benchmark
 from benchmarks.load import beside, many, people
-from benchmarks.load.people import DRAFTS_A_SUBMIT, Told, annotate
+from benchmarks.load.people import DRAFTS_A_SUBMIT, Measurements, annotate
 from core.store import Store
 from core.store.importing import import_all
 
@@ -71,10 +71,10 @@ def test_a_person_saves_drafts_and_then_submits_and_goes_on_to_the_next_photo(
     monkeypatch.setattr(people, "time", Clock())
     many.add_photos(store, 3)
     store.queue.fill()
-    told = Told()
-    annotate(store, "Anna", told, seconds=(2 * DRAFTS_A_SUBMIT + 2) * 4.0 - 2.0, every=4.0)
-    assert told.errors == []
-    saves = {name: len(milliseconds) for name, milliseconds in told.milliseconds.items()}
+    measured = Measurements()
+    annotate(store, "Anna", measured, seconds=(2 * DRAFTS_A_SUBMIT + 2) * 4.0 - 2.0, every=4.0)
+    assert measured.errors == []
+    saves = {name: len(milliseconds) for name, milliseconds in measured.milliseconds.items()}
     assert saves == {"next": 2, "draft": 2 * DRAFTS_A_SUBMIT, "submit": 2}
     assert store.annotations.annotated_count() == 2
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
-from app.models.promotion import _missing, history_table
+from app.models.promotion import history_table, missing_comparison
 from core.access import INITIAL_AUTHOR
 from core.models.cards import ModelCard
 from core.store import Store
@@ -24,10 +24,10 @@ def store_without_comparisons() -> Store:
 
 def test_a_candidate_that_an_update_brought_says_so() -> None:
     shipped = replace(OWN, id=5, name="street 3", by=INITIAL_AUTHOR)
-    assert _missing(store_without_comparisons(), OWN, shipped) == (
+    assert missing_comparison(store_without_comparisons(), OWN, shipped) == (
         "street 3 came with an update of Lapel, and has not been compared with the champion yet."
     )
-    assert "update" not in _missing(store_without_comparisons(), shipped, OWN)
+    assert "update" not in missing_comparison(store_without_comparisons(), shipped, OWN)
 
 
 def test_the_history_names_an_update() -> None:

@@ -68,14 +68,14 @@ def test_what_is_typed_into_the_table_is_kept_and_what_is_emptied_is_forgotten(m
     session = PreviewSession(names={"pants": "Hosen"})
     edits = {"edited_rows": {0: {THEIRS: " Oberteile "}, 1: {THEIRS: None}}}
     monkeypatch.setattr(names_module.st, "session_state", {"table": edits})
-    names_module._save_edits(session, "table", ACTORS)
+    names_module.save_edits(session, "table", ACTORS)
     assert session.names == {"top": "Oberteile"}
 
 
 def test_a_table_that_cannot_be_read_leaves_the_names_and_a_sentence(monkeypatch):
     session = PreviewSession(names={"pants": "Hosen"})
     monkeypatch.setattr(names_module.st, "session_state", {"file": io.BytesIO(b"no table")})
-    names_module._import_names(session, "file", ACTORS)
+    names_module.import_names(session, "file", ACTORS)
     assert session.names == {"pants": "Hosen"}
     assert session.notice.startswith("Expected a CSV")
 
@@ -84,6 +84,6 @@ def test_a_table_that_comes_in_replaces_the_names(monkeypatch):
     session = PreviewSession(names={"pants": "Hosen"})
     file = io.BytesIO(write_names({"top": "Oberteile"}, ACTORS).encode())
     monkeypatch.setattr(names_module.st, "session_state", {"file": file})
-    names_module._import_names(session, "file", ACTORS)
+    names_module.import_names(session, "file", ACTORS)
     assert session.names == {"top": "Oberteile"}
     assert session.names_edition == 1

@@ -31,13 +31,13 @@ def cover(a: drawing.Rect, b: drawing.Rect) -> bool:
 def tag_places(monkeypatch: pytest.MonkeyPatch) -> list[drawing.Rect]:
     """Collects the rectangles that annotate() chooses for its tags."""
     places: list[drawing.Rect] = []
-    place_tag = drawing._place_tag
+    place_tag = drawing.place_tag
 
     def spy(*arguments: object) -> drawing.Rect:
         places.append(place_tag(*arguments))  # type: ignore[arg-type]
         return places[-1]
 
-    monkeypatch.setattr(drawing, "_place_tag", spy)
+    monkeypatch.setattr(drawing, "place_tag", spy)
     return places
 
 

@@ -138,9 +138,9 @@ def test_a_compiler_that_fails_is_done_without_and_the_log_says_so(monkeypatch, 
 def test_other_precisions_and_memory_formats_are_pytorchs():
     maps = torch.randn(2, 8, 6, 5)
     last = maps.to(memory_format=torch.channels_last)
-    assert fused._kernels_for(maps) is None and fused._kernels_for(last.bfloat16()) is None
-    assert fused._kernels_for(last.to("meta")) is None
-    assert fused._kernels_for(last) is fused.kernels()
+    assert fused.kernels_for(maps) is None and fused.kernels_for(last.bfloat16()) is None
+    assert fused.kernels_for(last.to("meta")) is None
+    assert fused.kernels_for(last) is fused.kernels()
 
 
 def test_the_network_gives_the_same_in_both_memory_formats():

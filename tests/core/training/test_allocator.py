@@ -45,6 +45,6 @@ def test_tensors_find_their_memory_again_and_the_system_gets_it_back_afterwards(
 
 
 def test_without_glibc_nothing_changes(monkeypatch):
-    monkeypatch.setattr(allocator, "_glibc", lambda: None)
+    monkeypatch.setattr(allocator, "glibc", lambda: None)
     with reused_memory():
         pass

@@ -102,7 +102,7 @@ def test_each_set_has_its_share_of_an_epoch_and_of_the_mosaics(drawn):
     samples = DetectionTrainingDataset(sets, pico_recipe(), shares=(0.5, 0.25))
     assert samples.repeats() == [0.5] * 6 + [0.25] * 2
     rng = np.random.default_rng(0)
-    tiles = [i for _ in range(2000) for i in samples._others(rng)]
+    tiles = [i for _ in range(2000) for i in samples.mosaic_partners(rng)]
     assert np.mean([i >= 6 for i in tiles]) == pytest.approx(0.5 / 3.5, abs=0.02)
 
 
@@ -110,7 +110,7 @@ def test_a_mosaic_labels_what_the_sets_of_all_its_photos_label(drawn, monkeypatc
     only_red = drawn.without_labels_of(["blue"])
     samples = DetectionTrainingDataset([drawn, only_red], pico_recipe(mosaic=1.0, clean_epochs=1))
     for others, labeled in (([1, 2, 3], [True, True]), ([1, 6, 3], [True, False])):
-        monkeypatch.setattr(samples, "_others", lambda _, others=others: others)
+        monkeypatch.setattr(samples, "mosaic_partners", lambda _, others=others: others)
         assert samples[(0, 0)][3].tolist() == labeled
         assert samples[(0, 7)][3].tolist() == [True, False]
     assert samples[(2, 0)][3].tolist() == [True, True] and samples[(2, 6)][3].tolist() == [True, False]
