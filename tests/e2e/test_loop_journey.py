@@ -19,6 +19,7 @@ from core.taxonomy import load_taxonomy
 from tests.browsing import WAIT_MS, expect, press, settled
 from tests.e2e.workbench import ROOT, gone_on, mark, photo_of
 from tests.ports import free_port, wait_until_open
+from tests.waiting import until
 from tools.synthetic import draw_scene
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def correct(page: Page) -> int:
     photo = photo_of(page)
     for key in ("d", "d"):  # a box in the middle; the search for its category opens
         page.keyboard.press(key)
+    expect(page.get_by_role("combobox")).to_be_focused()
     page.keyboard.type("dress")
     page.keyboard.press("Enter")
     mark(page, "Saved")
@@ -176,8 +178,9 @@ def label(page: Page, photo: Path) -> str:
 def test_a_correction_becomes_a_model_that_serves_and_goes_again(page: Page, shoot: Path, data: Path):
     bring_in(page, shoot)
     photo = correct(page)
-    retrain(page)
     store = Store.open(sqlite_url(data), data)
+    until(lambda: store.annotations.latest(photo) is not None)
+    retrain(page)
     latest = store.annotations.latest(photo)
     assert latest is not None and latest.author == "Ada"
     dress = next(category.id for category in store.categories.all() if category.name == "dress")
