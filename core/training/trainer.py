@@ -6,8 +6,8 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -221,10 +221,7 @@ def fit(
         *([TQDMProgressBar(refresh_rate=10)] if progress_bar else []),
         *extra_callbacks,
     ]
-    with warnings.catch_warnings(), reused_memory(), redirect_stdout(sys.stderr):
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*Checkpoint directory.*")
-        warnings.filterwarnings("ignore", message=".*transfer_batch_to_device.*")
+    with _without_known_warnings(), reused_memory(), redirect_stdout(sys.stderr):
         trainer = Trainer(
             max_epochs=epochs,
             accelerator=accelerator,
@@ -244,6 +241,15 @@ def fit(
         data.first_epoch = finished_epochs(checkpoint) if checkpoint else 0
         trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint else None)
     return trainer
+
+
+@contextmanager
+def _without_known_warnings() -> Iterator[None]:
+    """Lightning warns of what is meant: few workers, a folder that is not empty, a transfer of our own."""
+    with warnings.catch_warnings():
+        for text in ("does not have many workers", "Checkpoint directory", "transfer_batch_to_device"):
+            warnings.filterwarnings("ignore", message=f".*{text}.*")
+        yield
 
 
 def training_memory_format(device: torch.device) -> torch.memory_format:
