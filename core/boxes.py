@@ -17,6 +17,14 @@ Floats = NDArray[np.floating[Any]]
 Ids = NDArray[np.integer[Any]]
 Flags = NDArray[np.bool_]
 
+BOX_FLAGS = ("difficult", "truncated", "occluded")
+"""What annotation formats say of a box beside its category: Pascal VOC's flags, and CVAT's ``occluded``."""
+
+BoxFlags = frozenset[str]
+"""Some of ``BOX_FLAGS``."""
+
+NO_FLAGS: BoxFlags = frozenset()
+
 
 def no_boxes() -> Floats:
     """An empty array of boxes (0, 4)."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from reprlib import repr as shown
 from typing import Any
 
+from core.boxes import BOX_FLAGS
 from core.datasets.detection import (
     BoxedPhoto,
     BoxRow,
@@ -42,9 +43,7 @@ def read_coco(path: Path, photos: Path | None = None) -> DetectionDataset:
     rows = {image_id: _Rows() for image_id in _by_id(images, "image", path)}
     for annotation in annotations:
         row, image_id = _row(annotation, category_of, path), _known(annotation, "image_id", rows, path)
-        rows[image_id].add(
-            row, is_crowd=bool(annotation.get("iscrowd")), ignored=bool(annotation.get("ignore"))
-        )
+        rows[image_id].add(row, is_crowd=_flag(annotation, "iscrowd"))
     built = [_photo(image, rows[image["id"]], path) for image in images]
     boxed = tuple(photo for photo, _ in built)
     doubled = first_repeated([photo.file_name for photo in boxed])
@@ -98,12 +97,13 @@ def coco_annotations(photo: BoxedPhoto, image_id: int, first_id: int) -> list[di
     boxes = zip(photo.boxes_xyxy.tolist(), photo.category_ids.tolist(), photo.labels, strict=True)
     crowds = zip(photo.crowd_xyxy.tolist(), photo.crowd_ids.tolist(), strict=True)
     entries: list[dict[str, Any]] = []
-    for (box_xyxy, category_id, label), difficult in zip(boxes, photo.difficult, strict=True):
+    for (box_xyxy, category_id, label), flags in zip(boxes, photo.flags, strict=True):
         entry = _entry(first_id + len(entries), image_id, category_id, box_xyxy, is_crowd=False)
-        if difficult:
+        if "difficult" in flags:
             entry["ignore"] = 1
-        if label is not None:
-            entry["attributes"] = {"label": label}
+        attributes = ({} if label is None else {"label": label}) | dict.fromkeys(sorted(flags), True)
+        if attributes:
+            entry["attributes"] = attributes
         entries.append(entry)
     for box_xyxy, category_id in crowds:
         entries.append(_entry(first_id + len(entries), image_id, category_id, box_xyxy, is_crowd=True))
@@ -191,13 +191,18 @@ def _row(annotation: dict[str, Any], category_of: dict[object, int], path: Path)
         raise DatasetError(f"{where} needs a 'bbox' of four numbers, got {shown(bbox)}")
     x, y, width, height = (_number(value, f"{where} needs a 'bbox' of numbers") for value in bbox)
     category_id = category_of[_known(annotation, "category_id", category_of, path)]
-    attributes = annotation.get("attributes")
-    label = attributes.get("label") if isinstance(attributes, dict) else None
-    return x, y, x + width, y + height, category_id, label if isinstance(label, str) else None
+    given = annotation.get("attributes")
+    attributes = given if isinstance(given, dict) else {}
+    label = attributes.get("label")
+    flags = {name for name in BOX_FLAGS if _flag(attributes, name)}
+    flags |= {"difficult"} if _flag(annotation, "ignore") else set()
+    corners = (x, y, x + width, y + height)
+    return BoxRow(*corners, category_id, label if isinstance(label, str) else None, frozenset(flags))
 
 
 def _flag(annotation: dict[str, Any], key: str) -> bool:
-    return annotation.get(key) in (1, True, "1")  # some tools write texts
+    value = annotation.get(key)  # some tools write texts
+    return value.strip().lower() in ("1", "true", "yes") if isinstance(value, str) else value in (1, True)
 
 
 def _number(value: object, expected: str) -> float:
@@ -211,23 +216,18 @@ def _number(value: object, expected: str) -> float:
 
 @dataclass
 class _Rows:
-    """A photo's boxes, which of them are to be ignored, and its crowd regions."""
+    """A photo's boxes and its crowd regions."""
 
     boxes: list[BoxRow] = field(default_factory=list)
-    difficult: list[bool] = field(default_factory=list)
     crowds: list[BoxRow] = field(default_factory=list)
 
-    def add(self, row: BoxRow, *, is_crowd: bool, ignored: bool) -> None:
+    def add(self, row: BoxRow, *, is_crowd: bool) -> None:
         """An annotation; a crowd's box covers many garments and would teach a false one."""
-        if is_crowd:
-            self.crowds.append(row)
-        else:
-            self.boxes.append(row)
-            self.difficult.append(ignored)
+        (self.crowds if is_crowd else self.boxes).append(row)
 
 
 def _photo(image: dict[str, Any], rows: _Rows, path: Path) -> tuple[BoxedPhoto, int]:
     name = relative_name(image.get("file_name"), path.name)
     where = f"{path.name}: {name}"
     size_wh = (whole_size(image, "width", where), whole_size(image, "height", where))
-    return boxed_photo(name, *size_wh, rows.boxes, difficult=rows.difficult, crowds=rows.crowds)
+    return boxed_photo(name, *size_wh, rows.boxes, crowds=rows.crowds)

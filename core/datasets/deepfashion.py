@@ -80,7 +80,7 @@ def read_deepfashion(
 
     def photo(row: tuple[str, int, list[float]]) -> tuple[BoxedPhoto, int]:
         name, category_id, (x0, y0, x1, y1) = row
-        return boxed_photo(name, *upright_size(folder / name), [(x0, y0, x1, y1, category_id, None)])
+        return boxed_photo(name, *upright_size(folder / name), [BoxRow(x0, y0, x1, y1, category_id)])
 
     boxes = listed.boxes_xyxy.tolist()
     rows = zip(listed.file_names, listed.category_ids.tolist(), boxes, strict=True)
@@ -229,4 +229,4 @@ def _garment(item: Any, key: str, file: Path, categories: tuple[str, ...]) -> Bo
         raise DatasetError(
             f"{where} needs a 'bounding_box' in pixels, got a number that is far too large"
         ) from error
-    return x0, y0, x1, y1, number - 1, None
+    return BoxRow(x0, y0, x1, y1, number - 1)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from core.boxes import GroundTruth, no_boxes, no_flags, no_ids
+from core.boxes import BOX_FLAGS, NO_FLAGS, BoxFlags, GroundTruth, no_boxes, no_ids
 from core.errors import DatasetError
 from core.garments import Refusal
 
@@ -22,8 +22,17 @@ PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 Item = TypeVar("Item")
 Read = TypeVar("Read")
 
-BoxRow = tuple[float, float, float, float, int, str | None]
-"""x0, y0, x1, y1 in pixels, 0-based category id, fine label."""
+
+class BoxRow(NamedTuple):
+    """A box as a reader finds it: corners in pixels, 0-based category id, fine label, some of BOX_FLAGS."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    category_id: int
+    label: str | None = None
+    flags: BoxFlags = NO_FLAGS
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +41,9 @@ class BoxedPhoto:
 
     ``boxes_xyxy`` is (N, 4) float32 in pixels inside the photo, ``category_ids`` is (N,) int64 0-based into
     the data set's categories, ``labels`` holds N fine names (``None`` where the source has none).
-    ``difficult`` (N,), by default none, marks boxes that evaluation ignores: Pascal VOC's flag, COCO's
-    ``ignore``. COCO's crowd regions are none of the boxes: ``crowd_xyxy`` (M, 4) and ``crowd_ids`` (M,).
+    ``flags`` holds N sets of ``BOX_FLAGS``; evaluation ignores boxes that are difficult (Pascal VOC's flag,
+    COCO's ``ignore``). COCO's crowd regions are none of the boxes: ``crowd_xyxy`` (M, 4) and ``crowd_ids``
+    (M,). ``is_annotated`` is off where no annotation names the photo, so that its lack of boxes says nothing.
     """
 
     file_name: str
@@ -42,16 +52,16 @@ class BoxedPhoto:
     boxes_xyxy: np.ndarray
     category_ids: np.ndarray
     labels: tuple[str | None, ...] = ()
-    difficult: np.ndarray = field(default_factory=no_flags)
+    flags: tuple[BoxFlags, ...] = ()
     crowd_xyxy: np.ndarray = field(default_factory=no_boxes)
     crowd_ids: np.ndarray = field(default_factory=no_ids)
+    is_annotated: bool = True
 
     def __post_init__(self) -> None:
         boxes_xyxy = np.asarray(self.boxes_xyxy, dtype=np.float32).reshape(-1, 4)
         category_ids = np.asarray(self.category_ids, dtype=np.int64).reshape(-1)
         labels = tuple(self.labels) or (None,) * len(boxes_xyxy)
-        flags = np.asarray(self.difficult, np.bool_)
-        difficult = flags if flags.any() else np.zeros(len(boxes_xyxy), np.bool_)
+        flags = tuple(self.flags) or (NO_FLAGS,) * len(boxes_xyxy)
         crowd_xyxy = np.asarray(self.crowd_xyxy, np.float32).reshape(-1, 4)
         crowd_ids = np.asarray(self.crowd_ids, np.int64)
         if not len(boxes_xyxy) == len(category_ids) == len(labels):
@@ -59,10 +69,15 @@ class BoxedPhoto:
                 f"{self.file_name}: {len(boxes_xyxy)} boxes need as many categories and labels, "
                 f"got {len(category_ids)} and {len(labels)}"
             )
-        if len(difficult) != len(boxes_xyxy) or len(crowd_xyxy) != len(crowd_ids):
+        if len(flags) != len(boxes_xyxy) or len(crowd_xyxy) != len(crowd_ids):
             raise DatasetError(
-                f"{self.file_name}: {len(boxes_xyxy)} boxes need as many flags, and crowd regions a category "
-                f"each, got {len(difficult)} flags, {len(crowd_xyxy)} regions and {len(crowd_ids)} categories"
+                f"{self.file_name}: {len(boxes_xyxy)} boxes need as many sets of flags, and crowd regions a "
+                f"category each, got {len(flags)}, {len(crowd_xyxy)} regions and {len(crowd_ids)} categories"
+            )
+        unknown = sorted(frozenset().union(*flags) - set(BOX_FLAGS))
+        if unknown:
+            raise DatasetError(
+                f"{self.file_name}: flags are of {', '.join(BOX_FLAGS)}, got {', '.join(unknown)}"
             )
         if self.width < 1 or self.height < 1:
             raise DatasetError(
@@ -71,12 +86,17 @@ class BoxedPhoto:
         object.__setattr__(self, "boxes_xyxy", boxes_xyxy)
         object.__setattr__(self, "category_ids", category_ids)
         object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "difficult", difficult)
+        object.__setattr__(self, "flags", flags)
         object.__setattr__(self, "crowd_xyxy", crowd_xyxy)
         object.__setattr__(self, "crowd_ids", crowd_ids)
 
     def __len__(self) -> int:
         return len(self.boxes_xyxy)
+
+    @property
+    def difficult(self) -> np.ndarray:
+        """Which boxes evaluation ignores (N,) bool."""
+        return np.array(["difficult" in flags for flags in self.flags], dtype=np.bool_)
 
     def ground_truth(self, ids: np.ndarray | None = None) -> GroundTruth:
         """What detections are measured against; ``ids`` (C,) are the categories' numbers elsewhere."""
@@ -178,29 +198,28 @@ def boxed_photo(
     height: int,
     rows: Iterable[BoxRow],
     *,
-    difficult: Sequence[bool] = (),
     crowds: Iterable[BoxRow] = (),
 ) -> tuple[BoxedPhoto, int]:
     """A photo from rows of boxes, cut to the photo, and how many rows were dropped as no box at all.
 
     Dropped are boxes without area, with a corner that is no finite number, or wholly outside the photo.
-    ``difficult`` has a flag for each row, or none at all; ``crowds`` are the crowd regions' rows.
+    ``crowds`` are the crowd regions' rows.
     """
     listed, regions = list(rows), list(crowds)
     boxes_xyxy, kept = _cut_to_photo(listed, width, height)
     crowd_xyxy, kept_crowds = _cut_to_photo(regions, width, height)
-    flags = np.array(difficult, dtype=np.bool_) if difficult else np.zeros(len(listed), dtype=np.bool_)
     chosen = [row for row, keep in zip(listed, kept, strict=True) if keep]
+    regions = [row for row, keep in zip(regions, kept_crowds, strict=True) if keep]
     photo = BoxedPhoto(
         file_name,
         width,
         height,
         boxes_xyxy,
-        np.array([row[4] for row in chosen], dtype=np.int64),
-        tuple(row[5] for row in chosen),
-        flags[kept],
+        np.array([row.category_id for row in chosen], dtype=np.int64),
+        tuple(row.label for row in chosen),
+        tuple(row.flags for row in chosen),
         crowd_xyxy,
-        np.array([row[4] for row, keep in zip(regions, kept_crowds, strict=True) if keep], dtype=np.int64),
+        np.array([row.category_id for row in regions], dtype=np.int64),
     )
     return photo, int((~kept).sum() + (~kept_crowds).sum())
 

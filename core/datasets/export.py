@@ -14,7 +14,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 from PIL import Image
 
 from core.datasets.coco import coco_document
-from core.datasets.detection import BoxedPhoto, DetectionDataset, boxed_photo, class_list
+from core.datasets.detection import BoxedPhoto, BoxRow, DetectionDataset, boxed_photo, class_list
 from core.datasets.voc import voc_document
 from core.datasets.yolo import yolo_lines, yolo_setting
 from core.errors import DatasetError
@@ -119,7 +119,9 @@ def _file_names(labeled: Sequence[LabeledPhoto], stems: Sequence[str]) -> list[s
 
 
 def _boxed(photo: LabeledPhoto, file_name: str, ids: Mapping[str, int]) -> BoxedPhoto:
-    rows = [(*garment.box_xyxy, ids[garment.category], garment.best_label) for garment in photo.garments]
+    rows = [
+        BoxRow(*garment.box_xyxy, ids[garment.category], garment.best_label) for garment in photo.garments
+    ]
     return boxed_photo(file_name, photo.width, photo.height, rows)[0]
 
 

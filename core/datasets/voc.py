@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
+from core.boxes import BOX_FLAGS, BoxFlags
 from core.datasets.detection import (
     BoxedPhoto,
+    BoxRow,
     DetectionDataset,
     boxed_photo,
     first_repeated,
@@ -23,8 +25,8 @@ from core.garments import Refusal
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, not even escaped."""
 
-NamedRow = tuple[float, float, float, float, str, str | None, bool]
-"""x0, y0, x1, y1 in pixels, the category's name, the fine label, whether it is difficult."""
+NamedRow = tuple[float, float, float, float, str, str | None, BoxFlags]
+"""x0, y0, x1, y1 in pixels, the category's name, the fine label, some of BOX_FLAGS."""
 
 
 def read_voc(
@@ -51,8 +53,7 @@ def read_voc(
             name,
             width,
             height,
-            [(*row[:4], ids[row[4]], row[5]) for row in rows],
-            difficult=[row[6] for row in rows],
+            [BoxRow(*row[:4], ids[row[4]], row[5], row[6]) for row in rows],
         )
         for name, width, height, rows in parsed
     ]
@@ -68,10 +69,13 @@ def voc_document(photo: BoxedPhoto, categories: tuple[str, ...]) -> bytes:
     _add(root, filename=photo.file_name)
     _add(Xml.SubElement(root, "size"), width=photo.width, height=photo.height, depth=3)
     _add(root, segmented=0)
-    boxes = zip(photo.boxes_xyxy.tolist(), photo.category_ids, photo.labels, photo.difficult, strict=True)
-    for box_xyxy, category_id, label, difficult in boxes:
+    boxes = zip(photo.boxes_xyxy.tolist(), photo.category_ids, photo.labels, photo.flags, strict=True)
+    for box_xyxy, category_id, label, flags in boxes:
         thing = Xml.SubElement(root, "object")
-        _add(thing, name=categories[category_id], pose="Unspecified", truncated=0, difficult=int(difficult))
+        _add(thing, name=categories[category_id], pose="Unspecified", truncated=int("truncated" in flags))
+        _add(thing, difficult=int("difficult" in flags))
+        if "occluded" in flags:
+            _add(thing, occluded=1)
         xmin, xmax = _whole(box_xyxy[0], box_xyxy[2], photo.width)
         ymin, ymax = _whole(box_xyxy[1], box_xyxy[3], photo.height)
         _add(Xml.SubElement(thing, "bndbox"), xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax)
@@ -129,8 +133,12 @@ def _rows(root: Xml.Element, path: Path) -> Iterator[NamedRow]:
     for thing in root.iter("object"):
         x0, y0, x1, y1 = (_number(thing, f"bndbox/{tag}", path) for tag in ("xmin", "ymin", "xmax", "ymax"))
         labels = [a.findtext("value") for a in thing.iter("attribute") if a.findtext("name") == "label"]
-        difficult = (thing.findtext("difficult") or "").strip().lower() in ("1", "true")
-        yield x0, y0, x1, y1, _text(thing, "name", path), labels[0] if labels else None, difficult
+        flags = frozenset(name for name in BOX_FLAGS if _is_set(thing.findtext(name)))
+        yield x0, y0, x1, y1, _text(thing, "name", path), labels[0] if labels else None, flags
+
+
+def _is_set(text: str | None) -> bool:
+    return (text or "").strip().lower() in ("1", "true", "yes")
 
 
 def _text(element: Xml.Element, tag: str, path: Path) -> str:

@@ -174,7 +174,7 @@ def _rows(path: Path, classes: int) -> Iterator[BoxRow]:
             raise DatasetError(f"{where}: a class in 0..{classes - 1} is expected, got {values[0]:g}")
         if any(abs(value) > 2 for value in values[1:] if value == value):
             raise DatasetError(f"{where}: fractions of the photo are expected, got {max(values[1:]):g}")
-        yield *_corners(values[1:]), int(values[0]), None
+        yield BoxRow(*_corners(values[1:]), int(values[0]))
 
 
 def _corners(values: list[float]) -> tuple[float, float, float, float]:
@@ -191,9 +191,9 @@ def _labeled(file: Path, text: Path, base: Path, classes: int) -> tuple[BoxedPho
 
 def _photo(file: Path, name: str, rows: list[BoxRow]) -> tuple[BoxedPhoto, int]:
     width, height = upright_size(file)
-    scaled: list[BoxRow] = [
-        (x0 * width, y0 * height, x1 * width, y1 * height, category_id, label)
-        for x0, y0, x1, y1, category_id, label in rows
+    scaled = [
+        row._replace(x0=row.x0 * width, y0=row.y0 * height, x1=row.x1 * width, y1=row.y1 * height)
+        for row in rows
     ]
     return boxed_photo(name, width, height, scaled)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from core.boxes import BOX_FLAGS, NO_FLAGS, BoxFlags
 from core.errors import StoreError
 from core.garments import Box, Garment
 
@@ -27,7 +28,7 @@ class AnnotatedBox:
     ``box_xyxy`` is in pixels of the upright photo; ``category_id`` is the store's; ``label`` a finer name.
     ``origin`` is where the box came from first, ``changed`` whether a person moved or renamed it since,
     ``accepted`` whether a person stands behind it (a model's proposal begins as False). ``score`` and
-    ``top5`` are the model's.
+    ``top5`` are the model's. ``flags`` are what a data set said of the box: some of BOX_FLAGS.
     """
 
     box_xyxy: Box
@@ -39,6 +40,7 @@ class AnnotatedBox:
     accepted: bool = True
     score: float | None = None
     top5: tuple[tuple[str, float], ...] = ()
+    flags: BoxFlags = NO_FLAGS
 
     def __post_init__(self) -> None:
         x0, y0, x1, y1 = self.box_xyxy
@@ -46,9 +48,14 @@ class AnnotatedBox:
             raise StoreError(f"a box needs finite corners with x0 < x1 and y0 < y1, got {self.box_xyxy}")
         if self.origin not in ORIGINS:
             raise StoreError(f"a box comes from one of {', '.join(ORIGINS)}, got {self.origin!r}")
+        if not self.flags <= set(BOX_FLAGS):
+            raise StoreError(
+                f"a box's flags are of {', '.join(BOX_FLAGS)}, got {', '.join(sorted(self.flags))}"
+            )
 
     def as_dict(self) -> dict[str, Any]:
-        """The form in the database and in the editor."""
+        """The form in the database and in the editor; ``flags`` only where there are some."""
+        flags = {"flags": sorted(self.flags)} if self.flags else {}
         return {
             "uid": self.uid,
             "box": [round(value, 2) for value in self.box_xyxy],
@@ -59,7 +66,7 @@ class AnnotatedBox:
             "accepted": self.accepted,
             "score": None if self.score is None else round(self.score, 4),
             "top5": [[label, round(probability, 4)] for label, probability in self.top5],
-        }
+        } | flags
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> AnnotatedBox:
@@ -76,6 +83,7 @@ class AnnotatedBox:
                 bool(entry.get("accepted", True)),
                 None if entry.get("score") is None else float(entry["score"]),
                 tuple((str(label), float(share)) for label, share in entry.get("top5") or ()),
+                frozenset(str(flag) for flag in entry.get("flags") or ()),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"expected a box with uid, box and category, got: {error!r}") from error

@@ -12,7 +12,7 @@ from typing import IO, Any, BinaryIO
 
 from core.access import Right, needs
 from core.datasets.coco import COCO_INFO, coco_annotations, coco_categories, coco_image
-from core.datasets.detection import BoxedPhoto, boxed_photo, class_list
+from core.datasets.detection import BoxedPhoto, BoxRow, boxed_photo, class_list
 from core.datasets.export import neutral
 from core.datasets.voc import voc_document
 from core.datasets.yolo import yolo_lines, yolo_setting
@@ -106,7 +106,7 @@ class ExportedPhotos:
 
 
 def _boxed(annotation: Annotation, row: PhotoRow, file_name: str, classes: Mapping[int, int]) -> BoxedPhoto:
-    rows = [(*box.box_xyxy, classes[box.category_id], box.label) for box in annotation.boxes]
+    rows = [BoxRow(*box.box_xyxy, classes[box.category_id], box.label, box.flags) for box in annotation.boxes]
     return boxed_photo(file_name, row.width, row.height, rows)[0]
 
 

@@ -252,9 +252,13 @@ class _Step:
             raise _BoxesError(f"{error}.") from error
         boxes = [
             AnnotatedBox(
-                (x0 * across, y0 * down, x1 * across, y1 * down), ids[category], label, origin="import"
+                (x0 * across, y0 * down, x1 * across, y1 * down),
+                ids[category],
+                label,
+                origin="import",
+                flags=frozenset(flags),
             )
-            for x0, y0, x1, y1, category, label in item.boxes
+            for x0, y0, x1, y1, category, label, flags in item.boxes
         ]
         inside = [cut for box in boxes if (cut := box.inside(row.width, row.height))]
         if len(inside) > MOST_BOXES:

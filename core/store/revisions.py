@@ -151,11 +151,14 @@ def content_lines(
     """The lines that a digest is of: the categories, then for each photo its digest and its boxes.
 
     ``entries`` are photos' digests, sorted, with boxes in their saved form. Boxes are rows of name, label and
-    corners, sorted: neither their order nor the categories' numbers matter.
+    corners, with flags where there are some, sorted: neither their order nor the categories' numbers matter.
     """
     yield json.dumps(["categories", *sorted(names.values())])
     for digest, boxes in entries:
-        rows = [[names[box["category"]], box.get("label") or "", *box["box"]] for box in boxes]
+        rows = [
+            [names[box["category"]], box.get("label") or "", *box["box"], *filter(None, [box.get("flags")])]
+            for box in boxes
+        ]
         yield json.dumps([digest, *sorted(rows)])
 
 

@@ -23,8 +23,8 @@ from core.garments import Refusal
 from core.images.archives import ZipLimits, is_zip, unpack
 from core.images.containers import kind_of
 
-Row = tuple[float, float, float, float, str, str | None]
-"""x0, y0, x1, y1 in pixels, the category's name, the fine label."""
+Row = tuple[float, float, float, float, str, str | None, tuple[str, ...]]
+"""x0, y0, x1, y1 in pixels, the category's name, the fine label, some of BOX_FLAGS."""
 
 _MOST_WRAPPERS = 4
 LIMITS = ZipLimits(entries=200_000, entry_bytes=512 * 2**20)
@@ -56,7 +56,8 @@ class Item:
     def from_list(cls, entry: list[Any]) -> Item:
         """Out of that form."""
         name, path, root, error, (width, height), boxes, whole = entry
-        return cls(name, path, root, error, (width, height), tuple((*box,) for box in boxes), whole)
+        rows = tuple((*box[:6], tuple(box[6])) for box in boxes)
+        return cls(name, path, root, error, (width, height), rows, whole)
 
 
 @dataclass(frozen=True)
@@ -153,10 +154,6 @@ def _remarks(dataset: DetectionDataset) -> Iterator[str]:
     if crowded:
         regions = _counted(sum(crowded.values()), "crowd region (iscrowd)", "crowd regions (iscrowd)")
         yield f"{regions} left out, as each covers several garments: in {named(list(crowded))}."
-    difficult = {photo.file_name: photo.difficult.sum() for photo in dataset.photos if photo.difficult.any()}
-    if difficult:
-        boxes = _counted(sum(difficult.values()), "difficult box", "difficult boxes")
-        yield f"{boxes} brought in as ordinary ones, without the mark: in {named(list(difficult))}."
 
 
 def _counted(count: int, one: str, many: str) -> str:
@@ -205,8 +202,12 @@ def looks_like_photo(path: Path) -> bool:
 def _boxed(dataset: DetectionDataset, folder: Path, root: Path) -> Iterator[Item]:
     for photo in dataset.photos:
         path = folder / photo.file_name
-        triples = zip(photo.boxes_xyxy.tolist(), photo.category_ids.tolist(), photo.labels, strict=True)
-        rows = tuple((*box, dataset.categories[id], label) for box, id, label in triples)
+        boxes = zip(
+            photo.boxes_xyxy.tolist(), photo.category_ids.tolist(), photo.labels, photo.flags, strict=True
+        )
+        rows = tuple(
+            (*box, dataset.categories[id], label, tuple(sorted(flags))) for box, id, label, flags in boxes
+        )
         name = path.relative_to(root).as_posix() if path.is_relative_to(root) else photo.file_name
         yield Item(name, str(path), str(root), "", (photo.width, photo.height), rows)
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.datasets.detection import BoxedPhoto, DetectionDataset, boxed_photo
+from core.datasets.detection import BoxedPhoto, BoxRow, DetectionDataset, boxed_photo
 from core.models.cards import ModelCard
 from core.models.checkpoints import GHOST_OF, fuse_for_inference
 from core.models.weights import check_state, read_tensors
@@ -130,7 +130,7 @@ def _dataset(items: Sequence[RevisionItem], classes: Classes, pictures: Path) ->
 
 def _boxed(item: RevisionItem, classes: Classes) -> BoxedPhoto:
     rows = (
-        (*box.box_xyxy, classes.index_of[box.category_id], box.label)
+        BoxRow(*box.box_xyxy, classes.index_of[box.category_id], box.label, box.flags)
         for box in item.annotation.boxes
         if box.category_id in classes.index_of
     )

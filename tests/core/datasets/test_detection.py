@@ -12,6 +12,7 @@ from PIL import Image
 from core.datasets.coco import write_coco
 from core.datasets.detection import (
     BoxedPhoto,
+    BoxRow,
     DetectionDataset,
     boxed_photo,
     class_list,
@@ -52,10 +53,10 @@ def test_two_json_files_in_a_folder_are_not_guessed_at(tmp_path: Path) -> None:
 
 def test_rows_are_cut_and_dropped_together_with_their_categories_and_labels() -> None:
     rows = [
-        (-5, 0, 3, 4, 2, "a"),
-        (9, 9, 9, 9, 1, "b"),
-        (0, 0, float("nan"), 4, 0, "c"),
-        (7, 8, 99, 99, 0, None),
+        BoxRow(-5, 0, 3, 4, 2, "a"),
+        BoxRow(9, 9, 9, 9, 1, "b"),
+        BoxRow(0, 0, float("nan"), 4, 0, "c"),
+        BoxRow(7, 8, 99, 99, 0),
     ]
     photo, dropped = boxed_photo("a.jpg", 10, 20, rows)
     assert photo.boxes_xyxy.tolist() == [[0, 0, 3, 4], [7, 8, 10, 20]]

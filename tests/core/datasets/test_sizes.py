@@ -25,7 +25,7 @@ def photo(folder: Path, name: str, size_wh: tuple[int, int], orientation: int = 
 def listed(name: str, width: int, height: int) -> BoxedPhoto:
     box = np.array([[30, 20, 60, 80]])
     crowd = {"crowd_xyxy": np.array([[0, 0, width, height]]), "crowd_ids": np.array([0])}
-    return BoxedPhoto(name, width, height, box, np.zeros(1), ("jeans",), np.array([True]), **crowd)
+    return BoxedPhoto(name, width, height, box, np.zeros(1), ("jeans",), (frozenset({"difficult"}),), **crowd)
 
 
 def fitted(folder: Path, *photos: BoxedPhoto) -> FittedDataset:

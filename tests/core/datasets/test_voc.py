@@ -118,11 +118,11 @@ def test_a_data_set_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_difficult_objects_are_boxes_that_evaluation_ignores(tmp_path: Path) -> None:
-    flags = np.array([True, False])
-    photo = BoxedPhoto("a.jpg", 100, 50, np.array([[10, 5, 30, 45]] * 2), np.zeros(2), difficult=flags)
+    flags = (frozenset({"difficult", "truncated"}), frozenset({"occluded"}))
+    photo = BoxedPhoto("a.jpg", 100, 50, np.array([[10, 5, 30, 45]] * 2), np.zeros(2), flags=flags)
     write_voc(DetectionDataset(("top",), (photo,)), tmp_path / "out")
     again = read_voc(tmp_path / "out").photos[0]
-    assert again.difficult.tolist() == [True, False]
+    assert (again.flags, again.difficult.tolist()) == (flags, [True, False])
     assert again.ground_truth(np.array([7])).category_ids.tolist() == [7, 7]
 
 

@@ -16,9 +16,9 @@ def marked(count: int) -> DetectionDataset:
     """Photos 000.jpg and so on with a dress, a difficult one, and a region with a crowd of them."""
     boxes = np.array([[10, 20, 60, 100], [5, 5, 20, 30]])
     regions = {"crowd_xyxy": np.array([[0, 0, 90, 60]]), "crowd_ids": np.array([0])}
-    flags = np.array([False, True])
+    flags = (frozenset(), frozenset({"difficult"}))
     photos = [
-        BoxedPhoto(f"{number:03d}.jpg", *SIZE_WH, boxes, np.zeros(2), difficult=flags, **regions)
+        BoxedPhoto(f"{number:03d}.jpg", *SIZE_WH, boxes, np.zeros(2), flags=flags, **regions)
         for number in range(count)
     ]
     return DetectionDataset(("dress",), tuple(photos))
@@ -29,10 +29,11 @@ def test_crowd_regions_do_not_become_boxes_and_the_report_names_them(store: Stor
     write_coco(marked(7), tmp_path / "set" / "train.json")
     row = brought_in(store, tmp_path / "set")
     kept = [store.annotations.latest(id) for id in range(1, store.photos.count() + 1)]
-    assert {len(version.boxes) for version in kept if version} == {2}
+    assert {tuple(box.flags for box in version.boxes) for version in kept if version} == {
+        (frozenset(), frozenset({"difficult"}))
+    }
     names = "000.jpg, 001.jpg, 002.jpg, 003.jpg, 004.jpg and 2 more"
     assert reasons(store, row) == {
-        "train.json": "7 crowd regions (iscrowd) were left out, as each covers several garments: "
-        f"in {names}. 7 difficult boxes were brought in as ordinary ones, without the mark: in {names}."
+        "train.json": f"7 crowd regions (iscrowd) were left out, as each covers several garments: in {names}."
     }
     assert (row.counts["annotated"], row.counts["refused"]) == (7, 0)
