@@ -40,6 +40,21 @@ def safe_name(name: str) -> str:
     return _fitted(*_stem_and_suffix(text)) or "photo"
 
 
+def safe_path(name: str) -> str:
+    """``safe_name`` of each part of a relative path, so that photos of two folders stay apart.
+
+    Parents are dropped, outer folders first, where the whole would be too long to be shown.
+
+    >>> safe_path("men/../001.jpg")
+    'men/001.jpg'
+    """
+    parts = [part for part in re.split(r"[/\\]", name) if part.strip(". ")] or [name]
+    safe = [safe_name(part) for part in parts]
+    while len(safe) > 1 and len("/".join(safe).encode()) > MAX_NAME_BYTES:
+        safe.pop(0)
+    return "/".join(safe)
+
+
 def relative_name(name: object, source: str) -> str:
     """A photo's name as a relative path with ``/``. Raises DatasetError for one that leaves its folder."""
     if not isinstance(name, str) or not name.strip() or "\0" in name:

@@ -6,6 +6,7 @@ import colorsys
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,6 +20,17 @@ NAMES = ("street13", "catalog", "deepfashion2", "deepfashion50")
 
 READABLE_LUMINANCE = 0.2
 """Relative luminance (WCAG 2) with contrast of at least 4 to white and to a nearly black page."""
+
+
+def category_key(name: str) -> str:
+    """What two spellings of one category share: NFC, single blanks, no upper and lower case.
+
+    Import, training and evaluation take names with one key for one category, and say so.
+
+    >>> category_key(" Straße ") == category_key("STRASSE")
+    True
+    """
+    return unicodedata.normalize("NFC", " ".join(unicodedata.normalize("NFC", name).split()).casefold())
 
 
 @dataclass(frozen=True)

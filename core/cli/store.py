@@ -25,13 +25,13 @@ FORMATS = ("coco", "voc", "yolo", "csv")
 
 
 def import_photos(path: Path, *, by: str | None, data: Path | None) -> int:
-    """Import photos or a data set in this process; returns the exit status, 1 where a file was refused.
+    """Import photos or a data set in this process; returns the exit status, 1 where something did not come.
 
     The report goes to stdout, progress to stderr. The next worker labels what came and orders the queue.
     """
     from core.jobs.client import start_labeling, start_ordering
     from core.store import Store
-    from core.store.importing import import_all
+    from core.store.importing import all_came, import_all
 
     if not path.exists():
         raise StoreError(f"expected photos, a zip, a folder or a data set at {path}, got nothing there")
@@ -46,7 +46,7 @@ def import_photos(path: Path, *, by: str | None, data: Path | None) -> int:
     start_labeling(store)
     start_ordering(store)
     print_json(_report(store, row))
-    return 1 if row.counts.get("refused") else 0
+    return 0 if all_came(row.counts) else 1
 
 
 def export(
@@ -173,7 +173,9 @@ def restore(
 
 def _report(store: Store, row: ImportRow) -> dict[str, Any]:
     refusals = [{"photo": r.name, "error": r.reason} for r in store.imports.refusals(row.id)]
-    return {"import": row.id, "files": row.total, **row.counts, "message": row.message, "refusals": refusals}
+    photos = sum(row.counts.get(outcome, 0) for outcome in ("new", "near", "exact", "holdout"))
+    counts = {"photos": photos, **row.counts}
+    return {"import": row.id, "files": row.total, **counts, "message": row.message, "refusals": refusals}
 
 
 def chosen_revision(store: Store, name: str, by: str) -> Revision:

@@ -6,10 +6,13 @@ import csv
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.datasets.detection import PHOTO_FOLDERS, named
+from core.datasets.detection import matched_categories
+from core.datasets.parsing import MOST_CSV_BYTES, read_text
+from core.datasets.photo_index import PHOTO_FOLDERS
+from core.datasets.report import named
 from core.errors import DatasetError
 from core.file_names import relative_name
 
@@ -94,10 +97,10 @@ def _name(row: Mapping[str, str], number: int, source: str) -> str:
 def _rows(file: Path) -> list[dict[str, str]]:
     """The file's rows, at least one, with the columns image and label."""
     try:
-        with file.open(newline="", encoding="utf-8-sig") as handle:
-            rows = list(csv.DictReader(handle, skipinitialspace=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
+        text = read_text(file, MOST_CSV_BYTES)
+        rows = list(csv.DictReader(text.splitlines(keepends=True), skipinitialspace=True))
+    except (DatasetError, csv.Error) as error:
+        reason = str(error).rpartition("got: ")[2]
         raise DatasetError(
             f"expected a CSV with the columns image and label at {file}, got: {reason}"
         ) from error
@@ -116,9 +119,11 @@ def _path_in(folder: Path, name: str) -> Path | None:
 def with_known_labels(
     photos: Sequence[ClassificationSample], labels: Sequence[str]
 ) -> tuple[tuple[ClassificationSample, ...], int]:
-    """The photos whose label is among ``labels``, and how many were skipped."""
-    wanted = set(labels)
-    kept = tuple(photo for photo in photos if photo.label in wanted)
+    """The photos whose label is among ``labels``, under their spelling there, and how many were skipped."""
+    place_of = matched_categories(sorted({photo.label for photo in photos}), labels)
+    kept = tuple(
+        replace(photo, label=labels[place_of[photo.label]]) for photo in photos if photo.label in place_of
+    )
     return kept, len(photos) - len(kept)
 
 

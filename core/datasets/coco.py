@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from reprlib import repr as shown
@@ -11,49 +12,90 @@ from typing import Any
 
 from core.boxes import BOX_FLAGS
 from core.datasets.detection import (
+    MOST_BOXES,
     BoxedPhoto,
     BoxRow,
     DetectionDataset,
     boxed_photo,
     first_repeated,
+    merged_categories,
     photos_folder,
 )
+from core.datasets.listed import is_flagged, number, photos_root, turned_box, whole_size
+from core.datasets.parsing import read_json
+from core.datasets.photo_index import PhotoIndex, place_photos
+from core.datasets.report import ReadReport, named
 from core.errors import DatasetError
-from core.file_names import relative_name
+from core.images.decode import upright_size
 
 LABELED_KEY = "labeled_categories"
 COCO_INFO = {"description": "Garments labeled with Lapel"}
 
 
-def read_coco(path: Path, photos: Path | None = None) -> DetectionDataset:
-    """Read a COCO detection file; ``photos`` defaults to ``photos/`` or ``images/`` beside it.
+def read_coco(
+    path: Path,
+    photos: Path | None = None,
+    report: ReadReport | None = None,
+    index: PhotoIndex | None = None,
+) -> DetectionDataset:
+    """Read a COCO detection file; its photos are looked for in ``photos``, else beside the file and below.
 
     Boxes that reach over the photo's edge are cut to it; boxes without area or outside the photo are dropped
-    and counted. ``iscrowd`` makes a region that evaluation ignores, apart from the boxes; ``ignore`` a
-    difficult box. ``attributes.label`` becomes the fine label. Categories keep the file's order;
-    ``info.labeled_categories`` names those of which every garment is boxed, where not all are. Raises
-    ``DatasetError`` where keys are missing, of the wrong kind, or name what is not there.
+    and counted. Rotated boxes (CVAT's ``attributes.rotation``) become the upright ones around them; a file
+    whose boxes are all fractions of the photo is scaled to pixels. ``iscrowd`` makes a region that evaluation
+    ignores, apart from the boxes; ``ignore`` a difficult box. ``attributes.label`` becomes the fine label,
+    ``attributes`` of ``BOX_FLAGS`` the flags. Categories keep the file's order; ``info.labeled_categories``
+    names those of which every garment is boxed, where not all are.
+
+    Raises ``DatasetError`` where a section is missing, and for a row that cannot be read; with a ``report``
+    that is not strict, such a row is left out alone.
     """
     path = Path(path)
-    document = read_json(path)
+    return coco_dataset(read_json(path), path, photos, report, index)
+
+
+def coco_dataset(
+    document: Any,
+    path: Path,
+    photos: Path | None = None,
+    report: ReadReport | None = None,
+    index: PhotoIndex | None = None,
+) -> DetectionDataset:
+    """``read_coco`` for a document that was parsed already; ``path`` is where it lies."""
+    report = report or ReadReport(strict=True)
     sections = [_section(document, key, path) for key in ("images", "annotations", "categories")]
     images, annotations, categories = sections
-    names = [_text(category, "name", path) for category in categories]
-    category_of = _by_id(categories, "category", path)
-    rows = {image_id: _Rows() for image_id in _by_id(images, "image", path)}
+    category_of, names = _categories(categories, path, report)
+    rows = {image_id: _Rows(image) for image_id, image in _by_id(images, "image", path, report).items()}
     for annotation in annotations:
-        row, image_id = _row(annotation, category_of, path), _known(annotation, "image_id", rows, path)
-        rows[image_id].add(row, is_crowd=_flag(annotation, "iscrowd"))
-    built = [_photo(image, rows[image["id"]], path) for image in images]
-    boxed = tuple(photo for photo, _ in built)
+        _add(annotation, category_of, rows, path, report)
+    _scale_fractions(rows, path, report)
+    listed = list(rows.values())
+    index = index or PhotoIndex(photos_root(path, photos))
+    placed, folder = place_photos([_file_name(row.image) for row in listed], path, index, report)
+    if folder is None:
+        first = next((name for name in placed if name), None)
+        folder = photos_folder(path.parent, first) if photos is None else Path(photos)
+    boxed: list[BoxedPhoto] = []
+    dropped = 0
+    for row, name in zip(listed, placed, strict=True):
+        if name is not None and (built := _photo(row, name, folder, path, report)) is not None:
+            boxed.append(built[0])
+            dropped += built[1]
+    _report_regions(listed, path, report)
     doubled = first_repeated([photo.file_name for photo in boxed])
     if doubled is not None:
-        raise DatasetError(f"{path.name}: every photo is listed once, got {doubled!r} twice")
-    folder = (
-        photos_folder(path.parent, boxed[0].file_name if boxed else None) if photos is None else Path(photos)
+        boxed = _without_doubles(boxed, path, report)
+    return DetectionDataset(names, tuple(boxed), folder, dropped, _labeled_categories(document, path))
+
+
+def is_coco(document: Any) -> bool:
+    """Whether a JSON document has COCO's list of images, and another of its lists."""
+    return (
+        isinstance(document, dict)
+        and isinstance(document.get("images"), list)
+        and any(isinstance(document.get(key), list) for key in ("annotations", "categories"))
     )
-    dropped = sum(count for _, count in built)
-    return DetectionDataset(tuple(names), boxed, folder, dropped, _labeled_categories(document, path))
 
 
 def _labeled_categories(document: dict[str, Any], path: Path) -> tuple[str, ...] | None:
@@ -129,105 +171,217 @@ def coco_categories(names: Sequence[str]) -> list[dict[str, Any]]:
     return [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
 
 
-def read_json(path: Path) -> Any:
-    """The JSON in a file; raises ``DatasetError`` where it is missing or no JSON."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DatasetError(
-            f"{path}: an annotation file is expected, got: {error.strerror or error}"
-        ) from error
-    except (ValueError, RecursionError) as error:  # bad UTF-8 and bad JSON are ValueErrors
-        raise DatasetError(f"{Path(path).name}: JSON is expected, got: {error}") from error
+@dataclass
+class _Rows:
+    """A photo's entry, its boxes and crowd regions, and how many annotations were lost or turned upright."""
+
+    image: dict[str, Any]
+    boxes: list[BoxRow] = field(default_factory=list)
+    crowds: list[BoxRow] = field(default_factory=list)
+    annotations: int = 0
+    lost: int = 0
+    rotated: int = 0
 
 
-def whole_size(entry: dict[str, Any], key: str, source: str) -> int:
-    """A photo's side in pixels under ``key``; raises ``DatasetError`` where it is no such number."""
-    value = _number(entry.get(key), f"{source}: a number {key!r}")
-    if not (1 <= value <= 1_000_000 and value == int(value)):
-        raise DatasetError(f"{source}: {key!r} in whole pixels is expected, got {value}")
-    return int(value)
-
-
-def _section(document: Any, key: str, path: Path) -> list[dict[str, Any]]:
+def _section(document: Any, key: str, path: Path) -> list[Any]:
     entries = document.get(key) if isinstance(document, dict) else None
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+    if not isinstance(entries, list):
         raise DatasetError(f"{path.name}: a COCO file has a list {key!r} of entries, this one has not")
     return entries
 
 
-def _text(entry: dict[str, Any], key: str, path: Path) -> str:
-    value = entry.get(key)
-    if not isinstance(value, str) or not value.strip():
-        raise DatasetError(f"{path.name}: a text {key!r} is expected, got {shown(value)}")
-    return value
+def _id(value: object) -> str | None:
+    """An id as a text: tools mix 1 and "1"."""
+    if isinstance(value, str):
+        return value.strip()[:200]
+    whole = number(value)
+    return str(int(whole)) if whole is not None and math.isfinite(whole) and whole == int(whole) else None
 
 
-def _by_id(entries: Iterable[dict[str, Any]], kind: str, path: Path) -> dict[object, int]:
-    positions: dict[object, int] = {}
-    for position, entry in enumerate(entries):
-        number = entry.get("id")
-        if not isinstance(number, int | str):
-            raise DatasetError(f"{path.name}: every {kind} has an id, got {shown(number)}")
-        if number in positions:
-            raise DatasetError(f"{path.name}: every {kind} has an id of its own, got {shown(number)} twice")
-        positions[number] = position
-    return positions
+def _by_id(entries: Sequence[Any], kind: str, path: Path, report: ReadReport) -> dict[str, dict[str, Any]]:
+    """The entries that have an id of their own; the others are lost, photos with all that is theirs."""
+    lose = report.lose_photo if kind == "image" else report.lose_box
+    found: dict[str, dict[str, Any]] = {}
+    for position, entry in enumerate(entries, 1):
+        id = _id(entry.get("id")) if isinstance(entry, dict) else None
+        if id is None:
+            got = shown(entry.get("id") if isinstance(entry, dict) else entry)
+            lose(f"{path.name}: {kind} {position}", f"{path.name}: every {kind} has an id, got {got}")
+        elif id in found:
+            where = f"{path.name}: {kind} {position}"
+            lose(where, f"{path.name}: every {kind} has an id of its own, got {shown(id)} twice")
+        else:
+            found[id] = entry
+    return found
 
 
-def _known(annotation: dict[str, Any], key: str, known: dict[object, Any], path: Path) -> object:
-    value = annotation.get(key)
-    if not isinstance(value, int | str) or value not in known:
-        raise DatasetError(
-            f"{path.name}: annotation {shown(annotation.get('id'))} has an unknown {key} {shown(value)}"
+def _categories(
+    entries: Sequence[Any], path: Path, report: ReadReport
+) -> tuple[dict[str, int], tuple[str, ...]]:
+    """The place of each category's id among the names, and the names."""
+    by_id = _by_id(entries, "category", path, report)
+    texts: list[str | None] = []
+    for id, entry in by_id.items():
+        name = entry.get("name")
+        if isinstance(name, str) and name.strip():
+            texts.append(name)
+        else:
+            report.lose_box(
+                path.name, f"{path.name}: a text 'name' is expected of category {id}, got {shown(name)}"
+            )
+            texts.append(None)
+    names, place_of = merged_categories(texts, path.name, report)
+    return {id: place_of[place] for place, id in enumerate(by_id) if place in place_of}, names
+
+
+def _add(
+    annotation: Any,
+    category_of: Mapping[str, int],
+    rows: Mapping[str, _Rows],
+    path: Path,
+    report: ReadReport,
+) -> None:
+    """Put an annotation to its photo, or lose it alone."""
+    if not isinstance(annotation, dict):
+        report.lose_box(path.name, f"{path.name}: an annotation is an object, got {shown(annotation)}")
+        return
+    image_id = _id(annotation.get("image_id"))
+    row = rows.get(image_id) if image_id is not None else None
+    if row is None:
+        report.lose_box(
+            path.name,
+            f"{_where(annotation, path)} has an unknown image_id {shown(annotation.get('image_id'))}",
         )
-    return value
+        return
+    row.annotations += 1
+    if row.annotations > MOST_BOXES:
+        return
+    try:
+        box = _row(annotation, category_of, path)
+    except DatasetError as error:
+        row.lost += 1
+        report.lose_box(path.name, str(error))
+        return
+    row.rotated += bool(_rotation(annotation))
+    # A crowd's box covers many garments and would teach a false one.
+    (row.crowds if is_flagged(annotation.get("iscrowd")) else row.boxes).append(box)
 
 
-def _row(annotation: dict[str, Any], category_of: dict[object, int], path: Path) -> BoxRow:
-    where = f"{path.name}: annotation {shown(annotation.get('id'))}"
+def _where(annotation: Mapping[str, Any], path: Path) -> str:
+    return f"{path.name}: annotation {shown(annotation.get('id'))}"
+
+
+def _row(annotation: dict[str, Any], category_of: Mapping[str, int], path: Path) -> BoxRow:
+    where = _where(annotation, path)
     bbox = annotation.get("bbox")
     if not isinstance(bbox, list) or len(bbox) != 4:
         raise DatasetError(f"{where} needs a 'bbox' of four numbers, got {shown(bbox)}")
-    x, y, width, height = (_number(value, f"{where} needs a 'bbox' of numbers") for value in bbox)
-    category_id = category_of[_known(annotation, "category_id", category_of, path)]
-    given = annotation.get("attributes")
-    attributes = given if isinstance(given, dict) else {}
-    label = attributes.get("label")
-    flags = {name for name in BOX_FLAGS if _flag(attributes, name)}
-    flags |= {"difficult"} if _flag(annotation, "ignore") else set()
+    values = [number(value) for value in bbox]
+    if None in values:
+        raise DatasetError(f"{where} needs a 'bbox' of four numbers, got {shown(bbox)}")
+    x, y, width, height = (value or 0.0 for value in values)
+    category = _id(annotation.get("category_id"))
+    if category is None or category not in category_of:
+        raise DatasetError(f"{where} has an unknown category_id {shown(annotation.get('category_id'))}")
     corners = (x, y, x + width, y + height)
-    return BoxRow(*corners, category_id, label if isinstance(label, str) else None, frozenset(flags))
+    if rotation := _rotation(annotation):
+        corners = turned_box(*corners, rotation)
+    attributes = _attributes(annotation)
+    text = attributes.get("label")
+    label = text if isinstance(text, str) else None
+    flags = {name for name in BOX_FLAGS if is_flagged(attributes.get(name))}
+    flags |= {"difficult"} if is_flagged(annotation.get("ignore")) else set()
+    return BoxRow(*corners, category_of[category], label, frozenset(flags))
 
 
-def _flag(annotation: dict[str, Any], key: str) -> bool:
-    value = annotation.get(key)  # some tools write texts
-    return value.strip().lower() in ("1", "true", "yes") if isinstance(value, str) else value in (1, True)
+def _attributes(annotation: Mapping[str, Any]) -> Mapping[str, Any]:
+    given = annotation.get("attributes")
+    return given if isinstance(given, dict) else {}
 
 
-def _number(value: object, expected: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise DatasetError(f"{expected} is expected, got {shown(value)}")
+def _rotation(annotation: Mapping[str, Any]) -> float:
+    """CVAT's rotation in degrees; 0 for an upright box."""
+    degrees = number(_attributes(annotation).get("rotation"))
+    return degrees % 360 if degrees is not None and math.isfinite(degrees) else 0.0
+
+
+def _scale_fractions(rows: Mapping[str, _Rows], path: Path, report: ReadReport) -> None:
+    """Turn boxes into pixels where all of the file are fractions of their photos."""
+    boxes = [box for row in rows.values() for box in (*row.boxes, *row.crowds)]
+    sides = [value for box in boxes for value in box[:4]]
+    if not boxes or not all(0 <= value <= 1.001 for value in sides) or all(v == int(v) for v in sides):
+        return
+    for row in rows.values():
+        width, height = (whole_size(row.image.get(side)) or 1 for side in ("width", "height"))
+        for listed in (row.boxes, row.crowds):
+            listed[:] = [
+                box._replace(x0=box.x0 * width, y0=box.y0 * height, x1=box.x1 * width, y1=box.y1 * height)
+                for box in listed
+            ]
+    report.remark(path.name, "all boxes are fractions of their photos, and were read as such")
+
+
+def _file_name(image: Mapping[str, Any]) -> str:
+    name = image.get("file_name")
+    return name if isinstance(name, str) else ""
+
+
+def _photo(
+    row: _Rows, name: str, folder: Path | None, path: Path, report: ReadReport
+) -> tuple[BoxedPhoto, int] | None:
+    """The photo with its boxes, and how many were dropped; None where it has no size."""
+    size_wh = _size(row.image, name, folder, path, report)
+    if size_wh is None:
+        return None
+    if row.annotations > MOST_BOXES:
+        report.lose_box(
+            path.name,
+            f"{path.name}: {name} has {row.annotations:,} annotations, at most {MOST_BOXES:,} of a photo are "
+            "read",
+        )
+        row.boxes, row.crowds, row.lost = [], [], row.annotations
+    photo, dropped = boxed_photo(name, *size_wh, row.boxes, crowds=row.crowds, lost=row.lost > 0)
+    report.drop_boxes(path.name, name, dropped)
+    return photo, dropped
+
+
+def _size(
+    image: Mapping[str, Any], name: str, folder: Path | None, path: Path, report: ReadReport
+) -> tuple[int, int] | None:
+    """Width and height as listed; where they are not, those of the photo itself."""
+    width, height = (whole_size(image.get(side)) for side in ("width", "height"))
+    if width is not None and height is not None:
+        return width, height
+    side = "width" if width is None else "height"
+    reason = f"{path.name}: {name}: {side!r} in whole pixels is expected, got {shown(image.get(side))}"
+    if report.strict or folder is None:
+        report.lose_photo(name, reason)
+        return None
     try:
-        return float(value)
-    except OverflowError as error:
-        raise DatasetError(f"{expected} is expected, got one that is far too large") from error
+        size_wh = upright_size(folder / name)
+    except DatasetError:
+        report.lose_photo(name, reason)
+        return None
+    report.remark(path.name, f"{reason.removeprefix(path.name + ': ')}; the photo's own size was taken")
+    return size_wh
 
 
-@dataclass
-class _Rows:
-    """A photo's boxes and its crowd regions."""
-
-    boxes: list[BoxRow] = field(default_factory=list)
-    crowds: list[BoxRow] = field(default_factory=list)
-
-    def add(self, row: BoxRow, *, is_crowd: bool) -> None:
-        """An annotation; a crowd's box covers many garments and would teach a false one."""
-        (self.crowds if is_crowd else self.boxes).append(row)
+def _report_regions(rows: Sequence[_Rows], path: Path, report: ReadReport) -> None:
+    rotated = {_file_name(row.image): row.rotated for row in rows if row.rotated}
+    if rotated:
+        count = sum(rotated.values())
+        boxes = "1 rotated box was" if count == 1 else f"{count:,} rotated boxes were"
+        report.remark(path.name, f"{boxes} read as the upright ones around them, in {named(list(rotated))}")
 
 
-def _photo(image: dict[str, Any], rows: _Rows, path: Path) -> tuple[BoxedPhoto, int]:
-    name = relative_name(image.get("file_name"), path.name)
-    where = f"{path.name}: {name}"
-    size_wh = (whole_size(image, "width", where), whole_size(image, "height", where))
-    return boxed_photo(name, *size_wh, rows.boxes, crowds=rows.crowds)
+def _without_doubles(boxed: Sequence[BoxedPhoto], path: Path, report: ReadReport) -> list[BoxedPhoto]:
+    """One entry for each photo; the further ones are lost."""
+    kept: dict[str, BoxedPhoto] = {}
+    for photo in boxed:
+        if photo.file_name in kept:
+            report.lose_photo(
+                photo.file_name, f"{path.name}: every photo is listed once, got {photo.file_name!r} twice"
+            )
+        else:
+            kept[photo.file_name] = photo
+    return list(kept.values())

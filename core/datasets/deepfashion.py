@@ -13,18 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from core.datasets.coco import read_json
 from core.datasets.detection import (
     BoxedPhoto,
     BoxRow,
     DetectionDataset,
     boxed_photo,
     photos_folder,
-    read_each,
 )
+from core.datasets.parsing import read_json, read_lines
+from core.datasets.report import ReadReport, read_each
 from core.errors import DatasetError
 from core.file_names import relative_name
-from core.garments import Refusal
 from core.images.decode import upright_size
 from core.taxonomy import load_taxonomy
 
@@ -66,11 +65,12 @@ def read_category_list(path: Path, photos: Path | None = None) -> CategoryList:
 
 
 def read_deepfashion(
-    path: Path, photos: Path | None = None, refused: list[Refusal] | None = None
+    path: Path, photos: Path | None = None, report: ReadReport | None = None
 ) -> DetectionDataset:
     """DeepFashion's lists as boxed photos, one garment each; sizes come from the photos, which have to be
-    there; a photo that cannot be read goes to ``refused``, where there is such a list.
+    there; a photo that cannot be read goes to the ``report``, where it is not strict.
     """
+    report = report or ReadReport(strict=True)
     listed = read_category_list(path, photos)
     if listed.boxes_xyxy is None:
         raise DatasetError(f"{path}: a {BOXES} with the garments' boxes is expected, there is none")
@@ -84,7 +84,7 @@ def read_deepfashion(
 
     boxes = listed.boxes_xyxy.tolist()
     rows = zip(listed.file_names, listed.category_ids.tolist(), boxes, strict=True)
-    built = list(read_each(rows, photo, lambda row: row[0], refused))
+    built = list(read_each(rows, photo, lambda row, reason: report.lose_photo(row[0], reason)))
     photos_boxed = tuple(photo for photo, _ in built)
     return DetectionDataset(listed.categories, photos_boxed, folder, sum(count for _, count in built))
 
@@ -116,10 +116,7 @@ def _photos(path: Path, first_name: str | None) -> Path | None:
 
 def _table(path: Path, columns: int) -> Iterator[list[str]]:
     """The rows of a list: after a line with their number and one with the columns' names."""
-    try:
-        lines = [line.split() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path.name}: a text is expected, got: {error}") from error
+    lines = [line.split() for line in read_lines(path)]
     rows = [line for line in lines[2:] if line]
     stated = lines[0] if lines else []
     if stated != [str(len(rows))]:
@@ -160,14 +157,15 @@ def _whole(text: str, source: str, low: int, high: int) -> int:
 
 
 def read_deepfashion2(
-    path: Path, photos: Path | None = None, refused: list[Refusal] | None = None
+    path: Path, photos: Path | None = None, report: ReadReport | None = None
 ) -> DetectionDataset:
     """Read a DeepFashion2 split: the folder with ``annos/`` and ``image/``, or ``annos`` itself.
 
     The photos have to be there, since the annotations do not tell their sizes. An annotation that lacks its
     box or its photo, or names a category outside the thirteen, raises ``DatasetError`` or goes to
-    ``refused``.
+    the ``report``.
     """
+    report = report or ReadReport(strict=True)
     path = Path(path)
     annos = path if path.name == "annos" else path / "annos"
     files = sorted(annos.glob("*.json"))
@@ -178,7 +176,11 @@ def read_deepfashion2(
     folder = Path(photos) if photos is not None else _photos_beside_annos(annos.parent, files[0])
     categories = load_taxonomy("deepfashion2").categories
     built = list(
-        read_each(files, lambda file: _garments_of(file, folder, categories), lambda file: file.name, refused)
+        read_each(
+            files,
+            lambda file: _garments_of(file, folder, categories),
+            lambda file, reason: report.lose_photo(file.name, reason),
+        )
     )
     return DetectionDataset(
         categories, tuple(photo for photo, _ in built), folder, sum(dropped for _, dropped in built)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
 from core.boxes import BOX_FLAGS, NO_FLAGS, BoxFlags, GroundTruth, no_boxes, no_ids
+from core.datasets.parsing import read_lines
+from core.datasets.photo_index import PHOTO_FOLDERS
+from core.datasets.report import ReadReport, log, named
 from core.errors import DatasetError
-from core.garments import Refusal
+from core.taxonomy import category_key
 
-PHOTO_FOLDERS = ("photos", "images")
-MOST_NAMED = 5
-"""Photos that a sentence names; of the others it says how many there are."""
-
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-
-Item = TypeVar("Item")
-Read = TypeVar("Read")
+MOST_BOXES = 1000
+"""Boxes that one photo may have; annotations beyond it are no work of people."""
 
 
 class BoxRow(NamedTuple):
@@ -162,19 +159,18 @@ class DetectionDataset:
         """
         if categories == self.categories:
             return self
+        own = matched_categories(self.categories, categories)
         used = sorted({self.categories[i] for photo in self.photos for i in photo.category_ids})
-        missing = [name for name in used if name not in categories]
+        missing = [name for name in used if name not in own]
         if missing:
             raise DatasetError(f"expected the categories {', '.join(categories)}, got {', '.join(missing)}")
-        ids = np.array(
-            [categories.index(n) if n in categories else -1 for n in self.categories], dtype=np.int64
-        )
+        ids = np.array([own.get(name, -1) for name in self.categories], dtype=np.int64)
         photos = tuple(
             replace(photo, category_ids=ids[photo.category_ids], crowd_ids=ids[photo.crowd_ids])
             for photo in self.photos
         )
         kept = zip(self.categories, self.is_labeled, strict=True)
-        labeled = tuple(name for name, is_labeled in kept if is_labeled and name in categories)
+        labeled = tuple(categories[own[name]] for name, is_labeled in kept if is_labeled and name in own)
         return replace(self, categories=categories, photos=photos, labeled_categories=labeled)
 
     @property
@@ -199,11 +195,14 @@ def boxed_photo(
     rows: Iterable[BoxRow],
     *,
     crowds: Iterable[BoxRow] = (),
+    lost: bool = False,
+    is_annotated: bool = True,
 ) -> tuple[BoxedPhoto, int]:
     """A photo from rows of boxes, cut to the photo, and how many rows were dropped as no box at all.
 
     Dropped are boxes without area, with a corner that is no finite number, or wholly outside the photo.
-    ``crowds`` are the crowd regions' rows.
+    ``crowds`` are the crowd regions' rows. A photo that has no box left, and lost some here or (``lost``)
+    while its rows were read, is not annotated: it would count as one that shows nothing.
     """
     listed, regions = list(rows), list(crowds)
     boxes_xyxy, kept = _cut_to_photo(listed, width, height)
@@ -221,7 +220,9 @@ def boxed_photo(
         crowd_xyxy,
         np.array([row.category_id for row in regions], dtype=np.int64),
     )
-    return photo, int((~kept).sum() + (~kept_crowds).sum())
+    dropped = int((~kept).sum() + (~kept_crowds).sum())
+    is_empty = not chosen and (lost or dropped > 0)
+    return replace(photo, is_annotated=is_annotated and not is_empty), dropped
 
 
 def _cut_to_photo(rows: Sequence[BoxRow], width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
@@ -232,22 +233,6 @@ def _cut_to_photo(rows: Sequence[BoxRow], width: int, height: int) -> tuple[np.n
     boxes_xyxy = boxes_xyxy.astype(np.float32)  # before the check: a sliver may lose its area here
     kept = finite & np.all(boxes_xyxy[:, 2:] > boxes_xyxy[:, :2], axis=1)
     return boxes_xyxy[kept], kept
-
-
-def read_each(
-    items: Iterable[Item],
-    read: Callable[[Item], Read],
-    name: Callable[[Item], str],
-    refused: list[Refusal] | None,
-) -> Iterator[Read]:
-    """What is read of each photo's entry; a bad one raises ``DatasetError``, or goes to ``refused``."""
-    for item in items:
-        try:
-            yield read(item)
-        except DatasetError as error:
-            if refused is None:
-                raise
-            refused.append(Refusal(name(item), str(error)))
 
 
 def photos_folder(beside: Path, first_name: str | None) -> Path | None:
@@ -273,24 +258,62 @@ def letterboxed_wh(dataset: DetectionDataset, size: float) -> np.ndarray:
     return np.concatenate(scaled) if scaled else np.empty((0, 2))
 
 
-def read_class_names(path: Path) -> tuple[str, ...]:
-    """The category names of a ``classes.txt``, one a line; raises ``DatasetError`` where it is no text."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path.name}: a text with a category a line is expected, got: {error}") from error
-    return tuple(line.strip() for line in lines if line.strip())
+def read_class_names(path: Path) -> tuple[str | None, ...]:
+    """The category names of a ``classes.txt`` by line, None for a line that is empty.
+
+    Line numbers are class ids, so an empty line keeps its own. Raises ``DatasetError`` where it is no text.
+    """
+    names = [" ".join(line.split()) or None for line in read_lines(path)]
+    while names and names[-1] is None:
+        names.pop()
+    return tuple(names)
+
+
+def matched_categories(names: Sequence[str], known: Sequence[str]) -> dict[str, int]:
+    """The place among ``known`` of each name that is there, by ``category_key``; other spellings are logged.
+
+    Exact names come first, so that known ones that differ in case only stay apart.
+    """
+    places = {category_key(name): place for place, name in reversed(list(enumerate(known)))}
+    exact = {name: place for place, name in enumerate(known)}
+    found = {name: exact.get(name, places.get(category_key(name), -1)) for name in names}
+    matched = {name: place for name, place in found.items() if place >= 0}
+    spelled = [f"{name!r} as {known[place]!r}" for name, place in matched.items() if name != known[place]]
+    if spelled:
+        log.warning("Categories were matched without regard to case: %s", named(spelled))
+    return matched
+
+
+def merged_categories(
+    names: Sequence[str | None], source: str, report: ReadReport
+) -> tuple[tuple[str, ...], dict[int, int]]:
+    """Categories without doubles, and the place among them of each given one that has a name.
+
+    Names that differ in case or Unicode form only are one category, under the first spelling; the report
+    says so.
+    """
+    places: dict[str, int] = {}
+    categories: list[str] = []
+    place_of: dict[int, int] = {}
+    merged: dict[int, list[str]] = {}
+    for number, name in enumerate(names):
+        if name is None:
+            continue
+        place = places.setdefault(category_key(name), len(categories))
+        if place == len(categories):
+            categories.append(name)
+        else:
+            merged.setdefault(place, []).append(name)
+        place_of[number] = place
+    for place, others in merged.items():
+        alike = ", ".join(repr(name) for name in (categories[place], *others))
+        report.remark(source, f"the categories {alike} are one here, {categories[place]!r}")
+    return tuple(categories), place_of
 
 
 def class_list(categories: Iterable[str]) -> str:
     """The text of a ``classes.txt``: a category a line, whatever line ends a name may hold."""
     return "".join(f"{' '.join(name.splitlines())}\n" for name in categories)
-
-
-def named(names: Sequence[object]) -> str:
-    """The first of these names, and how many more there are."""
-    more = len(names) - MOST_NAMED
-    return ", ".join(map(str, names[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def first_repeated(names: Sequence[object]) -> object | None:

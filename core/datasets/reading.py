@@ -2,36 +2,53 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from core.datasets import coco, deepfashion, voc, yolo
+from core.datasets import coco, cvat, deepfashion, via_labelme, voc, yolo
+from core.datasets.csv_boxes import read_box_csv
 from core.datasets.detection import DetectionDataset
+from core.datasets.listed import photos_root
+from core.datasets.parsing import read_json
+from core.datasets.photo_index import PhotoIndex, files_below
+from core.datasets.report import ReadReport, named
 from core.datasets.sizes import FittedDataset, fit_to_photos
 from core.errors import DatasetError
-from core.garments import Refusal
 
-Reader = Callable[[Path, Path | None, list[Refusal] | None], DetectionDataset]
+KINDS = (
+    "a COCO file, VIA's or labelme's JSON, Pascal VOC's or CVAT's XML, YOLO's YAML or class list, a CSV of "
+    "boxes, or DeepFashion's or DeepFashion2's annotations"
+)
 
 
 def read_detection(
-    path: Path, photos: Path | None = None, *, refused: list[Refusal] | None = None
+    path: Path, photos: Path | None = None, *, report: ReadReport | None = None
 ) -> DetectionDataset:
     """Read boxed photos in whichever format ``path`` holds; ``photos`` is their folder where it is elsewhere.
 
-    Raises ``DatasetError`` with one sentence where nothing known is found or the annotations are bad. Given a
-    list ``refused``, the photos whose own annotation or header is bad go there instead, and the rest is read.
+    Raises ``DatasetError`` with one sentence where nothing known is found, where a folder holds several data
+    sets of one format, or for an annotation that cannot be read. Given a ``report`` that is not strict, such
+    an annotation is left out, and the rest is read.
     """
     path = Path(path)
-    reader = reader_of(path)
-    if reader is not None:
-        return reader(path, photos, refused)
-    files = sorted(path.glob("*.json")) if path.is_dir() else []
-    if len(files) == 1:
-        return read_detection(files[0], photos, refused=refused)
+    report = report or ReadReport(strict=True)
+    readers: dict[str, Callable[..., DetectionDataset]] = {
+        ".json": _read_json_file,
+        ".xml": _read_xml_file,
+        ".yaml": yolo.read_yolo,
+        ".yml": yolo.read_yolo,
+        ".csv": _read_csv_file,
+    }
+    if path.is_file() and path.suffix.lower() in readers:
+        return readers[path.suffix.lower()](path, photos, report)
+    if path.is_dir():
+        reader = folder_reader(path)
+        if reader is not None:
+            return reader(path, photos, report)
     raise DatasetError(
-        f"{path}: a COCO file, a YOLO data.yaml, or a folder of VOC, YOLO, DeepFashion or DeepFashion2 "
-        f"annotations is expected, got {'none of these' if path.exists() else 'nothing there'}"
+        f"{path}: {KINDS} is expected, got {'none of these' if path.exists() else 'nothing there'}"
     )
 
 
@@ -43,28 +60,94 @@ def read_fitted(path: Path, photos: Path | None = None) -> FittedDataset:
     return fit_to_photos(read_detection(path, photos), Path(path).name)
 
 
-def reader_of(path: Path) -> Reader | None:
-    """What reads this file or folder, by its name or by what lies in it; None where nothing does."""
-    if path.is_file():
-        readers: dict[str, Reader] = {
-            ".json": lambda file, photos, _: coco.read_coco(file, photos),
-            ".xml": voc.read_voc,
-            ".yaml": yolo.read_yolo,
-            ".yml": yolo.read_yolo,
-        }
-        return readers.get(path.suffix.lower())
-    if not path.is_dir():
-        return None
-    if _holds(path, "annos/*.json") or (path.name == "annos" and _holds(path, "*.json")):
+Reader = Callable[[Path, Path | None, ReadReport], DetectionDataset]
+
+
+def folder_reader(folder: Path) -> Reader | None:
+    """What reads a folder that is one data set, by the files in it; None where nothing does.
+
+    Raises ``DatasetError`` where it holds several COCO files, as of splits.
+    """
+    if _holds(folder, "annos/*.json") or (folder.name == "annos" and _holds(folder, "*.json")):
         return deepfashion.read_deepfashion2
-    if deepfashion.has_category_list(path):
+    if deepfashion.has_category_list(folder):
         return deepfashion.read_deepfashion
-    if _holds(path, "*.xml", "Annotations/*.xml"):
-        return voc.read_voc
-    if _holds(path, "data.yaml", "data.yml", "dataset.yaml", "classes.txt", "labels/classes.txt"):
+    names = sorted(path.name for path in folder.iterdir())
+    below = [path for path in folder.iterdir() if path.is_dir() and path.name.lower() == "annotations"]
+    nested = [path.name for path in below[0].iterdir()] if below else []
+    if any(name.lower().endswith(".xml") for name in (*names, *nested)):
+        return _read_xml_folder
+    if any(name.lower().endswith(yolo.YAML_SUFFIXES) for name in names) or any(
+        (folder / name).is_file() for name in yolo.CLASS_LISTS
+    ):
         return yolo.read_yolo
+    documents = [folder / name for name in names if name.lower().endswith(".json")]
+    documents = documents or [below[0] / name for name in nested if name.lower().endswith(".json")]
+    if len(documents) == 1:
+        return lambda _, photos, report: _read_json_file(documents[0], photos, report)
+    if documents and all(via_labelme.is_labelme(read_json(file)) for file in documents):
+        return lambda _, photos, report: via_labelme.read_labelme(
+            ((file, read_json(file)) for file in documents), report, PhotoIndex(photos or folder)
+        )
+    if documents:
+        raise DatasetError(
+            f"{folder.name}: one JSON file is expected, got {named([d.name for d in documents])}"
+        )
     return None
 
 
-def _holds(folder: Path, *patterns: str) -> bool:
-    return any(next(folder.glob(pattern), None) is not None for pattern in patterns)
+def _holds(folder: Path, pattern: str) -> bool:
+    return next(folder.glob(pattern), None) is not None
+
+
+def _read_json_file(path: Path, photos: Path | None, report: ReadReport) -> DetectionDataset:
+    document = read_json(path)
+    index = PhotoIndex(photos_root(path, photos))
+    return read_document(document, path, photos, report, index) or coco.coco_dataset(document, path)
+
+
+def read_document(
+    document: Any, path: Path, photos: Path | None, report: ReadReport, index: PhotoIndex
+) -> DetectionDataset | None:
+    """A JSON document that is a data set by itself; None for another."""
+    if coco.is_coco(document):
+        return coco.coco_dataset(document, path, photos, report, index)
+    if via_labelme.is_via(document):
+        return via_labelme.read_via(document, path, report, index)
+    if via_labelme.is_labelme(document):
+        return via_labelme.read_labelme([(path, document)], report, index)
+    return None
+
+
+def _read_xml_file(path: Path, photos: Path | None, report: ReadReport) -> DetectionDataset:
+    if root_tag(path) == "annotations":
+        return cvat.read_cvat(path, photos, report)
+    return voc.read_voc(path, photos, report)
+
+
+def _read_xml_folder(path: Path, photos: Path | None, report: ReadReport) -> DetectionDataset:
+    files = [file for file in files_below(path) if voc.is_xml(file)]
+    if len(files) == 1 and root_tag(files[0]) == "annotations":
+        return cvat.read_cvat(files[0], photos, report)
+    return voc.read_voc(path, photos, report)
+
+
+def _read_csv_file(path: Path, photos: Path | None, report: ReadReport) -> DetectionDataset:
+    return read_box_csv(path, report, PhotoIndex(photos_root(path, photos)))
+
+
+def root_tag(path: Path) -> str:
+    """The name of an XML file's first element, from its beginning; empty where there is none."""
+    try:
+        start = _beginning(path)
+    except OSError:
+        return ""
+    found = re.search(r"<\s*([A-Za-z_][\w.-]*)", re.sub(r"<[?!][^>]*>", "", start))
+    return found.group(1) if found else ""
+
+
+def _beginning(path: Path, most: int = 8192) -> str:
+    """The beginning of a file as a text, whatever is in it."""
+    with path.open("rb") as file:
+        data = file.read(most)
+    return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "ignore")

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from core.datasets.detection import BoxedPhoto, DetectionDataset, named
+from core.datasets.detection import BoxedPhoto, DetectionDataset
+from core.datasets.report import named
 from core.errors import DatasetError
 from core.images.decode import upright_size
 

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as shown
 from xml.etree import ElementTree as Xml
 
 from core.boxes import BOX_FLAGS, BoxFlags
 from core.datasets.detection import (
+    MOST_BOXES,
     BoxedPhoto,
     BoxRow,
     DetectionDataset,
     boxed_photo,
-    first_repeated,
-    photos_folder,
+    merged_categories,
     read_class_names,
-    read_each,
 )
+from core.datasets.listed import ANNOTATION_FOLDERS, is_flagged, whole_size
+from core.datasets.parsing import read_xml
+from core.datasets.photo_index import (
+    NO_PHOTO,
+    PHOTO_FOLDERS,
+    PLAIN_FOLDERS,
+    NotFound,
+    PhotoIndex,
+    files_below,
+)
+from core.datasets.report import ReadReport
 from core.errors import DatasetError
 from core.file_names import relative_name
-from core.garments import Refusal
+from core.images.decode import upright_size
 
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, not even escaped."""
@@ -30,37 +42,68 @@ NamedRow = tuple[float, float, float, float, str, str | None, BoxFlags]
 
 
 def read_voc(
-    path: Path, photos: Path | None = None, refused: list[Refusal] | None = None
+    path: Path,
+    photos: Path | None = None,
+    report: ReadReport | None = None,
+    index: PhotoIndex | None = None,
 ) -> DetectionDataset:
-    """Read a folder of VOC files (or one with ``Annotations/``, or a single file); photos by default in
-    ``JPEGImages/``, ``photos/``, ``images/`` or beside the XML.
+    """Read a folder of VOC files, or a single one; photos are looked for in ``photos``, else in the folder.
 
-    Categories follow ``classes.txt`` where there is one, then the alphabet. An attribute ``label``, as CVAT
-    writes attributes, becomes the fine label; evaluation ignores objects that are ``difficult``. A file that
-    is no VOC annotation raises ``DatasetError``, or goes to ``refused``.
+    A file belongs to the photo of its own name, as LabelImg goes by; only where there is none, to the one
+    that ``<filename>`` names. Categories follow ``classes.txt`` where there is one, then the alphabet. An
+    attribute ``label``, as CVAT writes attributes, becomes the fine label; ``BOX_FLAGS`` are kept, and
+    evaluation ignores objects that are ``difficult``. A file that is no VOC annotation raises
+    ``DatasetError``, or goes to the ``report``.
     """
-    folder, files = _files(Path(path))
-    parsed = list(read_each(files, _read, lambda file: file.name, refused))
+    path = Path(path)
+    files = [path] if path.is_file() else [file for file in files_below(path) if is_xml(file)]
+    if not files:
+        raise DatasetError(f"{path}: a folder with VOC's XML files is expected, there is none in it")
+    if index is None:
+        index = PhotoIndex(_root(path) if photos is None else Path(photos))
+    return voc_dataset(files, index, report or ReadReport(strict=True))
+
+
+def voc_dataset(files: Sequence[Path], index: PhotoIndex, report: ReadReport) -> DetectionDataset:
+    """Several VOC files as one data set, with the photos of an index."""
+    parsed: list[_Annotation] = []
+    for file in files:
+        try:
+            parsed.append(_read(file, report))
+        except DatasetError as error:
+            report.lose_file(file.name, str(error))
     if not parsed:
-        raise DatasetError(f"{path}: VOC's XML files are expected, all {len(files)} are something else")
-    doubled = first_repeated([name for name, *_ in parsed])
-    if doubled is not None:
-        raise DatasetError(f"{folder.name}: every photo has one XML, {doubled!r} has two")
-    categories = _categories(folder, {row[4] for *_, rows in parsed for row in rows})
-    ids = {name: number for number, name in enumerate(categories)}
-    built = [
-        boxed_photo(
-            name,
-            width,
-            height,
-            [BoxRow(*row[:4], ids[row[4]], row[5], row[6]) for row in rows],
+        raise DatasetError(
+            f"{files[0].name}: VOC's XML files are expected, all {len(files)} are something else"
         )
-        for name, width, height, rows in parsed
-    ]
-    where = _photos(folder, parsed[0][0]) if photos is None else Path(photos)
-    return DetectionDataset(
-        categories, tuple(photo for photo, _ in built), where, sum(dropped for _, dropped in built)
-    )
+    placed, folder = _place(parsed, index, report)
+    names, place_of = _categories(files, parsed, report)
+    boxed: list[BoxedPhoto] = []
+    dropped = 0
+    for annotation, name in zip(parsed, placed, strict=True):
+        if name is None:
+            continue
+        rows = [BoxRow(*row[:4], place_of[row[4]], row[5], row[6]) for row in annotation.rows]
+        size_wh = annotation.size_wh or _own_size(annotation, folder, name, report)
+        if size_wh is None:
+            continue
+        photo, lost = boxed_photo(name, *size_wh, rows, lost=annotation.lost)
+        report.drop_boxes(annotation.file.name, name, lost)
+        boxed.append(photo)
+        dropped += lost
+    return DetectionDataset(names, tuple(boxed), folder, dropped)
+
+
+@dataclass(frozen=True)
+class _Annotation:
+    """What one file says; ``listed`` is its ``<filename>`` with its folder, where it has them."""
+
+    file: Path
+    listed: str
+    size_wh: tuple[int, int] | None
+    size_error: str
+    rows: tuple[NamedRow, ...]
+    lost: bool
 
 
 def voc_document(photo: BoxedPhoto, categories: tuple[str, ...]) -> bytes:
@@ -86,59 +129,163 @@ def voc_document(photo: BoxedPhoto, categories: tuple[str, ...]) -> bytes:
     return bytes(Xml.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
-def _files(path: Path) -> tuple[Path, list[Path]]:
-    if path.is_file():
-        return path.parent, [path]
-    folder = path / "Annotations" if (path / "Annotations").is_dir() else path
-    files = sorted(folder.glob("*.xml"))
-    if not files:
-        raise DatasetError(f"{path}: a folder with VOC's XML files is expected, there is none in it")
-    return folder, files
+def is_xml(file: Path) -> bool:
+    """Whether a file is called like one of XML."""
+    return file.suffix.lower() == ".xml"
 
 
-def _photos(folder: Path, first_name: str) -> Path | None:
-    for beside in (folder.parent, folder):
-        if (beside / "JPEGImages").is_dir():
-            return beside / "JPEGImages"
-    found = photos_folder(folder, first_name)
-    if found is None and folder.name == "Annotations":
-        return photos_folder(folder.parent, first_name)
-    return found
+def _root(path: Path) -> Path:
+    """Where the photos lie: around the folder of annotations, where that has its own."""
+    folder = path.parent if path.is_file() else path
+    return folder.parent if folder.name.lower() in ANNOTATION_FOLDERS else folder
 
 
-def _categories(folder: Path, used: set[str]) -> tuple[str, ...]:
-    listed = folder / "classes.txt"
-    names = read_class_names(listed) if listed.is_file() else ()
-    return (*names, *sorted(used - set(names)))
+def _place(
+    parsed: Sequence[_Annotation], index: PhotoIndex, report: ReadReport
+) -> tuple[list[str | None], Path | None]:
+    """Each annotation's photo, relative to one folder; None where there is none, or another file has it."""
+    own = [index.of_stem(annotation.file) for annotation in parsed]
+    claimed = {path for path in own if isinstance(path, Path)}
+    by_name = index.find([annotation.listed for annotation in parsed], parsed[0].file)
+    taken: set[Path | str] = set()
+    chosen: list[Path | str | None] = []
+    for annotation, mine, other in zip(parsed, own, by_name, strict=True):
+        file, path = annotation.file.name, mine
+        if not isinstance(mine, Path):
+            path = other
+            if isinstance(other, Path) and other in claimed:
+                path = NotFound(f"its photo is missing, and {other.name} has a file of its own")
+        elif isinstance(other, Path) and other != mine:
+            report.remark(
+                file, f"<filename> says {other.name}; its boxes went to {mine.name}, of the same name"
+            )
+        photo = path if isinstance(path, Path) else _missing(annotation, path, report)
+        if photo in taken:
+            name = photo.name if isinstance(photo, Path) else photo
+            report.lose_file(file, f"{file}: every photo has one XML, {name!r} has two")
+            photo = None
+        if photo is not None:
+            taken.add(photo)
+        chosen.append(photo)
+    return _relative(chosen, index)
 
 
-def _read(path: Path) -> tuple[str, int, int, list[NamedRow]]:
-    from defusedxml import ElementTree as SafeXml  # here, so that the other formats are read without it
+def _relative(chosen: Sequence[Path | str | None], index: PhotoIndex) -> tuple[list[str | None], Path | None]:
+    """Names relative to the folder that all photos lie in or below; missing ones as they are listed."""
+    found = [path for path in chosen if isinstance(path, Path)]
+    folder = index.root
+    if not found:
+        usual = [folder / name for name in ("JPEGImages", *PHOTO_FOLDERS) if (folder / name).is_dir()]
+        folder = usual[0] if usual else folder
+    while found and len({path.relative_to(folder).parts[0] for path in found}) == 1:
+        start, *below = found[0].relative_to(folder).parts
+        if not below or start.lower() not in PLAIN_FOLDERS:
+            break
+        folder = folder / start
+    return [
+        path.relative_to(folder).as_posix() if isinstance(path, Path) else path for path in chosen
+    ], folder
 
+
+def _missing(annotation: _Annotation, path: NotFound, report: ReadReport) -> str | None:
+    """The listed name of a photo that is not there; None where the annotation is lost."""
+    file = annotation.file.name
+    if path.reason != NO_PHOTO:
+        report.lose_file(file, f"{file}: {path.reason}")
+        return None
     try:
-        root = SafeXml.parse(path).getroot()
-    except (SyntaxError, ValueError, LookupError, OSError) as error:  # entities are refused as ValueErrors
-        raise DatasetError(f"{path.name}: VOC's XML is expected, got: {error}") from error
-    if root is None or root.tag != "annotation":
-        raise DatasetError(f"{path.name}: VOC's root element 'annotation' is expected, got {root.tag!r}")
-    name = relative_name(_text(root, "filename", path), path.name)
+        return relative_name(annotation.listed, file)
+    except DatasetError as error:
+        report.lose_file(file, str(error))
+        return None
+
+
+def _categories(
+    files: Sequence[Path], parsed: Sequence[_Annotation], report: ReadReport
+) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The categories, and the place of each name that is written."""
+    lists = dict.fromkeys(file.parent / "classes.txt" for file in files)
+    listed = [name for path in lists if path.is_file() for name in read_class_names(path) if name]
+    used = sorted({row[4] for annotation in parsed for row in annotation.rows} - set(listed))
+    written = [*dict.fromkeys(listed), *used]
+    names, place_of = merged_categories(written, files[0].parent.name or "VOC", report)
+    return names, {name: place_of[number] for number, name in enumerate(written)}
+
+
+def _read(path: Path, report: ReadReport) -> _Annotation:
+    root = read_xml(path)
+    if root.tag != "annotation":
+        raise DatasetError(f"{path.name}: VOC's root element 'annotation' is expected, got {shown(root.tag)}")
+    listed = (root.findtext("filename") or "").strip()
+    if not listed and report.strict:
+        raise DatasetError(f"{path.name}: a text in <filename> is expected, there is none")
+    size_wh, size_error = None, ""
+    try:
+        size_wh = _size(root, path)
+    except DatasetError as error:
+        if report.strict:
+            raise
+        size_error = str(error)
+    rows: list[NamedRow] = []
+    things = root.findall("object")
+    if len(things) > MOST_BOXES:
+        report.lose_box(
+            path.name, f"{path.name}: at most {MOST_BOXES:,} objects of a photo are read, got {len(things):,}"
+        )
+        return _Annotation(path, listed or path.stem, size_wh, size_error, (), True)
+    for number, thing in enumerate(things, 1):
+        try:
+            rows.append(_row(thing, path))
+        except DatasetError as error:
+            report.lose_box(path.name, f"{error} (object {number})")
+    rows = _from_fractions(rows, size_wh, path, report)
+    return _Annotation(path, listed or path.stem, size_wh, size_error, tuple(rows), len(rows) < len(things))
+
+
+def _from_fractions(
+    rows: list[NamedRow], size_wh: tuple[int, int] | None, path: Path, report: ReadReport
+) -> list[NamedRow]:
+    """The rows in pixels, where all corners are fractions of the photo."""
+    sides = [value for row in rows for value in row[:4]]
+    if not rows or size_wh is None or not all(0 <= v <= 1.001 for v in sides):
+        return rows
+    if all(value == int(value) for value in sides):
+        return rows
+    width, height = size_wh
+    report.remark(path.name, "its boxes are fractions of the photo, and were read as such")
+    return [
+        (row[0] * width, row[1] * height, row[2] * width, row[3] * height, row[4], row[5], row[6])
+        for row in rows
+    ]
+
+
+def _size(root: Xml.Element, path: Path) -> tuple[int, int]:
     width, height = (_number(root, f"size/{side}", path) for side in ("width", "height"))
-    for side in (width, height):
-        if not (1 <= side <= 1_000_000 and side == int(side)):
-            raise DatasetError(f"{path.name}: <size> in whole pixels is expected, got {width} x {height}")
-    return name, int(width), int(height), list(_rows(root, path))
+    if whole_size(width) is None or whole_size(height) is None:
+        raise DatasetError(f"{path.name}: <size> in whole pixels is expected, got {width} x {height}")
+    return int(width), int(height)
 
 
-def _rows(root: Xml.Element, path: Path) -> Iterator[NamedRow]:
-    for thing in root.iter("object"):
-        x0, y0, x1, y1 = (_number(thing, f"bndbox/{tag}", path) for tag in ("xmin", "ymin", "xmax", "ymax"))
-        labels = [a.findtext("value") for a in thing.iter("attribute") if a.findtext("name") == "label"]
-        flags = frozenset(name for name in BOX_FLAGS if _is_set(thing.findtext(name)))
-        yield x0, y0, x1, y1, _text(thing, "name", path), labels[0] if labels else None, flags
+def _own_size(
+    annotation: _Annotation, folder: Path | None, name: str, report: ReadReport
+) -> tuple[int, int] | None:
+    """The photo's own size, where the file says none."""
+    try:
+        if folder is None:
+            raise DatasetError(annotation.size_error)
+        size_wh = upright_size(folder / name)
+    except DatasetError:
+        report.lose_file(annotation.file.name, annotation.size_error)
+        return None
+    report.remark(annotation.file.name, f"{annotation.size_error}; the photo's own size was taken")
+    return size_wh
 
 
-def _is_set(text: str | None) -> bool:
-    return (text or "").strip().lower() in ("1", "true", "yes")
+def _row(thing: Xml.Element, path: Path) -> NamedRow:
+    x0, y0, x1, y1 = (_number(thing, f"bndbox/{tag}", path) for tag in ("xmin", "ymin", "xmax", "ymax"))
+    labels = [a.findtext("value") for a in thing.iter("attribute") if a.findtext("name") == "label"]
+    flags = frozenset(name for name in BOX_FLAGS if is_flagged(thing.findtext(name) or ""))
+    return x0, y0, x1, y1, _text(thing, "name", path), labels[0] if labels else None, flags
 
 
 def _text(element: Xml.Element, tag: str, path: Path) -> str:

@@ -3,66 +3,107 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
 from core.datasets.detection import (
-    PHOTO_SUFFIXES,
+    MOST_BOXES,
     BoxedPhoto,
     BoxRow,
     DetectionDataset,
     boxed_photo,
+    merged_categories,
     read_class_names,
-    read_each,
 )
+from core.datasets.parsing import read_lines, read_yaml
+from core.datasets.photo_index import PHOTO_SUFFIXES, Key, PhotoIndex, files_below
+from core.datasets.report import ReadReport
+from core.datasets.yolo_lines import LineStyle, rows_of, style_of
 from core.errors import DatasetError
-from core.garments import Refusal
 from core.images.decode import upright_size
 
 SPLITS = ("train", "val", "test")
-NO_LABELS = re.compile(r"(classes|train|val|test|readme.*)\.txt", re.IGNORECASE)
+CLASS_LISTS = ("classes.txt", "obj.names", "labels/classes.txt", "data/obj.names")
+YAML_SUFFIXES = (".yaml", ".yml")
+NO_LABELS = re.compile(
+    r"(classes|labels|train|val|valid|test|predefined_classes|readme.*|licen[cs]e.*|requirements|deleted)\.txt",
+    re.IGNORECASE,
+)
 """Texts that tools leave beside the labels."""
 
 
 def read_yolo(
-    path: Path, photos: Path | None = None, refused: list[Refusal] | None = None
+    path: Path,
+    photos: Path | None = None,
+    report: ReadReport | None = None,
+    index: PhotoIndex | None = None,
 ) -> DetectionDataset:
-    """Read a ``data.yaml`` or the folder that holds one, or a folder with ``classes.txt`` as LabelImg writes
-    it.
+    """Read YOLO's YAML (under any name), or the folder that holds it or a ``classes.txt`` or ``obj.names``.
 
-    All splits are read together. The photos have to be there, since the labels do not tell their sizes; a
-    photo without labels is one without boxes. Polygons become the boxes around them. Paths never leave the
-    folder: the ``..`` that exporters put before them are passed over. Raises ``DatasetError`` for whatever
-    does not fit; what is wrong with one photo or its text alone goes to ``refused``, where there is such a
-    list.
+    Ultralytics' layouts, Roboflow's, LabelImg's, Label Studio's and CVAT's YOLO 1.1: a photo's labels are the
+    text of its name in ``labels/``, or beside it. All splits are read together. The photos have to be there,
+    since labels do not tell their sizes; a photo without a text is one without boxes, and not annotated.
+    Polygons become the boxes around them; a confidence, a track id and key points are passed over. Paths
+    never leave the folder. Raises ``DatasetError`` for whatever does not fit; given a ``report`` that is not
+    strict, a bad line costs itself.
     """
+    report = report or ReadReport(strict=True)
     root, setting = _setting(Path(path))
-    categories = _names(root, setting)
-    folders = [Path(photos)] if photos is not None else _image_folders(root, setting)
+    given = _names(root, setting)
+    categories, place_of = merged_categories(given, root.name, report)
+    folders = [Path(photos)] if photos is not None else _image_folders(root, setting, report)
     base = folders[0] if len(folders) == 1 else root
-    built: list[tuple[BoxedPhoto, int]] = []
-    texts: set[Path] = set()
-    for folder in folders:
-        labels = _label_folder(root, folder)
-        files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in PHOTO_SUFFIXES)
-        pairs = [(file, labels / file.relative_to(folder).with_suffix(".txt")) for file in files]
-        texts.update(text for _, text in pairs)
-        built += read_each(
-            pairs,
-            lambda pair: _labeled(*pair, base, len(categories)),
-            lambda pair: pair[0].relative_to(base).as_posix(),
-            refused,
+    index = index or PhotoIndex(base if photos is not None else root)
+    files = [file for file in index.paths if any(file.is_relative_to(folder) for folder in folders)]
+    files = [file for file in files if file.suffix.lower() in PHOTO_SUFFIXES]
+    texts = [file for file in files_below(root) if is_label_text(file)]
+    text_of = _pair(files, texts, index, PhotoIndex(root, texts), report)
+    if not files:
+        raise DatasetError(
+            f"{root.name}: photos are expected in images/ or beside the labels, there are none"
         )
-    if not texts:
-        raise DatasetError(f"{root}: photos are expected in images/ or beside the labels, there are none")
-    for folder in folders:
-        unused = _unused(_label_folder(root, folder), texts)
-        list(read_each(unused, _refuse_unused, lambda text: text.name, refused))
-    boxed = tuple(photo for photo, _ in built)
-    return DetectionDataset(categories, boxed, base, sum(dropped for _, dropped in built))
+    tables = {text: _table(text, report) for text in text_of.values()}
+    style = style_of((line.values for table in tables.values() for line in table.lines), _key_points(setting))
+    boxed: list[BoxedPhoto] = []
+    dropped = 0
+    for file in files:
+        table = tables.get(text_of.get(file, file))
+        name = file.relative_to(base).as_posix()
+        built = _photo(file, name, table, style, place_of, len(given), report)
+        if built is not None:
+            boxed.append(built[0])
+            dropped += built[1]
+    return DetectionDataset(categories, tuple(boxed), base, dropped)
+
+
+def is_label_text(file: Path) -> bool:
+    """Whether a file is called as one with labels."""
+    return file.suffix.lower() == ".txt" and not NO_LABELS.fullmatch(file.name)
+
+
+def has_names(setting: object) -> bool:
+    """Whether a YAML's content lists categories, as YOLO's do."""
+    return isinstance(setting, dict) and isinstance(setting.get("names"), dict | list)
+
+
+@dataclass(frozen=True)
+class _Line:
+    number: int
+    values: list[float]
+    texts: list[str]
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The lines of one text that are numbers, and whether others were lost."""
+
+    file: Path
+    lines: tuple[_Line, ...]
+    lost: bool
 
 
 def yolo_lines(photo: BoxedPhoto) -> str:
@@ -82,49 +123,79 @@ def yolo_setting(categories: tuple[str, ...]) -> str:
 
 
 def _setting(path: Path) -> tuple[Path, dict[str, Any]]:
-    file = path
+    """The folder of a data set, and its YAML's content; without a YAML there is none."""
     if path.is_dir():
-        found = [path / name for name in ("data.yaml", "data.yml", "dataset.yaml") if (path / name).is_file()]
-        if not found:
-            return path, {}
-        file = found[0]
-    try:
-        setting = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DatasetError(f"{file.name}: YOLO's YAML is expected, got: {first_line}") from error
+        for file in sorted(path.iterdir()):
+            if file.suffix.lower() in YAML_SUFFIXES and has_names(setting := read_yaml(file)):
+                return path, setting
+        if not any((path / name).is_file() for name in CLASS_LISTS):
+            _refuse_bad_yaml(path)
+        return path, {}
+    setting = read_yaml(path)
     if not isinstance(setting, dict):
-        raise DatasetError(f"{file.name}: YOLO's YAML has entries such as 'names', this one has none")
-    return file.parent, setting
+        raise DatasetError(f"{path.name}: YOLO's YAML has entries such as 'names', this one has none")
+    return path.parent, setting | {"names": setting.get("names")}
 
 
-def _names(root: Path, setting: dict[str, Any]) -> tuple[str, ...]:
+def _refuse_bad_yaml(folder: Path) -> None:
+    for file in sorted(folder.iterdir()):
+        if file.suffix.lower() in YAML_SUFFIXES:
+            raise DatasetError(f"{file.name}: YOLO's YAML has a list 'names', this one has none")
+
+
+def _names(root: Path, setting: dict[str, Any]) -> tuple[str | None, ...]:
+    """The categories by class id, None for a number that has none."""
     if not setting:
-        for file in (root / "classes.txt", root / "labels" / "classes.txt"):
-            if file.is_file():
-                return read_class_names(file)
-        raise DatasetError(f"{root}: a data.yaml or a classes.txt with the category names is expected")
+        for name in CLASS_LISTS:
+            if (root / name).is_file():
+                return read_class_names(root / name)
+        raise DatasetError(f"{root.name}: a data.yaml or a classes.txt with the category names is expected")
     names = setting.get("names")
-    if isinstance(names, dict) and sorted(names, key=str) == sorted(range(len(names)), key=str):
-        names = [names[number] for number in range(len(names))]
-    if not isinstance(names, list) or not names or not all(isinstance(name, str | int) for name in names):
-        raise DatasetError(
-            "data.yaml: 'names' lists the categories from 0 on without a gap, this one does not"
-        )
-    return tuple(str(name) for name in names)
+    if isinstance(names, dict):
+        numbered = {int(key): name for key, name in names.items() if _is_number(key)}
+        if len(numbered) != len(names) or not numbered or max(numbered) > 100_000:
+            raise DatasetError("data.yaml: 'names' numbers the categories from 0 on, this one does not")
+        names = [numbered.get(number) for number in range(max(numbered) + 1)]
+    if not isinstance(names, list) or not names:
+        raise DatasetError("data.yaml: 'names' lists the categories, this one does not")
+    if not all(name is None or isinstance(name, str) for name in names):
+        raise DatasetError("data.yaml: 'names' lists the categories as texts, this one does not")
+    return tuple(None if name is None or not name.strip() else " ".join(name.split()) for name in names)
 
 
-def _image_folders(root: Path, setting: dict[str, Any]) -> list[Path]:
+def _is_number(key: object) -> bool:
+    return isinstance(key, str) and key.isascii() and key.isdecimal() and len(key) < 7
+
+
+def _key_points(setting: Mapping[str, Any]) -> int | None:
+    """How many numbers a pose set's key points add to each line; None where nothing is said."""
+    shape = setting.get("kpt_shape")
+    if isinstance(shape, list) and len(shape) == 2 and all(_is_number(value) for value in shape):
+        return int(shape[0]) * int(shape[1])
+    return None
+
+
+def _image_folders(root: Path, setting: dict[str, Any], report: ReadReport) -> list[Path]:
+    """The folders of photos that a YAML names below its own; the whole folder where it names none."""
     listed: list[Path] = []
     for split in SPLITS:
         entries = setting.get(split) or []
         for entry in entries if isinstance(entries, list) else [entries]:
-            folder = _inside(root, setting.get("path"), entry)
+            if isinstance(entry, str) and entry.lower().endswith(".txt"):  # a list of the photos
+                return [root]
+            try:
+                folder = _inside(root, setting.get("path"), entry)
+            except DatasetError as error:
+                if report.strict:
+                    raise
+                report.remark(root.name, f"{error}; all photos beside it were read")
+                return [root]
             if folder not in listed:
                 listed.append(folder)
-    if listed:
+    if listed and report.strict:
         return listed
-    return [root / "images" if (root / "images").is_dir() else root]
+    images = [path for path in root.iterdir() if path.is_dir() and path.name.lower() == "images"]
+    return images if report.strict and len(images) == 1 else [root]
 
 
 def _inside(root: Path, base: object, entry: object) -> Path:
@@ -133,9 +204,12 @@ def _inside(root: Path, base: object, entry: object) -> Path:
         raise DatasetError(f"data.yaml: a folder of photos is expected, got {type(entry).__name__}")
     parts = _downward(entry)
     for folder in (root.joinpath(*_downward(base), *parts), root.joinpath(*parts)):
-        if folder.is_dir():
-            return folder
-    raise DatasetError(f"data.yaml: {entry!r} is expected to be a folder in {root}, there is none")
+        try:
+            if folder.is_dir():
+                return folder
+        except OSError:  # a name that no file system takes
+            break
+    raise DatasetError(f"data.yaml: {entry[:200]!r} is expected to be a folder in {root.name}, there is none")
 
 
 def _downward(path: object) -> list[str]:
@@ -144,65 +218,97 @@ def _downward(path: object) -> list[str]:
     return [part for part in parts if part not in ("..", "/") and "\0" not in part]
 
 
-def _label_folder(root: Path, images: Path) -> Path:
-    if "images" in images.parts:
-        at = len(images.parts) - 1 - images.parts[::-1].index("images")
-        beside = Path(*images.parts[:at], "labels", *images.parts[at + 1 :])
-        if beside.is_dir():
-            return beside
-    if (root / "labels").is_dir():
-        return root / "labels"
-    return images if next(images.rglob("*.txt"), None) is not None else root
+def _pair(
+    files: Sequence[Path],
+    texts: Sequence[Path],
+    photos: PhotoIndex,
+    labels: PhotoIndex,
+    report: ReadReport,
+) -> dict[Path, Path]:
+    """The text of each photo: of the same name and folders, else of a name that only these two have."""
+    by_key = {labels.stem_key(text): text for text in texts}
+    text_of = {file: by_key[key] for file in files if (key := photos.stem_key(file)) in by_key}
+    spare = _by_stem(set(texts) - set(text_of.values()), labels)
+    alone = _by_stem([file for file in files if file not in text_of], photos)
+    for stem, found in alone.items():
+        if len(found) == 1 and len(spare.get(stem, ())) == 1:
+            text_of[found[0]] = spare.pop(stem)[0]
+    for left in spare.values():
+        for text in left:
+            report.lose_file(text.name, f"{text.name}: labels need a photo of that name, there is none")
+    return text_of
 
 
-def _rows(path: Path, classes: int) -> Iterator[BoxRow]:
-    """The lines of a text as rows in fractions of the photo."""
+def _by_stem(files: Iterable[Path], index: PhotoIndex) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for file in sorted(files):
+        key: Key = index.stem_key(file)
+        found.setdefault(key[-1], []).append(file)
+    return found
+
+
+def _table(text: Path, report: ReadReport) -> _Table:
+    """The numbers of a text, line by line; a line of anything else is lost."""
+    lines: list[_Line] = []
+    lost = False
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-        table = [(number, [float(part) for part in line.split()]) for number, line in enumerate(lines, 1)]
-    except (OSError, ValueError) as error:
-        raise DatasetError(
-            f"{path.name}: lines of numbers 'class cx cy w h' are expected, got: {error}"
-        ) from error
-    for number, values in table:
-        if not values:
+        written = read_lines(text)
+    except DatasetError as error:
+        report.lose_file(text.name, str(error))
+        return _Table(text, (), True)
+    if len(written) > MOST_BOXES:
+        report.lose_box(
+            text.name, f"{text.name}: at most {MOST_BOXES:,} lines a photo are read, got {len(written):,}"
+        )
+        return _Table(text, (), True)
+    for number, line in enumerate(written, 1):
+        texts = line.split()
+        if not texts:
             continue
-        where = f"{path.name} line {number}"
-        if len(values) != 5 and (len(values) < 7 or len(values) % 2 == 0):
-            raise DatasetError(f"{where}: five numbers 'class cx cy w h' are expected, got {len(values)}")
-        if values[0] not in range(classes):
-            raise DatasetError(f"{where}: a class in 0..{classes - 1} is expected, got {values[0]:g}")
-        if any(abs(value) > 2 for value in values[1:] if value == value):
-            raise DatasetError(f"{where}: fractions of the photo are expected, got {max(values[1:]):g}")
-        yield BoxRow(*_corners(values[1:]), int(values[0]))
+        try:
+            lines.append(_Line(number, [float(part) for part in texts], texts))
+        except ValueError:
+            lost = True
+            report.lose_box(
+                text.name,
+                f"{text.name} line {number}: numbers 'class cx cy w h' are expected, got {line[:60]!r}",
+            )
+    return _Table(text, tuple(lines), lost)
 
 
-def _corners(values: list[float]) -> tuple[float, float, float, float]:
-    if len(values) == 4:
-        centre_x, centre_y, width, height = values
-        return centre_x - width / 2, centre_y - height / 2, centre_x + width / 2, centre_y + height / 2
-    return min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
+def _photo(
+    file: Path,
+    name: str,
+    table: _Table | None,
+    style: LineStyle,
+    place_of: Mapping[int, int],
+    classes: int,
+    report: ReadReport,
+) -> tuple[BoxedPhoto, int] | None:
+    """The photo with its boxes, and how many were dropped; None where it cannot be read."""
+    try:
+        width, height = upright_size(file)
+    except DatasetError as error:
+        report.lose_photo(name, str(error))
+        return None
+    rows: list[BoxRow] = []
+    lost = table is not None and table.lost
+    for line in table.lines if table is not None else ():
+        try:
+            corners = rows_of(line.values, line.texts, style)
+            category_id = _category(line.values[0], place_of, classes)
+        except DatasetError as error:
+            lost = True
+            report.lose_box(file.stem + ".txt", f"{file.stem}.txt line {line.number}: {error}")
+            continue
+        x0, y0, x1, y1 = corners
+        rows.append(BoxRow(x0 * width, y0 * height, x1 * width, y1 * height, category_id))
+    photo, dropped = boxed_photo(name, width, height, rows, lost=lost, is_annotated=table is not None)
+    report.drop_boxes(table.file.name if table else name, name, dropped)
+    return photo, dropped
 
 
-def _labeled(file: Path, text: Path, base: Path, classes: int) -> tuple[BoxedPhoto, int]:
-    rows = list(_rows(text, classes)) if text.is_file() else []
-    return _photo(file, file.relative_to(base).as_posix(), rows)
-
-
-def _photo(file: Path, name: str, rows: list[BoxRow]) -> tuple[BoxedPhoto, int]:
-    width, height = upright_size(file)
-    scaled = [
-        row._replace(x0=row.x0 * width, y0=row.y0 * height, x1=row.x1 * width, y1=row.y1 * height)
-        for row in rows
-    ]
-    return boxed_photo(name, width, height, scaled)
-
-
-def _unused(labels: Path, used: set[Path]) -> list[Path]:
-    """Texts without a photo: photos are missing or elsewhere, better said than passed over."""
-    texts = sorted(labels.rglob("*.txt"))
-    return [text for text in texts if text not in used and not NO_LABELS.fullmatch(text.name)]
-
-
-def _refuse_unused(text: Path) -> None:
-    raise DatasetError(f"{text.name}: labels need a photo of that name, there is none")
+def _category(value: float, place_of: Mapping[int, int], classes: int) -> int:
+    if value not in range(classes) or int(value) not in place_of:
+        raise DatasetError(f"a class in 0..{classes - 1} is expected, got {value:g}")
+    return place_of[int(value)]

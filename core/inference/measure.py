@@ -9,7 +9,7 @@ import numpy as np
 
 from core.boxes import Detections, GroundTruth
 from core.datasets.classification import ClassificationSample, with_known_labels
-from core.datasets.detection import DetectionDataset
+from core.datasets.detection import DetectionDataset, matched_categories
 from core.errors import DatasetError
 from core.evaluation.classification import ClassificationReport, evaluate_classification
 from core.evaluation.detection import (
@@ -48,12 +48,13 @@ def predictions_on(
 
 
 def _category_ids(names: tuple[str, ...], known: tuple[str, ...]) -> np.ndarray:
-    unknown = [name for name in names if name not in known]
+    place_of = matched_categories(names, known)
+    unknown = [name for name in names if name not in place_of]
     if unknown:
         raise DatasetError(
             f"expected the detector's categories ({', '.join(known)}), got also {', '.join(unknown)}"
         )
-    return np.array([known.index(name) for name in names], dtype=np.int64)
+    return np.array([place_of[name] for name in names], dtype=np.int64)
 
 
 def measure_detector(

@@ -13,7 +13,7 @@ from core.errors import ConflictError, NotFoundError, StoreError
 from core.store.audit import record_audit
 from core.store.database import Database, one_line
 from core.store.schema import categories as table
-from core.taxonomy import color_of, load_taxonomy
+from core.taxonomy import category_key, color_of, load_taxonomy
 
 MOST_CHARACTERS = 60
 MOST_CATEGORIES = 1000
@@ -141,7 +141,7 @@ def _by_key(found: Iterable[Category]) -> dict[str, Category]:
 
 
 def _key(name: str) -> str:
-    return name.casefold()
+    return category_key(name)
 
 
 def _refuse_known(name: str, known: Mapping[str, Category]) -> None:

@@ -12,18 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.datasets.sizes import resize_factors
-from core.errors import ConflictError, LapelError, PhotoError, StoreError
+from core.errors import ConflictError, LapelError, NotFoundError, PhotoError, StoreBusyError, StoreError
 from core.files import atomic_write, disk_errors
 from core.images.decode import open_photo
 from core.store.boxes import MOST_BOXES, AnnotatedBox
-from core.store.imports import ImportRow, UploadFolder, permitted
+from core.store.imports import ImportRow, UploadFolder, is_permitted, permitted
 from core.store.sources import Item, SourceScanner, leads_out
+from core.taxonomy import category_key
 
 if TYPE_CHECKING:
     from core.store import Store
     from core.store.photos import Added, PhotoRow
 
 OUTCOMES = ("new", "near", "exact", "holdout", "refused", "annotated")
+"""What photos come to: what was stored or not, and which were annotated."""
+CONTENTS = ("boxes", "categories", "negatives", "dropped", "unread", "remarks")
+"""What else an import counts: boxes, their categories, photos that show nothing, what was lost, remarks."""
 STEP_PHOTOS = 64
 STEP_SECONDS = 2.0
 FILL_EVERY = 256
@@ -119,9 +123,24 @@ def prepare_import(store: Store, import_id: int, *, trusted: bool = False) -> Im
     if known is not None:
         return known
     source = _source(store, store.imports.get(import_id), trusted)
-    total = manifest.write(SourceScanner(folder, everything=uploads.contains(source)).items(source))
-    store.imports.progress(import_id, 0, total, {})
-    return manifest.save(ImportCheckpoint(total, newest=store.photos.last_id()))
+    scanner = SourceScanner(
+        folder,
+        everything=uploads.contains(source),
+        stored_ids=store.photos.ids_by_name,
+        may_read=lambda folder: trusted or is_permitted(folder),
+    )
+    names: set[str] = set()
+    total = manifest.write(_with_names(scanner.items(source), names))
+    counts = {"categories": len({category_key(name) for name in names})}
+    store.imports.progress(import_id, 0, total, counts)
+    return manifest.save(ImportCheckpoint(total, newest=store.photos.last_id(), counts=counts))
+
+
+def _with_names(items: Iterable[Item], names: set[str]) -> Iterator[Item]:
+    """The same items; their categories' names are collected on the way."""
+    for item in items:
+        names.update(box[4] for box in item.boxes)
+        yield item
 
 
 def import_batch(
@@ -146,7 +165,7 @@ def import_batch(
         done, offset = done + 1, after
         if done - checkpoint.done >= most or time.monotonic() > ends:
             break
-    counts = {name: checkpoint.counts.get(name, 0) + step.counts[name] for name in OUTCOMES}
+    counts = {name: checkpoint.counts.get(name, 0) + step.counts[name] for name in (*OUTCOMES, *CONTENTS)}
     fills = done // FILL_EVERY > checkpoint.done // FILL_EVERY
     if checkpoint.done == 0 or fills or done >= checkpoint.total:
         store.queue.fill()
@@ -199,21 +218,24 @@ class _Step:
         self._seen: set[str] = set()
 
     def take(self, item: Item) -> None:
-        """Import one file, or record why it was refused."""
+        """Import one file, or record what the report says of it."""
         if item.error:
-            self._refuse(item, item.error, whole=item.whole)
+            self._record(item)
+            return
+        if item.photo_id:
+            self._annotate_stored(item)
             return
         path = Path(item.path)
         try:
             if leads_out(path, Path(item.root)):
                 raise PhotoError("It is a link that leads out of the folder.")
-            photo = open_photo(path)
+            photo = replace(open_photo(path), name=item.stored_name)
         except PhotoError as error:
             self._refuse(item, str(error))
             return
         added = self._store.photos.add(photo, by=self._import.by, import_id=self._import.id)
         self.counts[self._outcome(added, photo.digest)] += 1
-        if item.boxes and added.row is not None:
+        if item.is_annotated and added.row is not None:
             self._annotate(item, added.row)
 
     def _outcome(self, added: Added, digest: str) -> str:
@@ -227,6 +249,16 @@ class _Step:
             return "new" if row.near_id is None else "near"
         return added.outcome
 
+    def _annotate_stored(self, item: Item) -> None:
+        """Annotate a photo that is stored already, and did not come again."""
+        try:
+            row = self._store.photos.get(item.photo_id)
+        except NotFoundError:  # deleted since the files were listed
+            self._refuse(item, "There is no such file, and no such photo in the store any more.")
+            return
+        self.counts["exact"] += 1
+        self._annotate(item, row)
+
     def _annotate(self, item: Item, row: PhotoRow) -> None:
         """Save a data set's boxes as the photo's first annotation; what is there already stays."""
         request = f"import-{self._import.id}-{row.id}"
@@ -236,20 +268,19 @@ class _Step:
                 row.id, boxes, author=self._import.by, base_version=0, request=request, kind="imported"
             )
         except ConflictError:
-            self._refuse(
-                item, "The photo is annotated already; the boxes that came with it were left out.", False
-            )
+            reason = "The photo is annotated already; the boxes that came with it were left out."
+            self._lose_boxes(item, len(item.boxes), reason)
         except _BoxesError as error:
-            self._refuse(item, f"The photo's boxes were left out: {error}", False)
+            self._lose_boxes(item, len(item.boxes), f"The photo's boxes were left out: {error}")
         else:
-            self.counts["annotated"] += saved.kind == "imported"
+            if saved.kind == "imported":
+                self.counts["annotated"] += 1
+                self.counts["boxes"] += len(boxes)
+                self.counts["negatives"] += not boxes
 
     def _boxes(self, item: Item, row: PhotoRow) -> list[AnnotatedBox]:
         across, down = _scale(item.size_wh, (row.width, row.height))
-        try:
-            ids = self._store.categories.ensure([box[4] for box in item.boxes], self._import.by)
-        except StoreError as error:
-            raise _BoxesError(f"{error}.") from error
+        ids = self._category_ids(item)
         boxes = [
             AnnotatedBox(
                 (x0 * across, y0 * down, x1 * across, y1 * down),
@@ -259,19 +290,52 @@ class _Step:
                 flags=frozenset(flags),
             )
             for x0, y0, x1, y1, category, label, flags in item.boxes
+            if category in ids
         ]
+        if item.boxes and not boxes:
+            raise _BoxesError("none has a category that can be stored.")
         inside = [cut for box in boxes if (cut := box.inside(row.width, row.height))]
         if len(inside) > MOST_BOXES:
             raise _BoxesError(f"there are {len(inside)}, and at most {MOST_BOXES} are kept.")
         return inside
 
-    def _refuse(self, item: Item, reason: str, whole: bool = True) -> None:
-        self.counts["refused"] += whole
+    def _category_ids(self, item: Item) -> dict[str, int]:
+        """The store's category of each name; boxes of one that it cannot have are lost, with its reason."""
+        ids: dict[str, int] = {}
+        for name in dict.fromkeys(box[4] for box in item.boxes):
+            try:
+                ids |= self._store.categories.ensure([name], self._import.by)
+            except StoreBusyError:
+                raise
+            except StoreError as error:
+                lost = sum(box[4] == name for box in item.boxes)
+                self._lose_boxes(
+                    item, lost, f"Boxes of a category that cannot be stored were left out: {error}."
+                )
+        return ids
+
+    def _lose_boxes(self, item: Item, count: int, reason: str) -> None:
+        self.counts["dropped"] += count
         self._store.imports.refuse(self._import.id, item.name, reason)
+
+    def _refuse(self, item: Item, reason: str) -> None:
+        self.counts["refused"] += 1
+        self._store.imports.refuse(self._import.id, item.name, reason)
+
+    def _record(self, item: Item) -> None:
+        """A sentence of the readers' report."""
+        counted = {"photo": "refused", "file": "unread", "box": "dropped", "": "remarks"}[item.loss]
+        self.counts[counted] += item.count if item.loss == "box" else 1
+        self._store.imports.refuse(self._import.id, item.name, item.error)
 
 
 class _BoxesError(Exception):
     """Boxes that do not fit their photo."""
+
+
+def all_came(counts: Mapping[str, int]) -> bool:
+    """Whether an import lost nothing: no photo, no annotation file, no box."""
+    return not any(counts.get(name) for name in ("refused", "unread", "dropped"))
 
 
 def _scale(listed_wh: tuple[int, int], photo_wh: tuple[int, int]) -> tuple[float, float]:

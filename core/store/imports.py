@@ -189,6 +189,12 @@ def import_folders() -> tuple[Path, ...]:
     return tuple(Path(entry).expanduser().resolve() for entry in listed.split(os.pathsep) if entry)
 
 
+def is_permitted(path: Path) -> bool:
+    """Whether a path lies in a folder that imports may look into, also once its links are followed."""
+    resolved = path.resolve()
+    return any(resolved.is_relative_to(folder) for folder in import_folders())
+
+
 def permitted(path: Path) -> Path:
     """The path without links, if it lies in a folder that imports may look into.
 
@@ -198,9 +204,8 @@ def permitted(path: Path) -> Path:
         resolved = path.expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise StoreError(f"That is no path on this machine: {error}.") from error
-    folders = import_folders()
-    if not any(resolved.is_relative_to(folder) for folder in folders):
-        named = ", ".join(str(folder) for folder in folders) or "none"
+    if not is_permitted(resolved):
+        named = ", ".join(str(folder) for folder in import_folders()) or "none"
         raise AccessError(
             f"Imports may come from these folders and what is in them: {named}. Got {resolved}."
         )

@@ -1,23 +1,24 @@
-"""Import sources: photos, zips of them, or a data set with boxes, listed as one item a file.
+"""Import sources: photos, zips of them, or data sets with boxes, listed as one item a file.
 
 Zips are unpacked to a folder, so that an import can continue in the middle of one.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from core.datasets.coco import read_json
-from core.datasets.detection import PHOTO_FOLDERS, PHOTO_SUFFIXES, DetectionDataset, named
-from core.datasets.reading import read_detection, reader_of
+from core.datasets.detection import DetectionDataset
+from core.datasets.discovery import DatasetFinder, FoundDataset
+from core.datasets.listed import photos_root
+from core.datasets.photo_index import PLAIN_FOLDERS, PhotoIndex, files_below, is_picture
+from core.datasets.report import ReadReport, named
 from core.errors import ArchiveError, DatasetError, PhotoError, StoreError, StoreFullError
-from core.file_names import relative_name
+from core.file_names import relative_name, safe_path
 from core.files import disk_errors
 from core.garments import Refusal
 from core.images.archives import ZipLimits, is_zip, unpack
@@ -30,13 +31,26 @@ _MOST_WRAPPERS = 4
 LIMITS = ZipLimits(entries=200_000, entry_bytes=512 * 2**20)
 """A data set's zip holds more entries than a batch of photos, and one large file of annotations."""
 
+ANNOTATION_SUFFIXES = (".json", ".xml", ".yaml", ".yml", ".csv")
+NOTES = (".txt", ".md", ".rst", ".html", ".htm", ".pdf", ".log", ".py", ".sh", ".ini", ".toml", ".cfg")
+"""Files that accompany data sets, and are neither photos nor annotations."""
+
+CROPS, PREVIEW_LINES = "crops", "labels.jsonl"
+"""What tells the zip of a preview, and holds parts of photos."""
+
+StoredIds = Callable[[Iterable[str]], Mapping[str, int]]
+"""The ids of the stored photos with these names or base names, where each fits only one."""
+
 
 @dataclass(frozen=True)
 class Item:
-    """One file to bring in, or the reason why it cannot be.
+    """One photo to bring in, or a sentence for the report.
 
     ``name`` is how the report calls it, ``path`` where it lies below ``root``; ``boxes`` are in pixels of a
-    photo of ``size_wh``. With ``whole`` off, ``error`` is a remark, and no photo was refused.
+    photo of ``size_wh``. ``is_annotated`` says that the boxes are all there are, also where there are none.
+    A ``photo_id`` is that of a photo that is stored already, and has no path. ``error`` says what did not
+    come, and ``loss`` what kind of thing it was: photo, file, box, or nothing (a remark); ``count`` is the
+    number of boxes lost.
     """
 
     name: str
@@ -45,19 +59,31 @@ class Item:
     error: str = ""
     size_wh: tuple[int, int] = (0, 0)
     boxes: tuple[Row, ...] = ()
-    whole: bool = True
+    is_annotated: bool = False
+    photo_id: int = 0
+    loss: str = ""
+    count: int = 0
 
     def as_list(self) -> list[Any]:
         """The form in an import's manifest."""
         boxes = [list(box) for box in self.boxes]
-        return [self.name, self.path, self.root, self.error, list(self.size_wh), boxes, self.whole]
+        start = [self.name, self.path, self.root, self.error, list(self.size_wh), boxes]
+        return [*start, self.is_annotated, self.photo_id, self.loss, self.count]
 
     @classmethod
     def from_list(cls, entry: list[Any]) -> Item:
         """Out of that form."""
-        name, path, root, error, (width, height), boxes, whole = entry
+        name, path, root, error, (width, height), boxes, *rest = entry
         rows = tuple((*box[:6], tuple(box[6])) for box in boxes)
-        return cls(name, path, root, error, (width, height), rows, whole)
+        return cls(name, path, root, error, (width, height), rows, *rest)
+
+    @property
+    def stored_name(self) -> str:
+        """The photo's name in the store: its path without the folders that formats put around photos."""
+        parts = [*Path(self.path).relative_to(self.root).parts]
+        while len(parts) > 1 and parts[0].lower() in PLAIN_FOLDERS:
+            parts.pop(0)
+        return safe_path("/".join(parts))
 
 
 @dataclass(frozen=True)
@@ -65,11 +91,15 @@ class SourceScanner:
     """Lists the files of paths; zips are unpacked into folders of ``work``.
 
     ``everything`` says that all files are meant to be photos, as in an upload or a zip, and not only those
-    that look like it, as in a folder of the server.
+    that look like it, as in a folder of the server. ``stored_ids`` finds photos of the store by name, for
+    annotations that come without theirs. ``may_read`` says which folders a single annotation file's photos
+    may be looked for in, besides its own.
     """
 
     work: Path
     everything: bool = False
+    stored_ids: StoredIds = lambda names: {}
+    may_read: Callable[[Path], bool] = lambda folder: True
 
     def items(self, source: Path) -> Iterator[Item]:
         """All that is to be brought in, in an order that stays. Raises StoreFullError without room."""
@@ -80,8 +110,8 @@ class SourceScanner:
             yield from self._unpacked(source, name, numbers)
         elif source.is_dir():
             yield from self._files(source, everything, zips=numbers if everything else None)
-        elif reader_of(source) is not None:
-            yield from boxed_items(source, None, source.parent)
+        elif source.suffix.lower() in ANNOTATION_SUFFIXES:
+            yield from self._single(source)
         else:
             yield Item(name, str(source), str(source.parent))
 
@@ -90,94 +120,142 @@ class SourceScanner:
         try:
             refused = list(unpack_to(source, folder))
         except ArchiveError as error:
-            yield Item(name, error=str(error))
+            yield Item(name, error=str(error), loss="photo")
             return
-        yield from map(_refused, refused)
+        yield from (Item(refusal.photo, error=refusal.error, loss="photo") for refusal in refused)
         if folder.is_dir():
             yield from self._files(folder, everything=True, zips=None)
 
+    def _single(self, source: Path) -> Iterator[Item]:
+        """The photos that one annotation file lists, with their boxes."""
+        root = photos_root(source, None)
+        if root != source.parent and not self.may_read(root):
+            root = source.parent
+        scan = _FolderScan(root, self.stored_ids)
+        is_yaml = source.suffix.lower() in (".yaml", ".yml")
+        files = [file for file in files_below(root) if not is_picture(file)] if is_yaml else [source]
+        yield from scan.datasets(DatasetFinder(root, files, PhotoIndex(root), scan.report))
+        yield from scan.reported()
+
     def _files(self, folder: Path, everything: bool, zips: Iterator[int] | None) -> Iterator[Item]:
-        """A folder's data sets; else all of its photos. Zips in it are opened where ``zips`` numbers them."""
-        boxed = annotations_in(folder)
-        for place, photos in boxed:
-            yield from boxed_items(place, photos, folder)
-        for path in _walk(folder):
-            name = path.relative_to(folder).as_posix()
+        """A folder's photos, with the boxes of its data sets; zips are opened where ``zips`` is given."""
+        root = _unwrapped(folder)
+        photos: list[Path] = []
+        others: list[Path] = []
+        for path in files_below(root):
             if zips is not None and is_zip(path):
-                yield from self._unpacked(path, name, zips)
-            elif not boxed and (everything or looks_like_photo(path)):
-                yield Item(name, str(path), str(folder))
+                yield from self._unpacked(path, path.relative_to(folder).as_posix(), zips)
+            else:
+                (photos if looks_like_photo(path) else others).append(path)
+        scan = _FolderScan(root, self.stored_ids)
+        outside = {path for path in (*photos, *others) if path.is_symlink() and leads_out(path, root)}
+        for path in others:
+            if path in outside:
+                name = path.relative_to(root).as_posix()
+                scan.report.lose_file(name, f"{path.name} is a link that leads out of the folder")
+        inside = [path for path in others if path not in outside]
+        index = PhotoIndex(root, [path for path in photos if path not in outside])
+        finder = DatasetFinder(root, inside, index, scan.report)
+        yield from scan.datasets(finder)
+        yield from scan.unlisted(photos)
+        yield from scan.rest(finder.left, everything)
+        yield from scan.reported()
 
 
-def annotations_in(folder: Path) -> list[tuple[Path, Path | None]]:
-    """The data sets of a folder: what to read, and the folder of its photos where that has to be said.
+class _FolderScan:
+    """The items of one folder: photos of its data sets, those that no annotation lists, and the report."""
 
-    Looked for are the folder itself, a single folder in it, its folders side by side (as one a split), and
-    every COCO file among them.
-    """
-    root = _unwrapped(folder)
-    if reader_of(root) is not None:
-        return [(root, None)]
-    below = [path for path in sorted(root.iterdir()) if path.is_dir() and not path.is_symlink()]
-    found: list[tuple[Path, Path | None]] = [(path, None) for path in below if reader_of(path) is not None]
-    taken = {path for path, _ in found}
-    for place in (root, *(path for path in below if path not in taken)):
-        files = [file for file in sorted(place.glob("*.json")) if is_coco(file)]
-        found += [(file, _photos_of(file, root)) for file in files]
-    return found
+    def __init__(self, root: Path, stored_ids: StoredIds) -> None:
+        self.report = ReadReport()
+        self._root, self._stored_ids = root, stored_ids
+        self._listed_by: dict[Path, str] = {}
+        self._formats: list[str] = []
 
+    def datasets(self, finder: DatasetFinder) -> Iterator[Item]:
+        """The annotated photos of all data sets; a photo that several list has the boxes of the first."""
+        for found in finder.datasets():
+            self._formats.append(found.name)
+            self._remark_on(found)
+            yield from self._annotated(found)
 
-def boxed_items(place: Path, photos: Path | None, root: Path) -> Iterator[Item]:
-    """A data set's photos with their boxes; one that cannot be read is refused as a whole."""
-    refused: list[Refusal] = []
-    name = place.relative_to(root).as_posix() if place != root else root.name
-    try:
-        check_links(place if place.is_dir() else place.parent, root)
-        dataset = read_detection(place, photos, refused=refused)
-        folder = dataset.folder or (place if place.is_dir() else place.parent)
-    except DatasetError as error:
-        yield Item(name, error=str(error))
-        return
-    yield from map(_refused, refused)
-    remarks = " ".join(_remarks(dataset))
-    if remarks:
-        yield Item(name, error=remarks, whole=False)
-    yield from _boxed(dataset, folder, root)
+    def _annotated(self, found: FoundDataset) -> Iterator[Item]:
+        again: list[str] = []
+        missing: list[Item] = []
+        for item in _boxed(found.dataset, self._root):
+            path = Path(item.path)
+            if not path.is_file():
+                missing.append(item)
+            elif path in self._listed_by:
+                again.append(item.name)
+            elif item.is_annotated:
+                self._listed_by[path] = found.name
+                yield item
+        if again:
+            first = self._listed_by[self._root / again[0]]
+            self.report.remark(
+                found.name, f"photos that {first} lists as well have the boxes from there: {named(again)}"
+            )
+        yield from self._stored(missing)
 
+    def _stored(self, missing: list[Item]) -> Iterator[Item]:
+        """Items of photos that did not come along: with the store's, where it has one of that name."""
+        ids = self._stored_ids([item.stored_name for item in missing]) if missing else {}
+        for item in missing:
+            id = ids.get(item.stored_name, 0)
+            yield replace(item, path="", photo_id=id) if id and item.is_annotated else item
 
-def _remarks(dataset: DetectionDataset) -> Iterator[str]:
-    """What of a data set's boxes the store does not keep, in sentences."""
-    if dataset.dropped_boxes:
-        boxes = _counted(dataset.dropped_boxes, "box", "boxes")
-        yield f"{boxes} left out: without area or outside the photo."
-    crowded = {photo.file_name: len(photo.crowd_ids) for photo in dataset.photos if len(photo.crowd_ids)}
-    if crowded:
-        regions = _counted(sum(crowded.values()), "crowd region (iscrowd)", "crowd regions (iscrowd)")
-        yield f"{regions} left out, as each covers several garments: in {named(list(crowded))}."
+    def _remark_on(self, found: FoundDataset) -> None:
+        photos = found.dataset.photos
+        crowded = {photo.file_name: len(photo.crowd_ids) for photo in photos if len(photo.crowd_ids)}
+        if crowded:
+            count = sum(crowded.values())
+            regions = (
+                "1 crowd region (iscrowd) was" if count == 1 else f"{count} crowd regions (iscrowd) were"
+            )
+            self.report.remark(
+                found.name,
+                f"{regions} left out, as each covers several garments: in {named(list(crowded))}",
+            )
 
+    def unlisted(self, photos: Iterable[Path]) -> Iterator[Item]:
+        """The photos that no data set annotates: they come without boxes."""
+        names: list[str] = []
+        crops = self._root / CROPS if (self._root / PREVIEW_LINES).is_file() else None
+        for path in photos:
+            if crops is not None and path.is_relative_to(crops):
+                continue
+            if path not in self._listed_by:
+                name = path.relative_to(self._root).as_posix()
+                names.append(name)
+                yield Item(name, str(path), str(self._root))
+        if crops is not None and crops.is_dir():
+            self.report.remark(CROPS, "the garments' crops of a preview are no photos, and were not read")
+        if names and self._formats:
+            photos_came = (
+                "1 photo that no annotation lists"
+                if len(names) == 1
+                else f"{len(names):,} photos that no annotation lists"
+            )
+            self.report.remark(
+                "Photos without annotations", f"{photos_came} came without boxes: {named(names)}"
+            )
 
-def _counted(count: int, one: str, many: str) -> str:
-    return f"1 {one} was" if count == 1 else f"{count} {many} were"
+    def rest(self, files: Iterable[Path], everything: bool) -> Iterator[Item]:
+        """Files that are neither photos nor annotations; refused where all are meant to be photos."""
+        notes: list[str] = []
+        for path in files:
+            name = path.relative_to(self._root).as_posix()
+            if everything and path.suffix.lower() not in NOTES:
+                yield Item(name, str(path), str(self._root))
+            else:
+                notes.append(name)
+        if notes:
+            self.report.remark("Other files", f"neither photos nor annotations, and not read: {named(notes)}")
 
-
-def is_coco(file: Path) -> bool:
-    """Whether a JSON file has COCO's lists."""
-    try:
-        document = read_json(file)
-    except DatasetError:
-        return False
-    return isinstance(document, dict) and all(
-        isinstance(document.get(key), list) for key in ("images", "annotations", "categories")
-    )
-
-
-def check_links(folder: Path, root: Path) -> None:
-    """Raises DatasetError where a link in the folder leads out of ``root``; photos are judged one by one."""
-    for parent, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            path = Path(parent, name)
-            if path.is_symlink() and path.suffix.lower() not in PHOTO_SUFFIXES and leads_out(path, root):
-                raise DatasetError(f"{name} is a link that leads out of the folder")
+    def reported(self) -> Iterator[Item]:
+        """What the report says, as items."""
+        for entry in self.report.entries():
+            yield Item(entry.name, error=entry.reason, loss=entry.loss, count=entry.count)
 
 
 def leads_out(path: Path, root: Path) -> bool:
@@ -189,9 +267,11 @@ def leads_out(path: Path, root: Path) -> bool:
 
 
 def looks_like_photo(path: Path) -> bool:
-    """Whether a file is a photo by its name or its first bytes."""
-    if path.suffix.lower() in PHOTO_SUFFIXES:
+    """Whether a file is a picture by its name, or a photo by its first bytes."""
+    if is_picture(path):
         return True
+    if path.suffix.lower() in (*ANNOTATION_SUFFIXES, *NOTES):
+        return False
     try:
         with path.open("rb") as file:
             return kind_of(file.read(16)) in ("JPEG", "PNG", "WEBP")
@@ -199,7 +279,8 @@ def looks_like_photo(path: Path) -> bool:
         return False
 
 
-def _boxed(dataset: DetectionDataset, folder: Path, root: Path) -> Iterator[Item]:
+def _boxed(dataset: DetectionDataset, root: Path) -> Iterator[Item]:
+    folder = dataset.folder or root
     for photo in dataset.photos:
         path = folder / photo.file_name
         boxes = zip(
@@ -209,38 +290,20 @@ def _boxed(dataset: DetectionDataset, folder: Path, root: Path) -> Iterator[Item
             (*box, dataset.categories[id], label, tuple(sorted(flags))) for box, id, label, flags in boxes
         )
         name = path.relative_to(root).as_posix() if path.is_relative_to(root) else photo.file_name
-        yield Item(name, str(path), str(root), "", (photo.width, photo.height), rows)
+        base = root if path.is_relative_to(root) else folder
+        yield Item(name, str(path), str(base), "", (photo.width, photo.height), rows, photo.is_annotated)
 
 
 def _unwrapped(folder: Path) -> Path:
     """The folder that things really lie in, where zips and uploads wrap it into single folders."""
     for _ in range(_MOST_WRAPPERS):
         entries = [path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX"))]
-        if reader_of(folder) is not None or len(entries) != 1 or not entries[0].is_dir():
+        if len(entries) != 1 or not entries[0].is_dir():
             return folder
         if entries[0].is_symlink():
             return folder
         folder = entries[0]
     return folder
-
-
-def _photos_of(file: Path, root: Path) -> Path | None:
-    """Where a COCO file's photos lie, if not where its reader looks: in train2017/ for *_train2017.json."""
-    if file.parent == root or file.parent.name != "annotations":
-        return None
-    named = [root / name for name in (file.stem, file.stem.rpartition("_")[2], *PHOTO_FOLDERS)]
-    return next((folder for folder in named if folder.is_dir()), root)
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """The folder's files in order, hidden ones left out; links are given, and judged when they are opened."""
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        yield from (Path(parent, name) for name in sorted(files) if not name.startswith("."))
-
-
-def _refused(refusal: Refusal) -> Item:
-    return Item(refusal.photo, error=refusal.error)
 
 
 def unpack_to(source: Path, folder: Path) -> Iterator[Refusal]:

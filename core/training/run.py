@@ -19,6 +19,7 @@ from core.datasets.detection import DetectionDataset, letterboxed_wh
 from core.datasets.reading import read_fitted
 from core.errors import DatasetError, RecipeError, WeightsError
 from core.models.weights import read_tensors
+from core.taxonomy import category_key
 from core.training.classifier import ClassifierData, ClassifierTraining, export_classifier
 from core.training.datasets import DetectionTrainingDataset
 from core.training.detector import DetectorData, DetectorTraining, export_detector
@@ -103,7 +104,10 @@ def read_training_sets(
     A set labels the categories of its own list, less those that it or ``unlabeled_of`` says it does not.
     """
     datasets = [read_fitted(file).dataset.without_labels_of(unlabeled_of(file)) for file in files]
-    categories = tuple(dict.fromkeys(name for dataset in datasets for name in dataset.categories))
+    by_key: dict[str, str] = {}
+    for name in (name for dataset in datasets for name in dataset.categories):
+        by_key.setdefault(category_key(name), name)
+    categories = tuple(by_key.values())
     return [dataset.with_categories(categories) for dataset in datasets]
 
 

@@ -21,9 +21,9 @@ from core.datasets.detection import (
     read_class_names,
 )
 from core.datasets.reading import read_detection
+from core.datasets.report import ReadReport
 from core.datasets.voc import voc_document
 from core.errors import DatasetError
-from core.garments import Refusal
 
 
 def test_a_folder_with_one_coco_file_is_read(tmp_path: Path) -> None:
@@ -96,26 +96,32 @@ def test_a_bad_photo_stops_the_reading_unless_refusals_are_asked_for(tmp_path: P
     folder = yolo_with_faults(tmp_path)
     with pytest.raises(DatasetError):
         read_detection(folder)
-    refused: list[Refusal] = []
-    dataset = read_detection(folder, refused=refused)
-    assert [photo.file_name for photo in dataset.photos] == ["a.jpg", "c.jpg"]
-    assert [refusal.photo for refusal in refused] == ["b.jpg", "damaged.jpg", "lost.txt"]
-    assert "cannot be read" in refused[1].error
+    report = ReadReport()
+    dataset = read_detection(folder, report=report)
+    annotated = {photo.file_name: photo.is_annotated for photo in dataset.photos}
+    assert annotated == {"images/a.jpg": True, "images/b.jpg": False, "images/c.jpg": True}
+    lost = {entry.name: (entry.loss, entry.reason) for entry in report.entries()}
+    assert {name: loss for name, (loss, _) in lost.items()} == {
+        "lost.txt": "file",
+        "b.txt": "box",
+        "images/damaged.jpg": "photo",
+    }
+    assert "cannot be read" in lost["images/damaged.jpg"][1]
 
 
 def test_a_bad_voc_file_is_refused_and_the_others_are_read(tmp_path: Path) -> None:
     photo = BoxedPhoto("a.jpg", 10, 10, np.array([[0, 0, 5, 5]]), np.zeros(1))
     (tmp_path / "a.xml").write_bytes(voc_document(photo, ("top",)))
     (tmp_path / "b.xml").write_text("<html></html>")
-    refused: list[Refusal] = []
-    assert read_detection(tmp_path, refused=refused).box_count == 1
-    assert [refusal.photo for refusal in refused] == ["b.xml"]
+    report = ReadReport()
+    assert read_detection(tmp_path, report=report).box_count == 1
+    assert [(entry.name, entry.loss) for entry in report.entries()] == [("b.xml", "file")]
 
 
 def test_where_every_voc_file_is_bad_that_is_said(tmp_path: Path) -> None:
     (tmp_path / "b.xml").write_text("<html></html>")
     with pytest.raises(DatasetError, match="something else"):
-        read_detection(tmp_path, refused=[])
+        read_detection(tmp_path, report=ReadReport())
 
 
 def test_a_missing_photo_of_deepfashion2_is_refused_and_the_others_are_read(tmp_path: Path) -> None:
@@ -125,15 +131,15 @@ def test_a_missing_photo_of_deepfashion2_is_refused_and_the_others_are_read(tmp_
     for name in ("000001", "000002"):
         (tmp_path / "annos" / f"{name}.json").write_text(json.dumps({"item1": item}))
     Image.new("RGB", (50, 50)).save(tmp_path / "image" / "000002.jpg")
-    refused: list[Refusal] = []
-    assert [photo.file_name for photo in read_detection(tmp_path, refused=refused).photos] == ["000002.jpg"]
-    assert [refusal.photo for refusal in refused] == ["000001.json"]
+    report = ReadReport()
+    assert [photo.file_name for photo in read_detection(tmp_path, report=report).photos] == ["000002.jpg"]
+    assert [(entry.name, entry.loss) for entry in report.entries()] == [("000001.json", "photo")]
 
 
 def test_a_class_list_comes_back_as_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "classes.txt").write_text(class_list(["top", "scarf\ntie", "喪服"]), encoding="utf-8")
     assert read_class_names(tmp_path / "classes.txt") == ("top", "scarf tie", "喪服")
-    (tmp_path / "classes.txt").write_bytes(b"\xff\xfe")
+    (tmp_path / "classes.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DatasetError, match=r"classes\.txt"):
         read_class_names(tmp_path / "classes.txt")
 

@@ -15,7 +15,14 @@ from core.datasets.coco import write_coco
 from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.errors import AccessError, ArchiveError, StoreError
 from core.store import Store
-from core.store.importing import ImportCheckpoint, finish_import, import_all, import_batch, prepare_import
+from core.store.importing import (
+    ImportCheckpoint,
+    all_came,
+    finish_import,
+    import_all,
+    import_batch,
+    prepare_import,
+)
 from core.store.imports import ImportRow, UploadFolder
 from tests.core.datasets.written import write_voc, write_yolo
 from tests.databases import on_sqlite
@@ -80,8 +87,9 @@ def test_a_folder_of_photos_is_brought_in_with_its_copies_counted(store: Store, 
     assert row.counts["new"] == 4
     assert kept["exact"] + kept["near"] + kept["holdout"] == 2
     assert row.counts["refused"] == 1
-    assert list(reasons(store, row)) == ["page.jpg"]
-    assert (row.state, row.done, row.total) == ("done", 7, 7)
+    assert list(reasons(store, row)) == ["page.jpg", "Other files"]
+    assert "notes.txt" in reasons(store, row)["Other files"]
+    assert (row.state, row.done, row.total) == ("done", 8, 8)
     assert store.queue.counts("ada").open == store.photos.count()
     assert first.is_file(), "a folder of the server is left as it is"
 
@@ -106,7 +114,7 @@ def test_an_upload_of_photos_and_a_zip_goes_in_and_is_removed(store: Store, tmp_
     (upload / "script.jpg").write_text("<script>alert(1)</script>")
     row = brought_in(store, upload, trusted=False)
     assert row.counts["new"] == 4
-    assert sorted(reasons(store, row)) == ["in/read.me", "script.jpg"]
+    assert sorted(reasons(store, row)) == ["read.me", "script.jpg"]
     assert list(UploadFolder.of(store.folder).folder.iterdir()) == []
 
 
@@ -192,15 +200,16 @@ def test_a_data_set_comes_with_its_boxes(store: Store, tmp_path: Path, make: Cal
 
 @on_sqlite
 def test_deepfashions_lists_come_with_their_boxes(store: Store, tmp_path: Path) -> None:
-    pictures(tmp_path / "img" / "Tee", 2)
+    root = tmp_path / "set"
+    pictures(root / "img" / "Tee", 2)
     lists = {
         "list_category_cloth.txt": ["category_name  category_type", "Anorak 1", "Jeans 2"],
         "list_category_img.txt": ["image_name  category_label", "img/Tee/000.jpg 1", "img/Tee/001.jpg 2"],
         "list_bbox.txt": ["image_name x y x y", "img/Tee/000.jpg 1 2 30 40", "img/Tee/001.jpg 5 6 50 60"],
     }
     for name, (head, *rows) in lists.items():
-        (tmp_path / name).write_text("\n".join([str(len(rows)), head, *rows]))
-    row = brought_in(store, tmp_path)
+        (root / name).write_text("\n".join([str(len(rows)), head, *rows]))
+    row = brought_in(store, root)
     assert (row.counts["new"], row.counts["annotated"], reasons(store, row)) == (2, 2, {})
 
 
@@ -247,7 +256,7 @@ def test_a_missing_photo_of_a_data_set_is_refused_and_the_rest_goes_in(store: St
 
 
 @on_sqlite
-def test_a_dangerous_zip_and_bad_annotations_are_refused_as_a_whole(store: Store, tmp_path: Path) -> None:
+def test_a_dangerous_zip_is_refused_as_a_whole_and_a_bad_row_alone(store: Store, tmp_path: Path) -> None:
     good = picture(tmp_path / "a.jpg", 1).read_bytes()
     row = brought_in(store, zipped(tmp_path / "bad.zip", {"../../evil.jpg": good, "a.jpg": good}))
     assert (row.state, row.counts["refused"], store.photos.count()) == ("done", 1, 0)
@@ -259,7 +268,8 @@ def test_a_dangerous_zip_and_bad_annotations_are_refused_as_a_whole(store: Store
     (tmp_path / "set" / "annotations.json").write_text(json.dumps(document))
     row = brought_in(store, tmp_path / "set")
     assert "four numbers" in reasons(store, row)["annotations.json"]
-    assert store.photos.count() == 0
+    assert (row.counts["new"], row.counts["annotated"], row.counts["dropped"]) == (3, 3, 1)
+    assert not all_came(row.counts)
 
 
 @on_sqlite

@@ -1,0 +1,115 @@
+"""Boxes in CSV: Lapel's exports, of a revision and of a preview, and Roboflow's and TensorFlow's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from core.boxes import BOX_FLAGS
+from core.datasets.detection import MOST_BOXES, BoxRow, DetectionDataset
+from core.datasets.listed import ListedPhoto, NamedRow, by_name, dataset_of, whole_size
+from core.datasets.parsing import read_rows
+from core.datasets.photo_index import PhotoIndex
+from core.datasets.report import ReadReport
+from core.errors import DatasetError
+
+Row = Mapping[str, str]
+
+CORNERS = (("x0", "y0", "x1", "y1"), ("xmin", "ymin", "xmax", "ymax"))
+PHOTO_COLUMNS, CATEGORY_COLUMNS = ("photo", "filename", "image"), ("category", "class")
+HIDDEN_STARTS = "=+-@＝＋－＠\t\r\n"
+"""What an export hides from spreadsheets behind an apostrophe."""
+
+
+def is_box_csv(columns: Iterable[str]) -> bool:
+    """Whether the columns of a CSV hold photos, corners and categories."""
+    given = set(columns)
+    return (
+        any(set(corners) <= given for corners in CORNERS)
+        and bool(given & set(PHOTO_COLUMNS))
+        and bool(given & set(CATEGORY_COLUMNS))
+    )
+
+
+def read_box_csv(path: Path, report: ReadReport, index: PhotoIndex) -> DetectionDataset:
+    """Read a CSV with a row a box; a row without corners lists a photo that shows nothing.
+
+    Columns: photo, x0, y0, x1, y1, category, and where they are there width, height, label and flags, as
+    Lapel writes them; or filename, width, height, class, xmin, ymin, xmax, ymax. Corners are pixels of the
+    upright photo. Raises ``DatasetError`` where the columns are missing.
+    """
+    rows_of: dict[str, list[tuple[int, Row]]] = {}
+    known: list[str] | None = None
+    for line, row in enumerate(read_rows(path), 2):
+        if known is None:
+            known = list(row)
+            if not is_box_csv(known):
+                break
+        name = _plain(_of(row, PHOTO_COLUMNS))
+        if name:
+            rows_of.setdefault(name, []).append((line, row))
+        else:
+            report.lose_box(path.name, f"{path.name} line {line}: a photo's name is expected, there is none")
+    if known is None or not is_box_csv(known):
+        raise DatasetError(
+            f"{path.name}: boxes are expected, as in a COCO file or a CSV with the columns photo, x0, y0, x1, "
+            f"y1 and category, got {', '.join(known or ()) or 'no rows'}"
+        )
+    listed = [_photo(name, rows, path, report) for name, rows in rows_of.items()]
+    return dataset_of(listed, *by_name(listed, path, report), path, report, index)
+
+
+def _photo(name: str, rows: list[tuple[int, Row]], path: Path, report: ReadReport) -> ListedPhoto:
+    first = rows[0][1]
+    sides = [_side(first.get(key, "")) for key in ("width", "height")]
+    size_wh = (sides[0], sides[1]) if sides[0] and sides[1] else None
+    if len(rows) > MOST_BOXES:
+        report.lose_box(
+            path.name, f"{path.name}: {name}: at most {MOST_BOXES:,} rows are read, got {len(rows):,}"
+        )
+        return ListedPhoto(name, size_wh, (), True)
+    boxes: list[NamedRow] = []
+    lost = False
+    for line, row in rows:
+        try:
+            if (box := _row(row)) is not None:
+                boxes.append(box)
+        except DatasetError as error:
+            lost = True
+            report.lose_box(path.name, f"{path.name} line {line}: {error}")
+    return ListedPhoto(name, size_wh, tuple(boxes), lost)
+
+
+def _row(row: Row) -> NamedRow | None:
+    """The row's box; None where it lists a photo without one."""
+    keys = next(corners for corners in CORNERS if set(corners) <= row.keys())
+    texts = [row[key].strip() for key in keys]
+    category = " ".join(_plain(_of(row, CATEGORY_COLUMNS)).split())
+    if not any(texts) and not category:
+        return None
+    try:
+        x0, y0, x1, y1 = (float(text) for text in texts)
+    except ValueError as error:
+        raise DatasetError(f"four corners in pixels are expected, got {', '.join(texts)[:60]!r}") from error
+    if not category:
+        raise DatasetError("a category is expected, there is none")
+    flags = frozenset(row.get("flags", "").split()) & frozenset(BOX_FLAGS)
+    return BoxRow(x0, y0, x1, y1, 0, _plain(row.get("label", "")) or None, flags), category
+
+
+def _of(row: Row, columns: Iterable[str]) -> str:
+    return next((row[column].strip() for column in columns if column in row), "")
+
+
+def _plain(text: str) -> str:
+    """A cell as it was before an apostrophe was put in front of what a spreadsheet takes for a formula."""
+    if text[:1] == "'" and (text[1:2] in ("\t", "\r", "\n") or text[1:].lstrip()[:1] in tuple(HIDDEN_STARTS)):
+        return text[1:]
+    return text
+
+
+def _side(text: str) -> int | None:
+    try:
+        return whole_size(float(text))
+    except ValueError:
+        return None

@@ -1,0 +1,133 @@
+"""Photos and boxes as annotation files list them: sizes, flags, rotations, and categories by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.datasets.detection import (
+    BoxedPhoto,
+    BoxRow,
+    DetectionDataset,
+    boxed_photo,
+    merged_categories,
+)
+from core.datasets.photo_index import PhotoIndex, place_photos
+from core.datasets.report import ReadReport
+from core.errors import DatasetError
+from core.images.decode import upright_size
+
+MOST_SIDE = 1_000_000
+"""Of a photo, in pixels; a larger number is none."""
+
+ANNOTATION_FOLDERS = ("annotations", "annotation", "labels")
+"""Folders of annotation files, whose photos lie beside or below the folder above."""
+
+Corners = tuple[float, float, float, float]
+"""x0, y0, x1, y1."""
+
+NamedRow = tuple[BoxRow, str]
+"""A box whose category is given by name."""
+
+
+@dataclass(frozen=True)
+class ListedPhoto:
+    """A photo as an annotation file lists it: boxes with categories' names; ``lost``: not all of them."""
+
+    name: str
+    size_wh: tuple[int, int] | None
+    rows: tuple[NamedRow, ...]
+    lost: bool = False
+
+
+def dataset_of(
+    listed: Sequence[ListedPhoto],
+    categories: tuple[str, ...],
+    places: dict[str, int],
+    path: Path,
+    report: ReadReport,
+    index: PhotoIndex,
+) -> DetectionDataset:
+    """A data set of photos that a file lists by name, with the sizes that it gives or the photos' own."""
+    names, folder = place_photos([photo.name for photo in listed], path, index, report)
+    boxed: dict[str, BoxedPhoto] = {}
+    dropped = 0
+    for photo, name in zip(listed, names, strict=True):
+        if name is None:
+            continue
+        if name in boxed:
+            report.lose_photo(name, f"{path.name}: every photo is listed once, got {name!r} twice")
+            continue
+        try:
+            size_wh = photo.size_wh or upright_size((folder or index.root) / name)
+        except DatasetError as error:
+            report.lose_photo(name, f"{path.name}: {name} is listed without its size: {error}")
+            continue
+        rows = [row._replace(category_id=places[category]) for row, category in photo.rows]
+        boxed[name], lost = boxed_photo(name, *size_wh, rows, lost=photo.lost)
+        report.drop_boxes(path.name, name, lost)
+        dropped += lost
+    return DetectionDataset(categories, tuple(boxed.values()), folder, dropped)
+
+
+def by_name(
+    listed: Sequence[ListedPhoto], path: Path, report: ReadReport
+) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The categories of photos whose boxes name them, by the alphabet, and the place of each name."""
+    written = sorted({category for photo in listed for _, category in photo.rows})
+    categories, place_of = merged_categories(written, path.name, report)
+    return categories, {name: place_of[number] for number, name in enumerate(written)}
+
+
+def around(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float, float, float]:
+    """The box around points. Raises ``DatasetError`` for none."""
+    if not xs or len(xs) != len(ys):
+        raise DatasetError("points are expected, there are none")
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def photos_root(path: Path, photos: Path | None) -> Path:
+    """The folder that an annotation file's photos are looked for in and below."""
+    if photos is not None:
+        return Path(photos)
+    return path.parent.parent if path.parent.name.lower() in ANNOTATION_FOLDERS else path.parent
+
+
+def whole_size(value: object) -> int | None:
+    """A photo's side in whole pixels; None where it is no such number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= MOST_SIDE:
+        return None
+    return int(value) if value == int(value) else None
+
+
+def number(value: object) -> float | None:
+    """A finite or infinite number as it stands in JSON; None for texts, truths, and what is far too large."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def is_flagged(value: object) -> bool:
+    """Whether a flag is set: some tools write ``"0"`` and ``"true"``."""
+    return value.strip().lower() in ("1", "true", "yes") if isinstance(value, str) else value in (1, True)
+
+
+def turned_box(
+    x0: float, y0: float, x1: float, y1: float, degrees: float
+) -> tuple[float, float, float, float]:
+    """The upright box around one that is turned about its center.
+
+    >>> [round(value) for value in turned_box(50, 100, 250, 120, 90)]
+    [140, 10, 160, 210]
+    """
+    angle = math.radians(degrees)
+    cosine, sine = abs(math.cos(angle)), abs(math.sin(angle))
+    width, height = x1 - x0, y1 - y0
+    half_w, half_h = (width * cosine + height * sine) / 2, (width * sine + height * cosine) / 2
+    center_x, center_y = (x0 + x1) / 2, (y0 + y1) / 2
+    return center_x - half_w, center_y - half_h, center_x + half_w, center_y + half_h

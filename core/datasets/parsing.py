@@ -1,0 +1,183 @@
+"""Annotation files as untrusted text: JSON, XML, YAML and lines, bounded by size, depth and counts.
+
+What is bounded is checked before or while a file is parsed, so that neither nesting nor numbers of tiny
+objects cost more time or memory than a large honest data set does.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as Xml
+
+import yaml  # type: ignore[import-untyped]
+
+from core.errors import DatasetError
+
+MIB = 2**20
+MOST_JSON_BYTES = 512 * MIB
+MOST_XML_BYTES = 256 * MIB
+MOST_YAML_BYTES = MIB
+MOST_TEXT_BYTES = 64 * MIB
+MOST_CSV_BYTES = 256 * MIB
+
+FREE_OBJECTS = 1_000_000
+"""JSON objects and lists that a file may hold, whatever its size."""
+BYTES_PER_OBJECT = 16
+"""Of more objects, each has to bring this many bytes: annotations do, files of empty objects do not."""
+MOST_ELEMENTS = 4_000_000
+MOST_XML_DEPTH = 32
+MOST_YAML_EVENTS = 200_000
+MOST_YAML_DEPTH = 16
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in a file, in UTF-8, UTF-16 or UTF-32.
+
+    Raises ``DatasetError`` where it is missing, no JSON, or beyond the bounds above.
+    """
+    path = Path(path)
+    data = read_bytes(path, MOST_JSON_BYTES)
+    objects = data.count(b"{") + data.count(b"[")
+    if objects > max(FREE_OBJECTS, len(data) // BYTES_PER_OBJECT):
+        raise DatasetError(
+            f"{path.name}: annotations are expected, got {objects:,} objects in {len(data):,} bytes, most of "
+            "them empty"
+        )
+    try:
+        return json.loads(data.removeprefix(codecs.BOM_UTF8))
+    except RecursionError as error:
+        raise DatasetError(
+            f"{path.name}: JSON is expected, got lists or objects nested too deeply"
+        ) from error
+    except ValueError as error:  # bad UTF-8 and bad JSON
+        raise DatasetError(f"{path.name}: JSON is expected, got: {error}") from error
+
+
+def read_xml(path: Path) -> Xml.Element:
+    """The root element of an XML file, without entities and external references.
+
+    Raises ``DatasetError`` where it is missing, no XML, or beyond the bounds above.
+    """
+    from defusedxml.ElementTree import DefusedXMLParser  # here: the other formats are read without it
+
+    path = Path(path)
+    data = read_bytes(path, MOST_XML_BYTES)
+    parser = DefusedXMLParser(target=_BoundedBuilder(path.name))
+    try:
+        parser.feed(data)
+        root = parser.close()
+    except (SyntaxError, ValueError, LookupError) as error:  # entities are refused as ValueErrors
+        raise DatasetError(f"{path.name}: XML is expected, got: {_first_line(error)}") from error
+    if not isinstance(root, Xml.Element):
+        raise DatasetError(f"{path.name}: XML is expected, got a file without an element")
+    return root
+
+
+class _BoundedBuilder(Xml.TreeBuilder):
+    """Builds the tree, and stops where it is too deep or too large."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name, self._depth, self._elements = name, 0, 0
+
+    def start(self, tag: str, attrs: dict[Any, Any], /) -> Xml.Element:
+        self._depth += 1
+        self._elements += 1
+        if self._depth > MOST_XML_DEPTH or self._elements > MOST_ELEMENTS:
+            raise DatasetError(
+                f"{self._name}: at most {MOST_XML_DEPTH} levels and {MOST_ELEMENTS:,} elements are read, the "
+                "file has more"
+            )
+        return super().start(tag, attrs)
+
+    def end(self, tag: str, /) -> Xml.Element:
+        self._depth -= 1
+        return super().end(tag)
+
+
+def read_yaml(path: Path) -> Any:
+    """The YAML in a file, with every scalar as the text that was written: ``no`` and ``010`` stay themselves.
+
+    Merge keys and tags mean nothing. Raises ``DatasetError`` where it is missing, no YAML, or beyond the
+    bounds above.
+    """
+    path = Path(path)
+    text = read_text(path, MOST_YAML_BYTES)
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    try:
+        _check_events(yaml.parse(text, Loader=loader), path.name)
+        return yaml.load(text, Loader=loader)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise DatasetError(f"{path.name}: YAML is expected, got: {_first_line(error)}") from error
+
+
+def _check_events(events: Iterator[Any], name: str) -> None:
+    depth = 0
+    for count, event in enumerate(events):
+        if isinstance(event, yaml.events.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.events.CollectionEndEvent):
+            depth -= 1
+        if depth > MOST_YAML_DEPTH or count > MOST_YAML_EVENTS:
+            raise DatasetError(
+                f"{name}: at most {MOST_YAML_DEPTH} levels and {MOST_YAML_EVENTS:,} entries are read, the "
+                "file has more"
+            )
+
+
+def read_rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a CSV by its columns; a missing cell is empty. Raises ``DatasetError`` for no CSV."""
+    path = Path(path)
+    text = read_text(path, MOST_CSV_BYTES)
+    try:
+        reader = csv.DictReader(text.splitlines(keepends=True), restval="")
+        for row in reader:
+            yield {key: value for key, value in row.items() if isinstance(key, str)}
+    except csv.Error as error:
+        raise DatasetError(f"{path.name}: a CSV is expected, got: {error}") from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text, numbered as editors do: only line ends count.
+
+    Raises ``DatasetError`` for no text.
+    """
+    text = read_text(Path(path), MOST_TEXT_BYTES)
+    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n") if text else []
+
+
+def read_text(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> str:
+    """A text in UTF-8, or in UTF-16 with its mark. Raises ``DatasetError`` where it is none, or too large."""
+    data = read_bytes(path, most_bytes)
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path.name}: a text in UTF-8 is expected, got: {error}") from error
+
+
+def read_bytes(path: Path, most_bytes: int) -> bytes:
+    """A file's bytes. Raises ``DatasetError`` where it is missing, no plain file, or larger."""
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a device could be waited on for ever
+            raise DatasetError(f"{path.name}: an annotation file is expected, got no plain file")
+        with path.open("rb") as file:
+            data = file.read(most_bytes + 1)
+    except OSError as error:
+        raise DatasetError(
+            f"{path.name}: an annotation file is expected, got: {error.strerror or error}"
+        ) from error
+    except ValueError as error:  # a name with NUL
+        raise DatasetError(f"an annotation file is expected, got a name that is none: {error}") from error
+    if len(data) > most_bytes:
+        raise DatasetError(f"{path.name}: at most {most_bytes / MIB:,.0f} MiB are read, the file is larger")
+    return data
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
