@@ -59,6 +59,8 @@ def relative_name(name: object, source: str) -> str:
     """A photo's name as a relative path with ``/``. Raises DatasetError for one that leaves its folder."""
     if not isinstance(name, str) or not name.strip() or "\0" in name:
         raise DatasetError(f"{source}: a photo's file name is expected, got {shown(name)}")
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        raise DatasetError(f"{source}: a photo's file name in Unicode is expected, got {shown(name)}")
     path = PurePosixPath(name.replace("\\", "/"))
     if max(len(part.encode("utf-8", "surrogatepass")) for part in (*path.parts, "")) > MAX_PART_BYTES:
         raise DatasetError(

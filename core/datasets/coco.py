@@ -202,14 +202,13 @@ def _by_id(entries: Sequence[Any], kind: str, path: Path, report: ReadReport) ->
     """The entries that have an id of their own; the others are lost, photos with all that is theirs."""
     lose = report.lose_photo if kind == "image" else report.lose_box
     found: dict[str, dict[str, Any]] = {}
-    for position, entry in enumerate(entries, 1):
+    for entry in entries:
         id = _id(entry.get("id")) if isinstance(entry, dict) else None
         if id is None:
             got = shown(entry.get("id") if isinstance(entry, dict) else entry)
-            lose(f"{path.name}: {kind} {position}", f"{path.name}: every {kind} has an id, got {got}")
+            lose(path.name, f"{path.name}: every {kind} has an id, got {got}")
         elif id in found:
-            where = f"{path.name}: {kind} {position}"
-            lose(where, f"{path.name}: every {kind} has an id of its own, got {shown(id)} twice")
+            lose(path.name, f"{path.name}: every {kind} has an id of its own, got {shown(id)} twice")
         else:
             found[id] = entry
     return found

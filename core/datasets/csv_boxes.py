@@ -8,7 +8,7 @@ from pathlib import Path
 from core.boxes import BOX_FLAGS
 from core.datasets.detection import MOST_BOXES, BoxRow, DetectionDataset
 from core.datasets.listed import ListedPhoto, NamedRow, by_name, dataset_of, whole_size
-from core.datasets.parsing import read_rows
+from core.datasets.parsing import FREE_ROWS, read_rows
 from core.datasets.photo_index import PhotoIndex
 from core.datasets.report import ReadReport
 from core.errors import DatasetError
@@ -45,6 +45,11 @@ def read_box_csv(path: Path, report: ReadReport, index: PhotoIndex) -> Detection
             known = list(row)
             if not is_box_csv(known):
                 break
+        if line > max(FREE_ROWS, MOST_BOXES * len(rows_of)):
+            raise DatasetError(
+                f"{path.name}: at most {MOST_BOXES:,} rows of a photo are read, got over {line:,} of "
+                f"{len(rows_of):,} photos"
+            )
         name = _plain(_of(row, PHOTO_COLUMNS))
         if name:
             rows_of.setdefault(name, []).append((line, row))
@@ -52,8 +57,8 @@ def read_box_csv(path: Path, report: ReadReport, index: PhotoIndex) -> Detection
             report.lose_box(path.name, f"{path.name} line {line}: a photo's name is expected, there is none")
     if known is None or not is_box_csv(known):
         raise DatasetError(
-            f"{path.name}: boxes are expected, as in a COCO file or a CSV with the columns photo, x0, y0, x1, "
-            f"y1 and category, got {', '.join(known or ()) or 'no rows'}"
+            f"{path.name}: boxes are expected, as in a COCO file or a CSV with the columns photo, x0, y0, "
+            f"x1, y1 and category, got {', '.join(known or ()) or 'no rows'}"
         )
     listed = [_photo(name, rows, path, report) for name, rows in rows_of.items()]
     return dataset_of(listed, *by_name(listed, path, report), path, report, index)

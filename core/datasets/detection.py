@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from core.boxes import BOX_FLAGS, NO_FLAGS, BoxFlags, GroundTruth, no_boxes, no_ids
+from core.datasets.parsing import MOST_BOXES as MOST_BOXES
 from core.datasets.parsing import read_lines
 from core.datasets.photo_index import PHOTO_FOLDERS
 from core.datasets.report import ReadReport, log, named
 from core.errors import DatasetError
 from core.taxonomy import category_key
 
-MOST_BOXES = 1000
-"""Boxes that one photo may have; annotations beyond it are no work of people."""
+MOST_CLASS_LIST_BYTES = 2**20
 
 
 class BoxRow(NamedTuple):
@@ -263,7 +263,7 @@ def read_class_names(path: Path) -> tuple[str | None, ...]:
 
     Line numbers are class ids, so an empty line keeps its own. Raises ``DatasetError`` where it is no text.
     """
-    names = [" ".join(line.split()) or None for line in read_lines(path)]
+    names = [" ".join(line.split()) or None for line in read_lines(path, MOST_CLASS_LIST_BYTES)]
     while names and names[-1] is None:
         names.pop()
     return tuple(names)
@@ -306,7 +306,7 @@ def merged_categories(
             merged.setdefault(place, []).append(name)
         place_of[number] = place
     for place, others in merged.items():
-        alike = ", ".join(repr(name) for name in (categories[place], *others))
+        alike = named([repr(name) for name in (categories[place], *others)])
         report.remark(source, f"the categories {alike} are one here, {categories[place]!r}")
     return tuple(categories), place_of
 

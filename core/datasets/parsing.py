@@ -25,13 +25,17 @@ MOST_YAML_BYTES = MIB
 MOST_TEXT_BYTES = 64 * MIB
 MOST_CSV_BYTES = 256 * MIB
 
-FREE_OBJECTS = 1_000_000
+FREE_OBJECTS = 300_000
 """JSON objects and lists that a file may hold, whatever its size."""
-BYTES_PER_OBJECT = 16
+BYTES_PER_OBJECT = 24
 """Of more objects, each has to bring this many bytes: annotations do, files of empty objects do not."""
+MOST_BOXES = 1000
+"""Boxes that one photo may have; annotations beyond it are no work of people."""
+FREE_ROWS = 100_000
+"""Boxes and rows that a file may hold before they are counted against its photos."""
 MOST_ELEMENTS = 4_000_000
 MOST_XML_DEPTH = 32
-MOST_YAML_EVENTS = 200_000
+MOST_YAML_EVENTS = 100_000
 MOST_YAML_DEPTH = 16
 
 
@@ -42,6 +46,12 @@ def read_json(path: Path) -> Any:
     """
     path = Path(path)
     data = read_bytes(path, MOST_JSON_BYTES)
+    boxes, photos = data.count(b'"bbox"'), data.count(b'"file_name"')
+    if boxes > max(FREE_ROWS, MOST_BOXES * photos):
+        raise DatasetError(
+            f"{path.name}: at most {MOST_BOXES:,} boxes of a photo are read, got {boxes:,} of {photos:,} "
+            "photos"
+        )
     objects = data.count(b"{") + data.count(b"[")
     if objects > max(FREE_OBJECTS, len(data) // BYTES_PER_OBJECT):
         raise DatasetError(
@@ -58,7 +68,7 @@ def read_json(path: Path) -> Any:
         raise DatasetError(f"{path.name}: JSON is expected, got: {error}") from error
 
 
-def read_xml(path: Path) -> Xml.Element:
+def read_xml(path: Path, most_elements: int = MOST_ELEMENTS) -> Xml.Element:
     """The root element of an XML file, without entities and external references.
 
     Raises ``DatasetError`` where it is missing, no XML, or beyond the bounds above.
@@ -67,7 +77,7 @@ def read_xml(path: Path) -> Xml.Element:
 
     path = Path(path)
     data = read_bytes(path, MOST_XML_BYTES)
-    parser = DefusedXMLParser(target=_BoundedBuilder(path.name))
+    parser = DefusedXMLParser(target=_BoundedBuilder(path.name, most_elements))
     try:
         parser.feed(data)
         root = parser.close()
@@ -81,16 +91,17 @@ def read_xml(path: Path) -> Xml.Element:
 class _BoundedBuilder(Xml.TreeBuilder):
     """Builds the tree, and stops where it is too deep or too large."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, most_elements: int) -> None:
         super().__init__()
-        self._name, self._depth, self._elements = name, 0, 0
+        self._name, self._most = name, most_elements
+        self._depth = self._elements = 0
 
     def start(self, tag: str, attrs: dict[Any, Any], /) -> Xml.Element:
         self._depth += 1
         self._elements += 1
-        if self._depth > MOST_XML_DEPTH or self._elements > MOST_ELEMENTS:
+        if self._depth > MOST_XML_DEPTH or self._elements > self._most:
             raise DatasetError(
-                f"{self._name}: at most {MOST_XML_DEPTH} levels and {MOST_ELEMENTS:,} elements are read, the "
+                f"{self._name}: at most {MOST_XML_DEPTH} levels and {self._most:,} elements are read, the "
                 "file has more"
             )
         return super().start(tag, attrs)
@@ -135,19 +146,20 @@ def read_rows(path: Path) -> Iterator[dict[str, str]]:
     path = Path(path)
     text = read_text(path, MOST_CSV_BYTES)
     try:
-        reader = csv.DictReader(text.splitlines(keepends=True), restval="")
+        reader = csv.reader(text.splitlines(keepends=True))
+        columns = next(reader, [])
         for row in reader:
-            yield {key: value for key, value in row.items() if isinstance(key, str)}
+            yield dict(zip(columns, row + [""] * (len(columns) - len(row)), strict=False))
     except csv.Error as error:
         raise DatasetError(f"{path.name}: a CSV is expected, got: {error}") from error
 
 
-def read_lines(path: Path) -> list[str]:
+def read_lines(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> list[str]:
     """The lines of a text, numbered as editors do: only line ends count.
 
     Raises ``DatasetError`` for no text.
     """
-    text = read_text(Path(path), MOST_TEXT_BYTES)
+    text = read_text(Path(path), most_bytes)
     return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n") if text else []
 
 
@@ -165,7 +177,8 @@ def read_bytes(path: Path, most_bytes: int) -> bytes:
     """A file's bytes. Raises ``DatasetError`` where it is missing, no plain file, or larger."""
     try:
         if path.exists() and not path.is_file():  # a pipe or a device could be waited on for ever
-            raise DatasetError(f"{path.name}: an annotation file is expected, got no plain file")
+            found = "Is a directory" if path.is_dir() else "no plain file"
+            raise DatasetError(f"{path.name}: an annotation file is expected, got: {found}")
         with path.open("rb") as file:
             data = file.read(most_bytes + 1)
     except OSError as error:

@@ -16,19 +16,44 @@ log = logging.getLogger("lapel.datasets")
 
 MOST_NAMED = 5
 """Photos or sentences that a report names; of the others it says how many there are."""
+MOST_ENTRIES = 5000
+"""Files and photos that a report has entries of; what is beyond them is counted together."""
+MOST_CHARACTERS = 300
+"""Of one sentence."""
 
 
 @dataclass(frozen=True)
 class ReportEntry:
     """Sentences about one file or photo; ``loss`` is what did not come: file, photo, box, or nothing ("").
 
-    ``count`` is how many boxes were lost.
+    ``count`` is how many photos, files or boxes were lost.
     """
 
     name: str
     reason: str
     loss: str = ""
     count: int = 0
+
+
+class _Reasons:
+    """The first sentences about one thing, and how many there were."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first: list[str] = []
+
+    def add(self, reason: str) -> None:
+        """One more sentence; a long one is cut."""
+        self.count += 1
+        if len(self._first) < MOST_NAMED:
+            self._first.append(reason[:MOST_CHARACTERS].rstrip("."))
+
+    def together(self, loss: str) -> str:
+        """All of it in one sentence."""
+        more = self.count - len(self._first)
+        text = "; ".join(self._first) + (f"; and {more:,} more like these" if more else "")
+        start = f"{self.count:,} rows were left out: " if loss == "box" and self.count > 1 else ""
+        return f"{start}{text}."
 
 
 class ReadReport:
@@ -40,7 +65,7 @@ class ReadReport:
 
     def __init__(self, *, strict: bool = False) -> None:
         self.strict = strict
-        self._reasons: dict[tuple[str, str], list[str]] = {}
+        self._reasons: dict[tuple[str, str], _Reasons] = {}
         self._dropped: dict[str, dict[str, int]] = {}
 
     def lose_file(self, name: str, reason: str) -> None:
@@ -66,14 +91,13 @@ class ReadReport:
         if self.strict:
             log.warning("%s: %s", name, reason)
         else:
-            self._reasons.setdefault(("", name), []).append(reason)
+            self._add("", name, reason)
 
     def entries(self) -> Iterator[ReportEntry]:
         """What was left out, by file or photo, in the order in which it was met; then the remarks."""
         for (loss, name), reasons in self._reasons.items():
             if loss:
-                count = len(reasons) if loss == "box" else 0
-                yield ReportEntry(name, _together(reasons, count), loss, count)
+                yield ReportEntry(name, reasons.together(loss), loss, reasons.count)
         for source, of_source in self._dropped.items():
             count = sum(of_source.values())
             counted = "1 box was" if count == 1 else f"{count:,} boxes were"
@@ -81,12 +105,17 @@ class ReadReport:
             yield ReportEntry(source, reason, "box", count)
         for (loss, name), reasons in self._reasons.items():
             if not loss:
-                yield ReportEntry(name, _together(reasons, 0))
+                yield ReportEntry(name, reasons.together(loss))
 
     def _lose(self, loss: str, name: str, reason: str) -> None:
         if self.strict:
             raise DatasetError(reason)
-        self._reasons.setdefault((loss, name), []).append(reason)
+        self._add(loss, name, reason)
+
+    def _add(self, loss: str, name: str, reason: str) -> None:
+        if (loss, name) not in self._reasons and len(self._reasons) >= MOST_ENTRIES:
+            name = "And more"
+        self._reasons.setdefault((loss, name), _Reasons()).add(reason)
 
 
 def read_each(
@@ -104,13 +133,3 @@ def named(names: Sequence[object]) -> str:
     """The first of these names, and how many more there are."""
     more = len(names) - MOST_NAMED
     return ", ".join(map(str, names[:MOST_NAMED])) + (f" and {more:,} more" if more > 0 else "")
-
-
-def _together(reasons: Sequence[str], boxes: int) -> str:
-    """The first sentences; of the others how many there are, and of boxes how many were lost in all."""
-    text = "; ".join(reason.rstrip(".") for reason in reasons[:MOST_NAMED])
-    more = len(reasons) - MOST_NAMED
-    text += f"; and {more:,} more like these" if more > 0 else ""
-    if boxes > 1:
-        text = f"{boxes:,} rows were left out: {text}"
-    return f"{text}."

@@ -37,6 +37,9 @@ from core.images.decode import upright_size
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, not even escaped."""
 
+MOST_VOC_ELEMENTS = 60_000
+"""Of one photo's file: as many objects as a photo may have, with parts and attributes."""
+
 NamedRow = tuple[float, float, float, float, str, str | None, BoxFlags]
 """x0, y0, x1, y1 in pixels, the category's name, the fine label, some of BOX_FLAGS."""
 
@@ -73,9 +76,7 @@ def voc_dataset(files: Sequence[Path], index: PhotoIndex, report: ReadReport) ->
         except DatasetError as error:
             report.lose_file(file.name, str(error))
     if not parsed:
-        raise DatasetError(
-            f"{files[0].name}: VOC's XML files are expected, all {len(files)} are something else"
-        )
+        return DetectionDataset((), (), index.root)
     placed, folder = _place(parsed, index, report)
     names, place_of = _categories(files, parsed, report)
     boxed: list[BoxedPhoto] = []
@@ -213,7 +214,7 @@ def _categories(
 
 
 def _read(path: Path, report: ReadReport) -> _Annotation:
-    root = read_xml(path)
+    root = read_xml(path, MOST_VOC_ELEMENTS)
     if root.tag != "annotation":
         raise DatasetError(f"{path.name}: VOC's root element 'annotation' is expected, got {shown(root.tag)}")
     listed = (root.findtext("filename") or "").strip()

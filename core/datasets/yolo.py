@@ -29,6 +29,9 @@ from core.images.decode import upright_size
 SPLITS = ("train", "val", "test")
 CLASS_LISTS = ("classes.txt", "obj.names", "labels/classes.txt", "data/obj.names")
 YAML_SUFFIXES = (".yaml", ".yml")
+MOST_LABEL_BYTES = 4 * 2**20
+"""Of one photo's labels; a thousand polygons of a hundred points are less."""
+
 NO_LABELS = re.compile(
     r"(classes|labels|train|val|valid|test|predefined_classes|readme.*|licen[cs]e.*|requirements|deleted)\.txt",
     re.IGNORECASE,
@@ -252,7 +255,7 @@ def _table(text: Path, report: ReadReport) -> _Table:
     lines: list[_Line] = []
     lost = False
     try:
-        written = read_lines(text)
+        written = read_lines(text, MOST_LABEL_BYTES)
     except DatasetError as error:
         report.lose_file(text.name, str(error))
         return _Table(text, (), True)

@@ -325,7 +325,7 @@ class _Step:
     def _record(self, item: Item) -> None:
         """A sentence of the readers' report."""
         counted = {"photo": "refused", "file": "unread", "box": "dropped", "": "remarks"}[item.loss]
-        self.counts[counted] += item.count if item.loss == "box" else 1
+        self.counts[counted] += max(item.count, 1)
         self._store.imports.refuse(self._import.id, item.name, item.error)
 
 

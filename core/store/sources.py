@@ -170,6 +170,7 @@ class _FolderScan:
         self._root, self._stored_ids = root, stored_ids
         self._listed_by: dict[Path, str] = {}
         self._formats: list[str] = []
+        self._unlisted: set[str] = set()
 
     def datasets(self, finder: DatasetFinder) -> Iterator[Item]:
         """The annotated photos of all data sets; a photo that several list has the boxes of the first."""
@@ -227,6 +228,7 @@ class _FolderScan:
             if path not in self._listed_by:
                 name = path.relative_to(self._root).as_posix()
                 names.append(name)
+                self._unlisted.add(name)
                 yield Item(name, str(path), str(self._root))
         if crops is not None and crops.is_dir():
             self.report.remark(CROPS, "the garments' crops of a preview are no photos, and were not read")
@@ -253,9 +255,16 @@ class _FolderScan:
             self.report.remark("Other files", f"neither photos nor annotations, and not read: {named(notes)}")
 
     def reported(self) -> Iterator[Item]:
-        """What the report says, as items."""
-        for entry in self.report.entries():
-            yield Item(entry.name, error=entry.reason, loss=entry.loss, count=entry.count)
+        """What the report says, as items; those of one name with all of its sentences.
+
+        A photo that could not be read and comes as one that no annotation lists is refused there.
+        """
+        entries = [e for e in self.report.entries() if e.loss != "photo" or e.name not in self._unlisted]
+        sentences: dict[str, list[str]] = {}
+        for entry in entries:
+            sentences.setdefault(entry.name, []).append(entry.reason)
+        for entry in entries:
+            yield Item(entry.name, error=" ".join(sentences[entry.name]), loss=entry.loss, count=entry.count)
 
 
 def leads_out(path: Path, root: Path) -> bool:

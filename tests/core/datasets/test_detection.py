@@ -118,10 +118,13 @@ def test_a_bad_voc_file_is_refused_and_the_others_are_read(tmp_path: Path) -> No
     assert [(entry.name, entry.loss) for entry in report.entries()] == [("b.xml", "file")]
 
 
-def test_where_every_voc_file_is_bad_that_is_said(tmp_path: Path) -> None:
+def test_where_every_voc_file_is_bad_each_is_named(tmp_path: Path) -> None:
     (tmp_path / "b.xml").write_text("<html></html>")
-    with pytest.raises(DatasetError, match="something else"):
-        read_detection(tmp_path, report=ReadReport())
+    report = ReadReport()
+    assert read_detection(tmp_path, report=report).photos == ()
+    assert [(entry.name, entry.loss) for entry in report.entries()] == [("b.xml", "file")]
+    with pytest.raises(DatasetError, match="annotation"):
+        read_detection(tmp_path)
 
 
 def test_a_missing_photo_of_deepfashion2_is_refused_and_the_others_are_read(tmp_path: Path) -> None:
