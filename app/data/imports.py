@@ -17,11 +17,12 @@ from core.errors import DatasetError, LapelError, StoreError
 from core.file_names import free_name, relative_name, safe_name
 from core.jobs import client
 from core.store import Store
+from core.store.importing import all_came
 from core.store.imports import ImportRow, RefusedFile, UploadFolder, import_folders, permitted
 
 FORMATS = (
-    "COCO (a JSON file beside the folder photos/ or images/), Pascal VOC or LabelImg (XML files), YOLO "
-    "(data.yaml or classes.txt with labels/), DeepFashion2 (annos/ and image/) and DeepFashion's lists"
+    "COCO, Pascal VOC and LabelImg, YOLO, CVAT's XML, VIA's and labelme's JSON, Lapel's CSV, DeepFashion and "
+    "DeepFashion2, in the folders that Ultralytics, Roboflow, FiftyOne, CVAT and Label Studio write"
 )
 ROUND_KEY, PATH_KEY, PROBLEM_KEY = "import-round", "import-path", "import-problem"
 LISTED = 10
@@ -44,8 +45,9 @@ def show(store: Store, person: str) -> None:
         st.subheader("Server folder")
         _folder(store, person)
     st.caption(
-        f"Annotations beside the photos are imported: {FORMATS}. New categories are added. 15 % of the "
-        "photos, by content, become the holdout."
+        f"Annotations beside the photos are imported: {FORMATS}. An annotation file alone annotates photos "
+        "that are stored already, by name. The report names every file and box that did not come. New "
+        "categories are added. 15 % of the photos, by content, become the holdout."
     )
     problem = st.session_state.pop(PROBLEM_KEY, "")
     if problem:
@@ -56,12 +58,13 @@ def show(store: Store, person: str) -> None:
 def _uploader(store: Store, person: str) -> None:
     key = f"import-files-{st.session_state.setdefault(ROUND_KEY, 0)}"  # a fresh one after every drop
     st.file_uploader(
-        "Drop photos, zips of them, or a dataset as a zip",
+        "Drop photos, annotation files, or zips of them",
         accept_multiple_files=True,
         key=key,
         on_change=_import_uploads,
         args=(store, person, key),
-        help="JPEG, PNG or WebP. Photos are stored without the location and date in them.",
+        help="Photos: JPEG, PNG or WebP. A dataset in folders goes in as a zip. Photos "
+        "are stored without the location and date in them.",
     )
 
 
@@ -71,7 +74,7 @@ def _folder(store: Store, person: str) -> None:
             "Path on the machine that Lapel runs on",
             key=PATH_KEY,
             placeholder="/photos/spring",
-            help="The folder is read, never changed. A COCO file, a data.yaml or a zip may be named too. "
+            help="The folder is read, never changed. An annotation file or a zip may be named too. "
             f"What is named has to lie in {literal(', '.join(map(str, import_folders())))}; the variable "
             "`LAPEL_IMPORT_FOLDERS` allows other places.",
         )
@@ -139,22 +142,29 @@ def _report(store: Store, row: ImportRow) -> None:
             args=(store, row.id),
         )
     st.text("\n".join(outcomes(row.counts)) or "Nothing was imported.")
+    if row.state == "done" and row.total:
+        if all_came(row.counts):
+            st.success(
+                "Everything came." if not row.counts.get("remarks") else "Everything came; see the remarks."
+            )
+        else:
+            st.warning("Not everything came; the table says what, and why.", icon=":material/warning:")
     refusals = store.imports.refusals(row.id)
     if not refusals:
         return
     st.dataframe(
         {
-            "File": [neutral(refused.name) for refused in refusals],
-            "Why": [refused.reason for refused in refusals],
+            "File or photo": [neutral(refused.name) for refused in refusals],
+            "What happened": [refused.reason for refused in refusals],
         },
         hide_index=True,
         key=f"refusals-{row.id}",
-        alt=f"{len(refusals)} refused files with the reason for each",
+        alt=f"{counted(len(refusals), 'entry', 'entries')} of the report: what did not come, and remarks",
     )
     st.download_button(
         "Download as CSV",
         refusals_csv(refusals),
-        f"refused-{row.id}.csv",
+        f"import-report-{row.id}.csv",
         "text/csv",
         icon=":material/download:",
         key=f"refused-csv-{row.id}",
@@ -209,10 +219,12 @@ def outcomes(counts: Mapping[str, int]) -> list[str]:
     said = [
         _new(counts.get("new", 0)),
         _near(counts.get("near", 0)),
-        _annotated(counts.get("annotated", 0)),
+        _annotated(counts),
         _exact(counts.get("exact", 0)),
         _holdout(counts.get("holdout", 0)),
         _refused(counts.get("refused", 0)),
+        _unread(counts.get("unread", 0)),
+        _dropped(counts.get("dropped", 0)),
     ]
     return [sentence for sentence in said if sentence]
 
@@ -224,6 +236,8 @@ def summary(counts: Mapping[str, int]) -> str:
     parts = [f"{counted(came, 'photo')} imported"]
     parts += [f"{known:,} known already"] if known else []
     parts += [f"{counts['refused']:,} refused"] if counts.get("refused") else []
+    parts += [f"{counts['unread']:,} not read"] if counts.get("unread") else []
+    parts += [f"{counted(counts['dropped'], 'box', 'boxes')} lost"] if counts.get("dropped") else []
     return " · ".join(parts)
 
 
@@ -247,8 +261,19 @@ def _near(number: int) -> str:
     return f"{number:,} more {noun} of stored photos imported; each names its original."
 
 
-def _annotated(number: int) -> str:
-    return f"{counted(number, 'photo')} imported with boxes." if number else ""
+def _annotated(counts: Mapping[str, int]) -> str:
+    """Photos that came with annotations, and what these hold; older imports counted the photos alone."""
+    number, negatives = counts.get("annotated", 0), counts.get("negatives", 0)
+    if not number:
+        return ""
+    boxes = counts.get("boxes")
+    if boxes is None:
+        return f"{counted(number, 'photo')} imported with boxes."
+    held = counted(boxes, "box", "boxes")
+    if counts.get("categories"):
+        held += f" of {counted(counts['categories'], 'category', 'categories')}"
+    empty = f"; {counted(negatives, 'photo')} annotated as showing nothing" if negatives else ""
+    return f"{counted(number, 'photo')} imported with annotations: {held}{empty}."
 
 
 def _exact(number: int) -> str:
@@ -269,3 +294,13 @@ def _refused(number: int) -> str:
     return (
         f"{counted(number, 'file')} {'was' if number == 1 else 'were'} refused, as listed." if number else ""
     )
+
+
+def _unread(number: int) -> str:
+    verb = "was" if number == 1 else "were"
+    return f"{counted(number, 'annotation file')} {verb} not read, as listed." if number else ""
+
+
+def _dropped(number: int) -> str:
+    verb = "was" if number == 1 else "were"
+    return f"{counted(number, 'box', 'boxes')} {verb} left out, as listed." if number else ""

@@ -109,7 +109,7 @@ def test_from_the_first_photo_to_an_exported_revision(page: Page, folder: Path, 
     settled(page)
     path.fill(str(folder))
     page.get_by_role("button", name="Import").click()
-    expect(page.get_by_text("2 photos imported with boxes.")).to_be_visible()
+    expect(page.get_by_text("2 photos imported with annotations")).to_be_visible()
 
     # All three on the gallery; one is opened, deleted, kept, and deleted for good.
     open_tab(page, "Photos")

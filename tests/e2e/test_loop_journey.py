@@ -130,7 +130,7 @@ def bring_in(page: Page, shoot: Path) -> None:
     path = page.get_by_role("textbox", name=re.compile("Path on the machine"))
     path.fill(str(shoot / "set"))
     page.get_by_role("button", name="Import").click()
-    expect(page.get_by_text(f"{ANNOTATED} photos imported with boxes.")).to_be_visible()
+    expect(page.get_by_text(f"{ANNOTATED} photos imported with annotations")).to_be_visible()
     settled(page)
     page.locator("input[type=file]").set_input_files(sorted(shoot.glob("loose*.png")))
     expect(page.get_by_text("2 photos imported.")).to_be_visible()

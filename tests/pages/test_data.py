@@ -87,10 +87,11 @@ def test_uploads_come_in_and_what_was_refused_is_reported(page, store):
     page.run()
     assert not page.exception
     assert [row.name for row in store.photos.page(0, 10)] == ["shirt.jpg"]
-    assert "1 photo imported." in texts(page) and "2 files were refused, as listed." in texts(page)
+    assert "1 photo imported." in texts(page) and "1 file was refused, as listed." in texts(page)
+    assert "Not everything came" in texts(page)
     (table,) = page.dataframe
-    assert set(table.value["File"]) == {"broken.jpg", "notes.txt"}
-    assert all(reason.endswith(".") for reason in table.value["Why"])
+    assert set(table.value["File or photo"]) == {"broken.jpg", "Other files"}
+    assert all(reason.endswith(".") for reason in table.value["What happened"])
     assert [found.label for found in page.get("download_button")] == ["Download as CSV"]
     assert page.file_uploader[0].value == []
 
@@ -113,7 +114,7 @@ def test_a_zip_with_a_data_set_brings_boxes_and_categories(page, store):
     data = zipped({"set.json": json.dumps(document).encode(), "images/a.jpg": jpeg(2)})
     on(page, "Import")
     page.file_uploader[0].upload("set.zip", data).run()
-    assert "1 photo imported with boxes." in texts(page)
+    assert "1 photo imported with annotations: 1 box of 1 category." in texts(page)
     assert "raincoat" in {category.name for category in store.categories.all()}
 
 
