@@ -18,6 +18,7 @@ from PIL import Image
 from core.datasets.coco import read_coco
 from core.datasets.detection import BoxedPhoto, read_class_names
 from core.datasets.reading import read_detection
+from core.datasets.splits import choose_validation
 from core.datasets.voc import read_voc
 from core.errors import NotFoundError, StoreError
 from core.store import Store, revisions
@@ -137,6 +138,29 @@ def test_what_goes_out_with_pictures_comes_back(filled, format, tmp_path):
     if format != "yolo":
         assert coat.labels == ("rain coat", None)
         assert coat.flags == (frozenset({"occluded", "truncated"}), frozenset())
+
+
+@pytest.mark.parametrize("format", ["coco", "voc", "yolo"])
+def test_folders_negatives_and_splits_come_back_through_every_format(one, make_photo, format, tmp_path):
+    sent = {}
+    for seed in range(14):
+        name = f"{('men', 'women')[seed % 2]}/spring/{seed // 2:03}.jpg"
+        row = one.photos.add(make_photo(seed, name=name, holdout=seed > 11), by="ann").row
+        boxes = [box(4 * n, 5, 4 * n + 30 + seed, 90, n + 1) for n in range(seed % 3)]
+        save(one, row.id, *boxes)
+        sent[name] = (row, boxes)
+    number = one.revisions.create("ann").number
+    val = choose_validation([row.digest for row, _ in sent.values() if not row.holdout], number)
+    exported(one, format, tmp_path, pictures=True)
+    _, found = read_back(format, tmp_path)
+    assert len(found) == len(sent)
+    for (split, name), photo in found.items():
+        row, boxes = sent[name]
+        assert split == val.split_of(row.digest, row.holdout)
+        corners = [corner for box in boxes for corner in box.box_xyxy]
+        assert photo.boxes_xyxy.ravel().tolist() == pytest.approx(corners, abs=1e-3)
+        assert list(photo.category_ids) == [box.category_id - 1 for box in boxes]
+    assert {split for split, _ in found} == {"train", "val", "holdout"}
 
 
 @pytest.mark.parametrize("format", ["coco", "voc"])
