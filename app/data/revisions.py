@@ -25,7 +25,7 @@ NOTE_KEY, RESULT_KEY, FILE_KEY, WANTED_KEY = (
     "revision-wanted",
 )
 FORMATS = {
-    "coco": "COCO (one JSON file)",
+    "coco": "COCO (JSON)",
     "voc": "Pascal VOC (an XML file a photo)",
     "yolo": "YOLO (a text file a photo)",
     "csv": "CSV (a row a box)",

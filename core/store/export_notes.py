@@ -61,7 +61,7 @@ class ExportTally:
         name = photo.row.name
         ending = PurePosixPath(name).suffix.lower()
         self.lost["ending"] += self.names.pictures and ending != PICTURE_ENDING
-        self.lost["renamed"] += self.names.is_renamed(photo.row.id, name)
+        self.lost["renamed"] += self.names.is_renamed(photo.boxed.file_name, name)
         self.lost["formula name"] += neutral(photo.boxed.file_name) != photo.boxed.file_name
         if photo.deleted:
             self.add_deleted(photo)

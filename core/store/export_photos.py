@@ -72,24 +72,21 @@ class ExportNames:
                 taken_names.add(hash(name))
         return cls(pictures, by_stem, stems, names)
 
-    def stem(self, photo_id: int, name: str) -> str:
-        """The photo's path without ending."""
-        return self.stems.get(photo_id) or portable_path(name)
-
-    def file_name(self, photo_id: int, name: str) -> str:
-        """The photo's relative path as annotations give it."""
+    def of_photo(self, photo_id: int, name: str) -> tuple[str, str]:
+        """The photo's path without ending, and its relative path as annotations give it."""
+        stem = self.stems.get(photo_id) or portable_path(name)
         if self.pictures:
-            return f"{self.stem(photo_id, name)}{PICTURE_ENDING}"
+            return stem, f"{stem}{PICTURE_ENDING}"
         if self.by_stem:
-            return _with_ending(self.stem(photo_id, name), name)
-        return self.names.get(photo_id) or _own_name(name) or self.stem(photo_id, name)
+            return stem, _with_ending(stem, name)
+        return stem, self.names.get(photo_id) or _own_name(name) or stem
 
-    def is_renamed(self, photo_id: int, name: str) -> bool:
-        """Whether the photo has another name than it came with, apart from the ending of its picture."""
+    def is_renamed(self, file_name: str, name: str) -> bool:
+        """Whether a photo's name here is not the one it came with, apart from the ending of a picture."""
         if not self.pictures:
-            return self.file_name(photo_id, name) != name
-        path = PurePosixPath(name)
-        return self.stem(photo_id, name) != str(path.parent / path.stem)
+            return file_name != name
+        own = PurePosixPath(name)
+        return file_name != f"{own.parent / own.stem}{PICTURE_ENDING}"
 
 
 def _own_name(name: str) -> str | None:
@@ -147,16 +144,18 @@ class ExportedPhotos:
         for item in self.store.revisions.items(self.revision.number, holdout=self.holdout):
             row = item.photo
             if row.id not in self.deleted:
-                boxed = _boxed(item.annotation, row, self.names.file_name(row.id, row.name), classes)
+                stem, file_name = self.names.of_photo(row.id, row.name)
+                boxed = _boxed(item.annotation, row, file_name, classes)
                 split = self.validation.split_of(row.digest, row.holdout)
-                yield ExportedPhoto(row, item.annotation, boxed, self.names.stem(row.id, row.name), split)
+                yield ExportedPhoto(row, item.annotation, boxed, stem, split)
             self.on_photo()
 
     def renamed(self) -> Iterator[tuple[str, str]]:
         """The names here and the names that came in, of the photos where these differ."""
         for photo in self.store.revisions.photos(self.revision.number, holdout=self.holdout):
-            if photo.id not in self.deleted and self.names.is_renamed(photo.id, photo.name):
-                yield self.names.file_name(photo.id, photo.name), photo.name
+            _, file_name = self.names.of_photo(photo.id, photo.name)
+            if photo.id not in self.deleted and self.names.is_renamed(file_name, photo.name):
+                yield file_name, photo.name
 
     def picture(self, photo: ExportedPhoto) -> bytes | None:
         """The photo's JPEG; None where it was deleted, and then it is left out from here on."""

@@ -26,7 +26,7 @@ def named(*names: str) -> list[RevisionPhoto]:
 
 def file_names(photos: list[RevisionPhoto], *, pictures: bool, by_stem: bool = False) -> list[str]:
     names = ExportNames.of(photos, pictures=pictures, by_stem=by_stem)
-    return [names.file_name(photo.id, photo.name) for photo in photos]
+    return [names.of_photo(photo.id, photo.name)[1] for photo in photos]
 
 
 def drawn_names(seed: int, count: int = 300) -> list[str]:
