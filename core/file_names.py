@@ -87,10 +87,10 @@ def portable_path(name: str) -> str:
     >>> portable_path("../men/aux/001.jpg")
     'men/_aux/001'
     """
-    *outer, _ = PurePosixPath("photos", name.replace("\\", "/").lstrip("/")).parts
-    folders = [folder for part in outer[1:] if (folder := _no_device(portable_name(part)))]
+    *outer, last = [part for part in name.replace("\\", "/").split("/") if part] or [""]
+    folders = [folder for part in outer if (folder := _no_device(portable_name(part)))]
     parts = [f"{part}_" if part.lower().endswith(FILE_ENDINGS) else part for part in folders]
-    parts.append(portable_stem(name))
+    parts.append(portable_stem(last))
     while len(parts) > 1 and len("/".join(parts).encode()) > MAX_PORTABLE_PATH_BYTES:
         del parts[0]
     return "/".join(parts)

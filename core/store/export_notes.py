@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from core.datasets.export import neutral
 from core.datasets.splits import FEWEST_TO_SPLIT, HOLDOUT, SPLITS, TRAIN, VAL
@@ -59,8 +58,7 @@ class ExportTally:
             self.used.add(box.category_id)
             self.lost.update(_lost(box))
         name = photo.row.name
-        ending = PurePosixPath(name).suffix.lower()
-        self.lost["ending"] += self.names.pictures and ending != PICTURE_ENDING
+        self.lost["ending"] += self.names.pictures and not name.lower().endswith(PICTURE_ENDING)
         self.lost["renamed"] += self.names.is_renamed(photo.boxed.file_name, name)
         self.lost["formula name"] += neutral(photo.boxed.file_name) != photo.boxed.file_name
         if photo.deleted:
