@@ -1,8 +1,8 @@
 """Untrusted file names: sanitized to be shown, checked to stay in a folder, made portable for archives.
 
 ``safe_name`` makes a name fit to be shown, ``relative_name`` checks one that is looked for in a folder,
-``portable_name`` and ``portable_stem`` make one that any file system takes, and ``free_name`` tells equal
-ones apart.
+``portable_name``, ``portable_stem`` and ``portable_path`` make one that any file system takes, and
+``free_name`` tells equal ones apart.
 """
 
 from __future__ import annotations
@@ -21,6 +21,12 @@ MAX_PART_BYTES = 255
 """Of a file's or folder's name, on all usual file systems."""
 
 MAX_PORTABLE_BYTES = 100
+MAX_PORTABLE_PATH_BYTES = 200
+"""Of a path with its folders, which leaves room for where it is unpacked within Windows' 260 characters."""
+
+FILE_ENDINGS = (".jpg", ".txt", ".xml")
+"""Of the files in an export: no folder beside them is called like one."""
+
 MAX_SUFFIX_CHARACTERS = 10
 WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
 
@@ -87,10 +93,33 @@ def portable_name(text: str) -> str:
 def portable_stem(name: str) -> str:
     """A file's name without folder and ending as ``portable_name``, no Windows device and never empty."""
     base = PurePosixPath(name.replace("\\", "/")).name
-    plain = portable_name(PurePosixPath(base).stem if base else "")
-    if WINDOWS_DEVICES.match(plain.split(".")[0]):
-        plain = f"_{plain}"
-    return plain or "photo"
+    return _no_device(portable_name(PurePosixPath(base).stem if base else "")) or "photo"
+
+
+def portable_path(name: str) -> str:
+    """A file's relative path without ending: ``portable_stem`` in its folders, each made portable as well.
+
+    Outer folders go where all together are longer than 200 bytes, and what leads out of the folder always.
+
+    >>> portable_path("../men/aux/001.jpg")
+    'men/_aux/001'
+    """
+    *outer, last = [part for part in name.replace("\\", "/").split("/") if part] or [""]
+    folders = [folder for part in outer if (folder := _no_device(portable_name(part)))]
+    parts = [f"{part}_" if part.lower().endswith(FILE_ENDINGS) else part for part in folders]
+    parts.append(portable_stem(last))
+    while len(parts) > 1 and len("/".join(parts).encode()) > MAX_PORTABLE_PATH_BYTES:
+        del parts[0]
+    return "/".join(parts)
+
+
+def path_key(path: str) -> str:
+    """What two paths have in common that are one file where case, or how accents are composed, is ignored."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+def _no_device(name: str) -> str:
+    return f"_{name}" if WINDOWS_DEVICES.match(name.split(".")[0]) else name
 
 
 def portable_stems(names: Sequence[str]) -> list[str]:

@@ -144,7 +144,8 @@ def _key(choice: BoxChoice) -> str:
 
 
 def box_text(box: AnnotatedBox, categories: Mapping[int, Category]) -> str:
-    """A box as text: category, label, width and height in pixels."""
+    """A box as text: category, label, width and height in pixels, flags."""
     x0, y0, x1, y1 = box.box_xyxy
     label = f" · {box.label}" if box.label else ""
-    return f"{name_in(categories, box.category_id)}{label}, {x1 - x0:.0f} × {y1 - y0:.0f}"
+    flags = f", {', '.join(sorted(box.flags))}" if box.flags else ""
+    return f"{name_in(categories, box.category_id)}{label}, {x1 - x0:.0f} × {y1 - y0:.0f}{flags}"

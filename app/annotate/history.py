@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import combinations
 
 import streamlit as st
 
@@ -17,6 +18,7 @@ from core.store.annotations import Annotation
 from core.store.boxes import AnnotatedBox
 
 SAME_BOX_PIXELS = 0.5
+CHANGES = ("moved", "renamed", "flagged")
 KINDS = {
     "imported": "imported",
     "submitted": "submitted",
@@ -151,7 +153,8 @@ def origins(boxes: Sequence[AnnotatedBox]) -> str:
 def changes(before: Sequence[AnnotatedBox], after: Sequence[AnnotatedBox]) -> dict[str, str]:
     """What happened to each box between two versions, by uid.
 
-    "added", "removed", "moved", "renamed", "moved and renamed"; boxes that stayed the same have no entry.
+    "added", "removed", "moved", "renamed", "flagged" (its flags differ) or several of the last three; boxes
+    that stayed the same have no entry.
     """
     old, new = {box.uid: box for box in before}, {box.uid: box for box in after}
     found = {uid: "removed" for uid in old if uid not in new} | {
@@ -160,7 +163,8 @@ def changes(before: Sequence[AnnotatedBox], after: Sequence[AnnotatedBox]) -> di
     for uid in old.keys() & new.keys():
         moved = not _same_place(old[uid], new[uid])
         renamed = (old[uid].category_id, old[uid].label) != (new[uid].category_id, new[uid].label)
-        words = [word for word, true in (("moved", moved), ("renamed", renamed)) if true]
+        flagged = old[uid].flags != new[uid].flags
+        words = [word for word, true in zip(CHANGES, (moved, renamed, flagged), strict=True) if true]
         if words:
             found[uid] = " and ".join(words)
     return found
@@ -169,7 +173,8 @@ def changes(before: Sequence[AnnotatedBox], after: Sequence[AnnotatedBox]) -> di
 def changes_text(before: Sequence[AnnotatedBox], after: Sequence[AnnotatedBox]) -> str:
     """The same as a sentence: "1 box added, 2 boxes moved"; "nothing changed" where nothing did."""
     found = list(changes(before, after).values())
-    order = ("added", "removed", "moved", "renamed", "moved and renamed")
+    several = (" and ".join(words) for count in (1, 2, 3) for words in combinations(CHANGES, count))
+    order = ("added", "removed", *several)
     parts = [f"{counted(found.count(word), 'box', 'boxes')} {word}" for word in order if word in found]
     return ", ".join(parts) or "nothing changed"
 

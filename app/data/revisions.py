@@ -25,7 +25,7 @@ NOTE_KEY, RESULT_KEY, FILE_KEY, WANTED_KEY = (
     "revision-wanted",
 )
 FORMATS = {
-    "coco": "COCO (one JSON file)",
+    "coco": "COCO (JSON)",
     "voc": "Pascal VOC (an XML file a photo)",
     "yolo": "YOLO (a text file a photo)",
     "csv": "CSV (a row a box)",
@@ -54,11 +54,15 @@ class ExportRequest:
 
 @dataclass(frozen=True)
 class ExportFile:
-    """An exported file; its folder is removed with the session."""
+    """An exported file; its folder is removed with the session.
+
+    ``left_out`` says in sentences what of the revision is not in it.
+    """
 
     wanted: ExportRequest
     path: Path
     home: tempfile.TemporaryDirectory[str] = field(repr=False, compare=False)
+    left_out: tuple[str, ...] = ()
 
 
 def prepare(store: Store, wanted: ExportRequest, report: Callable[[float], object]) -> ExportFile:
@@ -67,7 +71,7 @@ def prepare(store: Store, wanted: ExportRequest, report: Callable[[float], objec
     path = Path(home.name) / wanted.file_name
     try:
         with path.open("wb") as out:
-            export_revision(
+            exported = export_revision(
                 store,
                 wanted.number,
                 wanted.format,
@@ -78,7 +82,7 @@ def prepare(store: Store, wanted: ExportRequest, report: Callable[[float], objec
             )
     except OSError as error:
         raise StoreFullError(f"The file could not be written: {error.strerror}.") from error
-    return ExportFile(wanted, path, home)
+    return ExportFile(wanted, path, home, exported.left_out)
 
 
 def show(store: Store, person: str) -> None:
@@ -212,3 +216,6 @@ def _download(ready: ExportFile) -> None:
         key="export-download",
         on_click="ignore",
     )
+    if ready.left_out:
+        st.caption("Not in this file, or otherwise than in the store:")
+        st.caption("\n".join(f"- {literal(sentence)}" for sentence in ready.left_out))

@@ -33,7 +33,7 @@ class Editor {
     const run = (name) => this.run(name);
     this.stage = new Stage();
     this.toolbars = new Toolbars(run, (opacity) => this.setOpacity(opacity));
-    this.sidebar = new Sidebar({ run, choose: (entry) => this.announce(this.chooseEntry(entry)), select: (uid) => this.select(uid), resolve: (uid, action) => this.resolve(uid, action) });
+    this.sidebar = new Sidebar({ run, choose: (entry) => this.announce(this.chooseEntry(entry)), flag: (name) => this.toggleFlag(name), select: (uid) => this.select(uid), resolve: (uid, action) => this.resolve(uid, action) });
     this.labelPicker = new LabelPicker({ onChoose: (entry) => this.labelChosen(entry), onClose: (back) => this.focusStage(back) });
     this.help = new Help((keymap) => this.shortcuts.change(keymap));
     this.sync = new Sync({ storage: window.localStorage, onStatus: (status) => this.showStatus(status), onNewer: (boxes) => this.takeNewer(boxes) });
@@ -158,6 +158,14 @@ class Editor {
     if (title) this.changed();
     this.render();
     return `${entry.text}${title ? "" : ", as before"}`;
+  }
+
+  toggleFlag(name) {
+    if (this.locked) return;
+    const title = this.task.toggleFlag(name);
+    if (title) this.changed();
+    this.announce(title);
+    this.render();
   }
 
   labelChosen(entry) {

@@ -6,7 +6,7 @@ const PREFIX = "lapel-steps:";
 const DEBOUNCE_MS = 400;
 const MAX_TASKS = 8;
 
-const fingerprint = (boxes) => JSON.stringify(boxes.map(({ uid, box, category, label, accepted }) => [uid, box, category, label ?? null, accepted]));
+const fingerprint = (boxes) => JSON.stringify(boxes.map(({ uid, box, category, label, accepted, flags }) => [uid, box, category, label ?? null, accepted, flags ?? []]));
 
 export const serialize = ({ state, past, future }) => {
   const numbers = new Map();

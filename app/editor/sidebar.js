@@ -1,16 +1,16 @@
 // Beside the photo: the chosen box with its labels, and the list of all boxes, one stop of the Tab key each.
 import { actionButton } from "./toolbars.js";
 import { createElement, icon, setText, setVisible } from "./dom.js";
-import { displayNames, originOf, undecided } from "./task.js";
+import { displayNames, FLAGS, flagsOf, originOf, undecided } from "./task.js";
 
 const ORIGINS = { proposed: "proposed", accepted: "accepted", drawn: "drawn" };
 
 export const describe = (box, task) =>
-  [...displayNames(box, task), box.score === null ? null : `score ${box.score.toFixed(2)}`, originOf(box)]
+  [...displayNames(box, task), ...flagsOf(box), box.score === null ? null : `score ${box.score.toFixed(2)}`, originOf(box)]
     .filter(Boolean).join(", ");
 
 export class Sidebar {
-  // handlers: run(action), choose(choice), select(uid), resolve(uid, action)
+  // handlers: run(action), choose(choice), flag(name), select(uid), resolve(uid, action)
   constructor(handlers) {
     this.handlers = handlers;
     this.rows = new Map();
@@ -18,9 +18,11 @@ export class Sidebar {
     this.swatch = createElement("span", { className: "swatch" });
     this.note = createElement("span", { className: "note" });
     this.choices = createElement("div", { className: "choices", role: "group", "aria-label": "Labels of the chosen box" });
+    this.flags = createElement("div", { className: "flags", role: "group", "aria-label": "Flags of the chosen box" },
+      ...FLAGS.map((name) => createElement("button", { type: "button", className: "flag", "data-flag": name, "aria-pressed": "false", textContent: name, onclick: () => handlers.flag(name) })));
     this.tools = createElement("div", { className: "tools" }, ...["accept", "reject", "search", "duplicate", "remove"].map((name) => actionButton(name, handlers.run)));
     this.chosen = createElement("section", { className: "chosen", "aria-label": "Chosen box" },
-      createElement("div", { className: "head" }, this.swatch, this.title, this.note), this.choices, this.tools);
+      createElement("div", { className: "head" }, this.swatch, this.title, this.note), this.choices, this.flags, this.tools);
     this.hint = createElement("p", { className: "hint", textContent: "Click a box to choose it, or drag to draw one." });
     this.count = createElement("span", { className: "count" });
     this.all = actionButton("acceptAll", handlers.run, { caption: true, className: "small" });
@@ -53,6 +55,11 @@ export class Sidebar {
     setText(this.note, parts.filter(Boolean).join(" · "));
     setVisible(this.choices, !readonly);
     setVisible(this.tools, !readonly);
+    setVisible(this.flags, !readonly || flagsOf(box).length > 0);
+    for (const button of this.flags.children) {
+      button.setAttribute("aria-pressed", String(flagsOf(box).includes(button.dataset.flag)));
+      button.disabled = locked;
+    }
     this.renderChoices(task, locked);
     for (const button of this.tools.children) button.disabled = locked || (button.dataset.action === "accept" && box.accepted);
   }
@@ -110,7 +117,7 @@ export class Sidebar {
     const description = describe(box, task);
     row.swatch.style.background = colour;
     setText(row.name, task.nameOf(box));
-    setText(row.label, displayNames(box, task)[1] ?? "");
+    setText(row.label, [displayNames(box, task)[1], ...flagsOf(box)].filter(Boolean).join(" · "));
     setText(row.badge, ORIGINS[origin]);
     row.badge.dataset.origin = origin;
     setText(row.score, box.score === null ? "" : box.score.toFixed(2));

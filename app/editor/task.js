@@ -6,6 +6,11 @@ import { History } from "./history.js";
 const MAX_BOXES = 1000;
 const MAX_CHOICES = 5;
 
+// What annotation formats say of a box beside its category.
+export const FLAGS = ["difficult", "truncated", "occluded"];
+
+export const flagsOf = (box) => box.flags ?? [];
+
 export const randomId = (length = 12) =>
   Array.from(crypto.getRandomValues(new Uint8Array(length)), (byte) => (byte % 16).toString(16)).join("");
 
@@ -96,6 +101,7 @@ export class Task {
     const box = {
       uid: randomId(), box: corners, category, label: like?.label ?? null, origin: "person",
       changed: false, accepted: true, score: null, top5: like?.top5 ?? [],
+      ...(like?.flags?.length ? { flags: like.flags } : {}),
     };
     this.commit([...this.boxes, box], like ? "duplicate" : "draw");
     this.select(box.uid);
@@ -154,6 +160,18 @@ export class Task {
     if (box.accepted && parent === box.category && label === box.label) return null;
     const changed = box.changed || parent !== box.category || label !== box.label;
     return this.change(this.selected, { category: parent, label, changed, accepted: true }, kind);
+  }
+
+  // Set a flag of the chosen box, or take it off. A box without flags has no field for them, as the store keeps it.
+  toggleFlag(flag) {
+    const { box } = this;
+    if (!box || !FLAGS.includes(flag)) return null;
+    const on = !flagsOf(box).includes(flag);
+    const flags = FLAGS.filter((name) => (name === flag ? on : flagsOf(box).includes(name))).sort();
+    const { flags: before, ...rest } = box;
+    const after = { ...rest, accepted: true, ...(flags.length ? { flags } : {}) };
+    const title = on ? `mark as ${flag}` : `no longer ${flag}`;
+    return this.commit(this.boxes.map((other) => (other === box ? after : other)), title);
   }
 
   // --- what to choose from

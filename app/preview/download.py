@@ -16,7 +16,7 @@ from PIL import Image
 from app.preview.selection import PhotoView
 from app.preview.session import PreviewSession
 from app.text import counted
-from core.datasets.export import neutral, write_zip
+from core.datasets.export import neutral, plain, write_zip
 from core.errors import DatasetError
 
 OURS, THEIRS = "Lapel", "Your shop"
@@ -85,10 +85,7 @@ def read_names(data: bytes, known: Sequence[str]) -> dict[str, str]:
 
 def _written(cell: str | None) -> str:
     """A cell's text as one line, without the quote that makes it safe for spreadsheets."""
-    text = cell or ""
-    if text.startswith("'") and neutral(text[1:]) == text:
-        text = text[1:]
-    return " ".join(text.split())[:LONGEST_NAME]
+    return " ".join(plain(cell or "").split())[:LONGEST_NAME]
 
 
 def save_edits(session: PreviewSession, key: str, known: Sequence[str]) -> None:
@@ -114,6 +111,7 @@ def import_names(session: PreviewSession, key: str, known: Sequence[str]) -> Non
 
 
 FILE_NAME = "lapel.zip"
+PHOTOS_KEY = "download-photos"
 
 
 def show_download(session: PreviewSession, photos: Sequence[PhotoView], categories: Sequence[str]) -> None:
@@ -123,10 +121,16 @@ def show_download(session: PreviewSession, photos: Sequence[PhotoView], categori
         f"{counted(len(photos), 'photo')} with {counted(garments, 'garment')} above the threshold: "
         "CSV (a row per garment), JSON lines, Pascal VOC, COCO and YOLO files, and the garments' crops."
     )
-    state = fingerprint(photos, session.names)
+    with_photos = st.toggle(
+        "With the photos",
+        value=True,
+        key=PHOTOS_KEY,
+        help="Upright JPEG files in yolo/images/, so that the YOLO files train as they are.",
+    )
+    state = fingerprint(photos, session.names, with_photos)
     if session.zip_requested:
         session.zip_requested = False
-        session.archive = (state, _prepare(session, photos, categories))
+        session.archive = (state, _prepare(session, photos, categories, with_photos))
     if session.archive is None or session.archive[0] != state:
         st.button(
             "Prepare the zip",
@@ -150,12 +154,19 @@ def show_download(session: PreviewSession, photos: Sequence[PhotoView], categori
     )
 
 
-def _prepare(session: PreviewSession, photos: Sequence[PhotoView], categories: Sequence[str]) -> Path:
+def _prepare(
+    session: PreviewSession, photos: Sequence[PhotoView], categories: Sequence[str], with_photos: bool
+) -> Path:
     assert session.batch is not None
     path = session.batch.spool.folder / FILE_NAME
     bar = st.progress(0.0, text="Preparing the zip…")
     make_zip(
-        photos, session.names, categories, path, lambda part: bar.progress(part, text="Preparing the zip…")
+        photos,
+        session.names,
+        categories,
+        path,
+        lambda part: bar.progress(part, text="Preparing the zip…"),
+        with_photos=with_photos,
     )
     bar.empty()
     return path
@@ -167,8 +178,10 @@ def make_zip(
     categories: Sequence[str],
     path: Path,
     report: Callable[[float], object],
+    *,
+    with_photos: bool = False,
 ) -> None:
-    """Write the zip of these photos; ``report`` gets the part that is done, 0..1."""
+    """Write the zip of these photos, by choice with the photos; ``report`` gets the part done, 0..1."""
     spooled = {view.labeled.photo: view.item.spooled for view in photos}
     asked: set[str] = set()
 
@@ -178,10 +191,10 @@ def make_zip(
         return spooled[name].photo().image
 
     with path.open("wb") as out:
-        write_zip([view.labeled for view in photos], image_of, out, names, categories)
+        write_zip([view.labeled for view in photos], image_of, out, names, categories, photos=with_photos)
 
 
-def fingerprint(photos: Sequence[PhotoView], names: Mapping[str, str]) -> str:
+def fingerprint(photos: Sequence[PhotoView], names: Mapping[str, str], with_photos: bool = False) -> str:
     """A digest of all that goes into the zip."""
-    content = [[view.labeled.as_dict() for view in photos], sorted(names.items())]
+    content = [[view.labeled.as_dict() for view in photos], sorted(names.items()), with_photos]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -59,7 +59,7 @@ def export(
     by: By = None,
     data: Data = None,
 ) -> None:
-    """Write a revision of the annotations to a file."""
+    """Write a revision of the annotations to a file, and report what its format does not hold."""
     from core.store import Store
     from core.store.exports import export_revision
 
@@ -68,11 +68,10 @@ def export(
     store = Store.open(folder=data)
     chosen = chosen_revision(store, revision, by or account_name())
     with output_file(out) as file:
-        export_revision(store, chosen.number, format, file, pictures=pictures)
+        exported = export_revision(store, chosen.number, format, file, pictures=pictures)
     figures = {"revision": chosen.number, "digest": chosen.digest, "photos": chosen.photos}
-    print_json(
-        figures | {"boxes": chosen.boxes, "format": format, "file": str(out), "bytes": out.stat().st_size}
-    )
+    written = {"format": format, "file": str(out), "bytes": out.stat().st_size}
+    print_json(figures | {"boxes": chosen.boxes, **written, "left_out": list(exported.left_out)})
 
 
 def order(

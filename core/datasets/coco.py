@@ -30,6 +30,8 @@ from core.images.decode import upright_size
 
 LABELED_KEY = "labeled_categories"
 COCO_INFO = {"description": "Garments labeled with Lapel"}
+COCO_LICENSES = ({"id": 1, "name": "Unknown: see where the photos come from", "url": ""},)
+"""Some readers look every image's license up; Lapel knows none of its photos'."""
 
 
 def read_coco(
@@ -123,6 +125,7 @@ def coco_document(dataset: DetectionDataset) -> dict[str, Any]:
         annotations += coco_annotations(photo, image_id, len(annotations) + 1)
     return {
         "info": COCO_INFO | partly,
+        "licenses": list(COCO_LICENSES),
         "images": [coco_image(photo, image_id) for image_id, photo in enumerate(dataset.photos, start=1)],
         "annotations": annotations,
         "categories": coco_categories(dataset.categories),
@@ -131,11 +134,15 @@ def coco_document(dataset: DetectionDataset) -> dict[str, Any]:
 
 def coco_image(photo: BoxedPhoto, image_id: int) -> dict[str, Any]:
     """A photo's entry of ``images``."""
-    return {"id": image_id, "file_name": photo.file_name, "width": photo.width, "height": photo.height}
+    size = {"width": photo.width, "height": photo.height}
+    return {"id": image_id, "file_name": photo.file_name, **size, "license": COCO_LICENSES[0]["id"]}
 
 
 def coco_annotations(photo: BoxedPhoto, image_id: int, first_id: int) -> list[dict[str, Any]]:
-    """A photo's entries of ``annotations``, numbered from ``first_id``: boxes, then crowd regions."""
+    """A photo's entries of ``annotations``, numbered from ``first_id``: boxes, then crowd regions.
+
+    ``segmentation`` is empty, as there are boxes only, and there, as many readers expect it.
+    """
     boxes = zip(photo.boxes_xyxy.tolist(), photo.category_ids.tolist(), photo.labels, strict=True)
     crowds = zip(photo.crowd_xyxy.tolist(), photo.crowd_ids.tolist(), strict=True)
     entries: list[dict[str, Any]] = []
@@ -163,12 +170,13 @@ def _entry(
         "bbox": [round(value, 4) for value in (x0, y0, x1 - x0, y1 - y0)],
         "area": round((x1 - x0) * (y1 - y0), 2),
         "iscrowd": int(is_crowd),
+        "segmentation": [],
     }
 
 
 def coco_categories(names: Sequence[str]) -> list[dict[str, Any]]:
     """The entries of ``categories``, numbered from 1."""
-    return [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
+    return [{"id": number, "name": name, "supercategory": ""} for number, name in enumerate(names, start=1)]
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A batch of labeled photos as one zip: CSV, JSON lines, Pascal VOC, COCO, YOLO and the garments' crops."""
+"""A batch of labeled photos as one zip: CSV, JSON lines, VOC, COCO, YOLO, the photos and garments' crops."""
 
 from __future__ import annotations
 
@@ -24,12 +24,29 @@ from core.images.encode import jpeg
 from core.taxonomy import load_taxonomy
 
 CROP_QUALITY = 90
+PHOTO_QUALITY = 92
 TOP = 5
 COLUMNS = (
     *("photo", "garment", "x0", "y0", "x1", "y1", "category", "shop_category", "label", "score"),
     *(f"{column}_{rank}" for rank in range(1, TOP + 1) for column in ("label", "probability")),
     "corrected",
     *("detector_category", "detector_score", "classifier_label", "classifier_probability", "models_disagree"),
+)
+README = """\
+What Lapel found on {photos} photos, and where it is:
+- labels.csv: a row for each garment; a photo without garments has a row whose other cells are empty.
+- labels.jsonl: a line for each photo, as python -m core label writes it.
+- coco.json, voc/: the same boxes; photos have the names that they came with.
+- yolo/: {yolo}
+- crops/: the garments cut out.
+YOLO's files hold categories only; VOC's boxes are in whole pixels. Scores are in labels.csv and labels.jsonl.
+"""
+YOLO_WITH_PHOTOS = (
+    "trains as it is: yolo detect train data=/where/this/is/yolo/data.yaml model=yolo11n.pt. Photos are "
+    "upright JPEG files, and are learned from and validated on alike: set some apart to measure a model."
+)
+YOLO_WITHOUT_PHOTOS = (
+    "the photos are not in this zip: put them into yolo/images/, named as the files in yolo/labels/."
 )
 FORMULA_STARTS = "=+-@＝＋－＠"
 """What a spreadsheet takes for the start of a formula, in half and in full width."""
@@ -54,10 +71,14 @@ def write_zip(
     out: BinaryIO,
     names: Mapping[str, str] | None = None,
     categories: Sequence[str] | None = None,
+    *,
+    photos: bool = False,
 ) -> None:
     """Write all that was found in ``labeled`` into ``out`` as a zip, with one picture in memory at a time.
 
     ``image_of`` gives the upright picture to a photo's name and is called once for each photo with garments;
+    with ``photos``, for each photo: these are then in ``yolo/images/``, and ``yolo/data.yaml`` trains as it
+    is. A photo without garments stays in every format; in the CSV it has a row with its name alone.
     ``names`` maps Lapel's category names to the shop's (CSV and JSON keep both); ``categories`` gives the
     order of the class ids, by default the detector's own. ``out`` need not be seekable. What ``image_of``
     raises goes up.
@@ -72,14 +93,32 @@ def write_zip(
         archive.writestr("coco.json", _json(coco_document(batch.dataset)))
         archive.writestr("yolo/data.yaml", yolo_setting(batch.dataset.categories))
         archive.writestr("yolo/classes.txt", class_list(batch.dataset.categories))
-        for name, data in _crops(batch, image_of):
+        archive.writestr("yolo/images/", "")
+        how = YOLO_WITH_PHOTOS if photos else YOLO_WITHOUT_PHOTOS
+        archive.writestr("README.txt", README.format(photos=len(labeled), yolo=how))
+        for name, data in _pictures(batch, image_of, photos):
             archive.writestr(name, data, ZIP_STORED)  # JPEG does not get smaller
 
 
 def neutral(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: an apostrophe before ``= + - @``, tab and line ends."""
-    start = text.lstrip()[:1]
-    return f"'{text}" if text[:1] in ("\t", "\r", "\n") or (start and start in FORMULA_STARTS) else text
+    """Text that no spreadsheet takes for a formula: an apostrophe before ``= + - @``, tab and line ends.
+
+    Text that begins with an apostrophe before such a sign gets another one, so that ``plain`` gives every
+    text back.
+    """
+    start = text.lstrip("'")
+    first = start.lstrip()[:1]
+    is_formula = start[:1] in ("\t", "\r", "\n") or (first and first in FORMULA_STARTS)
+    return f"'{text}" if start and is_formula else text
+
+
+def plain(text: str) -> str:
+    """What ``neutral`` was given: without the apostrophe that it put before a formula's sign.
+
+    >>> [plain(neutral(text)) for text in ("=1", "'=1", "'x", "x")]
+    ['=1', "'=1", "'x", 'x']
+    """
+    return text[1:] if text.startswith("'") and neutral(text[1:]) == text else text
 
 
 def _batch(labeled: Sequence[LabeledPhoto], names: Mapping[str, str], order: Sequence[str]) -> _Batch:
@@ -134,6 +173,8 @@ def _write_csv(batch: _Batch, archive: ZipFile) -> None:
             for number, garment in enumerate(photo.garments, start=1):
                 row = _csv_row(photo.photo, number, garment, batch.shop_name(garment.category))
                 writer.writerow([neutral(cell) if isinstance(cell, str) else cell for cell in row])
+            if not photo.garments:
+                writer.writerow([neutral(photo.photo), *[""] * (len(COLUMNS) - 1)])
         text.flush()
         text.detach()
 
@@ -171,13 +212,19 @@ def _json(content: Any) -> bytes:
     return (json.dumps(content, ensure_ascii=False) + "\n").encode("utf-8", "replace")
 
 
-def _crops(batch: _Batch, image_of: Callable[[str], Image.Image]) -> Iterator[tuple[str, bytes]]:
+def _pictures(
+    batch: _Batch, image_of: Callable[[str], Image.Image], photos: bool
+) -> Iterator[tuple[str, bytes]]:
+    """Names and JPEGs of the garments' crops, and with ``photos`` of the photos themselves."""
     taken: set[str] = set()
     for photo, stem in zip(batch.labeled, batch.stems, strict=True):
-        if not photo.garments:
+        if not photo.garments and not photos:
             continue
         # handed on unnamed, so that no picture is held while the next one is opened
-        for number, label, data in _cut(photo.garments, image_of(photo.photo)):
+        for number, label, data in _cut(photo.garments, image_of(photo.photo), photos):
+            if number == 0:
+                yield f"yolo/images/{stem}.jpg", data
+                continue
             name = f"crops/{stem}_{number}_{portable_name(label) or 'garment'}"
             while name.casefold() in taken:  # "a_1" + "2_x" and "a" + "1_2_x"
                 name += "_"
@@ -185,7 +232,10 @@ def _crops(batch: _Batch, image_of: Callable[[str], Image.Image]) -> Iterator[tu
             yield f"{name}.jpg", data
 
 
-def _cut(garments: Sequence[Garment], image: Image.Image) -> Iterator[tuple[int, str, bytes]]:
+def _cut(garments: Sequence[Garment], image: Image.Image, whole: bool) -> Iterator[tuple[int, str, bytes]]:
+    """The garments' numbers from 1, labels and JPEGs; before them, where ``whole``, 0 and the photo's."""
+    if whole:
+        yield 0, "", _jpeg(image, PHOTO_QUALITY)
     for number, garment in enumerate(garments, start=1):
         data = _crop(image, garment)
         if data is not None:
@@ -199,6 +249,10 @@ def _crop(image: Image.Image, garment: Garment) -> bytes | None:
     right, bottom = min(image.width, -int(-x1 // 1)), min(image.height, -int(-y1 // 1))
     if right <= left or bottom <= top:
         return None
-    crop = image.crop((left, top, right, bottom)).convert("RGB")
-    crop.info.clear()  # a comment would be written again
-    return jpeg(crop, CROP_QUALITY)
+    return _jpeg(image.crop((left, top, right, bottom)), CROP_QUALITY)
+
+
+def _jpeg(image: Image.Image, quality: int) -> bytes:
+    picture = image.convert("RGB")
+    picture.info.clear()  # a comment would be written again
+    return jpeg(picture, quality)

@@ -119,9 +119,14 @@ def yolo_lines(photo: BoxedPhoto) -> str:
     return "".join(lines)
 
 
-def yolo_setting(categories: tuple[str, ...]) -> str:
-    """The ``data.yaml`` of a folder with ``images/`` and ``labels/``."""
-    setting = {"path": ".", "train": "images", "val": "images", "names": dict(enumerate(categories))}
+def yolo_setting(categories: tuple[str, ...], splits: Mapping[str, str] | None = None) -> str:
+    """A ``data.yaml``: where ``train``, ``val`` and perhaps ``test`` lie, by default all in ``images/``.
+
+    It has no ``path``, so that its own folder is the root; what lies elsewhere (``path: .``) depends on the
+    trainer's version and on where it is started.
+    """
+    places = splits or {"train": "images", "val": "images"}
+    setting = {**places, "names": dict(enumerate(categories))}
     return str(yaml.safe_dump(setting, sort_keys=False, allow_unicode=True))
 
 

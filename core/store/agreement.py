@@ -156,7 +156,7 @@ def _alike(one: AnnotatedBox | None, other: AnnotatedBox | None) -> bool:
 
 
 def _content(box: AnnotatedBox) -> tuple[object, ...]:
-    return (*(round(value, 2) for value in box.box_xyxy), box.category_id, box.label)
+    return (*(round(value, 2) for value in box.box_xyxy), box.category_id, box.label, box.flags)
 
 
 def _taken(choice: BoxChoice, word: str) -> Iterator[AnnotatedBox]:

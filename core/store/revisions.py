@@ -52,6 +52,17 @@ class RevisionItem:
 
 
 @dataclass(frozen=True)
+class RevisionPhoto:
+    """Which photo is in a revision, without its annotation; ``deleted`` since, or not."""
+
+    id: int
+    name: str
+    digest: str
+    holdout: bool
+    deleted: bool
+
+
+@dataclass(frozen=True)
 class Revisions:
     """All revisions of the store."""
 
@@ -108,6 +119,15 @@ class Revisions:
         chosen = sa.select(revision_items.c.photo_id, photos.c.name).join_from(revision_items, photos)
         for row in self._pages(number, holdout, chosen.where(revision_items.c.revision == number)):
             yield row.photo_id, row.name
+
+    @needs(Right.READ)
+    def photos(self, number: int, *, holdout: bool | None = None) -> Iterator[RevisionPhoto]:
+        """A revision's photos without their annotations, in the order of ``items``. Raises NotFoundError."""
+        columns = (photos.c.name, photos.c.digest, photos.c.holdout, photos.c.deleted_at)
+        chosen = sa.select(revision_items.c.photo_id, *columns).join_from(revision_items, photos)
+        for row in self._pages(number, holdout, chosen.where(revision_items.c.revision == number)):
+            deleted = row.deleted_at is not None
+            yield RevisionPhoto(row.photo_id, row.name, row.digest, row.holdout, deleted)
 
     @needs(Right.READ)
     def annotation_ids(self, number: int) -> dict[int, int]:

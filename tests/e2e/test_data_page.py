@@ -158,11 +158,12 @@ def test_from_the_first_photo_to_an_exported_revision(page: Page, folder: Path, 
     with zipfile.ZipFile(download.value.path()) as archive:
         assert archive.testzip() is None
         assert sum(name.endswith(".jpg") for name in archive.namelist()) == 2
-        name = next(name for name in archive.namelist() if name.endswith(".json"))
-        document = json.loads(archive.read(name))
-    assert len(document["annotations"]) == 2
-    used = {annotation["category_id"] for annotation in document["annotations"]}
-    assert {c["name"] for c in document["categories"] if c["id"] in used} == {"trench coat"}
+        files = [name for name in archive.namelist() if name.endswith(".json")]  # one a split
+        documents = [json.loads(archive.read(name)) for name in files]
+    annotations = [annotation for document in documents for annotation in document["annotations"]]
+    assert len(annotations) == 2
+    used = {annotation["category_id"] for annotation in annotations}
+    assert {c["name"] for c in documents[0]["categories"] if c["id"] in used} == {"trench coat"}
 
 
 def test_a_batch_is_saved_and_a_reported_photo_is_next_in_the_queue(page: Page):

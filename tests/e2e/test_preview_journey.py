@@ -179,7 +179,10 @@ def test_from_the_first_drop_to_the_zip(page: Page, tmp_path: Path):
         corrected = [(row["photo"], row["label"]) for row in rows if row["corrected"] == "true"]
         assert corrected == [(first.name, right)]
         assert archive.testzip() is None
-        assert sum(name.startswith("crops/") for name in archive.namelist()) == len(rows)
+        garments = [row for row in rows if row["garment"]]
+        assert sum(name.startswith("crops/") for name in archive.namelist()) == len(garments)
+        photos = [name for name in archive.namelist() if name.startswith("yolo/images/")]
+        assert sum(name.endswith(".jpg") for name in photos) == 2
 
 
 def test_a_hostile_name_is_text_and_stays_where_it_is(page: Page, tmp_path: Path):

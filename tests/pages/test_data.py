@@ -273,6 +273,8 @@ def test_a_revision_is_made_once_and_exported(page, store):
     with zipfile.ZipFile(page.session_state[FILE_KEY].path) as archive:
         assert any(name.endswith(".jpg") for name in archive.namelist())
     assert page.get("download_button")
+    said = "".join(entry.value for entry in page.caption).replace("\\", "")
+    assert "Pictures are the store's own JPEG files" in said
 
 
 def test_running_work_is_shown_with_a_way_to_stop_it(page, store):

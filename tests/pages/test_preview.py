@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 
 import pytest
@@ -249,7 +250,7 @@ def test_the_shops_names_show_on_the_photo_in_the_gallery_and_in_the_zip(page):
     assert tags(page)[0] == "Oberteil 0.90"
     assert page.selectbox(key="category-0-0").options[0] == "Oberteil (top)"
     assert told(page, "lapel_gallery")["tiles"][0]["note"] == "Oberteil, pants"
-    assert {row["shop_category"] for row in rows(page)} == {"Oberteil", "pants"}
+    assert {row["shop_category"] for row in rows(page) if row["garment"]} == {"Oberteil", "pants"}
 
 
 def rows(app) -> list[dict[str, str]]:
@@ -270,8 +271,23 @@ def test_the_zip_holds_what_is_seen_with_its_corrections(page):
         ("two.jpg", "footwear", "true"),
         ("two.jpg", "pants", "false"),
         ("one.jpg", "top", "false"),
+        ("none.jpg", "", ""),
     ]
     assert page.get("download_button")
+
+
+def test_the_photos_are_in_the_zip_unless_they_are_left_out(page):
+    dropped(page, *THREE)
+
+    def photos() -> list[str]:
+        rows(page)
+        with zipfile.ZipFile(workspace_of(page).archive[1]) as file:
+            return sorted(name for name in file.namelist() if re.match("yolo/images/.", name))
+
+    assert photos() == ["yolo/images/none.jpg", "yolo/images/one.jpg", "yolo/images/two.jpg"]
+    page.toggle(key="download-photos").set_value(False).run()
+    assert not page.get("download_button")
+    assert photos() == []
 
 
 def test_a_zip_that_is_out_of_date_is_offered_no_more(page):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.datasets.splits import TRAIN, choose_validation
 from core.errors import DatasetError
 from core.file_names import free_name
 from core.inference.predictions import CATEGORIES_SETTING, ensure_category_ids
@@ -104,11 +104,6 @@ def _unused_name(name: str, taken: Sequence[str]) -> str:
     return free_name(name, lambda free: free.casefold() in known, "{stem} ({number})")
 
 
-VALIDATION_SHARE = 0.1
-MOST_VALIDATION = 40
-FEWEST_TO_SPLIT = 10
-"""Of fewer photos none is held out: the training is validated on photos that it learns."""
-
 REPLAY_POOL = 2.0
 """The pool of replayed photos is this many times what an epoch takes of it, so that epochs differ."""
 
@@ -157,7 +152,8 @@ def select_subset(
     """The subset of a revision for a training whose parent learned revision ``known`` (None: no revision).
 
     Without a parent's revision all photos count as corrected. ``replay`` is as in the recipe; where it is
-    None, all other photos are replayed. Deleted photos are left out. Raises NotFoundError for an unknown
+    None, all other photos are replayed. Deleted photos are left out. Which photos validate is the rule of
+    ``core.datasets.splits``, which exports follow. Raises NotFoundError for an unknown
     revision, DatasetError where nothing is new.
     """
     live = [
@@ -168,9 +164,10 @@ def select_subset(
     if not any(item.annotation.boxes for item in live):
         raise DatasetError(f"Revision {revision} has no photo with boxes outside the holdout to learn from.")
     annotations = {} if known is None else store.revisions.annotation_ids(known)
-    validation = validation_of(live, seed)
-    held_out = {item.photo.id for item in validation} if len(live) >= FEWEST_TO_SPLIT else set[int]()
-    learned = [item for item in live if item.photo.id not in held_out]
+    chosen = choose_validation((item.photo.digest for item in live), seed)
+    by_digest = {item.photo.digest: item for item in live}
+    validation = tuple(by_digest[digest] for digest in chosen.digests)
+    learned = [item for item in live if chosen.split_of(item.photo.digest, holdout=False) == TRAIN]
     corrected = [item for item in learned if annotations.get(item.photo.id) != item.annotation.id]
     others = [item for item in learned if annotations.get(item.photo.id) == item.annotation.id]
     if not corrected and replay is not None:
@@ -179,13 +176,6 @@ def select_subset(
             "freeze a new revision, or train in full."
         )
     return TrainingSubset(tuple(corrected), _pool(others, len(corrected), replay, seed), validation)
-
-
-def validation_of(items: Sequence[RevisionItem], seed: int) -> tuple[RevisionItem, ...]:
-    """A tenth of the photos, 1 to 40, chosen by digest and seed."""
-    count = min(MOST_VALIDATION, max(1, round(VALIDATION_SHARE * len(items))))
-    by_content = sorted(items, key=lambda item: _hash(item.photo.digest, seed))
-    return tuple(by_content[:count])
 
 
 def _pool(
@@ -197,7 +187,3 @@ def _pool(
         return tuple(others)
     chosen = np.random.default_rng((seed, 1)).permutation(len(others))[:most]
     return tuple(others[index] for index in sorted(chosen))
-
-
-def _hash(digest: str, seed: int) -> str:
-    return hashlib.sha256(f"{seed} {digest}".encode()).hexdigest()

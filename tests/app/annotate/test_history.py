@@ -38,6 +38,14 @@ def test_changes_are_listed_box_by_box():
     assert changes_text(before, before) == "nothing changed"
 
 
+def test_flags_are_changes_too():
+    before = [box(uid="a"), box(uid="b", flags=frozenset({"occluded"}))]
+    after = [box(uid="a", flags=frozenset({"truncated"})), box(12, uid="b")]
+    assert changes(before, after) == {"a": "flagged", "b": "moved and flagged"}
+    assert changes_text(before, after) == "1 box flagged, 1 box moved and flagged"
+    assert box_text(after[0], TOP) == "top, 30 × 40, truncated"
+
+
 def test_a_box_is_named_also_where_its_category_is_gone():
     assert box_text(box(label="Shirt"), TOP) == "top · Shirt, 30 × 40"
     assert box_text(box(category=9), TOP) == "category 9, 30 × 40"

@@ -70,3 +70,12 @@ test("only the last few tasks' steps stay", () => {
   for (let task = 0; task < 12; task += 1) stored(storage, worked(1), `task ${task}`);
   assert.equal(Object.keys(storage).length, 8);
 });
+
+test("steps to boxes with other flags are none of these boxes' steps", () => {
+  const history = worked();
+  const storage = new Storage();
+  const steps = stored(storage, history);
+  const flagged = history.state.map((entry) => ({ ...entry, flags: ["occluded"] }));
+  assert.ok(steps.load("task", history.state));
+  assert.equal(steps.load("task", flagged), null);
+});

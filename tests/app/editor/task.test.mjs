@@ -122,3 +122,31 @@ test("only a box that was clicked can be moved by a drag inside it", () => {
   task.cycle(1);
   assert.equal(task.movable, null);
 });
+
+test("a flag is set and taken off, which decides about the box, and each can be undone", () => {
+  const task = taskOf(proposal("a", 0.9), proposal("b", 0.8));
+  task.select("a");
+  assert.equal(task.toggleFlag("truncated"), "mark as truncated");
+  assert.equal(task.toggleFlag("difficult"), "mark as difficult");
+  assert.deepEqual([task.box.flags, task.box.accepted, task.box.changed], [["difficult", "truncated"], true, false]);
+  assert.equal("flags" in task.find("b"), false);
+  assert.equal(task.undo(), "mark as difficult");
+  assert.deepEqual(task.box.flags, ["truncated"]);
+  assert.equal(task.toggleFlag("truncated"), "no longer truncated");
+  assert.equal("flags" in task.box, false);
+  assert.equal(task.toggleFlag("blurred"), null);
+});
+
+test("flags stay through every change of a box, and a copy has them too", () => {
+  const task = taskOf(proposal("a", 0.9, { flags: ["occluded"] }));
+  task.select("a");
+  task.nudge(5, 0);
+  task.stretch(5, 0);
+  task.choose({ kind: "label", value: "Jeans" });
+  task.acceptAll();
+  assert.deepEqual(task.box.flags, ["occluded"]);
+  task.duplicate();
+  assert.deepEqual(task.boxes.map(({ flags }) => flags), [["occluded"], ["occluded"]]);
+  task.add([0, 0, 10, 10]);
+  assert.equal("flags" in task.box, false);
+});

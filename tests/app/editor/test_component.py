@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,11 +14,17 @@ import streamlit as st
 from app.editor import component
 from app.editor.component import EditorPhoto, editor_data
 from app.editor.messages import Edited, EditorDraft
+from core.boxes import BOX_FLAGS
 from core.errors import StoreBusyError
 from core.store.boxes import AnnotatedBox
 
 BOX = AnnotatedBox((1, 2, 30, 40), 3, "<b>Tee</b>", "abc", "model", False, False, 0.51234, (("Tee", 0.7),))
 PHOTO = EditorPhoto(4, "/media/4", 100, 80, "a photo.jpg")
+
+
+def test_the_editor_knows_the_stores_flags():
+    source = (Path(component.__file__).parent / "task.js").read_text("utf-8")
+    assert f"export const FLAGS = {json.dumps(BOX_FLAGS)};" in source
 
 
 class Category:

@@ -23,6 +23,14 @@ def test_work_becomes_boxes_and_numbers():
     assert work.boxes == (AnnotatedBox((1, 2, 30, 40), 3, "Tee", "abc"),)
 
 
+def test_flags_come_with_their_box():
+    box = AnnotatedBox((1, 2, 30, 40), 3, uid="abc", flags=frozenset({"occluded", "truncated"}))
+    assert draft_from(said(boxes=[box.as_dict()])).boxes == (box,)
+    assert "flags" not in BOX
+    with pytest.raises(StoreError, match="flags are of"):
+        draft_from(said(boxes=[BOX | {"flags": ["blurred"]}]))
+
+
 @pytest.mark.parametrize("name", ACTIONS)
 def test_every_act_is_understood(name: str):
     act = action_from(said(name=name, request="r" * 24, keys={"skip": "k"}))

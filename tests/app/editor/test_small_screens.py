@@ -57,6 +57,24 @@ def test_a_finger_draws_moves_and_two_zoom(open_editor: Open, harness: Harness):
     expect(rows(page)).to_have_count(4)
 
 
+def test_flags_are_set_by_a_tap_shown_in_the_row_and_undone(open_editor: Open, harness: Harness):
+    page = open_editor(**PHONE)
+    rows(page).first.locator(".row").tap()
+    flags = page.get_by_role("group", name="Flags of the chosen box")
+    truncated = flags.get_by_role("button", name="truncated")
+    expect(truncated).to_have_attribute("aria-pressed", "false")
+    assert truncated.bounding_box()["height"] >= 44
+    truncated.tap()
+    expect(truncated).to_have_attribute("aria-pressed", "true")
+    expect(rows(page).first).to_contain_text("truncated")
+    saved(page)
+    assert [box.get("flags") for box in harness.saved()] == [["truncated"], None, None]
+    page.get_by_role("button", name="Undo").tap()
+    expect(truncated).to_have_attribute("aria-pressed", "false")
+    saved(page)
+    assert [box.get("flags") for box in harness.saved()] == [None, None, None]
+
+
 def test_the_names_lie_over_no_part_of_the_drawn_box(open_editor: Open, harness: Harness):
     page = open_editor(**PHONE)
     session = page.context.new_cdp_session(page)

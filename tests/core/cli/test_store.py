@@ -76,6 +76,7 @@ def test_a_revision_is_made_and_written(lapel: Shell, shoot: Path, data: Path, t
         status, report, _ = lapel("export", name, "--format", "coco", "--out", out)
         assert (status, report["revision"], report["photos"]) == (0, 1, 1)
         assert out.stat().st_size == report["bytes"] > 0
+        assert any("in the CSV export only" in sentence for sentence in report["left_out"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "set.zip", "shoot"]
 
 

@@ -13,10 +13,11 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+import yaml  # type: ignore[import-untyped]
 from PIL import Image
 from pycocotools.coco import COCO
 
-from core.datasets.export import COLUMNS, neutral, write_zip
+from core.datasets.export import COLUMNS, neutral, plain, write_zip
 from core.datasets.reading import read_detection
 from core.garments import Garment, LabeledPhoto
 
@@ -52,9 +53,10 @@ def exported(
     photos: Sequence[LabeledPhoto] = PHOTOS,
     names: Mapping[str, str] | None = None,
     image_of: Any = picture_of,
+    with_photos: bool = False,
 ) -> ZipFile:
     out = io.BytesIO()
-    write_zip(photos, image_of, out, names)
+    write_zip(photos, image_of, out, names, photos=with_photos)
     archive = ZipFile(out)
     assert archive.testzip() is None
     assert len(set(archive.namelist())) == len(archive.namelist())
@@ -75,6 +77,7 @@ def grey(name: str) -> Image.Image:
 
 def test_the_zip_holds_every_format() -> None:
     assert sorted(exported().namelist()) == [
+        "README.txt",
         "coco.json",
         "crops/a_1_T-Shirt.jpg",
         "crops/a_2_Shoes.jpg",
@@ -86,6 +89,7 @@ def test_the_zip_holds_every_format() -> None:
         "voc/empty.xml",
         "yolo/classes.txt",
         "yolo/data.yaml",
+        "yolo/images/",
         "yolo/labels/a.txt",
         "yolo/labels/b.txt",
         "yolo/labels/empty.txt",
@@ -97,9 +101,11 @@ def test_the_table_has_a_row_a_garment() -> None:
     assert [(row["photo"], row["garment"]) for row in rows] == [
         ("shop/a.jpg", "1"),
         ("shop/a.jpg", "2"),
+        ("empty.png", ""),
         ("b.jpg", "1"),
     ]
-    first, second, third = rows
+    first, second, empty, third = rows
+    assert set(empty.values()) == {"empty.png", ""}
     assert tuple(first) == COLUMNS
     assert [first[key] for key in ("x0", "y0", "x1", "y1")] == ["10", "5", "30", "45"]
     assert [first[key] for key in ("category", "shop_category", "label")] == ["top", "Oberteile", "T-Shirt"]
@@ -121,7 +127,6 @@ def test_the_lines_are_the_contracts_with_the_shops_name_beside() -> None:
 def test_annotations_come_back_through_this_projects_readers(tmp_path: Path, kind: str) -> None:
     exported().extractall(tmp_path)
     if kind == "yolo":
-        (tmp_path / "yolo" / "images").mkdir()
         for photo in PHOTOS:
             name = PurePosixPath(photo.photo).name
             Image.new("RGB", (photo.width, photo.height)).save(tmp_path / "yolo" / "images" / name)
@@ -138,6 +143,28 @@ def test_annotations_come_back_through_this_projects_readers(tmp_path: Path, kin
         assert {photo.file_name for photo in dataset.photos} == {"shop/a.jpg", "empty.png", "b.jpg"}
 
 
+def test_with_the_photos_yolos_files_train_as_they_are(tmp_path: Path) -> None:
+    exported(with_photos=True).extractall(tmp_path)
+    setting = yaml.safe_load((tmp_path / "yolo" / "data.yaml").read_text())
+    assert "path" not in setting
+    for split in ("train", "val"):
+        photos = sorted((tmp_path / "yolo" / setting[split]).glob("*.jpg"))
+        labels = [tmp_path / "yolo" / "labels" / f"{photo.stem}.txt" for photo in photos]
+        assert [photo.stem for photo in photos] == ["a", "b", "empty"]
+        assert [len(label.read_text().splitlines()) for label in labels] == [2, 1, 0]
+    dataset = read_detection(tmp_path / "yolo")
+    assert {photo.file_name: len(photo) for photo in dataset.photos} == {
+        "a.jpg": 2,
+        "b.jpg": 1,
+        "empty.jpg": 0,
+    }
+    for photo in PHOTOS:
+        with Image.open(tmp_path / "yolo" / "images" / f"{PurePosixPath(photo.photo).stem}.jpg") as image:
+            assert (image.format, image.size) == ("JPEG", (photo.width, photo.height))
+    assert b"secret" not in (tmp_path / "yolo" / "images" / "a.jpg").read_bytes()
+    assert "trains as it is" in (tmp_path / "README.txt").read_text()
+
+
 def test_cocos_own_tools_read_the_file(tmp_path: Path) -> None:
     exported().extract("coco.json", tmp_path)
     coco = COCO(str(tmp_path / "coco.json"))
@@ -145,6 +172,9 @@ def test_cocos_own_tools_read_the_file(tmp_path: Path) -> None:
     (annotation,) = coco.loadAnns(coco.getAnnIds(catIds=[boots]))
     np.testing.assert_allclose(annotation["bbox"], [0, 40.25, 60.129, 9.75], atol=1e-3)
     assert len(coco.getImgIds()) == 3
+    licenses = {entry["id"] for entry in coco.dataset["licenses"]}
+    assert {image["license"] for image in coco.dataset["images"]} <= licenses
+    assert all(entry["segmentation"] == [] for entry in coco.dataset["annotations"])
 
 
 def test_two_categories_that_the_shop_calls_the_same_become_one_class(tmp_path: Path) -> None:
@@ -183,6 +213,11 @@ def test_formulas_are_neutral_in_every_text_cell(text: str) -> None:
     assert row["shop_category"].startswith("'")
 
 
+@pytest.mark.parametrize("text", ["=1", "'=1", "''-", "'x", "x", "", "'", "\t=1", "a'=b"])
+def test_every_text_comes_back_from_its_neutral_form(text: str) -> None:
+    assert plain(neutral(text)) == text
+
+
 def test_plain_text_and_numbers_stay_as_they_are() -> None:
     assert [neutral(text) for text in ("", "T-Shirt", "a=b", "'x", "喪服")] == [
         "",
@@ -209,8 +244,9 @@ def test_hostile_names_stay_inside_the_folder_and_readable(tmp_path: Path, name:
     archive = exported(one(photo=name, label=name), image_of=grey)
     for member in archive.namelist():
         assert not set('<>:"|?*\\') & set(member)
-        assert all(part.isprintable() and part not in ("", ".", "..") for part in member.split("/"))
-        assert max(len(part.encode()) for part in member.split("/")) <= 255
+        parts = member.removesuffix("/").split("/")
+        assert all(part.isprintable() and part not in ("", ".", "..") for part in parts)
+        assert max(len(part.encode()) for part in parts) <= 255
     archive.extractall(tmp_path)
     assert read_detection(tmp_path / "coco.json").box_count == 1
     assert read_detection(tmp_path / "voc").box_count == 1
@@ -260,6 +296,9 @@ def test_one_picture_is_in_memory_at_a_time_and_only_where_garments_are() -> Non
 
     exported(image_of=image_of)
     assert asked == ["shop/a.jpg", "b.jpg"]
+    asked.clear()
+    exported(image_of=image_of, with_photos=True)
+    assert asked == ["shop/a.jpg", "empty.png", "b.jpg"]
 
 
 def test_the_output_need_not_be_seekable() -> None:

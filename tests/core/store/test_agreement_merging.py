@@ -47,6 +47,16 @@ def test_the_side_that_changed_a_box_is_suggested(mine, theirs, suggested, conte
     )  # fmt: skip
 
 
+def test_flags_count_as_a_change_and_are_kept():
+    flagged = replace(SHIRT, flags=frozenset({"difficult"}))
+    choice = only([SHIRT], [SHIRT], [flagged])
+    assert (choice.same, choice.suggested) == (False, "theirs")
+    assert merge([choice]) == (flagged,)
+    assert merge([only([flagged], [replace(MOVED, flags=flagged.flags)], [flagged])])[0].flags == {
+        "difficult"
+    }
+
+
 def test_what_either_drew_anew_is_kept():
     choices = compare([], [SHIRT], [SHOES])
     assert [choice.suggested for choice in choices] == ["mine", "theirs"]

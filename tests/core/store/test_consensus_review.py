@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from core.errors import ConflictError, NotFoundError, StoreError
@@ -36,6 +38,21 @@ def done_twice(store: Store, photo: int) -> int:
     save(store, photo, "ann", SHIRT, SHOES)
     save(store, photo, "bob", SHIRT, kind="second", base=0)
     return photo
+
+
+def test_flags_go_through_draft_submit_and_review(store: Store, photo: int):
+    flags = frozenset({"difficult", "occluded"})
+    shirt = replace(SHIRT, flags=flags)
+    store.drafts.save(photo, "ann", boxes=[shirt], sequence=1, base_version=0)
+    assert store.drafts.load(photo, "ann").boxes[0].flags == flags
+    save(store, photo, "ann", SHOES)
+    save(store, photo, "bob", shirt, kind="second", base=0)
+    store.consensus_reviews.accept(photo, "eve", "second")
+    number = store.revisions.create("eve").number
+    (item,) = store.revisions.items(number)
+    assert [box.flags for box in item.annotation.boxes] == [flags]
+    save(store, photo, "eve", SHIRT)
+    assert store.revisions.create("eve").number != number
 
 
 def test_a_tenth_of_all_contents_is_done_twice():

@@ -6,17 +6,23 @@ import csv
 import io
 import json
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 import sqlalchemy as sa
+import yaml  # type: ignore[import-untyped]
 from PIL import Image
 
+from core.datasets.coco import read_coco
+from core.datasets.detection import BoxedPhoto, read_class_names
 from core.datasets.reading import read_detection
+from core.datasets.splits import choose_validation
+from core.datasets.voc import read_voc
 from core.errors import NotFoundError, StoreError
 from core.store import Store, revisions
-from core.store.exports import FORMATS, Exported, export_name, export_revision, is_zip
+from core.store.exports import FORMATS, export_name, export_revision, is_zip
 from core.store.schema import annotations as versions
 from tests.core.store.rows import add_photos, box
 
@@ -49,7 +55,10 @@ def filled(one: Store, make_photo) -> Store:
     """Three photos: two boxes, none, and one box of a photo with a taken name; the last one is held out."""
     for seed, name in enumerate(["coat.jpg", "bare.png", "Coat.PNG"]):
         one.photos.add(make_photo(seed, name=name, holdout=seed == 2), by="ann")
-    save(one, 1, box(10, 20, 90, 80, 2, label="rain coat"), box(50, 10, 90, 90, 1, origin="model"))
+    flags = frozenset({"truncated", "occluded"})
+    save(
+        one, 1, box(10, 20, 90, 80, 2, label="rain coat", flags=flags), box(50, 10, 90, 90, 1, origin="model")
+    )
     save(one, 2)
     save(one, 3, box(1, 2, 41, 52, 5))
     one.revisions.create("ann")
@@ -60,7 +69,7 @@ def save(store, photo, *boxes):
     return store.annotations.submit(photo, boxes, author="ann", base_version=0, request=f"save {photo}")
 
 
-def exported(store, format, folder: Path, **choice) -> Exported:
+def exported(store, format, folder: Path, **choice) -> tuple[int, int, int]:
     """Write revision 1 and unpack it into the folder."""
     folder.mkdir(exist_ok=True)
     name = export_name(1, format, pictures=choice.get("pictures", False))
@@ -72,36 +81,121 @@ def exported(store, format, folder: Path, **choice) -> Exported:
             assert len(set(archive.namelist())) == len(archive.namelist())
             archive.extractall(folder)
         (folder / name).unlink()
-    return counts
+    return counts.photos, counts.boxes, counts.deleted
+
+
+def read_back(format: str, folder: Path) -> tuple[tuple[str, ...], dict[tuple[str, str], BoxedPhoto]]:
+    """The categories, and the photos of an export with pictures by split and name."""
+    found: dict[tuple[str, str], BoxedPhoto] = {}
+    if format == "coco":
+        files = sorted((folder / "annotations").glob("instances_*.json"))
+        sets = {file.stem.split("_")[1]: file for file in files}
+        read = {split: read_coco(file, folder / "images" / split) for split, file in sets.items()}
+    elif format == "yolo":
+        setting = yaml.safe_load((folder / "data.yaml").read_text())
+        places = {setting[key] for key in ("train", "val", "test") if key in setting}
+        assert "path" not in setting and all((folder / place).is_dir() for place in places)
+        dataset = read_detection(folder)
+        for photo in dataset.photos:
+            _, split, name = photo.file_name.split("/", 2)
+            found[split, name] = photo
+        return dataset.categories, found
+    else:
+        lists = sorted((folder / "ImageSets" / "Main").glob("*.txt"))
+        stems = {path.stem: path.read_text().splitlines() for path in lists}
+        of_split = [(split, stem) for split, names in stems.items() for stem in names]
+        for split, stem in of_split:
+            read_one = read_voc(folder / "Annotations" / f"{stem}.xml", folder / "JPEGImages")
+            (photo,) = read_one.photos
+            assert read_one.path_of(photo).is_file()
+            names_by_id = [read_one.categories[id] for id in photo.category_ids]
+            order = read_class_names(folder / "Annotations" / "classes.txt")
+            found[split, photo.file_name] = replace(photo, category_ids=[order.index(n) for n in names_by_id])
+        return read_class_names(folder / "Annotations" / "classes.txt"), found
+    for split, dataset in read.items():
+        for photo in dataset.photos:
+            assert dataset.path_of(photo).is_file()
+            found[split, photo.file_name] = photo
+    return next(iter(read.values())).categories, found
 
 
 @pytest.mark.parametrize("format", ["coco", "voc", "yolo"])
 def test_what_goes_out_with_pictures_comes_back(filled, format, tmp_path):
-    assert exported(filled, format, tmp_path, pictures=True) == Exported(3, 3, 0)
-    dataset = read_detection(tmp_path)
-    assert dataset.categories == tuple(category.name for category in filled.categories.all())
-    found = {photo.file_name: photo for photo in dataset.photos}
-    assert set(found) == {"coat.jpg", "bare.jpg", "Coat_3.jpg"}
-    coat = found["coat.jpg"]
+    assert exported(filled, format, tmp_path, pictures=True) == (3, 3, 0)
+    categories, found = read_back(format, tmp_path)
+    assert categories == tuple(category.name for category in filled.categories.all())
+    assert set(found) == {("train", "coat.jpg"), ("train", "bare.jpg"), ("holdout", "Coat_3.jpg")}
+    coat = found["train", "coat.jpg"]
     assert (coat.width, coat.height) == SIZE_WH
     corners = [10, 20, 90, 80, 50, 10, 90, 90]
     assert coat.boxes_xyxy.ravel().tolist() == pytest.approx(corners, abs=0.01)
     assert coat.category_ids.tolist() == [1, 0]
-    assert len(found["bare.jpg"]) == 0
-    assert found["Coat_3.jpg"].category_ids.tolist() == [4]
-    for photo in dataset.photos:
-        with Image.open(dataset.path_of(photo)) as picture:
-            assert picture.size == SIZE_WH
+    assert len(found["train", "bare.jpg"]) == 0
+    assert found["holdout", "Coat_3.jpg"].category_ids.tolist() == [4]
+    for picture in tmp_path.rglob("*.jpg"):
+        with Image.open(picture) as image:
+            assert image.size == SIZE_WH
     if format != "yolo":
         assert coat.labels == ("rain coat", None)
+        assert coat.flags == (frozenset({"occluded", "truncated"}), frozenset())
+
+
+@pytest.mark.parametrize("format", ["coco", "voc", "yolo"])
+def test_folders_negatives_and_splits_come_back_through_every_format(one, make_photo, format, tmp_path):
+    sent = {}
+    for seed in range(14):
+        name = f"{('men', 'women')[seed % 2]}/spring/{seed // 2:03}.jpg"
+        row = one.photos.add(make_photo(seed, name=name, holdout=seed > 11), by="ann").row
+        boxes = [box(4 * n, 5, 4 * n + 30 + seed, 90, n + 1) for n in range(seed % 3)]
+        save(one, row.id, *boxes)
+        sent[name] = (row, boxes)
+    number = one.revisions.create("ann").number
+    val = choose_validation([row.digest for row, _ in sent.values() if not row.holdout], number)
+    exported(one, format, tmp_path, pictures=True)
+    _, found = read_back(format, tmp_path)
+    assert len(found) == len(sent)
+    for (split, name), photo in found.items():
+        row, boxes = sent[name]
+        assert split == val.split_of(row.digest, row.holdout)
+        corners = [corner for box in boxes for corner in box.box_xyxy]
+        assert photo.boxes_xyxy.ravel().tolist() == pytest.approx(corners, abs=1e-3)
+        assert list(photo.category_ids) == [box.category_id - 1 for box in boxes]
+    assert {split for split, _ in found} == {"train", "val", "holdout"}
 
 
 @pytest.mark.parametrize("format", ["coco", "voc"])
 def test_without_pictures_photos_have_the_names_they_came_with(filled, format, tmp_path):
-    assert exported(filled, format, tmp_path) == Exported(3, 3, 0)
+    assert exported(filled, format, tmp_path) == (3, 3, 0)
     names = {photo.file_name for photo in read_detection(tmp_path).photos}
-    assert names == {"coat.jpg", "bare.png", "Coat_3.PNG"}
+    assert names == {"coat.jpg", "bare.png", "Coat.PNG"}
     assert not list(tmp_path.rglob("*.jpg"))
+
+
+def test_yolo_without_pictures_says_where_they_belong(filled, tmp_path):
+    exported(filled, "yolo", tmp_path)
+    setting = yaml.safe_load((tmp_path / "data.yaml").read_text())
+    assert [setting[key] for key in ("train", "val", "test")] == ["train.txt", "train.txt", "holdout.txt"]
+    listed = (tmp_path / "train.txt").read_text().splitlines()
+    assert listed == ["./images/coat.jpg", "./images/bare.png"]
+    assert (tmp_path / "holdout.txt").read_text() == "./images/Coat_3.PNG\n"
+    assert {path.name for path in (tmp_path / "labels").iterdir()} == {"coat.txt", "bare.txt", "Coat_3.txt"}
+    assert "put them into images/" in (tmp_path / "README.txt").read_text()
+    assert "Coat_3.PNG\t'Coat.PNG'" in (tmp_path / "renamed.txt").read_text()
+
+
+@pytest.mark.parametrize("format", ["coco", "voc", "yolo"])
+def test_the_holdout_alone_is_in_no_training_split(filled, format, tmp_path):
+    assert exported(filled, format, tmp_path, pictures=True, holdout=True) == (1, 1, 0)
+    _, found = read_back(format, tmp_path)
+    assert set(found) == {("holdout", "Coat.jpg")}
+
+
+def test_one_json_of_coco_tells_the_splits_apart(filled, tmp_path):
+    exported(filled, "coco", tmp_path)
+    document = json.loads((tmp_path / "lapel-r1-coco.json").read_text())
+    assert [image["split"] for image in document["images"]] == ["train", "train", "holdout"]
+    assert {image["license"] for image in document["images"]} == {document["licenses"][0]["id"]}
+    assert [entry["segmentation"] for entry in document["annotations"]] == [[], [], []]
 
 
 def test_coco_says_what_it_was_made_from(filled, tmp_path):
@@ -114,20 +208,22 @@ def test_coco_says_what_it_was_made_from(filled, tmp_path):
 
 
 def test_the_holdout_and_the_rest_go_out_apart(filled, tmp_path):
-    assert exported(filled, "coco", tmp_path / "held", holdout=True) == Exported(1, 1, 0)
-    assert exported(filled, "coco", tmp_path / "rest", holdout=False) == Exported(2, 2, 0)
+    assert exported(filled, "coco", tmp_path / "held", holdout=True) == (1, 1, 0)
+    assert exported(filled, "coco", tmp_path / "rest", holdout=False) == (2, 2, 0)
 
 
 def test_csv_has_a_row_a_box_and_one_for_a_photo_without(filled, tmp_path):
-    assert exported(filled, "csv", tmp_path) == Exported(3, 3, 0)
+    assert exported(filled, "csv", tmp_path) == (3, 3, 0)
     with (tmp_path / export_name(1, "csv")).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["photo"], row["box"], row["label"]) for row in rows] == [
         ("coat.jpg", "1", "rain coat"),
         ("coat.jpg", "2", ""),
         ("bare.png", "", ""),
-        ("Coat_3.PNG", "1", ""),
+        ("Coat.PNG", "1", ""),
     ]
+    assert [row["split"] for row in rows] == ["train", "train", "train", "holdout"]
+    assert [row["flags"] for row in rows] == ["occluded truncated", "", "", ""]
     assert [float(rows[0][key]) for key in ("x0", "y0", "x1", "y1")] == [10, 20, 90, 80]
     assert (rows[1]["origin"], rows[3]["holdout"]) == ("model", "true")
 
@@ -145,18 +241,18 @@ def test_a_name_that_looks_like_a_formula_stays_text(one, tmp_path):
 @pytest.mark.parametrize("format", FORMATS)
 def test_photos_deleted_since_are_left_out_of_the_pictures_and_said(filled, format, tmp_path):
     filled.photos.delete(1, "ann")
-    assert exported(filled, format, tmp_path, pictures=True) == Exported(2, 1, 1)
+    assert exported(filled, format, tmp_path, pictures=True) == (2, 1, 1)
     listed = (tmp_path / "deleted.txt").read_text()
     assert listed.startswith("Photos of this revision whose pictures were deleted")
     assert filled.photos.get(1, deleted_ok=True).digest in listed
     if format != "csv":
-        assert {photo.file_name for photo in read_detection(tmp_path).photos} == {"bare.jpg", "Coat_3.jpg"}
+        assert set(read_back(format, tmp_path)[1]) == {("train", "bare.jpg"), ("holdout", "Coat_3.jpg")}
 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_without_pictures_deleted_photos_keep_their_boxes_and_are_marked(filled, format, tmp_path):
     filled.photos.delete(1, "ann")
-    assert exported(filled, format, tmp_path) == Exported(3, 3, 1)
+    assert exported(filled, format, tmp_path) == (3, 3, 1)
     if format == "coco":
         images = json.loads((tmp_path / export_name(1, "coco")).read_text())["images"]
         assert [image.get("deleted", False) for image in images] == [True, False, False]
@@ -177,7 +273,7 @@ def test_old_revisions_go_out_with_the_names_of_their_time(filled, tmp_path):
 @pytest.mark.parametrize("format", FORMATS)
 def test_an_empty_revision_is_a_whole_file(one, format, tmp_path):
     one.revisions.create("ann")
-    assert exported(one, format, tmp_path, pictures=True) == Exported(0, 0, 0)
+    assert exported(one, format, tmp_path, pictures=True) == (0, 0, 0)
 
 
 def test_unknown_revisions_and_formats_are_refused(one):

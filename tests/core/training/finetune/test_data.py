@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from core.datasets.splits import choose_validation
 from core.errors import DatasetError
 from core.images.decode import Photo
 from core.inference.predictions import ensure_category_ids
@@ -17,7 +18,6 @@ from core.models.yolov4 import YOLOv4
 from core.store import Store
 from core.store.revisions import RevisionItem
 from core.training.finetune.data import (
-    MOST_VALIDATION,
     TrainingSubset,
     classifier_classes,
     detector_classes,
@@ -25,7 +25,6 @@ from core.training.finetune.data import (
     grown_detector,
     remember_classes,
     select_subset,
-    validation_of,
 )
 from core.training.finetune.detector import plan_detector
 from core.training.finetune.recipes import finetune_recipe
@@ -159,12 +158,13 @@ def subset_of(store: Store, make: Make, count: int) -> TrainingSubset:
     return subset_now(store)
 
 
-def test_validation_photos_depend_on_content_and_seed_alone(store: Store, make_photo: Make) -> None:
-    items = subset_of(store, make_photo, 12).training
-    assert validation_of(items, 1) == validation_of(items[::-1], 1)
-    chosen = {ids_of(validation_of(items, seed))[0] for seed in range(20)}
-    assert len(chosen) > 3
-    assert len(validation_of(items * 100, 0)) == MOST_VALIDATION
+def test_validation_photos_are_those_of_the_splits(store: Store, make_photo: Make) -> None:
+    fill(store, make_photo, range(12))
+    number = store.revisions.create("ada").number
+    subset = select_subset(store, number, None, replay=2.0, seed=number, token=NEVER)
+    items = store.revisions.items(number, holdout=False)
+    chosen = choose_validation((item.photo.digest for item in items), number)
+    assert tuple(item.photo.digest for item in subset.validation) == chosen.digests
 
 
 def test_nothing_new_and_nothing_at_all_are_different_errors(store: Store, make_photo: Make) -> None:
