@@ -33,7 +33,7 @@ class Orientation:
     def value(self) -> int:
         """1 where nothing says otherwise, and for values that mean nothing."""
         found = self._xmp if self._exif is None else self._exif
-        return found if found in range(1, 9) else 1
+        return found if found is not None and 1 <= found <= 8 else 1
 
     def see_exif(self, exif: bytes) -> None:
         """Take an EXIF block, with or without the mark before it."""
