@@ -116,6 +116,8 @@ def work(
         signal.signal(number, lambda *_: os._exit(0))  # jobs are made to be cut off anywhere
 
     from core.jobs.engine import KINDS  # after giving way: loading these takes seconds
+    from core.jobs.import_steps import import_limits
+    from core.jobs.step_process import StepProcesses
     from core.jobs.worker import work as serve
     from core.jobs.workflows import WorkerContext
     from core.store import Store
@@ -129,7 +131,9 @@ def work(
             print(f"Lapel's {worker.lock.name} is at work (data in {store.folder})", file=sys.stderr)
 
     try:
-        serve(WorkerContext(store, device=device), threading.Event(), ready, kinds=chosen)
+        import_limits()  # said now if they are none
+        context = WorkerContext(store, device=device, steps=StepProcesses(store))
+        serve(context, threading.Event(), ready, kinds=chosen)
     except LapelError as error:
         print(f"lapel: {error}", file=sys.stderr, flush=True)
         os._exit(2)

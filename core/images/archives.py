@@ -9,7 +9,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
@@ -29,18 +29,21 @@ _FAULTS = (BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, 
 class ZipLimits:
     """What a zip may ask for.
 
-    ``entries`` counts folders too. An entry above ``entry_bytes`` is refused by itself; more than
-    ``total_bytes`` unpacked, or an entry of more than a megabyte that grows by more than ``ratio``, condemns
-    the whole zip.
+    ``entries`` counts folders too. An entry above ``entry_bytes`` is refused by itself. The whole zip is
+    condemned by more than ``total_bytes`` unpacked, by more than ``small_bytes`` where all entries together
+    grow by more than ``total_ratio``, and by an entry of more than a megabyte that grows by more than
+    ``ratio``. What an entry unpacks to in truth is never more than it was counted with.
     """
 
     entries: int = 10_000
     entry_bytes: int = 50 * 2**20
     total_bytes: int = 50 * 2**30
     ratio: int = 200
+    total_ratio: int = 50  # photos hardly grow, annotations in text about twentyfold
+    small_bytes: int = 100 * 2**20
 
     def __post_init__(self) -> None:
-        if min(self.entries, self.entry_bytes, self.total_bytes, self.ratio) < 1:
+        if min(astuple(self)) < 1:
             raise ValueError(f"limits of a zip are positive, got {self}")
 
 
@@ -124,9 +127,7 @@ def _checked_entries(archive: ZipFile, limits: ZipLimits) -> list[ZipInfo]:
         if fault:
             raise ArchiveError(f"The zip is refused as a whole: {fault}.")
     _check_overlap(entries, archive.start_dir)
-    if sum(entry.file_size for entry in entries) > limits.total_bytes:
-        most = f"{limits.total_bytes / 2**30:.3g} GB"
-        raise ArchiveError(f"The zip is refused as a whole: it unpacks to more than {most}.")
+    _check_total(entries, limits)
     wanted = [entry for entry in entries if not entry.is_dir() and not _is_clutter(entry.filename)]
     if not wanted:
         raise ArchiveError("The zip holds no files.")
@@ -166,6 +167,19 @@ def _check_overlap(entries: list[ZipInfo], directory_offset: int) -> None:
     for entry, next_start in zip(ordered, starts[1:], strict=True):
         if entry.header_offset + _LOCAL_HEADER_BYTES + entry.compress_size > next_start:
             raise ArchiveError("The zip is refused as a whole: entries in it overlap.")
+
+
+def _check_total(entries: list[ZipInfo], limits: ZipLimits) -> None:
+    """What all entries unpack to, the smallest among them: each is read up to the size that counts here."""
+    unpacked = sum(entry.file_size for entry in entries)
+    packed = sum(entry.compress_size for entry in entries)  # in the file, as no two of them overlap
+    if unpacked > limits.total_bytes:
+        most = f"{limits.total_bytes / 2**30:.3g} GB"
+        raise ArchiveError(f"The zip is refused as a whole: it unpacks to more than {most}.")
+    if unpacked > max(limits.small_bytes, limits.total_ratio * packed):
+        raise ArchiveError(
+            f"The zip is refused as a whole: it unpacks to more than {limits.total_ratio} times its size."
+        )
 
 
 def _is_clutter(path: str) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from core.errors import PhotoError
+from core.images.orientation import XMP_IN_JPEG, Orientation
 
 MAX_PARTS = 20_000  # segments or chunks in one file; a 50 MB photo in pieces of 4 KB has 12,000
 MAX_JPEG_TABLES_BYTES = 2**17  # before the picture; 1 KB is usual, and Pillow takes seconds for 50 MB of them
@@ -46,7 +47,7 @@ _BRANDS = {
 _JPEG_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]", re.DOTALL)
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SEQUENTIAL_FRAME = frozenset({0xC0, 0xC1, 0xC9})
-_END_OF_IMAGE, _START_OF_SCAN, _EXIF, _COMMENT = 0xD9, 0xDA, 0xE1, 0xFE
+_END_OF_IMAGE, _START_OF_SCAN, _METADATA, _COMMENT = 0xD9, 0xDA, 0xE1, 0xFE
 _SIZELESS = frozenset({0x01, 0xD8})
 _APPLICATION = range(0xE0, 0xF0)
 _COLOR_MARKS = {
@@ -64,7 +65,8 @@ class Container:
     """A picture file without its metadata.
 
     ``format`` is Pillow's name (JPEG, PNG, WEBP); ``size_wh`` is in pixels as stored, before ``orientation``
-    (EXIF, 1..8) is applied; ``scans`` is how often a decoder passes over the pixels; ``data`` is the rest.
+    (1..8, by EXIF or XMP) is applied; ``scans`` is how often a decoder passes over the pixels; ``data`` is
+    the rest.
     """
 
     format: str
@@ -111,18 +113,20 @@ def kind_of(data: bytes) -> str:
 
 def _read_jpeg(data: bytes) -> Container:
     kept, marks = bytearray(data[:2]), dict(_COLOR_MARKS)
-    size_wh, layers, sequential, orientation = (0, 0), 0, False, 0
+    size_wh, layers, sequential, orientation = (0, 0), 0, False, Orientation()
     for marker, start, end in _jpeg_segments(data, 2):
         body = data[start + 4 : end]
         if marker == _START_OF_SCAN:
             single = sequential and body[0] == layers
             scans = 1 if single else 1 + sum(m == _START_OF_SCAN for m, _, _ in _jpeg_segments(data, end))
-            return Container("JPEG", size_wh, orientation or 1, scans, bytes(kept) + data[start:])
+            return Container("JPEG", size_wh, orientation.value, scans, bytes(kept) + data[start:])
         if marker in _START_OF_FRAME:
             height, width, layers = struct.unpack_from(">HHB", body, 1)
             size_wh, sequential = (width, height), marker in _SEQUENTIAL_FRAME
-        if marker == _EXIF and body.startswith(b"Exif\0\0"):
-            orientation = orientation or _exif_orientation(body)
+        if marker == _METADATA and body.startswith(b"Exif\0\0"):
+            orientation.see_exif(body)
+        if marker == _METADATA and body.startswith(XMP_IN_JPEG):
+            orientation.see_xmp(body)
         if marker in marks and body.startswith(marks[marker]):
             kept += data[start:end]
             del marks[marker]
@@ -153,7 +157,7 @@ def _read_png(data: bytes) -> Container:
     size_wh, depth, colors = struct.unpack_from(">II", data, 16), data[24], data[25]
     if data[12:16] != b"IHDR" or depth not in (1, 2, 4, 8, 16):
         raise PhotoError("The photo is damaged: its header does not say what a PNG's header says.")
-    kept, orientation, picture_begun = [data[:33]], 0, False
+    kept, orientation, picture_begun = [data[:33]], Orientation(), False
     for kind, start, end in _png_chunks(data, 33):
         picture_begun = picture_begun or kind == b"IDAT"
         if kind in _PNG_KEPT:
@@ -161,8 +165,10 @@ def _read_png(data: bytes) -> Container:
         elif kind == b"tRNS" and not picture_begun:
             kept.append(_png_transparency(data[start + 8 : end - 4], depth, colors))
         elif kind == b"eXIf":
-            orientation = orientation or _exif_orientation(data[start + 8 : end - 4])
-    return Container("PNG", (size_wh[0], size_wh[1]), orientation or 1, 1, b"".join(kept))
+            orientation.see_exif(data[start + 8 : end - 4])
+        elif kind == b"iTXt":
+            orientation.see_png_text(data[start + 8 : end - 4])
+    return Container("PNG", (size_wh[0], size_wh[1]), orientation.value, 1, b"".join(kept))
 
 
 def _png_chunks(data: bytes, position: int) -> Iterator[tuple[bytes, int, int]]:
@@ -190,7 +196,7 @@ def _png_transparency(body: bytes, depth: int, colors: int) -> bytes:
 
 
 def _read_webp(data: bytes) -> Container:
-    kept, size_wh, orientation, framed = [], (0, 0), 0, False
+    kept, size_wh, orientation, framed = [], (0, 0), Orientation(), False
     for kind, start, end in _webp_chunks(data):
         body = data[start + 8 : end]
         if kind == b"VP8X":
@@ -200,11 +206,13 @@ def _read_webp(data: bytes) -> Container:
             framed = framed or kind == b"ANMF"
             kept.append(data[start:end])
         elif kind == b"EXIF":
-            orientation = orientation or _exif_orientation(body)
+            orientation.see_exif(body)
+        elif kind == b"XMP ":
+            orientation.see_xmp(body)
         if size_wh == (0, 0) and kind in (b"VP8X", b"VP8 ", b"VP8L"):
             size_wh = _webp_size(kind, body)
     body = b"WEBP" + b"".join(kept)
-    return Container("WEBP", size_wh, orientation or 1, 1, b"RIFF" + struct.pack("<I", len(body)) + body)
+    return Container("WEBP", size_wh, orientation.value, 1, b"RIFF" + struct.pack("<I", len(body)) + body)
 
 
 def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -229,28 +237,6 @@ def _webp_size(kind: bytes, body: bytes) -> tuple[int, int]:
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
     width, height = struct.unpack_from("<HH", body, 6)
     return width & 0x3FFF, height & 0x3FFF
-
-
-def _exif_orientation(exif: bytes) -> int:
-    """The orientation (1..8) from EXIF's first directory, 1 where there is none.
-
-    Only this one field is read: a full parser follows offsets, by which 64 KB of EXIF can ask for 300 MB.
-    """
-    tiff = exif.removeprefix(b"Exif\0\0")
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
-    if order is None:
-        return 1
-    try:
-        (directory,) = struct.unpack_from(order + "I", tiff, 4)
-        (fields,) = struct.unpack_from(order + "H", tiff, directory)
-        for position in range(directory + 2, directory + 2 + 12 * fields, 12):
-            tag, kind = struct.unpack_from(order + "HH", tiff, position)
-            if tag == 0x0112:
-                (value,) = struct.unpack_from(order + ("I" if kind == 4 else "H"), tiff, position + 8)
-                return value if 1 <= value <= 8 else 1
-    except struct.error:
-        pass  # damaged EXIF is no reason to refuse the picture beside it
-    return 1
 
 
 def _too_many_parts() -> PhotoError:

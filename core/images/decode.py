@@ -38,7 +38,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_EXIF_ORIENTATION, _SIDEWAYS = 0x0112, range(5, 9)  # the tag, and its values that swap width and height
+_SIDEWAYS = range(5, 9)  # the orientations that swap width and height
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,7 @@ def read_photo(data: bytes, name: str) -> Photo:
     byte, colors are read as sRGB (embedded profiles are dropped with all other metadata).
     Raises PhotoError for another kind of file, a damaged one, and one beyond the limits above.
     """
-    if len(data) > MAX_BYTES:
-        raise PhotoError(f"The file is larger than {MAX_BYTES // 2**20} MB, the most that is read.")
-    container = read_container(data)
-    _check_size(container)
+    container = _bounded_container(data)
     image = _upright(_decode(container), container.orientation)
     return Photo(safe_name(name), image, hashlib.sha256(data).hexdigest())
 
@@ -100,6 +97,15 @@ def iter_photos(sources: Iterable[tuple[str, Source]]) -> Iterator[Photo | Refus
 def count_photos(sources: Iterable[tuple[str, Source]]) -> int:
     """How many photos and refusals iter_photos will give, without decoding or unpacking any."""
     return sum(_count(source) for _, source in sources)
+
+
+def _bounded_container(data: bytes) -> Container:
+    """What a file is made of. Raises PhotoError for no photo, and for one beyond the limits."""
+    if len(data) > MAX_BYTES:
+        raise PhotoError(f"The file is larger than {MAX_BYTES // 2**20} MB, the most that is read.")
+    container = read_container(data)
+    _check_size(container)
+    return container
 
 
 def _check_size(container: Container) -> None:
@@ -151,7 +157,7 @@ def _grey_of_sixteen_bits(picture: Image.Image) -> Image.Image:
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    """The picture turned and mirrored as EXIF's orientation (1..8) asks, with nothing but pixels left."""
+    """The picture turned and mirrored as the orientation (1..8) asks, with nothing but pixels left."""
     if orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[orientation])
     image.info = {}
@@ -241,17 +247,18 @@ def open_dataset_photo(path: Path) -> Photo:
 
 
 def upright_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels of the upright photo, without decoding it; raises ``DatasetError`` for no
-    photo.
+    """Width and height in pixels that open_photo gives, from the file's header and without decoding it.
+
+    Raises DatasetError for a file that open_photo refuses by its header: no JPEG, PNG or WebP photo (a BMP
+    is none either), or one beyond the limits.
     """
+    if not path.exists():
+        raise DatasetError(f"the size of {path.name} is needed, but there is no such photo in {path.parent}")
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            sideways = image.getexif().get(_EXIF_ORIENTATION) in _SIDEWAYS
-    except FileNotFoundError as error:
+        container = _bounded_container(_read_file(path))
+    except PhotoError as error:
         raise DatasetError(
-            f"the size of {path.name} is needed, but there is no such photo in {path.parent}"
+            f"the size of {path.name} is needed, but it cannot be read as a photo: {error}"
         ) from error
-    except Exception as error:  # Pillow's decoders raise whatever a damaged header provokes
-        raise DatasetError(f"the size of {path.name} is needed, but it cannot be read as a photo") from error
-    return (height, width) if sideways else (width, height)
+    width, height = container.size_wh
+    return (height, width) if container.orientation in _SIDEWAYS else (width, height)

@@ -12,7 +12,7 @@ from core.jobs.client import TRAIN, start_ordering
 from core.jobs.engine import KINDS, Engine
 from core.jobs.training import end_job
 from core.jobs.worker_lock import acquire_worker_lock, try_worker_lock, worker_number
-from core.jobs.workflows import WorkerContext, is_labeling_due, is_order_due, request_labeling
+from core.jobs.workflows import DIED, WorkerContext, is_labeling_due, is_order_due, request_labeling
 from core.store import Store
 from core.store.imports import UploadFolder
 from core.store.jobs import JobRow
@@ -29,6 +29,7 @@ class Worker:
 
     def __init__(self, context: WorkerContext, kinds: Collection[str] = KINDS) -> None:
         self.store: Store = context.store
+        self.steps = context.steps
         self.lock = acquire_worker_lock(self.store)
         self.engine = Engine(context, self.lock.name, kinds)
         self._cancelled: set[str] = set()
@@ -37,19 +38,21 @@ class Worker:
         """Start waiting jobs, and cancel those that were cancelled."""
         for job in self.store.jobs.running():
             self._cancelled.discard(job.id)
+            self.steps.allow(job.id)
             if not self.engine.ensure_running(job):  # has no effect where the job has ended by now
                 self._fail(job)
         for id in self.store.jobs.cancelled():
             if id not in self._cancelled:
                 self.engine.cancel(id)
+                self.steps.cancel(id)  # after the engine: a step that is ended now is not taken for failed
                 self._cancelled.add(id)
 
     def _fail(self, job: JobRow) -> None:
         """Record a job as failed whose workflow ended without recording it."""
-        sentence = "The work stopped; the worker's log says why."
+        self.steps.end(job.id)
         if job.kind == TRAIN:
-            end_job(self.store, job.id, {"failed": sentence})
-        self.store.jobs.finish(job.id, "failed", sentence)
+            end_job(self.store, job.id, {"failed": DIED})
+        self.store.jobs.finish(job.id, "failed", DIED)
 
     def maintain(self) -> None:
         """Recover the jobs of dead workers; request labeling and ordering where they are due."""
@@ -67,6 +70,7 @@ class Worker:
 
     def close(self) -> None:
         """Stop; running jobs continue when a worker is started again."""
+        self.steps.close()
         self.engine.close()
         self.lock.release()
 
@@ -100,6 +104,7 @@ def work(
     worker = Worker(context, kinds)
     try:
         ready(worker)
+        context.steps.warm_up()
         threading.Thread(target=clean_up, args=(context.store,), name="clean-up", daemon=True).start()
         maintenance_in = 0.0
         while not stop.is_set():

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dbos import DBOS
+from dbos._error import DBOSWorkflowCancelledError
 
-from core.errors import LapelError, PhotoError, StoreBusyError, StoreError, StoreFullError
+from core.errors import PhotoError, StoreBusyError, StoreError, StoreFullError
 from core.jobs.client import IMPORT, LABEL, ORDER, import_of, start_labeling, start_ordering
+from core.jobs.import_steps import list_photos, next_photos
+from core.jobs.steps import ORDERED_AT, JobCancelled, StepDied, StepResult, Steps, run_step
 from core.store import Store
-from core.store.importing import (
-    ImportCheckpoint,
-    fail_import,
-    finish_import,
-    import_batch,
-    prepare_import,
-)
+from core.store.importing import ImportCheckpoint, fail_import, finish_import
 
 if TYPE_CHECKING:
     from core.inference.labeler import Labeler
@@ -29,32 +28,39 @@ LABEL_SECONDS = 2.0
 ORDER_EVERY = 20
 """Saved annotations after which the queue is ordered anew."""
 
-ORDERED_AT, ORDER_EVERY_SETTING = "ordered_at", "order_every"
+ORDER_EVERY_SETTING = "order_every"
 ASKED_SETTING = "labelling_asked_for"
 """The serving models for whom labeling was last asked, by id."""
 
-_PAGE = 1024  # photos listed at a time, once their number is known
-_RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
-
-StepResult = dict[str, Any]
-"""The result of a step as JSON; under "failed", why the job ends here."""
-
 log = logging.getLogger("lapel.worker")
+
+DIED = "The work stopped; the worker's log says why."
+CHECK_SECONDS = 0.1
+"""How often a step that waits for the models asks whether its job was cancelled."""
+
+_PAGE = 1024  # photos listed at a time, once their number is known
 
 
 class WorkerContext:
     """What jobs need: the store, the models, loaded on first use, and the device of trainings.
 
     The models are the champions, also after a promotion, unless ``load`` returns others. ``device`` is auto,
-    cpu, cuda or cuda:N.
+    cpu, cuda or cuda:N. ``steps`` says in which process all steps but labeling are done, by default this one.
     """
 
     def __init__(
-        self, store: Store, load: Callable[[], Labeler] | None = None, *, device: str = "auto"
+        self,
+        store: Store,
+        load: Callable[[], Labeler] | None = None,
+        *,
+        device: str = "auto",
+        steps: Steps | None = None,
     ) -> None:
         self.store, self.device = store, device
+        self.steps = steps or Steps(store)
         self._load = load
         self._labeler: Labeler | None = None
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="lapel-models")
 
     @property
     def is_ready(self) -> bool:
@@ -70,6 +76,14 @@ class WorkerContext:
             self._labeler = self._load()
         return self._labeler
 
+    def labeler_for(self, job: str) -> Labeler:
+        """The models, for a job. Raises JobCancelled at once: loading goes on, for the next job."""
+        loading = self._loader.submit(lambda: self.labeler)
+        while not wait([loading], CHECK_SECONDS).done:
+            if self.steps.is_cancelled(job):
+                raise JobCancelled(job)
+        return loading.result()
+
     @cached_property
     def _model_cache(self) -> ModelCache:
         from core.inference.model_cache import ModelCache  # brings torch
@@ -79,21 +93,24 @@ class WorkerContext:
 
 def workflows(context: WorkerContext) -> Mapping[str, Callable[[str], None]]:
     """The workflows by kind of job, registered with DBOS; each takes the job's id."""
-    store = context.store
+    store, steps = context.store, context.steps
 
     @DBOS.step(name="import.prepare")
     def prepare(job: str) -> StepResult:
-        return run_step(lambda: prepare_import(store, import_of(job)).as_dict())
+        with cancellable():
+            return list_photos(steps, job)
 
     @DBOS.step(name="import.photos")
     def import_photo_batch(job: str, mark: StepResult) -> StepResult:
-        answer = run_step(lambda: import_batch(store, import_of(job), ImportCheckpoint(**mark)).as_dict())
+        with cancellable():
+            answer = next_photos(steps, job, mark)
         if "failed" not in answer:
             store.jobs.progress(job, answer["done"], answer["total"])
         return answer
 
     @DBOS.step(name="import.finish")
     def end_import(job: str, answer: StepResult) -> None:
+        steps.end(job)
         _end_import(store, job, answer)
 
     @DBOS.workflow(name="import", max_recovery_attempts=None)
@@ -105,7 +122,8 @@ def workflows(context: WorkerContext) -> Mapping[str, Callable[[str], None]]:
 
     @DBOS.step(name="label.photos")
     def label_batch(job: str, state: StepResult) -> StepResult:
-        return run_step(lambda: label_next_photos(context, job, state))
+        with cancellable():
+            return run_step(lambda: label_next_photos(context, job, state))
 
     @DBOS.step(name="label.finish")
     def end_labeling(job: str, answer: StepResult) -> None:
@@ -120,7 +138,10 @@ def workflows(context: WorkerContext) -> Mapping[str, Callable[[str], None]]:
 
     @DBOS.step(name="order")
     def reorder_queue(job: str) -> None:
-        _end_ordering(store, job, run_step(lambda: _order(store, job)))
+        with cancellable():
+            answer = run_or_say(steps, job, "order")
+        steps.end(job)
+        _end_ordering(store, job, answer)
 
     @DBOS.workflow(name="order", max_recovery_attempts=None)
     def order_queue(job: str) -> None:
@@ -129,21 +150,22 @@ def workflows(context: WorkerContext) -> Mapping[str, Callable[[str], None]]:
     return {IMPORT: import_photos, LABEL: label_photos, ORDER: order_queue}
 
 
-def run_step(step: Callable[[], StepResult]) -> StepResult:
-    """The result of a step; a busy database is retried, other errors become a sentence under "failed"."""
-    for seconds in (*_RETRY_SECONDS, None):
-        try:
-            return step()
-        except StoreBusyError as error:
-            if seconds is None:
-                return {"failed": str(error)}
-            time.sleep(seconds)
-        except LapelError as error:
-            return {"failed": str(error)}
-        except Exception:
-            log.exception("Background work failed")
-            return {"failed": "Something went wrong that should not have; the worker's log says what."}
-    raise AssertionError("unreachable")
+@contextmanager
+def cancellable() -> Iterator[None]:
+    """Within a step: where its job is cancelled, DBOS records nothing of it, and does it again if resumed."""
+    try:
+        yield
+    except JobCancelled as error:
+        raise DBOSWorkflowCancelledError(f"{error} was cancelled") from error
+
+
+def run_or_say(steps: Steps, job: str, name: str, **arguments: Any) -> StepResult:
+    """The result of a step; where its process dies, that is why the job fails. Raises JobCancelled."""
+    try:
+        return steps.run(job, name, **arguments)
+    except StepDied as error:
+        log.error("%s: the step %s %s", job, name, error)
+        return {"failed": DIED}
 
 
 def label_next_photos(context: WorkerContext, job: str, state: StepResult) -> StepResult:
@@ -152,13 +174,15 @@ def label_next_photos(context: WorkerContext, job: str, state: StepResult) -> St
 
     store, failures, done = context.store, list(state["failures"]), int(state["done"])
     store.jobs.progress(job, done, state["total"], "" if context.is_ready else "The models are being loaded.")
-    labeler = context.labeler
+    labeler = context.labeler_for(job)
     _remember_request(store)
     models, ends = model_pair(store, labeler), time.monotonic() + LABEL_SECONDS
     missing = store.predictions.missing(models, _PAGE if done else 2**31 - 1)
     left = [id for id in missing if id not in failures]
     total = max(state["total"], done + len(left))
     for id in left:
+        if context.steps.is_cancelled(job):
+            raise JobCancelled(job)
         try:
             predict(store, labeler, id)
             done += 1
@@ -229,17 +253,6 @@ def _end_labeling(context: WorkerContext, job: str, answer: StepResult) -> None:
     missing = store.predictions.missing(models, failures + 1)
     if set(missing) - set(answer["failures"]):  # photos that came while this job was ending
         start_labeling(store)
-
-
-def _order(store: Store, job: str) -> StepResult:
-    from core.active_learning.queue_order import reorder
-
-    store.jobs.progress(job, 0, 1)
-    saved, predicted = store.annotations.last_id(), store.predictions.last_at()
-    reorder(store)
-    store.settings.remember(ORDERED_AT, saved)
-    store.jobs.progress(job, 1, 1)
-    return {"predicted": predicted}
 
 
 def _end_ordering(store: Store, job: str, answer: StepResult) -> None:

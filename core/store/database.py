@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,14 @@ from sqlalchemy import ColumnElement, Connection, Engine, Executable, Row
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from core.errors import NotFoundError, StoreBusyError, StoreError, StoreFullError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT_SECONDS = 15.0
+CONNECTIONS = 30
+"""Of a process at once: more than there are people who save at the same moment."""
+
 UPGRADE_LOCK = 0x1A9E1  # any number that every process agrees on
 
 _BUSY = ("database is locked", "database table is locked", "lock timeout", "deadlock detected", "connection")
@@ -35,12 +39,21 @@ class Database:
     """An engine with the store's rules on transactions, clock and errors."""
 
     engine: Engine
+    wait_seconds: float = WAIT_SECONDS
+    _free: threading.Semaphore = field(
+        default_factory=lambda: threading.Semaphore(CONNECTIONS), repr=False, compare=False
+    )
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @classmethod
-    def connect(cls, url: str, wait_seconds: float = WAIT_SECONDS) -> Database:
-        """A database by its SQLAlchemy URL; a lock is waited for at most ``wait_seconds``.
+    def connect(
+        cls, url: str, wait_seconds: float = WAIT_SECONDS, connections: int = CONNECTIONS
+    ) -> Database:
+        """A database by its SQLAlchemy URL, with at most so many ``connections`` at once.
 
-        Raises StoreError for a URL that names no SQLite or PostgreSQL database.
+        A transaction begins within ``wait_seconds``, or StoreBusyError is raised: waiting for other writers,
+        for a free connection and for SQLite's lock counts together; PostgreSQL's locks are waited for as
+        long each. Raises StoreError for a URL that names no SQLite or PostgreSQL database.
         """
         try:
             parsed = make_url(url)
@@ -50,10 +63,12 @@ class Database:
             ) from None
         kind = parsed.get_backend_name()
         if kind == "sqlite":
-            return cls(_sqlite_engine(parsed, wait_seconds))
-        if kind == "postgresql":
-            return cls(_postgresql_engine(parsed, wait_seconds))
-        raise StoreError(f"expected a SQLite or PostgreSQL database, got {kind}")
+            engine = _sqlite_engine(parsed, wait_seconds, connections)
+        elif kind == "postgresql":
+            engine = _postgresql_engine(parsed, wait_seconds, connections)
+        else:
+            raise StoreError(f"expected a SQLite or PostgreSQL database, got {kind}")
+        return cls(engine, wait_seconds, threading.Semaphore(connections))
 
     @property
     def is_sqlite(self) -> bool:
@@ -70,7 +85,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database from its first query to its last."""
-        with translated(), self.engine.connect() as connection:
+        with translated(), self._connection(self._deadline()) as connection:
             if not self.is_sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
@@ -82,12 +97,41 @@ class Database:
         On SQLite it takes the one lock for writing at once, so that what it reads is still so when it writes;
         on PostgreSQL rows are locked by ``with_for_update``. Raises StoreBusyError or StoreFullError.
         """
+        deadline = self._deadline()
         with (
             translated(),
-            self.engine.connect().execution_options(lapel_write=True) as connection,
+            self._alone(deadline),
+            self._connection(deadline, lapel_write=True) as connection,
             connection.begin(),
         ):
             yield connection
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self.wait_seconds
+
+    @contextmanager
+    def _alone(self, deadline: float) -> Iterator[None]:
+        """Hold this process's turn to write in SQLite: its own lock is polled, and some never get it."""
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._turn.acquire(timeout=_left(deadline)):
+            raise StoreBusyError("The database is busy; nothing was changed. Try again.")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    @contextmanager
+    def _connection(self, deadline: float, **options: Any) -> Iterator[Connection]:
+        """One of the connections, which begins its transaction before the deadline."""
+        if not self._free.acquire(timeout=_left(deadline)):
+            raise StoreBusyError("The database is busy: all connections are in use. Try again.")
+        try:
+            with self.engine.connect() as connection:
+                yield connection.execution_options(**options, lapel_wait_seconds=_left(deadline))
+        finally:
+            self._free.release()
 
     def rows(self, statement: Executable) -> Sequence[Row]:
         """What a query finds, read in a transaction of its own."""
@@ -202,8 +246,11 @@ def translated() -> Iterator[None]:
         if any(sign in text for sign in _BUSY) or error.connection_invalidated:
             raise StoreBusyError("The database is busy or away; nothing was changed. Try again.") from error
         raise
-    except PoolTimeout as error:
-        raise StoreBusyError("The database is busy: all connections are in use. Try again.") from error
+
+
+def _left(deadline: float) -> float:
+    """The seconds before a deadline; none where it is over."""
+    return max(0.0, deadline - time.monotonic())
 
 
 def _alembic() -> Config:
@@ -212,8 +259,10 @@ def _alembic() -> Config:
     return config
 
 
-def _sqlite_engine(url: sa.URL, wait_seconds: float) -> Engine:
-    engine = sa.create_engine(url, connect_args={"timeout": wait_seconds})
+def _sqlite_engine(url: sa.URL, wait_seconds: float, connections: int) -> Engine:
+    engine = sa.create_engine(
+        url, connect_args={"timeout": wait_seconds}, pool_size=connections, max_overflow=0
+    )
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
@@ -227,18 +276,24 @@ def _sqlite_engine(url: sa.URL, wait_seconds: float) -> Engine:
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get("lapel_write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        options = connection.get_execution_options()
+        wait_ms = round(1000 * options.get("lapel_wait_seconds", WAIT_SECONDS))
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {wait_ms}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("lapel_write") else "BEGIN")
 
     return engine
 
 
-def _postgresql_engine(url: sa.URL, wait_seconds: float) -> Engine:
+def _postgresql_engine(url: sa.URL, wait_seconds: float, connections: int) -> Engine:
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     options = f"-c lock_timeout={round(wait_seconds * 1000)}"
     return sa.create_engine(
-        url, connect_args={"options": options, "connect_timeout": round(wait_seconds)}, pool_pre_ping=True
+        url,
+        connect_args={"options": options, "connect_timeout": max(1, round(wait_seconds))},
+        pool_pre_ping=True,
+        pool_size=min(5, connections),
+        max_overflow=max(0, connections - 5),
     )
 
 

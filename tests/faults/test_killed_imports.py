@@ -17,11 +17,10 @@ import sqlalchemy as sa
 from core.store import Store
 from core.store.importing import import_all
 from core.store.schema import annotations, photos, tasks
+from tests.faults.counts import times
 from tests.faults.processes import Child, tell
 from tests.faults.wholeness import faults_of
 from tests.faults.writer import import_all_of, make_photos
-
-LONG = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
 
 def run_import(pipe: Connection, url: str, folder: Path, import_id: int) -> None:
@@ -34,12 +33,12 @@ def _say(pipe: Connection, done: int) -> None:
     tell(pipe, what="import", done=done)
 
 
-@pytest.mark.parametrize(("kills", "count"), [(3, 12), pytest.param(30, 120, marks=LONG)])
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_a_killed_import_ends_with_the_counts_of_one_in_peace(
-    kind: str, kills: int, count: int, fresh_store: Callable[[str], Store], tmp_path: Path
+    kind: str, fresh_store: Callable[[str], Store], tmp_path: Path
 ) -> None:
-    source, moments = dataset_in(tmp_path / "source", count), Random(kind)
+    kills, moments = times(3), Random(kind)
+    source = dataset_in(tmp_path / "source", 4 * kills)
     calm = fresh_store(kind)
     expected = import_all(calm, calm.imports.begin("photos", "Anna", str(source)), trusted=True)
     store = fresh_store(kind)

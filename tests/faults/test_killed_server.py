@@ -10,21 +10,17 @@ import pytest
 
 from core.store import Store
 from tests import postgres
+from tests.faults.counts import times
 from tests.faults.processes import Child
 from tests.faults.promises import Promises
 from tests.faults.wholeness import faults_of
 from tests.faults.writer import write
 
 
-@pytest.mark.parametrize(
-    "kills", [1, pytest.param(15, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])]
-)
-def test_a_killed_server_has_kept_all_that_it_said_was_saved_and_work_goes_on(
-    kills: int, tmp_path: Path
-) -> None:
+def test_a_killed_server_has_kept_all_that_it_said_was_saved_and_work_goes_on(tmp_path: Path) -> None:
     if postgres.programs() is None:
         pytest.skip("no PostgreSQL: install Debian's postgresql package")
-    promises, moments = Promises(), Random(kills)
+    kills, promises, moments = times(1), Promises(), Random(1)
     with postgres.server() as server:
         with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
             connection.execute("CREATE DATABASE killed")

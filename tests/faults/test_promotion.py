@@ -20,11 +20,11 @@ from core.store import Store
 from core.store.models import ModelRow
 from core.store.schema import models
 from tests.core.store.models import add_candidate, blob_path
+from tests.faults.counts import times
 from tests.faults.processes import Child
 from tests.faults.promoter import promote_one, turn_over
 from tests.faults.wholeness import faults_of
 
-LONG = [pytest.mark.faults, pytest.mark.timeout(3600)]
 RACERS = 3
 Facts = Mapping[str, Any]
 
@@ -44,12 +44,12 @@ def broken(store: Store, told: Iterable[Facts]) -> list[str]:
     return lost
 
 
-@pytest.mark.parametrize("rounds", [4, pytest.param(100, marks=LONG)])
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_a_process_killed_while_it_promotes_leaves_one_champion_that_serves(
-    kind: str, rounds: int, fresh_url: Callable[[str], str], tmp_path: Path, tiny_ships: Path
+    kind: str, fresh_url: Callable[[str], str], tmp_path: Path, tiny_ships: Path
 ) -> None:
-    url, told, moments = fresh_url(kind), list[Facts](), Random(f"{kind} {rounds}")
+    rounds, url, told = times(4), fresh_url(kind), list[Facts]()
+    moments = Random(f"{kind} {rounds}")
     for number in range(rounds):
         child = Child(turn_over, url, tmp_path, tiny_ships, f"{kind}-{number}")
         told += child.listen(moments.randrange(2, 8))

@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+from core.jobs.step_process import StepProcesses
 from core.jobs.worker import work
 from core.jobs.workflows import WorkerContext
 from core.models import cards
@@ -26,9 +27,7 @@ def shrink(weights: Path, epochs: int = 4) -> None:
 
 
 if __name__ == "__main__":
-    import lightning.pytorch  # noqa: F401 - loaded before the word, so that kills meet the work itself
-    import torch
-
-    torch.set_num_threads(1)
-    shrink(Path(sys.argv[1]))
-    work(WorkerContext(Store.open(), device="cpu"), threading.Event(), lambda _: print("ready", flush=True))
+    store, command = Store.open(), (sys.executable, "-m", "tests.faults.trainer_steps", sys.argv[1])
+    cards.WEIGHTS_FOLDER = Path(sys.argv[1])
+    context = WorkerContext(store, device="cpu", steps=StepProcesses(store, command))
+    work(context, threading.Event(), lambda _: print("ready", flush=True))

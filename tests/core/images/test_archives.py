@@ -213,6 +213,22 @@ def test_a_zip_that_unpacks_to_too_much_in_all_is_refused() -> None:
         next(unpack(data, ZipLimits(total_bytes=10_999)))
 
 
+def test_many_small_entries_that_grow_are_refused_together() -> None:
+    limits = ZipLimits(small_bytes=10_000, total_ratio=20)
+    grown = {str(i): bytes(1_000) for i in range(11)}  # each by more than 80
+    with pytest.raises(ArchiveError, match="more than 20 times its size"):
+        next(unpack(zipped(grown), limits))
+    noise = random.Random(0).randbytes(1_000)
+    assert len(list(unpack(zipped(grown | {"noise": noise}), limits))) == 12
+    assert len(list(unpack(zipped({"0": bytes(1_000)} | dict.fromkeys("abcdefghi", b"")), limits))) == 10
+
+
+def test_a_bomb_of_entries_below_a_megabyte_is_refused_before_anything_is_read() -> None:
+    files = {f"{i}.jpg": bytes(2**20 - 1) for i in range(101)}
+    with pytest.raises(ArchiveError, match="more than 50 times"):
+        next(unpack(zipped(files)))
+
+
 def test_ten_thousand_files_are_listed_in_one_pass() -> None:
     data = zipped(
         dict.fromkeys((f"folder/photo_{i:05}.jpg" for i in range(10_000)), b"x"), zipfile.ZIP_STORED

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from core.inference.labeler import Labeler
-from core.jobs import engine, workflows
+from core.jobs import engine, steps, workflows
 from core.jobs.worker import Worker
 from core.jobs.workflows import WorkerContext
 from core.store import Store
@@ -56,7 +56,7 @@ def carrier(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     monkeypatch.setattr(
         workflows, "_end_labeling", lambda context, job, _: context.store.jobs.finish(job, "done")
     )
-    monkeypatch.setattr(workflows, "_order", lambda store, _: {"predicted": 0.0})
+    monkeypatch.setattr(steps, "STEPS", steps.STEPS | {"order": lambda store, job: {"predicted": 0.0}})
     hired = Worker(WorkerContext(store))
     yield hired
     hired.close()

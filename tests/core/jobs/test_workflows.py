@@ -10,10 +10,11 @@ import pytest
 
 from core.errors import StoreBusyError
 from core.inference.predictions import model_pair
-from core.jobs import workflows
+from core.jobs import steps
 from core.jobs.client import cancel, resume, start_import, start_labeling
+from core.jobs.steps import run_step
 from core.jobs.worker import Worker
-from core.jobs.workflows import ORDER_EVERY, WorkerContext, run_step
+from core.jobs.workflows import ORDER_EVERY, WorkerContext
 from core.store import Store
 from tests.core.jobs.conftest import settle
 from tests.databases import on_sqlite
@@ -61,8 +62,8 @@ def test_a_cancelled_import_stops_and_goes_on_when_resumed(
     carrier: Worker, shoot: Shoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.store.importing.STEP_SECONDS", 0.0)
-    small = workflows.import_batch
-    monkeypatch.setattr(workflows, "import_batch", lambda *arguments: small(*arguments, most=1))
+    small = steps.import_batch
+    monkeypatch.setattr(steps, "import_batch", lambda *arguments, most: small(*arguments, most=1))
     store = carrier.store
     import_id, job = ask_for_import(store, shoot(30))
     until(lambda: store.imports.get(import_id).done > 1, carrier.poll)
@@ -137,7 +138,7 @@ def test_work_that_was_lost_with_its_tables_is_begun_again(carrier: Worker, shoo
 
 def test_a_busy_database_is_waited_for_and_a_fault_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
-    monkeypatch.setattr(workflows.time, "sleep", waited.append)
+    monkeypatch.setattr(steps.time, "sleep", waited.append)
     answers = iter([StoreBusyError("busy"), StoreBusyError("busy"), {"done": 1}])
 
     def act() -> dict:

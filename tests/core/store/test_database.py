@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -149,12 +150,42 @@ def test_what_is_no_database_of_ours_is_refused_with_a_sentence(url):
         Database.connect(url)
 
 
-def test_too_many_at_once_are_told_so(fresh_url):
-    database = Database.connect(fresh_url("sqlite"))
-    narrow = Database(sa.create_engine(database.engine.url, pool_size=1, max_overflow=0, pool_timeout=0.1))
-    with narrow.read() as connection:
-        connection.execute(sa.select(sa.literal(1)))
-        with pytest.raises(StoreBusyError, match="connections"), narrow.read():
-            pass
-    narrow.close()
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_connection_is_waited_for_a_while_and_then_said(fresh_url, kind):
+    database = Database.connect(fresh_url(kind), wait_seconds=0.1, connections=2)
+    with database.read(), database.read():
+        for begin in (database.read, database.write):
+            with pytest.raises(StoreBusyError, match="all connections are in use. Try again"), begin():
+                pass
+    with database.write() as connection:
+        put(connection, "afterwards")
+    assert names(database) == ["afterwards"]
+    database.close()
+
+
+def test_writers_wait_for_their_turn_without_a_connection(fresh_url):
+    database = Database.connect(fresh_url("sqlite"), wait_seconds=PATIENCE_SECONDS, connections=2)
+    wanted = {str(number) for number in range(25)}
+
+    def save(name: str) -> None:
+        with database.write() as connection:
+            put(connection, name)
+
+    threads = [threading.Thread(target=save, args=(name,)) for name in wanted]
+    with database.write():
+        for thread in threads:
+            thread.start()
+        assert names(database) == []  # while all of them wait, there is a connection to read with
+    for thread in threads:
+        thread.join(PATIENCE_SECONDS)
+    assert set(names(database)) == wanted
+    database.close()
+
+
+def test_what_was_waited_before_counts_as_waiting_for_the_lock(fresh_url, monkeypatch):
+    database = Database.connect(fresh_url("sqlite"), wait_seconds=100.0)
+    clock = iter([0.0, 70.0, 80.0, 90.0])  # the deadline, the turn, the connection, the lock
+    monkeypatch.setattr("core.store.database.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with database.write() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == 10_000
     database.close()

@@ -1,0 +1,82 @@
+"""An import's steps within limits of time and memory: a file that ends its process is refused by name."""
+
+from __future__ import annotations
+
+import os
+
+from core.errors import StoreError
+from core.jobs.client import import_of
+from core.jobs.steps import StepDied, StepLimits, StepResult, Steps, run_step
+from core.store.import_skipping import skip_photo
+from core.store.importing import STEP_PHOTOS, ImportCheckpoint
+
+MINUTES_VARIABLE, GIB_VARIABLE = "LAPEL_IMPORT_MINUTES", "LAPEL_IMPORT_GIB"
+MINUTES, GIB = 10.0, 4.0
+PHOTO_MINUTES = 1.0
+"""Of the processor, for a batch of photos that takes two seconds as a rule."""
+
+WAITING = 6
+"""How many times longer a step may take by the clock, where the machine is busy or a disk is slow."""
+
+
+def list_photos(steps: Steps, job: str) -> StepResult:
+    """List an import's files, the first step of it. Raises JobCancelled."""
+    try:
+        return steps.run(job, "import.prepare", import_limits())
+    except StepDied as error:
+        return {"failed": f"Reading the files of this import {error}, and was given up."}
+
+
+def next_photos(steps: Steps, job: str, mark: StepResult) -> StepResult:
+    """Import the next photos after a checkpoint; the next checkpoint. Raises JobCancelled.
+
+    Where their process dies, they are imported one by one, up to the photo that it dies of again, which is
+    refused.
+    """
+    limits = photo_limits()
+    try:
+        return steps.run(job, "import.photos", limits, mark=mark)
+    except StepDied:
+        pass
+    imported_before = {"newest": mark["newest"]}  # by what died: its photos still count as this import's
+    for _ in range(STEP_PHOTOS):
+        try:
+            mark = steps.run(job, "import.photos", limits, mark=mark | imported_before, most=1)
+        except StepDied as error:
+            return _skip(steps, job, mark, f"Reading the photo {error}, and was given up.")
+        if "failed" in mark or ImportCheckpoint(**mark).ended:
+            break
+    return mark
+
+
+def import_limits() -> StepLimits:
+    """What reading an import's files may use, from the environment. Raises StoreError for no such limit."""
+    seconds = 60 * _positive(MINUTES_VARIABLE, MINUTES)
+    return StepLimits(seconds, WAITING * seconds, _memory_bytes())
+
+
+def photo_limits() -> StepLimits:
+    """What importing a batch of photos may use. Raises StoreError as import_limits does."""
+    seconds = 60 * min(PHOTO_MINUTES, _positive(MINUTES_VARIABLE, MINUTES))
+    return StepLimits(seconds, WAITING * seconds, _memory_bytes())
+
+
+def _skip(steps: Steps, job: str, mark: StepResult, reason: str) -> StepResult:
+    return run_step(
+        lambda: skip_photo(steps.store, import_of(job), ImportCheckpoint(**mark), reason).as_dict()
+    )
+
+
+def _memory_bytes() -> int:
+    return round(_positive(GIB_VARIABLE, GIB) * 2**30)
+
+
+def _positive(variable: str, default: float) -> float:
+    said = os.environ.get(variable, "").strip()
+    try:
+        number = float(said or default)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e6:
+        raise StoreError(f"expected a number above 0 in {variable}, got {said!r}")
+    return number
