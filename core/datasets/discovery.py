@@ -24,7 +24,7 @@ UNREAD_SUFFIXES = (
 """Files that hold annotations elsewhere, of kinds that are not read."""
 
 COMPANIONS = re.compile(
-    r"(obj\.data|obj\.names|classes\.txt|predefined_classes\.txt|labelmap\.txt|notes\.json|deleted\.txt"
+    r"(obj\.data|obj\.names|classes\.txt|predefined_classes\.txt|labelmap\.txt|notes\.json|(deleted|renamed)\.txt"
     r"|(train|val|valid|test|holdout|trainval)\.txt|labels\.jsonl)",
     re.IGNORECASE,
 )

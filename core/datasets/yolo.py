@@ -33,7 +33,7 @@ MOST_LABEL_BYTES = 4 * 2**20
 """Of one photo's labels; a thousand polygons of a hundred points are less."""
 
 NO_LABELS = re.compile(
-    r"(classes|labels|train|val|valid|test|predefined_classes|readme.*|licen[cs]e.*|requirements|deleted)\.txt",
+    r"(classes|labels|train|val|valid|test|predefined_classes|readme.*|licen[cs]e.*|requirements|deleted|renamed)\.txt",
     re.IGNORECASE,
 )
 """Texts that tools leave beside the labels."""
