@@ -46,7 +46,7 @@ class UploadQuota:
         may_ask: Callable[[str], bool],
         is_open: Callable[[str], bool],
     ) -> None:
-        """Follow from now on what Streamlit's manager of uploads hands out and keeps; there is no hook for it.
+        """Follow from now on what Streamlit's manager of uploads hands out and keeps; it has no hooks.
 
         ``may_ask`` says whether a session's page has an uploader, ``is_open`` whether a session can still be
         gone on with.

@@ -54,7 +54,7 @@ class ClassifierRecipe:
 
     name: str
     model: str = "mobilenet-mha"
-    optimiser: str = "sgd"
+    optimizer: str = "sgd"
     learning_rate: float = 1e-4
     backbone_rate: float = 1.0  # the backbone's learning rate as a share of the head's
     weight_decay: float = 0.0
@@ -73,7 +73,7 @@ class ClassifierRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _one_of("optimiser", self.optimiser, ("sgd", "adamw"))
+        _one_of("optimizer", self.optimizer, ("sgd", "adamw"))
         _one_of("schedule", self.schedule, ("plateau", "cosine"))
         _one_of("trainable", self.trainable, ("poster", "late", "all"))
         _one_of("augmentation", self.augmentation, ("flip", "rich"))
@@ -137,7 +137,7 @@ Recipe = ClassifierRecipe | DetectorRecipe
 
 _FINE = ClassifierRecipe(
     "fine",
-    optimiser="adamw",
+    optimizer="adamw",
     learning_rate=8e-4,
     backbone_rate=0.4,
     weight_decay=0.02,

@@ -280,7 +280,7 @@ def _checkpoints(out: Path) -> ModelCheckpoint:
 def parameter_groups(
     model: nn.Module, rate: float, decay: float, slow: nn.Module | None, share: float
 ) -> list[dict[str, Any]]:
-    """Optimiser groups: no decay on biases and batch norm; ``slow``'s parameters at ``share`` of the rate."""
+    """Optimizer groups: no decay on biases and batch norm; ``slow``'s parameters at ``share`` of the rate."""
     slow_ids = {id(p) for p in slow.parameters()} if slow is not None else set()
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for parameter in model.parameters():
