@@ -19,8 +19,10 @@ from streamlit import runtime
 
 from app.auth.config import AuthFile, find_auth_file, require_loopback
 from app.auth.media_owners import MediaOwners, person_of_run
-from app.auth.middleware import KnownHosts, SecurityHeaders, SignedInOnly
+from app.auth.middleware import KnownHosts, OwnOriginOnly, SecurityHeaders, SignedInOnly
 from app.auth.sign_in import SignInRedirect
+from app.auth.upload_limit import limit_from_environment
+from app.auth.uploads import BoundedUploads, UploadQuota, has_uploader, is_open
 from app.preview.batch import sweep_previews
 from app.worker_process import WorkerProcess
 from core.errors import AccessError
@@ -61,17 +63,20 @@ def options(port: int, address: str, auth: AuthFile | None = None) -> dict[str, 
     settings |= {"server.port": port, "server.address": address, "server.headless": True}
     if auth is None:
         return settings | {"secrets.files": []}
-    return settings | {"secrets.files": [str(auth.path)], "server.allowedHosts": auth.hosts}
+    signed_in = {"secrets.files": [str(auth.path)], "server.allowedHosts": auth.hosts}
+    return settings | signed_in | {"server.corsAllowedOrigins": [auth.origin]}
 
 
 def lifespan_of(
-    owners: MediaOwners, url: str | None
+    owners: MediaOwners, quota: UploadQuota, url: str | None
 ) -> Callable[[st.App], AbstractAsyncContextManager[None]]:
-    """A hook for when the server has started: track the owners of media files, open the browser."""
+    """A hook for when the server has started: track media files and uploads, open the browser."""
 
     @asynccontextmanager
     async def lifespan(_: st.App) -> AsyncIterator[None]:
-        owners.watch(runtime.get_instance().media_file_mgr, person_of_run)
+        server = runtime.get_instance()
+        owners.watch(server.media_file_mgr, person_of_run)
+        quota.watch(server.uploaded_file_mgr, has_uploader, is_open)
         if url is not None:
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
         yield
@@ -79,16 +84,24 @@ def lifespan_of(
     return lifespan
 
 
-def workspace(open_at: str | None = None) -> st.App:
-    """The workspace as an ASGI application; ``open_at`` is shown in a browser once it is up."""
-    owners = MediaOwners()
+def workspace(open_at: str | None = None, origin: str | None = None) -> st.App:
+    """The workspace as an ASGI application; ``open_at`` is shown in a browser once it is up.
+
+    ``origin`` is the address that a sign-in is configured for. Raises AccessError for a limit of uploads that
+    is none.
+    """
+    owners, quota = MediaOwners(), UploadQuota(limit_from_environment())
     middleware = [
         Middleware(SecurityHeaders),
         Middleware(KnownHosts),
+        Middleware(OwnOriginOnly, also=[origin] if origin else []),
         Middleware(SignedInOnly, owners=owners),
+        Middleware(BoundedUploads, quota=quota),
         Middleware(SignInRedirect),
     ]
-    return st.App(ROOT / "app" / "main.py", middleware=middleware, lifespan=lifespan_of(owners, open_at))
+    return st.App(
+        ROOT / "app" / "main.py", middleware=middleware, lifespan=lifespan_of(owners, quota, open_at)
+    )
 
 
 def permitted(address: str, port: int) -> tuple[str, AuthFile | None]:
@@ -103,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parse(arguments)
     try:
         address, auth = permitted(chosen.address, chosen.port)
+        limit_from_environment()
     except AccessError as refused:
         print(refused, file=sys.stderr)
         return EXIT_REFUSED
@@ -122,7 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     worker = WorkerProcess()
     worker.start()
     try:
-        workspace(None if chosen.no_browser else url).run(config=options(chosen.port, address, auth))
+        open_at, origin = None if chosen.no_browser else url, auth.origin if auth else None
+        workspace(open_at, origin).run(config=options(chosen.port, address, auth))
     finally:
         worker.stop()
     return 0

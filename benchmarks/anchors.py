@@ -39,7 +39,7 @@ def ours(boxes_wh: np.ndarray, seed: int) -> np.ndarray:
 
 
 def euclidean(boxes_wh: np.ndarray, seed: int, restarts: int) -> np.ndarray:
-    """scikit-learn's centres (9, 2)."""
+    """scikit-learn's centers (9, 2)."""
     model = KMeans(CLUSTERS, init="k-means++", n_init=restarts, random_state=seed)
     return np.asarray(model.fit(boxes_wh).cluster_centers_)
 

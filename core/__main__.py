@@ -5,9 +5,11 @@ Results go to stdout and nothing else does; progress and complaints go to stderr
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -19,7 +21,7 @@ from core.cli.console import By, Data, Device
 from core.cli.label import Threshold, Weights
 from core.errors import LapelError, RecipeError
 from core.threads import let_threads_sleep
-from core.training.recipes import TrainingOptions
+from core.training.recipes import LARGEST_BATCH, LARGEST_SEED, MOST_EPOCHS, TrainingOptions
 
 app = typer.Typer(
     add_completion=False,
@@ -70,9 +72,9 @@ def train(
         bool, typer.Option("--quick", help="With --revision: a quick fine-tuning, in minutes.")
     ] = False,
     preset: Annotated[str | None, typer.Option(help="A named recipe, or a detector's size.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1)] = None,
-    seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Photos a step.", min=1)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1, max=MOST_EPOCHS)] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.", min=0, max=LARGEST_SEED)] = None,
+    batch: Annotated[int | None, typer.Option(help="Photos a step.", min=1, max=LARGEST_BATCH)] = None,
     pretrained: Annotated[
         Path | None,
         typer.Option(help="ImageNet MobileNet or a distilled backbone, or whole weights to go on from."),
@@ -92,9 +94,9 @@ def train(
     ] = None,
     device: Device = "auto",
     devices: Annotated[
-        int, typer.Option(help="GPUs, or processes of a CPU, that share each batch.", min=1)
+        int, typer.Option(help="GPUs, or processes of a CPU, that share each batch.", min=1, max=64)
     ] = 1,
-    workers: Annotated[int, typer.Option(help="Loader processes.", min=0)] = 0,
+    workers: Annotated[int, typer.Option(help="Loader processes.", min=0, max=256)] = 0,
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and weights.")] = Path("runs/latest"),
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")
@@ -167,13 +169,37 @@ app.command()(people.audit)
 
 
 def main() -> None:
-    """Run the command line; a LapelError becomes its sentence on stderr and exit status 2."""
+    """Run the command line; what a person can mend becomes one sentence on stderr, and exit status 2.
+
+    Beside LapelErrors these are files that cannot be read or written, names that are no text, and a machine
+    with too little memory. Ctrl-C is 130, as shells have it; a reader of stdout that has gone is no fault.
+    """
     let_threads_sleep()
     try:
         app()
     except LapelError as error:
-        print(f"lapel: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _leave(str(error))
+    except BrokenPipeError:
+        with suppress(OSError):  # nothing more is written when Python ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except OSError as error:
+        _leave(f"{error.filename or 'a file'} cannot be used: {error.strerror or error}")
+    except UnicodeError as error:
+        _leave(
+            f"expected text in UTF-8, got what is none: {error.reason if hasattr(error, 'reason') else error}"
+        )
+    except MemoryError:
+        _leave("this machine has too little memory for that")
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _leave(sentence: str) -> NoReturn:
+    """End with a sentence on stderr, whatever stderr's encoding."""
+    encoding = sys.stderr.encoding or "utf-8"
+    print(f"lapel: {sentence}".encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+    raise SystemExit(2) from None
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Anchors fitted to a data set's own boxes: K-means++ under the distance 1 - IoU of width and height.
 
 The distance is YOLOv2's (Redmon and Farhadi 2017), the seeding Arthur and Vassilvitskii's (2007) with several
-candidates a step. A cluster's centre is the median of its widths and of its heights, not their mean: on the
+candidates a step. A cluster's center is the median of its widths and of its heights, not their mean: on the
 street photos that lifts the mean best IoU from 0.731 to 0.735, since large boxes pull a mean away from
 the many.
 """
@@ -99,7 +99,7 @@ def kmeans_anchors(boxes_wh: np.ndarray, clusters: int = 9, seed: int = 0) -> An
 
 
 def mean_best_iou(boxes_wh: np.ndarray, anchors_wh: np.ndarray) -> float:
-    """The mean over boxes (N, 2) of the best IoU with any anchor (K, 2), both centred on one point; 0..1."""
+    """The mean over boxes (N, 2) of the best IoU with any anchor (K, 2), both centered on one point; 0..1."""
     _, ious = _nearest(_Sizes.of(_checked(boxes_wh)), _checked(anchors_wh))
     return float(ious.mean(dtype=np.float64))
 

@@ -81,7 +81,7 @@ def load_taxonomy(name: str) -> Taxonomy:
         name,
         document["title"],
         tuple(entry["name"] for entry in entries),
-        tuple(entry["colour"] for entry in entries),
+        tuple(entry["color"] for entry in entries),
         {entry["name"]: entry["parent"] for entry in entries if "parent" in entry},
         {entry["name"]: tuple(entry["also"]) for entry in entries if "also" in entry},
     )

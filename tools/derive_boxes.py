@@ -84,8 +84,8 @@ def _distance_to_background(lab: np.ndarray) -> np.ndarray:
     clusters = min(BACKGROUND_CLUSTERS, len(np.unique(colors, axis=0)))
     found = KMeans(clusters, n_init=1, random_state=0).fit(colors)
     share = np.bincount(found.labels_, minlength=clusters) / len(colors)
-    centres = found.cluster_centers_[share > 0.12]  # a sleeve that touches the border is no background
-    distance = np.sqrt(((lab[:, :, None] - centres) ** 2).sum(axis=-1)).min(axis=-1)
+    centers = found.cluster_centers_[share > 0.12]  # a sleeve that touches the border is no background
+    distance = np.sqrt(((lab[:, :, None] - centers) ** 2).sum(axis=-1)).min(axis=-1)
     return ndimage.gaussian_filter(distance, 1.0)
 
 

@@ -133,7 +133,7 @@ def in_bfloat16(model: nn.Module, inputs: Tensor) -> Tensor:
     return answers.float()
 
 
-def optimiser_of(model: nn.Module, head: Sequence[nn.Module], schedule: Schedule) -> torch.optim.AdamW:
+def optimizer_of(model: nn.Module, head: Sequence[nn.Module], schedule: Schedule) -> torch.optim.AdamW:
     """AdamW in four groups: backbone and head, with and without weight decay (norms and biases)."""
     in_head = {id(parameter) for part in head for parameter in part.parameters()}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
@@ -150,10 +150,10 @@ def optimiser_of(model: nn.Module, head: Sequence[nn.Module], schedule: Schedule
     return torch.optim.AdamW(settings, lr=schedule.learning_rate, fused=True)
 
 
-def _step_if_finite(optimiser: torch.optim.AdamW, norm: Tensor) -> None:
+def _step_if_finite(optimizer: torch.optim.AdamW, norm: Tensor) -> None:
     """A step, or none where a gradient is not finite: decided on the device, as GradScaler does it."""
-    optimiser.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
-    optimiser.step()
+    optimizer.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
+    optimizer.step()
 
 
 def fastest_layout(model: nn.Module) -> torch.memory_format:
@@ -188,7 +188,7 @@ def fit(
     second, once, and answers how many seconds the stage may take in all. Returns the stage's figures.
     """
     device = next(model.parameters()).device
-    optimiser = optimiser_of(model, head, schedule)
+    optimizer = optimizer_of(model, head, schedule)
     batch = schedule.batch if device.type == "cuda" else min(schedule.batch, CPU_BATCH)
     steps = images = 0
     slowed, loss_value = 1.0, float("nan")
@@ -196,17 +196,17 @@ def fit(
     counted_from: tuple[float, int] | None = None
     measured = 0.0
     while clock.progress < 1 and not (most_steps and steps >= most_steps):
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = group["peak"] * slowed * schedule.rate_at(clock.progress)
         try:
             model.train()
             loss = loss_of(batch)
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.largest_gradient)
-            _step_if_finite(optimiser, norm)
+            _step_if_finite(optimizer, norm)
         except torch.cuda.OutOfMemoryError:
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             torch.cuda.empty_cache()
             if batch <= LEAST_BATCH:
                 raise
@@ -219,7 +219,7 @@ def fit(
             if not math.isfinite(loss_value):
                 say(f"loss {loss_value} at step {steps}: back to the average, at half the rate")
                 average.give_back(model)
-                optimiser, slowed = optimiser_of(model, head, schedule), slowed / 2
+                optimizer, slowed = optimizer_of(model, head, schedule), slowed / 2
                 continue
         average.update(model)
         if steps == WARM_STEPS:

@@ -238,7 +238,7 @@ class Scenes:
         stretch = self._between(1 / settings.stretch, settings.stretch, *shape) ** 0.5
         scale = torch.stack((factor * stretch, factor / stretch), dim=-1)  # (B, T, 2)
         slack = room - size * scale
-        # A plain letterbox is centred, as in evaluation.
+        # A plain letterbox is centered, as in evaluation.
         share = (
             self._uniform(*shape, 2) if settings.zoom[0] != settings.zoom[1] else torch.full_like(slack, 0.5)
         )
@@ -340,15 +340,15 @@ class Scenes:
         """
         matrix, source, middle = maps
         boxes = self.boxes[photos]  # (B, T, K, 4)
-        centre = (boxes[..., :2] + boxes[..., 2:]) / 2 - source[:, :, None]
+        center = (boxes[..., :2] + boxes[..., 2:]) / 2 - source[:, :, None]
         half = (boxes[..., 2:] - boxes[..., :2]) / 2
-        centre = (matrix[:, :, None] * centre[..., None, :]).sum(dim=-1) + middle[:, :, None]
+        center = (matrix[:, :, None] * center[..., None, :]).sum(dim=-1) + middle[:, :, None]
         reach = (matrix[:, :, None] * half[..., None, :]).square().sum(dim=-1).sqrt()
         low, high = tiles[:, :, None, :2], tiles[:, :, None, 2:]
         clipped = torch.cat(
             (
-                torch.minimum(torch.maximum(centre - reach, low), high),
-                torch.minimum(torch.maximum(centre + reach, low), high),
+                torch.minimum(torch.maximum(center - reach, low), high),
+                torch.minimum(torch.maximum(center + reach, low), high),
             ),
             dim=-1,
         )

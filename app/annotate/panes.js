@@ -1,5 +1,5 @@
 // One photo several times over, each time with other boxes: versions to be compared.
-// data: {photo: {url, width, height, alt}, panes: [{title, boxes: [{uid, box, colour, ink, tag, mark, name}]}], pickable}
+// data: {photo: {url, width, height, alt}, panes: [{title, boxes: [{uid, box, color, ink, tag, mark, name}]}], pickable}
 // trigger "picked": {pane, uid}, a box that was clicked where data.pickable says that boxes can be.
 const make = (tag, props = {}, ...children) => {
   const element = document.createElement(tag);
@@ -24,7 +24,7 @@ const drawBox = (entry, photo, onclick) => {
   box.style.top = percent(y0, photo.height);
   box.style.width = percent(x1 - x0, photo.width);
   box.style.height = percent(y1 - y0, photo.height);
-  box.style.setProperty("--colour", entry.colour);
+  box.style.setProperty("--color", entry.color);
   box.style.setProperty("--ink", entry.ink);
   return box;
 };

@@ -70,7 +70,7 @@ def drawn(pane: Pane, categories: Mapping[int, Category]) -> Iterable[dict[str, 
         yield {
             "uid": box.uid,
             "box": list(box.box_xyxy),
-            "colour": color,
+            "color": color,
             "ink": ink_on(color),
             "tag": name if number is None else f"{number} {name}",
             "mark": pane.marks.get(box.uid, ""),

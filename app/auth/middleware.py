@@ -1,18 +1,19 @@
-"""Middleware: known hosts only, data only for signed-in users, and security headers on every answer.
+"""Middleware: known hosts and origins only, data only for signed-in users, security headers on every answer.
 
-The page itself and its websocket stay open: visitors are shown the sign-in there.
+The page itself and its websocket stay open to visitors, who are shown the sign-in there.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 from streamlit.auth_util import get_origin_from_redirect_uri
 from streamlit.web.server.starlette import starlette_websocket as streamlit_websocket
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
@@ -44,6 +45,34 @@ class KnownHosts:
             await self.app(scope, receive, send)
         else:
             await PlainTextResponse("Unknown host", 400)(scope, receive, send)
+
+
+class OwnOriginOnly:
+    """ASGI middleware that refuses websockets (403) that a page of another origin opens.
+
+    An origin is ours where it is http or https at the very host and port that are asked for, or one of
+    ``also``, such as the address that a sign-in is configured for, or of ``server.corsAllowedOrigins``.
+    Streamlit itself takes every port of this machine as ours. Clients that are no browsers send no origin.
+    """
+
+    def __init__(self, app: ASGIApp, also: Sequence[str] = ()) -> None:
+        self.app, self.also = app, frozenset(also)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket" or self._is_own(Headers(scope=scope)):
+            await self.app(scope, receive, send)
+            return
+        logger.warning("A page of another origin asked for a websocket, and was refused.")
+        await WebSocketClose(code=1008)(scope, receive, send)  # before it is accepted: a 403
+
+    def _is_own(self, headers: Headers) -> bool:
+        origins, host = headers.getlist("origin"), headers.get("host", "")
+        if not origins:
+            return True
+        if len(origins) > 1:
+            return False
+        configured = {str(origin).strip() for origin in st.get_option("server.corsAllowedOrigins") or ()}
+        return origins[0] in {f"http://{host}", f"https://{host}"} | self.also | configured
 
 
 class SignedInOnly:

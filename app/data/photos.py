@@ -134,7 +134,7 @@ def tile(
         "height": row.height,
         "name": row.name,
         "note": note(row, annotation),
-        "boxes": [{"box": list(box.box_xyxy), "colour": categories[box.category_id].color} for box in boxes],
+        "boxes": [{"box": list(box.box_xyxy), "color": categories[box.category_id].color} for box in boxes],
     }
 
 

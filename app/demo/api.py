@@ -25,6 +25,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.middleware import SecurityHeaders
+from app.auth.upload_limit import limit_from_environment
+from app.demo.uploads import BoundedUploads
 from app.demo.view import Explain, LabelerLike
 from core.errors import LapelError, PhotoError, RecipeError
 from core.files import atomic_write
@@ -77,11 +79,11 @@ def endpoints(labeler: LabelerLike, explain: Explain) -> tuple[Callable[..., Any
 
     def label(photo: Upload, threshold: float | None = None) -> dict[str, Any]:
         with sentences(for_page=False), taken_photo(_given(photo)) as taken:
-            return labeler.label(taken, _in_range(threshold)).as_dict()
+            return labeler.label(taken, in_range(threshold)).as_dict()
 
     def explain_photo(photo: Upload, threshold: float | None = None) -> tuple[dict[str, Any], list[str]]:
         with sentences(for_page=False), taken_photo(_given(photo)) as taken:
-            labeled = labeler.label(taken, _in_range(threshold))
+            labeled = labeler.label(taken, in_range(threshold))
             # Inside Gradio's own folder, so that the files are swept with the uploads.
             folder = Path(tempfile.mkdtemp(dir=os.environ["GRADIO_TEMP_DIR"]))
             index = write_maps(explain(labeler, taken, labeled), taken, folder)
@@ -90,16 +92,32 @@ def endpoints(labeler: LabelerLike, explain: Explain) -> tuple[Callable[..., Any
     return label, explain_photo
 
 
-def _given(photo: Upload) -> dict[str, Any]:
+def _given(photo: Any) -> dict[str, Any]:
+    """Gradio's description of an upload; callers may send anything in its place."""
     if photo is None:
         raise PhotoError("Expected a photo, got none.")
+    if not isinstance(photo, dict) or not isinstance(photo.get("path"), str):
+        raise PhotoError(f"Expected an uploaded photo, got {_short(photo)}.")
     return photo
 
 
-def _in_range(threshold: float | None) -> float | None:
-    if threshold is not None and not 0.0 <= threshold <= 1.0:
-        raise RecipeError(f"Expected a threshold in 0..1, got {threshold}.")
-    return threshold
+def in_range(threshold: Any) -> float | None:
+    """A score threshold as a caller sent it, None for the card's. Raises RecipeError for what is none."""
+    if threshold is None:
+        return None
+    is_number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
+    if not is_number or not 0.0 <= threshold <= 1.0:
+        raise RecipeError(f"Expected a threshold in 0..1, got {_short(threshold)}.")
+    return float(threshold)
+
+
+def _short(value: Any) -> str:
+    """A value for a sentence."""
+    if isinstance(value, dict):
+        return "an object without a path"
+    if isinstance(value, int) and abs(value) >= 10**20:  # of some thousand digits on, it has no repr
+        return "a number of more than twenty digits"
+    return repr(value)[:60]
 
 
 WRONG_PASSWORD_SECONDS = 0.5
@@ -126,7 +144,11 @@ def guards(open_to_all: bool) -> list[Middleware]:
     A page elsewhere could otherwise point a name of its own at 127.0.0.1 and use the demo through a
     visitor's browser.
     """
-    layers = [Middleware(SecurityHeaders), Middleware(OwnFilesOnly)]
+    layers = [
+        Middleware(SecurityHeaders),
+        Middleware(OwnFilesOnly),
+        Middleware(BoundedUploads, most_bytes=limit_from_environment()),
+    ]
     if open_to_all:
         layers.append(
             Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "::1", "[::1]"])
@@ -170,8 +192,9 @@ def taken_photo(upload: dict[str, Any]) -> Iterator[Photo]:
     Raises:
         PhotoError: for a file that is no photo, exceeds the limits, was deleted meanwhile or never uploaded.
     """
-    path = _own_file(upload["path"])
-    photo = _read(path, upload.get("orig_name") or path.name)
+    path = _own_file(_given(upload)["path"])
+    name = upload.get("orig_name")
+    photo = _read(path, name if isinstance(name, str) and name else path.name)
     try:
         yield photo
     finally:

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app.demo import view
-from app.demo.api import MODELS, sentences, taken_photo
+from app.demo.api import MODELS, in_range, sentences, taken_photo
 from app.demo.view import Explain, LabelerLike, Shown
 from core.errors import PhotoError
 from core.images.decode import Photo
@@ -160,8 +160,9 @@ class Page:
             return
         with sentences(for_page=True):
             try:
+                shares = in_range(threshold), in_range(opacity)
                 with taken_photo(photo) as taken:
-                    yield from self._labeled(taken, threshold, opacity)
+                    yield from self._labeled(taken, shares[0] or 0.0, shares[1] or 0.0)
             except PhotoError:
                 # The sentence follows as the page's error; the broken picture itself helps nobody.
                 yield {self.photo: None, **self._emptied()}

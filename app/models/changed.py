@@ -97,7 +97,7 @@ def tile(shown: Shown, thumbnail: bytes) -> dict[str, Any]:
         "height": row.height,
         "name": row.name,
         "note": shown.words,
-        "boxes": [{"box": list(box[:4]), "colour": color} for found, color in sides for box in found],
+        "boxes": [{"box": list(box[:4]), "color": color} for found, color in sides for box in found],
     }
 
 

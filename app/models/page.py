@@ -97,7 +97,7 @@ def choose_candidate(candidates: Sequence[ModelRow]) -> ModelRow | None:
     by_id = {model.id: model for model in candidates}
     if st.session_state.get(CANDIDATE_KEY) not in by_id:
         asked = st.query_params.get(CANDIDATE, "")
-        is_there = asked.isdigit() and int(asked) in by_id
+        is_there = asked.isdecimal() and int(asked) in by_id
         st.session_state[CANDIDATE_KEY] = int(asked) if is_there else next(iter(by_id))
     chosen: int = st.selectbox(
         "Candidate",

@@ -1,5 +1,5 @@
 // The batch as tiles: a small picture each with its boxes, one click opens it.
-// data: {tiles: [{number, url, alt, width, height, name, note, boxes: [{box, colour}]}], selected}
+// data: {tiles: [{number, url, alt, width, height, name, note, boxes: [{box, color}]}], selected}
 const galleries = new WeakMap();
 
 const make = (tag, className, ...children) => {
@@ -32,11 +32,11 @@ const fill = (tile, { number, url, alt, width, height, name, note, boxes }) => {
   parts.name.title = name;
   parts.note.textContent = note;
   tile.dataset.number = number;
-  parts.boxes.replaceChildren(...boxes.map(({ box: [x0, y0, x1, y1], colour }) => {
+  parts.boxes.replaceChildren(...boxes.map(({ box: [x0, y0, x1, y1], color }) => {
     const span = make("span", "box");
     Object.assign(span.style, {
       left: `${(100 * x0) / width}%`, top: `${(100 * y0) / height}%`,
-      width: `${(100 * (x1 - x0)) / width}%`, height: `${(100 * (y1 - y0)) / height}%`, borderColor: colour,
+      width: `${(100 * (x1 - x0)) / width}%`, height: `${(100 * (y1 - y0)) / height}%`, borderColor: color,
     });
     return span;
   }));

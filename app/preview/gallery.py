@@ -63,7 +63,7 @@ def tile(view: PhotoView, names: Mapping[str, str]) -> dict[str, Any]:
         "height": item.labeled.height,
         "name": item.spooled.name,
         "note": note(view, names),
-        "boxes": [{"box": list(g.box_xyxy), "colour": color_of(g.category)} for g in view.garments.values()],
+        "boxes": [{"box": list(g.box_xyxy), "color": color_of(g.category)} for g in view.garments.values()],
     }
 
 

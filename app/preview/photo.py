@@ -63,7 +63,7 @@ def _header(session: PreviewSession, view: PhotoView, order: Sequence[PhotoView]
 def _step_button(
     session: PreviewSession, view: PhotoView, order: Sequence[PhotoView], step: int, text: str, icon: str
 ) -> None:
-    there = selection.neighbour(order, view.item.number, step)
+    there = selection.neighbor(order, view.item.number, step)
     st.button(
         "",
         icon=f":material/{icon}:",
@@ -110,7 +110,7 @@ def _wants(session: PreviewSession) -> None:
 
 def _stepped(session: PreviewSession, view: PhotoView, order: Sequence[PhotoView]) -> None:
     step = 1 if viewer.event("stepped") > 0 else -1
-    session.open(selection.neighbour(order, view.item.number, step))
+    session.open(selection.neighbor(order, view.item.number, step))
 
 
 def _ranked(session: PreviewSession, view: PhotoView) -> None:

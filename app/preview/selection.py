@@ -182,7 +182,7 @@ def chosen(photos: Sequence[PhotoView], filters: Filters) -> list[PhotoView]:
     return sorted((view for view in photos if matches(view, filters)), key=ORDERS[filters.order])
 
 
-def neighbour(photos: Sequence[PhotoView], number: int | None, step: int) -> int | None:
+def neighbor(photos: Sequence[PhotoView], number: int | None, step: int) -> int | None:
     """The number of the photo ``step`` places on, within the ends; the first where ``number`` is missing."""
     numbers = [view.item.number for view in photos]
     if not numbers:

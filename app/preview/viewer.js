@@ -1,5 +1,5 @@
 // One photo with its boxes over it, and heat maps in between that are switched and blended here in the browser.
-// data: {photo, title, url, alt, width, height, garments: [{number, box, score, colour, ink, tag, name}], hidden: [same],
+// data: {photo, title, url, alt, width, height, garments: [{number, box, score, color, ink, tag, name}], hidden: [same],
 //        selected, state, still, layers: {attention: [{name, url}], activation: {number: url}} | null}
 // Boxes follow the page's threshold slider here, before the server has answered: hidden are those below it.
 const views = new WeakMap();
@@ -135,7 +135,7 @@ class View {
       const box = make("button", { type: "button", className: "box", "data-number": garment.number,
         "aria-label": garment.name, onclick: () => this.pick(garment.number) }, tag);
       place(box, garment.box, width, height);
-      box.style.setProperty("--colour", garment.colour);
+      box.style.setProperty("--color", garment.color);
       box.style.setProperty("--ink", garment.ink);
       return { box, score: garment.score, above: above.has(garment.number) };
     });

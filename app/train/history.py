@@ -32,7 +32,7 @@ def choose(rows: Sequence[TrainingRow]) -> TrainingRow | None:
     first = next((row.id for row in rows if row.is_going), rows[0].id)
     if KEY not in st.session_state or st.session_state[KEY] not in by_id:
         asked = st.query_params.get(KEY, "")
-        st.session_state[KEY] = int(asked) if asked.isdigit() and int(asked) in by_id else first
+        st.session_state[KEY] = int(asked) if asked.isdecimal() and int(asked) in by_id else first
     chosen = st.selectbox(
         "Training",
         list(by_id),

@@ -229,10 +229,10 @@ def detect(model: YOLOv4, photos: Boxed) -> tuple[list[Detections], list[np.ndar
 
 
 def features_at(feature_map: Tensor, boxes_xyxy: np.ndarray) -> np.ndarray:
-    """A map's (C, h, w) features at the centres of boxes (N, 4), bilinear: (N, C) float16."""
+    """A map's (C, h, w) features at the centers of boxes (N, 4), bilinear: (N, C) float16."""
     channels, height, width = feature_map.shape
-    centres = torch.from_numpy((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2).float()
+    centers = torch.from_numpy((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2).float()
     size = torch.tensor([width, height]) * FEATURE_STRIDE
-    grid = (2 * centres / size - 1).view(1, 1, -1, 2)
+    grid = (2 * centers / size - 1).view(1, 1, -1, 2)
     rows = F.grid_sample(feature_map[None], grid, padding_mode="border", align_corners=False)
     return rows.view(channels, -1).T.half().contiguous().numpy()

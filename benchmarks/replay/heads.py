@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from core.active_learning.ranking import WEIGHTS, Candidate, RankingWeights, rank_photos
 from core.active_learning.uncertainty import Uncertainty
 
-REGULARISATION = 0.03  # the best of four on a part of the training senders, at 200, 1,000 and all labels
+REGULARIZATION = 0.03  # the best of four on a part of the training senders, at 200, 1,000 and all labels
 
 Order = Callable[[np.ndarray, np.ndarray, np.ndarray, int], list[int]]
 """(probabilities of what is open, open indices, labeled indices, seed) to open indices, best first."""
@@ -52,7 +52,7 @@ class Schedule:
 
 def fit_head(split: Split, chosen: Sequence[int] | np.ndarray) -> LogisticRegression:
     """A multinomial logistic regression on the chosen photos of the pool."""
-    head = LogisticRegression(C=REGULARISATION, max_iter=400, tol=1e-3)
+    head = LogisticRegression(C=REGULARIZATION, max_iter=400, tol=1e-3)
     return head.fit(split.pool[chosen], split.pool_labels[chosen])
 
 

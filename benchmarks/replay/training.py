@@ -34,18 +34,18 @@ def train(pool: Boxed, labeled: np.ndarray, steps: int, seed: int, deadline: flo
     """
     model, targets = new_model(pool, labeled, seed).train(), padded_truths(pool.truths, pool.device)
     groups = parameter_groups(model, RECIPE.learning_rate, RECIPE.weight_decay, None, 1.0)
-    optimiser = torch.optim.AdamW(groups, lr=RECIPE.learning_rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, cosine_with_warmup(steps // 20 + 1, steps))
+    optimizer = torch.optim.AdamW(groups, lr=RECIPE.learning_rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, cosine_with_warmup(steps // 20 + 1, steps))
     loss = YoloLoss(RECIPE.box_weight, RECIPE.class_weight, 1.0, RECIPE.objectness_target)
     for rows in zip(*sampled(labeled, steps, RECIPE.batch, seed), strict=True):
         if deadline is not None and time.monotonic() > deadline:
             raise TimeUp
         photos, mirrored = (torch.from_numpy(row).to(pool.device) for row in rows)
         features, wanted = batch_of(pool, targets, photos, mirrored)
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss(model.heads_of(model.neck(features)), model.anchors_wh, wanted)["loss"].backward()
         nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
-        optimiser.step()
+        optimizer.step()
         schedule.step()
     return model.eval()
 

@@ -32,7 +32,9 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N for one of
 def print_json(value: object) -> None:
     """Write a line of JSON to stdout, in ASCII where stdout is not UTF-8."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    print(json.dumps(value, ensure_ascii=not utf8), flush=True)
+    text = json.dumps(value, ensure_ascii=not utf8)
+    # Paths that are no UTF-8 hold half characters, which JSON has a form for and stdout has not.
+    print(text if text.isascii() else text.encode("utf-8", "backslashreplace").decode(), flush=True)
 
 
 class ProgressBar:
@@ -103,6 +105,11 @@ def account_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # an account without a name
         return "local"
+
+
+def is_row_number(text: str) -> bool:
+    """Whether a text can be the number of a row; longer ones are beyond what databases count to."""
+    return text.isascii() and text.isdecimal() and len(text) < 10
 
 
 def iso_time(seconds: float) -> str:

@@ -25,9 +25,12 @@ def anchors(
     from core.anchors import darknet_anchors, kmeans_anchors, mean_best_iou
     from core.datasets.detection import letterboxed_wh
     from core.datasets.reading import read_detection
+    from core.images.decode import MAX_SIDE as LARGEST_SIDE
 
     if size < 1:
         raise RecipeError(f"expected a size of one pixel or more, got {size}")
+    if size > LARGEST_SIDE:
+        raise RecipeError(f"expected a size of at most {LARGEST_SIDE} pixels, got {str(size)[:40]}")
     boxes_wh = letterboxed_wh(read_detection(dataset), size)
     fitted = kmeans_anchors(boxes_wh, clusters, seed)
     pairs = [[round(float(w), 2), round(float(h), 2)] for w, h in fitted.anchors]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -21,8 +22,18 @@ if TYPE_CHECKING:
     from core.inference.labeler import Labeler
 
 
+def _not_nan(value: float | None) -> float | None:
+    """NaN is neither below 0 nor above 1, so Typer's range lets it pass."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("nan is not in the range 0<=x<=1.")
+    return value
+
+
 Threshold = Annotated[
-    float | None, typer.Option(help="Least score, 0 to 1; the model card's by default.", min=0.0, max=1.0)
+    float | None,
+    typer.Option(
+        help="Least score, 0 to 1; the model card's by default.", min=0.0, max=1.0, callback=_not_nan
+    ),
 ]
 Weights = Annotated[
     list[Path] | None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.cli.console import AsJson, By, Data, ProgressBar, iso_time, open_store, print_json
+from core.cli.console import AsJson, By, Data, ProgressBar, is_row_number, iso_time, open_store, print_json
 from core.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _named(store: Store, name: str) -> ModelRow:
     try:
         return store.models.named(name)
     except NotFoundError:
-        if name.isdigit():
+        if is_row_number(name):
             return store.models.get(int(name))
         raise
 

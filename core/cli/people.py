@@ -47,7 +47,7 @@ def revoke(name: Name, data: Data = None) -> None:
 
 def audit(
     csv: Annotated[Path | None, typer.Option(help="Write all of it into this file instead.")] = None,
-    most: Annotated[int, typer.Option(help="How many entries.", min=1)] = 200,
+    most: Annotated[int, typer.Option(help="How many entries.", min=1, max=1_000_000)] = 200,
     data: Data = None,
 ) -> None:
     """Who did what: the latest entries, a JSON line each, newest first."""

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.cli.console import By, Data, Device, ProgressBar, account_name, open_store, output_file, print_json
+from core.cli.console import (
+    By,
+    Data,
+    Device,
+    ProgressBar,
+    account_name,
+    is_row_number,
+    open_store,
+    output_file,
+    print_json,
+)
 from core.errors import LapelError, StoreError
 
 if TYPE_CHECKING:
@@ -190,7 +200,7 @@ def chosen_revision(store: Store, name: str, by: str) -> Revision:
         if not known:
             raise StoreError("There is no revision yet: make one with `export new`.")
         return max(known, key=lambda revision: revision.number)
-    if not name.isdigit():
+    if not is_row_number(name):
         raise StoreError(f"expected a revision's number, latest or new, got {name!r}")
     return store.revisions.get(int(name))
 

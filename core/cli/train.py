@@ -13,7 +13,7 @@ import typer
 from core.cli.console import Device, ProgressBar, account_name, open_store, print_json
 from core.cli.store import chosen_revision
 from core.errors import ConflictError, DatasetError, RecipeError
-from core.training.recipes import TrainingOptions
+from core.training.recipes import MOST_EPOCHS, TrainingOptions
 
 if TYPE_CHECKING:
     from core.store import Store
@@ -103,8 +103,10 @@ def distill(
     ],
     teacher: Annotated[Path, typer.Option(help="ImageNet MobileNet V1 weights.")],
     preset: Annotated[str, typer.Option(help="The backbone's size.")] = "nano",
-    epochs: Annotated[int, typer.Option(help="Passes over the photos.", min=1)] = 10,
-    size: Annotated[int, typer.Option(help="Side of the crops in pixels, a multiple of 32.")] = 160,
+    epochs: Annotated[int, typer.Option(help="Passes over the photos.", min=1, max=MOST_EPOCHS)] = 10,
+    size: Annotated[
+        int, typer.Option(help="Side of the crops in pixels, a multiple of 32.", min=32, max=1024)
+    ] = 160,
     skip: Annotated[
         Path | None, typer.Option(help="A text file of photo names to leave out (validation).")
     ] = None,

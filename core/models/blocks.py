@@ -61,16 +61,16 @@ class SimAM(nn.Module):
     y = d / (4 (v + lambda)) + 0.5; the output is x * sigmoid(y).
     """
 
-    def __init__(self, regulariser: float = SIMAM_LAMBDA) -> None:
+    def __init__(self, regularizer: float = SIMAM_LAMBDA) -> None:
         super().__init__()
-        self.regulariser = regulariser
+        self.regularizer = regularizer
 
     def energy(self, x: Tensor) -> Tensor:
         """Inverse energy of each neuron: the larger, the more it stands out. (B, C, H, W) to the same."""
         deviation = (x - x.mean(dim=(2, 3), keepdim=True)).square()
-        neighbours = max(x.shape[2] * x.shape[3] - 1, 1)
-        variance = deviation.sum(dim=(2, 3), keepdim=True) / neighbours
-        return deviation / (4 * (variance + self.regulariser)) + 0.5
+        neighbors = max(x.shape[2] * x.shape[3] - 1, 1)
+        variance = deviation.sum(dim=(2, 3), keepdim=True) / neighbors
+        return deviation / (4 * (variance + self.regularizer)) + 0.5
 
     def forward(self, x: Tensor) -> Tensor:
         return x * torch.sigmoid(self.energy(x))
@@ -96,7 +96,7 @@ class GSModule(nn.Module):
         self.attention = SimAM()
 
     def forward(self, x: Tensor) -> Tensor:
-        return add_simam(x, self.body(x), self.attention, self.attention.regulariser)
+        return add_simam(x, self.body(x), self.attention, self.attention.regularizer)
 
 
 class CrossStage(nn.Module):

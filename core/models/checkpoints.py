@@ -56,11 +56,6 @@ def load_detector_network(path: Path) -> tuple[YOLOv4, ModelCard]:
         raise WeightsError(f"expected a detector's weights in {path.name}, got a {card.model} {card.kind}")
     if len(card.anchors_wh) != 9:
         raise WeightsError(f"expected nine anchors in the card of {path.name}, got {len(card.anchors_wh)}")
-    if not isinstance(card.input_size, int) or card.input_size < 32 or card.input_size % 32:
-        raise WeightsError(
-            f"expected an input size that is a multiple of 32 in the card of {path.name}, "
-            f"got {card.input_size}"
-        )
     ghost = GHOST_OF[card.model]
     with SkipInit():
         model = YOLOv4(card.preset, len(card.categories), ghost=ghost, anchors_wh=card.anchors_wh)

@@ -43,9 +43,9 @@ def decode_boxes(raw: Tensor, anchors_wh: Tensor, scale: int) -> Tensor:
     """One scale's raw maps (B, 3, h, w, >=4) to boxes xyxy (B, 3, h, w, 4) in pixels of the input."""
     stride, grid_scale = STRIDES[scale], GRID_SCALES[scale]
     cells = grid_cells(raw.shape[2], raw.shape[3], raw.device)
-    centre = (raw[..., :2].sigmoid() * grid_scale - (grid_scale - 1) / 2 + cells) * stride
+    center = (raw[..., :2].sigmoid() * grid_scale - (grid_scale - 1) / 2 + cells) * stride
     size = anchors_wh[:, None, None, :] * raw[..., 2:4].clamp(-MAX_LOG_SIZE, MAX_LOG_SIZE).exp()
-    return torch.cat((centre - size / 2, centre + size / 2), dim=-1)
+    return torch.cat((center - size / 2, center + size / 2), dim=-1)
 
 
 def decode(raw: Sequence[Tensor], anchors_wh: Tensor) -> tuple[Tensor, Tensor]:

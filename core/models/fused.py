@@ -121,12 +121,12 @@ def ghost(x: Tensor, primary: nn.Sequential, cheap: nn.Sequential) -> Tensor:
     return _Ghost.apply(run, x, (norm, activation), (norm2, activation2), *parameters)
 
 
-def add_simam(residual: Tensor, x: Tensor, attention: nn.Module, regulariser: float) -> Tensor:
+def add_simam(residual: Tensor, x: Tensor, attention: nn.Module, regularizer: float) -> Tensor:
     """``residual + attention(x)`` of SimAM, maps (B, C, H, W)."""
     run = kernels_for(residual, x) if torch.is_grad_enabled() else None
     if run is None:
         return residual + attention(x)
-    return _AddedSimAM.apply(run, residual, x, regulariser)
+    return _AddedSimAM.apply(run, residual, x, regularizer)
 
 
 def kernels_for(*maps: Tensor) -> Kernels | None:
@@ -255,10 +255,10 @@ class _AddedSimAM(torch.autograd.Function):
     """Only the input is kept, and each plane's mean and factor of the energy."""
 
     @staticmethod
-    def forward(ctx: Any, run: Kernels, residual: Tensor, x: Tensor, regulariser: float) -> Tensor:
+    def forward(ctx: Any, run: Kernels, residual: Tensor, x: Tensor, regularizer: float) -> Tensor:
         y, size = _dense(x, x.shape[1]), (x.shape[0], x.shape[2] * x.shape[3], x.shape[1])
         mean, factor = x.new_empty(x.shape[:2]), x.new_empty(x.shape[:2])
-        run("simam", x, residual, y, mean, factor, *size, regulariser)
+        run("simam", x, residual, y, mean, factor, *size, regularizer)
         ctx.save_for_backward(x, mean, factor)
         ctx.run, ctx.size = run, size
         return y

@@ -12,6 +12,7 @@ from core.errors import RecipeError
 
 SMALLEST_SIZE = 32
 LARGEST_SIZE = 4096
+MOST_CLASSES = 100_000
 
 Builder = Callable[[str, int, int], nn.Module]  # preset, classes, size
 
@@ -82,6 +83,8 @@ class ModelConfig:
             raise RecipeError(f"{self.name} has the preset full only, got {self.preset!r}")
         if self.classes < 1:
             raise RecipeError(f"expected one class or more, got {self.classes}")
+        if self.classes > MOST_CLASSES:
+            raise RecipeError(f"expected at most {MOST_CLASSES} classes, got {str(self.classes)[:40]}")
         if entry.size_step is None:
             if self.size != entry.size:
                 raise RecipeError(f"{self.name} takes pictures of {entry.size} pixels, got {self.size}")

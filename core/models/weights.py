@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from core.errors import WeightsError
+from core.models.cards import LARGEST_BYTES
 
 
 def save_weights(module: nn.Module, path: Path, *, half: bool = True) -> None:
@@ -39,6 +40,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, floats as float32."""
     if not path.is_file():
         raise WeightsError(f"expected weights at {path.name}, found none")
+    if path.stat().st_size > LARGEST_BYTES:
+        raise WeightsError(f"expected weights of at most {LARGEST_BYTES // 2**20} MB in {path.name}")
     try:
         tensors = load_file(path)
     except (SafetensorError, ValueError, KeyError, OSError) as error:

@@ -34,6 +34,7 @@ from core.store.backup_file import (
     table_file,
     write_picture,
 )
+from core.store.backup_rows import RowChecker, filling_order
 from core.store.database import Database, head, is_known
 from core.store.ingest import PHOTOS_LOCK
 from core.store.photos import mark_deleted
@@ -76,7 +77,7 @@ def restore(file: Path, store: Store) -> Manifest:
     """Fill an empty store from a backup, all or nothing; the audit log goes on with it.
 
     A backup of an older schema is migrated on the way. Raises StoreError where the store holds anything, and
-    for a file that is damaged, hostile, or of an unknown schema: before anything is written.
+    for a file that is damaged, hostile, of an unknown schema, or with rows that no save would have made.
     """
     store.actor.require(Right.SETTINGS)
     put: list[str] = []
@@ -94,7 +95,7 @@ def restore(file: Path, store: Store) -> Manifest:
     except BaseException as error:
         for digest in put:
             store.blobs.delete(digest)
-        if isinstance(error, sa.exc.StatementError):
+        if isinstance(error, sa.exc.StatementError | OverflowError | RecursionError):
             raise refused("its rows do not fit together") from error
         raise
     return manifest
@@ -216,17 +217,34 @@ def _current_rows(archive: ZipFile, manifest: Manifest) -> Iterator[Callable[[sa
     with TemporaryDirectory(prefix="lapel-restore-") as folder:
         database = Database.connect(sqlite_url(Path(folder)))
         try:
-            database.upgrade(manifest.schema)
-            with database.write() as connection:
-                old = sa.MetaData()
-                old.reflect(connection, only=list(manifest.tables))
-                for table in old.sorted_tables:
-                    _insert(connection, table, _rows(archive, manifest, table))
-            database.upgrade()
+            with _old_rows_refused():
+                _fill_old(database, archive, manifest)
+                database.upgrade()
             with database.read() as connection:
                 yield lambda table: _stored_rows(connection, table)
         finally:
             database.close()
+
+
+def _fill_old(database: Database, archive: ZipFile, manifest: Manifest) -> None:
+    """Fill a temporary database of the backup's own schema."""
+    database.upgrade(manifest.schema)
+    with database.write() as connection:
+        old = sa.MetaData()
+        old.reflect(connection, only=list(manifest.tables))
+        for table in old.sorted_tables:
+            _insert(connection, table, _rows(archive, manifest, table))
+
+
+@contextmanager
+def _old_rows_refused() -> Iterator[None]:
+    """Migrations count on rows as their schema's version saved them; anything may go wrong with others."""
+    try:
+        yield
+    except (StoreError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise refused("its rows cannot be brought up to date") from error
 
 
 def _stored_rows(connection: Connection, table: sa.Table) -> Iterator[Row]:
@@ -237,8 +255,9 @@ def _stored_rows(connection: Connection, table: sa.Table) -> Iterator[Row]:
 
 def _fill(store: Store, connection: Connection, rows_of: Callable[[sa.Table], Iterator[Row]]) -> None:
     """Fill the tables; work that was running when the backup was made counts as cancelled."""
-    for table in metadata.sorted_tables:
-        _insert(connection, table, rows_of(table))
+    checker = RowChecker()
+    for table in filling_order():
+        _insert(connection, table, checker.rows(table, rows_of(table)))
         if not store.database.is_sqlite:
             _go_on_counting(connection, table)
     for table in (imports, jobs, trainings):

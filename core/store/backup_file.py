@@ -26,6 +26,7 @@ from core.images.archives import BoundedReader
 from core.models.cards import LARGEST_BYTES
 from core.store.blobs import digest_of
 from core.store.schema import metadata
+from core.value_checks import strict_json
 
 FORMAT = "lapel backup 1"
 MANIFEST = "manifest.json"
@@ -69,15 +70,15 @@ class Manifest:
     def from_json(cls, text: bytes) -> Manifest:
         """The manifest out of the file. Raises StoreError for what is none."""
         try:
-            entry = json.loads(text)
+            entry = strict_json(text)
             if entry["format"] != FORMAT:
                 raise ValueError(entry["format"])
             tables = {
                 name: Part(int(part["rows"]), str(part["sha256"])) for name, part in entry["tables"].items()
             }
-            gone = tuple(int(id) for id in entry["gone"])
-            return cls(str(entry["schema"]), float(entry["at"]), tables, int(entry["pictures"]), gone)
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            gone, at = tuple(int(id) for id in entry["gone"]), float(entry["at"])
+            return cls(str(entry["schema"]), at, tables, int(entry["pictures"]), gone)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise refused("its manifest cannot be read") from error
 
 
@@ -100,11 +101,11 @@ def line_of(table: sa.Table, row: sa.Row[Any]) -> bytes:
 def row_of(table: sa.Table, line: bytes) -> dict[str, Any]:
     """A line of JSON as a row. Raises StoreError for what does not fit the table."""
     try:
-        entry = json.loads(line)
+        entry = strict_json(line)
         if set(entry) != set(table.c.keys()):
             raise ValueError(f"columns {sorted(entry)}")
         return {name: _unpacked(table.c[name], value) for name, value in entry.items()}
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise refused(f"a row of {table.name} cannot be read") from error
 
 

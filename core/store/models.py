@@ -320,7 +320,7 @@ def model_from(row: Row) -> ModelRow:
     """A row of the table as a ModelRow. Raises WeightsError for a card that is none."""
     try:
         card = card_from(row.card)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WeightsError(f"the card of {row.name} is not a model card: {error}") from error
     origin = (row.parent_id, row.revision, row.training_id)
     return ModelRow(row.id, row.kind, row.name, row.digest, card, *origin, row.by, row.at)

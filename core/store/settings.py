@@ -10,11 +10,46 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from core.access import LOCAL, Actor, Right, needs
+from core.errors import StoreError
 from core.store.audit import record_audit
 from core.store.database import Database
 from core.store.schema import settings as table
+from core.value_checks import (
+    Check,
+    fields,
+    integer,
+    json_value,
+    list_of,
+    map_of,
+    name,
+    or_none,
+    positive,
+    share,
+    text,
+)
 
 MOST_CHARACTERS = 100
+
+
+def check_setting(setting: str, value: Any) -> None:
+    """Whether a value is one that this setting may have. Raises ValueError that says what was expected."""
+    json_value(value)
+    _CHECKS.get(setting, json_value)(value)
+
+
+_ISSUE: dict[str, Check] = {
+    "photo_id": positive, "kind": name, "score": share, "reason": text, "version": positive
+}  # fmt: skip
+_CHECKS: dict[str, Check] = {
+    "second_share": share,
+    "queue_method": name,
+    "queue_model": or_none(list_of(positive, exactly=2)),
+    "labelling_asked_for": or_none(list_of(positive, exactly=2)),
+    "model_categories": map_of(positive),
+    "suspects": list_of(lambda entry: fields(entry, _ISSUE, _ISSUE.keys())),
+    "order_every": positive,
+    "ordered_at": integer,
+}
 
 
 @dataclass(frozen=True)
@@ -60,6 +95,10 @@ class Settings:
         return default if row is None else row.value
 
     def _put(self, connection: Connection, name: str, value: Any) -> None:
+        try:
+            check_setting(name, value)
+        except ValueError as error:
+            raise StoreError(f"the setting {name[:MOST_CHARACTERS]!r} cannot be saved: {error}") from error
         insert = self.database.insert(table).values(name=name, value=value)
         chosen = {"value": insert.excluded.value}
         connection.execute(insert.on_conflict_do_update(index_elements=[table.c.name], set_=chosen))

@@ -138,7 +138,7 @@ class ClassifierTraining(LightningModule):
             self.model, recipe.learning_rate, recipe.weight_decay, self.model.backbone, recipe.backbone_rate
         )
         optimizer: torch.optim.Optimizer
-        if recipe.optimiser == "sgd":
+        if recipe.optimizer == "sgd":
             optimizer = torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9)
         else:
             optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate)

@@ -9,6 +9,10 @@ from typing import Any
 
 from core.errors import RecipeError
 
+MOST_EPOCHS, LARGEST_BATCH = 100_000, 65_536
+LARGEST_SEED = 2**32 - 1
+"""What NumPy's and Lightning's generators take."""
+
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
@@ -16,6 +20,7 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 _POSITIVE = ("learning_rate", "batch", "epochs")
+_MOST = {"epochs": MOST_EPOCHS, "batch": LARGEST_BATCH, "seed": LARGEST_SEED}
 _SHARES = (
     "label_smoothing",
     "dropout",
@@ -32,6 +37,9 @@ def _check_numbers(recipe: object) -> None:
     for name in _POSITIVE:
         if not getattr(recipe, name) > 0:
             raise RecipeError(f"expected {name} above 0, got {getattr(recipe, name)}")
+    for name, most in _MOST.items():
+        if not 0 <= getattr(recipe, name) <= most:
+            raise RecipeError(f"expected {name} in 0..{most}, got {str(getattr(recipe, name))[:40]}")
     for name in _SHARES:
         if not 0 <= getattr(recipe, name, 0) < 1.0001:
             raise RecipeError(f"expected {name} in 0..1, got {getattr(recipe, name)}")
@@ -46,7 +54,7 @@ class ClassifierRecipe:
 
     name: str
     model: str = "mobilenet-mha"
-    optimiser: str = "sgd"
+    optimizer: str = "sgd"
     learning_rate: float = 1e-4
     backbone_rate: float = 1.0  # the backbone's learning rate as a share of the head's
     weight_decay: float = 0.0
@@ -65,7 +73,7 @@ class ClassifierRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _one_of("optimiser", self.optimiser, ("sgd", "adamw"))
+        _one_of("optimizer", self.optimizer, ("sgd", "adamw"))
         _one_of("schedule", self.schedule, ("plateau", "cosine"))
         _one_of("trainable", self.trainable, ("poster", "late", "all"))
         _one_of("augmentation", self.augmentation, ("flip", "rich"))
@@ -129,7 +137,7 @@ Recipe = ClassifierRecipe | DetectorRecipe
 
 _FINE = ClassifierRecipe(
     "fine",
-    optimiser="adamw",
+    optimizer="adamw",
     learning_rate=8e-4,
     backbone_rate=0.4,
     weight_decay=0.02,

@@ -132,7 +132,7 @@ def distill_backbone(
     resume: bool,
 ) -> Path:
     """Pretrain a backbone; returns the path of its weights."""
-    if size % 32:
+    if size % 32 or size <= 0:
         raise WeightsError(f"expected a size that is a multiple of 32, got {size}")
     seed_everything(0, workers=True, verbose=False)
     module = Distillation(preset, teacher)

@@ -21,6 +21,7 @@ from core.errors import RecipeError
 from core.models import fused
 from core.training.allocator import reused_memory
 from core.training.ema import EMA
+from core.training.resuming import check_resumable, finished_epochs
 from core.training.sampler import EpochSampler
 
 LAST = "last.ckpt"
@@ -158,7 +159,7 @@ def pick_device(device: str, devices: int = 1) -> tuple[str, str]:
     Raises RecipeError for another device, or GPUs that are not there.
     """
     name, _, number = device.partition(":")
-    if device not in ("auto", "cpu", "gpu") and not (name == "cuda" and (number.isdigit() or not number)):
+    if device not in ("auto", "cpu", "gpu") and not (name == "cuda" and (_is_index(number) or not number)):
         raise RecipeError(f"expected a device of auto, cpu, cuda or cuda:N, got {device!r}")
     if name in ("cuda", "gpu") and not torch.cuda.is_available():
         raise RecipeError("a GPU was asked for, and this machine offers none to PyTorch")
@@ -172,6 +173,10 @@ def pick_device(device: str, devices: int = 1) -> tuple[str, str]:
         return "gpu", "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
     has_tiles = "amx_bf16" in _cpu_flags()
     return "cpu", "bf16-mixed" if has_tiles else "32-true"
+
+
+def _is_index(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 5
 
 
 def _cpu_flags() -> str:
@@ -205,10 +210,13 @@ def fit(
     the same weights as an unbroken run. ``devices`` GPUs, or processes of a CPU, share each batch (by
     Lightning's DDP); each validates all of the validation data, and the first one writes. ``log`` gets a line
     an epoch. ``extra_callbacks`` are called after all others; an error they raise stops the training.
-    Progress goes to stderr.
+    Progress goes to stderr. Raises WeightsError for a checkpoint that this training cannot go on from.
     """
     seed_everything(seed, workers=True, verbose=False)
     out.mkdir(parents=True, exist_ok=True)
+    checkpoint = out / LAST if resume and (out / LAST).exists() else None
+    if checkpoint is not None:
+        check_resumable(checkpoint, module)
     accelerator, default_precision = pick_device(device, devices)
     if accelerator == "gpu":
         torch.set_float32_matmul_precision("high")  # TF32
@@ -237,7 +245,6 @@ def fit(
             gradient_clip_val=10.0,
             use_distributed_sampler=False,
         )
-        checkpoint = out / LAST if resume and (out / LAST).is_file() else None
         data.first_epoch = finished_epochs(checkpoint) if checkpoint else 0
         trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint else None)
     return trainer
@@ -259,11 +266,6 @@ def training_memory_format(device: torch.device) -> torch.memory_format:
     return torch.channels_last
 
 
-def finished_epochs(checkpoint: Path) -> int:
-    """The number of epochs finished when a checkpoint was saved."""
-    return int(torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True)["epoch"]) + 1
-
-
 def _checkpoints(out: Path) -> ModelCheckpoint:
     """``last.ckpt`` after every epoch, in place of the one before."""
     return ModelCheckpoint(
@@ -278,7 +280,7 @@ def _checkpoints(out: Path) -> ModelCheckpoint:
 def parameter_groups(
     model: nn.Module, rate: float, decay: float, slow: nn.Module | None, share: float
 ) -> list[dict[str, Any]]:
-    """Optimiser groups: no decay on biases and batch norm; ``slow``'s parameters at ``share`` of the rate."""
+    """Optimizer groups: no decay on biases and batch norm; ``slow``'s parameters at ``share`` of the rate."""
     slow_ids = {id(p) for p in slow.parameters()} if slow is not None else set()
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for parameter in model.parameters():

@@ -101,15 +101,15 @@ def rotate(sample: BoxedImage, degrees: float) -> BoxedImage:
     """
     angle = np.deg2rad(degrees)
     width, height = sample.image.size
-    centre = np.array([width / 2, height / 2])
-    middle = (sample.boxes_xyxy[:, :2] + sample.boxes_xyxy[:, 2:]) / 2 - centre
+    center = np.array([width / 2, height / 2])
+    middle = (sample.boxes_xyxy[:, :2] + sample.boxes_xyxy[:, 2:]) / 2 - center
     half = (sample.boxes_xyxy[:, 2:] - sample.boxes_xyxy[:, :2]) / 2
     cos, sin = np.cos(angle), np.sin(angle)
     turned = np.stack(
         (middle[:, 0] * cos + middle[:, 1] * sin, middle[:, 1] * cos - middle[:, 0] * sin), axis=1
     )
     reach = np.sqrt(half**2 * cos**2 + half[:, ::-1] ** 2 * sin**2)
-    boxes = np.concatenate((turned - reach, turned + reach), axis=1) + np.tile(centre, 2)
+    boxes = np.concatenate((turned - reach, turned + reach), axis=1) + np.tile(center, 2)
     image = sample.image.rotate(degrees, Image.Resampling.BILINEAR, fillcolor=GRAY)
     return clip_boxes(image, boxes.astype(np.float32), sample.classes)
 

@@ -113,7 +113,7 @@ def chosen_anchors(boxes_xyxy: Tensor, anchors_wh: Tensor) -> Tensor:
 
 
 def cells_of(boxes_xyxy: Tensor, scale: int, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Row and column of the cell that a box's centre lies in, the nearest one for centres outside."""
+    """Row and column of the cell that a box's center lies in, the nearest one for centers outside."""
     cell = ((boxes_xyxy[..., :2] + boxes_xyxy[..., 2:]) / 2 / STRIDES[scale]).long()
     return cell[..., 1].clamp(0, grid[0] - 1), cell[..., 0].clamp(0, grid[1] - 1)
 

@@ -8,7 +8,7 @@ from tools.gpu_fitting import (
     Schedule,
     fastest_layout,
     fit,
-    optimiser_of,
+    optimizer_of,
 )
 
 CPU_STEPS = {"validate_seconds": 1e9, "watch": lambda state: None}
@@ -42,7 +42,7 @@ def test_the_average_follows_weights_and_statistics():
 
 def test_norms_and_biases_do_not_decay_and_the_backbone_learns_at_its_share():
     model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
-    found = optimiser_of(model, [model[2]], Schedule(1.0, backbone_rate=0.25, weight_decay=0.1))
+    found = optimizer_of(model, [model[2]], Schedule(1.0, backbone_rate=0.25, weight_decay=0.1))
     groups = {(g["peak"], g["weight_decay"]): len(g["params"]) for g in found.param_groups}
     assert groups == {(0.25, 0.1): 1, (0.25, 0.0): 3, (1.0, 0.1): 1, (1.0, 0.0): 1}
 

@@ -138,8 +138,8 @@ def test_boxes_follow_their_pixels(pack, settings):
             elif settings.mosaic:
                 for box in boxes:
                     x, y = ((box[:2] + box[2:]) / 2).long().tolist()
-                    centre = pictures[index][:, min(y, 223), min(x, 159)]
-                    assert (centre - torch.tensor(color) / 255).abs().max() < 0.3
+                    center = pictures[index][:, min(y, 223), min(x, 159)]
+                    assert (center - torch.tensor(color) / 255).abs().max() < 0.3
                     checked += 1
     assert checked > 80
 

@@ -87,7 +87,7 @@ QUICK_DETECTOR = DetectorRecipe(
 
 QUICK_CLASSIFIER = ClassifierRecipe(
     "quick",
-    optimiser="adamw",
+    optimizer="adamw",
     learning_rate=3e-4,
     backbone_rate=0.0,
     weight_decay=0.02,

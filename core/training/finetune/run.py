@@ -35,8 +35,9 @@ from core.training.finetune.progress import OnProgress, ProgressCallback, Progre
 from core.training.finetune.recipes import FinetuneRecipe, finetune_recipe
 from core.training.finetune.run_directory import CancelToken, RunDirectory, TrainingCancelled, fetch_photos
 from core.training.recipes import DetectorRecipe
+from core.training.resuming import finished_epochs
 from core.training.run import current_commit
-from core.training.trainer import finished_epochs, fit
+from core.training.trainer import fit
 
 if TYPE_CHECKING:
     from core.store.promotions import ComparisonRow

@@ -124,7 +124,7 @@ def count_finished_epochs(checkpoint: Path) -> int:
     """The number of finished epochs in a checkpoint; 0 where there is none that can be read."""
     if not checkpoint.is_file():
         return 0
-    from core.training.trainer import finished_epochs  # imports torch and Lightning
+    from core.training.resuming import finished_epochs  # imports torch and Lightning
 
     try:
         return finished_epochs(checkpoint)

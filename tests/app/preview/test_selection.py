@@ -16,7 +16,7 @@ from app.preview.selection import (
     chosen,
     is_uncertain,
     margin,
-    neighbour,
+    neighbor,
     view_of,
 )
 from core.garments import Garment, LabeledPhoto
@@ -145,8 +145,8 @@ def test_orders(order, expected):
 
 def test_arrows_go_along_what_is_shown_and_stop_at_its_ends():
     photos = seen_at(0.5, item(4), item(7), item(2))
-    assert [neighbour(photos, 7, step) for step in (-1, 1)] == [4, 2]
-    assert neighbour(photos, 4, -1) == 4
-    assert neighbour(photos, 2, 1) == 2
-    assert neighbour(photos, 99, 1) == 4  # not among them: begin at the first
-    assert neighbour([], 7, 1) is None
+    assert [neighbor(photos, 7, step) for step in (-1, 1)] == [4, 2]
+    assert neighbor(photos, 4, -1) == 4
+    assert neighbor(photos, 2, 1) == 2
+    assert neighbor(photos, 99, 1) == 4  # not among them: begin at the first
+    assert neighbor([], 7, 1) is None

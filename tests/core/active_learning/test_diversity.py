@@ -16,10 +16,10 @@ from core.active_learning.diversity import (
 )
 
 
-def groups(centres: int, each: int, spread: float = 0.01, seed: int = 0) -> np.ndarray:
-    """Directions (centres * each, centres) around as many axes."""
+def groups(centers: int, each: int, spread: float = 0.01, seed: int = 0) -> np.ndarray:
+    """Directions (centers * each, centers) around as many axes."""
     rng = np.random.default_rng(seed)
-    rows = np.repeat(np.eye(centres), each, axis=0) + rng.normal(0, spread, (centres * each, centres))
+    rows = np.repeat(np.eye(centers), each, axis=0) + rng.normal(0, spread, (centers * each, centers))
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 

@@ -91,7 +91,7 @@ def test_categories_the_model_does_not_know_do_no_harm() -> None:
     assert issues(photo([LabeledBox(LEFT, 55)], [LabeledBox(RIGHT, 66, 0.99)])) == []
 
 
-def test_a_photos_score_does_not_depend_on_its_neighbours() -> None:
+def test_a_photos_score_does_not_depend_on_its_neighbors() -> None:
     one = photo([LabeledBox(LEFT, DRESS)], [LabeledBox(LEFT, TOP, 0.9)])
     other = photo([LabeledBox(LEFT, TOP)], [LabeledBox(LEFT, TOP, 0.9), LabeledBox(RIGHT, BAG, 0.9)], 2)
     assert issues(one, other) == [*issues(one), *issues(other)]

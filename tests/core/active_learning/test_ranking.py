@@ -103,12 +103,12 @@ def test_open_photos_come_before_sure_ones() -> None:
 
 def test_photos_unlike_the_labeled_come_first_and_say_so() -> None:
     rng = np.random.default_rng(0)
-    centres = np.eye(2, 16)
-    embeddings = np.repeat(centres, 50, axis=0) + rng.normal(0, 0.05, (100, 16))
+    centers = np.eye(2, 16)
+    embeddings = np.repeat(centers, 50, axis=0) + rng.normal(0, 0.05, (100, 16))
     photos = [
         Candidate(n, Uncertainty({"detector": 0.1, "margin": 0.1}), row) for n, row in enumerate(embeddings)
     ]
-    labeled = centres[:1] + rng.normal(0, 0.05, (20, 16))
+    labeled = centers[:1] + rng.normal(0, 0.05, (20, 16))
     ranked = rank_photos(photos, labeled_embeddings=labeled, control_share=0.0)
     first = sorted(ranked, key=lambda entry: entry.rank)[:5]
     assert sum(entry.photo_id >= 50 for entry in first) >= 4

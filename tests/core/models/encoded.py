@@ -12,10 +12,10 @@ from core.models.yolov4 import STRIDES
 def encode_boxes(boxes_xyxy: Tensor, anchors_wh: Tensor, cells_xy: Tensor, scale: int) -> Tensor:
     """The inverse of ``decode_boxes`` for boxes (N, 4) at given cells (N, 2) and anchors (N, 2): (N, 4).
 
-    A centre outside what the cell can reach is clamped to just inside it.
+    A center outside what the cell can reach is clamped to just inside it.
     """
     stride, grid_scale = STRIDES[scale], GRID_SCALES[scale]
-    centre = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
+    center = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
     size = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
-    fraction = (centre / stride - cells_xy + (grid_scale - 1) / 2) / grid_scale
+    fraction = (center / stride - cells_xy + (grid_scale - 1) / 2) / grid_scale
     return torch.cat((torch.logit(fraction, eps=1e-6), torch.log(size / anchors_wh)), dim=1)

@@ -20,7 +20,7 @@ def parameters_of(module):
     return sum(p.numel() for p in module.parameters())
 
 
-def simam_by_loops(x, regulariser=1e-4):
+def simam_by_loops(x, regularizer=1e-4):
     """The paper's formula neuron by neuron."""
     out = np.empty_like(x)
     for b in range(x.shape[0]):
@@ -29,7 +29,7 @@ def simam_by_loops(x, regulariser=1e-4):
             mean = sum(plane.flat) / plane.size
             variance = sum((value - mean) ** 2 for value in plane.flat) / (plane.size - 1)
             for place, value in np.ndenumerate(plane):
-                inverse_energy = (value - mean) ** 2 / (4 * (variance + regulariser)) + 0.5
+                inverse_energy = (value - mean) ** 2 / (4 * (variance + regularizer)) + 0.5
                 out[(b, c, *place)] = value / (1 + math.exp(-inverse_energy))
     return out
 

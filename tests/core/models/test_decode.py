@@ -66,9 +66,9 @@ def test_encoded_boxes_decode_to_themselves(scale, seed):
     cells_xy = torch.stack(
         [torch.randint(0, n, (count,), generator=generator) for n in (columns, rows)], dim=1
     ).float()
-    centre = (cells_xy + torch.rand(count, 2, generator=generator)) * stride
+    center = (cells_xy + torch.rand(count, 2, generator=generator)) * stride
     size = torch.exp(torch.rand(count, 2, generator=generator) * 5)  # 1 to 148 pixels
-    boxes = torch.cat((centre - size / 2, centre + size / 2), dim=1)
+    boxes = torch.cat((center - size / 2, center + size / 2), dim=1)
     anchor = torch.randint(0, 3, (count,), generator=generator)
     raw = torch.zeros(count, 3, rows, columns, 4)
     place = (torch.arange(count), anchor, cells_xy[:, 1].long(), cells_xy[:, 0].long())

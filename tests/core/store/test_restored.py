@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 import sqlalchemy as sa
 
 from core.access import Actor
 from core.errors import AccessError
+from core.models.cards import ModelCard
 from core.store import Store
 from core.store.backup import backup, restore
 from core.store.schema import comparisons, metadata, models, promotions, training_lines, trainings
+
+FIGURES = {"champion": 0.5, "candidate": 0.5, "difference": 0.0}
+COMPARISON = {"kind": "detector", "photos": 1, "boxes": 1, "figures": {"mAP50": FIGURES}, "classes": []}
+REPORT = {"comparison": COMPARISON | {"resamples": 10, "skipped": 0}, "changed": []}
 
 
 @pytest.fixture
@@ -56,10 +63,11 @@ def add_trained(store: Store, revision: int, name: str = "1") -> list[int]:
 
         trained = add(trainings, **training, **by)
         line = add(training_lines, training_id=trained, text="epoch 1", **at)
-        blob = {"digest": store.blobs.put(b"weights"), "card": {}}
+        card = asdict(ModelCard("detector", "a model", "pico", ("top",), 160, name=name))
+        blob = {"digest": store.blobs.put(b"weights"), "card": card}
         model = add(models, kind="detector", name=name, training_id=trained, revision=revision, **blob, **by)
         pair = {"candidate_id": model, "champion_id": model, "revision": revision}
-        compared = add(comparisons, **pair, report={}, **at)
+        compared = add(comparisons, **pair, report=REPORT, **at)
         promoted = add(promotions, kind="detector", model_id=model, action="promote", request=name, **by)
     return [trained, line, model, compared, promoted]
 

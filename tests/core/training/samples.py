@@ -1,4 +1,4 @@
-"""What the training tests share: pictures of coloured rectangles with their boxes, and quick recipes."""
+"""What the training tests share: pictures of colored rectangles with their boxes, and quick recipes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.training.recipes import DetectorRecipe
 
-COLOURS = ((200, 40, 40), (40, 60, 200))
+COLORS = ((200, 40, 40), (40, 60, 200))
 CATEGORIES = ("red", "blue")
 ANCHORS_WH = [(w, w * 1.4) for w in (8, 12, 16, 20, 26, 32, 38, 46, 56)]
 
@@ -26,11 +26,11 @@ def draw_rectangles(
     for index in range(count):
         image = Image.new("RGB", size_wh, (230, 230, 220))
         boxes = []
-        for half, colour in enumerate(COLOURS):
+        for half, color in enumerate(COLORS):
             x0 = int(rng.integers(4, 12)) + half * size_wh[0] // 2
             y0 = int(rng.integers(4, size_wh[1] // 3))
             x1, y1 = x0 + int(rng.integers(18, 34)), y0 + int(rng.integers(24, size_wh[1] // 2))
-            ImageDraw.Draw(image).rectangle((x0, y0, x1 - 1, y1 - 1), fill=colour)
+            ImageDraw.Draw(image).rectangle((x0, y0, x1 - 1, y1 - 1), fill=color)
             boxes.append((x0, y0, x1, y1))
         image.save(folder / f"{index}.png")
         photos.append(BoxedPhoto(f"{index}.png", *size_wh, np.array(boxes), np.array([0, 1])))

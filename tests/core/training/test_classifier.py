@@ -26,12 +26,12 @@ LABELS = ("Hat", "Shirt")
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Three round and three square pictures of many colours, as labeled photos. Do not change."""
+    """Three round and three square pictures of many colors, as labeled photos. Do not change."""
     folder, rng, photos = tmp_path_factory.mktemp("photos"), np.random.default_rng(0), []
     for index in range(6):
         image = Image.new("RGB", (90, 120), tuple(rng.integers(150, 255, 3).tolist()))
-        pen, colour = ImageDraw.Draw(image), tuple(rng.integers(0, 100, 3).tolist())
-        (pen.ellipse if index % 2 else pen.rectangle)((20, 30, 70, 90), fill=colour)
+        pen, color = ImageDraw.Draw(image), tuple(rng.integers(0, 100, 3).tolist())
+        (pen.ellipse if index % 2 else pen.rectangle)((20, 30, 70, 90), fill=color)
         image.save(folder / f"{index}.png")
         photos.append(ClassificationSample(folder / f"{index}.png", LABELS[index % 2]))
     return tuple(photos)
@@ -68,13 +68,13 @@ def test_a_recipes_model_is_built_with_its_dropout():
 
 
 def learn(module, batch, steps, rate):
-    optimiser = torch.optim.AdamW(module.parameters(), lr=rate)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=rate)
     losses = []
     for step in range(steps):
         loss = module.training_step(batch, step)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
     return losses
 
@@ -135,10 +135,10 @@ def test_training_on_nothing_is_refused():
         ClassifierData((), (), LABELS, ClassifierRecipe("r"))
 
 
-@pytest.mark.parametrize(("schedule", "optimiser"), [("plateau", "sgd"), ("cosine", "adamw")])
-def test_a_trained_classifier_can_be_used(photos, tmp_path, schedule, optimiser):
+@pytest.mark.parametrize(("schedule", "optimizer"), [("plateau", "sgd"), ("cosine", "adamw")])
+def test_a_trained_classifier_can_be_used(photos, tmp_path, schedule, optimizer):
     recipe = ClassifierRecipe(
-        "r", model="mobilenet", schedule=schedule, optimiser=optimiser, epochs=1, batch=2, ema_decay=0.9
+        "r", model="mobilenet", schedule=schedule, optimizer=optimizer, epochs=1, batch=2, ema_decay=0.9
     )
     module = ClassifierTraining(recipe, LABELS)
     fit(

@@ -9,7 +9,7 @@ import core.training.datasets as detection
 from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.errors import DatasetError
 from core.training.datasets import DetectionTrainingDataset, DetectionValidationDataset, collate
-from tests.core.training.samples import COLOURS, draw_rectangles, pico_recipe
+from tests.core.training.samples import COLORS, draw_rectangles, pico_recipe
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +26,9 @@ def same(first, second):
     return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def find(picture, colour):
-    """The box around the pixels near a colour in a picture (3, H, W) uint8."""
-    distance = (picture.int() - torch.tensor(colour)[:, None, None]).abs().amax(dim=0)
+def find(picture, color):
+    """The box around the pixels near a color in a picture (3, H, W) uint8."""
+    distance = (picture.int() - torch.tensor(color)[:, None, None]).abs().amax(dim=0)
     rows, columns = torch.nonzero(distance < 80, as_tuple=True)
     return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
 
@@ -83,8 +83,8 @@ def test_large_photos_are_kept_small_with_their_boxes(tmp_path):
     assert max(sample.image.size) == round(64 * 1.15)
     assert np.allclose(sample.boxes_xyxy, drawn.photos[0].boxes_xyxy * 74 / 600, atol=0.5)
     picture = torch.from_numpy(np.array(sample.image)).permute(2, 0, 1)
-    for box, colour in zip(sample.boxes_xyxy, COLOURS, strict=True):
-        assert np.allclose(box, find(picture, colour), atol=2)
+    for box, color in zip(sample.boxes_xyxy, COLORS, strict=True):
+        assert np.allclose(box, find(picture, color), atol=2)
 
 
 def test_rare_classes_are_repeated_and_extra_data_taken_in_part(drawn):
@@ -146,7 +146,7 @@ def test_garments_are_cut_out_along_their_pixel_labels(with_masks):
         rgba = np.asarray(cutout.image).astype(int)
         opaque = rgba[..., 3] > 0
         assert opaque.mean() == pytest.approx(np.pi / 4, abs=0.06)  # an ellipse of its box
-        assert np.abs(rgba[opaque][:, :3] - COLOURS[cutout.category]).mean() < 12
+        assert np.abs(rgba[opaque][:, :3] - COLORS[cutout.category]).mean() < 12
 
 
 def test_pasted_garments_are_added_while_mixing_only(with_masks):
@@ -191,8 +191,8 @@ def test_a_photo_that_lies_on_its_side_is_taken_upright(tmp_path):
         validated = DetectionValidationDataset(dataset, (64, 96))[0][0]
         for picture in (torch.from_numpy(np.array(sample.image)).permute(2, 0, 1), validated):
             factor = picture.shape[1] / 96
-            for box, colour in zip(photo.boxes_xyxy * factor, COLOURS, strict=True):
-                assert np.allclose(box, find(picture, colour), atol=2)
+            for box, color in zip(photo.boxes_xyxy * factor, COLORS, strict=True):
+                assert np.allclose(box, find(picture, color), atol=2)
 
 
 def test_validation_photos_are_letterboxed_with_their_boxes(tmp_path):
@@ -204,8 +204,8 @@ def test_validation_photos_are_letterboxed_with_their_boxes(tmp_path):
         assert picture.shape == (3, 64, 64) and classes.tolist() == [0, 1]
         expected = drawn.photos[index].boxes_xyxy * ([38 / 96, 0.4] * 2) + [13, 0, 13, 0]  # 38.4 is 38
         assert np.allclose(boxes, expected, atol=1e-4)
-        for box, colour in zip(boxes, COLOURS, strict=True):
-            assert np.allclose(box, find(picture, colour), atol=2)
+        for box, color in zip(boxes, COLORS, strict=True):
+            assert np.allclose(box, find(picture, color), atol=2)
 
 
 def test_a_batch_knows_which_picture_a_garment_is_of():

@@ -55,13 +55,13 @@ def test_a_new_detector_is_unsure_and_expects_few_garments():
 def test_a_detector_learns_one_batch_by_heart(drawn):
     module = training_of(box_weight=1.0)
     batch = batch_of(drawn)
-    optimiser = torch.optim.AdamW(module.parameters(), lr=8e-3)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=8e-3)
     losses = []
     for _ in range(80):
         loss = module.training_step(batch, 0)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
     assert np.mean(losses[-5:]) < losses[0] / 10
     # Batch norm's own averages lag behind so few steps: it is measured with the batch's.
@@ -90,9 +90,9 @@ def test_frozen_stages_stay_as_they_were(drawn):
     frozen = torch.nn.ModuleList([backbone.stem, *backbone.stages[:2]])
     before = copy.deepcopy(frozen.state_dict())
     later = backbone.stages[2].state_dict()["0.primary.1.running_mean"].clone()
-    optimiser = torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], lr=0.01)
+    optimizer = torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], lr=0.01)
     module.training_step(batch_of(drawn), 0).backward()
-    optimiser.step()
+    optimizer.step()
     assert same(frozen.state_dict(), before)
     assert not torch.equal(backbone.stages[2].state_dict()["0.primary.1.running_mean"], later)
 

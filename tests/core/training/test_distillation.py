@@ -67,13 +67,13 @@ def test_the_loss_falls_and_the_teacher_stays(teacher, paths):
     before = {name: value.clone() for name, value in module.teacher[0].state_dict().items()}
     photos = UnlabeledDataset(paths, 64)
     batch = torch.stack([photos[i] for i in range(4)])
-    optimiser = torch.optim.AdamW(module.parameters(), lr=1e-2)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=1e-2)
     losses = []
     for _ in range(12):
         loss = module.feature_loss(batch)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
     assert all(torch.equal(value, before[name]) for name, value in module.teacher[0].state_dict().items())

@@ -15,7 +15,7 @@ from core.training.recipes import (
 
 def test_the_posters_recipe_is_the_posters():
     poster = recipe_named("classifier", "poster")
-    assert (poster.optimiser, poster.batch, poster.learning_rate) == ("sgd", 16, 1e-4)
+    assert (poster.optimizer, poster.batch, poster.learning_rate) == ("sgd", 16, 1e-4)
     assert (poster.schedule, poster.plateau_factor, poster.trainable) == ("plateau", 0.9, "poster")
 
 
@@ -66,7 +66,7 @@ def test_an_unknown_recipe_is_refused_with_those_there_are(kind, preset, sentenc
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"optimiser": "adam"}, "optimiser to be one of sgd, adamw, got 'adam'"),
+        ({"optimizer": "adam"}, "optimizer to be one of sgd, adamw, got 'adam'"),
         ({"schedule": "step"}, "schedule"),
         ({"trainable": "none"}, "trainable"),
         ({"augmentation": "wild"}, "augmentation"),

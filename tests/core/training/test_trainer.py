@@ -113,10 +113,10 @@ def history(out):
 
 
 def checkpoint(out):
-    """Weights, moving average and optimiser of a run's last checkpoint, as name and tensor."""
+    """Weights, moving average and optimizer of a run's last checkpoint, as name and tensor."""
     saved = torch.load(out / "last.ckpt", weights_only=True)
     moments = saved["optimizer_states"][0]["state"]
-    flat = {f"optimiser.{i}.{name}": value for i, state in moments.items() for name, value in state.items()}
+    flat = {f"optimizer.{i}.{name}": value for i, state in moments.items() for name, value in state.items()}
     averages = {name.replace("model.", "average.", 1): value for name, value in saved["state_dict"].items()}
     return saved["current_model_state"] | averages | flat
 

@@ -21,31 +21,31 @@ RED, GREEN, BLUE, YELLOW = (220, 30, 30), (30, 200, 30), (30, 30, 220), (230, 22
 
 
 def image_with(*shapes, size_wh=(120, 160), round_off=False):
-    """A white picture with a coloured shape for each (box, colour); the class is the shape's number."""
+    """A white picture with a colored shape for each (box, color); the class is the shape's number."""
     image = Image.new("RGB", size_wh, "white")
     pen = ImageDraw.Draw(image)
-    for (x0, y0, x1, y1), colour in shapes:
-        (pen.ellipse if round_off else pen.rectangle)((x0, y0, x1 - 1, y1 - 1), fill=colour)
+    for (x0, y0, x1, y1), color in shapes:
+        (pen.ellipse if round_off else pen.rectangle)((x0, y0, x1 - 1, y1 - 1), fill=color)
     boxes = np.array([box for box, _ in shapes], dtype=np.float32).reshape(-1, 4)
     return BoxedImage(image, boxes, np.arange(len(shapes)))
 
 
-def find(image, colour):
-    """The box around all pixels near a colour."""
-    distance = np.abs(np.asarray(image.convert("RGB")).astype(int) - colour).max(axis=2)
+def find(image, color):
+    """The box around all pixels near a color."""
+    distance = np.abs(np.asarray(image.convert("RGB")).astype(int) - color).max(axis=2)
     rows, columns = np.nonzero(distance < 70)
     return np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
 
 
-def share_of(image, box, colour):
-    """The share of a box's pixels that have exactly a colour."""
+def share_of(image, box, color):
+    """The share of a box's pixels that have exactly a color."""
     x0, y0, x1, y1 = (int(v) for v in box)
-    return (np.asarray(image)[y0:y1, x0:x1] == colour).all(axis=2).mean()
+    return (np.asarray(image)[y0:y1, x0:x1] == color).all(axis=2).mean()
 
 
-def assert_boxes_hold_their_shapes(sample, colours):
+def assert_boxes_hold_their_shapes(sample, colors):
     for box, category in zip(sample.boxes_xyxy, sample.classes, strict=True):
-        assert np.allclose(box, find(sample.image, colours[category]), atol=2), category
+        assert np.allclose(box, find(sample.image, colors[category]), atol=2), category
     width, height = sample.image.size
     assert np.all(sample.boxes_xyxy >= 0) and np.all(sample.boxes_xyxy <= [width, height] * 2)
 
@@ -91,15 +91,15 @@ def test_a_turned_box_holds_the_ellipse_it_held_before(degrees):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_mosaics_boxes_lie_on_the_canvas_and_follow_their_pixels(seed):
-    colours = (RED, GREEN, BLUE, YELLOW)
+    colors = (RED, GREEN, BLUE, YELLOW)
     samples = []
-    for number, colour in enumerate(colours):
-        sample = image_with(((30, 40, 90, 120), colour))
+    for number, color in enumerate(colors):
+        sample = image_with(((30, 40, 90, 120), color))
         samples.append(BoxedImage(sample.image, sample.boxes_xyxy, np.array([number])))
     mixed = mosaic(samples, (192, 160), np.random.default_rng(seed))
     assert mixed.image.size == (192, 160)
     assert len(set(mixed.classes.tolist())) == len(mixed.classes) >= 1
-    assert_boxes_hold_their_shapes(mixed, colours)
+    assert_boxes_hold_their_shapes(mixed, colors)
 
 
 def test_a_box_of_which_too_little_is_left_is_dropped():
@@ -189,7 +189,7 @@ def test_the_same_generator_gives_the_same_image():
     assert np.array_equal(first.boxes_xyxy, second.boxes_xyxy)
 
 
-def test_recolouring_changes_colours_and_not_the_size():
+def test_recoloring_changes_colors_and_not_the_size():
     image = image_with(((20, 30, 60, 90), RED)).image
     changed = [color_jitter(image, np.random.default_rng(seed)) for seed in range(3)]
     assert all(picture.size == image.size for picture in changed)

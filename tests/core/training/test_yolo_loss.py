@@ -44,7 +44,7 @@ def iou(a, b):
 
 
 def ciou(a, b):
-    """Zheng et al. 2020: IoU - squared distance of centres / squared diagonal - alpha v."""
+    """Zheng et al. 2020: IoU - squared distance of centers / squared diagonal - alpha v."""
     (aw, ah), (bw, bh) = ((box[2] - box[0], box[3] - box[1]) for box in (a, b))
     distance = sum(((a[i] + a[i + 2] - b[i] - b[i + 2]) / 2) ** 2 for i in (0, 1))
     diagonal = sum((max(a[i + 2], b[i + 2]) - min(a[i], b[i])) ** 2 for i in (0, 1))

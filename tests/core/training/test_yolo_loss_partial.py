@@ -131,7 +131,7 @@ def test_where_an_unlabeled_garment_may_be_nothing_is_taught(category, complete,
     )
     losses["loss"].backward()
     assert bool(raw[2].grad[1, 0, 1, 1, 4] != 0) is taught
-    assert raw[2].grad[1, 1, 1, 1, 4] != 0  # its neighbours are taught as ever
+    assert raw[2].grad[1, 1, 1, 1, 4] != 0  # its neighbors are taught as ever
 
 
 def test_another_category_in_a_labeled_garments_place_is_no_excuse():

@@ -1,4 +1,4 @@
-"""A small world to learn: rectangles of a few colours, a champion that knows two of them, corrections."""
+"""A small world to learn: rectangles of a few colors, a champion that knows two of them, corrections."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from core.training.finetune.recipes import FinetuneRecipe
 from core.training.trainer import fit
 from tests.core.training.samples import ANCHORS_WH, pico_recipe
 
-COLOURS = {"red": (200, 40, 40), "blue": (40, 60, 200), "green": (40, 170, 60)}
+COLORS = {"red": (200, 40, 40), "blue": (40, 60, 200), "green": (40, 170, 60)}
 KNOWN = ("red", "blue")
 SIDE = 96
 
 
 def draw(names: Sequence[str], seed: int) -> tuple[Image.Image, list[tuple[int, int, int, int]]]:
-    """A picture of 96 x 96 pixels with a rectangle of each colour, side by side, and their boxes."""
+    """A picture of 96 x 96 pixels with a rectangle of each color, side by side, and their boxes."""
     rng = np.random.default_rng(seed)
     image, boxes = Image.new("RGB", (SIDE, SIDE), (230, 230, 220)), []
     for place, name in enumerate(names):
         x0, y0 = int(rng.integers(2, 8)) + place * SIDE // 2, int(rng.integers(4, SIDE // 3))
         x1, y1 = x0 + int(rng.integers(30, 40)), y0 + int(rng.integers(44, 60))
-        ImageDraw.Draw(image).rectangle((x0, y0, x1 - 1, y1 - 1), fill=COLOURS[name])
+        ImageDraw.Draw(image).rectangle((x0, y0, x1 - 1, y1 - 1), fill=COLORS[name])
         boxes.append((x0, y0, x1, y1))
     return image, boxes
 
