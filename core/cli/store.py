@@ -142,7 +142,8 @@ def work(
 
     try:
         import_limits()  # said now if they are none
-        context = WorkerContext(store, device=device, steps=StepProcesses(store))
+        steps = StepProcesses(store) if os.name == "posix" else None  # Windows hands no pipes on
+        context = WorkerContext(store, device=device, steps=steps)
         serve(context, threading.Event(), ready, kinds=chosen)
     except LapelError as error:
         print(f"lapel: {error}", file=sys.stderr, flush=True)

@@ -55,7 +55,7 @@ def cancel_training(store: Store, training: int) -> None:
 
 @needs(Right.IMPORT)
 def cancel(store: Store, job: str) -> None:
-    """Cancel a job after its current step; finished steps stay. Raises NotFoundError for no such job."""
+    """Cancel a job within seconds; its finished steps stay. Raises NotFoundError for no such job."""
     kind = store.jobs.get(job).kind
     if kind == TRAIN:
         cancel_training(store, training_of(job))

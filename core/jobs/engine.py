@@ -89,7 +89,7 @@ class Engine:
         return status is None or status.status not in _ENDED or job.state == "waiting"
 
     def cancel(self, job: str) -> None:
-        """Cancel a job after its current step, if it is running."""
+        """Let a job begin no further step; ``Steps.cancel`` ends the one that runs."""
         status = self.status(job)
         if status is not None and status.status in ("ENQUEUED", "PENDING", "DELAYED"):
             DBOS.cancel_workflow(job)

@@ -15,6 +15,7 @@ from core.errors import NotFoundError, StoreBusyError, StoreFullError
 from core.images.decode import Photo, read_photo
 from core.store import Store
 from core.store.blobs import Blobs
+from core.store.database import Database
 from core.store.photos import in_holdout
 from core.store.schema import annotations, drafts, tasks
 from tests.core.store.rows import add_models
@@ -253,12 +254,9 @@ def test_a_full_disk_leaves_nothing_half_done(store, make_photo, monkeypatch):
     assert store.photos.add(make_photo(1), by="ada").outcome == "new"
 
 
-def test_a_locked_database_is_said_and_a_sweep_removes_what_was_begun(
-    fresh_url, make_photo, tmp_path, monkeypatch
-):
-    monkeypatch.setattr("core.store.database.WAIT_SECONDS", 0.2)
-    monkeypatch.setattr("core.store.database.Database.connect.__func__.__defaults__", (0.2,))
-    store = Store.open(fresh_url("sqlite"), tmp_path / "data")
+def test_a_locked_database_is_said_and_a_sweep_removes_what_was_begun(fresh_url, make_photo, tmp_path):
+    database = Database.connect(fresh_url("sqlite"), wait_seconds=0.2)
+    store = Store(database, Blobs(str(tmp_path / "blobs")), tmp_path)
     kept = store.photos.add(make_photo(2), by="ada").row
     with store.database.write(), pytest.raises(StoreBusyError):
         store.photos.add(make_photo(1), by="ada")
