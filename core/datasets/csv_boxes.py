@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.boxes import BOX_FLAGS
 from core.datasets.detection import MOST_BOXES, BoxRow, DetectionDataset
+from core.datasets.export import plain
 from core.datasets.listed import ListedPhoto, NamedRow, by_name, dataset_of, whole_size
 from core.datasets.parsing import FREE_ROWS, read_rows
 from core.datasets.photo_index import PhotoIndex
@@ -17,8 +18,6 @@ Row = Mapping[str, str]
 
 CORNERS = (("x0", "y0", "x1", "y1"), ("xmin", "ymin", "xmax", "ymax"))
 PHOTO_COLUMNS, CATEGORY_COLUMNS = ("photo", "filename", "image"), ("category", "class")
-HIDDEN_STARTS = "=+-@＝＋－＠\t\r\n"
-"""What an export hides from spreadsheets behind an apostrophe."""
 
 
 def is_box_csv(columns: Iterable[str]) -> bool:
@@ -50,7 +49,7 @@ def read_box_csv(path: Path, report: ReadReport, index: PhotoIndex) -> Detection
                 f"{path.name}: at most {MOST_BOXES:,} rows of a photo are read, got over {line:,} of "
                 f"{len(rows_of):,} photos"
             )
-        name = _plain(_of(row, PHOTO_COLUMNS))
+        name = plain(_of(row, PHOTO_COLUMNS))
         if name:
             rows_of.setdefault(name, []).append((line, row))
         else:
@@ -89,7 +88,7 @@ def _row(row: Row) -> NamedRow | None:
     """The row's box; None where it lists a photo without one."""
     keys = next(corners for corners in CORNERS if set(corners) <= row.keys())
     texts = [row[key].strip() for key in keys]
-    category = " ".join(_plain(_of(row, CATEGORY_COLUMNS)).split())
+    category = " ".join(plain(_of(row, CATEGORY_COLUMNS)).split())
     if not any(texts) and not category:
         return None
     try:
@@ -99,18 +98,11 @@ def _row(row: Row) -> NamedRow | None:
     if not category:
         raise DatasetError("a category is expected, there is none")
     flags = frozenset(row.get("flags", "").split()) & frozenset(BOX_FLAGS)
-    return BoxRow(x0, y0, x1, y1, 0, _plain(row.get("label", "")) or None, flags), category
+    return BoxRow(x0, y0, x1, y1, 0, plain(row.get("label", "")) or None, flags), category
 
 
 def _of(row: Row, columns: Iterable[str]) -> str:
     return next((row[column].strip() for column in columns if column in row), "")
-
-
-def _plain(text: str) -> str:
-    """A cell as it was before an apostrophe was put in front of what a spreadsheet takes for a formula."""
-    if text[:1] == "'" and (text[1:2] in ("\t", "\r", "\n") or text[1:].lstrip()[:1] in tuple(HIDDEN_STARTS)):
-        return text[1:]
-    return text
 
 
 def _side(text: str) -> int | None:

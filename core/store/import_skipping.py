@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.store.importing import OUTCOMES, ImportCheckpoint, ImportManifest
+from core.store.importing import ImportCheckpoint, ImportManifest
 from core.store.imports import UploadFolder
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ def skip_photo(store: Store, import_id: int, checkpoint: ImportCheckpoint, reaso
     manifest = ImportManifest(UploadFolder.of(store.folder).import_folder(import_id))
     item, offset = next(manifest.read(checkpoint.offset))
     store.imports.refuse(import_id, item.name, reason)
-    counts = {name: checkpoint.counts.get(name, 0) for name in OUTCOMES}
-    counts["refused"] += 1
+    counts = {**checkpoint.counts, "refused": checkpoint.counts.get("refused", 0) + 1}
     done = checkpoint.done + 1
     store.imports.progress(import_id, done, checkpoint.total, counts)
-    newest = store.photos.last_id()
-    return manifest.save(replace(checkpoint, done=done, offset=offset, newest=newest, counts=counts))
+    return manifest.save(replace(checkpoint, done=done, offset=offset, counts=counts))

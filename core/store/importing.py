@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.datasets.sizes import resize_factors
 from core.errors import ConflictError, LapelError, NotFoundError, PhotoError, StoreBusyError, StoreError
+from core.file_names import safe_path
 from core.files import atomic_write, disk_errors
 from core.images.decode import open_photo
 from core.store.boxes import MOST_BOXES, AnnotatedBox
@@ -36,9 +37,10 @@ FILL_EVERY = 256
 
 @dataclass(frozen=True)
 class ImportCheckpoint:
-    """How far an import is: ``offset`` is a byte in its manifest, ``newest`` the newest photo before it.
+    """How far an import is: ``offset`` is a byte in its manifest, ``newest`` its newest photo before that.
 
-    A step that is repeated after a crash finds its own photos by ``newest``, and counts them as it did.
+    A step that is repeated after a crash finds its own photos by ``newest``, and counts them as it did, also
+    where the one that was cut off had come further.
     """
 
     total: int = 0
@@ -170,8 +172,7 @@ def import_batch(
     if checkpoint.done == 0 or fills or done >= checkpoint.total:
         store.queue.fill()
     store.imports.progress(import_id, done, checkpoint.total, counts)
-    newest = store.photos.last_id()
-    return manifest.save(replace(checkpoint, done=done, offset=offset, newest=newest, counts=counts))
+    return manifest.save(replace(checkpoint, done=done, offset=offset, newest=step.newest, counts=counts))
 
 
 def finish_import(store: Store, import_id: int, checkpoint: ImportCheckpoint) -> ImportRow:
@@ -214,6 +215,7 @@ class _Step:
 
     def __init__(self, store: Store, row: ImportRow, newest: int) -> None:
         self.counts: Counter[str] = Counter()
+        self.newest = newest
         self._store, self._import, self._newest = store, row, newest
         self._seen: set[str] = set()
 
@@ -229,7 +231,7 @@ class _Step:
         try:
             if leads_out(path, Path(item.root)):
                 raise PhotoError("It is a link that leads out of the folder.")
-            photo = replace(open_photo(path), name=item.stored_name)
+            photo = replace(open_photo(path), name=item.stored_name or safe_path(item.name))
         except PhotoError as error:
             self._refuse(item, str(error))
             return
@@ -243,6 +245,8 @@ class _Step:
         again = digest in self._seen
         self._seen.add(digest)
         row = added.row
+        if row is not None and row.import_id == self._import.id:
+            self.newest = max(self.newest, row.id)
         if added.outcome in ("new", "near") or row is None or again:
             return added.outcome
         if row.import_id == self._import.id and row.id > self._newest:

@@ -128,7 +128,7 @@ class Photos:
     def open(self, id: int) -> Photo:
         """The photo with its pixels, as models take it. Raises NotFoundError."""
         row = self.get(id)
-        return replace(read_photo(self.blobs.get(row.blob), row.name), digest=row.digest)
+        return replace(read_photo(self.blobs.get(row.blob), row.name), digest=row.digest, name=row.name)
 
     @needs(Right.READ)
     def page(self, offset: int, limit: int, **wanted: Unpack[PhotoFilter]) -> list[PhotoRow]:

@@ -6,7 +6,7 @@ Zips are unpacked to a folder, so that an import can continue in the middle of o
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 from core.datasets.detection import DetectionDataset
 from core.datasets.discovery import DatasetFinder, FoundDataset
 from core.datasets.listed import photos_root
-from core.datasets.photo_index import PLAIN_FOLDERS, PhotoIndex, files_below, is_picture
+from core.datasets.photo_index import PLAIN_FOLDERS, PhotoIndex, files_below, is_picture, name_key
 from core.datasets.report import ReadReport, named
 from core.errors import ArchiveError, DatasetError, PhotoError, StoreError, StoreFullError
 from core.file_names import relative_name, safe_path
@@ -35,6 +35,8 @@ ANNOTATION_SUFFIXES = (".json", ".xml", ".yaml", ".yml", ".csv")
 NOTES = (".txt", ".md", ".rst", ".html", ".htm", ".pdf", ".log", ".py", ".sh", ".ini", ".toml", ".cfg")
 """Files that accompany data sets, and are neither photos nor annotations."""
 
+SPLIT_FOLDERS = ("train", "val", "valid", "test", "holdout", "trainval")
+
 CROPS, PREVIEW_LINES = "crops", "labels.jsonl"
 """What tells the zip of a preview, and holds parts of photos."""
 
@@ -46,11 +48,11 @@ StoredIds = Callable[[Iterable[str]], Mapping[str, int]]
 class Item:
     """One photo to bring in, or a sentence for the report.
 
-    ``name`` is how the report calls it, ``path`` where it lies below ``root``; ``boxes`` are in pixels of a
-    photo of ``size_wh``. ``is_annotated`` says that the boxes are all there are, also where there are none.
-    A ``photo_id`` is that of a photo that is stored already, and has no path. ``error`` says what did not
-    come, and ``loss`` what kind of thing it was: photo, file, box, or nothing (a remark); ``count`` is the
-    number of boxes lost.
+    ``name`` is how the report calls it, ``path`` where it lies below ``root``, ``stored_name`` what the store
+    is to call the photo; ``boxes`` are in pixels of a photo of ``size_wh``. ``is_annotated`` says that the
+    boxes are all there are, also where there are none. A ``photo_id`` is that of a photo that is stored
+    already, and has no path. ``error`` says what did not come, and ``loss`` what kind of thing it was: photo,
+    file, box, or nothing (a remark); ``count`` is how many of them.
     """
 
     name: str
@@ -63,27 +65,22 @@ class Item:
     photo_id: int = 0
     loss: str = ""
     count: int = 0
+    stored_name: str = ""
 
     def as_list(self) -> list[Any]:
         """The form in an import's manifest."""
         boxes = [list(box) for box in self.boxes]
         start = [self.name, self.path, self.root, self.error, list(self.size_wh), boxes]
-        return [*start, self.is_annotated, self.photo_id, self.loss, self.count]
+        return [*start, self.is_annotated, self.photo_id, self.loss, self.count, self.stored_name]
 
     @classmethod
     def from_list(cls, entry: list[Any]) -> Item:
-        """Out of that form."""
+        """Out of that form; also of an older one, which an update of Lapel may meet half done."""
         name, path, root, error, (width, height), boxes, *rest = entry
-        rows = tuple((*box[:6], tuple(box[6])) for box in boxes)
+        rows = tuple((*box[:6], tuple(box[6]) if len(box) > 6 else ()) for box in boxes)
+        if len(rest) == 1:  # whether an error was about a whole photo
+            rest = [bool(boxes), 0, "photo" if error and rest[0] else ""]
         return cls(name, path, root, error, (width, height), rows, *rest)
-
-    @property
-    def stored_name(self) -> str:
-        """The photo's name in the store: its path without the folders that formats put around photos."""
-        parts = [*Path(self.path).relative_to(self.root).parts]
-        while len(parts) > 1 and parts[0].lower() in PLAIN_FOLDERS:
-            parts.pop(0)
-        return safe_path("/".join(parts))
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,7 @@ class SourceScanner:
         elif source.suffix.lower() in ANNOTATION_SUFFIXES:
             yield from self._single(source)
         else:
-            yield Item(name, str(source), str(source.parent))
+            yield Item(name, str(source), str(source.parent), stored_name=safe_path(source.name))
 
     def _unpacked(self, source: Path, name: str, numbers: Iterator[int]) -> Iterator[Item]:
         folder = self.work / "unpacked" / str(next(numbers))
@@ -147,7 +144,7 @@ class SourceScanner:
                 yield from self._unpacked(path, path.relative_to(folder).as_posix(), zips)
             else:
                 (photos if looks_like_photo(path) else others).append(path)
-        scan = _FolderScan(root, self.stored_ids)
+        scan = _FolderScan(root, self.stored_ids, stored_names(photos, root))
         outside = {path for path in (*photos, *others) if path.is_symlink() and leads_out(path, root)}
         for path in others:
             if path in outside:
@@ -165,9 +162,9 @@ class SourceScanner:
 class _FolderScan:
     """The items of one folder: photos of its data sets, those that no annotation lists, and the report."""
 
-    def __init__(self, root: Path, stored_ids: StoredIds) -> None:
+    def __init__(self, root: Path, stored_ids: StoredIds, names: Mapping[Path, str] | None = None) -> None:
         self.report = ReadReport()
-        self._root, self._stored_ids = root, stored_ids
+        self._root, self._stored_ids, self._names = root, stored_ids, names
         self._listed_by: dict[Path, str] = {}
         self._formats: list[str] = []
         self._unlisted: set[str] = set()
@@ -182,7 +179,7 @@ class _FolderScan:
     def _annotated(self, found: FoundDataset) -> Iterator[Item]:
         again: list[str] = []
         missing: list[Item] = []
-        for item in _boxed(found.dataset, self._root):
+        for item in self._named(found.dataset):
             path = Path(item.path)
             if not path.is_file():
                 missing.append(item)
@@ -197,6 +194,17 @@ class _FolderScan:
                 found.name, f"photos that {first} lists as well have the boxes from there: {named(again)}"
             )
         yield from self._stored(missing)
+
+    def _named(self, dataset: DetectionDataset) -> Iterator[Item]:
+        """The data set's photos, with the names that they are to have in the store."""
+        names = self._names
+        if names is None:
+            names = stored_names(
+                [(dataset.folder or self._root) / p.file_name for p in dataset.photos], self._root
+            )
+        for item in _boxed(dataset, self._root):
+            name = names.get(Path(item.path)) or without_plain_folders(item.name)
+            yield replace(item, stored_name=name)
 
     def _stored(self, missing: list[Item]) -> Iterator[Item]:
         """Items of photos that did not come along: with the store's, where it has one of that name."""
@@ -229,7 +237,8 @@ class _FolderScan:
                 name = path.relative_to(self._root).as_posix()
                 names.append(name)
                 self._unlisted.add(name)
-                yield Item(name, str(path), str(self._root))
+                stored = (self._names or {}).get(path, name)
+                yield Item(name, str(path), str(self._root), stored_name=stored)
         if crops is not None and crops.is_dir():
             self.report.remark(CROPS, "the garments' crops of a preview are no photos, and were not read")
         if names and self._formats:
@@ -248,7 +257,7 @@ class _FolderScan:
         for path in files:
             name = path.relative_to(self._root).as_posix()
             if everything and path.suffix.lower() not in NOTES:
-                yield Item(name, str(path), str(self._root))
+                yield Item(name, str(path), str(self._root), stored_name=safe_path(name))
             else:
                 notes.append(name)
         if notes:
@@ -265,6 +274,34 @@ class _FolderScan:
             sentences.setdefault(entry.name, []).append(entry.reason)
         for entry in entries:
             yield Item(entry.name, error=" ".join(sentences[entry.name]), loss=entry.loss, count=entry.count)
+
+
+def stored_names(photos: Sequence[Path], root: Path) -> dict[Path, str]:
+    """What the store calls the photos of a folder: their paths, without the folders that formats add.
+
+    A split's folder (``train``, ``val``) goes as well where the photos are told apart without it.
+    """
+    plain = {
+        path: without_plain_folders(path.relative_to(root).as_posix())
+        for path in photos
+        if path.is_relative_to(root)
+    }
+    short = {path: _without_split(name) for path, name in plain.items()}
+    different = len({name_key(name) for name in short.values()}) == len(short)
+    return short if different else plain
+
+
+def without_plain_folders(name: str) -> str:
+    """A path without the leading folders that formats put around photos, fit to be shown."""
+    parts = name.split("/")
+    while len(parts) > 1 and parts[0].lower() in PLAIN_FOLDERS:
+        parts.pop(0)
+    return safe_path("/".join(parts))
+
+
+def _without_split(name: str) -> str:
+    start, _, rest = name.partition("/")
+    return without_plain_folders(rest) if rest and start.lower() in SPLIT_FOLDERS else name
 
 
 def leads_out(path: Path, root: Path) -> bool:

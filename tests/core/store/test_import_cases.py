@@ -276,7 +276,7 @@ CASES: dict[str, Case] = {
     "yolo: a setting under any name, subsets, names as written": Case(
         laid({"images/train/a.jpg": 1, "labels/train/a.txt": "1 .5 .5 .5 .5\n2 .5 .5 .5 .5\n3 .5 .5 .5 .5\n",
               "garments.yaml": "path: ../datasets/x\ntrain: images/train\nnames: [shirt, no, on, 010]\n"}),
-        {"train/a.jpg": [("no", BOX), ("on", BOX), ("010", BOX)]},
+        {"a.jpg": [("no", BOX), ("on", BOX), ("010", BOX)]},
     ),
     "yolo: a setting whose folders are elsewhere": Case(
         laid({"images/a.jpg": 1, "labels/a.txt": LINE, "data.yaml": "train: /srv/x/train\nnames: {0: shirt}\n"}),

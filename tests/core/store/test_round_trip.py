@@ -1,0 +1,90 @@
+"""What goes out of a store comes back into another: boxes, labels, flags, negatives and names, by format."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from core.boxes import BOX_FLAGS
+from core.images.decode import open_photo
+from core.store import Store
+from core.store.boxes import AnnotatedBox
+from core.store.exports import FORMATS, export_revision
+from tests.core.store.test_importing import SIZE_WH, brought_in, picture
+from tests.databases import on_sqlite
+
+NAMES = ("men/001.jpg", "women/001.jpg", "ünï code/-odd name (2).jpg", "Coat.JPG", "coat.png", "plain.jpg")
+Saved = tuple[tuple[str, str | None, tuple[int, ...], tuple[str, ...]], ...]
+
+
+def filled(store: Store, folder: Path) -> None:
+    """A photo of each name, every second one with boxes, the last one not annotated."""
+    ids = store.categories.ensure(["shirt", "=pants", "no"], "eve")
+    for number, name in enumerate(NAMES):
+        path = picture(folder / f"{number}.jpg", number)
+        photo = open_photo(path)
+        object.__setattr__(photo, "name", name)
+        row = store.photos.add(photo, by="eve").row
+        assert row is not None
+        if name == NAMES[-1]:
+            continue
+        flags = frozenset(BOX_FLAGS[: number % 4])
+        boxes = [
+            AnnotatedBox((10, 20, 60 + number, 100), ids["shirt"], "-red", flags=flags),
+            AnnotatedBox((0, 0, *SIZE_WH), ids["=pants"], None),
+            AnnotatedBox((5, 6, 7, 8), ids["no"], "tee"),
+        ]
+        boxes = boxes if number % 2 == 0 else []
+        store.annotations.submit(row.id, boxes, author="eve", base_version=0, request=name)
+
+
+def saved(store: Store, *, flags: bool = True, labels: bool = True) -> dict[str, Saved | None]:
+    """Every photo's boxes by name, without what the format cannot hold."""
+    categories = {id: category.name for id, category in store.categories.by_id().items()}
+    found: dict[str, Saved | None] = {}
+    for photo in store.photos.page(0, 99):
+        latest = store.annotations.latest(photo.id)
+        found[photo.name] = None if latest is None else tuple(
+            sorted(
+                (
+                    categories[box.category_id],
+                    (box.label or None) if labels else None,
+                    tuple(math.floor(side + 0.5) for side in box.box_xyxy),
+                    tuple(sorted(box.flags)) if flags else (),
+                )
+                for box in latest.boxes
+            )
+        )  # fmt: skip
+    return found
+
+
+@on_sqlite
+@pytest.mark.parametrize("pictures", [True, False], ids=["pictures", "alone"])
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_revision_comes_back_into_another_store(
+    store: Store, tmp_path: Path, format: str, pictures: bool
+) -> None:
+    filled(store, tmp_path / "made")
+    revision = store.revisions.create("eve")
+    ends = {"coco": "json", "csv": "csv"}.get(format, "zip")
+    file = tmp_path / f"out.{'zip' if pictures else ends}"
+    with file.open("wb") as out:
+        export_revision(store, revision.number, format, out, pictures=pictures)
+    other = Store.open(folder=tmp_path / "other")
+    if not pictures:  # the photos are there, the annotations come alone
+        for photo in store.photos.page(0, 99):
+            other.photos.add(store.photos.open(photo.id), by="ada")
+    if not pictures and format == "yolo":
+        pytest.skip("YOLO's labels need the photos beside them, whose sizes they do not tell")
+    brought_in(other, file)
+    kept = {"labels": format != "yolo", "flags": format != "yolo"}
+    before, after = saved(store, **kept), saved(other, **kept)
+    before.pop(NAMES[-1])
+    if pictures:
+        assert sorted(after.values(), key=repr) == sorted(before.values(), key=repr)
+        for name in ("men/001.jpg", "women/001.jpg"):
+            assert after[name] == before[name]
+    else:
+        assert {name: boxes for name, boxes in after.items() if boxes is not None} == before
