@@ -177,14 +177,14 @@ def _lloyd(sizes: _Sizes, anchors: np.ndarray, max_steps: int = 300, patience: i
         stale = 0 if mean_iou > best_iou + 1e-6 else stale + 1
         if mean_iou > best_iou:
             best, best_iou = anchors, mean_iou
-        moved = _centres(sizes, ids, ious, anchors)
+        moved = _centers(sizes, ids, ious, anchors)
         if np.allclose(moved, anchors, rtol=1e-6, atol=0):
             break
         anchors = moved
     return AnchorResult(best, best_iou, steps)
 
 
-def _centres(sizes: _Sizes, ids: np.ndarray, ious: np.ndarray, anchors: np.ndarray) -> np.ndarray:
+def _centers(sizes: _Sizes, ids: np.ndarray, ious: np.ndarray, anchors: np.ndarray) -> np.ndarray:
     """The clusters' medians; a cluster that lost all its boxes moves to the box that is served worst."""
     order = np.argsort(ids, kind="stable")  # radix sort: cheaper than a mask for each cluster
     ends = np.cumsum(np.bincount(ids, minlength=len(anchors)))

@@ -119,7 +119,7 @@ def editor_data(
         "photo": asdict(photo),
         "boxes": [box.as_dict() for box in boxes],
         "categories": [
-            {"id": c.id, "name": c.name, "colour": c.color, "ink": ink_on(c.color)} for c in categories
+            {"id": c.id, "name": c.name, "color": c.color, "ink": ink_on(c.color)} for c in categories
         ],
         "labels": list(labels),
         "parents": dict(parents),

@@ -1,5 +1,5 @@
 // The box editor: one photo, its boxes, and everything that is done to them, here in the browser.
-// data: {key, photo: {id, url, width, height, name, attention}, boxes, categories: [{id, name, colour, ink}], labels,
+// data: {key, photo: {id, url, width, height, name, attention}, boxes, categories: [{id, name, color, ink}], labels,
 //        parents: {label: category}, keys: {action: chord}, sequence, readonly, notice, answered}
 // out:  state "work" {key, sequence, boxes, seconds, attempt}; trigger "act" {name, key, sequence, boxes, request, seconds, keys}
 import { HANDLERS, isAllowed } from "./actions.js";

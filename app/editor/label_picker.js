@@ -79,7 +79,7 @@ export class LabelPicker {
     setVisible(this.none, !this.matches.length);
     this.list.replaceChildren(...this.matches.map((entry, index) => {
       const dot = createElement("span", { className: "swatch" });
-      if (entry.colour) dot.style.background = entry.colour;
+      if (entry.color) dot.style.background = entry.color;
       return createElement("li", { role: "option", id: `lapel-found-${index}`, className: entry.kind, onpointerdown: (event) => this.press(event, index), onpointerup: () => this.release(index), onclick: () => this.choose(index) },
         dot, createElement("span", { textContent: entry.text }), createElement("span", { className: "kind", textContent: entry.kind }));
     }));

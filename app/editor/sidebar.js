@@ -47,8 +47,8 @@ export class Sidebar {
     setVisible(this.hint, !box && !readonly);
     setVisible(this.chosen, Boolean(box));
     if (!box) return;
-    const { colour } = task.categories.get(box.category) ?? {};
-    this.swatch.style.background = colour;
+    const { color } = task.categories.get(box.category) ?? {};
+    this.swatch.style.background = color;
     setText(this.title, task.nameOf(box));
     const [x0, y0, x1, y1] = box.box;
     const parts = [box.label, box.score === null ? null : box.score.toFixed(2), `${Math.round(x1 - x0)} × ${Math.round(y1 - y0)} px`];
@@ -113,9 +113,9 @@ export class Sidebar {
   fillRow(row, box, task, locked, readonly) {
     Object.assign(row, { box, locked });
     const origin = originOf(box);
-    const { colour } = task.categories.get(box.category) ?? {};
+    const { color } = task.categories.get(box.category) ?? {};
     const description = describe(box, task);
-    row.swatch.style.background = colour;
+    row.swatch.style.background = color;
     setText(row.name, task.nameOf(box));
     setText(row.label, [displayNames(box, task)[1], ...flagsOf(box)].filter(Boolean).join(" · "));
     setText(row.badge, ORIGINS[origin]);

@@ -183,10 +183,10 @@ export class Stage {
   }
 
   fillGroup(group, box, task) {
-    const { colour = "#888888", ink: on = "#ffffff" } = task.categories.get(box.category) ?? {};
+    const { color = "#888888", ink: on = "#ffffff" } = task.categories.get(box.category) ?? {};
     group.dataset.uid = box.uid;
     group.dataset.origin = originOf(box);
-    group.style.setProperty("--colour", colour);
+    group.style.setProperty("--color", color);
     group.style.setProperty("--ink", on);
     const score = box.score === null || box.accepted ? "" : ` ${box.score.toFixed(2)}`;
     const [plate, text] = group.lastChild.children;

@@ -191,7 +191,7 @@ export class Task {
 
   entry({ kind, value, share = null }) {
     const category = this.categories.get(kind === "category" ? value : this.parents[value]);
-    return { kind, value, share, text: kind === "category" ? category?.name ?? "" : value, colour: category?.colour ?? null };
+    return { kind, value, share, text: kind === "category" ? category?.name ?? "" : value, color: category?.color ?? null };
   }
 
   entries() {

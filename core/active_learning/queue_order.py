@@ -23,7 +23,7 @@ from core.store import Store
 from core.store.predictions import ModelPair
 from core.store.queue import OpenPhoto
 
-LABEL_ISSUES_SETTING, METHOD_SETTING = "suspects", "queue_method"
+LABEL_ISSUES_SETTING, METHOD_SETTING = "label_issues", "queue_method"
 METHODS = ("selection", "ppal")
 """Uncertainty times distance (:mod:`core.active_learning.ranking`), which is the default, or PPAL."""
 

@@ -113,9 +113,9 @@ def yolo_lines(photo: BoxedPhoto) -> str:
     """One photo's boxes as YOLO's lines, fractions to a millionth."""
     lines = []
     for (x0, y0, x1, y1), category_id in zip(photo.boxes_xyxy.tolist(), photo.category_ids, strict=True):
-        centre_x, centre_y = (x0 + x1) / 2 / photo.width, (y0 + y1) / 2 / photo.height
+        center_x, center_y = (x0 + x1) / 2 / photo.width, (y0 + y1) / 2 / photo.height
         width, height = (x1 - x0) / photo.width, (y1 - y0) / photo.height
-        lines.append(f"{category_id} {centre_x:.6f} {centre_y:.6f} {width:.6f} {height:.6f}\n")
+        lines.append(f"{category_id} {center_x:.6f} {center_y:.6f} {width:.6f} {height:.6f}\n")
     return "".join(lines)
 
 

@@ -39,7 +39,7 @@ class Letterboxed:
 
 
 def letterbox(image: Image.Image, canvas_wh: tuple[int, int]) -> Letterboxed:
-    """Scale a picture to fit the canvas, centred, grey around it."""
+    """Scale a picture to fit the canvas, centered, grey around it."""
     factor = min(canvas_wh[0] / image.width, canvas_wh[1] / image.height)
     size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
     offset = ((canvas_wh[0] - size[0]) // 2, (canvas_wh[1] - size[1]) // 2)

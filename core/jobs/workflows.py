@@ -29,7 +29,7 @@ ORDER_EVERY = 20
 """Saved annotations after which the queue is ordered anew."""
 
 ORDER_EVERY_SETTING = "order_every"
-ASKED_SETTING = "labelling_asked_for"
+ASKED_SETTING = "labeling_requested_for"
 """The serving models for whom labeling was last asked, by id."""
 
 log = logging.getLogger("lapel.worker")

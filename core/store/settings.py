@@ -44,9 +44,9 @@ _CHECKS: dict[str, Check] = {
     "second_share": share,
     "queue_method": name,
     "queue_model": or_none(list_of(positive, exactly=2)),
-    "labelling_asked_for": or_none(list_of(positive, exactly=2)),
+    "labeling_requested_for": or_none(list_of(positive, exactly=2)),
     "model_categories": map_of(positive),
-    "suspects": list_of(lambda entry: fields(entry, _ISSUE, _ISSUE.keys())),
+    "label_issues": list_of(lambda entry: fields(entry, _ISSUE, _ISSUE.keys())),
     "order_every": positive,
     "ordered_at": integer,
 }

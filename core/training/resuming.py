@@ -54,9 +54,8 @@ def _read_checkpoint(checkpoint: Path) -> dict[str, Any]:
         if not tensors or not listed or type(saved["epoch"]) is not int or saved["epoch"] < 0:
             raise ValueError("no state of a model and its optimizer")
     except Exception as error:  # PyTorch's reader raises nearly anything for what it did not write
-        said = str(error).partition("\n")[0][:120] or type(error).__name__
         raise WeightsError(
-            f"expected a checkpoint of a training in {checkpoint.name}, got a damaged file or none ({said}); "
-            "train without --resume to begin anew"
+            f"expected a checkpoint of a training in {checkpoint.name}, got a damaged file or none; train "
+            "without --resume to begin anew"
         ) from error
     return dict(saved)

@@ -169,7 +169,7 @@ def test_curves_end_where_the_slowest_chain_is() -> None:
     assert told is not None and told["labels"] == [10, 20] and told["seeds counted"] == 2
 
 
-def test_a_detections_feature_is_the_maps_at_its_centre() -> None:
+def test_a_detections_feature_is_the_maps_at_its_center() -> None:
     feature_map = torch.arange(6.0).view(1, 2, 3)  # centers of cells at 8, 24, 40 pixels
     boxes = np.array([[0.0, 0, 16, 16], [0, 0, 32, 16], [32, 16, 48, 32]])
     assert detecting.features_at(feature_map, boxes).ravel() == pytest.approx([0.0, 0.5, 5.0], abs=1e-3)

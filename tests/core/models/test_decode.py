@@ -76,7 +76,7 @@ def test_encoded_boxes_decode_to_themselves(scale, seed):
     assert torch.allclose(decode_boxes(raw, ANCHORS_WH[scale], scale)[place], boxes, atol=2e-3)
 
 
-def test_a_centre_out_of_the_cells_reach_is_clamped_and_finite():
+def test_a_center_out_of_the_cells_reach_is_clamped_and_finite():
     box = torch.tensor([[100.0, 100.0, 110.0, 110.0]])
     encoded = encode_boxes(box, ANCHORS_WH[0][:1], torch.tensor([[0.0, 0.0]]), 0)
     assert bool(torch.isfinite(encoded).all())

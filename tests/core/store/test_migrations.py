@@ -94,7 +94,7 @@ def check(store: Store) -> None:
     assert found[0].embedding is not None and found[0].embedding.tolist() == [1.0]
     assert store.predictions.latest_models() == queue_models(store) == serving_models(store) == pair
     assert store.predictions.score_threshold(pair) == 0.4
-    settings = ("labelling_asked_for", "model_thresholds", "second_share")
+    settings = ("labeling_requested_for", "model_thresholds", "second_share")
     assert [store.settings.get(name) for name in settings] == [None, None, 0.5]
 
 
@@ -186,3 +186,19 @@ def backup_0002(source: Path, target: Path, rows: dict[str, list[dict[str, Any]]
         out.writestr(zipfile.ZipInfo(backup_file.PICTURES), b"")
         out.writestr(backup_file.MANIFEST, json.dumps(manifest))
     return target
+
+
+def test_settings_keep_their_values_under_other_names(tmp_path: Path) -> None:
+    database = Database.connect(sqlite_url(tmp_path))
+    database.upgrade("0004")
+    rows = [{"name": "suspects", "value": []}, {"name": "labelling_asked_for", "value": [7, 8]}]
+    with database.write() as connection:
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        connection.execute(sa.insert(tables.tables["settings"]), rows)
+    database.close()
+    store = Store.open(sqlite_url(tmp_path), tmp_path)
+    assert store.settings.get("label_issues") == []
+    assert store.settings.get("labeling_requested_for") == [7, 8]
+    assert store.settings.get("suspects") is None
+    store.close()
