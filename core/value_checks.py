@@ -19,12 +19,14 @@ Check = Callable[[Any], None]
 _DIRECTIONS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-def strict_json(text: str | bytes) -> Any:
+def strict_json(text: str | bytes, *, nan_as_null: bool = False) -> Any:
     """JSON without what not all readers take alike: NaN and infinity, names that come twice in an object.
 
-    Raises ValueError, and RecursionError for JSON that is nested too deeply.
+    With ``nan_as_null``, numbers that are not finite are null, as a training that was stopped early may leave
+    them. Raises ValueError, and RecursionError for JSON that is nested too deeply.
     """
-    return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_without_doubles)
+    constant = (lambda name: None) if nan_as_null else _refuse_constant
+    return json.loads(text, parse_constant=constant, object_pairs_hook=_without_doubles)
 
 
 def integer(value: Any, least: int = 0, most: int = LARGEST_INTEGER) -> None:

@@ -289,13 +289,10 @@ class Editor {
 const editors = new WeakMap();
 
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
-  const root = parentElement.querySelector(".lapel-editor");
-  if (!root || !data) return;
+  const root = data && parentElement.querySelector(".lapel-editor");
+  if (!root) return;
   if (!editors.has(parentElement)) editors.set(parentElement, new Editor(root));
   const editor = editors.get(parentElement);
   editor.show(data, (name, value) => (name === "act" ? setTriggerValue : setStateValue)(name, value));
-  return () => {
-    editors.delete(parentElement);
-    editor.close();
-  };
+  return () => (editors.delete(parentElement), editor.close());
 }

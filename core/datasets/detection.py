@@ -58,7 +58,7 @@ class BoxedPhoto:
         boxes_xyxy = np.asarray(self.boxes_xyxy, dtype=np.float32).reshape(-1, 4)
         category_ids = np.asarray(self.category_ids, dtype=np.int64).reshape(-1)
         labels = tuple(self.labels) or (None,) * len(boxes_xyxy)
-        flags = tuple(self.flags) or (NO_FLAGS,) * len(boxes_xyxy)
+        flags = tuple(self.flags) if any(self.flags) else (NO_FLAGS,) * len(boxes_xyxy)
         crowd_xyxy = np.asarray(self.crowd_xyxy, np.float32).reshape(-1, 4)
         crowd_ids = np.asarray(self.crowd_ids, np.int64)
         if not len(boxes_xyxy) == len(category_ids) == len(labels):

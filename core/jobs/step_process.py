@@ -40,14 +40,14 @@ class WorkerClosed(BaseException):
 class StepProcess:
     """A process that does steps of one job, one after the other; safe to kill from any thread."""
 
-    def __init__(self, store: Store, command: Sequence[str] = COMMAND) -> None:
+    def __init__(self, store: Store, command: Sequence[str] | None = None) -> None:
         self.is_cancelled = False
         self._is_loaded = False
         self._pipe, theirs = Pipe()
         life, self._life = Pipe(duplex=False)  # nothing is ever written: it closes with the worker
         try:
             self._process = subprocess.Popen(
-                [*command, str(theirs.fileno()), str(life.fileno())],
+                [*(command or COMMAND), str(theirs.fileno()), str(life.fileno())],
                 pass_fds=(theirs.fileno(), life.fileno()),
                 env=_environment(store),
                 stdin=subprocess.DEVNULL,
@@ -109,7 +109,7 @@ class StepProcesses(Steps):
     ``warm_up`` keeps one more that has loaded its modules, so that the next job need not wait for that.
     """
 
-    def __init__(self, store: Store, command: Sequence[str] = COMMAND) -> None:
+    def __init__(self, store: Store, command: Sequence[str] | None = None) -> None:
         super().__init__(store)
         self._command = command
         self._of: dict[str, StepProcess] = {}

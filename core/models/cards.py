@@ -194,9 +194,10 @@ def card_path(weights: Path) -> Path:
 
 
 def write_card(card: ModelCard, weights: Path) -> None:
-    """Write the card beside the weights, for people and machines alike."""
+    """Write the card beside the weights, for people and machines alike; what is no finite number is null."""
+    entry = strict_json(json.dumps(asdict(card)), nan_as_null=True)
     with atomic_write(card_path(weights)) as file:
-        file.write((json.dumps(asdict(card), indent=1, ensure_ascii=False) + "\n").encode())
+        file.write((json.dumps(entry, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def read_card(weights: Path) -> ModelCard:
@@ -207,7 +208,7 @@ def read_card(weights: Path) -> ModelCard:
     try:
         if path.is_file() and path.stat().st_size > LARGEST_CARD_BYTES:
             raise WeightsError(f"expected a card of at most {LARGEST_CARD_BYTES // 2**20} MB in {path.name}")
-        return card_from(strict_json(path.read_bytes()))
+        return card_from(strict_json(path.read_bytes(), nan_as_null=True))
     except FileNotFoundError:
         raise WeightsError(f"expected the model's card {path.name} beside its weights, found none") from None
     except OSError as error:

@@ -17,12 +17,22 @@ WORKER = """
 import sys
 from pathlib import Path
 from core import __main__ as commands
-from core.jobs import engine
+from core.jobs import engine, step_process
 from core.models import cards
+from tests.e2e.serving import STEPS
 cards.WEIGHTS_FOLDER = Path(sys.argv[1])
 engine.POLL_SECONDS = 0.1
+step_process.COMMAND = (sys.executable, "-c", STEPS, sys.argv[1])
 sys.argv = ["core", "worker", "--attached"]
 commands.app()
+"""
+STEPS = """
+import sys
+from pathlib import Path
+from core.jobs.step_process import main
+from core.models import cards
+cards.WEIGHTS_FOLDER = Path(sys.argv[1])
+main(sys.argv[2:])
 """
 WORKSPACE = """
 import sys

@@ -34,13 +34,21 @@ from pathlib import Path
 from core.models import cards
 cards.WEIGHTS_FOLDER = Path({weights!r})
 """
-WORKER = """
-from core import __main__ as commands
+QUICK = """
 from core.training.finetune import recipes
 usual = recipes.FINETUNE_RECIPES["detector", "quick"]
 recipe = replace(usual.recipe, batch=4, mosaic=0.0, validate_every=1)
 quick = replace(usual, recipe=recipe, sample_budget=60, fewest_epochs=3)
-recipes.FINETUNE_RECIPES = {{("detector", "quick"): quick}}
+recipes.FINETUNE_RECIPES = {("detector", "quick"): quick}
+"""
+STEPS = """
+from core.jobs.step_process import main
+main(sys.argv[1:])
+"""
+WORKER = """
+from core import __main__ as commands
+from core.jobs import step_process
+step_process.COMMAND = (sys.executable, "-c", {steps!r})
 sys.argv = ["core", "worker", "--attached"]
 commands.app()
 """
@@ -88,7 +96,8 @@ def data(tmp_path_factory) -> Path:
 def address(data: Path, shoot: Path, tiny_weights: Path) -> Iterator[str]:
     """A workspace with a worker of its own; tiny weights ship, and a quick training is quicker still."""
     port, tiny = free_port(), TINY.format(weights=str(tiny_weights))
-    program = WORKSPACE.format(worker=tiny + WORKER.format(), port=str(port), data=str(data))
+    worker = tiny + WORKER.format(steps=tiny + QUICK + STEPS)
+    program = WORKSPACE.format(worker=worker, port=str(port), data=str(data))
     hidden = ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL")
     settings = {name: value for name, value in os.environ.items() if name not in hidden}
     settings |= {FOLDERS_VARIABLE: str(shoot)}
