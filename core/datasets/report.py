@@ -115,7 +115,8 @@ class ReadReport:
     def _add(self, loss: str, name: str, reason: str) -> None:
         if (loss, name) not in self._reasons and len(self._reasons) >= MOST_ENTRIES:
             name = "And more"
-        self._reasons.setdefault((loss, name), _Reasons()).add(reason)
+        own = f"{name.rpartition('/')[2]}: "  # stands before the sentence in the report
+        self._reasons.setdefault((loss, name), _Reasons()).add(reason.removeprefix(own))
 
 
 def read_each(
