@@ -21,7 +21,16 @@ from core.datasets.detection import (
     merged_categories,
     photos_folder,
 )
-from core.datasets.listed import is_flagged, number, photos_root, turned_box, whole_size
+from core.datasets.listed import (
+    FRACTIONS,
+    are_fractions,
+    in_pixels,
+    is_flagged,
+    number,
+    photos_root,
+    turned_box,
+    whole_size,
+)
 from core.datasets.parsing import read_json
 from core.datasets.photo_index import PhotoIndex, place_photos
 from core.datasets.report import ReadReport, named
@@ -32,6 +41,10 @@ LABELED_KEY = "labeled_categories"
 COCO_INFO = {"description": "Garments labeled with Lapel"}
 COCO_LICENSES = ({"id": 1, "name": "Unknown: see where the photos come from", "url": ""},)
 """Some readers look every image's license up; Lapel knows none of its photos'."""
+
+
+MOST_ODD = 1000
+"""Entries that are no objects, from the first on; then a list is none of images or categories."""
 
 
 def read_coco(
@@ -71,7 +84,9 @@ def coco_dataset(
     rows = {image_id: _Rows(image) for image_id, image in _by_id(images, "image", path, report).items()}
     for annotation in annotations:
         _add(annotation, category_of, rows, path, report)
-    _scale_fractions(rows, path, report)
+    fractions = are_fractions([box for row in rows.values() for box in (*row.boxes, *row.crowds)])
+    if fractions:
+        report.remark(path.name, FRACTIONS)
     listed = list(rows.values())
     index = index or PhotoIndex(photos_root(path, photos))
     placed, folder = place_photos([_file_name(row.image) for row in listed], path, index, report)
@@ -81,7 +96,7 @@ def coco_dataset(
     boxed: list[BoxedPhoto] = []
     dropped = 0
     for row, name in zip(listed, placed, strict=True):
-        if name is not None and (built := _photo(row, name, folder, path, report)) is not None:
+        if name is not None and (built := _photo(row, name, folder, fractions, path, report)) is not None:
             boxed.append(built[0])
             dropped += built[1]
     _report_regions(listed, path, report)
@@ -210,6 +225,8 @@ def _by_id(entries: Sequence[Any], kind: str, path: Path, report: ReadReport) ->
     """The entries that have an id of their own; the others are lost, photos with all that is theirs."""
     lose = report.lose_photo if kind == "image" else report.lose_box
     found: dict[str, dict[str, Any]] = {}
+    if sum(not isinstance(entry, dict) for entry in entries[:MOST_ODD]) == MOST_ODD:
+        raise DatasetError(f"{path.name}: every {kind} is an object, got {shown(entries[0])} and so on")
     for entry in entries:
         id = _id(entry.get("id")) if isinstance(entry, dict) else None
         if id is None:
@@ -312,34 +329,20 @@ def _rotation(annotation: Mapping[str, Any]) -> float:
     return degrees % 360 if degrees is not None and math.isfinite(degrees) else 0.0
 
 
-def _scale_fractions(rows: Mapping[str, _Rows], path: Path, report: ReadReport) -> None:
-    """Turn boxes into pixels where all of the file are fractions of their photos."""
-    boxes = [box for row in rows.values() for box in (*row.boxes, *row.crowds)]
-    sides = [value for box in boxes for value in box[:4]]
-    if not boxes or not all(0 <= value <= 1.001 for value in sides) or all(v == int(v) for v in sides):
-        return
-    for row in rows.values():
-        width, height = (whole_size(row.image.get(side)) or 1 for side in ("width", "height"))
-        for listed in (row.boxes, row.crowds):
-            listed[:] = [
-                box._replace(x0=box.x0 * width, y0=box.y0 * height, x1=box.x1 * width, y1=box.y1 * height)
-                for box in listed
-            ]
-    report.remark(path.name, "all boxes are fractions of their photos, and were read as such")
-
-
 def _file_name(image: Mapping[str, Any]) -> str:
     name = image.get("file_name")
     return name if isinstance(name, str) else ""
 
 
 def _photo(
-    row: _Rows, name: str, folder: Path | None, path: Path, report: ReadReport
+    row: _Rows, name: str, folder: Path | None, fractions: bool, path: Path, report: ReadReport
 ) -> tuple[BoxedPhoto, int] | None:
     """The photo with its boxes, and how many were dropped; None where it has no size."""
     size_wh = _size(row.image, name, folder, path, report)
     if size_wh is None:
         return None
+    if fractions:
+        row.boxes, row.crowds = in_pixels(row.boxes, size_wh), in_pixels(row.crowds, size_wh)
     if row.annotations > MOST_BOXES:
         report.lose_box(
             path.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -51,6 +52,8 @@ def cvat_dataset(root: Xml.Element, path: Path, report: ReadReport, index: Photo
     if not images:
         what = "the tracks of a video" if root.find("track") is not None else "no 'image'"
         raise DatasetError(f"{path.name}: CVAT's annotations of images are expected, got {what}")
+    if root.find("track") is not None:
+        report.lose_box(path.name, f"{path.name}: the tracks of a video are not read")
     read = [_read(image, path, report) for image in images]
     listed = [name.text or "" for name in root.iterfind("./meta//labels/label/name")]
     written = list(dict.fromkeys([*listed, *(name for image in read for _, name in image.rows)]))
@@ -61,9 +64,15 @@ def cvat_dataset(root: Xml.Element, path: Path, report: ReadReport, index: Photo
 
 def _read(image: Xml.Element, path: Path, report: ReadReport) -> ListedPhoto:
     name = (image.get("name") or "").strip()
+    subset = (image.get("subset") or "").strip()
+    if subset and subset not in name.split("/") and not name.startswith(("/", "\\")):
+        name = f"{subset}/{name}"
     sides = [_side(image.get(side)) for side in ("width", "height")]
     size_wh = (sides[0], sides[1]) if sides[0] and sides[1] else None
     shapes = [shape for shape in image if shape.tag in SHAPES]
+    tags = image.findall("tag")
+    if tags:
+        report.lose_box(path.name, f"{path.name}: {name}: tags name no place, and are not read")
     rows: list[NamedRow] = []
     if len(shapes) > MOST_BOXES:
         report.lose_box(
@@ -75,7 +84,7 @@ def _read(image: Xml.Element, path: Path, report: ReadReport) -> ListedPhoto:
             rows.append(_row(shape, path, report))
         except DatasetError as error:
             report.lose_box(path.name, f"{path.name}: {name}: {shape.tag} {number}: {error}")
-    return ListedPhoto(name, size_wh, tuple(rows), len(rows) < len(shapes))
+    return ListedPhoto(name, size_wh, tuple(rows), len(rows) < len(shapes) or bool(tags))
 
 
 def _row(shape: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
@@ -85,12 +94,6 @@ def _row(shape: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
     if shape.tag == "box":
         x0, y0, x1, y1 = (_number(shape, key) for key in ("xtl", "ytl", "xbr", "ybr"))
         corners = (x0, y0, x1, y1)
-        rotation = float(_number(shape, "rotation")) if shape.get("rotation") else 0.0
-        if rotation % 360:
-            corners = turned_box(*corners, rotation)
-            report.remark(
-                path.name, f"a box turned by {rotation:g} degrees was read as the upright one around it"
-            )
     elif shape.tag == "polygon":
         corners = _around_points(shape.get("points") or "")
     elif shape.tag == "ellipse":
@@ -98,6 +101,14 @@ def _row(shape: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
         corners = (x - rx, y - ry, x + rx, y + ry)
     else:
         raise DatasetError("boxes, polygons and ellipses are read, other shapes are not")
+    rotation = _number(shape, "rotation") if shape.get("rotation") else 0.0
+    if not math.isfinite(rotation):
+        raise DatasetError(f"a rotation in degrees is expected, got {rotation}")
+    if rotation % 360:
+        corners = turned_box(*corners, rotation)
+        report.remark(
+            path.name, f"a shape turned by {rotation:g} degrees was read as the upright box around it"
+        )
     attributes = {entry.get("name"): entry.text or "" for entry in shape.findall("attribute")}
     given = {name: attributes.get(name) or shape.get(name) or "" for name in BOX_FLAGS}
     flags = frozenset(name for name, value in given.items() if is_flagged(value))

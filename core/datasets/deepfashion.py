@@ -73,9 +73,11 @@ def read_deepfashion(
     report = report or ReadReport(strict=True)
     listed = read_category_list(path, photos)
     if listed.boxes_xyxy is None:
-        raise DatasetError(f"{path}: a {BOXES} with the garments' boxes is expected, there is none")
+        raise DatasetError(f"{path.name}: a {BOXES} with the garments' boxes is expected, there is none")
     if listed.folder is None:
-        raise DatasetError(f"{path}: the photos' sizes are needed, but there is no folder img/ with them")
+        raise DatasetError(
+            f"{path.name}: the photos' sizes are needed, but there is no folder img/ with them"
+        )
     folder = listed.folder
 
     def photo(row: tuple[str, int, list[float]]) -> tuple[BoxedPhoto, int]:
@@ -103,7 +105,7 @@ def _find(path: Path, name: str) -> Path:
         file = _root(path) / folder / name
         if file.is_file():
             return file
-    raise DatasetError(f"{path}: DeepFashion's {name} is expected, there is none")
+    raise DatasetError(f"{path.name}: DeepFashion's {name} is expected, there is none")
 
 
 def _photos(path: Path, first_name: str | None) -> Path | None:
@@ -171,7 +173,7 @@ def read_deepfashion2(
     files = sorted(annos.glob("*.json"))
     if not files:
         raise DatasetError(
-            f"{path}: a folder annos/ with DeepFashion2's JSON files is expected, there is none"
+            f"{path.name}: a folder annos/ with DeepFashion2's JSON files is expected, there is none"
         )
     folder = Path(photos) if photos is not None else _photos_beside_annos(annos.parent, files[0])
     categories = load_taxonomy("deepfashion2").categories
@@ -193,7 +195,7 @@ def _photos_beside_annos(root: Path, first: Path) -> Path:
     found = photos_folder(root, f"{first.stem}.jpg")
     if found is None:
         raise DatasetError(
-            f"{root}: DeepFashion2's photos are expected in image/ beside annos/, there is no such folder"
+            f"{root.name}: DeepFashion2's photos are expected in image/ beside annos/, there is no such folder"
         )
     return found
 

@@ -202,7 +202,8 @@ def boxed_photo(
 
     Dropped are boxes without area, with a corner that is no finite number, or wholly outside the photo.
     ``crowds`` are the crowd regions' rows. A photo that has no box left, and lost some here or (``lost``)
-    while its rows were read, is not annotated: it would count as one that shows nothing.
+    while its rows were read, or has a crowd region, is not annotated: it would count as one that shows
+    nothing.
     """
     listed, regions = list(rows), list(crowds)
     boxes_xyxy, kept = _cut_to_photo(listed, width, height)
@@ -221,7 +222,7 @@ def boxed_photo(
         np.array([row.category_id for row in regions], dtype=np.int64),
     )
     dropped = int((~kept).sum() + (~kept_crowds).sum())
-    is_empty = not chosen and (lost or dropped > 0)
+    is_empty = not chosen and (lost or dropped > 0 or len(regions) > 0)
     return replace(photo, is_annotated=is_annotated and not is_empty), dropped
 
 

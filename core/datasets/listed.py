@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,9 @@ from core.images.decode import upright_size
 
 MOST_SIDE = 1_000_000
 """Of a photo, in pixels; a larger number is none."""
+
+UNKNOWN_WH = (MOST_SIDE, MOST_SIDE)
+"""The size of a photo that a file lists without it, and that is not there: its boxes are in its own pixels."""
 
 ANNOTATION_FOLDERS = ("annotations", "annotation", "labels")
 """Folders of annotation files, whose photos lie beside or below the folder above."""
@@ -54,6 +57,9 @@ def dataset_of(
     names, folder = place_photos([photo.name for photo in listed], path, index, report)
     boxed: dict[str, BoxedPhoto] = {}
     dropped = 0
+    fractions = are_fractions([row for photo in listed for row, _ in photo.rows])
+    if fractions:
+        report.remark(path.name, FRACTIONS)
     for photo, name in zip(listed, names, strict=True):
         if name is None:
             continue
@@ -63,9 +69,12 @@ def dataset_of(
         try:
             size_wh = photo.size_wh or upright_size((folder or index.root) / name)
         except DatasetError as error:
-            report.lose_photo(name, f"{path.name}: {name} is listed without its size: {error}")
-            continue
+            if report.strict or fractions:
+                report.lose_photo(name, f"{path.name}: {name} is listed without its size: {error}")
+                continue
+            size_wh = UNKNOWN_WH
         rows = [row._replace(category_id=places[category]) for row, category in photo.rows]
+        rows = in_pixels(rows, size_wh) if fractions else rows
         boxed[name], lost = boxed_photo(name, *size_wh, rows, lost=photo.lost)
         report.drop_boxes(path.name, name, lost)
         dropped += lost
@@ -115,6 +124,29 @@ def number(value: object) -> float | None:
 def is_flagged(value: object) -> bool:
     """Whether a flag is set: some tools write ``"0"`` and ``"true"``."""
     return value.strip().lower() in ("1", "true", "yes") if isinstance(value, str) else value in (1, True)
+
+
+FRACTIONS = "the boxes are fractions of their photos, and were read as such"
+
+
+def are_fractions(rows: Sequence[BoxRow]) -> bool:
+    """Whether boxes are fractions of their photos: nine of ten lie within a unit square or just over its edge.
+
+    Whole numbers alone are pixels, of a box in the corner.
+    """
+    finite = [row[:4] for row in rows if all(math.isfinite(side) for side in row[:4])]
+    within = [sides for sides in finite if all(-0.1 <= side <= 1.1 for side in sides)]
+    has_part = any(side != int(side) for sides in within for side in sides)
+    return has_part and len(within) >= 0.9 * len(finite)
+
+
+def in_pixels(rows: Iterable[BoxRow], size_wh: tuple[int, int]) -> list[BoxRow]:
+    """Fractions of a photo as pixels."""
+    width, height = size_wh
+    return [
+        row._replace(x0=row.x0 * width, y0=row.y0 * height, x1=row.x1 * width, y1=row.y1 * height)
+        for row in rows
+    ]
 
 
 def turned_box(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,8 +147,8 @@ def read_rows(path: Path) -> Iterator[dict[str, str]]:
     path = Path(path)
     text = read_text(path, MOST_CSV_BYTES)
     try:
-        reader = csv.reader(text.splitlines(keepends=True))
-        columns = next(reader, [])
+        reader = csv.reader(io.StringIO(text, newline=""))
+        columns = [column.strip() for column in next(reader, [])]
         for row in reader:
             yield dict(zip(columns, row + [""] * (len(columns) - len(row)), strict=False))
     except csv.Error as error:

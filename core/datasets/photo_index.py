@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +26,9 @@ PLAIN_FOLDERS = frozenset(
 )
 """Folders that formats put between a photo and its annotation; they tell no two photos apart."""
 MOST_FILES = 1_000_000
-MOST_DEPTH = 12
+MOST_DEPTH = 64
+MOST_ALIKE = 100
+"""Photos of one name that are told apart by more than their paths."""
 MOST_CHARACTERS = 1000
 """Of a listed path; longer ones are looked for by their last part alone."""
 
@@ -38,7 +40,8 @@ Key = tuple[str, ...]
 @dataclass(frozen=True)
 class _Entry:
     path: Path
-    key: Key  # folders that tell photos apart, then the file's name
+    raw: Key  # all folders and the file's name
+    key: Key  # without the folders that tell nothing apart
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,21 @@ class NotFound:
     is_ambiguous: bool = False
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """A name that is looked for; ``is_free`` where its folders are another machine's, and say little."""
+
+    raw: Key
+    key: Key
+    is_free: bool
+    last: str  # the file's name as it is written
+
+
 class PhotoIndex:
     """The photos below ``root``, found by whole paths, by their ends, and by base names that are unambiguous.
 
-    Upper and lower case, NFC and NFD make no difference. ``paths`` are the photos, where they are known;
-    otherwise the folder is walked at the first search.
+    Upper and lower case, NFC and NFD make no difference, except between photos that differ in nothing else.
+    ``paths`` are the photos, where they are known; otherwise the folder is walked at the first search.
     """
 
     def __init__(self, root: Path, paths: Sequence[Path] | None = None) -> None:
@@ -70,8 +83,9 @@ class PhotoIndex:
     def find(self, names: Sequence[str], place: Path) -> list[Path | NotFound]:
         """A photo, or why there is none, for each name that the annotation file ``place`` gives.
 
-        A name without ending finds the photo of that stem. Where several photos fit, the one whose folders
-        ``place`` names or lies in is taken. Where several names would fit one photo, the closest has it.
+        A name without ending finds the photo of that stem. A relative name never finds a photo of another
+        folder than it says. Where several photos fit, the one whose folders ``place`` names or lies in is
+        taken. Where several names would fit one photo, the closest has it.
         """
         ranked = [self._closest(name, place) for name in names]
         closest: dict[Path, int] = {}
@@ -83,92 +97,165 @@ class PhotoIndex:
             for found, fit in ranked
         ]
 
-    def of_stem(self, path: Path) -> Path | NotFound:
-        """The photo that an annotation file belongs to by its own name and folders."""
-        key = _stem_key(self._relative_key(path))
-        found = self._by_stem.get(key[-1], [])
-        return self._best(found, key, path)[0]
+    def of_stem(self, path: Path, *, is_free: bool = False) -> Path | NotFound:
+        """The photo that an annotation file belongs to by its own name and folders.
+
+        With ``is_free``, its folder is that of all annotations, and says nothing of the photo's.
+        """
+        raw = self._stem(self._raw(path))
+        return self._best(self._by_stem, _Wanted(raw, _plain_key(raw), is_free, path.stem), path)[0]
 
     def stem_key(self, path: Path) -> Key:
         """Folders that tell photos apart, and the name without ending, for a file below the root."""
-        return _stem_key(self._relative_key(path))
+        return _plain_key(self._stem(self._raw(path)))
 
     def _closest(self, name: str, place: Path) -> tuple[Path | NotFound, int]:
-        key = name_key(name)
-        if not key:
-            return NotFound("there is no name"), 0
-        entries = self._by_name.get(key[-1])
-        if entries:
-            found, fit = self._best(entries, key, place)
-            return found, 2 * fit + 1
-        stem = _stem_key(key)[-1] if PurePosixPath(key[-1]).suffix in PHOTO_SUFFIXES else key[-1]
-        found, fit = self._best(self._by_stem.get(stem, []), (*key[:-1], stem), place)
-        return found, 2 * fit
+        for index, wanted in self._readings(name):
+            found, fit = self._best(index, wanted, place)
+            if isinstance(found, Path) or found.is_ambiguous:
+                return found, fit
+        return NotFound(NO_PHOTO), 0
 
-    def _best(self, entries: Sequence[_Entry], key: Key, place: Path) -> tuple[Path | NotFound, int]:
-        """The entry that shares most folders with the name, then with the place; and how many it shares."""
-        if not entries:
-            return NotFound(NO_PHOTO), 0
-        fits = [_common_tail(entry.key[:-1], key[:-1]) for entry in entries]
-        best = [entry for entry, fit in zip(entries, fits, strict=True) if fit == max(fits)]
+    def _readings(self, name: str) -> Iterator[tuple[dict[Key, list[_Entry]], _Wanted]]:
+        """What a name may mean: a file as it is written, a stem, or a path of another machine."""
+        last = PurePosixPath(name.replace("\\", "/")).name
+        for raw, is_free in _listed_keys(name):
+            yield self._by_name, _Wanted(raw, _plain_key(raw), is_free, last)
+            has_ending = PurePosixPath(raw[-1]).suffix in PHOTO_SUFFIXES + OTHER_PICTURES
+            stem = self._stem(raw) if has_ending else raw
+            yield self._by_stem, _Wanted(stem, _plain_key(stem), is_free, last)
+
+    def _best(
+        self, index: dict[Key, list[_Entry]], wanted: _Wanted, place: Path
+    ) -> tuple[Path | NotFound, int]:
+        """The entry with the longest end in common with the name, and how close it is."""
+        for length in range(len(wanted.key), 0, -1):
+            entries = index.get(wanted.key[-length:])
+            if not entries:
+                continue
+            if not wanted.is_free and length < len(wanted.key):
+                entries = [entry for entry in entries if len(entry.key) == length]
+            if entries:
+                return self._one_of(entries, wanted, length, place)
+        return NotFound(NO_PHOTO), 0
+
+    def _one_of(
+        self, entries: list[_Entry], wanted: _Wanted, length: int, place: Path
+    ) -> tuple[Path | NotFound, int]:
+        """One of the entries that fit equally: by the whole path, by what the place says, else none."""
+        by_raw = [entry for entry in entries if self._cut(entry.raw, wanted) == wanted.raw]
+        whole = by_raw or [entry for entry in entries if len(entry.key) == length]
+        best = whole if len(whole) == 1 else entries
         if len(best) > 1:
-            words = set(_words(place))
-            hints = [len(words & set(entry.key[:-1])) for entry in best]
-            best = [entry for entry, hint in zip(best, hints, strict=True) if hint == max(hints)]
-        if len(best) > 1:
-            near = [_common_head(entry.path.parent.parts, place.parent.parts) for entry in best]
-            best = [entry for entry, shared in zip(best, near, strict=True) if shared == max(near)]
+            best = [entry for entry in best if _last(entry.path, wanted) == wanted.last] or best
+        if 1 < len(best) <= MOST_ALIKE:
+            best = _by_hints(best, place)
         if len(best) > 1:
             names = named([self._shown(entry.path) for entry in best])
             return NotFound(f"several photos have this name: {names}", True), 0
-        return best[0].path, 1 + max(fits)
+        return best[0].path, 3 * length + (2 if by_raw else 1 if _has_ending(best[0], wanted) else 0)
+
+    @staticmethod
+    def _cut(raw: Key, wanted: _Wanted) -> Key:
+        """The entry's path with or without its ending, as the name has it."""
+        return raw if raw[-1] == wanted.raw[-1] else (*raw[:-1], PurePosixPath(raw[-1]).stem)
 
     def _shown(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.name
 
-    def _relative_key(self, path: Path) -> Key:
-        return name_key(self._shown(path))
+    def _raw(self, path: Path) -> Key:
+        return tuple(folded(part) for part in PurePosixPath(self._shown(path)).parts)
+
+    @staticmethod
+    def _stem(key: Key) -> Key:
+        return (*key[:-1], PurePosixPath(key[-1]).stem)
 
     @cached_property
     def _entries(self) -> tuple[_Entry, ...]:
-        return tuple(_Entry(path, self._relative_key(path)) for path in self.paths)
+        raws = [(path, self._raw(path)) for path in self.paths]
+        return tuple(_Entry(path, raw, _plain_key(raw)) for path, raw in raws)
 
     @cached_property
-    def _by_name(self) -> dict[str, list[_Entry]]:
-        found: dict[str, list[_Entry]] = {}
+    def _by_name(self) -> dict[Key, list[_Entry]]:
+        """Entries by every end of their paths."""
+        found: dict[Key, list[_Entry]] = {}
         for entry in self._entries:
-            found.setdefault(entry.key[-1], []).append(entry)
+            for start in range(len(entry.key)):
+                found.setdefault(entry.key[start:], []).append(entry)
         return found
 
     @cached_property
-    def _by_stem(self) -> dict[str, list[_Entry]]:
-        found: dict[str, list[_Entry]] = {}
+    def _by_stem(self) -> dict[Key, list[_Entry]]:
+        found: dict[Key, list[_Entry]] = {}
         for entry in self._entries:
-            found.setdefault(_stem_key(entry.key)[-1], []).append(entry)
+            key = self._stem(entry.key)
+            for start in range(len(key)):
+                found.setdefault(key[start:], []).append(entry)
         return found
+
+
+def _last(path: Path, wanted: _Wanted) -> str:
+    """A file's name in NFC, with its ending where the name has one."""
+    has_ending = folded(path.name) == wanted.raw[-1]
+    return unicodedata.normalize("NFC", path.name if has_ending else path.stem)
+
+
+def _has_ending(entry: _Entry, wanted: _Wanted) -> bool:
+    """Whether a name gives the file with its ending."""
+    return entry.raw[-1] == wanted.raw[-1]
+
+
+def _by_hints(entries: list[_Entry], place: Path) -> list[_Entry]:
+    """Those whose folders the annotation file's name or place says."""
+    words = set(_words(place))
+    hints = [len(words & set(entry.raw[:-1])) for entry in entries]
+    best = [entry for entry, hint in zip(entries, hints, strict=True) if hint == max(hints)]
+    if len(best) == 1:
+        return best
+    near = [_common_head(entry.path.parent.parts, place.parent.parts) for entry in best]
+    return [entry for entry, shared in zip(best, near, strict=True) if shared == max(near)]
+
+
+def folded(part: str) -> str:
+    """A part of a path without upper and lower case, in NFC."""
+    return unicodedata.normalize("NFC", part).casefold()
 
 
 def name_key(name: str) -> Key:
-    """A name's folders, without those that tell nothing apart, and the file's name: NFC, without case.
+    """A photo's folders, without those that tell nothing apart, and the file's name: NFC, without case.
 
-    Understands backslashes, drive letters, URLs and Label Studio's ``/data/local-files/?d=path``.
-
-    >>> name_key("C:\\\\images\\\\Men\\\\A.JPG")
+    >>> name_key("images/Men/A.JPG")
     ('men', 'a.jpg')
     """
+    return _plain_key(
+        tuple(folded(part) for part in PurePosixPath(name).parts if part not in ("/", ".", ".."))
+    )
+
+
+def _listed_keys(name: str) -> Iterator[tuple[Key, bool]]:
+    """What a listed name may be as a path, and whether its folders are another machine's.
+
+    Understands backslashes, drive letters, URLs and Label Studio's ``/data/local-files/?d=path``.
+    """
     text = name.replace("\\", "/").strip()
-    if "://" in text or "?" in text:
+    is_free = text.startswith(("/", "../")) or "://" in text or text[1:2] == ":"
+    if key := _parts_key(text):
+        yield key, is_free
+    if "://" in text or "?" in text or "%" in text:
         split = urlsplit(text) if "://" in text else None
         path, _, query = (split.path, "", split.query) if split else text.partition("?")
         local = [part[2:] for part in query.split("&") if part.startswith("d=")]
-        text = unquote(local[0] if local else path)
+        if key := _parts_key(unquote(local[0] if local else path)):
+            yield key, True
+
+
+def _parts_key(text: str) -> Key:
     parts = [part for part in PurePosixPath(text).parts if part not in ("/", ".", "..") and part[1:] != ":"]
-    keys = [unicodedata.normalize("NFC", part).casefold() for part in parts]
-    return (*(key for key in keys[:-1] if key not in PLAIN_FOLDERS), *keys[-1:])
+    return tuple(folded(part) for part in parts)
 
 
-def _stem_key(key: Key) -> Key:
-    return (*key[:-1], PurePosixPath(key[-1]).stem)
+def _plain_key(raw: Key) -> Key:
+    return (*(part for part in raw[:-1] if part not in PLAIN_FOLDERS), *raw[-1:])
 
 
 def _words(place: Path) -> Iterator[str]:
@@ -177,10 +264,6 @@ def _words(place: Path) -> Iterator[str]:
     for separator in "_-. ":
         text = text.replace(separator, "/")
     yield from filter(None, text.split("/"))
-
-
-def _common_tail(one: Sequence[str], other: Sequence[str]) -> int:
-    return _common_head(one[::-1], other[::-1])
 
 
 def _common_head(one: Sequence[str], other: Sequence[str]) -> int:
@@ -197,20 +280,33 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in PHOTO_SUFFIXES + OTHER_PICTURES
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """The files below a folder in order, without hidden ones and macOS' copies; links to folders stay closed.
+def files_below(
+    folder: Path, on_skipped: Callable[[Path, str], None] = lambda path, reason: None
+) -> Iterator[Path]:
+    """The files below a folder in order, without hidden ones and macOS' copies.
 
-    At most a million files and twelve folders deep, so that a home folder is not walked for ever.
+    At most a million files and 64 folders deep, so that a folder is not walked for ever. ``on_skipped`` is
+    told what is not gone into, and why: links to folders, and what is beyond those bounds.
     """
     seen = 0
     for parent, folders, files in os.walk(folder):
         deep = len(Path(parent).relative_to(folder).parts) >= MOST_DEPTH
-        folders[:] = [] if deep else sorted(name for name in folders if not _is_hidden(name))
+        kept = []
+        for name in sorted(name for name in folders if not _is_hidden(name)):
+            path = Path(parent, name)
+            if path.is_symlink():
+                on_skipped(path, "it is a link to a folder, which is not followed")
+            elif deep:
+                on_skipped(path, f"folders are read {MOST_DEPTH} deep, this one lies deeper")
+            else:
+                kept.append(name)
+        folders[:] = kept
         for name in sorted(files):
             if not _is_hidden(name):
                 yield Path(parent, name)
                 seen += 1
         if seen > MOST_FILES:
+            on_skipped(folder, f"at most {MOST_FILES:,} files are read, it holds more")
             return
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -154,7 +155,7 @@ def _labelme_row(shape: Any) -> NamedRow:
     xs, ys = _numbers([point[0] for point in points]), _numbers([point[1] for point in points])
     kind = shape.get("shape_type", "polygon")
     if kind == "circle" and len(points) == 2:
-        radius = ((xs[1] - xs[0]) ** 2 + (ys[1] - ys[0]) ** 2) ** 0.5
+        radius = math.hypot(xs[1] - xs[0], ys[1] - ys[0])
         xs, ys = [xs[0] - radius, xs[0] + radius], [ys[0] - radius, ys[0] + radius]
     elif kind not in ("rectangle", "polygon", "rotation", "linestrip", "mask"):
         raise DatasetError(f"rectangles, polygons and circles are read, got {shown(kind)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from reprlib import repr as shown
 from xml.etree import ElementTree as Xml
 
@@ -19,7 +19,14 @@ from core.datasets.detection import (
     merged_categories,
     read_class_names,
 )
-from core.datasets.listed import ANNOTATION_FOLDERS, is_flagged, whole_size
+from core.datasets.listed import (
+    ANNOTATION_FOLDERS,
+    FRACTIONS,
+    are_fractions,
+    in_pixels,
+    is_flagged,
+    whole_size,
+)
 from core.datasets.parsing import read_xml
 from core.datasets.photo_index import (
     NO_PHOTO,
@@ -28,6 +35,7 @@ from core.datasets.photo_index import (
     NotFound,
     PhotoIndex,
     files_below,
+    folded,
 )
 from core.datasets.report import ReadReport
 from core.errors import DatasetError
@@ -88,6 +96,9 @@ def voc_dataset(files: Sequence[Path], index: PhotoIndex, report: ReadReport) ->
         size_wh = annotation.size_wh or _own_size(annotation, folder, name, report)
         if size_wh is None:
             continue
+        if are_fractions(rows):
+            rows = in_pixels(rows, size_wh)
+            report.remark(annotation.file.name, FRACTIONS)
         photo, lost = boxed_photo(name, *size_wh, rows, lost=annotation.lost)
         report.drop_boxes(annotation.file.name, name, lost)
         boxed.append(photo)
@@ -145,9 +156,11 @@ def _place(
     parsed: Sequence[_Annotation], index: PhotoIndex, report: ReadReport
 ) -> tuple[list[str | None], Path | None]:
     """Each annotation's photo, relative to one folder; None where there is none, or another file has it."""
-    own = [index.of_stem(annotation.file) for annotation in parsed]
+    folders = {annotation.file.parent for annotation in parsed}
+    is_free = len(folders) == 1 and not _mirrors(next(iter(folders)), index.root)
+    own = [index.of_stem(annotation.file, is_free=is_free) for annotation in parsed]
     claimed = {path for path in own if isinstance(path, Path)}
-    by_name = index.find([annotation.listed for annotation in parsed], parsed[0].file)
+    by_name = _by_names(parsed, own, index, is_free)
     taken: set[Path | str] = set()
     chosen: list[Path | str | None] = []
     for annotation, mine, other in zip(parsed, own, by_name, strict=True):
@@ -169,6 +182,32 @@ def _place(
             taken.add(photo)
         chosen.append(photo)
     return _relative(chosen, index)
+
+
+def _by_names(
+    parsed: Sequence[_Annotation], own: Sequence[Path | NotFound], index: PhotoIndex, is_free: bool
+) -> list[Path | NotFound]:
+    """The photo that each <filename> means, where it says another than the file's own name does."""
+    found: list[Path | NotFound] = list(own)
+    others: list[tuple[int, str]] = []
+    for place, (annotation, mine) in enumerate(zip(parsed, own, strict=True)):
+        if isinstance(mine, Path) and folded(PurePosixPath(annotation.listed).stem) == folded(mine.stem):
+            continue
+        name = annotation.listed.replace("\\", "/")
+        if "/" not in name and not is_free and annotation.file.parent.is_relative_to(index.root):
+            name = (annotation.file.parent.relative_to(index.root) / name).as_posix()
+        others.append((place, name))
+    if others:
+        photos = index.find([name for _, name in others], parsed[0].file)
+        for (place, _), photo in zip(others, photos, strict=True):
+            found[place] = photo
+    return found
+
+
+def _mirrors(folder: Path, root: Path) -> bool:
+    """Whether a folder of annotations lies in one that formats put beside the photos, as theirs do."""
+    parts = folder.relative_to(root).parts if folder.is_relative_to(root) else ()
+    return len(parts) > 1 and any(folded(part) in PLAIN_FOLDERS for part in parts[:-1])
 
 
 def _relative(chosen: Sequence[Path | str | None], index: PhotoIndex) -> tuple[list[str | None], Path | None]:
@@ -239,25 +278,7 @@ def _read(path: Path, report: ReadReport) -> _Annotation:
             rows.append(_row(thing, path))
         except DatasetError as error:
             report.lose_box(path.name, f"{error} (object {number})")
-    rows = _from_fractions(rows, size_wh, path, report)
     return _Annotation(path, listed or path.stem, size_wh, size_error, tuple(rows), len(rows) < len(things))
-
-
-def _from_fractions(
-    rows: list[NamedRow], size_wh: tuple[int, int] | None, path: Path, report: ReadReport
-) -> list[NamedRow]:
-    """The rows in pixels, where all corners are fractions of the photo."""
-    sides = [value for row in rows for value in row[:4]]
-    if not rows or size_wh is None or not all(0 <= v <= 1.001 for v in sides):
-        return rows
-    if all(value == int(value) for value in sides):
-        return rows
-    width, height = size_wh
-    report.remark(path.name, "its boxes are fractions of the photo, and were read as such")
-    return [
-        (row[0] * width, row[1] * height, row[2] * width, row[3] * height, row[4], row[5], row[6])
-        for row in rows
-    ]
 
 
 def _size(root: Xml.Element, path: Path) -> tuple[int, int]:

@@ -253,7 +253,7 @@ def upright_size(path: Path) -> tuple[int, int]:
     is none either), or one beyond the limits.
     """
     if not path.exists():
-        raise DatasetError(f"the size of {path.name} is needed, but there is no such photo in {path.parent}")
+        raise DatasetError(f"the size of {path.name} is needed, but there is no such photo")
     try:
         container = _bounded_container(_read_file(path))
     except PhotoError as error:
