@@ -75,9 +75,7 @@ def read_deepfashion(
     if listed.boxes_xyxy is None:
         raise DatasetError(f"{path.name}: a {BOXES} with the garments' boxes is expected, there is none")
     if listed.folder is None:
-        raise DatasetError(
-            f"{path.name}: the photos' sizes are needed, but there is no folder img/ with them"
-        )
+        raise DatasetError(f"{path.name}: the photos' sizes are needed, and there is no folder img/")
     folder = listed.folder
 
     def photo(row: tuple[str, int, list[float]]) -> tuple[BoxedPhoto, int]:
@@ -195,7 +193,7 @@ def _photos_beside_annos(root: Path, first: Path) -> Path:
     found = photos_folder(root, f"{first.stem}.jpg")
     if found is None:
         raise DatasetError(
-            f"{root.name}: DeepFashion2's photos are expected in image/ beside annos/, there is no such folder"
+            f"{root.name}: DeepFashion2's photos are expected in image/ beside annos/, there is none"
         )
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,10 +12,10 @@ from typing import Any
 from core.datasets import coco, cvat, deepfashion, via_labelme, voc, yolo
 from core.datasets.csv_boxes import is_box_csv, read_box_csv
 from core.datasets.detection import DetectionDataset
-from core.datasets.parsing import read_json, read_lines, read_text, read_xml, read_yaml
-from core.datasets.photo_index import PhotoIndex
+from core.datasets.parsing import first_lines, read_json, read_xml, read_yaml
+from core.datasets.photo_index import PHOTO_SUFFIXES, PhotoIndex
 from core.datasets.reading import KINDS, read_document, root_tag
-from core.datasets.report import ReadReport, named
+from core.datasets.report import ReadReport, log, named
 from core.errors import DatasetError
 
 UNREAD_SUFFIXES = (
@@ -24,11 +24,13 @@ UNREAD_SUFFIXES = (
 """Files that hold annotations elsewhere, of kinds that are not read."""
 
 COMPANIONS = re.compile(
-    r"(obj\.data|obj\.names|classes\.txt|predefined_classes\.txt|labelmap\.txt|notes\.json|(deleted|renamed)\.txt"
+    r"(obj\.data|obj\.names|classes\.txt|predefined_classes\.txt|labelmap\.txt|(deleted|renamed)\.txt"
     r"|(train|val|valid|test|holdout|trainval)\.txt|labels\.jsonl)",
     re.IGNORECASE,
 )
 """Files that formats keep beside their annotations, and that add nothing to them."""
+
+LISTED_BOX = re.compile(r"\.(jpe?g|png|webp|bmp)[ ,\t]+-?\d+[., \d-]*,[., \d-]*\d", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +75,16 @@ class DatasetFinder:
             dataset = read()
         except DatasetError as error:
             self._report.lose_file(name, str(error))
-            return
-        yield FoundDataset(format, name, dataset)
+        except (
+            ArithmeticError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ):  # the rest goes on
+            log.exception("%s of %s could not be read", format, name)
+            self._report.lose_file(name, f"{format} is expected, got something that its reader cannot take")
+        else:
+            yield FoundDataset(format, name, dataset)
 
     def _deepfashion(self) -> Iterator[FoundDataset]:
         for listed in self._take(lambda file: file.name == deepfashion.PHOTOS):
@@ -111,6 +121,8 @@ class DatasetFinder:
             elif coco.is_coco(document) or via_labelme.is_via(document):
                 format = "COCO" if coco.is_coco(document) else "VIA"
                 yield from self._read(format, file, partial(self._document, document, file))
+            elif isinstance(document, dict) and set(document) <= {"categories", "info"}:
+                pass  # Label Studio's notes.json, beside its YOLO: the class list says the same
             else:
                 self._report.lose_file(
                     self._shown(file), f"{file.name} is JSON of a kind that is not read: {KINDS} is"
@@ -130,14 +142,17 @@ class DatasetFinder:
 
     def _xml(self) -> Iterator[FoundDataset]:
         files = self._take(voc.is_xml)
-        tags = {file: root_tag(file) for file in files}
+        tags = {file: self._tag(file) for file in files}
         for file in files:
             if tags[file] == "annotations":
                 yield from self._read(
                     "CVAT", file, partial(cvat.read_cvat, file, None, self._report, self._index)
                 )
-            elif tags[file] != "annotation":
-                self._name_other_xml(file)
+            elif tags[file] not in ("annotation", ""):
+                kinds = "XML with 'annotation' (VOC) or 'annotations' (CVAT)"
+                self._report.lose_file(
+                    self._shown(file), f"{file.name}: {kinds} is expected, got {tags[file][:60]!r}"
+                )
         annotations = [file for file in files if tags[file] == "annotation"]
         if annotations:
             yield from self._read(
@@ -146,22 +161,18 @@ class DatasetFinder:
                 lambda: voc.voc_dataset(annotations, self._index, self._report),
             )
 
-    def _name_other_xml(self, file: Path) -> None:
+    def _tag(self, file: Path) -> str:
+        """The name of an XML file's root; empty where it is none, which the report says."""
+        tag = root_tag(file)
         try:
-            tag = read_xml(file).tag
-            kinds = "XML with 'annotation' (VOC) or 'annotations' (CVAT)"
-            reason = f"{file.name}: {kinds} is expected, got {str(tag)[:60]!r}"
+            return tag if tag in ("annotation", "annotations") else str(read_xml(file).tag)
         except DatasetError as error:
-            reason = str(error)
-        self._report.lose_file(self._shown(file), reason)
+            self._report.lose_file(self._shown(file), str(error))
+            return ""
 
     def _tables(self) -> Iterator[FoundDataset]:
         for file in self._take(lambda file: file.suffix.lower() == ".csv"):
-            try:
-                first = (read_text(file).splitlines() or [""])[0]
-            except DatasetError as error:
-                self._report.lose_file(self._shown(file), str(error))
-                continue
+            first = next(iter(first_lines(file)), "")
             columns = [column.strip().strip('"') for column in first.split(",")]
             if is_box_csv(columns):
                 yield from self._read("CSV", file, partial(read_box_csv, file, self._report, self._index))
@@ -172,52 +183,78 @@ class DatasetFinder:
                 )
 
     def _yolo(self) -> Iterator[FoundDataset]:
-        roots = self._yolo_roots()
-        for root in sorted(roots, key=lambda path: len(path.parts)):
-            texts = self._take(partial(_is_label_below, root))
-            if not texts:
-                continue
-            photos = PhotoIndex(root, [path for path in self._index.paths if path.is_relative_to(root)])
-            place = roots[root]
-            yield from self._read(
-                "YOLO",
-                root,
-                partial(yolo.read_yolo, place, None, self._report, photos),
-            )
-        alone = self._take(lambda file: yolo.is_label_text(file) and _has_label_lines(file))
+        """The texts of photos, by the class list of the nearest folder around them."""
+        lists = self._class_lists()
+        texts = self._take(lambda file: yolo.is_text(file) and not yolo.is_class_list(file))
+        files = [path for path in self._index.paths if path.suffix.lower() in PHOTO_SUFFIXES]
+        unpaired = ReadReport()
+        text_of = yolo.pair_texts(files, texts, self._root, self._root, unpaired)
+        groups: dict[Path | None, dict[Path, Path | None]] = {}
+        for file, text in text_of.items():
+            if lists or _has_label_lines(text):
+                groups.setdefault(_nearest(text, lists), {})[file] = text
+        used = set(text_of.values())
+        self._name_unpaired([text for text in texts if text not in used], bool(lists))
+        alone = list(groups.pop(None, {}).values())
         if alone:
-            names = named([self._shown(file) for file in alone])
-            self._report.lose_file(
-                self._shown(alone[0].parent) if alone[0].parent != self._root else "labels",
-                "label files need a class list (data.yaml, classes.txt or obj.names), there is none for "
-                f"{names}",
-            )
+            self._lose_alone([text for text in alone if text is not None])
+        for place, pairs in groups.items():
+            if place is not None:
+                yield from self._read("YOLO", place, partial(self._yolo_set, lists[place], pairs))
+        for place, classes in lists.items():
+            if place not in groups and classes.file.suffix.lower() in yolo.YAML_SUFFIXES:
+                self._report.remark(self._shown(classes.file), "there are no labels for its categories")
 
-    def _yolo_roots(self) -> dict[Path, Path]:
-        """The folders of YOLO sets, and what to read of each: its YAML, or itself."""
-        roots: dict[Path, Path] = {}
-        for file in self._take(lambda file: file.suffix.lower() in yolo.YAML_SUFFIXES):
+    def _yolo_set(self, classes: yolo.ClassList, pairs: Mapping[Path, Path | None]) -> DetectionDataset:
+        return yolo.yolo_dataset(pairs, classes, self._root, self._report)
+
+    def _name_unpaired(self, texts: Sequence[Path], has_classes: bool) -> None:
+        """Texts without a photo: labels are lost, lists of another tool's boxes too, the rest is notes."""
+        for text in texts:
+            name = self._shown(text)
+            if _has_listed_boxes(text):
+                self._report.lose_file(
+                    name, f"{text.name}: boxes in a list of photos are not read: {KINDS} is"
+                )
+            elif (has_classes and not yolo.NO_LABELS.fullmatch(text.name)) or _has_label_lines(text):
+                self._report.lose_file(name, f"{text.name}: labels need a photo of that name, there is none")
+            else:
+                self.left.append(text)
+
+    def _lose_alone(self, texts: Sequence[Path]) -> None:
+        names = named([self._shown(file) for file in texts])
+        self._report.lose_file(
+            self._shown(texts[0].parent) if texts[0].parent != self._root else "labels",
+            f"label files need a class list (data.yaml, classes.txt or obj.names), there is none for {names}",
+        )
+
+    def _class_lists(self) -> dict[Path, yolo.ClassList]:
+        """The class lists by the folder that they hold for; the only one of all holds for the whole."""
+        found: dict[Path, yolo.ClassList] = {}
+        yamls = self._take(lambda file: file.suffix.lower() in yolo.YAML_SUFFIXES)
+        usual = sorted(yamls, key=lambda file: file.stem.lower() not in yolo.USUAL_YAMLS)
+        for file in (*usual, *self._take(yolo.is_class_list)):
+            is_yaml = file.suffix.lower() in yolo.YAML_SUFFIXES
             try:
-                is_setting = yolo.has_names(read_yaml(file))
+                if is_yaml and not yolo.has_names(read_yaml(file)):
+                    self._report.remark(
+                        self._shown(file), "it lists no categories under 'names', and was not read"
+                    )
+                    continue
+                classes = yolo.read_classes(file)
             except DatasetError as error:
                 self._report.lose_file(self._shown(file), str(error))
                 continue
-            if is_setting:
-                roots.setdefault(file.parent, file)
-            else:
-                self._report.remark(
-                    self._shown(file), "it lists no categories under 'names', and was not read"
-                )
-        for file in self.left:
-            for listed in yolo.CLASS_LISTS:
-                folder = file.parents[listed.count("/")]
-                if file == folder / listed and folder.is_relative_to(self._root):
-                    roots.setdefault(folder, folder)
-        return {
-            root: place
-            for root, place in roots.items()
-            if not any(root != other and root.is_relative_to(other) for other in roots)
-        }
+            if file.parent not in found:
+                found[file.parent] = classes
+            elif is_yaml:
+                other = found[file.parent].file.name
+                self._report.remark(self._shown(file), f"it was not used, since {other} lists the categories")
+        for folder in [folder for folder in found if folder.name.lower() in ("labels", "config", "data")]:
+            found.setdefault(folder.parent, found[folder])
+        if len(set(found.values())) == 1:
+            found.setdefault(self._root, next(iter(found.values())))
+        return found
 
     def _name_the_rest(self) -> None:
         self._take(lambda file: bool(COMPANIONS.fullmatch(file.name)))
@@ -227,13 +264,20 @@ class DatasetFinder:
             )
 
 
+def _nearest(text: Path, lists: Mapping[Path, yolo.ClassList]) -> Path | None:
+    """The closest folder around a text that has a class list."""
+    return next((folder for folder in text.parents if folder in lists), None)
+
+
 def _has_label_lines(file: Path) -> bool:
-    """Whether a text's lines are numbers, as YOLO's are."""
-    try:
-        lines = [line.split() for line in read_lines(file) if line.strip()]
-    except DatasetError:
-        return False
-    return bool(lines) and all(len(line) >= 5 and all(map(_is_number, line)) for line in lines[:100])
+    """Whether a text begins with lines of numbers, as YOLO's are."""
+    lines = [line.split() for line in first_lines(file) if line.strip()]
+    return bool(lines) and all(len(line) >= 5 and all(map(_is_number, line[:5])) for line in lines)
+
+
+def _has_listed_boxes(file: Path) -> bool:
+    """Whether a text lists photos with boxes behind them, as some trainers of YOLO read."""
+    return any(LISTED_BOX.search(line) for line in first_lines(file))
 
 
 def _is_number(text: str) -> bool:
@@ -246,7 +290,3 @@ def _is_number(text: str) -> bool:
 
 def _lies_in(folder: Path, suffix: str, file: Path) -> bool:
     return file.parent == folder and file.suffix == suffix
-
-
-def _is_label_below(root: Path, file: Path) -> bool:
-    return file.is_relative_to(root) and yolo.is_label_text(file)

@@ -23,7 +23,7 @@ MOST_SIDE = 1_000_000
 """Of a photo, in pixels; a larger number is none."""
 
 UNKNOWN_WH = (MOST_SIDE, MOST_SIDE)
-"""The size of a photo that a file lists without it, and that is not there: its boxes are in its own pixels."""
+"""Of a photo that is listed without its size, and is not there: its boxes are in its own pixels."""
 
 ANNOTATION_FOLDERS = ("annotations", "annotation", "labels")
 """Folders of annotation files, whose photos lie beside or below the folder above."""
@@ -130,7 +130,7 @@ FRACTIONS = "the boxes are fractions of their photos, and were read as such"
 
 
 def are_fractions(rows: Sequence[BoxRow]) -> bool:
-    """Whether boxes are fractions of their photos: nine of ten lie within a unit square or just over its edge.
+    """Whether boxes are fractions of their photos: nine of ten lie in a unit square, or nearly so.
 
     Whole numbers alone are pixels, of a box in the corner.
     """

@@ -164,6 +164,19 @@ def read_lines(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> list[str]:
     return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n") if text else []
 
 
+def first_lines(path: Path, most_bytes: int = 16_384) -> list[str]:
+    """The first lines of a text, as far as they are whole; a file of other bytes has none."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(most_bytes + 1)
+    except OSError:
+        return []
+    utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = data.decode("utf-16" if utf_16 else "utf-8-sig", "ignore")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return lines if len(data) <= most_bytes else lines[:-1]
+
+
 def read_text(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> str:
     """A text in UTF-8, or in UTF-16 with its mark. Raises ``DatasetError`` where it is none, or too large."""
     data = read_bytes(path, most_bytes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,7 +20,7 @@ from core.datasets.detection import (
     read_class_names,
 )
 from core.datasets.parsing import read_lines, read_yaml
-from core.datasets.photo_index import PHOTO_SUFFIXES, Key, PhotoIndex, files_below
+from core.datasets.photo_index import PHOTO_SUFFIXES, PhotoIndex, files_below, folded, name_key
 from core.datasets.report import ReadReport
 from core.datasets.yolo_lines import LineStyle, rows_of, style_of
 from core.errors import DatasetError
@@ -29,11 +29,12 @@ from core.images.decode import upright_size
 SPLITS = ("train", "val", "test")
 CLASS_LISTS = ("classes.txt", "obj.names", "labels/classes.txt", "data/obj.names")
 YAML_SUFFIXES = (".yaml", ".yml")
+USUAL_YAMLS = ("data", "dataset")
 MOST_LABEL_BYTES = 4 * 2**20
 """Of one photo's labels; a thousand polygons of a hundred points are less."""
 
 NO_LABELS = re.compile(
-    r"(classes|labels|train|val|valid|test|predefined_classes|readme.*|licen[cs]e.*|requirements|deleted|renamed)\.txt",
+    r"(classes|labels|train|val|valid|test|holdout|predefined_classes|readme.*|licen[cs]e.*|requirements|deleted|renamed)\.txt",
     re.IGNORECASE,
 )
 """Texts that tools leave beside the labels."""
@@ -55,37 +56,64 @@ def read_yolo(
     strict, a bad line costs itself.
     """
     report = report or ReadReport(strict=True)
-    root, setting = _setting(Path(path))
-    given = _names(root, setting)
-    categories, place_of = merged_categories(given, root.name, report)
-    folders = [Path(photos)] if photos is not None else _image_folders(root, setting, report)
+    classes = read_classes(Path(path))
+    root = classes.root
+    folders = [Path(photos)] if photos is not None else _image_folders(root, classes.setting, report)
     base = folders[0] if len(folders) == 1 else root
     index = index or PhotoIndex(base if photos is not None else root)
     files = [file for file in index.paths if any(file.is_relative_to(folder) for folder in folders)]
     files = [file for file in files if file.suffix.lower() in PHOTO_SUFFIXES]
-    texts = [file for file in files_below(root) if is_label_text(file)]
-    text_of = _pair(files, texts, index, PhotoIndex(root, texts), report)
     if not files:
         raise DatasetError(
             f"{root.name}: photos are expected in images/ or beside the labels, there are none"
         )
-    tables = {text: _table(text, report) for text in text_of.values()}
-    style = style_of((line.values for table in tables.values() for line in table.lines), _key_points(setting))
+    texts = [file for file in files_below(root) if is_text(file) and file != classes.file]
+    text_of = pair_texts(files, texts, index.root, root, report)
+    return yolo_dataset({file: text_of.get(file) for file in files}, classes, base, report)
+
+
+@dataclass(frozen=True, eq=False)
+class ClassList:
+    """The categories by class id, None where a number has none; the file that lists them, and its folder."""
+
+    names: tuple[str | None, ...]
+    file: Path
+    root: Path
+    setting: Mapping[str, Any]
+
+
+def read_classes(path: Path) -> ClassList:
+    """The class list of a data set: its YAML or ``classes.txt``, or the folder that holds one.
+
+    Raises ``DatasetError`` where there is none.
+    """
+    root, file, setting = _setting(path)
+    return ClassList(_names(root, file, setting), file, root, setting)
+
+
+def yolo_dataset(
+    text_of: Mapping[Path, Path | None], classes: ClassList, base: Path, report: ReadReport
+) -> DetectionDataset:
+    """Photos with their texts, None for one without, as a data set; names are relative to ``base``."""
+    categories, place_of = merged_categories(classes.names, classes.file.name, report)
+    tables = {text: _table(text, report) for text in text_of.values() if text is not None}
+    lines = (line.values for table in tables.values() for line in table.lines)
+    style = style_of(lines, _key_points(classes.setting))
     boxed: list[BoxedPhoto] = []
     dropped = 0
-    for file in files:
-        table = tables.get(text_of.get(file, file))
+    for file, text in text_of.items():
+        table = None if text is None else tables[text]
         name = file.relative_to(base).as_posix()
-        built = _photo(file, name, table, style, place_of, len(given), report)
+        built = _photo(file, name, table, style, place_of, len(classes.names), report)
         if built is not None:
             boxed.append(built[0])
             dropped += built[1]
     return DetectionDataset(categories, tuple(boxed), base, dropped)
 
 
-def is_label_text(file: Path) -> bool:
-    """Whether a file is called as one with labels."""
-    return file.suffix.lower() == ".txt" and not NO_LABELS.fullmatch(file.name)
+def is_text(file: Path) -> bool:
+    """Whether a file is called as one with labels may be."""
+    return file.suffix.lower() == ".txt"
 
 
 def has_names(setting: object) -> bool:
@@ -130,19 +158,29 @@ def yolo_setting(categories: tuple[str, ...], splits: Mapping[str, str] | None =
     return str(yaml.safe_dump(setting, sort_keys=False, allow_unicode=True))
 
 
-def _setting(path: Path) -> tuple[Path, dict[str, Any]]:
-    """The folder of a data set, and its YAML's content; without a YAML there is none."""
+def _setting(path: Path) -> tuple[Path, Path, dict[str, Any]]:
+    """The folder of a data set, the file of its class list, and its YAML's content; empty without a YAML."""
     if path.is_dir():
-        for file in sorted(path.iterdir()):
-            if file.suffix.lower() in YAML_SUFFIXES and has_names(setting := read_yaml(file)):
-                return path, setting
-        if not any((path / name).is_file() for name in CLASS_LISTS):
-            _refuse_bad_yaml(path)
-        return path, {}
+        yamls = [file for file in sorted(path.iterdir()) if file.suffix.lower() in YAML_SUFFIXES]
+        for file in sorted(yamls, key=lambda file: file.stem.lower() not in USUAL_YAMLS):
+            if has_names(setting := read_yaml(file)):
+                return path, file, setting
+        for name in CLASS_LISTS:
+            if (path / name).is_file():
+                return path, path / name, {}
+        _refuse_bad_yaml(path)
+        raise DatasetError(f"{path.name}: a data.yaml or a classes.txt with the category names is expected")
+    if is_class_list(path):
+        return path.parent, path, {}
     setting = read_yaml(path)
     if not isinstance(setting, dict):
         raise DatasetError(f"{path.name}: YOLO's YAML has entries such as 'names', this one has none")
-    return path.parent, setting | {"names": setting.get("names")}
+    return path.parent, path, setting | {"names": setting.get("names")}
+
+
+def is_class_list(file: Path) -> bool:
+    """Whether a file is called like a class list."""
+    return file.name.lower() in ("classes.txt", "obj.names")
 
 
 def _refuse_bad_yaml(folder: Path) -> None:
@@ -151,13 +189,10 @@ def _refuse_bad_yaml(folder: Path) -> None:
             raise DatasetError(f"{file.name}: YOLO's YAML has a list 'names', this one has none")
 
 
-def _names(root: Path, setting: dict[str, Any]) -> tuple[str | None, ...]:
+def _names(root: Path, file: Path, setting: dict[str, Any]) -> tuple[str | None, ...]:
     """The categories by class id, None for a number that has none."""
     if not setting:
-        for name in CLASS_LISTS:
-            if (root / name).is_file():
-                return read_class_names(root / name)
-        raise DatasetError(f"{root.name}: a data.yaml or a classes.txt with the category names is expected")
+        return read_class_names(file)
     names = setting.get("names")
     if isinstance(names, dict):
         numbered = {int(key): name for key, name in names.items() if _is_number(key)}
@@ -183,7 +218,7 @@ def _key_points(setting: Mapping[str, Any]) -> int | None:
     return None
 
 
-def _image_folders(root: Path, setting: dict[str, Any], report: ReadReport) -> list[Path]:
+def _image_folders(root: Path, setting: Mapping[str, Any], report: ReadReport) -> list[Path]:
     """The folders of photos that a YAML names below its own; the whole folder where it names none."""
     listed: list[Path] = []
     for split in SPLITS:
@@ -226,33 +261,84 @@ def _downward(path: object) -> list[str]:
     return [part for part in parts if part not in ("..", "/") and "\0" not in part]
 
 
-def _pair(
-    files: Sequence[Path],
-    texts: Sequence[Path],
-    photos: PhotoIndex,
-    labels: PhotoIndex,
-    report: ReadReport,
+def pair_texts(
+    files: Sequence[Path], texts: Sequence[Path], photos_root: Path, texts_root: Path, report: ReadReport
 ) -> dict[Path, Path]:
-    """The text of each photo: of the same name and folders, else of a name that only these two have."""
-    by_key = {labels.stem_key(text): text for text in texts}
-    text_of = {file: by_key[key] for file in files if (key := photos.stem_key(file)) in by_key}
-    spare = _by_stem(set(texts) - set(text_of.values()), labels)
-    alone = _by_stem([file for file in files if file not in text_of], photos)
-    for stem, found in alone.items():
-        if len(found) == 1 and len(spare.get(stem, ())) == 1:
-            text_of[found[0]] = spare.pop(stem)[0]
-    for left in spare.values():
-        for text in left:
+    """The text of each photo: beside it, in ``labels`` for ``images``, or of its name and folders.
+
+    Where none of these is there, a text is taken whose name only these two have, and whose folders do not
+    say otherwise. Texts without a photo are lost, except those that tools leave beside labels.
+    """
+    text_of: dict[Path, Path] = {}
+    ways: tuple[Callable[[Path, Path], object], ...] = (_beside, _swapped, _by_folders, _by_name)
+    left, spare = list(files), list(texts)
+    for way in ways:
+        roots = (photos_root, texts_root)
+        by_key = _unique([(way(text, roots[1]), text) for text in spare])
+        if way in (_by_folders, _by_name):  # several photos of one key cannot be told apart
+            found = {
+                key: [file] for key, file in _unique([(way(file, roots[0]), file) for file in left]).items()
+            }
+        else:
+            found = _grouped([(way(file, roots[0]), file) for file in left])
+        for key, same in found.items():
+            if key in by_key and (way is not _by_name or not _disagree(same[0], by_key[key], *roots)):
+                text_of |= dict.fromkeys(same, by_key[key])
+        used = set(text_of.values())
+        left = [file for file in left if file not in text_of]
+        spare = [text for text in spare if text not in used]
+    for text in spare:
+        if not NO_LABELS.fullmatch(text.name):
             report.lose_file(text.name, f"{text.name}: labels need a photo of that name, there is none")
     return text_of
 
 
-def _by_stem(files: Iterable[Path], index: PhotoIndex) -> dict[str, list[Path]]:
-    found: dict[str, list[Path]] = {}
-    for file in sorted(files):
-        key: Key = index.stem_key(file)
-        found.setdefault(key[-1], []).append(file)
+def _parts(path: Path, root: Path) -> tuple[str, ...]:
+    folder = path.parent.relative_to(root).parts if path.is_relative_to(root) else path.parent.parts
+    return (*folder, path.stem)
+
+
+def _beside(path: Path, root: Path) -> object:
+    return path.parent, path.stem
+
+
+def _swapped(path: Path, root: Path) -> object:
+    """Ultralytics' rule: the last folder called images is labels."""
+    parts = [folded(part) for part in _parts(path, root)]
+    for place in range(len(parts) - 2, -1, -1):
+        if parts[place] in ("images", "labels"):
+            parts[place] = ""
+            break
+    return tuple(parts)
+
+
+def _by_folders(path: Path, root: Path) -> object:
+    return name_key("/".join(_parts(path, root)))
+
+
+def _by_name(path: Path, root: Path) -> object:
+    return folded(path.stem)
+
+
+def _disagree(file: Path, text: Path, photos_root: Path, texts_root: Path) -> bool:
+    """Whether both lie in folders that tell photos apart, and in different ones."""
+    one, other = (
+        name_key("/".join(_parts(path, root)))[:-1]
+        for path, root in ((file, photos_root), (text, texts_root))
+    )
+    return bool(one and other) and one[-1] != other[-1]
+
+
+def _grouped(pairs: Iterable[tuple[object, Path]]) -> dict[object, list[Path]]:
+    found: dict[object, list[Path]] = {}
+    for key, path in pairs:
+        found.setdefault(key, []).append(path)
     return found
+
+
+def _unique(pairs: Iterable[tuple[object, Path]]) -> dict[object, Path]:
+    """Those whose key no other has."""
+    return {key: paths[0] for key, paths in _grouped(pairs).items() if len(paths) == 1}
 
 
 def _table(text: Path, report: ReadReport) -> _Table:

@@ -14,7 +14,7 @@ from typing import Any
 
 from core.datasets.detection import DetectionDataset
 from core.datasets.discovery import DatasetFinder, FoundDataset
-from core.datasets.listed import photos_root
+from core.datasets.listed import UNKNOWN_WH, photos_root
 from core.datasets.photo_index import PLAIN_FOLDERS, PhotoIndex, files_below, is_picture, name_key
 from core.datasets.report import ReadReport, named
 from core.errors import ArchiveError, DatasetError, PhotoError, StoreError, StoreFullError
@@ -23,6 +23,7 @@ from core.files import disk_errors
 from core.garments import Refusal
 from core.images.archives import ZipLimits, is_zip, unpack
 from core.images.containers import kind_of
+from core.taxonomy import category_key
 
 Row = tuple[float, float, float, float, str, str | None, tuple[str, ...]]
 """x0, y0, x1, y1 in pixels, the category's name, the fine label, some of BOX_FLAGS."""
@@ -139,13 +140,17 @@ class SourceScanner:
         root = _unwrapped(folder)
         photos: list[Path] = []
         others: list[Path] = []
-        for path in files_below(root):
+        skipped: list[tuple[Path, str]] = []
+        for path in files_below(root, lambda path, reason: skipped.append((path, reason))):
             if zips is not None and is_zip(path):
                 yield from self._unpacked(path, path.relative_to(folder).as_posix(), zips)
             else:
                 (photos if looks_like_photo(path) else others).append(path)
         scan = _FolderScan(root, self.stored_ids, stored_names(photos, root))
         outside = {path for path in (*photos, *others) if path.is_symlink() and leads_out(path, root)}
+        for path, reason in skipped:
+            name = path.relative_to(root).as_posix() if path != root else root.name
+            scan.report.lose_file(name, reason)
         for path in others:
             if path in outside:
                 name = path.relative_to(root).as_posix()
@@ -166,6 +171,7 @@ class _FolderScan:
         self.report = ReadReport()
         self._root, self._stored_ids, self._names = root, stored_ids, names
         self._listed_by: dict[Path, str] = {}
+        self._boxes: dict[Path, set[_Corners]] = {}
         self._formats: list[str] = []
         self._unlisted: set[str] = set()
 
@@ -177,23 +183,37 @@ class _FolderScan:
             yield from self._annotated(found)
 
     def _annotated(self, found: FoundDataset) -> Iterator[Item]:
-        again: list[str] = []
+        again: list[Item] = []
         missing: list[Item] = []
         for item in self._named(found.dataset):
             path = Path(item.path)
             if not path.is_file():
                 missing.append(item)
             elif path in self._listed_by:
-                again.append(item.name)
+                again.append(item)
             elif item.is_annotated:
                 self._listed_by[path] = found.name
+                self._boxes[path] = {_rounded(row) for row in item.boxes}
                 yield item
-        if again:
-            first = self._listed_by[self._root / again[0]]
-            self.report.remark(
-                found.name, f"photos that {first} lists as well have the boxes from there: {named(again)}"
-            )
+        self._compare(found.name, again)
         yield from self._stored(missing)
+
+    def _compare(self, name: str, again: Sequence[Item]) -> None:
+        """Photos that were listed before have the boxes from there; others of theirs are lost."""
+        if not again:
+            return
+        first = self._listed_by[Path(again[0].path)]
+        self.report.remark(
+            name,
+            f"photos that {first} lists as well have the boxes from there: {named([i.name for i in again])}",
+        )
+        for item in again:
+            known = self._boxes[Path(item.path)]
+            others = [row for row in item.boxes if not _is_near(_rounded(row), known)]
+            for row in others:
+                self.report.lose_box(
+                    name, f"{item.name} has the boxes of {first}; a {row[4][:60]!r} of {name} was left out"
+                )
 
     def _named(self, dataset: DetectionDataset) -> Iterator[Item]:
         """The data set's photos, with the names that they are to have in the store."""
@@ -276,6 +296,23 @@ class _FolderScan:
             yield Item(entry.name, error=" ".join(sentences[entry.name]), loss=entry.loss, count=entry.count)
 
 
+_Corners = tuple[int, int, int, int, str]
+
+
+def _rounded(row: Row) -> _Corners:
+    """A box in whole pixels with its category, to compare what two files say."""
+    x0, y0, x1, y1 = (round(side) for side in row[:4])
+    return x0, y0, x1, y1, category_key(row[4])
+
+
+def _is_near(box: _Corners, known: set[_Corners]) -> bool:
+    """Whether a box is among others, to two pixels."""
+    return box in known or any(
+        box[4] == other[4] and all(abs(a - b) <= 2 for a, b in zip(box[:4], other[:4], strict=True))
+        for other in known
+    )
+
+
 def stored_names(photos: Sequence[Path], root: Path) -> dict[Path, str]:
     """What the store calls the photos of a folder: their paths, without the folders that formats add.
 
@@ -337,7 +374,9 @@ def _boxed(dataset: DetectionDataset, root: Path) -> Iterator[Item]:
         )
         name = path.relative_to(root).as_posix() if path.is_relative_to(root) else photo.file_name
         base = root if path.is_relative_to(root) else folder
-        yield Item(name, str(path), str(base), "", (photo.width, photo.height), rows, photo.is_annotated)
+        size_wh = (photo.width, photo.height)
+        known_wh = (0, 0) if size_wh == UNKNOWN_WH else size_wh
+        yield Item(name, str(path), str(base), "", known_wh, rows, photo.is_annotated)
 
 
 def _unwrapped(folder: Path) -> Path:
