@@ -15,7 +15,7 @@ from typing import Any
 from core.datasets.detection import DetectionDataset
 from core.datasets.discovery import DatasetFinder, FoundDataset
 from core.datasets.listed import UNKNOWN_WH, photos_root
-from core.datasets.photo_index import PLAIN_FOLDERS, PhotoIndex, files_below, is_picture, name_key
+from core.datasets.photo_index import PLAIN_FOLDERS, PhotoIndex, files_below, folded, is_picture
 from core.datasets.report import ReadReport, named
 from core.errors import ArchiveError, DatasetError, PhotoError, StoreError, StoreFullError
 from core.file_names import relative_name, safe_path
@@ -316,16 +316,16 @@ def _is_near(box: _Corners, known: set[_Corners]) -> bool:
 def stored_names(photos: Sequence[Path], root: Path) -> dict[Path, str]:
     """What the store calls the photos of a folder: their paths, without the folders that formats add.
 
-    A split's folder (``train``, ``val``) goes as well where the photos are told apart without it.
+    A split's folder (``train``, ``val``) goes as well where the photos are told apart without it, and every
+    folder stays where they are not.
     """
-    plain = {
-        path: without_plain_folders(path.relative_to(root).as_posix())
-        for path in photos
-        if path.is_relative_to(root)
-    }
+    full = {path: path.relative_to(root).as_posix() for path in photos if path.is_relative_to(root)}
+    plain = {path: without_plain_folders(name) for path, name in full.items()}
     short = {path: _without_split(name) for path, name in plain.items()}
-    different = len({name_key(name) for name in short.values()}) == len(short)
-    return short if different else plain
+    for names in (short, plain):
+        if len({folded(name) for name in names.values()}) == len(names):
+            return names
+    return {path: safe_path(name) for path, name in full.items()}
 
 
 def without_plain_folders(name: str) -> str:

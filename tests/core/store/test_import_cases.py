@@ -357,6 +357,111 @@ CASES: dict[str, Case] = {
         ("JSON of a kind that is not read", "'html'", "the columns 'image,label'", "x.parquet", "README.md"),
         whole=False,
     ),
+    # what differs in folders or in little else
+    "yolo: CVAT's frames of one name in two subsets": Case(
+        laid({"obj_train_data/f0.jpg": 1, "obj_train_data/f0.txt": LINE, "obj_valid_data/f0.jpg": 2,
+              "obj_valid_data/f0.txt": "1 .5 .5 .5 .5\n", "obj.names": "shirt\npants\n"}),
+        {"obj_train_data/f0.jpg": ONE, "obj_valid_data/f0.jpg": [("pants", BOX)]},
+    ),
+    "yolo: photos called as texts that tools leave": Case(
+        laid({"images/test.jpg": 1, "labels/test.txt": LINE, "images/readme-1.jpg": 2, "labels/readme-1.txt": "",
+              "classes.txt": "shirt\n"}),
+        {"test.jpg": ONE, "readme-1.jpg": []},
+    ),
+    "yolo: a class list for each folder": Case(
+        laid({"a.jpg": 1, "a.txt": LINE, "classes.txt": "shirt\n", "more/images/b.jpg": 2, "more/labels/b.txt": LINE,
+              "more/data.yaml": "names: [dress]\n"}),
+        {"a.jpg": ONE, "more/images/b.jpg": [("dress", BOX)]},
+    ),
+    "yolo: two settings, of which one is usual": Case(
+        laid({"images/a.jpg": 1, "labels/a.txt": LINE, "coco.yaml": "names: [person]\n", "data.yaml": "names: [shirt]\n"}),
+        {"a.jpg": ONE},
+        ("data.yaml lists the categories",),
+    ),
+    "yolo: LabelImg's list among the labels of a subset, a setting in config": Case(
+        laid({"images/train/a.jpg": 1, "labels/train/a.txt": LINE, "labels/train/classes.txt": "shirt\n"}),
+        {"a.jpg": ONE},
+    ),
+    "yolo: no labels at all": Case(
+        laid({"images/a.jpg": 1, "data.yaml": "names: [shirt]\n"}), {"a.jpg": None},
+        ("there are no labels",),
+    ),
+    "yolo: a list of photos with their boxes": Case(
+        laid({"images/a.jpg": 1, "train.txt": "images/a.jpg 10,20,60,80,0\n", "classes.txt": "shirt\n"}),
+        {"a.jpg": None},
+        ("boxes in a list of photos are not read",),
+        whole=False,
+    ),
+    "yolo: a text of another folder's photo": Case(
+        laid({"images/women/1.jpg": 1, "labels/men/1.txt": LINE, "classes.txt": "shirt\n"}),
+        {"women/1.jpg": None},
+        ("labels need a photo",),
+        whole=False,
+    ),
+    "voc: another folder's photo": Case(
+        laid({"JPEGImages/women/1.jpg": 1, "Annotations/men/1.xml": voc("1.jpg"), "Annotations/women/1.xml": voc("1.jpg", "")}),
+        {"women/1.jpg": []},
+        ("no such file",),
+        whole=False,
+    ),
+    "voc: a photo of the same name in the folder and below": Case(
+        laid({"1.jpg": 1, "1.xml": voc("1.jpg"), "men/1.jpg": 2, "men/1.xml": voc("1.jpg", "")}),
+        {"1.jpg": ONE, "men/1.jpg": []},
+    ),
+    "voc: a long comment first": Case(
+        laid({"a.jpg": 1, "a.xml": f"<!-- {'x' * 20_000} -->{voc('a.jpg')}"}), {"a.jpg": ONE}
+    ),
+    "voc: fractions just over the edge, without a size": Case(
+        laid({"a.jpg": 1, "a.xml": "<annotation><filename>a.jpg</filename>"
+              + thing(corners=(0.25, 0.25, 0.75, 0.75)) + thing("hat", (0.5, 0.5, 1.004, 1)) + "</annotation>"}),
+        {"a.jpg": [*ONE, ("hat", (48, 64, 96, 128))]},
+        ("fractions", "own size"),
+    ),
+    "coco: a photo of the same name in the folder and below": Case(
+        laid({"images/1.jpg": 1, "images/men/1.jpg": 2, "a.json": coco([image(1, "1.jpg"), image(2, "men/1.jpg")], [box()])}),
+        {"1.jpg": ONE, "men/1.jpg": []},
+    ),
+    "coco: another folder's photo": Case(
+        laid({"images/women/1.jpg": 1, "a.json": coco([image(1, "men/1.jpg")], [box()])}),
+        {"women/1.jpg": None},
+        ("no such file",),
+        whole=False,
+    ),
+    "coco: fractions without a size, one just over the edge": Case(
+        laid({"a.jpg": 1, "a.json": coco([{"id": 1, "file_name": "a.jpg"}],
+              [box(bbox=[0.25, 0.25, 0.5, 0.5]), box(2, bbox=[0.5, 0.5, 0.504, 0.5])])}),
+        {"a.jpg": [*ONE, ("shirt", (48, 64, 96, 128))]},
+        ("fractions", "own size"),
+    ),
+    "coco: a file a category": Case(
+        laid({"a.jpg": 1, "a.json": COCO_ONE, "b.json": coco([image(1, "a.jpg")], [box()], ["pants"])}),
+        {"a.jpg": ONE},
+        ("'pants' of b.json was left out",),
+        whole=False,
+    ),
+    "coco: a crowd region alone is not a photo that shows nothing": Case(
+        laid({"a.jpg": 1, "a.json": coco([image(1, "a.jpg")], [box(iscrowd=1)])}), {"a.jpg": None}, ("crowd",)
+    ),
+    "cvat: subsets, tags, a turned ellipse and a rotation that is none": Case(
+        laid({"images/train/a.jpg": 1, "images/val/a.jpg": 2, "x.xml": """<annotations>
+              <image name="a.jpg" subset="train" width="96" height="128"><ellipse label="hat" cx="48" cy="64" rx="20"
+              ry="10" rotation="90"/><box label="hat" xtl="1" ytl="2" xbr="30" ybr="40" rotation="inf"/></image>
+              <image name="a.jpg" subset="val" width="96" height="128"><tag label="shirt"/></image></annotations>"""}),
+        {"train/a.jpg": [("hat", (38.0, 44.0, 58.0, 84.0))], "val/a.jpg": None},
+        ("a rotation in degrees", "tags name no place"),
+        whole=False,
+    ),
+    "labelme: a circle beyond the photo, and a file called notes": Case(
+        laid({"notes.jpg": 1, "notes.json": json.dumps(LABELME | {"shapes": [*LABELME["shapes"],  # type: ignore[misc]
+              {"label": "hat", "points": [[1e200, 0], [0, 1e200]], "shape_type": "circle"}]})}),
+        {"notes.jpg": [*ONE, ("hat", (0, 0, 96, 128))]},
+    ),
+    "csv: fractions, blanks in the header, line separators in a label": Case(
+        laid({"a.jpg": 1, "a.csv": "filename, width, height, class, xmin, ymin, xmax, ymax, label\n"
+              "a.jpg,96,128,shirt,.25,.25,.75,.75,re\u2028d\n"}),
+        {"a.jpg": ONE},
+        ("fractions",),
+    ),
 }  # fmt: skip
 
 
@@ -393,3 +498,17 @@ def test_a_data_set_comes_as_it_was_meant(store: Store, tmp_path: Path, name: st
         assert told == ""
     assert row.counts["boxes"] == sum(len(boxes or ()) for boxes in case.came.values())
     assert row.counts["negatives"] == sum(boxes == [] for boxes in case.came.values())
+
+
+@on_sqlite
+def test_links_to_folders_and_folders_too_deep_are_named(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    picture(folder / "a.jpg", 1)
+    picture(folder / "/".join("d" * 70) / "deep.jpg", 2)
+    (folder / "link").symlink_to(folder / "d")
+    row = brought_in(store, folder)
+    told = reasons(store, row)
+    assert set(as_came(store)) == {"a.jpg"}
+    assert "not followed" in told["link"]
+    assert any("lies deeper" in reason for reason in told.values())
+    assert not all_came(row.counts)
