@@ -210,6 +210,10 @@ def _section(document: Any, key: str, path: Path) -> list[Any]:
     entries = document.get(key) if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise DatasetError(f"{path.name}: a COCO file has a list {key!r} of entries, this one has not")
+    if sum(not isinstance(entry, dict) for entry in entries[:MOST_ODD]) == MOST_ODD:
+        raise DatasetError(
+            f"{path.name}: the entries of {key!r} are objects, got {shown(entries[0])} and so on"
+        )
     return entries
 
 
@@ -225,8 +229,6 @@ def _by_id(entries: Sequence[Any], kind: str, path: Path, report: ReadReport) ->
     """The entries that have an id of their own; the others are lost, photos with all that is theirs."""
     lose = report.lose_photo if kind == "image" else report.lose_box
     found: dict[str, dict[str, Any]] = {}
-    if sum(not isinstance(entry, dict) for entry in entries[:MOST_ODD]) == MOST_ODD:
-        raise DatasetError(f"{path.name}: every {kind} is an object, got {shown(entries[0])} and so on")
     for entry in entries:
         id = _id(entry.get("id")) if isinstance(entry, dict) else None
         if id is None:
