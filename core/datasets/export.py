@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
@@ -15,10 +15,11 @@ from PIL import Image
 
 from core.datasets.coco import coco_document
 from core.datasets.detection import BoxedPhoto, BoxRow, DetectionDataset, boxed_photo, class_list
+from core.datasets.photo_index import PLAIN_FOLDERS, PhotoIndex
 from core.datasets.voc import voc_document
 from core.datasets.yolo import yolo_lines, yolo_setting
 from core.errors import DatasetError
-from core.file_names import portable_name, portable_stems, relative_name
+from core.file_names import free_name, path_key, portable_name, portable_path, portable_stems, relative_name
 from core.garments import Garment, LabeledPhoto
 from core.images.encode import jpeg
 from core.taxonomy import load_taxonomy
@@ -36,7 +37,7 @@ README = """\
 What Lapel found on {photos} photos, and where it is:
 - labels.csv: a row for each garment; a photo without garments has a row whose other cells are empty.
 - labels.jsonl: a line for each photo, as python -m core label writes it.
-- coco.json, voc/: the same boxes; photos have the names that they came with.
+- coco.json, voc/: the same boxes; {names}.
 - yolo/: {yolo}
 - crops/: the garments cut out.
 YOLO's files hold categories only; VOC's boxes are in whole pixels. Scores are in labels.csv and labels.jsonl.
@@ -45,19 +46,29 @@ YOLO_WITH_PHOTOS = (
     "trains as it is: yolo detect train data=/where/this/is/yolo/data.yaml model=yolo11n.pt. Photos are "
     "upright JPEG files, and are learned from and validated on alike: set some apart to measure a model."
 )
+NAMES_WITH_PHOTOS = (
+    "photos are called by their paths in this zip; labels.jsonl has these (picture) and the names that they "
+    "came with (photo)"
+)
 YOLO_WITHOUT_PHOTOS = (
     "the photos are not in this zip: put them into yolo/images/, named as the files in yolo/labels/."
 )
+NAMES_WITHOUT_PHOTOS = "photos have the names that they came with"
+UNTOLD_FOLDERS = PLAIN_FOLDERS | {"yolo"}
 FORMULA_STARTS = "=+-@＝＋－＠"
 """What a spreadsheet takes for the start of a formula, in half and in full width."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """What all formats share: photos, their unique stems, the shop's names, and the boxes as a data set."""
+    """What all formats share: photos, their unique paths without ending, their names in the table, the
+    crops' names without ending, the shop's names, and the boxes as a data set.
+    """
 
     labeled: Sequence[LabeledPhoto]
-    stems: Sequence[str]
+    paths: Sequence[str]
+    table_names: Sequence[str]
+    crops: Sequence[Sequence[str]]
     shop_names: Mapping[str, str]
     dataset: DetectionDataset
 
@@ -77,25 +88,29 @@ def write_zip(
     """Write all that was found in ``labeled`` into ``out`` as a zip, with one picture in memory at a time.
 
     ``image_of`` gives the upright picture to a photo's name and is called once for each photo with garments;
-    with ``photos``, for each photo: these are then in ``yolo/images/``, and ``yolo/data.yaml`` trains as it
-    is. A photo without garments stays in every format; in the CSV it has a row with its name alone.
+    with ``photos``, for each photo: these are then in ``yolo/images/``, in their folders, and
+    ``yolo/data.yaml`` trains as it is. COCO and VOC then call a photo by its path in the zip, and so does the
+    CSV where a photo's own name would not lead to its picture. A photo without garments stays in every
+    format; in the CSV it has a row with its name alone.
     ``names`` maps Lapel's category names to the shop's (CSV and JSON keep both); ``categories`` gives the
     order of the class ids, by default the detector's own. ``out`` need not be seekable. What ``image_of``
     raises goes up.
     """
-    batch = _batch(labeled, names or {}, categories or load_taxonomy("street13").categories)
+    batch = _batch(labeled, names or {}, categories or load_taxonomy("street13").categories, photos)
     with ZipFile(out, "w", ZIP_DEFLATED) as archive:
         _write_csv(batch, archive)
-        _write_lines(batch, archive)
-        for stem, photo in zip(batch.stems, batch.dataset.photos, strict=True):
-            archive.writestr(f"voc/{stem}.xml", voc_document(photo, batch.dataset.categories))
-            archive.writestr(f"yolo/labels/{stem}.txt", yolo_lines(photo))
+        _write_lines(batch, archive, photos)
+        for path, photo in zip(batch.paths, batch.dataset.photos, strict=True):
+            archive.writestr(f"voc/{path}.xml", voc_document(photo, batch.dataset.categories))
+            archive.writestr(f"yolo/labels/{path}.txt", yolo_lines(photo))
         archive.writestr("coco.json", _json(coco_document(batch.dataset)))
         archive.writestr("yolo/data.yaml", yolo_setting(batch.dataset.categories))
         archive.writestr("yolo/classes.txt", class_list(batch.dataset.categories))
         archive.writestr("yolo/images/", "")
         how = YOLO_WITH_PHOTOS if photos else YOLO_WITHOUT_PHOTOS
-        archive.writestr("README.txt", README.format(photos=len(labeled), yolo=how))
+        names_are = NAMES_WITH_PHOTOS if photos else NAMES_WITHOUT_PHOTOS
+        readme = README.format(photos=len(labeled), yolo=how, names=names_are)
+        archive.writestr("README.txt", readme)
         for name, data in _pictures(batch, image_of, photos):
             archive.writestr(name, data, ZIP_STORED)  # JPEG does not get smaller
 
@@ -121,15 +136,51 @@ def plain(text: str) -> str:
     return text[1:] if text.startswith("'") and neutral(text[1:]) == text else text
 
 
-def _batch(labeled: Sequence[LabeledPhoto], names: Mapping[str, str], order: Sequence[str]) -> _Batch:
+def _batch(
+    labeled: Sequence[LabeledPhoto], names: Mapping[str, str], order: Sequence[str], with_photos: bool
+) -> _Batch:
     found = (garment.category for photo in labeled for garment in photo.garments)
     shop_names = {category: _shop_name(category, names) for category in (*order, *found)}
     classes = tuple(dict.fromkeys(shop_names.values()))  # two of Lapel's categories may be one of the shop's
     ids = {category: classes.index(name) for category, name in shop_names.items()}
-    stems = portable_stems([photo.photo for photo in labeled])
-    file_names = _file_names(labeled, stems)
+    own = [photo.photo for photo in labeled]
+    stems = portable_stems(own)
+    paths, crops = _paths(own) if with_photos else stems, _crop_names(labeled, stems)
+    if with_photos:
+        file_names = [_picture(path) for path in paths]
+        table_names = own if _lead_to(own, file_names, crops) else file_names
+    else:
+        file_names, table_names = _file_names(labeled, stems), own
     photos = [_boxed(photo, name, ids) for photo, name in zip(labeled, file_names, strict=True)]
-    return _Batch(labeled, stems, shop_names, DetectionDataset(classes, tuple(photos)))
+    return _Batch(labeled, paths, table_names, crops, shop_names, DetectionDataset(classes, tuple(photos)))
+
+
+def _paths(names: Sequence[str]) -> list[str]:
+    """The photos' paths without ending, unique without regard to case; JPEGs keep theirs before others.
+
+    Folders that readers of annotations skip are left out: photos that only these tell apart would be mixed.
+    """
+    paths: dict[int, str] = {}
+    taken: set[str] = set()
+    for place in sorted(range(len(names)), key=lambda place: not names[place].endswith(".jpg")):
+        *folders, stem = portable_path(names[place]).split("/")
+        wanted = "/".join([*(part for part in folders if part.casefold() not in UNTOLD_FOLDERS), stem])
+        paths[place] = free_name(wanted, lambda path: path_key(path) in taken, "{stem}_{number}")
+        taken.add(path_key(paths[place]))
+    return [paths[place] for place in range(len(names))]
+
+
+def _picture(path: str) -> str:
+    return f"yolo/images/{path}.jpg"
+
+
+def _lead_to(names: Sequence[str], pictures: Sequence[str], crops: Sequence[Sequence[str]]) -> bool:
+    """Whether the table's readers find each photo's picture in the zip by the photo's own name."""
+    root = Path("zip")
+    files = [root / name for name in (*pictures, *(f"{crop}.jpg" for some in crops for crop in some))]
+    written = [name.encode("utf-8", "replace").decode().strip() for name in names]
+    found = PhotoIndex(root, files).find(written, root / "labels.csv")
+    return found == files[: len(pictures)]
 
 
 def _shop_name(category: str, names: Mapping[str, str]) -> str:
@@ -169,12 +220,12 @@ def _write_csv(batch: _Batch, archive: ZipFile) -> None:
         text = io.TextIOWrapper(member, encoding="utf-8", errors="replace", newline="")
         writer = csv.writer(text)
         writer.writerow(COLUMNS)
-        for photo in batch.labeled:
+        for photo, name in zip(batch.labeled, batch.table_names, strict=True):
             for number, garment in enumerate(photo.garments, start=1):
-                row = _csv_row(photo.photo, number, garment, batch.shop_name(garment.category))
+                row = _csv_row(name, number, garment, batch.shop_name(garment.category))
                 writer.writerow([neutral(cell) if isinstance(cell, str) else cell for cell in row])
             if not photo.garments:
-                writer.writerow([neutral(photo.photo), *[""] * (len(COLUMNS) - 1)])
+                writer.writerow([neutral(name), *[""] * (len(COLUMNS) - 1)])
         text.flush()
         text.detach()
 
@@ -197,10 +248,12 @@ def _truth(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _write_lines(batch: _Batch, archive: ZipFile) -> None:
+def _write_lines(batch: _Batch, archive: ZipFile, with_photos: bool) -> None:
     with archive.open("labels.jsonl", "w") as member:
-        for photo in batch.labeled:
+        for photo, path in zip(batch.labeled, batch.paths, strict=True):
             line = photo.as_dict()
+            if with_photos:
+                line["picture"] = _picture(path)
             for entry in line["garments"]:
                 shop_category = batch.shop_name(entry["category"])
                 if shop_category != entry["category"]:
@@ -216,30 +269,37 @@ def _pictures(
     batch: _Batch, image_of: Callable[[str], Image.Image], photos: bool
 ) -> Iterator[tuple[str, bytes]]:
     """Names and JPEGs of the garments' crops, and with ``photos`` of the photos themselves."""
-    taken: set[str] = set()
-    for photo, stem in zip(batch.labeled, batch.stems, strict=True):
+    for photo, path, crops in zip(batch.labeled, batch.paths, batch.crops, strict=True):
         if not photo.garments and not photos:
             continue
         # handed on unnamed, so that no picture is held while the next one is opened
-        for number, label, data in _cut(photo.garments, image_of(photo.photo), photos):
-            if number == 0:
-                yield f"yolo/images/{stem}.jpg", data
-                continue
-            name = f"crops/{stem}_{number}_{portable_name(label) or 'garment'}"
+        for number, data in _cut(photo.garments, image_of(photo.photo), photos):
+            yield (f"{crops[number - 1]}.jpg" if number else _picture(path)), data
+
+
+def _crop_names(labeled: Sequence[LabeledPhoto], stems: Sequence[str]) -> list[list[str]]:
+    """The names of each photo's crops without ending, whether or not there is something to cut out."""
+    taken: set[str] = set()
+    names: list[list[str]] = []
+    for photo, stem in zip(labeled, stems, strict=True):
+        names.append([])
+        for number, garment in enumerate(photo.garments, start=1):
+            name = f"crops/{stem}_{number}_{portable_name(garment.best_label) or 'garment'}"
             while name.casefold() in taken:  # "a_1" + "2_x" and "a" + "1_2_x"
                 name += "_"
             taken.add(name.casefold())
-            yield f"{name}.jpg", data
+            names[-1].append(name)
+    return names
 
 
-def _cut(garments: Sequence[Garment], image: Image.Image, whole: bool) -> Iterator[tuple[int, str, bytes]]:
-    """The garments' numbers from 1, labels and JPEGs; before them, where ``whole``, 0 and the photo's."""
+def _cut(garments: Sequence[Garment], image: Image.Image, whole: bool) -> Iterator[tuple[int, bytes]]:
+    """The garments' numbers from 1 and JPEGs; before them, where ``whole``, 0 and the photo's."""
     if whole:
-        yield 0, "", _jpeg(image, PHOTO_QUALITY)
+        yield 0, _jpeg(image, PHOTO_QUALITY)
     for number, garment in enumerate(garments, start=1):
         data = _crop(image, garment)
         if data is not None:
-            yield number, garment.best_label, data
+            yield number, data
 
 
 def _crop(image: Image.Image, garment: Garment) -> bytes | None:

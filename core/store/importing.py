@@ -11,12 +11,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.datasets.sizes import resize_factors
 from core.errors import ConflictError, LapelError, NotFoundError, PhotoError, StoreBusyError, StoreError
 from core.file_names import safe_path
 from core.files import atomic_write, disk_errors
 from core.images.decode import open_photo
 from core.store.boxes import MOST_BOXES, AnnotatedBox
+from core.store.database import one_line
+from core.store.import_boxes import BoxesError, are_same, scale
 from core.store.imports import ImportRow, UploadFolder, is_permitted, permitted
 from core.store.sources import Item, SourceScanner, leads_out
 from core.taxonomy import category_key
@@ -131,18 +132,34 @@ def prepare_import(store: Store, import_id: int, *, trusted: bool = False) -> Im
         stored_ids=store.photos.ids_by_name,
         may_read=lambda folder: trusted or is_permitted(folder),
     )
-    names: set[str] = set()
+    names: dict[str, None] = {}
     total = manifest.write(_with_names(scanner.items(source), names))
     counts = {"categories": len({category_key(name) for name in names})}
+    if merged := _merged(store, names):
+        store.imports.refuse(import_id, "Categories", f"{', '.join(merged)}: case makes no difference.")
+        counts["remarks"] = 1
     store.imports.progress(import_id, 0, total, counts)
     return manifest.save(ImportCheckpoint(total, newest=store.photos.last_id(), counts=counts))
 
 
-def _with_names(items: Iterable[Item], names: set[str]) -> Iterator[Item]:
-    """The same items; their categories' names are collected on the way."""
+def _with_names(items: Iterable[Item], names: dict[str, None]) -> Iterator[Item]:
+    """The same items; their categories' names are collected on the way, in the order in which they come."""
     for item in items:
-        names.update(box[4] for box in item.boxes)
+        names.update((box[4], None) for box in item.boxes)
         yield item
+
+
+def _merged(store: Store, names: Iterable[str]) -> list[str]:
+    """What is to be said of categories that the store, or an earlier file, writes another way."""
+    stored = {category_key(category.name): category.name for category in store.categories.all()}
+    first: dict[str, str] = {}
+    merged = []
+    for name in map(one_line, names):
+        key = category_key(name)
+        known = stored.get(key) or first.setdefault(key, name)
+        if name != known:
+            merged.append(f"{name!r} is the store's {known!r}" if key in stored else f"{name!r} is {known!r}")
+    return merged
 
 
 def import_batch(
@@ -267,24 +284,31 @@ class _Step:
         """Save a data set's boxes as the photo's first annotation; what is there already stays."""
         request = f"import-{self._import.id}-{row.id}"
         try:
-            boxes = self._boxes(item, row)
+            boxes, lost = self._boxes(item, row)
             saved = self._store.annotations.submit(
                 row.id, boxes, author=self._import.by, base_version=0, request=request, kind="imported"
             )
         except ConflictError:
             reason = "The photo is annotated already; the boxes that came with it were left out."
             self._lose_boxes(item, len(item.boxes), reason)
-        except _BoxesError as error:
+        except BoxesError as error:
             self._lose_boxes(item, len(item.boxes), f"The photo's boxes were left out: {error}")
         else:
+            if not are_same(boxes, saved.boxes):  # of a copy of this photo, with a name of its own
+                reason = f"The photo came twice in this import; the boxes of {item.name} were left out."
+                self._lose_boxes(item, len(item.boxes), reason)
+                return
+            if lost:
+                self._lose_boxes(item, *lost)
             if saved.kind == "imported":
                 self.counts["annotated"] += 1
                 self.counts["boxes"] += len(boxes)
                 self.counts["negatives"] += not boxes
 
-    def _boxes(self, item: Item, row: PhotoRow) -> list[AnnotatedBox]:
-        across, down = _scale(item.size_wh, (row.width, row.height))
-        ids = self._category_ids(item)
+    def _boxes(self, item: Item, row: PhotoRow) -> tuple[list[AnnotatedBox], tuple[int, str] | None]:
+        """The boxes as they are to be saved; and how many cannot be, for their categories, and why."""
+        across, down = scale(item.size_wh, (row.width, row.height))
+        ids, errors = self._category_ids(item)
         boxes = [
             AnnotatedBox(
                 (x0 * across, y0 * down, x1 * across, y1 * down),
@@ -296,27 +320,28 @@ class _Step:
             for x0, y0, x1, y1, category, label, flags in item.boxes
             if category in ids
         ]
+        why = "; ".join(dict.fromkeys(errors.values()))
         if item.boxes and not boxes:
-            raise _BoxesError("none has a category that can be stored.")
+            raise BoxesError(f"none has a category that can be stored: {why}.")
         inside = [cut for box in boxes if (cut := box.inside(row.width, row.height))]
         if len(inside) > MOST_BOXES:
-            raise _BoxesError(f"there are {len(inside)}, and at most {MOST_BOXES} are kept.")
-        return inside
+            raise BoxesError(f"there are {len(inside)}, and at most {MOST_BOXES} are kept.")
+        count = len(item.boxes) - len(boxes)
+        reason = f"Boxes of a category that cannot be stored were left out: {why}."
+        return inside, (count, reason) if count else None
 
-    def _category_ids(self, item: Item) -> dict[str, int]:
-        """The store's category of each name; boxes of one that it cannot have are lost, with its reason."""
+    def _category_ids(self, item: Item) -> tuple[dict[str, int], dict[str, str]]:
+        """The store's category of each name, and of each that it cannot have why."""
         ids: dict[str, int] = {}
+        errors: dict[str, str] = {}
         for name in dict.fromkeys(box[4] for box in item.boxes):
             try:
                 ids |= self._store.categories.ensure([name], self._import.by)
             except StoreBusyError:
                 raise
             except StoreError as error:
-                lost = sum(box[4] == name for box in item.boxes)
-                self._lose_boxes(
-                    item, lost, f"Boxes of a category that cannot be stored were left out: {error}."
-                )
-        return ids
+                errors[name] = str(error)
+        return ids, errors
 
     def _lose_boxes(self, item: Item, count: int, reason: str) -> None:
         self.counts["dropped"] += count
@@ -333,22 +358,9 @@ class _Step:
         self._store.imports.refuse(self._import.id, item.name, item.error)
 
 
-class _BoxesError(Exception):
-    """Boxes that do not fit their photo."""
-
-
 def all_came(counts: Mapping[str, int]) -> bool:
     """Whether an import lost nothing: no photo, no annotation file, no box."""
     return not any(counts.get(name) for name in ("refused", "unread", "dropped"))
-
-
-def _scale(listed_wh: tuple[int, int], photo_wh: tuple[int, int]) -> tuple[float, float]:
-    """What the boxes are to be multiplied by. Raises _BoxesError where the photo has another shape."""
-    factors = resize_factors(listed_wh, photo_wh)
-    if factors is None:
-        listed, found = ("{} x {}".format(*size) for size in (listed_wh, photo_wh))
-        raise _BoxesError(f"they are for {listed} pixels, and the photo has {found}.")
-    return factors
 
 
 def _source(store: Store, row: ImportRow, trusted: bool) -> Path:

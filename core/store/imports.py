@@ -20,6 +20,8 @@ from core.store.schema import import_refusals, imports
 
 FINISHED = ("done", "failed", "cancelled")
 FOLDERS_VARIABLE = "LAPEL_IMPORT_FOLDERS"
+MOST_REASON = 1000
+CUT = "…"
 STALE_SECONDS = 24 * 3600.0
 
 
@@ -105,12 +107,22 @@ class Imports:
 
     @needs(Right.IMPORT)
     def refuse(self, id: int, name: str, reason: str) -> None:
-        """Record a file that was refused; recorded again, the last reason stays."""
-        values = {"import_id": id, "name": one_line(name), "reason": one_line(reason)}
-        insert = self.database.insert(import_refusals).values(**values)
+        """Record why a file was refused, behind other reasons for that name; the same one stays once.
+
+        What is more than 1,000 characters in all is cut off.
+        """
+        name, reason = one_line(name), one_line(reason)
         keys = [import_refusals.c.import_id, import_refusals.c.name]
-        new = {"reason": values["reason"]}
-        self.database.change(insert.on_conflict_do_update(index_elements=keys, set_=new))
+        known = sa.select(import_refusals.c.reason).where(keys[0] == id, keys[1] == name)
+        insert = self.database.insert(import_refusals)
+        with self.database.write() as connection:
+            told = connection.scalar(known.with_for_update())
+            if told is not None and (reason in told or told.endswith(CUT)):
+                return
+            whole = reason if told is None else f"{told} {reason}"
+            whole = whole if len(whole) <= MOST_REASON else whole[: MOST_REASON - len(CUT)] + CUT
+            change = insert.values(import_id=id, name=name, reason=whole)
+            connection.execute(change.on_conflict_do_update(index_elements=keys, set_={"reason": whole}))
 
     @needs(Right.READ)
     def get(self, id: int) -> ImportRow:

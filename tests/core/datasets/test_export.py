@@ -148,20 +148,21 @@ def test_with_the_photos_yolos_files_train_as_they_are(tmp_path: Path) -> None:
     setting = yaml.safe_load((tmp_path / "yolo" / "data.yaml").read_text())
     assert "path" not in setting
     for split in ("train", "val"):
-        photos = sorted((tmp_path / "yolo" / setting[split]).glob("*.jpg"))
-        labels = [tmp_path / "yolo" / "labels" / f"{photo.stem}.txt" for photo in photos]
-        assert [photo.stem for photo in photos] == ["a", "b", "empty"]
-        assert [len(label.read_text().splitlines()) for label in labels] == [2, 1, 0]
+        photos = sorted((tmp_path / "yolo" / setting[split]).rglob("*.jpg"))
+        labels = [Path(str(photo).replace("/images/", "/labels/")).with_suffix(".txt") for photo in photos]
+        assert [photo.stem for photo in photos] == ["b", "empty", "a"]
+        assert [len(label.read_text().splitlines()) for label in labels] == [1, 0, 2]
     dataset = read_detection(tmp_path / "yolo")
     assert {photo.file_name: len(photo) for photo in dataset.photos} == {
-        "a.jpg": 2,
+        "shop/a.jpg": 2,
         "b.jpg": 1,
         "empty.jpg": 0,
     }
     for photo in PHOTOS:
-        with Image.open(tmp_path / "yolo" / "images" / f"{PurePosixPath(photo.photo).stem}.jpg") as image:
+        path = (tmp_path / "yolo" / "images" / photo.photo).with_suffix(".jpg")
+        with Image.open(path) as image:
             assert (image.format, image.size) == ("JPEG", (photo.width, photo.height))
-    assert b"secret" not in (tmp_path / "yolo" / "images" / "a.jpg").read_bytes()
+    assert b"secret" not in (tmp_path / "yolo" / "images" / "shop" / "a.jpg").read_bytes()
     assert "trains as it is" in (tmp_path / "README.txt").read_text()
 
 
@@ -327,3 +328,18 @@ def test_the_table_says_what_each_model_said_alone() -> None:
     write_zip([photo], lambda _: Image.new("RGB", (64, 48)), out)
     (row,) = rows_of(ZipFile(out))
     assert [row[key] for key in COLUMNS[-5:]] == ["dress", "0.62", "Skirt", "0.81", "true"]
+
+
+def test_with_the_photos_names_lead_to_their_pictures() -> None:
+    archive = exported(with_photos=True)
+    pictures = ["yolo/images/shop/a.jpg", "yolo/images/empty.jpg", "yolo/images/b.jpg"]
+    assert [image["file_name"] for image in json.loads(archive.read("coco.json"))["images"]] == pictures
+    assert b"<filename>yolo/images/shop/a.jpg<" in archive.read("voc/shop/a.xml")
+    lines = [json.loads(line) for line in archive.read("labels.jsonl").splitlines()]
+    assert [(line["photo"], line["picture"]) for line in lines] == [
+        (photo.photo, picture) for photo, picture in zip(PHOTOS, pictures, strict=True)
+    ]
+    own = ["shop/a.jpg", "shop/a.jpg", "empty.png", "b.jpg"]
+    assert [row["photo"] for row in rows_of(archive)] == own, "these lead there as they are"
+    alike = exported([*one("a.png"), *one("a.jpg")], image_of=grey, with_photos=True)
+    assert [row["photo"] for row in rows_of(alike)] == ["yolo/images/a_2.jpg", "yolo/images/a.jpg"]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from core.datasets.coco import write_coco
 from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.datasets.voc import voc_document
 from core.store import Store
-from tests.core.store.test_importing import SIZE_WH, brought_in, picture, pictures, reasons
+from core.store.importing import all_came, finish_import, import_batch, prepare_import
+from core.store.imports import UploadFolder
+from tests.core.store.test_importing import SIZE_WH, brought_in, picture, pictures, reasons, zipped_folder
 
 
 def marked(count: int) -> DetectionDataset:
@@ -80,3 +85,103 @@ def test_categories_that_the_store_cannot_have_cost_their_boxes(store: Store, tm
     assert latest is not None and len(latest.boxes) == 1
     assert (row.counts["boxes"], row.counts["dropped"]) == (1, 1)
     assert "60 characters" in reasons(store, row)["a.jpg"]
+
+
+def listing(names: tuple[str, ...], photos: dict[str, list[int]]) -> DetectionDataset:
+    """Photos with a box of each of these categories."""
+    boxed = []
+    for name, ids in photos.items():
+        boxes = np.array([[10 * place, 5, 10 * place + 8, 50] for place in range(len(ids))]).reshape(-1, 4)
+        boxed.append(BoxedPhoto(name, *SIZE_WH, boxes, np.array(ids, dtype=int)))
+    return DetectionDataset(names, tuple(boxed))
+
+
+def test_all_categories_of_a_photo_that_cannot_be_stored_are_told(store: Store, tmp_path: Path) -> None:
+    long = ("x" * 100, "y" * 100)
+    for number, name in enumerate(("some.jpg", "none.jpg")):
+        picture(tmp_path / "set" / name, number)
+    photos = {"some.jpg": [0, 1, 2], "none.jpg": [1, 2]}
+    write_coco(listing(("shirt", *long), photos), tmp_path / "set" / "a.json")
+    row = brought_in(store, tmp_path / "set")
+    assert (row.counts["boxes"], row.counts["annotated"], row.counts["dropped"]) == (1, 1, 4)
+    told = reasons(store, row)
+    for name in photos:
+        assert "xxx" in told[name] and "yyy" in told[name]
+    assert told["some.jpg"].count("left out") == told["none.jpg"].count("left out") == 1
+
+
+@pytest.mark.parametrize("most", [1, 9])
+@pytest.mark.parametrize("cut", [1, 2, 9])
+def test_a_photo_that_comes_twice_has_the_first_boxes_and_that_is_told(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int, most: int
+) -> None:
+    for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
+        picture(tmp_path / "set" / name, 1)
+    photos = {"a.jpg": [0], "b.jpg": [0, 1], "c.jpg": [0], "d.jpg": []}
+    write_coco(listing(("shirt", "dress"), photos), tmp_path / "set" / "a.json")
+    id = store.imports.begin("set", "ada", str(tmp_path / "set"))
+    checkpoint = prepare_import(store, id, trusted=True)
+    submit, calls = type(store.annotations).submit, []
+
+    def submit_or_die(*arguments: object, **named: object) -> object:
+        saved = submit(*arguments, **named)  # type: ignore[arg-type]
+        calls.append(1)
+        if len(calls) == cut:
+            raise KeyboardInterrupt
+        return saved
+
+    monkeypatch.setattr(type(store.annotations), "submit", submit_or_die)
+    while not checkpoint.ended:
+        with suppress(KeyboardInterrupt):
+            checkpoint = import_batch(store, id, checkpoint, most=most)
+    row = finish_import(store, id, checkpoint)
+    told = "The photo came twice in this import; the boxes of {} were left out."
+    assert reasons(store, row) == {name: told.format(name) for name in ("b.jpg", "d.jpg")}
+    assert (row.counts["new"], row.counts["annotated"], row.counts["dropped"]) == (1, 2, 2)
+    assert len(store.annotations.history(1)) == 1
+    assert len(store.annotations.history(1)[0].boxes) == 1
+    assert not all_came(row.counts)
+
+
+def test_files_of_one_name_in_two_zips_keep_their_reasons(store: Store, tmp_path: Path) -> None:
+    upload = UploadFolder.of(store.folder).folder / "0123"
+    for number in (1, 2):
+        folder = tmp_path / str(number)
+        picture(folder / f"{number}.jpg", number)
+        document = {"images": [{"id": 1, "file_name": f"{number}.jpg", "width": 96, "height": 128}]}
+        boxes = [{"id": 1, "image_id": 1, "category_id": 9 * number, "bbox": [1, 2, 30, 40]}]
+        text = json.dumps(document | {"annotations": boxes, "categories": [{"id": 1, "name": "shirt"}]})
+        (folder / "ann.json").write_text(text)
+        zipped_folder(upload / f"{number}.zip", folder)
+    told = reasons(store, brought_in(store, upload, trusted=False))
+    assert "category_id 9." in told["ann.json"] and "category_id 18." in told["ann.json"]
+
+
+def test_categories_that_differ_in_case_are_told_once(store: Store, tmp_path: Path) -> None:
+    store.categories.ensure(["slacks", "gown"], "eve")
+    for number, names in enumerate((("Slacks", "Zebra"), ("GOWN", "ZEBRA", "Slacks"))):
+        picture(tmp_path / "set" / f"{number}.jpg", number)
+        found = listing(names, {f"{number}.jpg": list(range(len(names)))})
+        write_coco(found, tmp_path / "set" / f"{number}.json")
+    id = store.imports.begin("set", "ada", str(tmp_path / "set"))
+    checkpoint = prepare_import(store, id, trusted=True)
+    while not checkpoint.ended:
+        checkpoint = import_batch(store, id, checkpoint, most=1)
+    row = finish_import(store, id, checkpoint)
+    assert reasons(store, row) == {
+        "Categories": "'Slacks' is the store's 'slacks', 'GOWN' is the store's 'gown', 'ZEBRA' is 'Zebra': "
+        "case makes no difference."
+    }
+    assert (row.counts["remarks"], row.counts["boxes"], row.counts["categories"]) == (1, 5, 3)
+    assert all_came(row.counts)
+    names = [category.name for category in store.categories.all()]
+    assert {"slacks", "gown", "Zebra"} <= set(names) and "ZEBRA" not in names
+
+
+def test_a_box_too_thin_to_be_kept_is_no_copy(store: Store, tmp_path: Path) -> None:
+    picture(tmp_path / "set" / "a.jpg", 1)
+    boxes = np.array([[10, 20, 60, 100], [30.001, 5, 30.004, 50]])
+    photo = BoxedPhoto("a.jpg", *SIZE_WH, boxes, np.zeros(2), ("x" * 300, None))
+    write_coco(DetectionDataset(("shirt",), (photo,)), tmp_path / "set" / "a.json")
+    row = brought_in(store, tmp_path / "set")
+    assert (row.counts["annotated"], reasons(store, row)) == (1, {})

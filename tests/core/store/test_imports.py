@@ -42,14 +42,26 @@ def test_an_ended_import_stays_as_it_is_until_it_is_begun_again(store):
     assert store.imports.get(number).state == "done"
 
 
-def test_a_file_refused_twice_is_listed_once_with_the_last_reason(store):
+def test_a_name_is_listed_once_with_all_of_its_reasons(store):
     number, other = store.imports.begin("one", "ada"), store.imports.begin("two", "ada")
-    store.imports.refuse(number, "b.jpg", "too small")
-    store.imports.refuse(number, "a\x00.jpg", "damaged")
-    store.imports.refuse(number, "b.jpg", "damaged too")
+    store.imports.refuse(number, "b.jpg", "Too small.")
+    store.imports.refuse(number, "a\x00.jpg", "Damaged.")
+    for _ in range(2):  # as a step that is repeated
+        store.imports.refuse(number, "b.jpg", "Too small.")
+        store.imports.refuse(number, "b.jpg", "Damaged\ntoo.")
     found = [(refused.name, refused.reason) for refused in store.imports.refusals(number)]
-    assert found == [("b.jpg", "damaged too"), ("a.jpg", "damaged")]
+    assert found == [("b.jpg", "Too small. Damaged too."), ("a.jpg", "Damaged.")]
     assert store.imports.refusals(other) == ()
+
+
+def test_the_reasons_of_a_name_have_an_end(store):
+    number = store.imports.begin("one", "ada")
+    for _ in range(2):
+        for count in range(60):
+            store.imports.refuse(number, "b.jpg", f"Row {count} has no category.")
+    (refused,) = store.imports.refusals(number)
+    assert len(refused.reason) == 1000
+    assert refused.reason.startswith("Row 0 has no category. Row 1 has") and refused.reason.endswith("…")
 
 
 def test_the_latest_come_first(store):
