@@ -16,6 +16,7 @@ from core.datasets.parsing import first_lines, read_json, read_xml, read_yaml
 from core.datasets.photo_index import PHOTO_SUFFIXES, PhotoIndex
 from core.datasets.reading import KINDS, read_document, root_tag
 from core.datasets.report import ReadReport, log, named
+from core.datasets.yolo_texts import NO_LABELS, pair_texts
 from core.errors import DatasetError
 
 UNREAD_SUFFIXES = (
@@ -188,7 +189,7 @@ class DatasetFinder:
         texts = self._take(lambda file: yolo.is_text(file) and not yolo.is_class_list(file))
         files = [path for path in self._index.paths if path.suffix.lower() in PHOTO_SUFFIXES]
         unpaired = ReadReport()
-        text_of = yolo.pair_texts(files, texts, self._root, self._root, unpaired)
+        text_of = pair_texts(files, texts, self._root, self._root, unpaired)
         groups: dict[Path | None, dict[Path, Path | None]] = {}
         for file, text in text_of.items():
             if lists or _has_label_lines(text):
@@ -216,7 +217,7 @@ class DatasetFinder:
                 self._report.lose_file(
                     name, f"{text.name}: boxes in a list of photos are not read: {KINDS} is"
                 )
-            elif (has_classes and not yolo.NO_LABELS.fullmatch(text.name)) or _has_label_lines(text):
+            elif (has_classes and not NO_LABELS.fullmatch(text.name)) or _has_label_lines(text):
                 self._report.lose_file(name, f"{text.name}: labels need a photo of that name, there is none")
             else:
                 self.left.append(text)

@@ -22,7 +22,7 @@ OTHER_PICTURES = (".gif", ".tif", ".tiff", ".heic", ".heif", ".avif")
 PHOTO_FOLDERS = ("photos", "images")
 PLAIN_FOLDERS = frozenset(
     {*PHOTO_FOLDERS, "photo", "image", "img", "imgs", "jpegimages", "data", "labels", "annotations", "annos"}
-    | {"obj_train_data", "obj_valid_data", "obj_test_data", "voc"}
+    | {"obj_train_data", "obj_valid_data", "obj_test_data", "voc", "yolo"}
 )
 """Folders that formats put between a photo and its annotation; they tell no two photos apart."""
 MOST_FILES = 1_000_000

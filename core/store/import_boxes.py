@@ -1,4 +1,4 @@
-"""What an import does to a photo's boxes: it scales them to the photo, and compares them with the saved ones."""
+"""What an import does to a photo's boxes: scales them to the photo, and compares them with the saved ones."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def are_same(boxes: Iterable[AnnotatedBox], saved: Iterable[AnnotatedBox]) -> bo
 
 def scale(listed_wh: tuple[int, int], photo_wh: tuple[int, int]) -> tuple[float, float]:
     """What the boxes are to be multiplied by. Raises BoxesError where the photo has another shape."""
+    if listed_wh == (0, 0):  # not listed
+        return 1.0, 1.0
     factors = resize_factors(listed_wh, photo_wh)
     if factors is None:
         listed, found = ("{} x {}".format(*size) for size in (listed_wh, photo_wh))

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from core.datasets.detection import DetectionDataset
 from core.datasets.discovery import DatasetFinder, FoundDataset
-from core.datasets.listed import UNKNOWN_WH, photos_root
-from core.datasets.photo_index import PLAIN_FOLDERS, PhotoIndex, files_below, folded, is_picture
+from core.datasets.listed import photos_root
+from core.datasets.photo_index import PhotoIndex, files_below, is_picture
 from core.datasets.report import ReadReport, named
 from core.errors import ArchiveError, DatasetError, PhotoError, StoreError, StoreFullError
 from core.file_names import relative_name, safe_path
@@ -23,10 +22,15 @@ from core.files import disk_errors
 from core.garments import Refusal
 from core.images.archives import ZipLimits, is_zip, unpack
 from core.images.containers import kind_of
-from core.taxonomy import category_key
-
-Row = tuple[float, float, float, float, str, str | None, tuple[str, ...]]
-"""x0, y0, x1, y1 in pixels, the category's name, the fine label, some of BOX_FLAGS."""
+from core.store.import_items import (
+    Corners,
+    Item,
+    boxed_items,
+    is_near,
+    rounded,
+    stored_names,
+    without_plain_folders,
+)
 
 _MOST_WRAPPERS = 4
 LIMITS = ZipLimits(entries=200_000, entry_bytes=512 * 2**20)
@@ -36,52 +40,11 @@ ANNOTATION_SUFFIXES = (".json", ".xml", ".yaml", ".yml", ".csv")
 NOTES = (".txt", ".md", ".rst", ".html", ".htm", ".pdf", ".log", ".py", ".sh", ".ini", ".toml", ".cfg")
 """Files that accompany data sets, and are neither photos nor annotations."""
 
-SPLIT_FOLDERS = ("train", "val", "valid", "test", "holdout", "trainval")
-
 CROPS, PREVIEW_LINES = "crops", "labels.jsonl"
 """What tells the zip of a preview, and holds parts of photos."""
 
 StoredIds = Callable[[Iterable[str]], Mapping[str, int]]
 """The ids of the stored photos with these names or base names, where each fits only one."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One photo to bring in, or a sentence for the report.
-
-    ``name`` is how the report calls it, ``path`` where it lies below ``root``, ``stored_name`` what the store
-    is to call the photo; ``boxes`` are in pixels of a photo of ``size_wh``. ``is_annotated`` says that the
-    boxes are all there are, also where there are none. A ``photo_id`` is that of a photo that is stored
-    already, and has no path. ``error`` says what did not come, and ``loss`` what kind of thing it was: photo,
-    file, box, or nothing (a remark); ``count`` is how many of them.
-    """
-
-    name: str
-    path: str = ""
-    root: str = ""
-    error: str = ""
-    size_wh: tuple[int, int] = (0, 0)
-    boxes: tuple[Row, ...] = ()
-    is_annotated: bool = False
-    photo_id: int = 0
-    loss: str = ""
-    count: int = 0
-    stored_name: str = ""
-
-    def as_list(self) -> list[Any]:
-        """The form in an import's manifest."""
-        boxes = [list(box) for box in self.boxes]
-        start = [self.name, self.path, self.root, self.error, list(self.size_wh), boxes]
-        return [*start, self.is_annotated, self.photo_id, self.loss, self.count, self.stored_name]
-
-    @classmethod
-    def from_list(cls, entry: list[Any]) -> Item:
-        """Out of that form; also of an older one, which an update of Lapel may meet half done."""
-        name, path, root, error, (width, height), boxes, *rest = entry
-        rows = tuple((*box[:6], tuple(box[6]) if len(box) > 6 else ()) for box in boxes)
-        if len(rest) == 1:  # whether an error was about a whole photo
-            rest = [bool(boxes), 0, "photo" if error and rest[0] else ""]
-        return cls(name, path, root, error, (width, height), rows, *rest)
 
 
 @dataclass(frozen=True)
@@ -171,7 +134,7 @@ class _FolderScan:
         self.report = ReadReport()
         self._root, self._stored_ids, self._names = root, stored_ids, names
         self._listed_by: dict[Path, str] = {}
-        self._boxes: dict[Path, set[_Corners]] = {}
+        self._boxes: dict[Path, set[Corners]] = {}
         self._formats: list[str] = []
         self._unlisted: set[str] = set()
 
@@ -193,7 +156,7 @@ class _FolderScan:
                 again.append(item)
             elif item.is_annotated:
                 self._listed_by[path] = found.name
-                self._boxes[path] = {_rounded(row) for row in item.boxes}
+                self._boxes[path] = {rounded(row) for row in item.boxes}
                 yield item
         self._compare(found.name, again)
         yield from self._stored(missing)
@@ -209,7 +172,7 @@ class _FolderScan:
         )
         for item in again:
             known = self._boxes[Path(item.path)]
-            others = [row for row in item.boxes if not _is_near(_rounded(row), known)]
+            others = [row for row in item.boxes if not is_near(rounded(row), known)]
             for row in others:
                 self.report.lose_box(
                     name, f"{item.name} has the boxes of {first}; a {row[4][:60]!r} of {name} was left out"
@@ -222,7 +185,7 @@ class _FolderScan:
             names = stored_names(
                 [(dataset.folder or self._root) / p.file_name for p in dataset.photos], self._root
             )
-        for item in _boxed(dataset, self._root):
+        for item in boxed_items(dataset, self._root):
             name = names.get(Path(item.path)) or without_plain_folders(item.name)
             yield replace(item, stored_name=name)
 
@@ -296,51 +259,6 @@ class _FolderScan:
             yield Item(entry.name, error=" ".join(sentences[entry.name]), loss=entry.loss, count=entry.count)
 
 
-_Corners = tuple[int, int, int, int, str]
-
-
-def _rounded(row: Row) -> _Corners:
-    """A box in whole pixels with its category, to compare what two files say."""
-    x0, y0, x1, y1 = (round(side) for side in row[:4])
-    return x0, y0, x1, y1, category_key(row[4])
-
-
-def _is_near(box: _Corners, known: set[_Corners]) -> bool:
-    """Whether a box is among others, to two pixels."""
-    return box in known or any(
-        box[4] == other[4] and all(abs(a - b) <= 2 for a, b in zip(box[:4], other[:4], strict=True))
-        for other in known
-    )
-
-
-def stored_names(photos: Sequence[Path], root: Path) -> dict[Path, str]:
-    """What the store calls the photos of a folder: their paths, without the folders that formats add.
-
-    A split's folder (``train``, ``val``) goes as well where the photos are told apart without it, and every
-    folder stays where they are not.
-    """
-    full = {path: path.relative_to(root).as_posix() for path in photos if path.is_relative_to(root)}
-    plain = {path: without_plain_folders(name) for path, name in full.items()}
-    short = {path: _without_split(name) for path, name in plain.items()}
-    for names in (short, plain):
-        if len({folded(name) for name in names.values()}) == len(names):
-            return names
-    return {path: safe_path(name) for path, name in full.items()}
-
-
-def without_plain_folders(name: str) -> str:
-    """A path without the leading folders that formats put around photos, fit to be shown."""
-    parts = name.split("/")
-    while len(parts) > 1 and parts[0].lower() in PLAIN_FOLDERS:
-        parts.pop(0)
-    return safe_path("/".join(parts))
-
-
-def _without_split(name: str) -> str:
-    start, _, rest = name.partition("/")
-    return without_plain_folders(rest) if rest and start.lower() in SPLIT_FOLDERS else name
-
-
 def leads_out(path: Path, root: Path) -> bool:
     """Whether a path ends up outside of the folder once its links are followed."""
     try:
@@ -360,23 +278,6 @@ def looks_like_photo(path: Path) -> bool:
             return kind_of(file.read(16)) in ("JPEG", "PNG", "WEBP")
     except OSError:
         return False
-
-
-def _boxed(dataset: DetectionDataset, root: Path) -> Iterator[Item]:
-    folder = dataset.folder or root
-    for photo in dataset.photos:
-        path = folder / photo.file_name
-        boxes = zip(
-            photo.boxes_xyxy.tolist(), photo.category_ids.tolist(), photo.labels, photo.flags, strict=True
-        )
-        rows = tuple(
-            (*box, dataset.categories[id], label, tuple(sorted(flags))) for box, id, label, flags in boxes
-        )
-        name = path.relative_to(root).as_posix() if path.is_relative_to(root) else photo.file_name
-        base = root if path.is_relative_to(root) else folder
-        size_wh = (photo.width, photo.height)
-        known_wh = (0, 0) if size_wh == UNKNOWN_WH else size_wh
-        yield Item(name, str(path), str(base), "", known_wh, rows, photo.is_annotated)
 
 
 def _unwrapped(folder: Path) -> Path:

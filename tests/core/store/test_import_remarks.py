@@ -185,3 +185,17 @@ def test_a_box_too_thin_to_be_kept_is_no_copy(store: Store, tmp_path: Path) -> N
     write_coco(DetectionDataset(("shirt",), (photo,)), tmp_path / "set" / "a.json")
     row = brought_in(store, tmp_path / "set")
     assert (row.counts["annotated"], reasons(store, row)) == (1, {})
+
+
+def test_files_without_sizes_annotate_stored_photos_as_well(store: Store, tmp_path: Path) -> None:
+    picture(tmp_path / "photos" / "a.jpg", 1)
+    brought_in(store, tmp_path / "photos")
+    shape = {"name": "rect", "x": 10, "y": 20, "width": 50, "height": 80}
+    region = {"shape_attributes": shape, "region_attributes": {"label": "dress"}}
+    (tmp_path / "alone").mkdir()
+    via = {"a.jpg1": {"filename": "a.jpg", "regions": [region]}}
+    (tmp_path / "alone" / "via.json").write_text(json.dumps(via))
+    row = brought_in(store, tmp_path / "alone" / "via.json")
+    latest = store.annotations.latest(1)
+    assert latest is not None and reasons(store, row) == {}
+    assert [box.box_xyxy for box in latest.boxes] == [(10, 20, 60, 100)]
