@@ -12,12 +12,10 @@ from typing import Any
 
 from core.boxes import BOX_FLAGS
 from core.datasets.detection import (
-    MOST_BOXES,
     BoxedPhoto,
     BoxRow,
     DetectionDataset,
     boxed_photo,
-    first_repeated,
     merged_categories,
     photos_folder,
 )
@@ -31,7 +29,7 @@ from core.datasets.listed import (
     turned_box,
     whole_size,
 )
-from core.datasets.parsing import read_json
+from core.datasets.parsing import MOST_BOXES, read_json
 from core.datasets.photo_index import PhotoIndex, place_photos
 from core.datasets.report import ReadReport, named
 from core.errors import DatasetError
@@ -41,7 +39,6 @@ LABELED_KEY = "labeled_categories"
 COCO_INFO = {"description": "Garments labeled with Lapel"}
 COCO_LICENSES = ({"id": 1, "name": "Unknown: see where the photos come from", "url": ""},)
 """Some readers look every image's license up; Lapel knows none of its photos'."""
-
 
 MOST_ODD = 1000
 """Entries that are no objects, from the first on; then a list is none of images or categories."""
@@ -100,9 +97,7 @@ def coco_dataset(
             boxed.append(built[0])
             dropped += built[1]
     _report_regions(listed, path, report)
-    doubled = first_repeated([photo.file_name for photo in boxed])
-    if doubled is not None:
-        boxed = _without_doubles(boxed, path, report)
+    boxed = _without_doubles(boxed, path, report)
     return DetectionDataset(names, tuple(boxed), folder, dropped, _labeled_categories(document, path))
 
 

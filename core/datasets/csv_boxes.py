@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from core.boxes import BOX_FLAGS
-from core.datasets.detection import MOST_BOXES, BoxRow, DetectionDataset
+from core.datasets.detection import BoxRow, DetectionDataset
 from core.datasets.export import plain
 from core.datasets.listed import ListedPhoto, NamedRow, by_name, dataset_of, whole_size
-from core.datasets.parsing import FREE_ROWS, read_rows
+from core.datasets.parsing import FREE_ROWS, MOST_BOXES, read_rows
 from core.datasets.photo_index import PhotoIndex
 from core.datasets.report import ReadReport
 from core.errors import DatasetError

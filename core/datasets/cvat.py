@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 from core.boxes import BOX_FLAGS
-from core.datasets.detection import MOST_BOXES, BoxRow, DetectionDataset, merged_categories
+from core.datasets.detection import BoxRow, DetectionDataset, merged_categories
 from core.datasets.listed import (
     Corners,
     ListedPhoto,
@@ -19,7 +19,7 @@ from core.datasets.listed import (
     turned_box,
     whole_size,
 )
-from core.datasets.parsing import read_xml
+from core.datasets.parsing import MOST_BOXES, read_xml
 from core.datasets.photo_index import PhotoIndex
 from core.datasets.report import ReadReport
 from core.errors import DatasetError

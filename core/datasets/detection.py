@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 from core.boxes import BOX_FLAGS, NO_FLAGS, BoxFlags, GroundTruth, no_boxes, no_ids
-from core.datasets.parsing import MOST_BOXES as MOST_BOXES
 from core.datasets.parsing import read_lines
 from core.datasets.photo_index import PHOTO_FOLDERS
 from core.datasets.report import ReadReport, log, named

@@ -16,7 +16,7 @@ from core.datasets.parsing import first_lines, read_json, read_xml, read_yaml
 from core.datasets.photo_index import PHOTO_SUFFIXES, PhotoIndex
 from core.datasets.reading import KINDS, read_document, root_tag
 from core.datasets.report import ReadReport, log, named
-from core.datasets.yolo_texts import NO_LABELS, pair_texts
+from core.datasets.yolo_texts import NO_LABELS, is_text, pair_texts
 from core.errors import DatasetError
 
 UNREAD_SUFFIXES = (
@@ -186,7 +186,7 @@ class DatasetFinder:
     def _yolo(self) -> Iterator[FoundDataset]:
         """The texts of photos, by the class list of the nearest folder around them."""
         lists = self._class_lists()
-        texts = self._take(lambda file: yolo.is_text(file) and not yolo.is_class_list(file))
+        texts = self._take(lambda file: is_text(file) and not yolo.is_class_list(file))
         files = [path for path in self._index.paths if path.suffix.lower() in PHOTO_SUFFIXES]
         unpaired = ReadReport()
         text_of = pair_texts(files, texts, self._root, self._root, unpaired)

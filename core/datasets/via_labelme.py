@@ -10,7 +10,7 @@ from reprlib import repr as shown
 from typing import Any
 
 from core.boxes import BOX_FLAGS
-from core.datasets.detection import MOST_BOXES, BoxRow, DetectionDataset
+from core.datasets.detection import BoxRow, DetectionDataset
 from core.datasets.listed import (
     Corners,
     ListedPhoto,
@@ -22,6 +22,7 @@ from core.datasets.listed import (
     number,
     whole_size,
 )
+from core.datasets.parsing import MOST_BOXES
 from core.datasets.photo_index import PhotoIndex
 from core.datasets.report import ReadReport
 from core.errors import DatasetError

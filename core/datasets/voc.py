@@ -11,7 +11,6 @@ from xml.etree import ElementTree as Xml
 
 from core.boxes import BOX_FLAGS, BoxFlags
 from core.datasets.detection import (
-    MOST_BOXES,
     BoxedPhoto,
     BoxRow,
     DetectionDataset,
@@ -27,7 +26,7 @@ from core.datasets.listed import (
     is_flagged,
     whole_size,
 )
-from core.datasets.parsing import read_xml
+from core.datasets.parsing import MOST_BOXES, read_xml
 from core.datasets.photo_index import (
     NO_PHOTO,
     PHOTO_FOLDERS,

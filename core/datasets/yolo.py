@@ -10,7 +10,6 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from core.datasets.detection import (
-    MOST_BOXES,
     BoxedPhoto,
     BoxRow,
     DetectionDataset,
@@ -18,11 +17,11 @@ from core.datasets.detection import (
     merged_categories,
     read_class_names,
 )
-from core.datasets.parsing import read_lines, read_yaml
+from core.datasets.parsing import MOST_BOXES, read_lines, read_yaml
 from core.datasets.photo_index import PHOTO_SUFFIXES, PhotoIndex, files_below
 from core.datasets.report import ReadReport
 from core.datasets.yolo_lines import LineStyle, rows_of, style_of
-from core.datasets.yolo_texts import pair_texts
+from core.datasets.yolo_texts import is_text, pair_texts
 from core.errors import DatasetError
 from core.images.decode import upright_size
 
@@ -103,11 +102,6 @@ def yolo_dataset(
             boxed.append(built[0])
             dropped += built[1]
     return DetectionDataset(categories, tuple(boxed), base, dropped)
-
-
-def is_text(file: Path) -> bool:
-    """Whether a file is called as one with labels may be."""
-    return file.suffix.lower() == ".txt"
 
 
 def has_names(setting: object) -> bool:

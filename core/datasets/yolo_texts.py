@@ -16,6 +16,11 @@ NO_LABELS = re.compile(
 """Texts that tools leave beside the labels."""
 
 
+def is_text(file: Path) -> bool:
+    """Whether a file is called as one with labels may be."""
+    return file.suffix.lower() == ".txt"
+
+
 def pair_texts(
     files: Sequence[Path], texts: Sequence[Path], photos_root: Path, texts_root: Path, report: ReadReport
 ) -> dict[Path, Path]:

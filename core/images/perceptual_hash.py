@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 HASH_SIDE = 16
+HASH_BYTES = HASH_SIDE * HASH_SIDE // 8
 NEAR_BITS = 48
 COLORS_SIDE = 32
 SAME = 0.98

@@ -14,7 +14,9 @@ import sqlalchemy as sa
 
 from core.access import Role
 from core.boxes import BOX_FLAGS
-from core.store.boxes import MOST_BOXES, ORIGINS
+from core.datasets.parsing import MOST_BOXES
+from core.images.perceptual_hash import HASH_BYTES
+from core.store.boxes import ORIGINS
 from core.store.jobs import ENDED, GOING
 from core.store.models import KINDS
 from core.store.trainings import MODES
@@ -45,7 +47,6 @@ from core.value_checks import (
 LATEST_SECONDS = 250_000_000_000.0
 """Of a time stamp: some day in the year 9892, before the calendar of Python ends."""
 
-PERCEPTUAL_HASH_BYTES = 32
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _STATES = (*GOING, *ENDED)
@@ -107,7 +108,7 @@ def _embedding(value: bytes) -> None:
 
 
 def _perceptual_hash(value: bytes) -> None:
-    require(len(value) == PERCEPTUAL_HASH_BYTES, f"{PERCEPTUAL_HASH_BYTES} bytes")
+    require(len(value) == HASH_BYTES, f"{HASH_BYTES} bytes")
 
 
 def _flags(value: Any) -> None:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.boxes import BOX_FLAGS, NO_FLAGS, BoxFlags
+from core.datasets.parsing import MOST_BOXES
 from core.errors import StoreError
 from core.garments import Box, Garment
 
 ORIGINS = ("person", "model", "import")
-MOST_BOXES = 1000
 
 
 def new_uid() -> str:

@@ -22,6 +22,7 @@ from core.errors import NotFoundError, StoreError
 from core.images.decode import MAX_BYTES, Photo
 from core.images.encode import jpeg, shrunk
 from core.images.perceptual_hash import (
+    HASH_BYTES,
     NEAR_BITS,
     as_table,
     difference_hash,
@@ -39,7 +40,6 @@ PHOTOS_LOCK = 0x1A9E3
 THUMBNAIL_SIDE = 256
 MOST_CANDIDATES = 50
 _QUALITIES = (95, 85, 70)
-_HASH_BYTES = 32
 _DIGESTS_AT_ONCE = 200
 
 
@@ -83,7 +83,7 @@ class PerceptualHashIndex:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ids = np.empty(0, dtype=np.int64)
-        self._hashes = np.empty((0, _HASH_BYTES), dtype=np.uint8)
+        self._hashes = np.empty((0, HASH_BYTES), dtype=np.uint8)
         self._count = 0
 
     def search(self, connection: Connection, perceptual_hash: bytes) -> list[HashMatch]:
@@ -117,7 +117,7 @@ class PerceptualHashIndex:
             return
         room = max(needed, 2 * len(self._ids), 1024)
         self._ids = np.resize(self._ids, room)
-        self._hashes = np.resize(self._hashes, (room, _HASH_BYTES))
+        self._hashes = np.resize(self._hashes, (room, HASH_BYTES))
 
 
 def _live(connection: Connection, found: dict[int, int]) -> list[HashMatch]:

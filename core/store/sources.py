@@ -16,6 +16,7 @@ from core.datasets.discovery import DatasetFinder, FoundDataset
 from core.datasets.listed import photos_root
 from core.datasets.photo_index import PhotoIndex, files_below, is_picture
 from core.datasets.report import ReadReport, named
+from core.datasets.yolo_texts import is_text
 from core.errors import ArchiveError, DatasetError, PhotoError, StoreError, StoreFullError
 from core.file_names import relative_name, safe_path
 from core.files import disk_errors
@@ -94,7 +95,9 @@ class SourceScanner:
             root = source.parent
         scan = _FolderScan(root, self.stored_ids)
         is_yaml = source.suffix.lower() in (".yaml", ".yml")
-        files = [file for file in files_below(root) if not is_picture(file)] if is_yaml else [source]
+        files = [source]
+        if is_yaml:  # its labels are texts of their own
+            files += [file for file in files_below(root) if is_text(file)]
         yield from scan.datasets(DatasetFinder(root, files, PhotoIndex(root), scan.report))
         yield from scan.reported()
 
