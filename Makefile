@@ -14,13 +14,16 @@ TOOLS := $(VENV)/.tools-installed
 FAULTS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint faults bench samples freeze clean
+.PHONY: help run openvino demo test lint faults bench samples freeze clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: $(RUNTIME) ## the workspace on http://127.0.0.1:8501
 	$(BIN)/python -m app --port $(PORT)
+
+openvino: $(RUNTIME) ## an extra: OpenVINO, the fastest engine on Intel's processors
+	$(PIP) install -r requirements-openvino.txt -c constraints.txt
 
 demo: $(RUNTIME) ## the demo and its API on http://127.0.0.1:7860
 	$(BIN)/python -m app.demo
@@ -59,6 +62,6 @@ $(RUNTIME): requirements.txt constraints.txt | $(BIN)/python
 	$(PIP) install -r requirements.txt -c constraints.txt
 	@touch $@
 
-$(TOOLS): requirements-dev.txt $(RUNTIME)
+$(TOOLS): requirements-dev.txt requirements-openvino.txt $(RUNTIME)
 	$(PIP) install -r requirements-dev.txt -c constraints.txt
 	@touch $@

@@ -47,3 +47,7 @@ class NotFoundError(StoreError):
 
 class ConflictError(StoreError):
     """Somebody else changed it in the meantime; nothing was changed."""
+
+
+class EngineError(LapelError):
+    """An inference engine that is not known, not installed, or not for this device."""

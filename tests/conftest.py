@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 # Several tests run at once: threads of one that wait for each other would take the cores from the others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# PyTorch, which every export has to agree with: random weights of a test need not be exported to be tried.
+os.environ.setdefault("LAPEL_ENGINE", "pytorch")
+os.environ.setdefault("LAPEL_CACHE", tempfile.mkdtemp(prefix="lapel-test-cache-"))
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM_ARGUMENTS = (

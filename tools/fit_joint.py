@@ -266,7 +266,9 @@ def classify(classifier: Classifier, path: Path) -> Labels:
     """What the classifier says of a classification data set."""
     labels = classifier.card.categories
     photos, _ = with_known_labels(read_classification(path), labels)
-    rows = [classifier.probabilities([open_dataset_photo(p.path).image])[0].double().numpy() for p in photos]
+    rows = [
+        classifier.probabilities([open_dataset_photo(p.path).image])[0].astype(np.float64) for p in photos
+    ]
     senders = {p.path.stem: p.group or p.path.name for p in photos}
     folds = np.array([fold_of(senders[p.path.stem]) for p in photos])
     return Labels(np.stack(rows), np.array([labels.index(p.label) for p in photos]), folds, senders)

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from core.boxes import Detections, GroundTruth
 from core.evaluation.detection import evaluate_detection
 from core.images.letterbox import letterbox
-from core.models.decode import cross_class_suppression, decode, nms
+from core.models.decode import decode
+from core.models.nms import cross_class_suppression, nms
 from tools.gpu_photos import Pack
 
 LOWEST_SCORE = 0.01
@@ -58,9 +59,7 @@ def detections_of(candidates: Candidates, classes: int) -> list[Detections]:
     ):
         table = torch.zeros(len(scores), classes)
         table[torch.arange(len(scores)), torch.from_numpy(ids)] = torch.from_numpy(scores)
-        found.append(
-            cross_class_suppression(nms(torch.from_numpy(boxes), table, score_threshold=LOWEST_SCORE))
-        )
+        found.append(cross_class_suppression(nms(boxes, table, score_threshold=LOWEST_SCORE)))
     return found
 
 

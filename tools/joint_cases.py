@@ -24,7 +24,7 @@ from core.inference.joint import (
     one_box_a_garment,
     score_features,
 )
-from core.models.decode import NMS_IOU_THRESHOLD
+from core.models.nms import NMS_IOU_THRESHOLD
 
 Floats = NDArray[np.float64]
 LOWEST = 0.05
@@ -84,7 +84,7 @@ def collect(
                 fold_of(groups.get(Path(boxed.file_name).stem, boxed.file_name)),
                 found.boxes_xyxy,
                 found.class_scores,
-                labels.double().numpy(),
+                labels.astype(np.float64),
                 boxed.ground_truth(ids),
                 ignored,
                 renamed,

@@ -30,7 +30,8 @@ from core.active_learning.uncertainty import Uncertainty, photo_uncertainty
 from core.boxes import Detections
 from core.evaluation.detection import evaluate_detection
 from core.garments import Garment
-from core.models.decode import cross_class_suppression, decode, nms
+from core.models.decode import decode
+from core.models.nms import cross_class_suppression, nms
 from core.models.yolov4 import YOLOv4
 
 ARMS = ("random", "selection", "ppal")

@@ -1,13 +1,15 @@
-"""Crops of garments for the classifier, and pictures as tensors."""
+"""Crops of garments for the classifier, and pictures as arrays and tensors. Labeling loads no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CROP_SIZE = 224
 """The classifier's input in pixels, the same as ``core.models.mobilenet.INPUT_SIZE``."""
@@ -39,9 +41,16 @@ def crop_garment(image: Image.Image, box_xyxy: Sequence[float], margin: float = 
     return image.crop(crop_rectangle(image.size, box_xyxy, margin))
 
 
-def to_tensor(image: Image.Image) -> Tensor:
+def to_array(image: Image.Image) -> np.ndarray:
     """RGB picture to (3, H, W) uint8."""
-    return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+    return np.ascontiguousarray(np.asarray(image.convert("RGB")).transpose(2, 0, 1))
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """RGB picture to a tensor (3, H, W) uint8."""
+    import torch
+
+    return torch.from_numpy(to_array(image))
 
 
 def normalize_pixels(pictures: Tensor) -> Tensor:

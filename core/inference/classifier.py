@@ -2,82 +2,97 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
 
 from core.garments import Box, RankedLabels
-from core.images.crops import crop_garment, normalize_pixels, to_square, to_tensor
+from core.images.crops import crop_garment, to_array, to_square
 from core.images.decode import Photo
+from core.inference.engines.engine import Engine, open_engine
 from core.models.cards import WEIGHTS_FOLDER, ModelCard
-from core.models.checkpoints import load_classifier_network
-from core.models.mobilenet import FEATURES, MobileNet, MobileNetMHA
+
+FEATURES = 1024
+"""Numbers of an embedding, the same as ``core.models.mobilenet.FEATURES``."""
 
 BATCH_SIZE = 32
 
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A classifier with its card, in eval mode. Safe to share between threads: a lock lets one batch pass."""
+    """A classifier with its card. Safe to share between threads, as its engine is."""
 
-    model: MobileNet | MobileNetMHA
+    engine: Engine
     card: ModelCard
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def load(cls, path: Path | None = None, device: str = "cpu") -> Classifier:
-        """Weights with their card, by default those that ship. Raises WeightsError with a sentence."""
+    def load(cls, path: Path | None = None, device: str = "auto", engine: str | None = None) -> Classifier:
+        """Weights with their card, by default those that ship; see :func:`open_engine`.
+
+        Raises WeightsError with a sentence, EngineError where the engine is not there.
+        """
         path = path or WEIGHTS_FOLDER / "classifier.safetensors"
-        model, card = load_classifier_network(path)
-        return cls(model.to(device), card, torch.device(device))
+        return cls(*open_engine(path, "classifier", device, engine))
 
-    def input_of(self, pictures: Sequence[Image.Image]) -> Tensor:
-        """RGB pictures of any size as the network's input (N, 3, 224, 224) in -1..1."""
-        return normalize_pixels(torch.stack([to_tensor(to_square(p)) for p in pictures]).to(self.device))
+    def inputs_of(
+        self, pictures: Sequence[Image.Image], targets: Sequence[int] | None = None
+    ) -> dict[str, np.ndarray]:
+        """RGB pictures of any size as the network's inputs: ``images``, float32 (N, 3, 224, 224) in -1..1.
 
-    @torch.inference_mode()
-    def predict(self, pictures: Sequence[Image.Image]) -> tuple[Tensor, Tensor]:
+        ``targets`` (N,) are the labels that class activation maps are of, -1 (the default) the likeliest.
+        """
+        images = np.stack([to_array(to_square(picture)) for picture in pictures])
+        wanted = np.full(len(pictures), -1) if targets is None else np.asarray(targets)
+        return {"images": images.astype(np.float32) / 127.5 - 1, "targets": wanted.astype(np.int64)}
+
+    def predict(self, pictures: Sequence[Image.Image]) -> tuple[np.ndarray, np.ndarray]:
         """Each picture's probability of each label (N, C) and its embedding (N, 1024), in one pass.
 
         Probabilities are calibrated by the card's temperature (Guo et al. 2017). An embedding is the head's
         input, float32, normalized to length one.
         """
         temperature = self.card.calibration.get("temperature", 1.0)
-        probabilities, embeddings = [torch.zeros(0, len(self.card.categories))], [torch.zeros(0, FEATURES)]
+        probabilities = [np.zeros((0, len(self.card.categories)), dtype=np.float32)]
+        embeddings = [np.zeros((0, FEATURES), dtype=np.float32)]
         for chunk in batches(pictures):
-            batch = self.input_of(chunk)
-            with self.lock:
-                pooled = self.model.embed(batch)
-                probabilities.append((self.model.head(pooled).float() / temperature).softmax(dim=1).cpu())
-            embeddings.append(F.normalize(pooled.float(), dim=1).cpu())
-        return torch.cat(probabilities), torch.cat(embeddings)
+            found = self.engine.run(self.inputs_of(chunk), ("logits", "embedding"))
+            probabilities.append(softmax(found["logits"] / np.float32(temperature)))
+            embeddings.append(_normalized(found["embedding"]))
+        return np.concatenate(probabilities), np.concatenate(embeddings)
 
-    def probabilities(self, pictures: Sequence[Image.Image]) -> Tensor:
+    def probabilities(self, pictures: Sequence[Image.Image]) -> np.ndarray:
         """Each picture's probability of each label (N, C)."""
         return self.predict(pictures)[0]
 
     def embed(self, photo: Photo, boxes_xyxy: Sequence[Box] | None = None) -> np.ndarray:
         """Embeddings of the boxes, or of the whole photo where none are named: float32 (N, 1024)."""
         boxes = [whole_photo(photo)] if boxes_xyxy is None else boxes_xyxy
-        return self.predict(square_crops(photo, boxes))[1].numpy()
+        return self.predict(square_crops(photo, boxes))[1]
 
     def classify(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> list[RankedLabels]:
         """The five likeliest labels of each box with their probabilities, best first."""
         return [self.rank(row) for row in self.probabilities(square_crops(photo, boxes_xyxy))]
 
-    def rank(self, probabilities: Tensor) -> RankedLabels:
+    def rank(self, probabilities: np.ndarray) -> RankedLabels:
         """Probabilities (C,) to the five likeliest labels."""
-        best = probabilities.topk(min(5, len(self.card.categories)))
-        names = [self.card.categories[index] for index in best.indices.tolist()]
-        return tuple(zip(names, best.values.tolist(), strict=True))
+        best = np.argsort(-probabilities, kind="stable")[:5].tolist()
+        return tuple((self.card.categories[index], float(probabilities[index])) for index in best)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Logits (N, C) to probabilities, in the logits' precision."""
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    result: np.ndarray = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return result
+
+
+def _normalized(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (N, D) at length one; those of length zero stay."""
+    result: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return result
 
 
 def whole_photo(photo: Photo) -> Box:

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from core.boxes import Detections
-from core.images.crops import to_tensor
+from core.images.crops import to_array
 from core.images.decode import Photo
 from core.images.letterbox import Letterboxed, letterbox, tight_canvas
+from core.inference.engines.engine import Engine, open_engine
 from core.models.cards import WEIGHTS_FOLDER, ModelCard
-from core.models.checkpoints import load_detector_network
-from core.models.decode import (
-    MAX_DETECTIONS,
-    calibrated,
-    cross_class_suppression,
-    decode,
-    nms,
-    nms_indices,
-)
-from core.models.yolov4 import YOLOv4
+from core.models.nms import MAX_DETECTIONS, calibrated, cross_class_suppression, nms, nms_indices
 
 LOWEST_THRESHOLD = 0.01
 
@@ -46,34 +35,32 @@ class Candidates:
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """A detector with its card, in eval mode. Safe to share between threads: a lock lets one photo pass."""
+    """A detector with its card. Safe to share between threads, as its engine is."""
 
-    model: YOLOv4
+    engine: Engine
     card: ModelCard
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def load(cls, path: Path | None = None, device: str = "cpu") -> Detector:
-        """Weights with their card, by default those that ship. Raises WeightsError with a sentence."""
+    def load(cls, path: Path | None = None, device: str = "auto", engine: str | None = None) -> Detector:
+        """Weights with their card, by default those that ship; see :func:`open_engine`.
+
+        Raises WeightsError with a sentence, EngineError where the engine is not there.
+        """
         path = path or WEIGHTS_FOLDER / "detector.safetensors"
-        model, card = load_detector_network(path)
-        return cls(model.to(device), card, torch.device(device))
+        return cls(*open_engine(path, "detector", device, engine))
 
-    def input_of(self, photo: Photo) -> tuple[Letterboxed, Tensor]:
-        """The photo letterboxed, and as the network's input (1, 3, H, W) in 0..1."""
+    def input_of(self, photo: Photo) -> tuple[Letterboxed, np.ndarray]:
+        """The photo letterboxed, and as the network's input, float32 (1, 3, H, W) in 0..1."""
         boxed = letterbox(photo.image, tight_canvas(photo.size_wh, self.card.input_size))
-        return boxed, to_tensor(boxed.image)[None].to(self.device).float() / 255
+        return boxed, to_array(boxed.image)[None].astype(np.float32) / 255
 
-    @torch.inference_mode()
-    def _decoded(self, photo: Photo) -> tuple[Letterboxed, Tensor, Tensor]:
+    def _decoded(self, photo: Photo) -> tuple[Letterboxed, np.ndarray, np.ndarray]:
         """The letterboxed photo, all boxes on its canvas (N, 4) and their calibrated class scores (N, C)."""
         boxed, pictures = self.input_of(photo)
-        with self.lock:
-            boxes, scores = decode(self.model(pictures), self.model.anchors_wh)
+        found = self.engine.run({"images": pictures}, ("boxes", "scores"))
         platt = self.card.calibration
-        scores = calibrated(scores[0].cpu(), platt.get("slope", 1.0), platt.get("intercept", 0.0))
-        return boxed, boxes[0].cpu(), scores
+        scores = calibrated(found["scores"][0], platt.get("slope", 1.0), platt.get("intercept", 0.0))
+        return boxed, found["boxes"][0], scores
 
     def detections(self, photo: Photo, score_threshold: float) -> Detections:
         """At most 100 boxes in pixels of the photo whose score reaches the threshold, best first.
@@ -100,10 +87,10 @@ class Detector:
         threshold = max(score_threshold, LOWEST_THRESHOLD)
         rows, _ = nms_indices(boxes, scores, score_threshold=_just_below(threshold), limit=MAX_DETECTIONS)
         first = dict.fromkeys(rows.tolist())  # one of each, in order
-        chosen = torch.tensor(list(first), dtype=torch.long)
-        boxes_xyxy = boxed.to_photo(boxes[chosen].numpy())
+        chosen = np.array(list(first), dtype=np.int64)
+        boxes_xyxy = boxed.to_photo(boxes[chosen])
         large = _has_area(boxes_xyxy)
-        return Candidates(boxes_xyxy[large], scores[chosen].double().numpy()[large], photo.image.size)
+        return Candidates(boxes_xyxy[large], scores[chosen].astype(np.float64)[large], photo.image.size)
 
 
 def _just_below(threshold: float) -> float:

@@ -6,17 +6,13 @@ Maps are written as PNG overlays with an index.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from PIL import Image
 
 from core.errors import WeightsError
 from core.garments import Box, Garment, LabeledPhoto
@@ -27,10 +23,9 @@ from core.images.letterbox import Letterboxed
 from core.inference.classifier import Classifier, batches, square_crops
 from core.inference.detector import Detector
 from core.inference.labeler import Labeler
-from core.models.blocks import GSModule, SimAM
-from core.models.mobilenet import MobileNetMHA
-from core.models.yolov4 import STRIDES, Backbone
 
+SIMAM = "simam_"
+CLASSIFIER_MAPS = ("class_activation", "attention")
 MAP_SIZE = 56  # garment maps are smoothed from 7 x 7 to this before the box is cut out
 
 
@@ -62,7 +57,6 @@ class Explanation:
     detector_maps: tuple[DetectorMap, ...]
 
 
-@torch.inference_mode()
 def explain(labeler: Labeler, photo: Photo, labeled: LabeledPhoto) -> Explanation:
     """All maps of a labeled photo: both models run once more, on the photo and on its garments' crops.
 
@@ -74,67 +68,41 @@ def explain(labeler: Labeler, photo: Photo, labeled: LabeledPhoto) -> Explanatio
 
 def _detector_maps(detector: Detector, photo: Photo) -> tuple[DetectorMap, ...]:
     boxed, pictures = detector.input_of(photo)
-    with detector.lock, captured_energies(detector.model.backbone) as energies:
-        detector.model.backbone(pictures)
-    return tuple(DetectorMap(f"stride{stride}", _over_photo(energies[stride], boxed)) for stride in STRIDES)
+    names = [name for name in detector.engine.outputs if name.startswith(SIMAM)]
+    found = detector.engine.run({"images": pictures}, names)
+    return tuple(DetectorMap(name.removeprefix(SIMAM), _over_photo(found[name][0], boxed)) for name in names)
 
 
-@contextmanager
-def captured_energies(backbone: Backbone) -> Iterator[dict[int, Tensor]]:
-    """While open, a forward pass leaves each stage's SimAM weights (1, h, w), mean over channels, by stride.
-
-    A stage's last GS module answers for it; where a backbone has none (YOLOv4), the same formula is applied
-    to the stage's output. Hooks are removed on leaving, also after an error.
-    """
-    energies: dict[int, Tensor] = {}
-    handles = []
-    for stage, stride in zip(list(backbone.stages)[-3:], STRIDES, strict=True):
-        modules = [module for module in stage.modules() if isinstance(module, GSModule)]
-        # What enters a SimAM: a fused kernel calls the SimAM itself past its hooks.
-        target: nn.Module = modules[-1].body if modules else stage
-        simam = modules[-1].attention if modules else SimAM()
-
-        def keep(
-            _: nn.Module,
-            inputs: tuple[Tensor, ...],
-            output: Tensor,
-            stride: int = stride,
-            simam: SimAM = simam,
-        ) -> None:
-            energies[stride] = torch.sigmoid(simam.energy(output)).mean(dim=1)
-
-        handles.append(target.register_forward_hook(keep))
-    try:
-        yield energies
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _over_photo(energy: Tensor, boxed: Letterboxed) -> np.ndarray:
-    """A stage's map (1, h, w) without the letterbox's border, scaled to 0..1."""
+def _over_photo(weights: np.ndarray, boxed: Letterboxed) -> np.ndarray:
+    """A stage's map (h, w) without the letterbox's border, scaled to 0..1."""
     canvas_w, canvas_h = boxed.image.size
-    fine = F.interpolate(energy[None], size=(canvas_h // 4, canvas_w // 4), mode="bilinear")[0, 0]
+    fine = _resized(weights, (canvas_w // 4, canvas_h // 4), Image.Resampling.BILINEAR)
     left, top = boxed.offset_xy[0] // 4, boxed.offset_xy[1] // 4
     right = left + max(1, round(boxed.placed_wh[0] / 4))
     bottom = top + max(1, round(boxed.placed_wh[1] / 4))
     return to_unit(fine[top:bottom, left:right])
 
 
+def _resized(values: np.ndarray, size_wh: tuple[int, int], resampling: Image.Resampling) -> np.ndarray:
+    """A map (h, w) at another size."""
+    return np.asarray(Image.fromarray(values.astype(np.float32)).resize(size_wh, resampling))
+
+
 def _garment_maps(
     classifier: Classifier, photo: Photo, garments: tuple[Garment, ...]
 ) -> tuple[GarmentMaps, ...]:
-    model = classifier.model
-    if not isinstance(model, MobileNetMHA):
+    if not set(CLASSIFIER_MAPS) <= set(classifier.engine.outputs):
         raise WeightsError("maps of garments need the classifier with attention, got one without")
     entries: list[GarmentMaps] = []
     for chunk in batches(square_crops(photo, [garment.box_xyxy for garment in garments])):
         mine = garments[len(entries) : len(entries) + len(chunk)]
-        targets = torch.tensor([_target(classifier.card.categories, garment) for garment in mine])
-        with classifier.lock:
-            _, activation, heads = model.explain(classifier.input_of(chunk), targets.to(classifier.device))
-        for garment, own, own_heads in zip(mine, activation, heads, strict=True):
-            entries.append(GarmentMaps(garment, _named_maps(own, own_heads, garment.box_xyxy, photo)))
+        targets = [_target(classifier.card.categories, garment) for garment in mine]
+        found = classifier.engine.run(classifier.inputs_of(chunk, targets), CLASSIFIER_MAPS)
+        heads = found["attention"].mean(axis=2)  # what each position receives: (B, heads, H*W)
+        heads = heads.reshape(*heads.shape[:2], *found["class_activation"].shape[1:])
+        for garment, activation, own_heads in zip(mine, found["class_activation"], heads, strict=True):
+            maps = _named_maps(np.maximum(activation, 0), own_heads, garment.box_xyxy, photo)
+            entries.append(GarmentMaps(garment, maps))
     return tuple(entries)
 
 
@@ -143,16 +111,17 @@ def _target(labels: tuple[str, ...], garment: Garment) -> int:
     return labels.index(garment.best_label) if garment.best_label in labels else -1
 
 
-def _named_maps(activation: Tensor, heads: Tensor, box: Box, photo: Photo) -> dict[str, np.ndarray]:
-    maps = {"class_activation": activation, "attention": heads.mean(dim=0)}
+def _named_maps(activation: np.ndarray, heads: np.ndarray, box: Box, photo: Photo) -> dict[str, np.ndarray]:
+    """The maps of one garment over its box, from class activation (7, 7) and attention heads (8, 7, 7)."""
+    maps = {"class_activation": activation, "attention": heads.mean(axis=0)}
     maps |= {f"attention_head_{number}": head for number, head in enumerate(heads, start=1)}
     return {name: _over_box(values, box, photo) for name, values in maps.items()}
 
 
-def _over_box(values: Tensor, box: Box, photo: Photo) -> np.ndarray:
+def _over_box(values: np.ndarray, box: Box, photo: Photo) -> np.ndarray:
     """A map (7, 7) over a garment's crop, with its margin, to one over its box alone."""
     left, top, right, bottom = crop_rectangle(photo.size_wh, box)
-    fine = F.interpolate(values[None, None], size=(MAP_SIZE, MAP_SIZE), mode="bicubic")[0, 0]
+    fine = _resized(values, (MAP_SIZE, MAP_SIZE), Image.Resampling.BICUBIC)
     x0, x1 = _span(box[0] - left, box[2] - left, right - left)
     y0, y1 = _span(box[1] - top, box[3] - top, bottom - top)
     return to_unit(fine[y0:y1, x0:x1])
@@ -164,13 +133,12 @@ def _span(start: float, end: float, crop: int) -> tuple[int, int]:
     return first, min(max(first + 1, int(np.ceil(end * MAP_SIZE / crop))), MAP_SIZE)
 
 
-def to_unit(values: Tensor) -> np.ndarray:
-    """Stretch a map to 0..1; an even one becomes all zero."""
-    values = values.float().cpu()
-    low, high = values.min(), values.max()
-    if float(high - low) < 1e-8:
-        return np.zeros(tuple(values.shape), dtype=np.float32)
-    return ((values - low) / (high - low)).numpy().astype(np.float32)
+def to_unit(values: np.ndarray) -> np.ndarray:
+    """Stretch a map to 0..1, float32; an even one becomes all zero."""
+    low, high = float(values.min()), float(values.max())
+    if high - low < 1e-8:
+        return np.zeros(values.shape, dtype=np.float32)
+    return ((values - low) / (high - low)).astype(np.float32)
 
 
 def write_maps(explanation: Explanation, photo: Photo, folder: Path) -> dict[str, Any]:

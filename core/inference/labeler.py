@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +28,7 @@ from core.inference.joint import (
     score_features,
 )
 from core.models.cards import shipped_weights
-from core.models.decode import NMS_IOU_THRESHOLD
+from core.models.nms import NMS_IOU_THRESHOLD
 from core.taxonomy import categories_of_labels
 
 CANDIDATE_THRESHOLD = 0.1
@@ -44,14 +45,18 @@ class Labeler:
 
     @classmethod
     def load(
-        cls, detector: Path | None = None, classifier: Path | None = None, device: str = "cpu"
+        cls, detector: Path | None = None, classifier: Path | None = None, device: str = "auto"
     ) -> Labeler:
         """Load weights with their cards, by default those that ship. Raises WeightsError with a sentence.
+
+        Where both still have to be exported for the engine, that happens at the same time.
 
         The joint decision's weights are those beside the detector's, or the defaults where there are none.
         """
         joint = read_joint_weights((detector or shipped_weights("detector")).with_name(JOINT_FILE))
-        return cls(Detector.load(detector, device), Classifier.load(classifier, device), joint)
+        with ThreadPoolExecutor(1) as beside:
+            loading = beside.submit(Classifier.load, classifier, device)
+            return cls(Detector.load(detector, device), loading.result(), joint)
 
     @cached_property
     def label_matrix(self) -> np.ndarray:
@@ -84,7 +89,7 @@ class Labeler:
         ``seconds`` of the result is both models' time, without decoding.
         """
         started = time.perf_counter()
-        garments, _ = self.label_and_embed(photo, score_threshold)
+        garments, _ = self._label(photo, score_threshold, embed=False)
         seconds = time.perf_counter() - started
         return LabeledPhoto(photo.name, photo.width, photo.height, seconds, self.names, garments)
 
@@ -92,13 +97,19 @@ class Labeler:
         self, photo: Photo, score_threshold: float | None = None
     ) -> tuple[tuple[Garment, ...], np.ndarray]:
         """The photo's garments, best first, and the embedding of the whole photo (1024,), in one pass."""
+        garments, embeddings = self._label(photo, score_threshold, embed=True)
+        return garments, embeddings[-1]
+
+    def _label(
+        self, photo: Photo, score_threshold: float | None, *, embed: bool
+    ) -> tuple[tuple[Garment, ...], np.ndarray]:
+        """The garments, and embeddings (N, 1024) of candidates, with ``embed`` also of the photo."""
         threshold = self.default_threshold if score_threshold is None else score_threshold
         candidates = self.detector.candidates(photo, min(threshold, CANDIDATE_THRESHOLD))
-        boxes = [whole_photo(photo), *map(tuple, candidates.boxes_xyxy.tolist())]
+        boxes = [*map(tuple, candidates.boxes_xyxy.tolist()), *([whole_photo(photo)] if embed else [])]
         labels, embeddings = self.classifier.predict(square_crops(photo, boxes))
-        garments = self.decide(candidates, labels[1:].double().numpy())
-        kept = tuple(garment for garment in garments if garment.score >= threshold)
-        return kept, embeddings[0].numpy()
+        garments = self.decide(candidates, labels[: len(candidates)].astype(np.float64))
+        return tuple(garment for garment in garments if garment.score >= threshold), embeddings
 
     def decide(self, candidates: Candidates, labels: np.ndarray) -> list[Garment]:
         """One garment a place, best first, of candidates and the label probabilities (N, L) of their crops.

@@ -79,9 +79,7 @@ def measure_classifier(
     known, skipped = with_known_labels(photos, labels)
     if not known:
         raise DatasetError(f"expected photos labeled {', '.join(labels)}, got none")
-    rows = [
-        classifier.probabilities([open_dataset_photo(photo.path).image])[0].numpy() for photo in watch(known)
-    ]
+    rows = [classifier.probabilities([open_dataset_photo(photo.path).image])[0] for photo in watch(known)]
     targets = np.array([labels.index(photo.label) for photo in known])
     groups = np.array([photo.group for photo in known]) if all(photo.group for photo in known) else None
     return evaluate_classification(np.stack(rows), targets, labels, skipped=skipped, groups=groups)

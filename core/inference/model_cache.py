@@ -56,7 +56,7 @@ class ModelCache:
     damaged, the one before it serves, down to the weights that ship, with a warning. No rights are checked.
     """
 
-    def __init__(self, store: Store, device: str = "cpu") -> None:
+    def __init__(self, store: Store, device: str = "auto") -> None:
         self._models = Models(store.database, store.blobs, store.folder)
         self._promotions = Promotions(store.database, self._models)
         self._device = device

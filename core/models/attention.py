@@ -69,12 +69,17 @@ class AttentionAugmentedConv(nn.Module):
         return self._weights(query, key)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.forward_with_weights(x)[0]
+
+    def forward_with_weights(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The output, and the attention of every position to every position, as :meth:`weights` gives it."""
         if x.shape[2:] != (self.size, self.size):
             expected = f"{self.size} x {self.size}"
             raise RecipeError(
                 f"the attention's position tables fit a map of {expected}, got {tuple(x.shape[2:])}"
             )
         query, key, value = self._split(x)
-        attended = self._weights(query, key).to(value.dtype) @ value  # (B, heads, H*W, dv / heads)
+        weights = self._weights(query, key)
+        attended = weights.to(value.dtype) @ value  # (B, heads, H*W, dv / heads)
         attended = attended.transpose(2, 3).flatten(1, 2).unflatten(2, (self.size, self.size))
-        return torch.cat((self.conv(x), self.project(attended)), dim=1)
+        return torch.cat((self.conv(x), self.project(attended)), dim=1), weights

@@ -137,25 +137,22 @@ class MobileNetMHA(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.embed(x))
 
-    def explain(self, x: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (B, classes), class activation (B, 7, 7) and attention of each head (B, heads, 7, 7).
+    def feature_maps_and_attention(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """:meth:`feature_maps`, and the attention (B, heads, H*W, H*W) that they come from, in one pass."""
+        mixed, attention = self.attention.forward_with_weights(self.backbone(x))
+        return F.relu(self.norm(mixed)), attention
 
-        The class activation map is Grad-CAM's (Selvaraju et al. 2017), in closed form: the top is two dense
-        layers on pooled features, so the logit's gradient is ``W2[class] * (hidden > 0) @ W1`` and needs no
-        backward pass. ``targets`` (B,) names each row's class; None, and -1 in a row, take the row's best.
-        The map holds positive evidence only (ReLU) and is not scaled. A head's map is the attention that each
-        position receives, averaged over all query positions.
+    def class_activation(self, maps: Tensor, logits: Tensor, targets: Tensor) -> Tensor:
+        """Evidence for a class at each position, signed (B, 7, 7), from last maps (B, 1024, 7, 7), logits.
+
+        Grad-CAM (Selvaraju et al. 2017) before its ReLU, in closed form: the top is two dense layers on
+        pooled features, so the logit's gradient is ``W2[class] * (hidden > 0) @ W1`` and needs no backward
+        pass. ``targets`` (B,) names each row's class, -1 takes the row's best. The map is not scaled.
         """
-        features = self.backbone(x)
-        maps = F.relu(self.norm(self.attention(features)))
-        hidden = F.relu(self.hidden(maps.mean(dim=(2, 3))))
-        logits = self.classifier(hidden)
-        best = logits.argmax(dim=1)
-        rows = best if targets is None else torch.where(targets < 0, best, targets)
+        hidden = self.hidden(maps.mean(dim=(2, 3)))
+        rows = torch.where(targets < 0, logits.argmax(dim=1), targets)
         gradient = (self.classifier.weight[rows] * (hidden > 0)) @ self.hidden.weight  # (B, 1024)
-        activation = F.relu((maps * gradient[:, :, None, None]).sum(dim=1))
-        received = self.attention.weights(features).mean(dim=2)  # (B, heads, H*W)
-        return logits, activation, received.unflatten(2, maps.shape[2:])
+        return (maps * gradient[:, :, None, None]).sum(dim=1)
 
     def freeze_as_poster(self) -> None:
         """Freeze up to and including the 12th depthwise convolution's batch norm, as the counts imply."""

@@ -193,7 +193,7 @@ class _LabelRanks:
     ) -> list[NamedBox]:
         """Rank a photo's garments; returns their boxes with the most probable label."""
         own, tops = self.classifier.card.categories, []
-        shares = self.classifier.probabilities(crops).numpy()
+        shares = self.classifier.probabilities(crops)
         for row, box, label in zip(shares, boxes, labels, strict=True):
             self.ranks.append(rank_of(row, label, own))
             tops.append((*box.box_xyxy, own[row.argmax()], float(row.max())))

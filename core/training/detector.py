@@ -17,7 +17,8 @@ from core.boxes import Detections, GroundTruth
 from core.datasets.detection import DetectionDataset
 from core.evaluation.detection import evaluate_detection
 from core.models.cards import ModelCard, write_card
-from core.models.decode import decode, nms
+from core.models.decode import decode
+from core.models.nms import nms
 from core.models.weights import check_state, save_weights
 from core.models.yolov4 import YOLOv4
 from core.training.datasets import DetectionTrainingDataset, DetectionValidationDataset, collate
@@ -130,7 +131,7 @@ class DetectorTraining(LightningModule):
         raw, anchors_wh = self.model(self.inputs(pictures)), self._anchors_for(pictures)
         losses = self.loss(raw, anchors_wh, targets)
         self.log("val_loss", losses["loss"], batch_size=len(pictures), sync_dist=True)
-        boxes, scores = decode(raw, anchors_wh)
+        boxes, scores = (values.cpu().numpy() for values in decode(raw, anchors_wh))
         for index in range(len(pictures)):
             mine = targets.images == index
             self.detections.append(nms(boxes[index], scores[index], score_threshold=0.01))

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from core.boxes import GroundTruth
 from core.inference.detector import Detector
 from core.models.cards import read_card
+from core.models.checkpoints import load_detector_network
 from core.models.decode import decode
 from core.models.mobilenet import MobileNetFeatures, imagenet_layers
 from core.models.weights import read_tensors
@@ -148,11 +149,11 @@ def test_a_run_takes_every_stage_and_the_product_loads_its_weights(pack_folder, 
     card = json.loads(weights.with_suffix(".json").read_text())
     assert card["training"]["images_seen"] == sum(stage["images"] for stage in run.stages) > 0
     assert card["training"]["seed"] == 0 and card["training"]["curve"][-1]["loss"] > 0
-    detector = Detector.load(weights)
+    network, _ = load_detector_network(weights)
     pictures = torch.rand(1, 3, 192, 128)
     with torch.inference_mode():
         own = decode(run.average(pictures), run.average.anchors_wh)
-        loaded = decode(detector.model(pictures), detector.model.anchors_wh)
+        loaded = decode(network(pictures), network.anchors_wh)
     assert torch.allclose(own[1], loaded[1], atol=2e-3)
     assert torch.allclose(own[0], loaded[0], atol=2.0, rtol=0.02)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from torch import nn
 from core.errors import LapelError, WeightsError
 from core.images.decode import Photo
 from core.inference.detector import LOWEST_THRESHOLD, Detector
+from core.inference.engines.pytorch import PyTorchEngine
 from core.models.cards import read_card, write_card
-from core.models.decode import MAX_DETECTIONS, decode
+from core.models.decode import decode
+from core.models.nms import MAX_DETECTIONS
 from core.models.weights import load_weights
 from core.models.yolov4 import YOLOv4
 from tests.weights import FEW, MANY, NONE, THRESHOLD, drawn_photo, save_detector
@@ -39,16 +42,18 @@ def noise(width: int, height: int) -> Photo:
     return Photo("noise.png", Image.fromarray(pixels), "0" * 64)
 
 
-class Everywhere(nn.Module):
-    """Boxes everywhere, the surer the farther up."""
+class Everywhere:
+    """An engine that sees boxes everywhere, the surer the farther up."""
 
-    anchors_wh = torch.full((3, 3, 2), 40.0)
+    name, outputs = "everywhere", ("boxes", "scores")
 
-    def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
-        raw = [torch.zeros(1, 3, pictures.shape[2] // s, pictures.shape[3] // s, 18) for s in (8, 16, 32)]
+    def run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
+        height, width = inputs["images"].shape[2:]
+        raw = [torch.zeros(1, 3, height // stride, width // stride, 18) for stride in (8, 16, 32)]
         for level in raw:
             level[..., 4] = torch.linspace(2, -9, level.shape[2])[:, None]
-        return raw
+        boxes, scores = decode(raw, torch.full((3, 3, 2), 40.0))
+        return {"boxes": boxes.numpy(), "scores": scores.numpy()}
 
 
 def test_boxes_come_best_first_with_a_category_and_a_score(detector: Detector) -> None:
@@ -92,7 +97,7 @@ def test_calibrated_scores_are_platt_scaled(detector: Detector) -> None:
 
 @pytest.mark.parametrize("size_wh", [(8, 2000), (2000, 8), (31, 33), (640, 480), (9, 9)])
 def test_boxes_lie_inside_the_photo_and_have_an_area(detector: Detector, size_wh: tuple[int, int]) -> None:
-    for tried in (detector, replace(detector, model=Everywhere())):
+    for tried in (detector, replace(detector, engine=Everywhere())):
         found = tried.detections(noise(*size_wh), LOWEST_THRESHOLD).boxes_xyxy
         assert ((found >= 0) & (found <= [*size_wh, *size_wh])).all()
         assert (found[:, 2:] - found[:, :2] >= 1).all()
@@ -118,7 +123,7 @@ def test_a_score_that_just_reaches_the_threshold_counts(detector: Detector) -> N
 
 
 def test_no_more_than_a_hundred_boxes_and_none_below_a_hundredth(detector: Detector) -> None:
-    crowded = replace(detector, model=Everywhere())
+    crowded = replace(detector, engine=Everywhere())
     found = crowded.detections(noise(640, 640), 0.0)
     assert len(found.scores) == MAX_DETECTIONS
     assert (found.scores >= LOWEST_THRESHOLD).all()
@@ -128,14 +133,17 @@ def test_no_more_than_a_hundred_boxes_and_none_below_a_hundredth(detector: Detec
 def test_fusing_batch_norm_changes_nothing_but_the_time(tmp_path: Path, ghost: bool) -> None:
     path = save_detector(tmp_path / "d.safetensors", ghost=ghost)
     fused = Detector.load(path)
+    assert isinstance(fused.engine, PyTorchEngine)
+    network = fused.engine.graph.model
     plain = YOLOv4("pico", 13, ghost=ghost, anchors_wh=fused.card.anchors_wh).eval()
     load_weights(plain, path)
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in fused.model.modules())
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
     boxed, pictures = fused.input_of(drawn_photo())
     assert boxed.image.size == (128, 160)
     with torch.inference_mode():  # in double precision: random weights make much of rounding
         ours, theirs = (
-            decode(model.double()(pictures.double()), plain.anchors_wh) for model in (fused.model, plain)
+            decode(model.double()(torch.from_numpy(pictures).double()), plain.anchors_wh)
+            for model in (network, plain)
         )
     assert float((ours[1] - theirs[1]).abs().max()) < 2e-3
     torch.testing.assert_close(ours[0], theirs[0], rtol=1e-2, atol=0.1, check_dtype=False)  # pixels

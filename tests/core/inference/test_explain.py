@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,33 +16,36 @@ from core.garments import Box, Garment, LabeledPhoto
 from core.images.decode import Photo
 from core.inference.classifier import Classifier
 from core.inference.detector import Detector
-from core.inference.explain import Explanation, captured_energies, explain, to_unit
+from core.inference.engines.pytorch import PyTorchEngine
+from core.inference.explain import Explanation, explain, to_unit
 from core.inference.labeler import Labeler
 from core.models.blocks import SimAM
-from core.models.mobilenet import MobileNet, MobileNetMHA
-from core.models.yolov4 import YOLOv4
+from core.models.graphs import ClassifierGraph, captured_simam
+from core.models.mobilenet import MobileNet
 from tests.weights import LABELS, drawn_photo
 
 HEADS = 8
 
 
-class Pointing(MobileNetMHA):
-    """A classifier whose class activation is hot in one cell of seven by seven, and whose heads in others."""
+class Pointing:
+    """An engine whose class activation is hot in one cell of seven by seven, and whose heads in others."""
+
+    name, outputs = "pointing", ("logits", "embedding", "class_activation", "attention")
 
     def __init__(self, row: int, column: int) -> None:
-        nn.Module.__init__(self)
         self.cell = (row, column)
         self.asked: list[int] = []
 
-    def explain(self, x: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        assert targets is not None
-        self.asked += targets.tolist()
-        activation = torch.zeros(len(x), 7, 7)
+    def run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
+        count = len(inputs["images"])
+        self.asked += inputs["targets"].tolist()
+        activation = np.full((count, 7, 7), -1.0, np.float32)  # evidence against the label is not shown
         activation[:, self.cell[0], self.cell[1]] = 5.0
-        heads = torch.full((len(x), HEADS, 7, 7), 1 / 49)
+        received = np.full((count, HEADS, 7, 7), 1 / 49, np.float32)
         for head in range(HEADS):
-            heads[:, head, head % 7, 0] += 0.5
-        return torch.zeros(len(x), len(LABELS)), activation, heads
+            received[:, head, head % 7, 0] += 0.5
+        attention = received.reshape(count, HEADS, 1, 49).repeat(49, axis=2)
+        return {"class_activation": activation, "attention": attention}
 
 
 def labeled(photo: Photo, *garments: Garment) -> LabeledPhoto:
@@ -145,8 +149,8 @@ def test_class_activation_speaks_for_the_label_that_was_chosen(tiny_labeler: Lab
     labeler = pointing(tiny_labeler, 3, 3)
     corrected = (seen.correct(label="Shoes"), seen.correct(category="pants"), seen.correct(label="Kimono"))
     explain(labeler, photo, labeled(photo, seen, *corrected))
-    assert isinstance(labeler.classifier.model, Pointing)
-    assert labeler.classifier.model.asked == [0, 4, 0, -1], "an unknown label leaves the choice to the model"
+    assert isinstance(labeler.classifier.engine, Pointing)
+    assert labeler.classifier.engine.asked == [0, 4, 0, -1], "an unknown label leaves the choice to the model"
 
 
 def test_another_label_has_another_activation_and_the_same_attention(tiny_labeler: Labeler) -> None:
@@ -164,8 +168,8 @@ def test_more_garments_than_fit_at_once_keep_their_order(tiny_labeler: Labeler) 
     many = [garment((n, n, n + 90, n + 90), LABELS[n % 6]) for n in range(70)]
     explanation = explain(labeler, photo, labeled(photo, *many))
     assert [entry.garment for entry in explanation.garments] == many
-    assert isinstance(labeler.classifier.model, Pointing)
-    assert labeler.classifier.model.asked == [n % 6 for n in range(70)]
+    assert isinstance(labeler.classifier.engine, Pointing)
+    assert labeler.classifier.engine.asked == [n % 6 for n in range(70)]
 
 
 class Pooled(nn.Module):
@@ -182,12 +186,16 @@ class Pooled(nn.Module):
         return x
 
 
-class Shell(nn.Module):
-    """A detector's model of nothing but a backbone."""
+class PooledEngine:
+    """An engine that gives the SimAM weights of ``Pooled``."""
 
-    def __init__(self, backbone: nn.Module) -> None:
-        super().__init__()
-        self.backbone = backbone
+    name, outputs = "pooled", ("boxes", "scores", "simam_stride8", "simam_stride16", "simam_stride32")
+
+    def run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
+        backbone = Pooled()
+        with captured_simam(backbone) as maps, torch.inference_mode():  # type: ignore[arg-type]
+            backbone(torch.from_numpy(inputs["images"]))
+        return {f"simam_stride{stride}": values.numpy() for stride, values in maps.items()}
 
 
 @pytest.mark.parametrize("size_wh", [(160, 320), (320, 160), (240, 240), (90, 320)])
@@ -199,7 +207,7 @@ def test_a_stages_map_covers_the_photo_and_not_the_canvas(
     across, down = round(spot[0] * size_wh[0]), round(spot[1] * size_wh[1])
     pixels[down - 16 : down + 16, across - 16 : across + 16] = 255
     photo = Photo("spot.png", Image.fromarray(pixels), "0" * 64)
-    detector = Detector(Shell(Pooled()), replace(tiny_labeler.detector.card, input_size=320))  # type: ignore[arg-type]
+    detector = Detector(PooledEngine(), replace(tiny_labeler.detector.card, input_size=320))
     stage = explain(replace(tiny_labeler, detector=detector), photo, labeled(photo)).detector_maps[0]
     assert stage.stage == "stride8"
     assert stage.values.shape[1] / stage.values.shape[0] == pytest.approx(size_wh[0] / size_wh[1], rel=0.06)
@@ -214,33 +222,10 @@ def test_odd_photos_have_maps_too(tiny_labeler: Labeler, size_wh: tuple[int, int
     assert all(np.isfinite(entry.values).all() and min(entry.values.shape) >= 1 for entry in maps)
 
 
-@pytest.mark.parametrize("ghost", [True, False])
-def test_the_energies_are_sigmoids_and_nothing_is_captured_afterwards(ghost: bool) -> None:
-    backbone = YOLOv4("pico", 2, ghost=ghost).eval().backbone
-    with captured_energies(backbone) as energies, torch.inference_mode():
-        backbone(torch.rand(1, 3, 64, 96))
-    assert {stride: tuple(values.shape) for stride, values in energies.items()} == {
-        8: (1, 8, 12), 16: (1, 4, 6), 32: (1, 2, 3),
-    }  # fmt: skip
-    # The energy is at least a half, so that its sigmoid is above that of a half.
-    assert all(0.6224 < float(values.min()) <= float(values.max()) <= 1 for values in energies.values())
-    energies.clear()
-    with torch.inference_mode():
-        backbone(torch.rand(1, 3, 64, 96))
-    assert energies == {}
-
-
-def test_nothing_is_captured_after_an_error_either() -> None:
-    backbone = YOLOv4("pico", 2, ghost=True).eval().backbone
-    with pytest.raises(RuntimeError, match="in the middle"), captured_energies(backbone) as energies:
-        raise RuntimeError("in the middle")
-    with torch.inference_mode():
-        backbone(torch.rand(1, 3, 64, 96))
-    assert energies == {}
-
-
 def test_explaining_leaves_the_models_as_they_were(tiny_labeler: Labeler) -> None:
-    models = (tiny_labeler.detector.model, tiny_labeler.classifier.model)
+    engines = (tiny_labeler.detector.engine, tiny_labeler.classifier.engine)
+    models = [engine.graph for engine in engines if isinstance(engine, PyTorchEngine)]
+    assert len(models) == 2
 
     def modes() -> list[bool]:
         return [part.training for model in models for part in model.modules()]
@@ -254,13 +239,14 @@ def test_explaining_leaves_the_models_as_they_were(tiny_labeler: Labeler) -> Non
 
 
 def test_a_classifier_without_attention_says_so(tiny_labeler: Labeler) -> None:
-    plain = Classifier(MobileNet(len(LABELS)).eval(), tiny_labeler.classifier.card)
+    engine = PyTorchEngine(ClassifierGraph(MobileNet(len(LABELS))))
+    plain = Classifier(engine, tiny_labeler.classifier.card)
     photo = drawn_photo()
     with pytest.raises(WeightsError, match="with attention"):
         explain(replace(tiny_labeler, classifier=plain), photo, labeled(photo, garment((1, 1, 9, 9))))
 
 
 def test_a_map_is_stretched_to_the_unit_and_an_even_one_is_cold() -> None:
-    np.testing.assert_allclose(to_unit(torch.tensor([[2.0, 4.0], [3.0, 6.0]])), [[0, 0.5], [0.25, 1]])
-    even = to_unit(torch.full((2, 3), 7.0))
+    np.testing.assert_allclose(to_unit(np.array([[2.0, 4.0], [3.0, 6.0]])), [[0, 0.5], [0.25, 1]])
+    even = to_unit(np.full((2, 3), 7.0))
     assert even.shape == (2, 3) and not even.any() and even.dtype == np.float32

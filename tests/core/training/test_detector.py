@@ -12,7 +12,8 @@ from core.errors import WeightsError
 from core.evaluation.detection import evaluate_detection
 from core.inference.detector import Detector
 from core.models.cards import read_card
-from core.models.decode import decode, nms
+from core.models.decode import decode
+from core.models.nms import nms
 from core.models.yolov4 import PRESETS, Backbone
 from core.training.datasets import DetectionTrainingDataset, DetectionValidationDataset, collate
 from core.training.detector import DetectorData, DetectorTraining, build_detector, export_detector

@@ -1,0 +1,161 @@
+"""Exports of weights for an engine: made at first use, kept by digest, checked against PyTorch.
+
+An export lies in the user's cache folder (``LAPEL_CACHE``, else ``~/.cache/lapel``) under the digest of all
+that it depends on: the weights, what of the card shapes the network, the code of the networks, the engine's
+version. It is never shipped as truth, and may be deleted at any time. It is made and checked by a process of
+its own, so that whoever labels need not load PyTorch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from core.errors import WeightsError
+from core.models.cards import LARGEST_BYTES, ModelCard
+
+log = logging.getLogger("lapel.engines")
+
+VARIABLE = "LAPEL_CACHE"
+ROOT = Path(__file__).resolve().parents[3]
+NETWORKS = ("graphs", "checkpoints", "decode", "yolov4", "blocks", "mobilenet", "attention")
+"""Modules of core.models whose code an export depends on."""
+
+MODEL_FILE, AGREEMENT_FILE = "model.onnx", "agreement.json"
+EXPORT_SECONDS = 600.0
+MOST_EXPORTS = 16
+TOLERANCE = 1e-3
+"""Greatest difference from PyTorch: of probabilities, maps, and boxes as a share of the picture's side."""
+
+REFUSED_WEIGHTS = 3  # exit status of the process: the weights cannot serve in any engine
+
+
+def exported(path: Path, card: ModelCard, engine: str) -> Path | None:
+    """The export of a weights file that agrees with PyTorch, made now where there is none.
+
+    None where there can be none, which the log tells; raises WeightsError where the weights cannot serve.
+    """
+    try:
+        folder = cache_folder() / "engines" / export_key(path, card, engine)
+        agreement = _read(folder) or _make(path, engine, folder)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        log.warning("PyTorch serves %s: it cannot be exported for %s: %s", path.name, engine, error)
+        return None
+    if not agreement["agrees"]:
+        found, allowed = agreement["differences"], agreement["tolerances"]
+        name = max(found, key=lambda output: found[output] / allowed[output])
+        log.warning(
+            "PyTorch serves %s: in %s %s differs from PyTorch by %.1e, expected at most %.0e",
+            path.name, engine, name, found[name], allowed[name],
+        )  # fmt: skip
+        return None
+    return folder / MODEL_FILE
+
+
+def cache_folder() -> Path:
+    """Where exports are kept: ``LAPEL_CACHE``, else the user's cache folder, else a temporary one."""
+    named = os.environ.get(VARIABLE)
+    cache = os.environ.get("XDG_CACHE_HOME")
+    user = Path(cache) if cache else Path.home() / ".cache"
+    folder = Path(named) if named else user / "lapel"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass
+    owner = os.getuid() if hasattr(os, "getuid") else "user"
+    folder = Path(tempfile.gettempdir()) / f"lapel-{owner}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"the folder {folder.name} of temporary files is another user's")
+    return folder
+
+
+def export_key(path: Path, card: ModelCard, engine: str) -> str:
+    """The digest of everything that an export depends on, in hex."""
+    if not path.is_file():
+        raise WeightsError(f"expected weights at {path.name}, found none")
+    if path.stat().st_size > LARGEST_BYTES:
+        raise WeightsError(f"expected weights of at most {LARGEST_BYTES // 2**20} MB in {path.name}")
+    shape = (card.kind, card.model, card.preset, len(card.categories), card.anchors_wh, card.input_size)
+    parts = [engine, version(engine), repr(shape)]
+    parts += [_digest(ROOT / "core" / "models" / f"{name}.py") for name in NETWORKS]
+    return hashlib.sha256("\n".join([*parts, _digest(path)]).encode()).hexdigest()[:32]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
+    """What is known of an export; None where there is none."""
+    try:
+        agreement: dict[str, Any] = json.loads((folder / AGREEMENT_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    os.utime(folder)  # used now: not the next to be deleted
+    return agreement if not agreement["agrees"] or (folder / MODEL_FILE).is_file() else None
+
+
+def _make(path: Path, engine: str, folder: Path) -> dict[str, Any]:
+    """Export in a process of its own; two processes that want the same export make it once."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock"), timeout=EXPORT_SECONDS):
+        known = _read(folder)
+        if known is not None:
+            return known
+        log.info("Preparing %s for %s, once", path.name, engine)
+        shutil.rmtree(folder, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as temporary:
+            _run_export(path, engine, Path(temporary))
+            Path(temporary).chmod(0o755)
+            Path(temporary).rename(folder)
+            Path(temporary).mkdir()  # for TemporaryDirectory to remove
+        _forget_old(folder.parent)
+    made = _read(folder)
+    if made is None:
+        raise ValueError("the export left no file")
+    return made
+
+
+def _run_export(path: Path, engine: str, folder: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "core.inference.engines.export",
+        str(path.resolve()),
+        engine,
+        str(folder),
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=EXPORT_SECONDS, check=False,
+        env=os.environ | {"PYTHONUTF8": "1"},
+    )  # fmt: skip
+    last = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
+    if done.returncode == REFUSED_WEIGHTS:
+        raise WeightsError(last)
+    if done.returncode:
+        raise ValueError(last)
+
+
+def _forget_old(folder: Path) -> None:
+    """Delete the exports that were not used for longest; one in use stays readable on Linux and macOS."""
+    kept = sorted(
+        (entry for entry in folder.iterdir() if entry.is_dir()), key=lambda entry: entry.stat().st_mtime
+    )
+    for old in kept[:-MOST_EXPORTS]:
+        shutil.rmtree(old, ignore_errors=True)
+        old.with_suffix(".lock").unlink(missing_ok=True)

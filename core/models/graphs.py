@@ -1,0 +1,189 @@
+"""The two networks as graphs with named inputs and outputs: what an engine runs, and what is exported.
+
+An engine (:mod:`core.inference.engines`) gives a graph's inputs as arrays and reads its outputs by name, so
+PyTorch, ONNX Runtime and OpenVINO answer alike. Maps that explain a prediction are outputs of the same graph.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.models.blocks import GSModule, SimAM
+from core.models.cards import ModelCard
+from core.models.checkpoints import QuickMish, load_classifier_network, load_detector_network
+from core.models.decode import decode
+from core.models.mobilenet import INPUT_SIZE, MobileNet, MobileNetMHA
+from core.models.yolov4 import STRIDES, Backbone, YOLOv4
+
+OPSET = 18
+"""Of exported ONNX: the first with Mish as an operator."""
+
+SIMAM_OUTPUTS = {stride: f"simam_stride{stride}" for stride in STRIDES}
+
+
+class DetectorGraph(nn.Module):
+    """``images`` (B, 3, H, W) in 0..1 to ``boxes`` (B, N, 4), ``scores`` (B, N, C) and SimAM's weights.
+
+    Boxes are xyxy in pixels of the input, scores objectness times class, before calibration and NMS.
+    ``simam_stride8``, ``16``, ``32`` (B, h, w) are a stage's SimAM weights, mean over channels.
+    """
+
+    inputs = ("images",)
+    outputs = ("boxes", "scores", *SIMAM_OUTPUTS.values())
+
+    def __init__(self, model: YOLOv4) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        with captured_simam(self.model.backbone) as maps:
+            raw = self.model(images)
+        return *decode(raw, self.model.anchors_wh), *(maps[stride] for stride in STRIDES)
+
+
+class ClassifierGraph(nn.Module):
+    """``images`` (B, 3, 224, 224) in -1..1 and ``targets`` (B,) to ``logits`` (B, C) and ``embedding``.
+
+    The embedding (B, 1024) is the head's input. With multi-head attention also ``class_activation``
+    (B, 7, 7), signed, of each row's target (-1: its best class), and ``attention`` (B, heads, 49, 49), of
+    each position (rows) to each position (columns); see :meth:`MobileNetMHA.class_activation`.
+    """
+
+    def __init__(self, model: MobileNet | MobileNetMHA) -> None:
+        super().__init__()
+        self.model = model
+        self.inputs: tuple[str, ...] = (
+            ("images", "targets") if isinstance(model, MobileNetMHA) else ("images",)
+        )
+        maps = ("class_activation", "attention") if isinstance(model, MobileNetMHA) else ()
+        self.outputs: tuple[str, ...] = ("logits", "embedding", *maps)
+
+    def forward(self, images: Tensor, targets: Tensor | None = None) -> tuple[Tensor, ...]:
+        if not isinstance(self.model, MobileNetMHA):
+            pooled = self.model.embed(images)
+            return self.model.head(pooled), pooled
+        maps, attention = self.model.feature_maps_and_attention(images)
+        pooled = maps.mean(dim=(2, 3))
+        logits = self.model.head(pooled)
+        if targets is None:
+            targets = logits.argmax(dim=1)
+        return logits, pooled, self.model.class_activation(maps, logits, targets), attention
+
+
+Graph = DetectorGraph | ClassifierGraph
+
+
+def load_graph(path: Path, *, mish: str = "exponential") -> tuple[Graph, ModelCard]:
+    """The graph of a weights file, fused for inference, and its card. Raises WeightsError.
+
+    ``mish`` "exponential" computes Mish with one exponential, "operator" exports ONNX's own operator.
+    """
+    from core.models.cards import read_card
+
+    detects = read_card(path).kind == "detector"
+    model, card = load_detector_network(path) if detects else load_classifier_network(path)
+    graph: Graph = DetectorGraph(model) if isinstance(model, YOLOv4) else ClassifierGraph(model)
+    if mish == "operator":
+        _replace_mish(graph)
+    return graph.eval(), card
+
+
+def trial_inputs(graph: Graph, side: int, batch: int = 1) -> dict[str, Tensor]:
+    """Inputs of noise for a graph, always the same; ``side`` is the longer one of a detector's picture."""
+    generator = torch.Generator().manual_seed(0)
+    if isinstance(graph, DetectorGraph):
+        shape = (batch, 3, side, max(32, side * 3 // 4 // 32 * 32))
+        return {"images": torch.rand(shape, generator=generator)}
+    pictures = torch.rand((batch, 3, INPUT_SIZE, INPUT_SIZE), generator=generator) * 2 - 1
+    given = {"images": pictures, "targets": torch.full((batch,), -1)}
+    return {name: given[name] for name in graph.inputs}
+
+
+@torch.no_grad()
+def export_onnx(graph: Graph, path: Path, side: int = 416) -> None:
+    """Write a graph as ONNX with free batch and, for a detector, free height and width.
+
+    PyTorch's tracing exporter: it takes seconds, the one by ``torch.export`` a minute.
+    """
+    graph.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    inputs = trial_inputs(graph, side)
+    axes: dict[str, dict[int, str]] = {name: {0: "batch"} for name in (*graph.inputs, *graph.outputs)}
+    if isinstance(graph, DetectorGraph):
+        axes["images"] |= {2: "height", 3: "width"}
+        for name in graph.outputs:
+            axes[name] |= (
+                {1: f"{name}_1"} if name in ("boxes", "scores") else {1: f"{name}_h", 2: f"{name}_w"}
+            )
+    with warnings.catch_warnings():
+        # They say that this exporter is the older one, and that some sizes stay as they are.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph, tuple(inputs.values()), str(path), dynamo=False, opset_version=OPSET,
+            input_names=list(graph.inputs), output_names=list(graph.outputs), dynamic_axes=axes,
+        )  # fmt: skip
+
+
+@contextmanager
+def captured_simam(backbone: Backbone) -> Iterator[dict[int, Tensor]]:
+    """While open, a forward pass leaves each stage's SimAM weights (B, h, w), mean over channels, by stride.
+
+    A stage's last GS module answers for it; where a backbone has none (YOLOv4), the same formula is applied
+    to the stage's output. Hooks are removed on leaving, also after an error.
+    """
+    maps: dict[int, Tensor] = {}
+    handles = []
+    for stage, stride in zip(list(backbone.stages)[-3:], STRIDES, strict=True):
+        modules = [module for module in stage.modules() if isinstance(module, GSModule)]
+        # What enters a SimAM: a fused kernel calls the SimAM itself past its hooks.
+        target: nn.Module = modules[-1].body if modules else stage
+        simam = modules[-1].attention if modules else SimAM()
+
+        def keep(
+            _: nn.Module,
+            inputs: tuple[Tensor, ...],
+            output: Tensor,
+            stride: int = stride,
+            simam: SimAM = simam,
+        ) -> None:
+            maps[stride] = torch.sigmoid(simam.energy(output)).mean(dim=1)
+
+        handles.append(target.register_forward_hook(keep))
+    try:
+        yield maps
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class _MishOperator(torch.autograd.Function):
+    """Mish that exports as ONNX's operator, which OpenVINO fuses into the convolution before it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return F.mish(x)
+
+    @staticmethod
+    def symbolic(graph: Any, x: Any) -> Any:
+        return graph.op("Mish", x).setType(x.type())
+
+
+class _ExportedMish(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = _MishOperator.apply(x)
+        return result
+
+
+def _replace_mish(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, nn.Mish | QuickMish):
+            setattr(module, name, _ExportedMish())
+        else:
+            _replace_mish(child)

@@ -1,0 +1,291 @@
+"""Engines: every one answers as PyTorch does, and where one cannot, PyTorch serves and the log says why."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import EngineError, WeightsError
+from core.images.decode import Photo
+from core.inference.classifier import Classifier
+from core.inference.detector import Detector
+from core.inference.engines import engine as engine_module
+from core.inference.engines import exports
+from core.inference.engines.engine import choose_engine, open_engine
+from core.inference.engines.export import compare, export_for
+from core.inference.engines.pytorch import PyTorchEngine
+from core.inference.explain import explain
+from core.inference.labeler import Labeler
+from core.models.cards import read_card, write_card
+from core.models.graphs import load_graph
+from core.models.yolov4 import PRESETS
+from tests.weights import MANY, drawn_photo, save_classifier, save_detector
+
+EXPORTED = ("onnxruntime", "openvino")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def installed() -> None:
+    pytest.importorskip("onnxruntime")
+
+
+def needs(engine: str) -> None:
+    pytest.importorskip(engine, reason=f"{engine} is an extra: make openvino")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LAPEL_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize(
+    ("engine", "preset", "ghost"),
+    [
+        *(("onnxruntime", preset, True) for preset in PRESETS if preset != "full"),
+        ("onnxruntime", "pico", False),
+        ("openvino", "pico", False),
+        ("openvino", "small", True),
+    ],
+)
+def test_a_detector_answers_as_in_pytorch(tmp_path: Path, engine: str, preset: str, ghost: bool) -> None:
+    needs(engine)
+    path = save_detector(tmp_path / "d.safetensors", preset=preset, ghost=ghost)
+    agreement = export_for(path, engine, tmp_path)
+    assert agreement["agrees"] and max(agreement["differences"].values()) < 1e-2, "random weights round much"
+    assert set(agreement["differences"]) == {
+        "boxes", "scores", "simam_stride8", "simam_stride16", "simam_stride32"
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", EXPORTED)
+def test_the_papers_full_detector_answers_as_in_pytorch(tmp_path: Path, engine: str) -> None:
+    needs(engine)
+    path = save_detector(tmp_path / "d.safetensors", preset="full")
+    assert export_for(path, engine, tmp_path)["agrees"]
+
+
+@pytest.mark.parametrize("engine", EXPORTED)
+@pytest.mark.parametrize("attention", [True, False])
+def test_a_classifier_answers_as_in_pytorch(tmp_path: Path, engine: str, attention: bool) -> None:
+    needs(engine)
+    path = save_classifier(tmp_path / "c.safetensors", attention=attention)
+    agreement = export_for(path, engine, tmp_path)
+    assert agreement["agrees"]
+    maps = {"class_activation", "attention"} if attention else set()
+    assert set(agreement["differences"]) == {"logits", "embedding"} | maps
+
+
+@pytest.mark.parametrize("engine", EXPORTED)
+def test_photos_are_labeled_and_explained_as_in_pytorch(
+    tiny_weights: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    needs(engine)
+    files = (tiny_weights / "detector.safetensors", tiny_weights / "classifier.safetensors")
+    reference = Labeler.load(*files)
+    monkeypatch.setenv("LAPEL_ENGINE", engine)
+    labeler = Labeler.load(*files)
+    assert labeler.detector.engine.name == labeler.classifier.engine.name == engine
+    for photo in (drawn_photo(), drawn_photo(MANY), turned(drawn_photo(MANY))):
+        ours, theirs = labeler.label(photo), reference.label(photo)
+        assert [g.category for g in ours.garments] == [g.category for g in theirs.garments]
+        for one, other in zip(ours.garments, theirs.garments, strict=True):
+            np.testing.assert_allclose(one.box_xyxy, other.box_xyxy, atol=0.1)
+            assert one.score == pytest.approx(other.score, abs=1e-3)
+            assert dict(one.top5) == pytest.approx(dict(other.top5), abs=1e-3)
+        seen, known = explain(labeler, photo, theirs), explain(reference, photo, theirs)
+        for one_map, other_map in zip(seen.detector_maps, known.detector_maps, strict=True):
+            np.testing.assert_allclose(one_map.values, other_map.values, atol=1e-2)
+    np.testing.assert_allclose(
+        labeler.classifier.embed(photo), reference.classifier.embed(photo), atol=1e-3
+    )  # fmt: skip
+
+
+def turned(photo: Photo) -> Photo:
+    return replace(photo, image=photo.image.rotate(90, expand=True))
+
+
+def test_an_export_is_made_once_and_again_only_for_other_weights(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save_detector(tmp_path / "d.safetensors")
+    card = read_card(path)
+    made = exports.exported(path, card, "onnxruntime")
+    assert made is not None and made.is_file() and made.is_relative_to(cache)
+    assert not list((cache / "engines").glob(".*"))
+
+    def no_process(*_: object, **__: object) -> None:
+        raise AssertionError("nothing is exported twice")
+
+    monkeypatch.setattr(subprocess, "run", no_process)
+    assert exports.exported(path, card, "onnxruntime") == made
+    recalibrated = replace(card, calibration={"slope": 2.0, "intercept": 0.0})
+    assert exports.exported(path, recalibrated, "onnxruntime") == made, "calibration is not in the graph"
+    others = [
+        exports.export_key(save_detector(tmp_path / "other.safetensors", seed=2), card, "onnxruntime"),
+        exports.export_key(path, replace(card, input_size=192), "onnxruntime"),
+    ]
+    monkeypatch.setattr(exports, "version", lambda engine: "99")
+    others.append(exports.export_key(path, card, "onnxruntime"))
+    assert len({made.parent.name, *others}) == 4
+
+
+def test_an_export_that_disagrees_is_not_served_and_the_log_says_so(
+    tmp_path: Path, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = save_detector(tmp_path / "d.safetensors")
+    card = read_card(path)
+    folder = cache / "engines" / exports.export_key(path, card, "onnxruntime")
+    folder.mkdir(parents=True)
+    differences = {"boxes": 1e-5, "scores": 0.25}
+    (folder / exports.AGREEMENT_FILE).write_text(
+        json.dumps(
+            {"agrees": False, "differences": differences, "tolerances": dict.fromkeys(differences, 1e-3)}
+        )
+    )
+    with caplog.at_level(logging.WARNING, "lapel.engines"):
+        engine, _ = open_engine(path, "detector", engine="onnxruntime")
+    assert isinstance(engine, PyTorchEngine)
+    assert "in onnxruntime scores differs from PyTorch by 2.5e-01" in caplog.text
+
+
+def test_an_export_that_cannot_be_made_is_pytorchs_and_the_log_says_why(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed = subprocess.CompletedProcess([], 1, stdout="", stderr="RuntimeError: no such operator\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
+    path = save_detector(tmp_path / "d.safetensors")
+    engine, _ = open_engine(path, "detector", engine="onnxruntime")
+    assert engine.name == "pytorch"
+    assert "cannot be exported for onnxruntime: RuntimeError: no such operator" in caplog.text
+    assert not list((cache / "engines").glob("*/model.onnx")), "it is tried again another time"
+
+
+def test_a_difference_is_seen(tmp_path: Path) -> None:
+    """The check itself: other weights of the same network do not pass for these."""
+    graph, _ = load_graph(save_classifier(tmp_path / "one.safetensors"))
+    other, _ = load_graph(save_classifier(tmp_path / "other.safetensors", seed=2))
+    found = compare(PyTorchEngine(graph), PyTorchEngine(other), graph)
+    assert found["logits"] > exports.TOLERANCE
+    assert max(compare(PyTorchEngine(graph), PyTorchEngine(graph), graph).values()) < 1e-6
+
+
+def test_weights_that_cannot_serve_are_refused_as_in_pytorch(tmp_path: Path, cache: Path) -> None:
+    path = save_detector(tmp_path / "d.safetensors")
+    write_card(replace(read_card(path), model="yolov4"), path)
+    said = []
+    for engine in ("pytorch", "onnxruntime"):
+        with pytest.raises(WeightsError, match="belongs to another model") as refused:
+            Detector.load(path, engine=engine)
+        said.append(str(refused.value))
+    assert said[0] == said[1]
+    with pytest.raises(WeightsError, match="found none"):
+        Classifier.load(tmp_path / "missing.safetensors", engine="onnxruntime")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "there", "gpu", "expected"),
+    [
+        ("auto", "auto", "onnxruntime pytorch", False, ("onnxruntime", "cpu")),
+        ("auto", "auto", "openvino onnxruntime pytorch", False, ("openvino", "cpu")),
+        ("auto", "auto", "pytorch", False, ("pytorch", "cpu")),
+        ("auto", "auto", "openvino onnxruntime pytorch", True, ("pytorch", "cuda")),
+        ("auto", "cpu", "onnxruntime pytorch", True, ("onnxruntime", "cpu")),
+        ("auto", "cuda:1", "onnxruntime pytorch", True, ("pytorch", "cuda:1")),
+        ("onnxruntime", "auto", "openvino onnxruntime pytorch", True, ("onnxruntime", "cpu")),
+        ("pytorch", "auto", "onnxruntime pytorch", False, ("pytorch", "cpu")),
+        ("pytorch", "auto", "onnxruntime pytorch", True, ("pytorch", "cuda")),
+    ],
+)
+def test_the_engine_is_chosen_by_what_the_machine_has(
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: str,
+    device: str,
+    there: str,
+    gpu: bool,
+    expected: tuple[str, str],
+) -> None:
+    monkeypatch.setattr(engine_module, "is_installed", lambda engine: engine in there.split())
+    monkeypatch.setattr(engine_module, "has_gpu", lambda: gpu)
+    assert choose_engine(wanted, device) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "sentence"),
+    [
+        (
+            "tensorrt",
+            "auto",
+            "LAPEL_ENGINE to be one of auto, .*, pytorch, got 'tensorrt'",
+        ),
+        ("openvino", "auto", "openvino needs the package openvino"),
+        ("onnxruntime", "cuda", "onnxruntime runs on the CPU, not on cuda"),
+    ],
+)
+def test_an_engine_that_is_not_there_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, wanted: str, device: str, sentence: str
+) -> None:
+    monkeypatch.setattr(engine_module, "is_installed", lambda engine: engine != "openvino")
+    with pytest.raises(EngineError, match=sentence):
+        choose_engine(wanted, device)
+
+
+def test_a_machine_without_onnx_runtime_still_labels(
+    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAPEL_ENGINE", "auto")
+    monkeypatch.setattr(engine_module, "is_installed", lambda engine: engine == "pytorch")
+    detector = Detector.load(tiny_weights / "detector.safetensors", device="cpu")
+    assert detector.engine.name == "pytorch"
+    assert len(detector.detections(drawn_photo(), 0.3)) > 0
+
+
+def test_a_cache_that_cannot_be_written_gives_way_to_a_temporary_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    monkeypatch.setenv("LAPEL_CACHE", str(file / "below"))
+    monkeypatch.setattr(exports.tempfile, "gettempdir", lambda: str(tmp_path))
+    assert exports.cache_folder().parent == tmp_path
+
+
+def test_exports_that_nobody_used_for_long_go(tmp_path: Path) -> None:
+    for age in range(exports.MOST_EXPORTS + 3):
+        folder = tmp_path / f"{age:02}"
+        folder.mkdir()
+        (folder / exports.MODEL_FILE).write_bytes(b"x")
+        os.utime(folder, (1e9 - age, 1e9 - age))
+    exports._forget_old(tmp_path)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [
+        f"{n:02}" for n in range(exports.MOST_EXPORTS)
+    ]
+
+
+def test_labeling_with_an_export_loads_no_torch(tiny_weights: Path, cache: Path, tmp_path: Path) -> None:
+    """Loading PyTorch takes seconds: the command is quick because it need not."""
+    scene = tmp_path / "scene.png"
+    drawn_photo().image.save(scene)
+    program = (
+        "import sys; from pathlib import Path; from core.images.decode import open_photo;"
+        "from core.inference.labeler import Labeler; from core.inference.explain import explain;"
+        "labeler = Labeler.load(Path(sys.argv[1]), Path(sys.argv[2])); photo = open_photo(Path(sys.argv[3]));"
+        "labeled = labeler.label(photo); explain(labeler, photo, labeled);"
+        "heavy = {'torch', 'torchvision', 'pandas', 'sklearn', 'scipy', 'lightning'} & set(sys.modules);"
+        "print(len(labeled.garments), heavy or 'none')"
+    )
+    files = [str(tiny_weights / f"{kind}.safetensors") for kind in ("detector", "classifier")]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *files, str(scene)],
+        capture_output=True, text=True, check=True, env=os.environ | {"LAPEL_ENGINE": "onnxruntime"},
+    )  # fmt: skip
+    assert done.stdout.split() == ["2", "none"], done.stdout + done.stderr
