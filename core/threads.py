@@ -1,16 +1,38 @@
-"""How compute threads wait for each other, chosen before PyTorch is loaded.
+"""Compute threads: how many a process may use at a time, and how they wait for each other.
 
 OpenMP's threads spin between two operations by default. On a machine that does other work as well they burn
 what the others wait for: a forward pass of 0.12 s took 4.8 s. Passive threads sleep until they are woken.
+
+App, worker and training share the cores. A forward pass in an exported network takes one thread, and as many
+run at once as there are *slots*: all cores while nothing else computes on this machine, half of them while
+the other side does (in the foreground people wait: app, demo, command line; in the background works a worker
+with its trainings). Each side leaves a mark, a file's time, while it computes, so that no process has to
+answer.
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
 """For GNU's OpenMP, and for LLVM's and Intel's, which wait 200 ms before they sleep."""
+
+BACKGROUND_VARIABLE = "LAPEL_BACKGROUND"
+"""Set to 1 in workers and in what they start."""
+
+MARK_SECONDS = 0.5
+ACTIVE_SECONDS = {"foreground": 3.0, "background": 10.0}
+"""A side counts as computing for so long after its last mark: a training marks once a step."""
 
 
 def let_threads_sleep() -> None:
@@ -22,8 +44,16 @@ def let_threads_sleep() -> None:
         os.environ.setdefault(name, value)
 
 
+def work_in_background() -> None:
+    """Have this process, and those that it starts, leave half of the cores to a foreground that computes."""
+    os.environ[BACKGROUND_VARIABLE] = "1"
+
+
 def cores() -> int:
-    """Processor cores that this process may use: its affinity, and a container's quota where there is one."""
+    """Cores for this process: ``OMP_NUM_THREADS`` where that is set, else its affinity and its quota."""
+    named = os.environ.get("OMP_NUM_THREADS", "")
+    if named.isdigit() and int(named) > 0:
+        return int(named)
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
@@ -32,7 +62,168 @@ def cores() -> int:
         return allowed
 
 
-def inference_threads() -> int:
-    """Threads of a forward pass: ``OMP_NUM_THREADS`` where a person has set it, else the cores."""
-    named = os.environ.get("OMP_NUM_THREADS", "")
-    return int(named) if named.isdigit() and int(named) > 0 else cores()
+def compute_threads() -> int:
+    """Threads that this process may compute with now, at least one; marks its side as computing."""
+    total = cores()
+    own, other = ("background", "foreground") if is_background() else ("foreground", "background")
+    _mark(own)
+    background = max(1, total // 2)
+    if not _is_active(other):
+        return total
+    return background if own == "background" else max(1, total - background)
+
+
+def share_the_cores(most: int) -> None:
+    """Give PyTorch ``compute_threads``, at most ``most``: before a step or a forward pass on the CPU."""
+    import torch
+
+    threads = min(most, compute_threads())
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+
+
+def is_background() -> bool:
+    """Whether this process is a worker, or was started by one."""
+    return os.environ.get(BACKGROUND_VARIABLE) == "1"
+
+
+class ComputeSlots:
+    """The forward passes that may run at once in this process: never more than ``compute_threads``."""
+
+    def __init__(self) -> None:
+        self._free = threading.Condition()
+        self._taken = 0
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Wait for a slot and hold it."""
+        with self._free:
+            while self._taken >= compute_threads():
+                self._free.wait(0.2)  # the other side may have stopped meanwhile
+            self._taken += 1
+        try:
+            yield
+        finally:
+            with self._free:
+                self._taken -= 1
+                self._free.notify()
+
+
+SLOTS = ComputeSlots()
+"""This process's slots, which all of its engines share."""
+
+_marked: dict[str, float] = {}
+
+
+def _mark_file(side: str) -> Path:
+    owner = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(tempfile.gettempdir()) / f"lapel-{owner}-{side}"
+
+
+def _mark(side: str) -> None:
+    now = time.monotonic()
+    if now - _marked.get(side, -1e9) < MARK_SECONDS:
+        return
+    _marked[side] = now
+    with suppress(OSError):  # without a place for marks each side uses all cores
+        _mark_file(side).touch(mode=0o600)
+
+
+def _is_active(side: str) -> bool:
+    try:
+        return time.time() - _mark_file(side).stat().st_mtime < ACTIVE_SECONDS[side]
+    except OSError:
+        return False
+
+
+def overlapped(
+    items: Iterable[Item], work: Callable[[Item], Result], threads: int | None = None
+) -> Iterator[Result]:
+    """``work`` of each item, in order, on as many threads as there are cores.
+
+    One thread at a time takes the next item, so that reading one overlaps with the work on others; at most
+    twice as many items as threads are ahead of the reader. An error of ``items`` or ``work`` is raised in its
+    place, and ends the rest. Closing the generator ends it after the items in work.
+    """
+    yield from _Overlap(iter(items), work, threads or cores())
+
+
+class _Overlap(Generic[Item, Result]):
+    def __init__(self, items: Iterator[Item], work: Callable[[Item], Result], threads: int) -> None:
+        self._items, self._work, self._threads = items, work, threads
+        self._reading = threading.Lock()
+        self._changed = threading.Condition()
+        self._done: dict[int, Result | BaseException] = {}
+        self._taken = self._given = 0
+        self._is_over = False
+
+    def __iter__(self) -> Iterator[Result]:
+        workers = [threading.Thread(target=self._run, daemon=True) for _ in range(self._threads)]
+        for worker in workers:
+            worker.start()
+        try:
+            while (found := self._next()) is not _END:
+                if isinstance(found, BaseException):
+                    raise found
+                yield cast(Result, found)
+        finally:
+            with self._changed:
+                self._is_over = True
+                self._changed.notify_all()
+            for worker in workers:
+                worker.join()
+
+    def _next(self) -> Any:
+        """The next result in order, or the error in its place; ``_END`` after the last."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._given in self._done or self._ended())
+            if self._given not in self._done:
+                return _END
+            self._given += 1
+            self._changed.notify_all()
+            return self._done.pop(self._given - 1)
+
+    def _ended(self) -> bool:
+        return self._is_over and self._given == self._taken
+
+    def _run(self) -> None:
+        while True:
+            with self._reading:
+                number, item = self._take()
+            if item is _END:
+                return
+            try:
+                result: Result | BaseException = self._work(item)
+            except BaseException as error:
+                result = error
+            self._put(number, result)
+
+    def _take(self) -> tuple[int, Any]:
+        """The next item with its number, once there is room for it; ``_END`` where there is none."""
+        with self._changed:
+            room = 2 * self._threads
+            self._changed.wait_for(lambda: self._is_over or self._taken - self._given < room)
+            if self._is_over:
+                return self._taken, _END
+        try:
+            item: Any = next(self._items, _END)
+        except BaseException as error:
+            with self._changed:
+                self._taken += 1
+            self._put(self._taken - 1, error)
+            item = _END
+        with self._changed:
+            if item is _END:
+                self._is_over = True
+                self._changed.notify_all()
+            else:
+                self._taken += 1
+            return self._taken - 1, item
+
+    def _put(self, number: int, result: Result | BaseException) -> None:
+        with self._changed:
+            self._done[number] = result
+            self._changed.notify_all()
+
+
+_END = object()

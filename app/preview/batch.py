@@ -1,4 +1,4 @@
-"""A batch of photos, labeled one by one in a thread, and the spool of its files on disk.
+"""A batch of photos, labeled by as many threads as there are cores, and the spool of its files on disk.
 
 Nothing here is durable: a batch lives as long as its browser tab. Its photos are re-encoded into a folder
 that is removed with the session; memory holds a thumbnail and the garments of each photo.
@@ -23,6 +23,7 @@ from core.garments import LabeledPhoto, Refusal
 from core.images.decode import Photo, count_photos, iter_photos, read_photo
 from core.images.encode import jpeg, shrunk
 from core.store import data_folder
+from core.threads import overlapped
 
 MIN_SCORE = 0.1  # candidates are stored from this score on, so that the threshold moves without new inference
 ABANDONED_SECONDS = 120.0  # a batch that no page has polled for so long pauses
@@ -73,7 +74,7 @@ class Batch:
         self._items: list[Item] = []
         self._refusals: list[Refusal] = []
         self._names: set[str] = set()
-        self._total = 0
+        self._total = self._read = 0
         self._busy_seconds = 0.0
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -119,7 +120,7 @@ class Batch:
                 self._thread.start()
 
     def cancel(self) -> None:
-        """Stop after the current photo; results stay, and waiting photos can be resumed."""
+        """Stop after the photos in work; results stay, and waiting photos can be resumed."""
         self._stop.set()
 
     def progress(self) -> Progress:
@@ -153,24 +154,39 @@ class Batch:
 
     def _work(self) -> None:
         while True:
-            started = time.monotonic()
-            found = self._next()
-            outcome = self._label(found) if isinstance(found, Photo) else found
+            last = time.monotonic()
+            for outcome in overlapped(self._photos(), self._label):
+                with self._changed:
+                    if isinstance(outcome, Item):
+                        self._items.append(replace(outcome, number=len(self._items)))
+                    else:
+                        self._refusals.append(outcome)
+                    now = time.monotonic()
+                    self._busy_seconds += now - last
+                    last = now
+                    self._changed.notify_all()
             with self._changed:
-                if isinstance(outcome, Item):
-                    self._items.append(outcome)
-                elif isinstance(outcome, Refusal):
-                    self._refusals.append(outcome)
-                now = time.monotonic()
-                self._busy_seconds += now - started
-                abandoned = now - self._last_polled > ABANDONED_SECONDS
                 # Photos may have been added since the queue was found empty.
-                ended = (outcome is None and not self._waiting) or self._stop.is_set() or abandoned
-                if ended:
+                if not self._waiting or self._is_to_end():
                     self._thread = None
-                self._changed.notify_all()
-                if ended:
+                    self._changed.notify_all()
                     return
+
+    def _photos(self) -> Iterator[tuple[int, Photo | Refusal]]:
+        """What waits, with a number each, until nothing does or the batch is to end."""
+        while not self._is_to_end():
+            found = self._next()
+            if found is None:
+                if not self._waiting:
+                    return
+                continue
+            if isinstance(found, Photo):
+                found = replace(found, name=self._free_name(found.name))
+            self._read += 1
+            yield self._read - 1, found
+
+    def _is_to_end(self) -> bool:
+        return self._stop.is_set() or time.monotonic() - self._last_polled > ABANDONED_SECONDS
 
     def _next(self) -> Photo | Refusal | None:
         """The next photo that waits; None once nothing does."""
@@ -188,10 +204,11 @@ class Batch:
                 self._waiting.remove(source)
         return outcome
 
-    def _label(self, photo: Photo) -> Item | Refusal:
-        """The photo labeled and spooled, under a name that no other photo of the batch has."""
-        photo = replace(photo, name=self._free_name(photo.name))
-        number = len(self._items)
+    def _label(self, numbered: tuple[int, Photo | Refusal]) -> Item | Refusal:
+        """The photo labeled and spooled; several are at the same time."""
+        number, photo = numbered
+        if isinstance(photo, Refusal):
+            return photo
         try:
             labeled = self._labeler.label(photo, score_threshold=MIN_SCORE)
             return Item(number, self.spool.add(photo, number), labeled)

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,10 +17,15 @@ from core.cli.console import Item, print_json, track, writable_folder
 from core.errors import PhotoError, WeightsError
 from core.file_names import free_name
 from core.garments import LabeledPhoto, Refusal
+from core.threads import overlapped
 
 if TYPE_CHECKING:
     from core.images.decode import Photo
     from core.inference.labeler import Labeler
+
+
+MOST_UNSAVED = 4
+"""Annotated pictures that wait to be written; each holds a photo in memory."""
 
 
 def _not_nan(value: float | None) -> float | None:
@@ -57,16 +63,35 @@ def label(
     labeler = load_labeler(weights)
     sources = [(str(path), path) for path in photos]
     refused, taken = 0, set[str]()
-    for seconds, photo in track(timed(iter_photos(sources)), count_photos(sources)):
+
+    def labeled(timed_photo: tuple[float, Photo | Refusal]) -> tuple[Photo | Refusal, LabeledPhoto | None]:
+        seconds, photo = timed_photo
         if isinstance(photo, Refusal):
-            refused += 1
-            print_json(photo.as_dict())
-            continue
-        labeled = labeler.label(photo, threshold)
-        print_json(replace(labeled, seconds=labeled.seconds + seconds).as_dict())
-        if out is not None:
-            _write_annotated(photo, labeled, out / _free_name(photo.name, taken))
+            return photo, None
+        found = labeler.label(photo, threshold)
+        return photo, replace(found, seconds=found.seconds + seconds)
+
+    # Names are given in order; pictures are drawn and saved while the next photos are in work.
+    with ThreadPoolExecutor(1) as saving:
+        saved: list[Future[None]] = []
+        photos_labeled = overlapped(timed(iter_photos(sources)), labeled)
+        for photo, found in track(photos_labeled, count_photos(sources)):
+            print_json((found or photo).as_dict())  # type: ignore[union-attr]
+            if found is None or isinstance(photo, Refusal):
+                refused += 1
+            elif out is not None:
+                path = out / _free_name(photo.name, taken)
+                saved = [*_finished(saved), saving.submit(_write_annotated, photo, found, path)]
+        for write in saved:
+            write.result()
     return 1 if refused else 0
+
+
+def _finished(saved: list[Future[None]]) -> list[Future[None]]:
+    """The writes that are not done yet, at most a few. Raises the error of one that failed."""
+    while saved and (saved[0].done() or len(saved) > MOST_UNSAVED):
+        saved.pop(0).result()
+    return saved
 
 
 def explain(

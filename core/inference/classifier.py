@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,14 @@ from core.images.crops import crop_garment, to_array, to_square
 from core.images.decode import Photo
 from core.inference.engines.engine import Engine, open_engine
 from core.models.cards import WEIGHTS_FOLDER, ModelCard
+from core.threads import cores
 
 FEATURES = 1024
 """Numbers of an embedding, the same as ``core.models.mobilenet.FEATURES``."""
 
 BATCH_SIZE = 32
+PART_SIZES = (4, 2, 1)
+"""Crops of a forward pass on one core: few sizes, for OpenVINO compiles each; parts run at the same time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +62,21 @@ class Classifier:
         temperature = self.card.calibration.get("temperature", 1.0)
         probabilities = [np.zeros((0, len(self.card.categories)), dtype=np.float32)]
         embeddings = [np.zeros((0, FEATURES), dtype=np.float32)]
-        for chunk in batches(pictures):
-            found = self.engine.run(self.inputs_of(chunk), ("logits", "embedding"))
+        for found in self._outputs(pictures, ("logits", "embedding")):
             probabilities.append(softmax(found["logits"] / np.float32(temperature)))
             embeddings.append(_normalized(found["embedding"]))
         return np.concatenate(probabilities), np.concatenate(embeddings)
+
+    def _outputs(
+        self, pictures: Sequence[Image.Image], outputs: Sequence[str]
+    ) -> Iterable[dict[str, np.ndarray]]:
+        """The network's outputs of the pictures in order, batch by batch."""
+
+        def run(batch: Sequence[Image.Image]) -> dict[str, np.ndarray]:
+            return self.engine.run(self.inputs_of(batch), outputs)
+
+        parts = list(batches(pictures, PART_SIZES if self.engine.parallel else (BATCH_SIZE,)))
+        return _workers().map(run, parts) if len(parts) > 1 and self.engine.parallel else map(run, parts)
 
     def probabilities(self, pictures: Sequence[Image.Image]) -> np.ndarray:
         """Each picture's probability of each label (N, C)."""
@@ -108,7 +123,19 @@ def square_crops(photo: Photo, boxes_xyxy: Sequence[Box]) -> list[Image.Image]:
     return [to_square(crop_garment(photo.image, box)) for box in boxes_xyxy]
 
 
-def batches(items: Sequence[Image.Image]) -> Iterator[Sequence[Image.Image]]:
-    """Batches of at most ``BATCH_SIZE`` crops."""
-    for start in range(0, len(items), BATCH_SIZE):
-        yield items[start : start + BATCH_SIZE]
+def batches(
+    items: Sequence[Image.Image], sizes: Sequence[int] = (BATCH_SIZE,)
+) -> Iterator[Sequence[Image.Image]]:
+    """Batches in order, each of the largest of ``sizes`` that fits; a rest may be smaller than all."""
+    start = 0
+    while start < len(items):
+        left = len(items) - start
+        end = start + next((size for size in sizes if size <= left), left)
+        yield items[start:end]
+        start = end
+
+
+@cache
+def _workers() -> ThreadPoolExecutor:
+    """Threads that classify parts of one photo at the same time; ``SLOTS`` says how many of them compute."""
+    return ThreadPoolExecutor(cores(), thread_name_prefix="lapel-classifier")

@@ -20,6 +20,7 @@ from core.jobs.training import training_workflow
 from core.jobs.workflows import WorkerContext, workflows
 from core.store import Store
 from core.store.jobs import JobRow
+from core.threads import work_in_background
 
 VERSION = "1"
 """The version of the workflows' steps; a new one where running jobs could not continue."""
@@ -138,8 +139,11 @@ NICENESS = 15
 def lower_priority() -> None:
     """Lower this process's priority to the niceness in ``LAPEL_WORKER_NICE``, by default 15.
 
+    It also leaves cores to a foreground that computes (:mod:`core.threads`).
+
     Raises StoreError for a value outside 0 to 19.
     """
+    work_in_background()
     niceness = os.environ.get(NICENESS_VARIABLE, "").strip() or str(NICENESS)
     if not (niceness.isdecimal() and int(niceness) <= 19):
         raise StoreError(f"expected a whole number from 0 to 19 in {NICENESS_VARIABLE}, got {niceness!r}")

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from core.errors import RecipeError
 from core.models import fused
+from core.threads import is_background, share_the_cores
 from core.training.allocator import reused_memory
 from core.training.ema import EMA
 from core.training.resuming import check_resumable, finished_epochs
@@ -117,6 +118,21 @@ class SeedEachStep(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         torch.manual_seed(self.seed * 1_000_003 + trainer.global_step)
+
+
+class ShareTheCores(Callback):
+    """In a worker's training on a CPU: before each step takes the threads that it may use then.
+
+    See :mod:`core.threads`. Sums of floats depend on the number of threads, so that trainings of a worker
+    repeat to rounding; those of ``core train`` repeat to the bit.
+    """
+
+    def __init__(self) -> None:
+        self.most = torch.get_num_threads()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        if pl_module.device.type == "cpu":
+            share_the_cores(self.most)
 
 
 class ExportBestWeights(Callback):
@@ -222,6 +238,7 @@ def fit(
         torch.set_float32_matmul_precision("high")  # TF32
     callbacks: list[Callback] = [
         SeedEachStep(seed),
+        *([ShareTheCores()] if is_background() else []),
         EpochLog(out / "history.jsonl", log),
         ExportBestWeights(monitor, out, export),
         *([EMA(ema_decay, ema_warmup_steps)] if ema_decay > 0 else []),

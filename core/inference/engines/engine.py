@@ -18,7 +18,6 @@ import numpy as np
 
 from core.errors import EngineError, WeightsError
 from core.models.cards import ModelCard, read_card
-from core.threads import inference_threads
 
 log = logging.getLogger("lapel.engines")
 
@@ -32,9 +31,11 @@ GPU_FILES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg")
 
 
 class Engine(Protocol):
-    """A network ready to run. Safe to share between threads."""
+    """A network ready to run. Safe to share between threads; see ``SLOTS`` for how many run at once."""
 
     name: str
+    parallel: bool
+    """Whether forward passes of several threads run at the same time, each on one core."""
 
     def run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
         """The named outputs of a forward pass, float32, batch first; see :mod:`core.models.graphs`."""
@@ -108,7 +109,7 @@ def open_export(name: str, path: Path) -> Engine:
     if name == "openvino":
         from core.inference.engines.openvino import OpenVINOEngine
 
-        return OpenVINOEngine(path, inference_threads())
+        return OpenVINOEngine(path)
     from core.inference.engines.onnxruntime import OnnxRuntimeEngine
 
-    return OnnxRuntimeEngine(path, inference_threads())
+    return OnnxRuntimeEngine(path)

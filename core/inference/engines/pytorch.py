@@ -10,17 +10,19 @@ import numpy as np
 import torch
 
 from core.models.graphs import Graph, load_graph
+from core.threads import share_the_cores
 
 
 class PyTorchEngine:
     """A graph on a device, in eval mode. A lock lets one forward pass at a time."""
 
-    name = "pytorch"
+    name, parallel = "pytorch", False
 
     def __init__(self, graph: Graph, device: str | torch.device = "cpu") -> None:
         self.device = torch.device(device)
         self.graph = graph.to(self.device).eval()
         self._lock = threading.Lock()
+        self._threads = torch.get_num_threads()
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> PyTorchEngine:
@@ -35,6 +37,8 @@ class PyTorchEngine:
     def run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
         given = [self._tensor(inputs[name]) for name in self.graph.inputs]  # in the network's own precision
         with self._lock:
+            if self.device.type == "cpu":
+                share_the_cores(self._threads)
             found = dict(zip(self.graph.outputs, self.graph(*given), strict=True))
         return {name: found[name].float().cpu().numpy() for name in outputs}
 

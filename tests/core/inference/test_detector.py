@@ -45,7 +45,8 @@ def noise(width: int, height: int) -> Photo:
 class Everywhere:
     """An engine that sees boxes everywhere, the surer the farther up."""
 
-    name, outputs = "everywhere", ("boxes", "scores")
+    name, parallel = "everywhere", False
+    outputs = ("boxes", "scores")
 
     def run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
         height, width = inputs["images"].shape[2:]

@@ -30,7 +30,8 @@ HEADS = 8
 class Pointing:
     """An engine whose class activation is hot in one cell of seven by seven, and whose heads in others."""
 
-    name, outputs = "pointing", ("logits", "embedding", "class_activation", "attention")
+    name, parallel = "pointing", False
+    outputs = ("logits", "embedding", "class_activation", "attention")
 
     def __init__(self, row: int, column: int) -> None:
         self.cell = (row, column)
@@ -189,7 +190,8 @@ class Pooled(nn.Module):
 class PooledEngine:
     """An engine that gives the SimAM weights of ``Pooled``."""
 
-    name, outputs = "pooled", ("boxes", "scores", "simam_stride8", "simam_stride16", "simam_stride32")
+    name, parallel = "pooled", False
+    outputs = ("boxes", "scores", "simam_stride8", "simam_stride16", "simam_stride32")
 
     def run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
         backbone = Pooled()
