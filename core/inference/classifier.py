@@ -22,7 +22,7 @@ FEATURES = 1024
 """Numbers of an embedding, the same as ``core.models.mobilenet.FEATURES``."""
 
 BATCH_SIZE = 32
-PART_SIZES = (4, 2, 1)
+PART_SIZES = (4, 1)
 """Crops of a forward pass on one core: few sizes, for OpenVINO compiles each; parts run at the same time."""
 
 

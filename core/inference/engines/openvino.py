@@ -13,9 +13,8 @@ import openvino
 
 from core.threads import SLOTS, cores
 
-MOST_SHAPES, COMPILED_FROM = 8, 5
+MOST_SHAPES, COMPILED_AT_ONCE, COMPILED_FROM = 8, 3, 5
 """Compiled shapes that are kept, the least recently used goes: each holds a copy of the weights."""
-
 
 _Shapes = tuple[tuple[int, ...], ...]
 
@@ -23,10 +22,10 @@ _Shapes = tuple[tuple[int, ...], ...]
 class OpenVINOEngine:
     """An exported graph, compiled for the shapes of inputs that come often.
 
-    Fixed shapes run twice as fast as free ones, and compiling one takes as long as some ten forward passes. A
-    shape that comes for the fifth time, and the first one at all, is therefore compiled by itself. A forward
-    pass takes one thread, a *stream*. float32 also where the processor has bfloat16: that would
-    differ in the second digit.
+    Fixed shapes run twice as fast as free ones, and compiling one takes as long as some ten forward passes.
+    The first three shapes are compiled at once, others when they come for the fifth time. A forward pass takes
+    one thread, a *stream*. float32 also where the processor has bfloat16: that would differ in the second
+    digit.
     """
 
     name, parallel = "openvino", True
@@ -57,7 +56,7 @@ class OpenVINOEngine:
         with self._lock:
             self._seen[shapes] += 1
             if shapes not in self._compiled:
-                if self._compiled and self._seen[shapes] < COMPILED_FROM:
+                if len(self._compiled) >= COMPILED_AT_ONCE and self._seen[shapes] < COMPILED_FROM:
                     self._free_shapes = self._free_shapes or self._compile()
                     return self._free_shapes
                 self._compiled[shapes] = self._compile({name: list(a.shape) for name, a in inputs.items()})

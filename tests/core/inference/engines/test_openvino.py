@@ -1,0 +1,31 @@
+"""OpenVINO's engine compiles the shapes that come often, and answers the same in between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.models.graphs import export_onnx, load_graph
+from tests.weights import save_detector
+
+pytest.importorskip("openvino", reason="OpenVINO is an extra: make openvino")
+
+from core.inference.engines.openvino import COMPILED_FROM, MOST_SHAPES, OpenVINOEngine
+from core.inference.engines.pytorch import PyTorchEngine
+
+
+def test_many_shapes_are_answered_and_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    weights = save_detector(tmp_path / "d.safetensors")
+    graph, _ = load_graph(weights, mish="operator")
+    export_onnx(graph, tmp_path / "d.onnx")
+    engine, reference = OpenVINOEngine(tmp_path / "d.onnx"), PyTorchEngine.load(weights)
+    rng = np.random.default_rng(0)
+    for _ in range(COMPILED_FROM):
+        for side in range(1, MOST_SHAPES + 3):
+            pictures = rng.random((1, 3, 64, 32 * side), dtype=np.float32)
+            ours, theirs = (each.run({"images": pictures}, ["scores"]) for each in (engine, reference))
+            np.testing.assert_allclose(ours["scores"], theirs["scores"], atol=2e-2)
+    assert len(engine._compiled) == MOST_SHAPES
