@@ -18,6 +18,7 @@ from core.cli import label as label_command
 from core.cli import models, people, store
 from core.cli import train as train_command
 from core.cli.console import By, Data, Device
+from core.cli.export_model import export_model
 from core.cli.label import Threshold, Weights
 from core.errors import LapelError, RecipeError
 from core.threads import let_threads_sleep
@@ -159,6 +160,7 @@ def import_photos(
 app.command()(store.export)
 app.command()(store.order)
 app.command("worker")(store.work)
+app.command("export-model")(export_model)
 app.command()(models.models)
 app.command()(models.promote)
 app.command()(models.rollback)

@@ -14,6 +14,7 @@ from app.train.history import KINDS
 from core.access import Right
 from core.errors import LapelError
 from core.evaluation.gate import Verdict
+from core.inference.engines.engine import prepare_engine
 from core.store import Store
 from core.store.models import ModelRow
 from core.store.promotions import ComparisonRow, Promotion
@@ -197,6 +198,7 @@ def _promote(
     store: Store, champion: ModelRow, candidate: ModelRow, comparison: ComparisonRow | None, reason: str = ""
 ) -> None:
     try:
+        prepare_engine(store.models.file_of(candidate))
         store.promotions.promote(
             candidate.id,
             expected_champion=champion.id,
@@ -221,6 +223,7 @@ def _overrule(store: Store, champion: ModelRow, candidate: ModelRow, comparison:
 
 def _roll_back(store: Store, champion: ModelRow, previous: ModelRow) -> None:
     try:
+        prepare_engine(store.models.file_of(previous))
         store.promotions.rollback(
             champion.kind, request=_request(f"rollback {champion.id}"), expected_champion=champion.id
         )

@@ -81,6 +81,33 @@ class ClassifierGraph(nn.Module):
 Graph = DetectorGraph | ClassifierGraph
 
 
+class ServingGraph(nn.Module):
+    """What is exported for people: ``images`` alone to what a program wants, calibrated.
+
+    A detector's ``boxes`` (B, N, 4) and ``scores`` (B, N, C) after Platt scaling; a classifier's
+    ``probabilities`` (B, C) at its temperature and ``embedding`` (B, 1024). NMS is the program's.
+    """
+
+    inputs = ("images",)
+
+    def __init__(self, graph: Graph, card: ModelCard) -> None:
+        super().__init__()
+        self.model, self.calibration = graph.model, dict(card.calibration)
+        self.detects = isinstance(graph, DetectorGraph)
+        self.outputs = ("boxes", "scores") if self.detects else ("probabilities", "embedding")
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        if not isinstance(self.model, YOLOv4):
+            pooled = self.model.embed(images)
+            temperature = self.calibration.get("temperature", 1.0)
+            return (self.model.head(pooled) / temperature).softmax(dim=1), pooled
+        boxes, scores = decode(self.model(images), self.model.anchors_wh)
+        slope, intercept = self.calibration.get("slope", 1.0), self.calibration.get("intercept", 0.0)
+        if slope != 1.0 or intercept != 0.0:
+            scores = torch.sigmoid(slope * torch.logit(scores, eps=1e-6) + intercept)
+        return boxes, scores
+
+
 def load_graph(path: Path, *, mish: str = "exponential") -> tuple[Graph, ModelCard]:
     """The graph of a weights file, fused for inference, and its card. Raises WeightsError.
 
@@ -96,10 +123,10 @@ def load_graph(path: Path, *, mish: str = "exponential") -> tuple[Graph, ModelCa
     return graph.eval(), card
 
 
-def trial_inputs(graph: Graph, side: int, batch: int = 1) -> dict[str, Tensor]:
+def trial_inputs(graph: Graph | ServingGraph, side: int, batch: int = 1) -> dict[str, Tensor]:
     """Inputs of noise for a graph, always the same; ``side`` is the longer one of a detector's picture."""
     generator = torch.Generator().manual_seed(0)
-    if isinstance(graph, DetectorGraph):
+    if isinstance(graph.model, YOLOv4):
         shape = (batch, 3, side, max(32, side * 3 // 4 // 32 * 32))
         return {"images": torch.rand(shape, generator=generator)}
     pictures = torch.rand((batch, 3, INPUT_SIZE, INPUT_SIZE), generator=generator) * 2 - 1
@@ -108,7 +135,7 @@ def trial_inputs(graph: Graph, side: int, batch: int = 1) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def export_onnx(graph: Graph, path: Path, side: int = 416) -> None:
+def export_onnx(graph: Graph | ServingGraph, path: Path, side: int = 416) -> None:
     """Write a graph as ONNX with free batch and, for a detector, free height and width.
 
     PyTorch's tracing exporter: it takes seconds, the one by ``torch.export`` a minute.
@@ -116,7 +143,7 @@ def export_onnx(graph: Graph, path: Path, side: int = 416) -> None:
     graph.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     inputs = trial_inputs(graph, side)
     axes: dict[str, dict[int, str]] = {name: {0: "batch"} for name in (*graph.inputs, *graph.outputs)}
-    if isinstance(graph, DetectorGraph):
+    if isinstance(graph.model, YOLOv4):
         axes["images"] |= {2: "height", 3: "width"}
         for name in graph.outputs:
             axes[name] |= (

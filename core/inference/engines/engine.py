@@ -71,6 +71,18 @@ def open_engine(
     return PyTorchEngine.load(path, device), card
 
 
+def prepare_engine(path: Path) -> None:
+    """Export a weights file for the engine that would run it, before anybody waits for it.
+
+    Raises WeightsError where the weights cannot serve, EngineError as ``open_engine`` does.
+    """
+    from core.inference.engines.exports import exported
+
+    name, _ = choose_engine(os.environ.get(VARIABLE) or "auto")
+    if name != "pytorch":
+        exported(path, read_card(path), name)
+
+
 def choose_engine(wanted: str, device: str = "auto") -> tuple[str, str]:
     """The engine and the device: ("onnxruntime", "cpu"), ("pytorch", "cuda"). Raises EngineError."""
     if wanted not in ENGINES:

@@ -23,8 +23,8 @@ class OpenVINOEngine:
     """An exported graph, compiled for the shapes of inputs that come often.
 
     Fixed shapes run twice as fast as free ones, and compiling one takes as long as some ten forward passes.
-    The first three shapes are compiled at once, others when they come for the fifth time. A forward pass takes
-    one thread, a *stream*. float32 also where the processor has bfloat16: that would differ in the second
+    The first three shapes are compiled at once, others when they come for the fifth time. A forward pass is
+    one thread's, a *stream*. float32 also where the processor has bfloat16: that would differ in the second
     digit.
     """
 
