@@ -47,12 +47,12 @@ def tell_started(store: Store) -> None:
     part.replace(store.folder / STARTED)
 
 
-def take_memory(store: Store, job: str) -> dict[str, Any]:
+def take_memory(store: Store, job: str, **_: Any) -> dict[str, Any]:
     """Ask for more memory than the limit allows."""
     return {"bytes": len(bytearray(2**36))}
 
 
-def crash(store: Store, job: str) -> dict[str, Any]:
+def crash(store: Store, job: str, **_: Any) -> dict[str, Any]:
     """End as a decoder does that writes where it may not."""
     os.kill(os.getpid(), signal.SIGSEGV)
     return {}
