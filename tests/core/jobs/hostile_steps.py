@@ -21,6 +21,7 @@ STARTED = "started"
 IN_PLACE_OF = {
     "LAPEL_TEST_PREPARE": "import.prepare",
     "LAPEL_TEST_TRAIN": "train.learn",
+    "LAPEL_TEST_COMPARE": "train.compare",
     "LAPEL_TEST_ORDER": "order",
 }
 """Variables that name the step which is done in the place of another."""
@@ -58,6 +59,16 @@ def crash(store: Store, job: str, **_: Any) -> dict[str, Any]:
     return {}
 
 
+def learn_at_once(store: Store, job: str, **_: Any) -> dict[str, Any]:
+    """A training that is over as it begins."""
+    return {"candidate": 1}
+
+
+def compare_at_once(store: Store, job: str, candidate: int) -> dict[str, Any]:
+    """A comparison that is over as it begins."""
+    return {"candidate": candidate, "message": "Compared."}
+
+
 def say(store: Store, job: str, word: str) -> dict[str, Any]:
     """A step as it should be; beside the answer, which process gave it."""
     print("what a step prints is no answer")
@@ -80,6 +91,8 @@ if __name__ == "__main__":
         "wait": wait,
         "memory": take_memory,
         "crash": crash,
+        "learned": learn_at_once,
+        "compared": compare_at_once,
         "say": say,
     }
     for variable, step in IN_PLACE_OF.items():
