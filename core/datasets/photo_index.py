@@ -121,8 +121,7 @@ class PhotoIndex:
         last = PurePosixPath(name.replace("\\", "/")).name
         for raw, is_free in _listed_keys(name):
             yield self._by_name, _Wanted(raw, _plain_key(raw), is_free, last)
-            has_ending = PurePosixPath(raw[-1]).suffix in PHOTO_SUFFIXES + OTHER_PICTURES
-            stem = self._stem(raw) if has_ending else raw
+            stem = self._stem(raw) if has_photo_ending(raw[-1]) else raw
             yield self._by_stem, _Wanted(stem, _plain_key(stem), is_free, last)
 
     def _best(
@@ -221,6 +220,11 @@ def folded(part: str) -> str:
     return unicodedata.normalize("NFC", part).casefold()
 
 
+def has_photo_ending(name: str) -> bool:
+    """Whether a name in lower case ends as pictures do, of a kind that is read or not."""
+    return PurePosixPath(name).suffix in PHOTO_SUFFIXES + OTHER_PICTURES
+
+
 def name_key(name: str) -> Key:
     """A photo's folders, without those that tell nothing apart, and the file's name: NFC, without case.
 
@@ -277,7 +281,7 @@ def _common_head(one: Sequence[str], other: Sequence[str]) -> int:
 
 def is_picture(path: Path) -> bool:
     """Whether a file is called like a picture, of a kind that is read or not."""
-    return path.suffix.lower() in PHOTO_SUFFIXES + OTHER_PICTURES
+    return has_photo_ending(path.name.lower())
 
 
 def files_below(
