@@ -26,11 +26,12 @@ from core.datasets.listed import (
     is_flagged,
     number,
     photos_root,
+    place_photos,
     turned_box,
     whole_size,
 )
 from core.datasets.parsing import MOST_BOXES, read_json
-from core.datasets.photo_index import PhotoIndex, place_photos
+from core.datasets.photo_index import PhotoIndex
 from core.datasets.report import ReadReport, named
 from core.errors import DatasetError
 from core.images.decode import upright_size

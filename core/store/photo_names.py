@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from core.datasets.photo_index import PLAIN_FOLDERS, Key, folded, has_photo_ending, name_key
+from core.datasets.photo_index import Key, has_photo_ending, name_key, name_parts
 
 
 class _Stored(NamedTuple):
@@ -34,10 +33,10 @@ def ids_of_names(names: Iterable[str], stored: Iterable[tuple[str, int]]) -> dic
     for name, id in stored:
         key = name_key(name)
         if key and key[-1] in last:
-            alike.setdefault(key[-1], []).append(_Stored(key, _written(name), id))
+            alike.setdefault(key[-1], []).append(_Stored(key, name_parts(name), id))
         stem = PurePosixPath(key[-1]).stem if key and has_photo_ending(key[-1]) else ""
         if stem in last:
-            written = _written(str(PurePosixPath(name).with_suffix("")))
+            written = name_parts(str(PurePosixPath(name).with_suffix("")))
             of_stem.setdefault(stem, []).append(_Stored((*key[:-1], stem), written, id))
     ids: dict[str, int] = {}
     for found in (alike, of_stem):
@@ -53,13 +52,7 @@ def _only_one(name: str, key: Key, alike: Sequence[_Stored], is_alone: bool) -> 
     """The photo of this path, else the only one of this base name where either has no folder; else 0."""
     same = [photo for photo in alike if photo.key == key]
     if len(same) > 1:
-        same = [photo for photo in same if photo.written == _written(name)]
+        same = [photo for photo in same if photo.written == name_parts(name)]
     elif not same and is_alone:
         same = [photo for photo in alike if len(min(key, photo.key, key=len)) == 1]
     return same[0].id if len(same) == 1 else 0
-
-
-def _written(name: str) -> Key:
-    """A path in NFC, without the folders that tell nothing apart."""
-    *folders, last = PurePosixPath(unicodedata.normalize("NFC", name)).parts
-    return (*(part for part in folders if folded(part) not in {*PLAIN_FOLDERS, "/", ".", ".."}), last)
