@@ -14,7 +14,7 @@ from typing import Any
 
 from core.jobs import steps
 from core.jobs.step_process import main
-from core.store import Store
+from core.store import Store, import_step
 
 COMMAND = (sys.executable, "-m", "tests.core.jobs.hostile_steps")
 STARTED = "started"
@@ -82,10 +82,10 @@ def open_with_harm(path: Path) -> Any:
     return opened(path)
 
 
-opened = steps.import_batch.__globals__["open_photo"]
+opened = import_step.open_photo
 
 if __name__ == "__main__":
-    steps.import_batch.__globals__["open_photo"] = open_with_harm
+    import_step.open_photo = open_with_harm
     steps.STEPS = dict(steps.STEPS) | {
         "compute": compute,
         "wait": wait,

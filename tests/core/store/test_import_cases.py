@@ -53,6 +53,20 @@ def test_a_data_set_comes_as_it_was_meant(store: Store, tmp_path: Path, name: st
 
 
 @on_sqlite
+@pytest.mark.parametrize("name", CASES)
+def test_a_data_set_that_comes_again_is_there_already(store: Store, tmp_path: Path, name: str) -> None:
+    CASES[name].build(tmp_path / "set")
+    first, second = (brought_in(store, tmp_path / "set") for _ in range(2))
+    assert (second.counts["unchanged"], second.counts["already_there"]) == (
+        first.counts["annotated"],
+        first.counts["boxes"],
+    )
+    assert (second.counts["annotated"], second.counts["boxes"], second.counts["new"]) == (0, 0, 0)
+    assert all_came(second.counts) == CASES[name].whole
+    assert reasons(store, second).keys() - {"Categories"} == reasons(store, first).keys() - {"Categories"}
+
+
+@on_sqlite
 def test_links_to_folders_and_folders_too_deep_are_named(store: Store, tmp_path: Path) -> None:
     folder = tmp_path / "set"
     picture(folder / "a.jpg", 1)
