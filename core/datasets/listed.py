@@ -154,6 +154,9 @@ def in_pixels(rows: Iterable[BoxRow], size_wh: tuple[int, int]) -> list[BoxRow]:
     ]
 
 
+TURNED = "a shape turned by {:g} degrees was read as the upright box around it"
+
+
 def turned_box(
     x0: float, y0: float, x1: float, y1: float, degrees: float
 ) -> tuple[float, float, float, float]:
@@ -197,11 +200,11 @@ def place_photos(
             report.lose_photo(_shown(name), f"{place.name}: {_shown(name)!r}: {path.reason}")
             placed.append(None)
         else:
-            placed.append(_name_of_missing(name, place, report))
+            placed.append(name_of_missing(name, place, report))
     return placed, folder
 
 
-def _name_of_missing(name: str, place: Path, report: ReadReport) -> str | None:
+def name_of_missing(name: str, place: Path, report: ReadReport) -> str | None:
     """The name as it is listed, else its last part; None for what no file can be called."""
     try:
         return relative_name(name, place.name)

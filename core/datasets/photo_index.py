@@ -125,7 +125,7 @@ class PhotoIndex:
 
     def _readings(self, name: str) -> Iterator[tuple[dict[Key, list[_Entry]], _Wanted]]:
         """What a name may mean: a file as it is written, a stem, or a path of another machine."""
-        for parts, is_free in _listed_parts(name):
+        for parts, is_free in listed_parts(name):
             yield self._by_name, _Wanted.of(parts, is_free)
             stem = _stem(parts) if has_photo_ending(parts[-1].lower()) else parts
             yield self._by_stem, _Wanted.of(stem, is_free)
@@ -244,7 +244,7 @@ def name_parts(name: str) -> Key:
     return _plain_key(tuple(part for part in parts if part not in ("/", ".", "..")))
 
 
-def _listed_parts(name: str) -> Iterator[tuple[Key, bool]]:
+def listed_parts(name: str) -> Iterator[tuple[Key, bool]]:
     """What a listed name may be as a path in NFC, and whether its folders are another machine's.
 
     Understands backslashes, drive letters, URLs and Label Studio's ``/data/local-files/?d=path``.

@@ -30,6 +30,14 @@ from tests.databases import on_sqlite
         (["images/Men/a.jpg"], ["Men/a.jpg", "men/a.jpg"], {"images/Men/a.jpg": "Men/a.jpg"}),
         (["MEN/a.jpg"], ["Men/a.jpg", "men/a.jpg"], {}),
         (["", "/", ".."], ["a.jpg", ""], {}),
+        (
+            ["a.jpg?w=100", "b%20c.jpg"],
+            ["a.jpg", "b c.jpg"],
+            {"a.jpg?w=100": "a.jpg", "b%20c.jpg": "b c.jpg"},
+        ),
+        (["b%20c.jpg"], ["b%20c.jpg", "b c.jpg"], {"b%20c.jpg": "b%20c.jpg"}),
+        (["set/men/a.jpg", "set/a.jpg"], ["men/a.jpg", "women/a.jpg"], {"set/men/a.jpg": "men/a.jpg"}),
+        (["men/a.jpg"], ["spring/men/a.jpg", "autumn/men/a.jpg"], {}),
     ],
 )
 def test_a_listed_name_finds_the_one_photo_that_it_fits(
