@@ -196,6 +196,8 @@ class DatasetFinder:
         for file, text in text_of.items():
             if lists or _has_label_lines(text):
                 groups.setdefault(_nearest(text, lists), {})[file] = text
+            elif text not in self.left:  # an empty one without a class list, or a description
+                self.left.append(text)
         used = set(text_of.values())
         self._name_unpaired([text for text in texts if text not in used], bool(lists))
         alone = list(groups.pop(None, {}).values())

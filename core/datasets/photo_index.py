@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from core.datasets.report import named
+from core.file_names import decoded_name
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp")
 OTHER_PICTURES = (".gif", ".tif", ".tiff", ".heic", ".heif", ".avif")
@@ -171,7 +172,7 @@ class PhotoIndex:
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.name
 
     def _parts(self, path: Path) -> Key:
-        return PurePosixPath(unicodedata.normalize("NFC", self._shown(path))).parts
+        return PurePosixPath(unicodedata.normalize("NFC", decoded_name(self._shown(path)))).parts
 
     @cached_property
     def _entries(self) -> tuple[_Entry, ...]:

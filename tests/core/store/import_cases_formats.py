@@ -87,6 +87,7 @@ FORMATS: dict[str, Case] = {
     "yolo: turned boxes": Case(
         laid({"images/a.jpg": 1, "labels/a.txt": "0 .5 .25 .75 .5 .5 .75 .25 .5\n", "data.yaml": "names: [shirt]\n"}), {"a.jpg": ONE}
     ),
+    "yolo: an empty text without a class list": Case(laid({"a.jpg": 1, "a.txt": ""}), {"a.jpg": None}, ("Other files",)),
     "yolo: labels in annotations": Case(
         laid({"images/train/a.jpg": 1, "annotations/train/a.txt": LINE, "classes.txt": "shirt\n"}), {"a.jpg": ONE}
     ),
