@@ -28,6 +28,9 @@ FILE_ENDINGS = (".jpg", ".txt", ".xml")
 """Of the files in an export: no folder beside them is called like one."""
 
 MAX_SUFFIX_CHARACTERS = 10
+_BYTES = re.compile("[\udc80-\udcff]")
+"""What Python has in the place of bytes that are no UTF-8."""
+
 WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
 
 
@@ -39,11 +42,22 @@ def safe_name(name: str) -> str:
     >>> safe_name("../../etc/shirt.jpg")
     'shirt.jpg'
     """
-    visible = "".join(c for c in name if c.isspace() or not unicodedata.category(c).startswith("C"))
+    visible = "".join(
+        c for c in decoded_name(name) if c.isspace() or not unicodedata.category(c).startswith("C")
+    )
     last = re.split(r"[/\\]", visible)[-1]
     text = unicodedata.normalize("NFC", " ".join(last.split()))
     text = re.sub(r"^(?:[A-Za-z]:|[. ])+", "", text).rstrip(". ")
     return _fitted(*_stem_and_suffix(text)) or "photo"
+
+
+def decoded_name(name: str) -> str:
+    """A name whose bytes on the disk are no UTF-8, read as Western Europe's, which old systems write.
+
+    >>> decoded_name("caf\\udce9.jpg")
+    'café.jpg'
+    """
+    return _BYTES.sub(lambda found: bytes([ord(found[0]) - 0xDC00]).decode("cp1252", "replace"), name)
 
 
 def safe_path(name: str) -> str:

@@ -25,6 +25,7 @@ MEDIA = "/media/"
 CLOSED = ("/_stcore/", MEDIA, "/component/")
 OPEN = ("/_stcore/health", "/_stcore/host-config")
 HEALTH = "/_stcore/health"
+ONLY_READ = ("GET", "HEAD", "OPTIONS")
 
 logger = logging.getLogger(__name__)
 
@@ -48,27 +49,36 @@ class KnownHosts:
 
 
 class OwnOriginOnly:
-    """ASGI middleware that refuses websockets (403) that a page of another origin opens.
+    """ASGI middleware that refuses (403) websockets that a page of another origin opens.
+
+    With ``requests``, also what such a page requests, except what only reads and its page cannot see.
 
     An origin is ours where it is http or https at the very host and port that are asked for, or one of
     ``also``, such as the address that a sign-in is configured for, or of ``server.corsAllowedOrigins``.
     Streamlit itself takes every port of this machine as ours. Clients that are no browsers send no origin.
     """
 
-    def __init__(self, app: ASGIApp, also: Sequence[str] = ()) -> None:
-        self.app, self.also = app, frozenset(also)
+    def __init__(self, app: ASGIApp, also: Sequence[str] = (), *, requests: bool = False) -> None:
+        self.app, self.also, self.requests = app, frozenset(also), requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "websocket" or self._is_own(Headers(scope=scope)):
+        if not self._is_guarded(scope) or self._is_own(Headers(scope=scope)):
             await self.app(scope, receive, send)
             return
-        logger.warning("A page of another origin asked for a websocket, and was refused.")
-        await WebSocketClose(code=1008)(scope, receive, send)  # before it is accepted: a 403
+        logger.warning("A page of another origin asked for %s, and was refused.", scope["path"])
+        if scope["type"] == "websocket":
+            await WebSocketClose(code=1008)(scope, receive, send)  # before it is accepted: a 403
+        else:
+            await PlainTextResponse("Pages of other origins are refused.", 403)(scope, receive, send)
+
+    def _is_guarded(self, scope: Scope) -> bool:
+        is_request = scope["type"] == "http" and scope["method"] not in ONLY_READ
+        return scope["type"] == "websocket" or (self.requests and is_request)
 
     def _is_own(self, headers: Headers) -> bool:
         origins, host = headers.getlist("origin"), headers.get("host", "")
-        if not origins:
-            return True
+        if not origins:  # browsers say this as well, and no page can change it
+            return headers.get("sec-fetch-site", "none") in ("none", "same-origin")
         if len(origins) > 1:
             return False
         configured = {str(origin).strip() for origin in st.get_option("server.corsAllowedOrigins") or ()}

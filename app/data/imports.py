@@ -220,6 +220,7 @@ def outcomes(counts: Mapping[str, int]) -> list[str]:
         _new(counts.get("new", 0)),
         _near(counts.get("near", 0)),
         _annotated(counts),
+        _unchanged(counts),
         _exact(counts.get("exact", 0)),
         _holdout(counts.get("holdout", 0)),
         _refused(counts.get("refused", 0)),
@@ -274,6 +275,15 @@ def _annotated(counts: Mapping[str, int]) -> str:
         held += f" of {counted(counts['categories'], 'category', 'categories')}"
     empty = f"; {counted(negatives, 'photo')} annotated as showing nothing" if negatives else ""
     return f"{counted(number, 'photo')} imported with annotations: {held}{empty}."
+
+
+def _unchanged(counts: Mapping[str, int]) -> str:
+    """Photos that have the annotation that came already."""
+    number = counts.get("unchanged", 0)
+    if not number:
+        return ""
+    held = counted(counts.get("already_there", 0), "box", "boxes")
+    return f"{counted(number, 'photo')} had the same annotations already: {held}."
 
 
 def _exact(number: int) -> str:

@@ -24,7 +24,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.auth.middleware import SecurityHeaders
+from app.auth.middleware import OwnOriginOnly, SecurityHeaders
 from app.auth.upload_limit import limit_from_environment
 from app.demo.uploads import BoundedUploads
 from app.demo.view import Explain, LabelerLike
@@ -142,10 +142,11 @@ def guards(open_to_all: bool) -> list[Middleware]:
     """The middleware of every answer; without a password only names of this machine are answered.
 
     A page elsewhere could otherwise point a name of its own at 127.0.0.1 and use the demo through a
-    visitor's browser.
+    visitor's browser. What such a page sends under the demo's own name is refused by its origin.
     """
     layers = [
         Middleware(SecurityHeaders),
+        Middleware(OwnOriginOnly, requests=True),
         Middleware(OwnFilesOnly),
         Middleware(BoundedUploads, most_bytes=limit_from_environment()),
     ]

@@ -35,21 +35,24 @@ FORMATS = ("coco", "voc", "yolo", "csv")
 
 
 def import_photos(path: Path, *, by: str | None, data: Path | None) -> int:
-    """Import photos or a data set in this process; returns the exit status, 1 where something did not come.
+    """Import photos or a data set now; returns the exit status, 1 where something did not come.
 
-    The report goes to stdout, progress to stderr. The next worker labels what came and orders the queue.
+    Reading them has the limits of a worker's imports. The report goes to stdout, progress to stderr. The next
+    worker labels what came and orders the queue.
     """
     from core.jobs.client import start_labeling, start_ordering
+    from core.jobs.import_steps import import_here, import_limits
     from core.store import Store
-    from core.store.importing import all_came, import_all
+    from core.store.importing import all_came
 
     if not path.exists():
         raise StoreError(f"expected photos, a zip, a folder or a data set at {path}, got nothing there")
+    import_limits()  # said now if they are none
     store = Store.open(folder=data)
     import_id = store.imports.begin(path.name or str(path), by or account_name(), str(path.absolute()))
     try:
         with ProgressBar() as bar:
-            row = import_all(store, import_id, lambda mark: bar.show(mark.done, mark.total), trusted=True)
+            row = import_here(store, import_id, lambda mark: bar.show(mark.done, mark.total))
     except KeyboardInterrupt:
         store.imports.cancel(import_id)
         raise
@@ -127,7 +130,7 @@ def work(
 
     from core.jobs.engine import KINDS  # after giving way: loading these takes seconds
     from core.jobs.import_steps import import_limits
-    from core.jobs.step_process import StepProcesses
+    from core.jobs.step_process import steps_of
     from core.jobs.worker import work as serve
     from core.jobs.workflows import WorkerContext
     from core.store import Store
@@ -142,8 +145,7 @@ def work(
 
     try:
         import_limits()  # said now if they are none
-        steps = StepProcesses(store) if os.name == "posix" else None  # Windows hands no pipes on
-        context = WorkerContext(store, device=device, steps=steps)
+        context = WorkerContext(store, device=device, steps=steps_of(store))
         serve(context, threading.Event(), ready, kinds=chosen)
     except LapelError as error:
         print(f"lapel: {error}", file=sys.stderr, flush=True)

@@ -21,16 +21,18 @@ from core.datasets.detection import (
 )
 from core.datasets.listed import (
     FRACTIONS,
+    UNKNOWN_WH,
     are_fractions,
     in_pixels,
     is_flagged,
     number,
     photos_root,
+    place_photos,
     turned_box,
     whole_size,
 )
 from core.datasets.parsing import MOST_BOXES, read_json
-from core.datasets.photo_index import PhotoIndex, place_photos
+from core.datasets.photo_index import PhotoIndex
 from core.datasets.report import ReadReport, named
 from core.errors import DatasetError
 from core.images.decode import upright_size
@@ -327,15 +329,16 @@ def _rotation(annotation: Mapping[str, Any]) -> float:
 
 
 def _file_name(image: Mapping[str, Any]) -> str:
-    name = image.get("file_name")
-    return name if isinstance(name, str) else ""
+    """The photo's name; LVIS has its address alone, COCO Annotator its path."""
+    names = (image.get(key) for key in ("file_name", "path", "coco_url"))
+    return next((name for name in names if isinstance(name, str) and name.strip()), "")
 
 
 def _photo(
     row: _Rows, name: str, folder: Path | None, fractions: bool, path: Path, report: ReadReport
 ) -> tuple[BoxedPhoto, int] | None:
     """The photo with its boxes, and how many were dropped; None where it has no size."""
-    size_wh = _size(row.image, name, folder, path, report)
+    size_wh = _size(row.image, name, folder, fractions, path, report)
     if size_wh is None:
         return None
     if fractions:
@@ -353,18 +356,20 @@ def _photo(
 
 
 def _size(
-    image: Mapping[str, Any], name: str, folder: Path | None, path: Path, report: ReadReport
+    image: Mapping[str, Any], name: str, folder: Path | None, fractions: bool, path: Path, report: ReadReport
 ) -> tuple[int, int] | None:
-    """Width and height as listed; where they are not, those of the photo itself."""
+    """Width and height as listed; where they are not, those of the photo itself, if it is there."""
     width, height = (whole_size(image.get(side)) for side in ("width", "height"))
     if width is not None and height is not None:
         return width, height
     side = "width" if width is None else "height"
     reason = f"{path.name}: {name}: {side!r} in whole pixels is expected, got {shown(image.get(side))}"
-    if report.strict or folder is None:
-        report.lose_photo(name, reason)
-        return None
+    is_there = folder is not None and (folder / name).is_file()
+    if not is_there and not report.strict and not fractions:
+        return UNKNOWN_WH
     try:
+        if folder is None or report.strict:
+            raise DatasetError(reason)
         size_wh = upright_size(folder / name)
     except DatasetError:
         report.lose_photo(name, reason)

@@ -16,13 +16,18 @@ from core.errors import DatasetError
 
 Row = Mapping[str, str]
 
-CORNERS = (("x0", "y0", "x1", "y1"), ("xmin", "ymin", "xmax", "ymax"))
-PHOTO_COLUMNS, CATEGORY_COLUMNS = ("photo", "filename", "image"), ("category", "class")
+CORNERS = (
+    *(("x0", "y0", "x1", "y1"), ("xmin", "ymin", "xmax", "ymax")),
+    *(("x_min", "y_min", "x_max", "y_max"), ("x1", "y1", "x2", "y2")),
+)
+PHOTO_COLUMNS = ("photo", "filename", "file_name", "image", "image_path", "image_name")
+CATEGORY_COLUMNS = ("category", "class", "class_name", "label_name", "label")
+"""Of these, the first that is there; a ``label`` beside another of them is the fine label."""
 
 
 def is_box_csv(columns: Iterable[str]) -> bool:
     """Whether the columns of a CSV hold photos, corners and categories."""
-    given = set(columns)
+    given = {column.lower() for column in columns}
     return (
         any(set(corners) <= given for corners in CORNERS)
         and bool(given & set(PHOTO_COLUMNS))
@@ -34,12 +39,14 @@ def read_box_csv(path: Path, report: ReadReport, index: PhotoIndex) -> Detection
     """Read a CSV with a row a box; a row without corners lists a photo that shows nothing.
 
     Columns: photo, x0, y0, x1, y1, category, and where they are there width, height, label and flags, as
-    Lapel writes them; or filename, width, height, class, xmin, ymin, xmax, ymax. Corners are pixels of the
-    upright photo. Raises ``DatasetError`` where the columns are missing.
+    Lapel writes them; or filename, width, height, class, xmin, ymin, xmax, ymax, and other usual names of
+    these, in upper or lower case. Corners are pixels of the upright photo. Raises ``DatasetError`` where the
+    columns are missing.
     """
     rows_of: dict[str, list[tuple[int, Row]]] = {}
     known: list[str] | None = None
-    for line, row in enumerate(read_rows(path), 2):
+    for line, written in enumerate(read_rows(path), 2):
+        row = {column.lower(): cell for column, cell in written.items()}
         if known is None:
             known = list(row)
             if not is_box_csv(known):
@@ -98,7 +105,8 @@ def _row(row: Row) -> NamedRow | None:
     if not category:
         raise DatasetError("a category is expected, there is none")
     flags = frozenset(row.get("flags", "").split()) & frozenset(BOX_FLAGS)
-    return BoxRow(x0, y0, x1, y1, 0, plain(row.get("label", "")) or None, flags), category
+    label = plain(row.get("label", "")) if any(key in row for key in CATEGORY_COLUMNS[:-1]) else ""
+    return BoxRow(x0, y0, x1, y1, 0, label or None, flags), category
 
 
 def _of(row: Row, columns: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as Xml
 from core.boxes import BOX_FLAGS
 from core.datasets.detection import BoxRow, DetectionDataset, merged_categories
 from core.datasets.listed import (
+    TURNED,
     Corners,
     ListedPhoto,
     NamedRow,
@@ -23,8 +24,6 @@ from core.datasets.parsing import MOST_BOXES, read_xml
 from core.datasets.photo_index import PhotoIndex
 from core.datasets.report import ReadReport
 from core.errors import DatasetError
-
-SHAPES = ("box", "polygon", "polyline", "points", "ellipse", "mask", "cuboid", "skeleton")
 
 
 def read_cvat(
@@ -69,7 +68,7 @@ def _read(image: Xml.Element, path: Path, report: ReadReport) -> ListedPhoto:
         name = f"{subset}/{name}"
     sides = [_side(image.get(side)) for side in ("width", "height")]
     size_wh = (sides[0], sides[1]) if sides[0] and sides[1] else None
-    shapes = [shape for shape in image if shape.tag in SHAPES]
+    shapes = [shape for shape in image if shape.tag != "tag"]
     tags = image.findall("tag")
     if tags:
         report.lose_box(path.name, f"{path.name}: {name}: tags name no place, and are not read")
@@ -106,9 +105,7 @@ def _row(shape: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
         raise DatasetError(f"a rotation in degrees is expected, got {rotation}")
     if rotation % 360:
         corners = turned_box(*corners, rotation)
-        report.remark(
-            path.name, f"a shape turned by {rotation:g} degrees was read as the upright box around it"
-        )
+        report.remark(path.name, TURNED.format(rotation))
     attributes = {entry.get("name"): entry.text or "" for entry in shape.findall("attribute")}
     given = {name: attributes.get(name) or shape.get(name) or "" for name in BOX_FLAGS}
     flags = frozenset(name for name, value in given.items() if is_flagged(value))

@@ -21,8 +21,9 @@ from core.errors import DatasetError
 
 UNREAD_SUFFIXES = (
     *(".jsonl", ".ndjson", ".tsv", ".parquet", ".tfrecord", ".record", ".pkl", ".mat", ".h5", ".npz"),
+    *(".zip", ".7z", ".rar", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst"),
 )
-"""Files that hold annotations elsewhere, of kinds that are not read."""
+"""Files that hold annotations elsewhere, or are packed, of kinds that are not read."""
 
 COMPANIONS = re.compile(
     r"(obj\.data|obj\.names|classes\.txt|predefined_classes\.txt|labelmap\.txt|(deleted|renamed)\.txt"
@@ -31,6 +32,7 @@ COMPANIONS = re.compile(
 )
 """Files that formats keep beside their annotations, and that add nothing to them."""
 
+LISTED_PHOTO = re.compile(r"\.(jpe?g|png|webp|bmp)\s*$", re.IGNORECASE)
 LISTED_BOX = re.compile(r"\.(jpe?g|png|webp|bmp)[ ,\t]+-?\d+[., \d-]*,[., \d-]*\d", re.IGNORECASE)
 
 
@@ -122,7 +124,7 @@ class DatasetFinder:
             elif coco.is_coco(document) or via_labelme.is_via(document):
                 format = "COCO" if coco.is_coco(document) else "VIA"
                 yield from self._read(format, file, partial(self._document, document, file))
-            elif isinstance(document, dict) and set(document) <= {"categories", "info"}:
+            elif isinstance(document, dict) and set(document) in ({"categories", "info"}, {"categories"}):
                 pass  # Label Studio's notes.json, beside its YOLO: the class list says the same
             else:
                 self._report.lose_file(
@@ -194,6 +196,8 @@ class DatasetFinder:
         for file, text in text_of.items():
             if lists or _has_label_lines(text):
                 groups.setdefault(_nearest(text, lists), {})[file] = text
+            elif text not in self.left:  # an empty one without a class list, or a description
+                self.left.append(text)
         used = set(text_of.values())
         self._name_unpaired([text for text in texts if text not in used], bool(lists))
         alone = list(groups.pop(None, {}).values())
@@ -217,7 +221,7 @@ class DatasetFinder:
                 self._report.lose_file(
                     name, f"{text.name}: boxes in a list of photos are not read: {KINDS} is"
                 )
-            elif (has_classes and not NO_LABELS.fullmatch(text.name)) or _has_label_lines(text):
+            elif (has_classes and not _is_note(text)) or _has_label_lines(text):
                 self._report.lose_file(name, f"{text.name}: labels need a photo of that name, there is none")
             else:
                 self.left.append(text)
@@ -234,7 +238,10 @@ class DatasetFinder:
         found: dict[Path, yolo.ClassList] = {}
         yamls = self._take(lambda file: file.suffix.lower() in yolo.YAML_SUFFIXES)
         usual = sorted(yamls, key=lambda file: file.stem.lower() not in yolo.USUAL_YAMLS)
-        for file in (*usual, *self._take(yolo.is_class_list)):
+        lists = sorted(
+            self._take(yolo.is_class_list), key=lambda file: file.name.lower() not in yolo.USUAL_LISTS
+        )
+        for file in (*usual, *lists):
             is_yaml = file.suffix.lower() in yolo.YAML_SUFFIXES
             try:
                 if is_yaml and not yolo.has_names(read_yaml(file)):
@@ -248,7 +255,7 @@ class DatasetFinder:
                 continue
             if file.parent not in found:
                 found[file.parent] = classes
-            elif is_yaml:
+            elif is_yaml or classes.names != found[file.parent].names:
                 other = found[file.parent].file.name
                 self._report.remark(self._shown(file), f"it was not used, since {other} lists the categories")
         for folder in [folder for folder in found if folder.name.lower() in ("labels", "config", "data")]:
@@ -274,6 +281,13 @@ def _has_label_lines(file: Path) -> bool:
     """Whether a text begins with lines of numbers, as YOLO's are."""
     lines = [line.split() for line in first_lines(file) if line.strip()]
     return bool(lines) and all(len(line) >= 5 and all(map(_is_number, line[:5])) for line in lines)
+
+
+def _is_note(file: Path) -> bool:
+    """Whether a text is called as those that tools leave beside labels, or lists photos, or a word a line."""
+    lines = [line for line in first_lines(file) if line.strip()]
+    is_list = all(len(line.split()) <= 2 or LISTED_PHOTO.search(line) for line in lines)
+    return bool(NO_LABELS.fullmatch(file.name)) or (bool(lines) and is_list)
 
 
 def _has_listed_boxes(file: Path) -> bool:

@@ -1,11 +1,12 @@
-"""Photos and boxes as annotation files list them: sizes, flags, rotations, and categories by name."""
+"""Photos and boxes as annotation files list them: places, sizes, flags, rotations, and categories by name."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from core.datasets.detection import (
     BoxedPhoto,
@@ -14,9 +15,10 @@ from core.datasets.detection import (
     boxed_photo,
     merged_categories,
 )
-from core.datasets.photo_index import PhotoIndex, place_photos
+from core.datasets.photo_index import PHOTO_FOLDERS, NotFound, PhotoIndex
 from core.datasets.report import ReadReport
 from core.errors import DatasetError
+from core.file_names import relative_name, safe_name
 from core.images.decode import upright_size
 
 MOST_SIDE = 1_000_000
@@ -24,6 +26,9 @@ MOST_SIDE = 1_000_000
 
 UNKNOWN_WH = (MOST_SIDE, MOST_SIDE)
 """Of a photo that is listed without its size, and is not there: its boxes are in its own pixels."""
+
+MOST_CHARACTERS = 1000
+"""Of a listed path; longer ones are looked for by their last part alone."""
 
 ANNOTATION_FOLDERS = ("annotations", "annotation", "labels")
 """Folders of annotation files, whose photos lie beside or below the folder above."""
@@ -149,6 +154,9 @@ def in_pixels(rows: Iterable[BoxRow], size_wh: tuple[int, int]) -> list[BoxRow]:
     ]
 
 
+TURNED = "a shape turned by {:g} degrees was read as the upright box around it"
+
+
 def turned_box(
     x0: float, y0: float, x1: float, y1: float, degrees: float
 ) -> tuple[float, float, float, float]:
@@ -163,3 +171,76 @@ def turned_box(
     half_w, half_h = (width * cosine + height * sine) / 2, (width * sine + height * cosine) / 2
     center_x, center_y = (x0 + x1) / 2, (y0 + y1) / 2
     return center_x - half_w, center_y - half_h, center_x + half_w, center_y + half_h
+
+
+def place_photos(
+    names: Sequence[str], place: Path, photos: PhotoIndex, report: ReadReport
+) -> tuple[list[str | None], Path | None]:
+    """The photos that the annotation file ``place`` lists: names relative to one folder, and that folder.
+
+    A photo that is not there keeps the name as it is listed; one whose name fits several photos, or none that
+    a file can have, is lost (None). The folder is None where no photo was found.
+    """
+    whole = _folder_of_all(names, place, photos)
+    if whole is not None:
+        return [_plain(name) for name in names], whole
+    found = photos.find(names, place)
+    starts = {
+        _start(photos.root, path, name)
+        for name, path in zip(names, found, strict=True)
+        if isinstance(path, Path)
+    }
+    folder = next(iter(starts)) if len(starts) == 1 else None
+    folder = photos.root if folder is None and starts else folder
+    placed: list[str | None] = []
+    for name, path in zip(names, found, strict=True):
+        if isinstance(path, Path) and folder is not None:
+            placed.append(path.relative_to(folder).as_posix())
+        elif isinstance(path, NotFound) and path.is_ambiguous:
+            report.lose_photo(_shown(name), f"{place.name}: {_shown(name)!r}: {path.reason}")
+            placed.append(None)
+        else:
+            placed.append(name_of_missing(name, place, report))
+    return placed, folder
+
+
+def name_of_missing(name: str, place: Path, report: ReadReport) -> str | None:
+    """The name as it is listed, else its last part; None for what no file can be called."""
+    try:
+        return relative_name(name, place.name)
+    except DatasetError as error:
+        with suppress(DatasetError):
+            if not report.strict:
+                return relative_name(_plain(name).rpartition("/")[2], place.name)
+        report.lose_photo(_shown(name), str(error))
+        return None
+
+
+def _folder_of_all(names: Sequence[str], place: Path, photos: PhotoIndex) -> Path | None:
+    """The first of the usual folders that holds all the photos under the names that are listed."""
+    if not names or any(len(name) > MOST_CHARACTERS or ".." in name or "\0" in name for name in names):
+        return None
+    bases = [photos.root, place.parent] if place.parent.is_relative_to(photos.root) else [photos.root]
+    for base in dict.fromkeys(reversed(bases)):
+        for folder in (*(base / name for name in PHOTO_FOLDERS), base):
+            with suppress(OSError, ValueError):
+                if all((folder / _plain(name)).is_file() for name in names):
+                    return folder
+    return None
+
+
+def _plain(name: str) -> str:
+    return str(PurePosixPath(name.replace("\\", "/")))
+
+
+def _shown(name: str) -> str:
+    return safe_name(name)
+
+
+def _start(root: Path, path: Path, name: str) -> Path | None:
+    """The folder that a path consists of together with the listed name; None where it does not."""
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    own = path.relative_to(root).parts
+    if not parts or own[-len(parts) :] != parts:
+        return None
+    return Path(root, *own[: len(own) - len(parts)])

@@ -10,6 +10,7 @@ import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,10 @@ FREE_ROWS = 100_000
 MOST_ELEMENTS = 4_000_000
 MOST_XML_DEPTH = 32
 MOST_YAML_EVENTS = 100_000
+XML_DECLARATION = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]{1,20})["'][^>]*\?>""")
+EAST_ASIAN = frozenset(
+    (b"gb2312", b"gbk", b"gb18030", b"cp936", b"big5", b"cp950", b"shift_jis", b"cp932", b"euc-jp", b"euc-kr")
+)
 MOST_YAML_DEPTH = 16
 
 
@@ -80,13 +85,21 @@ def read_xml(path: Path, most_elements: int = MOST_ELEMENTS) -> Xml.Element:
     data = read_bytes(path, MOST_XML_BYTES)
     parser = DefusedXMLParser(target=_BoundedBuilder(path.name, most_elements))
     try:
-        parser.feed(data)
+        parser.feed(_in_utf_8(data))
         root = parser.close()
     except (SyntaxError, ValueError, LookupError) as error:  # entities are refused as ValueErrors
         raise DatasetError(f"{path.name}: XML is expected, got: {_first_line(error)}") from error
     if not isinstance(root, Xml.Element):
         raise DatasetError(f"{path.name}: XML is expected, got a file without an element")
     return root
+
+
+def _in_utf_8(data: bytes) -> bytes:
+    """XML in an encoding of East Asia, which the parser does not know, in UTF-8. Raises ValueError."""
+    declaration = XML_DECLARATION.match(data)
+    if declaration is None or declaration[1].lower() not in EAST_ASIAN:
+        return data
+    return data[declaration.end() :].decode(declaration[1].decode("ascii")).encode()
 
 
 class _BoundedBuilder(Xml.TreeBuilder):

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from core.datasets.report import ReadReport, named
-from core.errors import DatasetError
-from core.file_names import relative_name, safe_name
+from core.datasets.report import named
+from core.file_names import decoded_name
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp")
 OTHER_PICTURES = (".gif", ".tif", ".tiff", ".heic", ".heif", ".avif")
@@ -29,12 +27,17 @@ MOST_FILES = 1_000_000
 MOST_DEPTH = 64
 MOST_ALIKE = 100
 """Photos of one name that are told apart by more than their paths."""
-MOST_CHARACTERS = 1000
-"""Of a listed path; longer ones are looked for by their last part alone."""
 
 NO_PHOTO = "there is no such photo"
 
 Key = tuple[str, ...]
+
+
+Fit = tuple[int, bool, bool, int]
+"""How close a photo is to a name: parts of the path in common; whether the whole path is the same, and the
+ending; parts that are the same in upper and lower case as well."""
+
+NO_FIT: Fit = (0, False, False, 0)
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class _Entry:
     path: Path
     raw: Key  # all folders and the file's name
     key: Key  # without the folders that tell nothing apart
+    written: Key  # the same, with upper and lower case
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,13 @@ class _Wanted:
 
     raw: Key
     key: Key
+    written: Key
     is_free: bool
-    last: str  # the file's name as it is written
+
+    @classmethod
+    def of(cls, parts: Key, is_free: bool) -> _Wanted:
+        """Out of a path's parts in NFC."""
+        return cls(_folded(parts), _plain_key(_folded(parts)), _plain_key(parts), is_free)
 
 
 class PhotoIndex:
@@ -88,10 +97,10 @@ class PhotoIndex:
         taken. Where several names would fit one photo, the closest has it.
         """
         ranked = [self._closest(name, place) for name in names]
-        closest: dict[Path, int] = {}
+        closest: dict[Path, Fit] = {}
         for found, fit in ranked:
             if isinstance(found, Path):
-                closest[found] = max(fit, closest.get(found, 0))
+                closest[found] = max(fit, closest.get(found, NO_FIT))
         return [
             NotFound(NO_PHOTO) if isinstance(found, Path) and fit < closest[found] else found
             for found, fit in ranked
@@ -102,32 +111,29 @@ class PhotoIndex:
 
         With ``is_free``, its folder is that of all annotations, and says nothing of the photo's.
         """
-        raw = self._stem(self._raw(path))
-        return self._best(self._by_stem, _Wanted(raw, _plain_key(raw), is_free, path.stem), path)[0]
+        return self._best(self._by_stem, _Wanted.of(_stem(self._parts(path)), is_free), path)[0]
 
     def stem_key(self, path: Path) -> Key:
         """Folders that tell photos apart, and the name without ending, for a file below the root."""
-        return _plain_key(self._stem(self._raw(path)))
+        return _plain_key(_stem(_folded(self._parts(path))))
 
-    def _closest(self, name: str, place: Path) -> tuple[Path | NotFound, int]:
+    def _closest(self, name: str, place: Path) -> tuple[Path | NotFound, Fit]:
         for index, wanted in self._readings(name):
             found, fit = self._best(index, wanted, place)
             if isinstance(found, Path) or found.is_ambiguous:
                 return found, fit
-        return NotFound(NO_PHOTO), 0
+        return NotFound(NO_PHOTO), NO_FIT
 
     def _readings(self, name: str) -> Iterator[tuple[dict[Key, list[_Entry]], _Wanted]]:
         """What a name may mean: a file as it is written, a stem, or a path of another machine."""
-        last = PurePosixPath(name.replace("\\", "/")).name
-        for raw, is_free in _listed_keys(name):
-            yield self._by_name, _Wanted(raw, _plain_key(raw), is_free, last)
-            has_ending = PurePosixPath(raw[-1]).suffix in PHOTO_SUFFIXES + OTHER_PICTURES
-            stem = self._stem(raw) if has_ending else raw
-            yield self._by_stem, _Wanted(stem, _plain_key(stem), is_free, last)
+        for parts, is_free in listed_parts(name):
+            yield self._by_name, _Wanted.of(parts, is_free)
+            stem = _stem(parts) if has_photo_ending(parts[-1].lower()) else parts
+            yield self._by_stem, _Wanted.of(stem, is_free)
 
     def _best(
         self, index: dict[Key, list[_Entry]], wanted: _Wanted, place: Path
-    ) -> tuple[Path | NotFound, int]:
+    ) -> tuple[Path | NotFound, Fit]:
         """The entry with the longest end in common with the name, and how close it is."""
         for length in range(len(wanted.key), 0, -1):
             entries = index.get(wanted.key[-length:])
@@ -137,23 +143,25 @@ class PhotoIndex:
                 entries = [entry for entry in entries if len(entry.key) == length]
             if entries:
                 return self._one_of(entries, wanted, length, place)
-        return NotFound(NO_PHOTO), 0
+        return NotFound(NO_PHOTO), NO_FIT
 
     def _one_of(
         self, entries: list[_Entry], wanted: _Wanted, length: int, place: Path
-    ) -> tuple[Path | NotFound, int]:
+    ) -> tuple[Path | NotFound, Fit]:
         """One of the entries that fit equally: by the whole path, by what the place says, else none."""
         by_raw = [entry for entry in entries if self._cut(entry.raw, wanted) == wanted.raw]
         whole = by_raw or [entry for entry in entries if len(entry.key) == length]
         best = whole if len(whole) == 1 else entries
         if len(best) > 1:
-            best = [entry for entry in best if _last(entry.path, wanted) == wanted.last] or best
+            same = [_same_parts(entry, wanted, length) for entry in best]
+            best = [entry for entry, count in zip(best, same, strict=True) if count == max(same)]
         if 1 < len(best) <= MOST_ALIKE:
             best = _by_hints(best, place)
         if len(best) > 1:
             names = named([self._shown(entry.path) for entry in best])
-            return NotFound(f"several photos have this name: {names}", True), 0
-        return best[0].path, 3 * length + (2 if by_raw else 1 if _has_ending(best[0], wanted) else 0)
+            return NotFound(f"several photos have this name: {names}", True), NO_FIT
+        has_ending = best[0].raw[-1] == wanted.raw[-1]
+        return best[0].path, (length, bool(by_raw), has_ending, _same_parts(best[0], wanted, length))
 
     @staticmethod
     def _cut(raw: Key, wanted: _Wanted) -> Key:
@@ -163,17 +171,17 @@ class PhotoIndex:
     def _shown(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.name
 
-    def _raw(self, path: Path) -> Key:
-        return tuple(folded(part) for part in PurePosixPath(self._shown(path)).parts)
-
-    @staticmethod
-    def _stem(key: Key) -> Key:
-        return (*key[:-1], PurePosixPath(key[-1]).stem)
+    def _parts(self, path: Path) -> Key:
+        return PurePosixPath(unicodedata.normalize("NFC", decoded_name(self._shown(path)))).parts
 
     @cached_property
     def _entries(self) -> tuple[_Entry, ...]:
-        raws = [(path, self._raw(path)) for path in self.paths]
-        return tuple(_Entry(path, raw, _plain_key(raw)) for path, raw in raws)
+        entries = []
+        for path in self.paths:
+            parts = self._parts(path)
+            raw = _folded(parts)
+            entries.append(_Entry(path, raw, _plain_key(raw), _plain_key(parts)))
+        return tuple(entries)
 
     @cached_property
     def _by_name(self) -> dict[Key, list[_Entry]]:
@@ -188,21 +196,17 @@ class PhotoIndex:
     def _by_stem(self) -> dict[Key, list[_Entry]]:
         found: dict[Key, list[_Entry]] = {}
         for entry in self._entries:
-            key = self._stem(entry.key)
+            key = _stem(entry.key)
             for start in range(len(key)):
                 found.setdefault(key[start:], []).append(entry)
         return found
 
 
-def _last(path: Path, wanted: _Wanted) -> str:
-    """A file's name in NFC, with its ending where the name has one."""
-    has_ending = folded(path.name) == wanted.raw[-1]
-    return unicodedata.normalize("NFC", path.name if has_ending else path.stem)
-
-
-def _has_ending(entry: _Entry, wanted: _Wanted) -> bool:
-    """Whether a name gives the file with its ending."""
-    return entry.raw[-1] == wanted.raw[-1]
+def _same_parts(entry: _Entry, wanted: _Wanted, length: int) -> int:
+    """How many of the parts that they have in common are written the same, in upper and lower case."""
+    has_ending = entry.raw[-1] == wanted.raw[-1]
+    written = entry.written if has_ending else _stem(entry.written)
+    return sum(a == b for a, b in zip(written[-length:], wanted.written[-length:], strict=True))
 
 
 def _by_hints(entries: list[_Entry], place: Path) -> list[_Entry]:
@@ -221,41 +225,59 @@ def folded(part: str) -> str:
     return unicodedata.normalize("NFC", part).casefold()
 
 
+def has_photo_ending(name: str) -> bool:
+    """Whether a name in lower case ends as pictures do, of a kind that is read or not."""
+    return PurePosixPath(name).suffix in PHOTO_SUFFIXES + OTHER_PICTURES
+
+
 def name_key(name: str) -> Key:
     """A photo's folders, without those that tell nothing apart, and the file's name: NFC, without case.
 
     >>> name_key("images/Men/A.JPG")
     ('men', 'a.jpg')
     """
-    return _plain_key(
-        tuple(folded(part) for part in PurePosixPath(name).parts if part not in ("/", ".", ".."))
-    )
+    return _folded(name_parts(name))
 
 
-def _listed_keys(name: str) -> Iterator[tuple[Key, bool]]:
-    """What a listed name may be as a path, and whether its folders are another machine's.
+def name_parts(name: str) -> Key:
+    """The same with upper and lower case."""
+    parts = PurePosixPath(unicodedata.normalize("NFC", name)).parts
+    return _plain_key(tuple(part for part in parts if part not in ("/", ".", "..")))
+
+
+def listed_parts(name: str) -> Iterator[tuple[Key, bool]]:
+    """What a listed name may be as a path in NFC, and whether its folders are another machine's.
 
     Understands backslashes, drive letters, URLs and Label Studio's ``/data/local-files/?d=path``.
     """
     text = name.replace("\\", "/").strip()
     is_free = text.startswith(("/", "../")) or "://" in text or text[1:2] == ":"
-    if key := _parts_key(text):
-        yield key, is_free
+    if parts := _parts_of(text):
+        yield parts, is_free
     if "://" in text or "?" in text or "%" in text:
         split = urlsplit(text) if "://" in text else None
         path, _, query = (split.path, "", split.query) if split else text.partition("?")
         local = [part[2:] for part in query.split("&") if part.startswith("d=")]
-        if key := _parts_key(unquote(local[0] if local else path)):
-            yield key, True
+        if parts := _parts_of(unquote(local[0] if local else path)):
+            yield parts, True
 
 
-def _parts_key(text: str) -> Key:
-    parts = [part for part in PurePosixPath(text).parts if part not in ("/", ".", "..") and part[1:] != ":"]
-    return tuple(folded(part) for part in parts)
+def _parts_of(text: str) -> Key:
+    parts = PurePosixPath(unicodedata.normalize("NFC", text)).parts
+    return tuple(part for part in parts if part not in ("/", ".", "..") and part[1:] != ":")
 
 
-def _plain_key(raw: Key) -> Key:
-    return (*(part for part in raw[:-1] if part not in PLAIN_FOLDERS), *raw[-1:])
+def _folded(parts: Key) -> Key:
+    return tuple(map(folded, parts))
+
+
+def _stem(parts: Key) -> Key:
+    return (*parts[:-1], PurePosixPath(parts[-1]).stem)
+
+
+def _plain_key(parts: Key) -> Key:
+    """The parts of a path without the folders that tell nothing apart."""
+    return (*(part for part in parts[:-1] if folded(part) not in PLAIN_FOLDERS), *parts[-1:])
 
 
 def _words(place: Path) -> Iterator[str]:
@@ -277,7 +299,7 @@ def _common_head(one: Sequence[str], other: Sequence[str]) -> int:
 
 def is_picture(path: Path) -> bool:
     """Whether a file is called like a picture, of a kind that is read or not."""
-    return path.suffix.lower() in PHOTO_SUFFIXES + OTHER_PICTURES
+    return has_photo_ending(path.name.lower())
 
 
 def files_below(
@@ -312,76 +334,3 @@ def files_below(
 
 def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
-
-
-def place_photos(
-    names: Sequence[str], place: Path, photos: PhotoIndex, report: ReadReport
-) -> tuple[list[str | None], Path | None]:
-    """The photos that the annotation file ``place`` lists: names relative to one folder, and that folder.
-
-    A photo that is not there keeps the name as it is listed; one whose name fits several photos, or none that
-    a file can have, is lost (None). The folder is None where no photo was found.
-    """
-    whole = _folder_of_all(names, place, photos)
-    if whole is not None:
-        return [_plain(name) for name in names], whole
-    found = photos.find(names, place)
-    starts = {
-        _start(photos.root, path, name)
-        for name, path in zip(names, found, strict=True)
-        if isinstance(path, Path)
-    }
-    folder = next(iter(starts)) if len(starts) == 1 else None
-    folder = photos.root if folder is None and starts else folder
-    placed: list[str | None] = []
-    for name, path in zip(names, found, strict=True):
-        if isinstance(path, Path) and folder is not None:
-            placed.append(path.relative_to(folder).as_posix())
-        elif isinstance(path, NotFound) and path.is_ambiguous:
-            report.lose_photo(_shown(name), f"{place.name}: {_shown(name)!r}: {path.reason}")
-            placed.append(None)
-        else:
-            placed.append(_name_of_missing(name, place, report))
-    return placed, folder
-
-
-def _name_of_missing(name: str, place: Path, report: ReadReport) -> str | None:
-    """The name as it is listed, else its last part; None for what no file can be called."""
-    try:
-        return relative_name(name, place.name)
-    except DatasetError as error:
-        with suppress(DatasetError):
-            if not report.strict:
-                return relative_name(_plain(name).rpartition("/")[2], place.name)
-        report.lose_photo(_shown(name), str(error))
-        return None
-
-
-def _folder_of_all(names: Sequence[str], place: Path, photos: PhotoIndex) -> Path | None:
-    """The first of the usual folders that holds all the photos under the names that are listed."""
-    if not names or any(len(name) > MOST_CHARACTERS or ".." in name or "\0" in name for name in names):
-        return None
-    bases = [photos.root, place.parent] if place.parent.is_relative_to(photos.root) else [photos.root]
-    for base in dict.fromkeys(reversed(bases)):
-        for folder in (*(base / name for name in PHOTO_FOLDERS), base):
-            with suppress(OSError, ValueError):
-                if all((folder / _plain(name)).is_file() for name in names):
-                    return folder
-    return None
-
-
-def _plain(name: str) -> str:
-    return str(PurePosixPath(name.replace("\\", "/")))
-
-
-def _shown(name: str) -> str:
-    return safe_name(name)
-
-
-def _start(root: Path, path: Path, name: str) -> Path | None:
-    """The folder that a path consists of together with the listed name; None where it does not."""
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    own = path.relative_to(root).parts
-    if not parts or own[-len(parts) :] != parts:
-        return None
-    return Path(root, *own[: len(own) - len(parts)])

@@ -154,7 +154,7 @@ def _labelme_row(shape: Any) -> NamedRow:
     ):
         raise DatasetError(f"'points' of two numbers each are expected, got {shown(points)}")
     xs, ys = _numbers([point[0] for point in points]), _numbers([point[1] for point in points])
-    kind = shape.get("shape_type", "polygon")
+    kind = shape.get("shape_type") or "polygon"
     if kind == "circle" and len(points) == 2:
         radius = math.hypot(xs[1] - xs[0], ys[1] - ys[0])
         xs, ys = [xs[0] - radius, xs[0] + radius], [ys[0] - radius, ys[0] + radius]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +22,13 @@ from core.datasets.detection import (
 from core.datasets.listed import (
     ANNOTATION_FOLDERS,
     FRACTIONS,
+    TURNED,
+    UNKNOWN_WH,
     are_fractions,
     in_pixels,
     is_flagged,
+    name_of_missing,
+    turned_box,
     whole_size,
 )
 from core.datasets.parsing import MOST_BOXES, read_xml
@@ -38,7 +43,6 @@ from core.datasets.photo_index import (
 )
 from core.datasets.report import ReadReport
 from core.errors import DatasetError
-from core.file_names import relative_name
 from core.images.decode import upright_size
 
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -92,10 +96,11 @@ def voc_dataset(files: Sequence[Path], index: PhotoIndex, report: ReadReport) ->
         if name is None:
             continue
         rows = [BoxRow(*row[:4], place_of[row[4]], row[5], row[6]) for row in annotation.rows]
-        size_wh = annotation.size_wh or _own_size(annotation, folder, name, report)
+        fractions = are_fractions(rows)
+        size_wh = annotation.size_wh or _own_size(annotation, folder, name, fractions, report)
         if size_wh is None:
             continue
-        if are_fractions(rows):
+        if fractions:
             rows = in_pixels(rows, size_wh)
             report.remark(annotation.file.name, FRACTIONS)
         photo, lost = boxed_photo(name, *size_wh, rows, lost=annotation.lost)
@@ -232,11 +237,7 @@ def _missing(annotation: _Annotation, path: NotFound, report: ReadReport) -> str
     if path.reason != NO_PHOTO:
         report.lose_file(file, f"{file}: {path.reason}")
         return None
-    try:
-        return relative_name(annotation.listed, file)
-    except DatasetError as error:
-        report.lose_file(file, str(error))
-        return None
+    return name_of_missing(annotation.listed, annotation.file, report)
 
 
 def _categories(
@@ -274,7 +275,7 @@ def _read(path: Path, report: ReadReport) -> _Annotation:
         return _Annotation(path, listed or path.stem, size_wh, size_error, (), True)
     for number, thing in enumerate(things, 1):
         try:
-            rows.append(_row(thing, path))
+            rows.append(_row(thing, path, report))
         except DatasetError as error:
             report.lose_box(path.name, f"{error} (object {number})")
     return _Annotation(path, listed or path.stem, size_wh, size_error, tuple(rows), len(rows) < len(things))
@@ -288,9 +289,11 @@ def _size(root: Xml.Element, path: Path) -> tuple[int, int]:
 
 
 def _own_size(
-    annotation: _Annotation, folder: Path | None, name: str, report: ReadReport
+    annotation: _Annotation, folder: Path | None, name: str, fractions: bool, report: ReadReport
 ) -> tuple[int, int] | None:
-    """The photo's own size, where the file says none."""
+    """The photo's own size, where the file says none and it is there."""
+    if not (report.strict or fractions or (folder is not None and (folder / name).is_file())):
+        return UNKNOWN_WH
     try:
         if folder is None:
             raise DatasetError(annotation.size_error)
@@ -302,11 +305,24 @@ def _own_size(
     return size_wh
 
 
-def _row(thing: Xml.Element, path: Path) -> NamedRow:
+def _row(thing: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
     x0, y0, x1, y1 = (_number(thing, f"bndbox/{tag}", path) for tag in ("xmin", "ymin", "xmax", "ymax"))
-    labels = [a.findtext("value") for a in thing.iter("attribute") if a.findtext("name") == "label"]
-    flags = frozenset(name for name in BOX_FLAGS if is_flagged(thing.findtext(name) or ""))
-    return x0, y0, x1, y1, _text(thing, "name", path), labels[0] if labels else None, flags
+    attributes = {entry.findtext("name"): entry.findtext("value") or "" for entry in thing.iter("attribute")}
+    if rotation := _rotation(attributes.get("rotation", "")):
+        x0, y0, x1, y1 = turned_box(x0, y0, x1, y1, rotation)
+        report.remark(path.name, TURNED.format(rotation))
+    given = {name: (thing.findtext(name) or "", attributes.get(name, "")) for name in BOX_FLAGS}
+    flags = frozenset(name for name, texts in given.items() if any(map(is_flagged, texts)))
+    return x0, y0, x1, y1, _text(thing, "name", path), attributes.get("label") or None, flags
+
+
+def _rotation(text: str) -> float:
+    """CVAT's attribute in degrees; 0 for an upright box, and for what is no number."""
+    try:
+        degrees = float(text)
+    except ValueError:
+        return 0.0
+    return degrees % 360 if math.isfinite(degrees) else 0.0
 
 
 def _text(element: Xml.Element, tag: str, path: Path) -> str:

@@ -27,6 +27,8 @@ from core.images.decode import upright_size
 
 SPLITS = ("train", "val", "test")
 CLASS_LISTS = ("classes.txt", "obj.names", "labels/classes.txt", "data/obj.names")
+USUAL_LISTS = ("classes.txt", "obj.names")
+ROBOFLOW_LISTS = ("_darknet.labels", "_classes.txt")
 YAML_SUFFIXES = (".yaml", ".yml")
 USUAL_YAMLS = ("data", "dataset")
 MOST_LABEL_BYTES = 4 * 2**20
@@ -167,8 +169,8 @@ def _setting(path: Path) -> tuple[Path, Path, dict[str, Any]]:
 
 
 def is_class_list(file: Path) -> bool:
-    """Whether a file is called like a class list."""
-    return file.name.lower() in ("classes.txt", "obj.names")
+    """Whether a file is called like a class list, as LabelImg's, Darknet's and Roboflow's are."""
+    return file.name.lower() in (*USUAL_LISTS, *ROBOFLOW_LISTS) or file.suffix.lower() == ".names"
 
 
 def _refuse_bad_yaml(folder: Path) -> None:

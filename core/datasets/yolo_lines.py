@@ -47,6 +47,8 @@ def rows_of(values: Sequence[float], texts: Sequence[str], style: LineStyle) -> 
     count = len(values)
     if count < 5:
         raise DatasetError(f"five numbers 'class cx cy w h' are expected, got {count}")
+    if count == 6 and not _fits(values) and 0 <= values[1] <= 1 and _fits((values[0], *values[2:6])):
+        raise DatasetError("a confidence is expected behind the box, and this one seems to be before it")
     if count == 5 or count == 6 or (count == 7 and _is_tracked(values, texts)):
         return _box(values[1:5])
     if count > 7 and (style is LineStyle.POSE or _has_visibilities(values)):

@@ -30,12 +30,15 @@ def pair_texts(
     say otherwise. Texts without a photo are lost, except those that tools leave beside labels.
     """
     text_of: dict[Path, Path] = {}
-    ways: tuple[Callable[[Path, Path], object], ...] = (_beside, _swapped, _by_folders, _by_name)
+    ways: tuple[Callable[[Path, Path], object], ...] = (
+        *(_beside, _swapped, _by_folders, _with_ending),
+        _by_name,
+    )
     left, spare = list(files), list(texts)
     for way in ways:
         roots = (photos_root, texts_root)
         by_key = _unique([(way(text, roots[1]), text) for text in spare])
-        if way in (_by_folders, _by_name):  # several photos of one key cannot be told apart
+        if way in (_by_folders, _with_ending, _by_name):  # several photos of one key cannot be told apart
             found = {
                 key: [file] for key, file in _unique([(way(file, roots[0]), file) for file in left]).items()
             }
@@ -74,6 +77,12 @@ def _swapped(path: Path, root: Path) -> object:
 
 def _by_folders(path: Path, root: Path) -> object:
     return name_key("/".join(_parts(path, root)))
+
+
+def _with_ending(path: Path, root: Path) -> object:
+    """Some tools write ``a.jpg.txt`` for ``a.jpg``."""
+    *folders, stem = _parts(path, root)
+    return name_key("/".join((*folders, stem if is_text(path) else path.name)))
 
 
 def _by_name(path: Path, root: Path) -> object:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from core.errors import StoreError
-from core.jobs.client import import_of
+from core.jobs.client import IMPORT, import_of
+from core.jobs.step_process import steps_of
 from core.jobs.steps import StepDied, StepLimits, StepResult, Steps, run_step
+from core.store import Store
 from core.store.import_skipping import skip_photo
-from core.store.importing import STEP_PHOTOS, ImportCheckpoint
+from core.store.importing import STEP_PHOTOS, ImportCheckpoint, fail_import, finish_import
+from core.store.imports import ImportRow
 
 MINUTES_VARIABLE, GIB_VARIABLE = "LAPEL_IMPORT_MINUTES", "LAPEL_IMPORT_GIB"
 MINUTES, GIB = 10.0, 4.0
@@ -19,10 +23,33 @@ WAITING = 6
 """How many times longer a step may take by the clock, where the machine is busy or a disk is slow."""
 
 
-def list_photos(steps: Steps, job: str) -> StepResult:
-    """List an import's files, the first step of it. Raises JobCancelled."""
+def import_here(
+    store: Store, import_id: int, on_step: Callable[[ImportCheckpoint], None], steps: Steps | None = None
+) -> ImportRow:
+    """Import everything now, within the limits of a worker's imports, from anywhere on this machine.
+
+    ``on_step`` is called after every step. Raises StoreError where a limit ends the import, or an error.
+    """
+    steps = steps or steps_of(store)
+    job = f"{IMPORT}-{import_id}"
     try:
-        return steps.run(job, "import.prepare", import_limits())
+        mark = list_photos(steps, job, trusted=True)
+        while "failed" not in mark and not ImportCheckpoint(**mark).ended:
+            on_step(ImportCheckpoint(**mark))
+            mark = next_photos(steps, job, mark)
+    finally:
+        steps.close()
+    if "failed" in mark:
+        fail_import(store, import_id, mark["failed"])
+        raise StoreError(mark["failed"])
+    on_step(ImportCheckpoint(**mark))
+    return finish_import(store, import_id, ImportCheckpoint(**mark))
+
+
+def list_photos(steps: Steps, job: str, *, trusted: bool = False) -> StepResult:
+    """List an import's files, the first step of it; ``trusted`` from anywhere. Raises JobCancelled."""
+    try:
+        return steps.run(job, "import.prepare", import_limits(), trusted=trusted)
     except StepDied as error:
         return {"failed": f"Reading the files of this import {error}, and was given up."}
 

@@ -180,6 +180,11 @@ class StepProcesses(Steps):
         process.close()
 
 
+def steps_of(store: Store) -> Steps:
+    """Steps in processes of their own, except on Windows, which hands no pipes on to them."""
+    return StepProcesses(store) if os.name == "posix" else Steps(store)
+
+
 def _environment(store: Store) -> dict[str, str]:
     """The worker's own, with the store's address in it: nobody else may read a process's environment."""
     modules = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH", ""))))

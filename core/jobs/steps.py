@@ -117,9 +117,9 @@ def perform(store: Callable[[], Store], name: str, arguments: Mapping[str, Any])
     return run_step(lambda: STEPS[name](store(), **arguments))
 
 
-def prepare(store: Store, job: str) -> StepResult:
-    """List an import's files; its first checkpoint."""
-    return prepare_import(store, import_of(job)).as_dict()
+def prepare(store: Store, job: str, trusted: bool = False) -> StepResult:
+    """List an import's files; its first checkpoint. ``trusted``: they may lie anywhere on this machine."""
+    return prepare_import(store, import_of(job), trusted=trusted).as_dict()
 
 
 def import_photos(store: Store, job: str, mark: StepResult, most: int = STEP_PHOTOS) -> StepResult:

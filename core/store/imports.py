@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from core.access import LOCAL, Actor, Right, needs
 from core.errors import AccessError, NotFoundError, StoreError
+from core.file_names import decoded_name
 from core.store.audit import record_audit
 from core.store.database import Database, one_line
 from core.store.schema import import_refusals, imports
@@ -111,7 +112,7 @@ class Imports:
 
         What is more than 1,000 characters in all is cut off.
         """
-        name, reason = one_line(name), one_line(reason)
+        name, reason = one_line(decoded_name(name)), one_line(decoded_name(reason))
         keys = [import_refusals.c.import_id, import_refusals.c.name]
         known = sa.select(import_refusals.c.reason).where(keys[0] == id, keys[1] == name)
         insert = self.database.insert(import_refusals)

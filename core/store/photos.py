@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields, replace
 from typing import Any, TypedDict, Unpack
@@ -11,7 +10,6 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
 from core.access import LOCAL, Actor, Right, needs
-from core.datasets.photo_index import name_key
 from core.errors import NotFoundError, StoreBusyError
 from core.images.decode import Photo, read_photo
 from core.store.audit import record_audit
@@ -25,6 +23,7 @@ from core.store.ingest import (
     PictureBlobs,
     PictureDigests,
 )
+from core.store.photo_names import ids_of_names
 from core.store.schema import annotations as versions
 from core.store.schema import drafts, photos, predictions, tasks
 from core.store.schema import photos as table
@@ -150,29 +149,14 @@ class Photos:
 
     @needs(Right.IMPORT)
     def ids_by_name(self, names: Iterable[str]) -> dict[str, int]:
-        """The ids of live photos by these names, where only one photo has it; folders may be missing.
+        """The ids of live photos by these names, where each fits only one: see ``ids_of_names``.
 
-        ``men/001.jpg`` is ``001.jpg`` where only one of each is there, and never ``women/001.jpg``. Upper and
-        lower case, NFC and NFD make no difference. Reads all names once, some at a time.
+        Reads all names once, some at a time.
         """
-        wanted = {name: name_key(name) for name in names}
-        last = Counter(key[-1] for key in wanted.values() if key)
-        found: dict[str, list[tuple[tuple[str, ...], int]]] = {}
-        chosen = sa.select(table.c.id, table.c.name).where(table.c.deleted_at.is_(None))
+        chosen = sa.select(table.c.name, table.c.id).where(table.c.deleted_at.is_(None))
         with self.database.read() as connection:
-            for row in connection.execution_options(yield_per=BATCH).execute(chosen):
-                key = name_key(row.name)
-                if key and key[-1] in last:
-                    found.setdefault(key[-1], []).append((key, row.id))
-        ids: dict[str, int] = {}
-        for name, key in wanted.items():
-            alike = found.get(key[-1], []) if key else []
-            same = [id for other, id in alike if other == key]
-            if not same and key and last[key[-1]] == 1:
-                same = [id for other, id in alike if len(min(key, other, key=len)) == 1]
-            if len(same) == 1:
-                ids[name] = same[0]
-        return ids
+            rows = connection.execution_options(yield_per=BATCH).execute(chosen)
+            return ids_of_names(names, ((row.name, row.id) for row in rows))
 
     @needs(Right.DELETE)
     def delete(self, id: int, by: str) -> None:

@@ -38,7 +38,10 @@ LIMITS = ZipLimits(entries=200_000, entry_bytes=512 * 2**20)
 """A data set's zip holds more entries than a batch of photos, and one large file of annotations."""
 
 ANNOTATION_SUFFIXES = (".json", ".xml", ".yaml", ".yml", ".csv")
-NOTES = (".txt", ".md", ".rst", ".html", ".htm", ".pdf", ".log", ".py", ".sh", ".ini", ".toml", ".cfg")
+NOTES = (
+    *(".txt", ".md", ".rst", ".html", ".htm", ".pdf", ".log", ".py", ".ipynb", ".sh", ".ini", ".toml"),
+    *(".cfg", ".data", ".cache", ".weights", ".pt", ".onnx", ".md5", ".sha256", ".bak", ".db"),
+)
 """Files that accompany data sets, and are neither photos nor annotations."""
 
 CROPS, PREVIEW_LINES = "crops", "labels.jsonl"

@@ -113,6 +113,17 @@ def test_correcting_by_keyboard_alone(visit, bench):
     assert photo_of(page) == photo
 
 
+def test_keys_on_buttons_keep_off_their_edges(visit):
+    page = visit("edges")
+    page.mouse.click(*spot(page, 0.4, 0.4))
+    expect(page.locator(".lapel-editor .choice")).to_be_visible()
+    room = page.locator(".lapel-editor .feet .do").evaluate_all(
+        "buttons => buttons.map(b => b.getBoundingClientRect().right"
+        " - b.querySelector('kbd').getBoundingClientRect().right)"
+    )
+    assert len(room) == 3 and min(room) >= 6
+
+
 def test_undo_reload_and_submit(visit, bench):
     page = visit("undo")
     photo = photo_of(page)

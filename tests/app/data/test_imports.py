@@ -29,6 +29,13 @@ def test_exact_near_and_holdout_duplicates_have_their_own_sentences():
     assert "byte for byte" in exact and "near duplicate" in near and "must not be trained" in holdout
 
 
+def test_annotations_that_were_there_already_have_a_sentence():
+    assert outcomes({"unchanged": 2, "already_there": 3}) == [
+        "2 photos had the same annotations already: 3 boxes."
+    ]
+    assert outcomes({"unchanged": 1}) == ["1 photo had the same annotations already: 0 boxes."]
+
+
 def test_the_summary_counts_imported_known_and_refused_files():
     assert summary(ALL) == "6 photos imported · 3 known already · 3 refused"
     assert summary({"new": 1}) == "1 photo imported"

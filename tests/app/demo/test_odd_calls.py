@@ -109,6 +109,53 @@ def test_the_sentence_comes_over_the_wire_as_well(address, tmp_path):
         assert "Expected a threshold in 0..1" in answer
 
 
+ELSEWHERE = [
+    {"Origin": "http://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://127.0.0.1:1"},
+    {"Origin": "http://evil.example", "X-Forwarded-Host": "evil.example"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+]
+OWN = [{}, {"Origin": "{address}"}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}]
+
+
+def statuses(address: str, headers: dict[str, str]) -> dict[str, int]:
+    """The answers to an upload, a call, and a place in the queue, with the page's photo and API alike."""
+    sent = {name: value.format(address=address) for name, value in headers.items()}
+    base = f"{address}/gradio_api"
+    functions = httpx.get(f"{address}/config", timeout=PATIENCE_SECONDS).json()["dependencies"]
+    label = next(function["id"] for function in functions if function["api_name"] == "label")
+    join = {"data": [None, None], "fn_index": label, "session_hash": "s", "trigger_id": None}
+    bodies: dict[str, Any] = {
+        "upload": {"files": {"files": ("coat.png", b"photo")}},
+        "call/label": {"json": {"data": [None, None]}},
+        "queue/join": {"json": join},
+    }
+    return {
+        path: httpx.post(f"{base}/{path}", headers=sent, timeout=PATIENCE_SECONDS, **body).status_code
+        for path, body in bodies.items()
+    }
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("headers", ELSEWHERE, ids=str)
+def test_a_page_of_another_origin_uses_nothing(address, headers):
+    assert set(statuses(address, headers).values()) == {403}
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("headers", OWN, ids=str)
+def test_the_demos_own_page_and_scripts_use_everything(address, headers):
+    assert set(statuses(address, headers).values()) == {200}
+
+
+@pytest.mark.e2e
+def test_the_page_itself_opens_from_a_link_elsewhere(address):
+    answer = httpx.get(address, headers={"Sec-Fetch-Site": "cross-site"}, timeout=PATIENCE_SECONDS)
+    assert answer.status_code == 200
+
+
 @pytest.fixture
 def bounded(tmp_path, monkeypatch) -> TestClient:
     """A server that keeps what is uploaded, of which it has room for a thousand bytes."""

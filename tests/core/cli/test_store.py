@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 
 from core.__main__ import main
+from core.jobs import step_process
 from core.store import Store
+from tests.core.jobs.hostile_steps import COMMAND
 from tests.pictures import jpeg
 
 Shell = Callable[..., tuple[int, Any, str]]
@@ -63,6 +66,47 @@ def test_import_reports_what_came_and_what_was_refused(lapel: Shell, shoot: Path
 def test_an_import_of_nothing_is_one_sentence(lapel: Shell, tmp_path: Path) -> None:
     status, report, said = lapel("import", tmp_path / "nothing")
     assert (status, report, said.count("\n")) == (2, None, 1)
+
+
+@pytest.fixture
+def hostile(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Has steps done by a process in which some of them do harm."""
+    monkeypatch.setattr(step_process, "COMMAND", COMMAND)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("step", "minutes", "said"),
+    [("compute", "0.01", r"took .* minutes.*"), ("memory", "9", r"needed more than 2 GiB of memory")],
+)
+def test_an_import_beyond_its_limits_is_one_sentence(
+    lapel: Shell, shoot: Path, data: Path, hostile: pytest.MonkeyPatch, step: str, minutes: str, said: str
+) -> None:
+    hostile.setenv("LAPEL_TEST_PREPARE", step)
+    hostile.setenv("LAPEL_IMPORT_MINUTES", minutes)
+    hostile.setenv("LAPEL_IMPORT_GIB", "2")
+    status, report, stderr = lapel("import", shoot)
+    assert (status, report) == (2, None)
+    assert re.fullmatch(rf"lapel: Reading the files of this import {said}, and was given up\.\n", stderr)
+    assert [row.state for row in Store.open(folder=data).imports.recent()] == ["failed"]
+
+
+def test_a_photo_that_ends_the_process_of_an_import_is_refused_by_name(
+    lapel: Shell, shoot: Path, hostile: pytest.MonkeyPatch
+) -> None:
+    (shoot / "b.jpg").rename(shoot / "crashes.jpg")
+    status, report, said = lapel("import", shoot)
+    assert (status, report["new"], said) == (1, 1, "")
+    assert [refused["photo"] for refused in report["refusals"]] == ["crashes.jpg"]
+
+
+def test_limits_of_imports_that_are_none_are_one_sentence(
+    lapel: Shell, shoot: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAPEL_IMPORT_GIB", "much")
+    status, report, said = lapel("import", shoot)
+    assert (status, report, said.count("\n")) == (2, None, 1)
+    assert not Store.open(folder=data).imports.recent()
 
 
 def test_a_revision_is_made_and_written(lapel: Shell, shoot: Path, data: Path, tmp_path: Path) -> None:

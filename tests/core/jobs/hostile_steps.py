@@ -14,13 +14,14 @@ from typing import Any
 
 from core.jobs import steps
 from core.jobs.step_process import main
-from core.store import Store
+from core.store import Store, import_step
 
 COMMAND = (sys.executable, "-m", "tests.core.jobs.hostile_steps")
 STARTED = "started"
 IN_PLACE_OF = {
     "LAPEL_TEST_PREPARE": "import.prepare",
     "LAPEL_TEST_TRAIN": "train.learn",
+    "LAPEL_TEST_COMPARE": "train.compare",
     "LAPEL_TEST_ORDER": "order",
 }
 """Variables that name the step which is done in the place of another."""
@@ -47,15 +48,25 @@ def tell_started(store: Store) -> None:
     part.replace(store.folder / STARTED)
 
 
-def take_memory(store: Store, job: str) -> dict[str, Any]:
+def take_memory(store: Store, job: str, **_: Any) -> dict[str, Any]:
     """Ask for more memory than the limit allows."""
     return {"bytes": len(bytearray(2**36))}
 
 
-def crash(store: Store, job: str) -> dict[str, Any]:
+def crash(store: Store, job: str, **_: Any) -> dict[str, Any]:
     """End as a decoder does that writes where it may not."""
     os.kill(os.getpid(), signal.SIGSEGV)
     return {}
+
+
+def learn_at_once(store: Store, job: str, **_: Any) -> dict[str, Any]:
+    """A training that is over as it begins."""
+    return {"candidate": 1}
+
+
+def compare_at_once(store: Store, job: str, candidate: int) -> dict[str, Any]:
+    """A comparison that is over as it begins."""
+    return {"candidate": candidate, "message": "Compared."}
 
 
 def say(store: Store, job: str, word: str) -> dict[str, Any]:
@@ -71,15 +82,17 @@ def open_with_harm(path: Path) -> Any:
     return opened(path)
 
 
-opened = steps.import_batch.__globals__["open_photo"]
+opened = import_step.open_photo
 
 if __name__ == "__main__":
-    steps.import_batch.__globals__["open_photo"] = open_with_harm
+    import_step.open_photo = open_with_harm
     steps.STEPS = dict(steps.STEPS) | {
         "compute": compute,
         "wait": wait,
         "memory": take_memory,
         "crash": crash,
+        "learned": learn_at_once,
+        "compared": compare_at_once,
         "say": say,
     }
     for variable, step in IN_PLACE_OF.items():

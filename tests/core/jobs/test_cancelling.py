@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -98,6 +100,41 @@ def test_a_training_that_never_ends_is_cancelled_and_leaves_nothing(
     until((store.folder / STARTED).exists, hostile_worker.poll)
     assert (store.trainings.get(first).state, first != second) == ("cancelled", True)
     assert not folder.exists()
+
+
+@pytest.mark.slow
+def test_a_comparison_that_never_ends_is_cancelled_and_the_next_training_runs(
+    hostile_worker: Worker, tiny_ships: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = hostile_worker.store
+    monkeypatch.setenv("LAPEL_TEST_TRAIN", "learned")
+    monkeypatch.setenv("LAPEL_TEST_COMPARE", "compute")
+    revision = store.revisions.create("ada").number
+    first = start_training(store, "detector", "quick", revision)
+    until((store.folder / STARTED).exists, hostile_worker.poll)
+    comparing = int((store.folder / STARTED).read_text())
+    folder = RunDirectory.of(store, first).folder
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("LAPEL_TEST_COMPARE", "compared")
+    cancelled_at = time.monotonic()
+    cancel_training(store, first)
+    second = start_training(store, "detector", "quick", revision)
+    until(lambda: not is_running(comparing), hostile_worker.poll)
+    freed_after_seconds = time.monotonic() - cancelled_at
+    until(lambda: store.trainings.get(second).state == "done", hostile_worker.poll)
+    assert (store.trainings.get(first).state, store.jobs.get(f"train-{first}").state) == ("cancelled",) * 2
+    assert store.trainings.get(second).message == "Compared."
+    assert not folder.exists()
+    assert freed_after_seconds < 5
+
+
+def is_running(process: int) -> bool:
+    """Whether a process is there."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.mark.slow

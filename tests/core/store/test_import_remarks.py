@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -199,3 +200,16 @@ def test_files_without_sizes_annotate_stored_photos_as_well(store: Store, tmp_pa
     latest = store.annotations.latest(1)
     assert latest is not None and reasons(store, row) == {}
     assert [box.box_xyxy for box in latest.boxes] == [(10, 20, 60, 100)]
+
+
+def test_names_in_bytes_that_are_no_utf_8_are_read_as_those_of_old_systems(
+    store: Store, tmp_path: Path
+) -> None:
+    folder = tmp_path / "set"
+    picture(folder / "b.jpg", 1)
+    photo = BoxedPhoto("café.jpg", *SIZE_WH, np.array([[10, 20, 60, 100]]), np.zeros(1))
+    write_coco(DetectionDataset(("dress",), (photo,)), folder / "a.json")
+    (folder / "b.jpg").rename(folder / os.fsdecode("café.jpg".encode("latin-1")))
+    row = brought_in(store, folder)
+    assert (reasons(store, row), store.photos.get(1).name) == ({}, "café.jpg")
+    assert row.counts["boxes"] == 1

@@ -240,8 +240,9 @@ def test_imported_boxes_never_replace_a_persons(store: Store, tmp_path: Path) ->
     (photo, *_) = store.photos.page(0, 1)
     store.annotations.submit(photo.id, [], author="eve", base_version=0, request="a")
     row = brought_in(store, tmp_path / "set")
-    assert row.counts["annotated"] == 2
-    assert "annotated already" in reasons(store, row)[f"images/{photo.name}"]
+    assert (row.counts["annotated"], row.counts["unchanged"]) == (2, 0)
+    assert "annotated already, with other boxes" in reasons(store, row)[f"images/{photo.name}"]
+    assert not all_came(row.counts)
     latest = store.annotations.latest(photo.id)
     assert latest is not None and latest.author == "eve"
 

@@ -1,0 +1,168 @@
+"""One step of an import: photos are stored and annotated one by one, and every outcome is counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.errors import NotFoundError, PhotoError, StoreBusyError, StoreError
+from core.file_names import safe_path
+from core.images.decode import open_photo
+from core.store.boxes import MOST_BOXES, AnnotatedBox
+from core.store.import_boxes import BoxesError, are_same, scale
+from core.store.import_items import Item
+from core.store.imports import ImportRow
+from core.store.sources import leads_out
+from core.store.versions import VersionConflict
+
+if TYPE_CHECKING:
+    from core.store import Store
+    from core.store.photos import Added, PhotoRow
+
+OUTCOMES = ("new", "near", "exact", "holdout", "refused", "annotated", "unchanged")
+"""What photos come to: what was stored or not, which were annotated, and which were so already, the same."""
+CONTENTS = ("boxes", "already_there", "categories", "negatives", "dropped", "unread", "remarks")
+"""What else an import counts: boxes, those that the store had, their categories, photos that show nothing,
+what was lost, remarks."""
+
+
+class ImportStep:
+    """One step's files: imports each, and counts the outcomes."""
+
+    def __init__(self, store: Store, row: ImportRow, newest: int) -> None:
+        self.counts: Counter[str] = Counter()
+        self.newest = newest
+        self._store, self._import, self._newest = store, row, newest
+        self._seen: set[str] = set()
+
+    def take(self, item: Item) -> None:
+        """Import one file, or record what the report says of it."""
+        if item.error:
+            self._record(item)
+            return
+        if item.photo_id:
+            self._annotate_stored(item)
+            return
+        path = Path(item.path)
+        try:
+            if leads_out(path, Path(item.root)):
+                raise PhotoError("It is a link that leads out of the folder.")
+            photo = replace(open_photo(path), name=item.stored_name or safe_path(item.name))
+        except PhotoError as error:
+            self._refuse(item, str(error))
+            return
+        added = self._store.photos.add(photo, by=self._import.by, import_id=self._import.id)
+        self.counts[self._outcome(added, photo.digest)] += 1
+        if item.is_annotated and added.row is not None:
+            self._annotate(item, added.row)
+
+    def _outcome(self, added: Added, digest: str) -> str:
+        """The outcome, as it was the first time where this step is repeated."""
+        again = digest in self._seen
+        self._seen.add(digest)
+        row = added.row
+        if row is not None and row.import_id == self._import.id:
+            self.newest = max(self.newest, row.id)
+        if added.outcome in ("new", "near") or row is None or again:
+            return added.outcome
+        if row.import_id == self._import.id and row.id > self._newest:
+            return "new" if row.near_id is None else "near"
+        return added.outcome
+
+    def _annotate_stored(self, item: Item) -> None:
+        """Annotate a photo that is stored already, and did not come again."""
+        try:
+            row = self._store.photos.get(item.photo_id)
+        except NotFoundError:  # deleted since the files were listed
+            self._refuse(item, "There is no such file, and no such photo in the store any more.")
+            return
+        self.counts["exact"] += 1
+        self._annotate(item, row)
+
+    def _annotate(self, item: Item, row: PhotoRow) -> None:
+        """Save a data set's boxes as the photo's first annotation; what is there already stays."""
+        request = f"import-{self._import.id}-{row.id}"
+        try:
+            boxes, lost = self._boxes(item, row)
+            saved = self._store.annotations.submit(
+                row.id, boxes, author=self._import.by, base_version=0, request=request, kind="imported"
+            )
+        except VersionConflict as conflict:
+            if are_same(boxes, conflict.theirs.boxes):
+                self.counts["unchanged"] += 1
+                self.counts["already_there"] += len(boxes)
+                if lost:
+                    self._lose_boxes(item, *lost)
+                return
+            reason = (
+                "The photo is annotated already, with other boxes; those that came with it were left out."
+            )
+            self._lose_boxes(item, len(item.boxes), reason)
+        except BoxesError as error:
+            self._lose_boxes(item, len(item.boxes), f"The photo's boxes were left out: {error}")
+        else:
+            if not are_same(boxes, saved.boxes):  # of a copy of this photo, with a name of its own
+                reason = f"The photo came twice in this import; the boxes of {item.name} were left out."
+                self._lose_boxes(item, len(item.boxes), reason)
+                return
+            if lost:
+                self._lose_boxes(item, *lost)
+            if saved.kind == "imported":
+                self.counts["annotated"] += 1
+                self.counts["boxes"] += len(boxes)
+                self.counts["negatives"] += not boxes
+
+    def _boxes(self, item: Item, row: PhotoRow) -> tuple[list[AnnotatedBox], tuple[int, str] | None]:
+        """The boxes as they are to be saved; and how many cannot be, for their categories, and why."""
+        across, down = scale(item.size_wh, (row.width, row.height))
+        ids, errors = self._category_ids(item)
+        boxes = [
+            AnnotatedBox(
+                (x0 * across, y0 * down, x1 * across, y1 * down),
+                ids[category],
+                label,
+                origin="import",
+                flags=frozenset(flags),
+            )
+            for x0, y0, x1, y1, category, label, flags in item.boxes
+            if category in ids
+        ]
+        why = "; ".join(dict.fromkeys(errors.values()))
+        if item.boxes and not boxes:
+            raise BoxesError(f"none has a category that can be stored: {why}.")
+        inside = [cut for box in boxes if (cut := box.inside(row.width, row.height))]
+        if len(inside) > MOST_BOXES:
+            raise BoxesError(f"there are {len(inside)}, and at most {MOST_BOXES} are kept.")
+        count = len(item.boxes) - len(boxes)
+        reason = f"Boxes of a category that cannot be stored were left out: {why}."
+        return inside, (count, reason) if count else None
+
+    def _category_ids(self, item: Item) -> tuple[dict[str, int], dict[str, str]]:
+        """The store's category of each name, and of each that it cannot have why."""
+        ids: dict[str, int] = {}
+        errors: dict[str, str] = {}
+        for name in dict.fromkeys(box[4] for box in item.boxes):
+            try:
+                ids |= self._store.categories.ensure([name], self._import.by)
+            except StoreBusyError:
+                raise
+            except StoreError as error:
+                errors[name] = str(error)
+        return ids, errors
+
+    def _lose_boxes(self, item: Item, count: int, reason: str) -> None:
+        self.counts["dropped"] += count
+        self.counts["remarks"] += not count
+        self._store.imports.refuse(self._import.id, item.name, reason)
+
+    def _refuse(self, item: Item, reason: str) -> None:
+        self.counts["refused"] += 1
+        self._store.imports.refuse(self._import.id, item.name, reason)
+
+    def _record(self, item: Item) -> None:
+        """A sentence of the readers' report."""
+        counted = {"photo": "refused", "file": "unread", "box": "dropped", "": "remarks"}[item.loss]
+        self.counts[counted] += max(item.count, 1)
+        self._store.imports.refuse(self._import.id, item.name, item.error)

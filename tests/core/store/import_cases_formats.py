@@ -1,0 +1,152 @@
+# ruff: noqa: E501 - a case is read more easily in its lines than in its commas
+"""Yet more data sets as people have them, in the formats besides COCO and VOC."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.core.store.import_cases import (
+    BOX,
+    LABELME,
+    LINE,
+    ONE,
+    Case,
+    H,
+    W,
+    laid,
+)
+
+NAMED = {"width": W, "height": H}
+CVAT_BOX = '<box label="shirt" xtl="24" ytl="32" xbr="72" ybr="96"/>'
+ROTATED = """<attributes><attribute><name>rotation</name><value>90.0</value></attribute><attribute>
+<name>occluded</name><value>true</value></attribute></attributes>"""
+
+
+def cvat(inner: str = CVAT_BOX, name: str = "a.jpg", more: str = "") -> str:
+    photo = f'<image id="0" name="{name}" {more} width="{W}" height="{H}">{inner}</image>'
+    return f"<annotations><version>1.1</version>{photo}</annotations>"
+
+
+def labelme(*shapes: dict[str, Any], **more: Any) -> str:
+    return json.dumps(LABELME | {"imagePath": "a.jpg", "shapes": shapes} | more)
+
+
+def table(columns: str, *rows: str) -> str:
+    return "\n".join((columns, *rows, ""))
+
+
+FORMATS: dict[str, Case] = {
+    # YOLO
+    "yolo: Darknet's class list, setting, weights and list of photos": Case(
+        laid({"data/obj/a.jpg": 1, "data/obj/a.txt": LINE, "data/shop.names": "shirt\n", "data/shop.data": "classes=1\n",
+              "data/train.txt": "data/obj/a.jpg\n", "y.cfg": "[net]", "y.weights": b"\0\1"}),
+        {"obj/a.jpg": ONE},
+        ("Other files",),
+    ),
+    "yolo: Roboflow's Darknet": Case(
+        laid({"train/a.jpg": 1, "train/a.txt": LINE, "train/_darknet.labels": "shirt\n", "valid/b.jpg": 2, "valid/b.txt": "",
+              "valid/_darknet.labels": "shirt\n", "README.roboflow.txt": "x"}),
+        {"a.jpg": ONE, "b.jpg": []},
+        ("Other files",),
+    ),
+    "yolo: two class lists that differ": Case(
+        laid({"images/a.jpg": 1, "labels/a.txt": LINE, "classes.txt": "hat\n", "data.yaml": "names: [shirt]\n"}),
+        {"a.jpg": ONE},
+        ("classes.txt: it was not used",),
+    ),
+    "yolo: Ultralytics' cache and lists of photos": Case(
+        laid({"images/train/a.jpg": 1, "labels/train/a.txt": LINE, "labels/train.cache": b"\x80\x04", "data.yaml": "names: [shirt]\n",
+              "autosplit_train.txt": "./images/train/a.jpg\n"}),
+        {"a.jpg": ONE},
+        ("Other files",),
+    ),
+    "yolo: texts with the photo's ending": Case(
+        laid({"images/a.jpg": 1, "labels/a.jpg.txt": LINE, "images/b.png": 2, "labels/b.txt": "", "classes.txt": "shirt\n"}),
+        {"a.jpg": ONE, "b.png": []},
+    ),
+    "yolo: a confidence before the box": Case(
+        laid({"a.jpg": 1, "a.txt": f"{LINE}0 .9 .5 .5 .5 .5\n", "classes.txt": "shirt\n"}), {"a.jpg": ONE}, ("behind the box",), whole=False
+    ),
+    "yolo: tabs, blank lines, a mark in front, a class with a point": Case(
+        laid({"a.jpg": 1, "a.txt": "\ufeff0.0\t.5\t.5\t.5\t.5\r\n\r\n", "classes.txt": "\ufeffshirt\r\n"}), {"a.jpg": ONE}
+    ),
+    "yolo: commas, a name for the class, numbers that are none": Case(
+        laid({"a.jpg": 1, "a.txt": f"{LINE}0,.5,.5,.5,.5\nshirt .5 .5 .5 .5\n0 nan .5 .5 .5\n-1 .5 .5 .5 .5\n0 .5 .5 0 0\n", "classes.txt": "shirt\n"}),
+        {"a.jpg": ONE},
+        ("a.txt",),
+        whole=False,
+    ),
+    "yolo: a setting without names": Case(
+        laid({"images/a.jpg": 1, "labels/a.txt": LINE, "data.yaml": "nc: 1\ntrain: images\n"}), {"a.jpg": None}, ("no categories",), whole=False
+    ),
+    "yolo: names with gaps, with a colon, with a tag": Case(
+        laid({"images/a.jpg": 1, "labels/a.txt": "2 .5 .5 .5 .5\n", "data.yaml": "names: !!map {0: shirt, 2: 'T-shirt: red'}\n"}),
+        {"a.jpg": [("T-shirt: red", BOX)]},
+    ),
+    "yolo: turned boxes": Case(
+        laid({"images/a.jpg": 1, "labels/a.txt": "0 .5 .25 .75 .5 .5 .75 .25 .5\n", "data.yaml": "names: [shirt]\n"}), {"a.jpg": ONE}
+    ),
+    "yolo: an empty text without a class list": Case(laid({"a.jpg": 1, "a.txt": ""}), {"a.jpg": None}, ("Other files",)),
+    "yolo: labels in annotations": Case(
+        laid({"images/train/a.jpg": 1, "annotations/train/a.txt": LINE, "classes.txt": "shirt\n"}), {"a.jpg": ONE}
+    ),
+    # CVAT, VIA, labelme, CSV
+    "cvat: a subset of photos that lie in no folder of its name": Case(
+        laid({"images/a.jpg": 1, "x.xml": cvat(more='subset="Train"')}), {"a.jpg": ONE}
+    ),
+    "cvat: shapes that are not read, known and unknown": Case(
+        laid({"a.jpg": 1, "x.xml": cvat(CVAT_BOX + '<mask label="hat" rle="1"/><skeleton label="hat"/><blob label="hat"/>')}),
+        {"a.jpg": ONE},
+        ("mask", "skeleton", "blob"),
+        whole=False,
+    ),
+    "cvat: the tracks of a video": Case(
+        laid({"a.jpg": 1, "x.xml": '<annotations><track id="0" label="shirt"/></annotations>'}), {"a.jpg": None}, ("tracks",), whole=False
+    ),
+    "cvat: a path of the server, no ending, turned to the left": Case(
+        laid({"a.jpg": 1, "b.jpg": 2, "1.xml": cvat(name="upload/task_1/a.jpg"),
+              "2.xml": cvat('<box label="belt" xtl="10" ytl="60" xbr="70" ybr="68" rotation="-90.0"/>', "b")}),
+        {"a.jpg": ONE, "b.jpg": [("belt", (36, 34, 44, 94))]},
+        ("turned",),
+    ),
+    "labelme: no kind of shape, no size, no shapes": Case(
+        laid({"a.jpg": 1, "b.jpg": 2, "b.json": labelme(imagePath="b.jpg"), "a.json": labelme(
+            {"label": "shirt", "points": [[24, 32], [72, 96]], "shape_type": None}, imageWidth=None)}),
+        {"a.jpg": ONE, "b.jpg": []},
+    ),
+    "labelme: points, lines and numbers as texts": Case(
+        laid({"a.jpg": 1, "a.json": labelme(LABELME["shapes"][0], {"label": "x", "points": [[1, 2]], "shape_type": "point"},  # type: ignore[index]
+              {"label": "x", "points": [["1", "2"], [3, 4]], "shape_type": "rectangle"})}),
+        {"a.jpg": ONE},
+        ("'point'", "numbers are expected"),
+        whole=False,
+    ),
+    "via: CSV and version 3": Case(
+        laid({"a.jpg": 1, "via.csv": table("filename,file_size,region_shape_attributes", 'a.jpg,1,"{}"'),
+              "via3.json": json.dumps({"project": {}, "file": {"1": {"fname": "a.jpg"}}, "metadata": {}})}),
+        {"a.jpg": None},
+        ("via.csv", "via3.json"),
+        whole=False,
+    ),
+    "csv: capitals, Kaggle's and RetinaNet's columns, a label for the category": Case(
+        laid({"a.jpg": 1, "b.jpg": 2, "c.jpg": 3,
+              "a.csv": table("Filename,Width,Height,Class,XMin,YMin,XMax,YMax", "a.jpg,96,128,shirt,24,32,72,96"),
+              "b.csv": table("image_path,x1,y1,x2,y2,class_name", "b.jpg,24,32,72,96,shirt"),
+              "c.csv": table("image_name,x_min,y_min,x_max,y_max,label", "c.jpg,24,32,72,96,shirt")}),
+        {"a.jpg": ONE, "b.jpg": ONE, "c.jpg": ONE},
+    ),
+    "csv: semicolons, no header, a quote that is not closed": Case(
+        laid({"a.jpg": 1, "a.csv": table("filename;xmin;ymin;xmax;ymax;class", "a.jpg;24;32;72;96;shirt"), "b.csv": "a.jpg,24,32,72,96,shirt\n",
+              "c.csv": table("filename,class,xmin,ymin,xmax,ymax", 'a.jpg,"shirt,24,32,72,96', "b.jpg,shirt,24,32,72,96")}),
+        {"a.jpg": None},
+        ("a.csv", "b.csv", "c.csv"),
+        whole=False,
+    ),
+    "csv: short rows, numbers that are none, a mark in front, a comma in a name": Case(
+        laid({"a, b.jpg": 1, "a.csv": "\ufeff" + table("filename,class,xmin,ymin,xmax,ymax", '"a, b.jpg",shirt,24,32,72,96', '"a, b.jpg",hat,nan,1,2,3', '"a, b.jpg",hat,1')}),
+        {"a, b.jpg": ONE},
+        ("a.csv",),
+        whole=False,
+    ),
+}  # fmt: skip
