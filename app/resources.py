@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import gc
 import os
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import streamlit as st
 
 from core.errors import StoreError
-from core.inference.labeler import Labeler
-from core.inference.model_cache import ModelCache
-from core.store import DATABASE_VARIABLE, Store, data_folder
+from core.files import data_folder
+from core.store import DATABASE_VARIABLE, Store
+from core.threads import IMPORTS
+
+if TYPE_CHECKING:
+    from core.inference.labeler import Labeler
+    from core.inference.model_cache import ModelCache
 
 
 def machine_store() -> Store:
@@ -56,6 +61,9 @@ def warnings_of(labeler: Labeler) -> tuple[str, ...]:
 @st.cache_resource(show_spinner="Loading the models…")
 def _model_cache(place: str, _store: Store) -> ModelCache:
     """One model cache for each store."""
+    with IMPORTS:
+        from core.inference.model_cache import ModelCache  # brings torch
+
     cache = ModelCache(_store)
     cache.current()
     freeze_garbage_collector()
@@ -64,6 +72,9 @@ def _model_cache(place: str, _store: Store) -> ModelCache:
 
 @st.cache_resource(show_spinner="Loading the models…")
 def _shipped_labeler() -> Labeler:
+    with IMPORTS:
+        from core.inference.labeler import Labeler  # brings torch
+
     loaded = Labeler.load()
     freeze_garbage_collector()
     return loaded

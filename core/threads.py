@@ -1,4 +1,4 @@
-"""How compute threads wait for each other, chosen before PyTorch is loaded.
+"""Threads: how those that compute wait for each other, and that only one at a time imports PyTorch.
 
 OpenMP's threads spin between two operations by default. On a machine that does other work as well they burn
 what the others wait for: a forward pass of 0.12 s took 4.8 s. Passive threads sleep until they are woken.
@@ -7,6 +7,14 @@ what the others wait for: a forward pass of 0.12 s took 4.8 s. Passive threads s
 from __future__ import annotations
 
 import os
+import threading
+
+IMPORTS = threading.RLock()
+"""Held around imports inside functions that bring PyTorch or another large package.
+
+Python locks each module for itself. Of two threads that import one package from two ends, one is told of a
+deadlock or is handed half a module, and fails.
+"""
 
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
 """For GNU's OpenMP, and for LLVM's and Intel's, which wait 200 ms before they sleep."""

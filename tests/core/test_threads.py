@@ -1,4 +1,4 @@
-"""Compute threads that sleep while they wait, in this process and in those that it starts."""
+"""Compute threads sleep while they wait, also in processes that are started; imports wait for each other."""
 
 import os
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.threads import WAITING, let_threads_sleep
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,3 +45,45 @@ import torch
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
     assert "OMP_WAIT_POLICY = 'PASSIVE'" in ran.stderr, ran.stderr[-500:]
+
+
+TWO_THREADS = """
+import builtins, importlib, sys, threading
+from contextlib import nullcontext
+from core.threads import IMPORTS
+
+sys.path.insert(0, sys.argv[1])
+guard = IMPORTS if sys.argv[2] == "locked" else nullcontext()
+builtins.begun = begun = threading.Event()
+failed = []
+
+def bring(name):
+    try:
+        with guard:
+            importlib.import_module(name)
+    except Exception as error:
+        failed.append(error)
+
+first = threading.Thread(target=bring, args=("halves",))
+first.start()
+begun.wait()
+bring("halves.other")
+first.join()
+print(len(failed))
+"""
+
+
+@pytest.mark.parametrize(("how", "failures"), [("locked", False), ("unlocked", True)])
+def test_two_threads_may_import_a_package_from_two_ends_one_at_a_time(tmp_path, how, failures):
+    """One thread imports a package, which imports its part; another imports the part meanwhile."""
+    package = tmp_path / "halves"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "import time\nbegun.set()\ntime.sleep(0.3)\nready = True\nfrom halves.other import name\n"
+    )
+    (package / "other.py").write_text("import halves\nname = halves.ready\n")
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_THREADS, str(tmp_path), how],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
+    assert (int(done.stdout) > 0) is failures
