@@ -83,16 +83,10 @@ def _shipped_labeler() -> Labeler:
 def freeze_garbage_collector() -> None:
     """Exclude all objects loaded so far from garbage collection.
 
-    Streamlit runs a full collection after every run of a page, before its messages are sent. With the
-    store's libraries in memory that takes a tenth of a second, with PyTorch and pandas a third, while the GIL
-    is held; with frozen objects, milliseconds.
+    A full collection holds the GIL: for a tenth of a second with the store's libraries in memory, for a third
+    with PyTorch and pandas; with frozen objects, milliseconds. Python runs one when objects have grown by a
+    quarter since the last; the second one here makes that a quarter of what is not frozen.
     """
     gc.collect()
     gc.freeze()
-
-
-@st.cache_resource(show_spinner=False)
-def freeze_garbage_collector_once() -> bool:
-    """The same, once per process, for pages that load no models."""
-    freeze_garbage_collector()
-    return True
+    gc.collect()
