@@ -23,11 +23,10 @@ from app.auth.middleware import KnownHosts, OwnOriginOnly, SecurityHeaders, Sign
 from app.auth.sign_in import SignInRedirect
 from app.auth.upload_limit import limit_from_environment
 from app.auth.uploads import BoundedUploads, UploadQuota, has_uploader, is_open
-from app.preview.batch import sweep_previews
 from app.worker_process import WorkerProcess
 from core.errors import AccessError
-from core.store import DATA_VARIABLE, data_folder
-from core.threads import let_threads_sleep
+from core.files import DATA_VARIABLE, data_folder
+from core.threads import IMPORTS, let_threads_sleep
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "streamlit_config.toml"
@@ -70,18 +69,29 @@ def options(port: int, address: str, auth: AuthFile | None = None) -> dict[str, 
 def lifespan_of(
     owners: MediaOwners, quota: UploadQuota, url: str | None
 ) -> Callable[[st.App], AbstractAsyncContextManager[None]]:
-    """A hook for when the server has started: track media files and uploads, open the browser."""
+    """A hook for when the server has started: track media and uploads, import the pages, open the browser."""
 
     @asynccontextmanager
     async def lifespan(_: st.App) -> AsyncIterator[None]:
         server = runtime.get_instance()
         owners.watch(server.media_file_mgr, person_of_run)
         quota.watch(server.uploaded_file_mgr, has_uploader, is_open)
+        threading.Thread(target=prepare, name="prepare", daemon=True).start()
         if url is not None:
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
         yield
 
     return lifespan
+
+
+def prepare() -> None:
+    """Import the pages, and clear up after killed processes, while the first browser loads."""
+    with IMPORTS:
+        from app.navigation import import_all_modules
+        from app.preview.batch import sweep_previews
+
+    import_all_modules()
+    sweep_previews()
 
 
 def workspace(open_at: str | None = None, origin: str | None = None) -> st.App:
@@ -127,7 +137,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"Expected a folder to write to, got {data_folder()}: {error.strerror}.", file=sys.stderr)
         return EXIT_REFUSED
-    sweep_previews()
     host = f"[{address}]" if ":" in address else address
     url = auth.origin if auth else f"http://{host}:{chosen.port}"
     print(f"Lapel opens at {url} (data in {data_folder()})", flush=True)

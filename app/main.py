@@ -9,10 +9,13 @@ import streamlit as st
 from app.auth import sign_in
 from app.auth.claims import sign_in_configured
 from app.auth.config import require_loopback
-from app.auth.identity import current_actor, is_visitor
 from app.auth.middleware import SignedInOnly
-from app.navigation import pages_for
 from core.errors import LapelError
+from core.threads import IMPORTS
+
+with IMPORTS:  # the launcher holds it while it imports the same
+    from app.auth.identity import current_actor, is_visitor
+    from app.navigation import import_modules, pages_for
 
 LOGO = str(Path(__file__).resolve().parent.parent / "assets" / "logo.svg")
 
@@ -33,4 +36,6 @@ except LapelError as refused:
     st.error(str(refused), icon=":material/error:")
     st.stop()
 
-st.navigation(pages, position="top").run()
+page = st.navigation(pages, position="top")
+import_modules(page.title)
+page.run()

@@ -5,25 +5,32 @@ Paths are as seen from main.py in this folder.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import streamlit as st
 
+from app.resources import freeze_garbage_collector
 from core.access import Actor, Right
+from core.threads import IMPORTS
 
 ANNOTATE = "../pages/annotate.py"
 DATA = "../pages/data.py"
 TRAIN = "../pages/train.py"
 MODELS = "../pages/models.py"
 HERE = Path(__file__).resolve().parent
+YIELD_SECONDS = 0.01
+"""Long enough for a thread that waits for the lock to get it."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """A page's file, seen from main.py in this folder, and its entry in the menu.
 
-    ``url_path`` is the page's address where links of old ask for another than the file's name.
+    ``modules`` are those of the app that the file imports, beside main.py's. ``url_path`` is the page's
+    address where links of old ask for another than the file's name.
     """
 
     path: str
@@ -31,6 +38,7 @@ class Entry:
     icon: str
     help: str
     right: Right
+    modules: tuple[str, ...]
     url_path: str | None = None
 
 
@@ -41,6 +49,15 @@ ENTRIES = (
         ":material/checkroom:",
         "Label clothing photos: boxes, labels and attention maps; correct them, download the results.",
         Right.PREVIEW,
+        (
+            "app.preview.batch_view",
+            "app.preview.download",
+            "app.preview.photo",
+            "app.preview.save_to_store",
+            "app.preview.selection",
+            "app.preview.session",
+            "app.preview.upload",
+        ),
     ),
     Entry(
         ANNOTATE,
@@ -48,6 +65,11 @@ ENTRIES = (
         ":material/edit_square:",
         "Correct the proposals for the next photo of the queue, and submit.",
         Right.ANNOTATE,
+        (
+            "app.annotate.page",
+            "app.annotate.save",
+            "app.annotate.session",
+        ),
     ),
     Entry(
         DATA,
@@ -55,6 +77,14 @@ ENTRIES = (
         ":material/photo_library:",
         "Stored photos, imports, categories, progress and revisions.",
         Right.READ,
+        (
+            "app.data.categories",
+            "app.data.imports",
+            "app.data.jobs",
+            "app.data.photos",
+            "app.data.progress",
+            "app.data.revisions",
+        ),
     ),
     Entry(
         TRAIN,
@@ -62,6 +92,11 @@ ENTRIES = (
         ":material/model_training:",
         "Fine-tune a candidate on the corrections, and follow its progress.",
         Right.TRAIN,
+        (
+            "app.train.history",
+            "app.train.start",
+            "app.train.watch",
+        ),
         "training",
     ),
     Entry(
@@ -70,6 +105,7 @@ ENTRIES = (
         ":material/compare:",
         "Compare candidates with the champion on the holdout, promote, roll back.",
         Right.EXPLAIN,
+        ("app.models.page",),
     ),
     Entry(
         "../pages/attention.py",
@@ -77,6 +113,12 @@ ENTRIES = (
         ":material/visibility:",
         "All attention maps of one photo: detector stages and classifier heads.",
         Right.EXPLAIN,
+        (
+            "app.attention.map_grid",
+            "app.preview.batch_view",
+            "app.preview.session",
+            "app.preview.upload",
+        ),
     ),
     Entry(
         "../pages/anchors.py",
@@ -84,6 +126,7 @@ ENTRIES = (
         ":material/aspect_ratio:",
         "Fit anchors to the boxes of a COCO file, and compare them with Darknet's.",
         Right.EXPLAIN,
+        ("app.anchors.fit",),
     ),
     Entry(
         "../pages/people.py",
@@ -91,8 +134,34 @@ ENTRIES = (
         ":material/group:",
         "Users, their roles, and the audit log.",
         Right.PEOPLE,
+        (
+            "app.people.audit",
+            "app.people.roster",
+        ),
     ),
 )
+
+
+def import_modules(title: str) -> None:
+    """Import what the page with this title imports, unless that is done, before it runs.
+
+    Two visitors then never import one package at the same time: a page's script finds all of it imported.
+    """
+    with IMPORTS:
+        for name in next(entry.modules for entry in ENTRIES if entry.title == title):
+            import_module(name)
+
+
+def import_all_modules() -> None:
+    """Import what all pages import, so that none of them waits for it at its first visit.
+
+    The launcher calls it in the background, while the first browser loads. A page that is asked for meanwhile
+    waits for its own modules alone.
+    """
+    for entry in ENTRIES:
+        import_modules(entry.title)
+        time.sleep(YIELD_SECONDS)
+    freeze_garbage_collector()
 
 
 def pages_for(actor: Actor) -> list[st.Page]:

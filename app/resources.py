@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import gc
 import os
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import streamlit as st
 
 from core.errors import StoreError
-from core.inference.labeler import Labeler
-from core.inference.model_cache import ModelCache
-from core.store import DATABASE_VARIABLE, Store, data_folder
+from core.files import data_folder
+from core.store import DATABASE_VARIABLE, Store
+from core.threads import IMPORTS
+
+if TYPE_CHECKING:
+    from core.inference.labeler import Labeler
+    from core.inference.model_cache import ModelCache
 
 
 def machine_store() -> Store:
@@ -56,6 +61,9 @@ def warnings_of(labeler: Labeler) -> tuple[str, ...]:
 @st.cache_resource(show_spinner="Loading the models…")
 def _model_cache(place: str, _store: Store) -> ModelCache:
     """One model cache for each store."""
+    with IMPORTS:
+        from core.inference.model_cache import ModelCache  # brings torch
+
     cache = ModelCache(_store)
     cache.current()
     freeze_garbage_collector()
@@ -64,6 +72,9 @@ def _model_cache(place: str, _store: Store) -> ModelCache:
 
 @st.cache_resource(show_spinner="Loading the models…")
 def _shipped_labeler() -> Labeler:
+    with IMPORTS:
+        from core.inference.labeler import Labeler  # brings torch
+
     loaded = Labeler.load()
     freeze_garbage_collector()
     return loaded
@@ -72,16 +83,10 @@ def _shipped_labeler() -> Labeler:
 def freeze_garbage_collector() -> None:
     """Exclude all objects loaded so far from garbage collection.
 
-    Streamlit runs a full collection after every run of a page, before its messages are sent. With the
-    store's libraries in memory that takes a tenth of a second, with PyTorch and pandas a third, while the GIL
-    is held; with frozen objects, milliseconds.
+    A full collection holds the GIL: for a tenth of a second with the store's libraries in memory, for a third
+    with PyTorch and pandas; with frozen objects, milliseconds. Python runs one when objects have grown by a
+    quarter since the last; the second one here makes that a quarter of what is not frozen.
     """
     gc.collect()
     gc.freeze()
-
-
-@st.cache_resource(show_spinner=False)
-def freeze_garbage_collector_once() -> bool:
-    """The same, once per process, for pages that load no models."""
-    freeze_garbage_collector()
-    return True
+    gc.collect()

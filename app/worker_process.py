@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-m", "core", "worker", "--attached")
+NICENESS_VARIABLE, NICENESS = "LAPEL_WORKER_NICE", 15
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 
 
@@ -49,11 +52,23 @@ class WorkerProcess:
             self._process = process = subprocess.Popen(
                 self._command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
             )
+            _lower_priority(process)
             if self._stopping.is_set():  # stop came between the check and the start
                 _close(process)
             process.wait()
             self._stopping.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _lower_priority(process: subprocess.Popen[bytes]) -> None:
+    """Give it the priority that workers take, before its imports compete with the first page for the cores.
+
+    Where the environment says which, that is left to the worker.
+    """
+    if os.environ.get(NICENESS_VARIABLE, "").strip():
+        return
+    with suppress(AttributeError, OSError):  # another system, or the process has ended
+        os.setpriority(os.PRIO_PROCESS, process.pid, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:

@@ -137,18 +137,18 @@ def crowd(store: Store, count: int) -> None:
 
 
 @contextmanager
-def workspace(folder: Path) -> Iterator[str]:
-    """The address of a workspace over the store in the folder."""
+def workspace(folder: Path, program: str = SERVER) -> Iterator[tuple[str, int]]:
+    """The address of a workspace over the store in the folder, and its process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-c", SERVER, "--port", str(port), "--no-browser", "--data", str(folder)]
+    command = [sys.executable, "-c", program, "--port", str(port), "--no-browser", "--data", str(folder)]
     hidden = ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL")
     settings = {name: value for name, value in os.environ.items() if name not in hidden}
     with subprocess.Popen(command, cwd=ROOT, env=settings, stdout=subprocess.DEVNULL) as server:
         try:
             wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health")
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{port}", server.pid
         finally:
             server.terminate()
 
@@ -222,7 +222,7 @@ def measure(options: argparse.Namespace, name: str) -> dict[str, dict[str, float
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         folder = Path(place)
         fill(folder, options.boxes)
-        with workspace(folder) as address, beside(name, folder), sync_playwright() as driver:
+        with workspace(folder) as (address, _), beside(name, folder), sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
             page = opened(browser.new_page(viewport=VIEWPORT), address)
             few = {"change": changes(page, options.changes), "submit": submits(page, submitted)}

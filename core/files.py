@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Where Lapel's files lie, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,8 +12,15 @@ from typing import BinaryIO
 
 from core.errors import StoreError, StoreFullError
 
+DATA_VARIABLE = "LAPEL_DATA"
 PARTIAL = ".*.part"
 """A glob pattern of the files that killed writes leave behind."""
+
+
+def data_folder() -> Path:
+    """The folder of Lapel's data: ``LAPEL_DATA``, else the user's share folder."""
+    chosen = os.environ.get(DATA_VARIABLE)
+    return Path(chosen) if chosen else Path.home() / ".local" / "share" / "lapel"
 
 
 @contextmanager

@@ -7,7 +7,7 @@ App, worker and training share the cores. A forward pass in an exported network 
 run at once as there are *slots*: all cores while nothing else computes on this machine, half of them while
 the other side does (in the foreground people wait: app, demo, command line; in the background works a worker
 with its trainings). Each side leaves a mark, a file's time, while it computes, so that no process has to
-answer.
+answer. Only one thread at a time imports PyTorch.
 """
 
 from __future__ import annotations
@@ -23,6 +23,13 @@ from typing import Any, Generic, TypeVar, cast
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+IMPORTS = threading.RLock()
+"""Held around imports inside functions that bring PyTorch or another large package.
+
+Python locks each module for itself. Of two threads that import one package from two ends, one is told of a
+deadlock or is handed half a module, and fails.
+"""
 
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
 """For GNU's OpenMP, and for LLVM's and Intel's, which wait 200 ms before they sleep."""

@@ -8,7 +8,6 @@ from app.annotate import page
 from app.annotate.save import show_lease
 from app.annotate.session import session_of
 from app.auth.identity import require_right, workspace_store
-from app.resources import freeze_garbage_collector_once
 from core.access import Right
 from core.errors import LapelError
 
@@ -19,7 +18,6 @@ except LapelError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()
 
-freeze_garbage_collector_once()
 session = session_of(actor.name)
 page.show(store, session)
 show_lease(store, session)

@@ -26,6 +26,13 @@ LAYERS = (
 )
 """The packages of core/, each of which imports only from those after it and from the modules beside them."""
 
+RUN_BY_PAGES = ("active_learning", "inference", "store")
+LARGE = re.compile(
+    r"^(?:import|from) (?:torch|lightning|pandas|plotly|scipy|sklearn|cleanlab|onnxruntime|openvino|"
+    r"core\.(?:models|inference|training|active_learning\.queue_order)\b)"
+)
+"""Imports that bring large packages."""
+
 MOST_MODULES_AT_THE_TOP_OF_APP = 8
 WEB = {"streamlit", "gradio", "gradio_client", "starlette", "fastapi"}
 MOST_LINES = 400
@@ -149,6 +156,27 @@ def test_no_imports_inside_the_core_go_in_a_circle():
 
     for module in sorted(graph):
         visit(module, ())
+
+
+def test_threads_of_the_workspace_import_large_packages_one_at_a_time():
+    """What visitors' threads import inside functions is imported under the lock of core/threads.py."""
+    wrong = []
+    for path in modules_of("app", "pages", *(f"core/{name}" for name in RUN_BY_PAGES)):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        late = [
+            node for body in ast.walk(tree) if isinstance(body, ast.FunctionDef) for node in ast.walk(body)
+        ]
+        guarded = {
+            id(node)
+            for block in ast.walk(tree)
+            if isinstance(block, ast.With) and ast.unparse(block.items[0]) == "IMPORTS"
+            for node in ast.walk(block)
+        }
+        for node in late:
+            is_import = isinstance(node, ast.Import | ast.ImportFrom)
+            if is_import and id(node) not in guarded and LARGE.search(ast.unparse(node)):
+                wrong.append(f"{path.relative_to(ROOT)}: {ast.unparse(node)}")
+    assert [name for name in wrong if not name.startswith("app/demo")] == []
 
 
 def test_few_modules_lie_at_the_top_of_the_app():

@@ -17,6 +17,7 @@ from app.annotate.session import AnnotationSession, OpenPhoto, load_photo
 from app.media import picture_url
 from core.access import LOCAL
 from core.errors import LapelError
+from core.inference.predictions import predict
 from core.store import Store
 
 PREDICTING = "The models are labeling this photo: their proposals come in a moment."
@@ -86,7 +87,6 @@ def proposal_jobs() -> ProposalJobs:
 def predict_photo(store: Store, photo_id: int) -> bool:
     """Predict one photo of the store; False, with a line in the log, where that fails."""
     from app import resources
-    from core.inference.predictions import predict
 
     try:
         if store.predictions.get(photo_id) is None:  # a worker may have been here meanwhile

@@ -12,6 +12,7 @@ from core.errors import LapelError
 from core.store import Store
 from core.store.agreement import Agreement, pairs
 from core.store.consensus_review import ConsensusReview
+from core.threads import IMPORTS
 
 CHOICE_KEY = "annotate-review"
 MOST_SHOWN = 30
@@ -138,7 +139,8 @@ def decide(store: Store, session: AnnotationSession, photo_id: int, which: str) 
 
 def show_label_issues(store: Store, session: AnnotationSession, pictures: PictureUrls) -> None:
     """Label issues: annotations that the models contradict, the most probable errors first."""
-    from core.active_learning.queue_order import label_issues  # slow to import
+    with IMPORTS:
+        from core.active_learning.queue_order import label_issues  # slow to import
 
     found = label_issues(store)[:MOST_SHOWN]
     if not found:

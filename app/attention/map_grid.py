@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from core.images.decode import Photo
 from core.images.drawing import overlay_heat
 from core.images.encode import shrunk
-from core.inference.explain import Explanation, GarmentMaps
+
+if TYPE_CHECKING:
+    from core.inference.explain import Explanation, GarmentMaps
 
 SIDE = 420
 NAMES = {

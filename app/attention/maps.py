@@ -9,17 +9,21 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from app.media import picture_url
 from app.preview.selection import PhotoView
+from core.garments import LabeledPhoto
 from core.images.decode import Photo
 from core.images.drawing import heat_layer
-from core.inference.explain import Explanation, explain
-from core.inference.labeler import Labeler
+from core.threads import IMPORTS
+
+if TYPE_CHECKING:
+    from core.inference.explain import Explanation
+    from core.inference.labeler import Labeler
 
 MAX_PHOTOS = 12
 LAYER_SIDE = 512
@@ -89,6 +93,14 @@ class Maps:
             photo = view.item.spooled.photo()
             self._last = (key_of(view), photo, explain(self._labeler, photo, view.labeled))
         return self._last[1:]
+
+
+def explain(labeler: Labeler, photo: Photo, labeled: LabeledPhoto) -> Explanation:
+    """Explain a labeled photo by ``core.inference``, which is imported at the first call."""
+    with IMPORTS:
+        from core.inference.explain import explain as explain_photo  # brings torch
+
+    return explain_photo(labeler, photo, labeled)
 
 
 def key_of(view: PhotoView) -> Key:

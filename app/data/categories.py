@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
 import streamlit as st
 
 from app.data.progress import statistics_of
@@ -14,6 +13,7 @@ from core.datasets.export import neutral
 from core.errors import LapelError
 from core.store import Store
 from core.store.categories import MOST_CHARACTERS, Category
+from core.threads import IMPORTS
 
 NEW_KEY, CHOSEN_KEY, NAME_KEY, RESULT_KEY = (
     "category-new",
@@ -40,6 +40,9 @@ def show(store: Store, person: str) -> None:
 
 
 def _table(categories: Sequence[Category], counts: Mapping[int, int]) -> None:
+    with IMPORTS:
+        import pandas as pd
+
     # The table's own CSV button writes cells unchanged, so they are neutralized here.
     rows = pd.DataFrame(
         {

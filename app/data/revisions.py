@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-import pandas as pd
 import streamlit as st
 
 from app.text import counted, flash, literal, show_flash
@@ -17,6 +16,7 @@ from core.errors import LapelError, StoreFullError
 from core.store import Store
 from core.store.exports import export_name, export_revision
 from core.store.revisions import Revision
+from core.threads import IMPORTS
 
 NOTE_KEY, RESULT_KEY, FILE_KEY, WANTED_KEY = (
     "revision-note",
@@ -140,6 +140,9 @@ def _create(store: Store, person: str) -> None:
 
 
 def _table(revisions: Sequence[Revision]) -> None:
+    with IMPORTS:
+        import pandas as pd
+
     newest_first = sorted(revisions, key=lambda revision: -revision.number)
     st.dataframe(
         pd.DataFrame(

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from PIL import Image
 
 from app.attention.map_grid import garment_pictures, stage_pictures
+from app.attention.maps import explain
 from app.text import literal
 from core.access import Right
 from core.garments import LabeledPhoto
 from core.images.decode import Photo
-from core.inference.explain import explain
-from core.inference.labeler import Labeler
 from core.store import Store
 from core.store.models import ModelRow
+from core.threads import IMPORTS
+
+if TYPE_CHECKING:
+    from core.inference.labeler import Labeler
 
 REQUEST_KEY = "models-maps"
 OPACITY = 0.6
@@ -106,4 +110,7 @@ def _labeler(store: Store, model: ModelRow, other: ModelRow) -> Labeler:
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the models…")
 def _loaded(detector: str, classifier: str) -> Labeler:
+    with IMPORTS:
+        from core.inference.labeler import Labeler  # brings torch
+
     return Labeler.load(Path(detector), Path(classifier))

@@ -19,6 +19,7 @@ from core.store import Store
 from core.store.models import ModelRow
 from core.store.promotions import ComparisonRow, Promotion
 from core.store.revisions import Revision
+from core.threads import IMPORTS
 
 RESULT_KEY, REASON_KEY, REQUEST_KEY = "models-result", "overrule-reason", "models-request"
 COMPARE_KEY = "comparison-wanted"
@@ -93,9 +94,9 @@ def _ask(wanted: tuple[int, int, int]) -> None:
 
 
 def _compare(store: Store, champion: ModelRow, candidate: ModelRow, revision: int) -> None:
-    from core.training.comparison import compare_models  # brings torch
-
     bar = st.progress(0.0, text="Loading both models…")
+    with IMPORTS:
+        from core.training.comparison import compare_models  # brings torch
 
     def tell(done: int, total: int) -> None:
         share = done / total if total else 0.0

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from core.files import data_folder
 from core.garments import LabeledPhoto, Refusal
 from core.images.decode import Photo, count_photos, iter_photos, read_photo
 from core.images.encode import jpeg, shrunk
-from core.store import data_folder
 from core.threads import overlapped
 
 MIN_SCORE = 0.1  # candidates are stored from this score on, so that the threshold moves without new inference

@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
 import streamlit as st
 from PIL import Image
 
@@ -18,6 +17,7 @@ from app.preview.session import PreviewSession
 from app.text import counted
 from core.datasets.export import neutral, plain, write_zip
 from core.errors import DatasetError
+from core.threads import IMPORTS
 
 OURS, THEIRS = "Lapel", "Your shop"
 MOST_ROWS = 10_000
@@ -28,6 +28,9 @@ def show_names(session: PreviewSession, known: Sequence[str]) -> None:
     """The editable table of names, with CSV download and import."""
     st.caption("These names replace Lapel's in the gallery, on the photos and in the download.")
     key = f"names-{session.names_edition}"
+    with IMPORTS:
+        import pandas as pd
+
     rows = pd.DataFrame({OURS: known, THEIRS: [session.names.get(name, "") for name in known]})
     st.data_editor(
         rows,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -13,8 +14,10 @@ from app.preview.selection import PhotoView, edit_text
 from app.preview.session import PreviewSession
 from app.text import literal
 from core.garments import Garment
-from core.inference.labeler import Labeler
 from core.taxonomy import color_of
+
+if TYPE_CHECKING:
+    from core.inference.labeler import Labeler
 
 MAPS_SECONDS = 20.0
 BAR_PIXELS = 34

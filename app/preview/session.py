@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -11,7 +12,9 @@ from app.attention.maps import Maps
 from app.preview.batch import Batch, Source, Spool
 from app.preview.selection import Corrections, Edit, PhotoView
 from core.garments import Garment
-from core.inference.labeler import Labeler
+
+if TYPE_CHECKING:
+    from core.inference.labeler import Labeler
 
 KEY = "session"
 

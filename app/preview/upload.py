@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -19,8 +20,10 @@ from app.preview.samples import fetch_samples
 from app.preview.selection import Corrections, PhotoView
 from app.preview.session import PreviewSession
 from core.errors import LapelError
-from core.inference.labeler import Labeler
-from core.store import data_folder
+from core.files import data_folder
+
+if TYPE_CHECKING:
+    from core.inference.labeler import Labeler
 
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.random import Generator
 
+from core.threads import IMPORTS
+
 if TYPE_CHECKING:
     from sklearn.decomposition import PCA
 
@@ -23,7 +25,8 @@ def fit_pca(embeddings: np.ndarray, rng: Generator, dimensions: int = DIMENSIONS
     It also centers them: features after a ReLU all point the same way, so that without centering their angles
     would hardly differ.
     """
-    from sklearn.decomposition import PCA  # takes a second to import
+    with IMPORTS:
+        from sklearn.decomposition import PCA  # takes a second to import
 
     rows = subsample(embeddings, MAX_FIT_ROWS, rng).astype(np.float64)  # the covariance is exact only so
     rows = np.repeat(rows, 2, axis=0) if len(rows) == 1 else rows  # PCA takes two rows or more

@@ -15,6 +15,7 @@ import numpy as np
 
 from core.boxes import box_iou, iou
 from core.garments import Box
+from core.threads import IMPORTS
 
 EXPLAINED_IOU = 0.5  # from which a box of its own category explains a prediction
 SCORE_THRESHOLD = 0.5
@@ -105,8 +106,8 @@ def unexplained(photo: PhotoBoxes) -> tuple[LabeledBox, ...]:
 
 def _issues(photo: PhotoBoxes, threshold: float, confident: float) -> Iterator[Issue]:
     """All issues of a photo whose predictions reach the threshold."""
-    # Imported here, since it imports pandas and scikit-learn.
-    from cleanlab.object_detection import rank  # type: ignore[import-untyped]
+    with IMPORTS:  # brings pandas and scikit-learn
+        from cleanlab.object_detection import rank  # type: ignore[import-untyped]
 
     rest = replace(photo, predicted=unexplained(photo))
     whole, partial = [to_cleanlab(photo)], [to_cleanlab(rest)]

@@ -33,6 +33,7 @@ from core.inference.measure import measure_classifier, measure_detector
 from core.models.cards import ModelCard, card_path
 from core.models.graphs import ServingGraph, export_onnx, load_graph, trial_inputs
 from core.models.weights import digest
+from core.threads import IMPORTS
 
 README_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "export"
 FORMATS = {"onnx": "model.onnx", "openvino": "model.xml", "torchscript": "model.pt"}
@@ -102,7 +103,8 @@ def _write_model(serving: ServingGraph, format: str, path: Path, card: ModelCard
     if format == "onnx":
         export_onnx(serving, path, card.input_size)
         return
-    import openvino
+    with IMPORTS:
+        import openvino
 
     with tempfile.TemporaryDirectory() as folder:
         export_onnx(serving, Path(folder) / "model.onnx", card.input_size)
@@ -129,7 +131,8 @@ def _quantized(
     path: Path, weights: Path, card: ModelCard, dataset: Path, photos: Path | None
 ) -> dict[str, dict[str, float | None]]:
     """Quantize the file in place; what that changes, on photos that no range was read from."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+    with IMPORTS:
+        from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
     reference, _ = open_engine(weights, card.kind, "cpu")
     calibrating, measure = _halves(card, reference, dataset, photos)

@@ -21,8 +21,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from core.files import DATA_VARIABLE
 from core.jobs.steps import NO_LIMITS, JobCancelled, StepDied, StepLimits, StepResult, Steps, perform
-from core.store import BLOBS_VARIABLE, DATA_VARIABLE, DATABASE_VARIABLE, Store
+from core.store import BLOBS_VARIABLE, DATABASE_VARIABLE, Store
 
 COMMAND = (sys.executable, "-m", "core.jobs.step_process")
 OUT_OF_MEMORY = 77

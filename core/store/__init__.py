@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from core.access import LOCAL, Actor
 from core.errors import StoreError
+from core.files import data_folder
 from core.store.annotations import Annotations, Drafts
 from core.store.audit import Audit
 from core.store.blobs import Blobs
@@ -33,15 +34,8 @@ from core.store.users import Users
 
 Table = TypeVar("Table")
 
-DATA_VARIABLE = "LAPEL_DATA"
 DATABASE_VARIABLE = "LAPEL_DATABASE_URL"
 BLOBS_VARIABLE = "LAPEL_BLOBS_URL"
-
-
-def data_folder() -> Path:
-    """The folder of Lapel's data: ``LAPEL_DATA``, else the user's share folder."""
-    chosen = os.environ.get(DATA_VARIABLE)
-    return Path(chosen) if chosen else Path.home() / ".local" / "share" / "lapel"
 
 
 class Part(Generic[Table]):

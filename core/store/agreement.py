@@ -13,6 +13,7 @@ import numpy as np
 from core.boxes import box_iou
 from core.errors import StoreError
 from core.store.boxes import AnnotatedBox, new_uid
+from core.threads import IMPORTS
 
 SAME_GARMENT_IOU = 0.5
 """The least intersection over union at which two boxes are about the same garment."""
@@ -57,7 +58,8 @@ def pairs(boxes_a: Boxes, boxes_b: Boxes) -> list[tuple[int, int, float]]:
 
     Boxes are paired from an IoU of ``SAME_GARMENT_IOU`` on (Kuhn-Munkres by ``scipy.optimize``).
     """
-    from scipy.optimize import linear_sum_assignment  # takes a while to load
+    with IMPORTS:
+        from scipy.optimize import linear_sum_assignment  # takes a while to load
 
     if not boxes_a or not boxes_b:
         return []

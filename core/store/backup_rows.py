@@ -181,7 +181,7 @@ class RowChecker:
             self._require_kind(row["previous_id"], row["kind"])
 
     def _check_comparisons(self, row: Row) -> None:
-        from core.evaluation.comparison import Comparison  # bring torch
+        from core.evaluation.comparison import Comparison
         from core.evaluation.gate import gate
         from core.evaluation.photo_changes import PhotoChange
 

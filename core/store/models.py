@@ -23,6 +23,7 @@ from core.store.ingest import PHOTOS_LOCK
 from core.store.schema import champions, promotions, trainings
 from core.store.schema import models as table
 from core.store.weight_files import digest_of_unchanged, drop_unused, weights_file
+from core.threads import IMPORTS
 
 KINDS = ("detector", "classifier")
 MOST_CHARACTERS = 90
@@ -114,7 +115,8 @@ class Models:
         again, it is that one. ``by`` is by default whoever asked for the training. Raises WeightsError for
         weights that could not serve, StoreError where parent or revision are not there.
         """
-        from core.models.checkpoints import check_weights  # brings torch
+        with IMPORTS:
+            from core.models.checkpoints import check_weights  # brings torch
 
         known = self._of_training(training_id)
         if known is not None:
@@ -258,7 +260,8 @@ class Models:
             return _same_model(connection, digest, read_card(path))
 
     def _register_shipped(self, kind: str) -> ModelRow:
-        from core.models.checkpoints import check_weights
+        with IMPORTS:
+            from core.models.checkpoints import check_weights  # brings torch
 
         path = shipped_weights(kind)
         card = check_weights(path, kind)

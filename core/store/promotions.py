@@ -16,6 +16,7 @@ from core.store.audit import record_audit
 from core.store.database import Database, one_line
 from core.store.models import ModelRow, Models, model_from
 from core.store.schema import champions, comparisons, models, promotions
+from core.threads import IMPORTS
 
 if TYPE_CHECKING:  # they bring torch
     from core.evaluation.comparison import Comparison
@@ -146,7 +147,8 @@ class Promotions:
 
     def _check(self, model: ModelRow) -> None:
         """Raises WeightsError for weights that could not serve."""
-        from core.models.checkpoints import check_weights  # brings torch
+        with IMPORTS:
+            from core.models.checkpoints import check_weights  # brings torch
 
         check_weights(self.models.file_of(model), model.kind, model.card.categories)
 

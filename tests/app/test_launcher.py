@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -49,17 +50,20 @@ def test_a_data_folder_that_cannot_be_made_is_refused_with_a_sentence(tmp_path, 
 def test_the_settings_are_in_force_for_the_bare_command_too():
     link = ROOT / ".streamlit" / "config.toml"
     assert link.is_symlink() and link.resolve() == ROOT / "streamlit_config.toml"
-    shown = subprocess.run(
-        [sys.executable, "-m", "streamlit", "config", "show"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    in_force = launcher.dotted(tomllib.loads(shown[shown.index("[global]") :]))  # a notice comes first
     wanted = launcher.dotted(tomllib.loads((ROOT / "streamlit_config.toml").read_text()))
-    assert {name: in_force.get(name) for name in wanted} == wanted
+    code = (
+        "import json, sys; from streamlit import config\n"
+        "print(json.dumps({name: config.get_option(name) for name in sys.argv[1:]}))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code, *wanted], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert json.loads(shown) == wanted
     assert wanted["server.address"] == "127.0.0.1"
+
+
+def test_no_run_of_a_page_ends_with_a_full_garbage_collection():
+    assert launcher.options(8501, "127.0.0.1")["runner.postScriptGC"] is False
 
 
 def test_the_workspace_answers_in_time_with_its_headers_and_its_data_folder(tmp_path):

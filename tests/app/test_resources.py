@@ -11,8 +11,9 @@ import streamlit as st
 
 from app import resources
 from core.errors import StoreError, WeightsError
+from core.files import DATA_VARIABLE
 from core.inference.labeler import Labeler
-from core.store import DATA_VARIABLE, Store
+from core.store import Store
 from tests.core.store.models import add_candidate, blob_path
 
 

@@ -45,6 +45,22 @@ def test_a_worker_that_falls_over_is_started_anew(monkeypatch: pytest.MonkeyPatc
     worker.stop()
 
 
+@pytest.mark.skipif(not hasattr(os, "getpriority"), reason="the system has no niceness")
+@pytest.mark.parametrize(("chosen", "niceness"), [("", worker_process.NICENESS), ("0", 0)])
+def test_the_worker_gives_way_from_its_start_unless_the_environment_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, chosen: str, niceness: int
+) -> None:
+    monkeypatch.setenv("LAPEL_WORKER_NICE", chosen)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    worker = WorkerProcess(LISTENER)
+    worker.start()
+    until(lambda: worker.process_id is not None)
+    process = worker.process_id
+    assert process is not None
+    until(lambda: os.getpriority(os.PRIO_PROCESS, process) == max(own, niceness))
+    worker.stop()
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc")
 def test_the_worker_ends_when_the_workspace_is_killed() -> None:
     code = (

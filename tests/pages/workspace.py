@@ -11,7 +11,7 @@ from app import resources
 from app.attention import maps
 from app.preview import upload
 from app.preview.session import KEY, PreviewSession
-from core.store import DATA_VARIABLE
+from core.files import DATA_VARIABLE
 from tests.fakes import FakeLabeler, fake_explain
 
 ROOT = Path(__file__).parents[2]

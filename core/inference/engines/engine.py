@@ -17,7 +17,9 @@ from typing import Protocol
 import numpy as np
 
 from core.errors import EngineError, WeightsError
+from core.inference.engines.exports import exported
 from core.models.cards import ModelCard, read_card
+from core.threads import IMPORTS
 
 log = logging.getLogger("lapel.engines")
 
@@ -61,12 +63,11 @@ def open_engine(
         raise WeightsError(f"expected a {kind}'s weights in {path.name}, got a {card.model} {card.kind}")
     name, device = choose_engine(engine or os.environ.get(VARIABLE) or "auto", device)
     if name != "pytorch":
-        from core.inference.engines.exports import exported
-
         export = exported(path, card, name)
         if export is not None:
             return open_export(name, export), card
-    from core.inference.engines.pytorch import PyTorchEngine
+    with IMPORTS:
+        from core.inference.engines.pytorch import PyTorchEngine
 
     return PyTorchEngine.load(path, device), card
 
@@ -76,8 +77,6 @@ def prepare_engine(path: Path) -> None:
 
     Raises WeightsError where the weights cannot serve, EngineError as ``open_engine`` does.
     """
-    from core.inference.engines.exports import exported
-
     name, _ = choose_engine(os.environ.get(VARIABLE) or "auto")
     if name != "pytorch":
         exported(path, read_card(path), name)
@@ -111,7 +110,8 @@ def has_gpu() -> bool:
     """Whether PyTorch can use an NVIDIA GPU."""
     if not any(Path(file).exists() for file in GPU_FILES):
         return False
-    import torch
+    with IMPORTS:
+        import torch
 
     return torch.cuda.is_available()
 
@@ -119,9 +119,11 @@ def has_gpu() -> bool:
 def open_export(name: str, path: Path) -> Engine:
     """The engine of an exported graph, without asking whether it agrees with PyTorch."""
     if name == "openvino":
-        from core.inference.engines.openvino import OpenVINOEngine
+        with IMPORTS:
+            from core.inference.engines.openvino import OpenVINOEngine
 
         return OpenVINOEngine(path)
-    from core.inference.engines.onnxruntime import OnnxRuntimeEngine
+    with IMPORTS:
+        from core.inference.engines.onnxruntime import OnnxRuntimeEngine
 
     return OnnxRuntimeEngine(path)

@@ -13,7 +13,7 @@ from app.attention.maps import LAYER_SIDE, Maps, layer_png
 from app.preview import selection
 from app.preview.batch import Batch, Spool
 from app.preview.selection import Corrections, Edit
-from core.store import DATA_VARIABLE
+from core.files import DATA_VARIABLE
 from tests.fakes import FakeLabeler, fake_explain
 from tests.pictures import jpeg
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.preview import batch as batch_module
 from app.preview.batch import MIN_SCORE, Batch, Progress, Spool, time_left
-from core.store import DATA_VARIABLE
+from core.files import DATA_VARIABLE
 from tests.fakes import FakeLabeler
 from tests.pictures import jpeg, zipped
 from tests.waiting import PATIENCE_SECONDS, until

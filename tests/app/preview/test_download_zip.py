@@ -12,7 +12,7 @@ from app.preview import selection
 from app.preview.batch import Batch, Spool
 from app.preview.download import fingerprint, make_zip
 from app.preview.selection import Corrections, Edit
-from core.store import DATA_VARIABLE
+from core.files import DATA_VARIABLE
 from tests.fakes import FakeLabeler
 from tests.pictures import jpeg
 

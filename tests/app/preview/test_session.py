@@ -6,7 +6,7 @@ import pytest
 
 from app.preview import selection
 from app.preview.session import PreviewSession
-from core.store import DATA_VARIABLE
+from core.files import DATA_VARIABLE
 from tests.fakes import FakeLabeler
 from tests.pictures import jpeg
 

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from app.preview import batch
+from core.files import DATA_VARIABLE
 from core.images.decode import read_photo
-from core.store import DATA_VARIABLE
 from tests.pictures import encoded, jpeg, picture
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from core.access import LOCAL, Actor
 from core.errors import StoreError
-from core.store import Part, Store, data_folder
+from core.files import data_folder
+from core.store import Part, Store
 
 
 @pytest.fixture(autouse=True)
