@@ -1,7 +1,10 @@
-"""YOLOv4 against YOLOv4-GS at full size: milliseconds for one picture, in one run, turn by turn.
+"""Networks engine by engine: milliseconds of one forward pass on one core, in one run, turn by turn.
 
-Run with ``python -m benchmarks.models``; the table goes to stderr, one line of JSON to stdout. The weights
-are random: they change no figure. The two take turns, so that what else the machine does falls on both.
+Run with ``python -m benchmarks.models``; the table goes to stderr, one line of JSON to stdout. Measured are
+YOLOv4 and YOLOv4-GS at full size, ``nano``, and both networks that ship, in PyTorch and in every exported
+engine that is installed. ``--beside FILE.onnx`` measures any other detector of fixed input in the same turns,
+for example a YOLO11n that its own tool exported. Weights of the full sizes are random: they change no figure.
+All take turns, so that what else the machine does falls on each.
 """
 
 from __future__ import annotations
@@ -10,97 +13,186 @@ import argparse
 import json
 import statistics
 import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor, nn
 
 from benchmarks.machine import describe_machine, machine_line
-from core.models.registry import build_model
+from core.inference.engines.engine import Engine, is_installed, open_export
+from core.inference.engines.pytorch import PyTorchEngine
+from core.models.cards import WEIGHTS_FOLDER
+from core.models.checkpoints import fuse_for_inference
+from core.models.graphs import DetectorGraph, Graph, export_onnx, load_graph, replace_mish
+from core.models.yolov4 import YOLOv4
 
-NAMES = ("yolov4", "yolov4-gs")
-PACKAGES = ("torch",)
-AIM = 0.65
+PACKAGES = ("torch", "onnxruntime", "openvino")
+ENGINES = ("pytorch", "onnxruntime", "openvino")
+FULL, NANO = (416, 416), (416, 288)
+CROPS = 4
+AIMS = {"full: yolov4-gs / yolov4": 0.70, "nano: yolov4-gs / beside": 1.0}
 
 
 @dataclass(frozen=True)
-class Timing:
-    """Milliseconds of one forward pass by the clock, and of the processor's time spent on it."""
+class Network:
+    """A network to measure: how its graph is made anew (an export changes it), and its input."""
 
-    wall_ms: float
-    cpu_ms: float
-
-
-def timed(model: nn.Module, picture: Tensor) -> Timing:
-    """One forward pass, from the picture to the raw maps."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    model(picture)
-    if picture.is_cuda:
-        torch.cuda.synchronize()
-    return Timing(1000 * (time.perf_counter() - wall), 1000 * (time.process_time() - cpu))
+    name: str
+    make: Callable[[], Graph]
+    inputs: Mapping[str, np.ndarray]
 
 
-@torch.inference_mode()
-def take_turns(models: Mapping[str, nn.Module], picture: Tensor, repeats: int) -> dict[str, list[Timing]]:
-    """Timings of ``repeats`` rounds, each model once a round, after two rounds that are not counted."""
-    timings: dict[str, list[Timing]] = {name: [] for name in models}
-    for turn in range(repeats + 2):
-        for name, model in models.items():
-            taken = timed(model, picture)
-            if turn >= 2:
-                timings[name].append(taken)
-    return timings
+def networks(preset: str) -> list[Network]:
+    """The networks, those of the papers at a preset, with inputs of noise."""
+    shipped = load_graph(WEIGHTS_FOLDER / "detector.safetensors")[1].input_size
+    crops = {"images": _noise(CROPS, 224, 224) * 2 - 1, "targets": np.full(CROPS, -1)}
+    return [
+        Network(f"yolov4 {preset}", lambda: _random(preset, ghost=False), {"images": _noise(1, *FULL)}),
+        Network(f"yolov4-gs {preset}", lambda: _random(preset, ghost=True), {"images": _noise(1, *FULL)}),
+        Network("yolov4-gs nano", lambda: _random("nano", ghost=True), {"images": _noise(1, *NANO)}),
+        Network("detector that ships", lambda: _shipped("detector"), {"images": _noise(1, shipped, 352)}),
+        Network(f"classifier that ships, {CROPS} crops", lambda: _shipped("classifier"), crops),
+    ]
 
 
-def row_of(timings: Sequence[Timing]) -> dict[str, float]:
-    """Median and quartiles by the clock, and the median of the processor's time."""
-    low, middle, high = statistics.quantiles([timing.wall_ms for timing in timings], n=4)
-    cpu = statistics.median(timing.cpu_ms for timing in timings)
-    figures = {"median_ms": middle, "low_ms": low, "high_ms": high, "cpu_ms": cpu}
-    return {name: round(value, 1) for name, value in figures.items()}
+def _noise(*shape: int) -> np.ndarray:
+    batch, height, width = shape
+    return np.random.default_rng(0).random((batch, 3, height, width), dtype=np.float32)
 
 
-def ratios(timings: Mapping[str, Sequence[Timing]]) -> dict[str, float]:
-    """YOLOv4-GS as a share of YOLOv4, by the clock and by the processor: medians over the rounds."""
-    rounds = list(zip(*(timings[name] for name in NAMES), strict=True))
-    wall = statistics.median(gs.wall_ms / plain.wall_ms for plain, gs in rounds)
-    cpu = statistics.median(gs.cpu_ms / plain.cpu_ms for plain, gs in rounds)
-    return {"ratio": round(wall, 3), "cpu_ratio": round(cpu, 3)}
+def _random(preset: str, *, ghost: bool) -> Graph:
+    torch.manual_seed(0)
+    model = YOLOv4(preset, 13, ghost=ghost)
+    fuse_for_inference(model)
+    return DetectorGraph(model).eval()
+
+
+def _shipped(kind: str) -> Graph:
+    return load_graph(WEIGHTS_FOLDER / f"{kind}.safetensors")[0]
+
+
+def engine_of(network: Network, name: str, folder: Path) -> Engine:
+    """The network in an engine, exported as for use."""
+    graph = network.make()
+    if name == "pytorch":
+        return PyTorchEngine(graph)
+    if name == "openvino":
+        replace_mish(graph)
+    path = folder / f"{network.name}-{name}.onnx".replace(" ", "-").replace(",", "")
+    export_onnx(graph, path)
+    return open_export(name, path)
+
+
+Pass = Callable[[], object]
+
+
+def passes(
+    chosen: Sequence[Network], engines: Sequence[str], beside: Path | None, folder: Path
+) -> dict[tuple[str, str], Pass]:
+    """A forward pass of each network in each engine: what is timed, by both names."""
+    found: dict[tuple[str, str], Pass] = {}
+    for network in chosen:
+        for name in engines:
+            engine = engine_of(network, name, folder)
+            wanted = ("boxes", "scores") if "boxes" in engine.outputs else ("logits", "embedding")
+            found[network.name, name] = lambda e=engine, n=network, w=wanted: e.run(n.inputs, w)  # type: ignore[misc]
+    for name in engines if beside else ():
+        if name == "pytorch":
+            continue
+        other = open_export(name, beside)
+        inputs = _inputs_of(beside)
+        found["beside", name] = lambda e=other, i=inputs: e.run(i, e.outputs)  # type: ignore[misc]
+    return found
+
+
+def _inputs_of(path: Path) -> dict[str, np.ndarray]:
+    """Noise for a foreign network's only input, whose sizes are fixed."""
+    import onnxruntime
+
+    (given,) = onnxruntime.InferenceSession(str(path)).get_inputs()
+    batch, _, height, width = given.shape
+    return {given.name: _noise(batch, height, width)}
+
+
+def take_turns(runs: Mapping[tuple[str, str], Pass], repeats: int) -> dict[tuple[str, str], list[float]]:
+    """Milliseconds of ``repeats`` rounds, each pass once a round, after one round that is not counted."""
+    taken: dict[tuple[str, str], list[float]] = {name: [] for name in runs}
+    for turn in range(repeats + 1):
+        for name, run in runs.items():
+            started = time.perf_counter()
+            run()
+            if turn:
+                taken[name].append(1000 * (time.perf_counter() - started))
+    return taken
+
+
+def row_of(milliseconds: Sequence[float]) -> dict[str, float]:
+    """Median and quartiles."""
+    low, middle, high = statistics.quantiles(milliseconds, n=4)
+    return {"median_ms": round(middle, 1), "low_ms": round(low, 1), "high_ms": round(high, 1)}
+
+
+def ratios(
+    taken: Mapping[tuple[str, str], Sequence[float]], engines: Sequence[str], preset: str
+) -> dict[str, dict[str, float]]:
+    """Medians of the rounds' ratios by engine: the papers' savings, each engine's, and the network beside."""
+    pairs = {
+        "full: yolov4-gs / yolov4": (f"yolov4-gs {preset}", f"yolov4 {preset}"),
+        "nano: yolov4-gs / beside": ("yolov4-gs nano", "beside"),
+    }
+    found: dict[str, dict[str, float]] = {}
+    for name, (ours, theirs) in pairs.items():
+        for engine in engines:
+            if (ours, engine) in taken and (theirs, engine) in taken:
+                share = _ratio(taken[ours, engine], taken[theirs, engine])
+                found.setdefault(name, {})[engine] = share
+    for network in dict.fromkeys(name for name, _ in taken if name != "beside"):
+        for engine in engines[1:]:
+            share = _ratio(taken[network, engine], taken[network, engines[0]])
+            found.setdefault(f"{network}: engine / {engines[0]}", {})[engine] = share
+    return found
+
+
+def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    return round(statistics.median(a / b for a, b in zip(ours, theirs, strict=True)), 3)
 
 
 def main() -> None:
     """Measure, print the table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--size", type=int, default=416)
-    parser.add_argument("--preset", default="full")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--repeats", type=int, default=12)
+    parser.add_argument("--preset", default="full", help="of YOLOv4 and YOLOv4-GS in the paper's comparison")
+    parser.add_argument("--beside", type=Path, help="an ONNX file of another detector")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    models = {name: build_model(name, options.preset, size=options.size) for name in NAMES}
-    models = {name: model.eval().to(options.device) for name, model in models.items()}
-    picture = torch.rand(1, 3, options.size, options.size, device=options.device)
-    timings = take_turns(models, picture, max(2, options.repeats))
-    rows = {name: row_of(timings[name]) for name in NAMES}
-    report(rows, ratios(timings), vars(options))
+    torch.set_num_threads(1)
+    engines = [name for name in ENGINES if is_installed(name)]
+    with tempfile.TemporaryDirectory() as folder:
+        runs = passes(networks(options.preset), engines, options.beside, Path(folder))
+        taken = take_turns(runs, max(2, options.repeats))
+    rows = {f"{network} · {engine}": row_of(values) for (network, engine), values in taken.items()}
+    beside = options.beside.name if options.beside else ""
+    report(rows, ratios(taken, engines, options.preset), options.repeats, beside)
 
 
-def report(rows: dict[str, dict[str, float]], shares: dict[str, float], settings: dict[str, object]) -> None:
+def report(
+    rows: dict[str, dict[str, float]], shares: dict[str, dict[str, float]], repeats: int, beside: str
+) -> None:
     """The table on stderr, the JSON line on stdout."""
-    told = ", ".join(f"{name} {value}" for name, value in settings.items())
-    print(f"one picture, {told}; {machine_line(PACKAGES)}", file=sys.stderr)
-    print(f"{'':12}{'median ms':>10}{'quartiles':>16}{'cpu ms':>10}", file=sys.stderr)
+    told = f"one forward pass on one core, {repeats} rounds{f', beside: {beside}' if beside else ''}"
+    print(f"{told}; {machine_line(PACKAGES)}", file=sys.stderr)
+    print(f"{'':52}{'median ms':>10}{'quartiles':>18}", file=sys.stderr)
     for name, row in rows.items():
-        quartiles = f"{row['low_ms']:.0f} to {row['high_ms']:.0f}"
-        print(f"{name:12}{row['median_ms']:10.0f}{quartiles:>16}{row['cpu_ms']:10.0f}", file=sys.stderr)
-    print(
-        f"{'ratio':12}{shares['ratio']:10.2f}{'':16}{shares['cpu_ratio']:10.2f}  (aim {AIM})", file=sys.stderr
-    )
-    line = {"benchmark": "models", **settings, "rows": rows, **shares, "aim": AIM}
-    print(json.dumps(line | {"machine": describe_machine(PACKAGES)}))
+        quartiles = f"{row['low_ms']:.1f} to {row['high_ms']:.1f}"
+        print(f"{name:52}{row['median_ms']:10.1f}{quartiles:>18}", file=sys.stderr)
+    for name, by_engine in shares.items():
+        aim = f"  (aim {AIMS[name]})" if name in AIMS else ""
+        print(f"{name:52}{'  '.join(f'{e} {s:.2f}' for e, s in by_engine.items())}{aim}", file=sys.stderr)
+    line = {"benchmark": "models", "repeats": repeats, "beside": beside, "rows": rows, "ratios": shares}
+    print(json.dumps(line | {"aims": AIMS, "machine": describe_machine(PACKAGES)}))
 
 
 if __name__ == "__main__":

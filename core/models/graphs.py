@@ -119,7 +119,7 @@ def load_graph(path: Path, *, mish: str = "exponential") -> tuple[Graph, ModelCa
     model, card = load_detector_network(path) if detects else load_classifier_network(path)
     graph: Graph = DetectorGraph(model) if isinstance(model, YOLOv4) else ClassifierGraph(model)
     if mish == "operator":
-        _replace_mish(graph)
+        replace_mish(graph)
     return graph.eval(), card
 
 
@@ -208,9 +208,10 @@ class _ExportedMish(nn.Module):
         return result
 
 
-def _replace_mish(module: nn.Module) -> None:
+def replace_mish(module: nn.Module) -> None:
+    """Have every Mish of a module export as ONNX's operator, in place."""
     for name, child in module.named_children():
         if isinstance(child, nn.Mish | QuickMish):
             setattr(module, name, _ExportedMish())
         else:
-            _replace_mish(child)
+            replace_mish(child)

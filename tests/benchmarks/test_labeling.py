@@ -18,19 +18,23 @@ def test_it_prints_one_json_line_with_every_stage(
     monkeypatch.setattr(labeling, "SAMPLES", labeling.SAMPLES[:2])
     files = [str(tiny_weights / f"{kind}.safetensors") for kind in ("detector", "classifier")]
     weights = ["--weights", files[0], "--weights", files[1]]
-    monkeypatch.setattr(sys, "argv", ["labeling", "--repeats", "1", "--photos", "2", *weights])
+    few = ["--repeats", "1", "--rounds", "1", "--photos", "2", "--engines", "pytorch"]
+    monkeypatch.setattr(sys, "argv", ["labeling", *few, *weights])
     labeling.main()
     printed = capsys.readouterr()
     line = json.loads(printed.out)
     assert line["models"] == {"detector": "tiny detector", "classifier": "tiny classifier"}
-    rows = {name: row["median"] for name, row in line["rows"].items()}
+    rows = {name: row["median"] for name, row in line["rows"]["pytorch"].items()}
     assert set(rows) == {
         "reading", "detector", "classifier", "classifier, a garment", "detector's maps", "all maps",
         "crops (count)",
     }  # fmt: skip
     assert all(value > 0 for value in rows.values()), "a photo without garments is classified as a whole"
-    assert line["process"]["photos"] == 2
-    assert line["process"]["first_photo_s"] > 0
+    process = line["process"]["pytorch"]
+    assert {case: row["photos"] for case, row in process.items()} == {
+        "one photo": 1, "all photos": 2, "beside load": 2
+    }  # fmt: skip
+    assert all(row["first_photo_s"] > 0 and row["photos_per_s"] > 0 for row in process.values())
     assert "2 drawn photos" in printed.err and line["machine"]["processor"] in printed.err
 
 
@@ -47,4 +51,4 @@ def test_memory_is_read_of_a_running_process_and_is_none_of_a_gone_one() -> None
 def test_a_run_that_loses_photos_is_no_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/true")
     with pytest.raises(SystemExit, match="expected 1 photos to be labeled, got 0"):
-        labeling.fresh(1, [])
+        labeling.fresh(labeling.SAMPLES[:1], [], "pytorch")
