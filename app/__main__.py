@@ -19,7 +19,8 @@ from streamlit import runtime
 
 from app.auth.config import AuthFile, find_auth_file, require_loopback
 from app.auth.media_owners import MediaOwners, person_of_run
-from app.auth.middleware import KnownHosts, OwnOriginOnly, SecurityHeaders, SignedInOnly
+from app.auth.middleware import KnownHosts, SignedInOnly
+from app.auth.origins import OwnOriginOnly, SecurityHeaders
 from app.auth.sign_in import SignInRedirect
 from app.auth.upload_limit import limit_from_environment
 from app.auth.uploads import BoundedUploads, UploadQuota, has_uploader, is_open
@@ -101,10 +102,15 @@ def workspace(open_at: str | None = None, origin: str | None = None) -> st.App:
     is none.
     """
     owners, quota = MediaOwners(), UploadQuota(limit_from_environment())
+
+    def allowed_origins() -> list[str]:
+        configured = st.get_option("server.corsAllowedOrigins") or ()
+        return [*([origin] if origin else []), *(str(allowed).strip() for allowed in configured)]
+
     middleware = [
         Middleware(SecurityHeaders),
         Middleware(KnownHosts),
-        Middleware(OwnOriginOnly, also=[origin] if origin else []),
+        Middleware(OwnOriginOnly, also=allowed_origins),
         Middleware(SignedInOnly, owners=owners),
         Middleware(BoundedUploads, quota=quota),
         Middleware(SignInRedirect),

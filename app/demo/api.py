@@ -24,7 +24,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.auth.middleware import OwnOriginOnly, SecurityHeaders
+from app.auth.origins import OwnOriginOnly, SecurityHeaders
 from app.auth.upload_limit import limit_from_environment
 from app.demo.uploads import BoundedUploads
 from app.demo.view import Explain, LabelerLike

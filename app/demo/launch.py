@@ -14,11 +14,12 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NoReturn
 
 from app.auth.config import is_loopback
 from core.errors import AccessError, LapelError
-from core.threads import let_threads_sleep
+from core.threads import IMPORTS, let_threads_sleep
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -46,7 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from core.inference.explain import explain
         from core.inference.labeler import Labeler
 
-        labeler = Labeler.load()
+        with ThreadPoolExecutor(1) as beside:
+            loading = beside.submit(Labeler.load)
+            with IMPORTS:
+                import gradio  # noqa: F401 - seconds, in which the models load
+            labeler = loading.result()
         serve(labeler, explain, port=chosen.port, address=chosen.address, password=password)
     except AccessError as refused:
         print(refused, file=sys.stderr)

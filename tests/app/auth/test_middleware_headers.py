@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.auth.middleware import SECURITY_HEADERS, SecurityHeaders
+from app.auth.origins import SECURITY_HEADERS, SecurityHeaders
 from tests.loops import run_alone
 
 

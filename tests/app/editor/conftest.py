@@ -28,7 +28,7 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 from app.__main__ import options
-from app.auth.middleware import SecurityHeaders
+from app.auth.origins import SecurityHeaders
 app = st.App(Path(sys.argv[2]), middleware=[Middleware(SecurityHeaders)])
 app.run(config=options(int(sys.argv[1]), "127.0.0.1"))
 """
