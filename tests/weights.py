@@ -64,18 +64,26 @@ def sharpen(model: YOLOv4, pictures: Tensor) -> None:
 
 
 @torch.no_grad()
-def save_detector(path: Path, *, ghost: bool = True, seed: int = 1, preset: str = "pico") -> Path:
-    """A detector, by default a pico one, of the street's thirteen categories."""
+def save_detector(
+    path: Path,
+    *,
+    ghost: bool = True,
+    seed: int = 1,
+    preset: str = "pico",
+    categories: tuple[str, ...] = (),
+    input_size: int = INPUT_SIZE,
+) -> Path:
+    """A detector, by default a pico one of the street's thirteen categories."""
     torch.manual_seed(seed)
-    categories = load_taxonomy("street13").categories
-    anchors = tuple((float(w), float(h)) for w, h in darknet_anchors(INPUT_SIZE))
+    categories = categories or load_taxonomy("street13").categories
+    anchors = tuple((float(w), float(h)) for w, h in darknet_anchors(input_size))
     model = YOLOv4(preset, len(categories), ghost=ghost, anchors_wh=anchors)
-    pictures = scenes(INPUT_SIZE).float() / 255
+    pictures = scenes(input_size).float() / 255
     acquaint(model, pictures)
     sharpen(model, pictures)
     save_weights(model, path)
     name = "yolov4-gs" if ghost else "yolov4"
-    card = ModelCard("detector", name, preset, categories, INPUT_SIZE, THRESHOLD, anchors, "tiny detector")
+    card = ModelCard("detector", name, preset, categories, input_size, THRESHOLD, anchors, "tiny detector")
     write_card(card, path)
     return path
 

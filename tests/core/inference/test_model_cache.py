@@ -10,12 +10,18 @@ import pytest
 from core.access import Actor
 from core.errors import StoreBusyError, WeightsError
 from core.inference import model_cache
+from core.inference.classifier import Classifier
+from core.inference.detector import Detector
+from core.inference.labeler import Labeler
 from core.inference.model_cache import ModelCache
 from core.inference.predictions import model_pair, predict
 from core.models.cards import card_path
 from core.store import Store
 from core.store.models import ModelRow, Models
 from tests.core.store.models import add_candidate, blob_path, candidate_file
+from tests.weights import FEW, MANY, drawn_photo, save_classifier, save_detector
+
+LOADED = {"detector": Detector, "classifier": Classifier}
 
 pytestmark = pytest.mark.usefixtures("tiny_ships")
 
@@ -63,6 +69,34 @@ def test_the_cache_follows_promotions_and_loads_only_what_changed(store: Store, 
     assert second.labeler.detector is first.labeler.detector
     store.promotions.rollback("classifier", request="back")
     assert cache.current().labeler.names["classifier"] == "tiny classifier"
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_promoted_models_of_other_classes_and_sizes_serve_in_an_engine(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    pytest.importorskip(engine)
+    monkeypatch.setenv("LAPEL_ENGINE", engine)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    kinds = ("bag", "hat", "kimono")
+    files = {
+        "detector": save_detector(tmp_path / "d.safetensors", preset="nano", categories=kinds, input_size=96),
+        "classifier": save_classifier(tmp_path / "c.safetensors", attention=False, seed=3),
+    }
+    for kind, file in files.items():
+        champion = store.models.champion(kind)
+        model = store.models.add(file, parent_id=champion.id)
+        store.promotions.promote(
+            model.id, expected_champion=champion.id, request=kind, overrule_reason="a test"
+        )
+    labeler = ModelCache(store).current().labeler
+    assert labeler.detector.engine.name == labeler.classifier.engine.name == engine
+    assert labeler.categories == kinds and labeler.detector.card.input_size == 96
+    reference = Labeler(*(loaded.load(files[kind], engine="pytorch") for kind, loaded in LOADED.items()))
+    for seed in (FEW, MANY):
+        ours, theirs = (each.label(drawn_photo(seed), 0.2).garments for each in (labeler, reference))
+        assert [garment.category for garment in ours] == [garment.category for garment in theirs]
+        assert [g.score for g in ours] == pytest.approx([g.score for g in theirs], abs=5e-3)
 
 
 def test_where_the_champion_is_lost_the_one_before_serves(store: Store, promote) -> None:
