@@ -133,6 +133,7 @@ def _quantized(
     """Quantize the file in place; what that changes, on photos that no range was read from."""
     with IMPORTS:
         from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+        from onnxruntime.quantization.shape_inference import quant_pre_process
 
     reference, _ = open_engine(weights, card.kind, "cpu")
     calibrating, measure = _halves(card, reference, dataset, photos)
@@ -144,11 +145,13 @@ def _quantized(
         def get_next(self) -> dict[str, np.ndarray] | None:
             return next(self.left, None)
 
-    small = path.with_suffix(".int8.onnx")
+    small, prepared = path.with_suffix(".int8.onnx"), path.with_suffix(".prepared.onnx")
+    quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
     quantize_static(
-        str(path), str(small), Pictures(), op_types_to_quantize=["Conv", "Gemm", "MatMul"], per_channel=True,
-        activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+        str(prepared), str(small), Pictures(), op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+        per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
     )  # fmt: skip
+    prepared.unlink()
     before, after = (ExportedEngine(file, reference) for file in (path, small))
     figures = {
         name: {"float32": figure, "int8": changed}

@@ -100,7 +100,7 @@ def address(data: Path, shoot: Path, tiny_weights: Path) -> Iterator[str]:
     program = WORKSPACE.format(worker=worker, port=str(port), data=str(data))
     hidden = ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL")
     settings = {name: value for name, value in os.environ.items() if name not in hidden}
-    settings |= {FOLDERS_VARIABLE: str(shoot)}
+    settings |= {FOLDERS_VARIABLE: str(shoot), "LAPEL_ENGINE": "onnxruntime"}
     with (
         (data / "log.txt").open("wb") as log,
         subprocess.Popen(

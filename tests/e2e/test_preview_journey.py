@@ -58,7 +58,10 @@ def address(request, tmp_path_factory) -> Iterator[str]:
     """A workspace in a process of its own."""
     port, data = free_port(), tmp_path_factory.mktemp("data")
     command = [sys.executable, "-c", PROGRAM, str(port), str(data), request.param]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as server:
+    settings = os.environ | {"LAPEL_ENGINE": "onnxruntime"}  # what most people's machines take
+    with subprocess.Popen(
+        command, cwd=ROOT, env=settings, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as server:
         wait_until_open(port, server)
         yield f"http://127.0.0.1:{port}"
         server.terminate()
