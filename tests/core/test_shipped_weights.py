@@ -125,6 +125,6 @@ def test_labels_of_held_senders_are_mostly_right(test_data: Path, labeler: Label
         rows = [r for r in csv.DictReader(handle) if r["sender_id"] in held and r["label"] in labeler.labels]
     chosen = [rows[int(index)] for index in np.linspace(0, len(rows) - 1, CATALOG_PHOTOS)]
     pictures = [open_photo(catalog / "images" / f"{row['image']}.jpg").image for row in chosen]
-    best = labeler.classifier.probabilities(pictures).argmax(dim=1).tolist()
+    best = labeler.classifier.probabilities(pictures).argmax(axis=1).tolist()
     right = sum(labeler.labels[index] == row["label"] for index, row in zip(best, chosen, strict=True))
     assert right / CATALOG_PHOTOS > 0.6 * min(figures(card.metrics, "top1"))
