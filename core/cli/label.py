@@ -42,20 +42,29 @@ Weights = Annotated[
 
 
 def label(
-    photos: Sequence[Path], *, threshold: float | None, weights: Sequence[Path], out: Path | None
+    photos: Sequence[Path],
+    *,
+    threshold: float | None,
+    weights: Sequence[Path],
+    out: Path | None,
+    fps: float | None = None,
 ) -> int:
-    """Label files, folders and zips, one JSON line a photo; returns the exit status.
+    """Label files, folders and zips, one JSON line a photo, then videos; returns the exit status.
 
     ``photo`` is the file's name without its folder, numbered ("shirt (2).jpg") where the batch has it twice.
-    A photo that cannot be read gives its refusal, and the status 1 at the end.
+    A photo that cannot be read gives its refusal, and the status 1 at the end. ``fps`` is for videos, see
+    :func:`core.cli.video.label_videos`.
     """
+    from core.cli.video import label_videos
     from core.images.decode import count_photos, iter_photos
+    from core.images.video import apart_from_videos
 
     if out is not None:
         with writable_folder(out):
             pass  # fails before the first photo is labeled, not after
+    stills, videos = apart_from_videos(photos)
     labeler = load_labeler(weights)
-    sources = [(str(path), path) for path in photos]
+    sources = [(str(path), path) for path in stills]
     refused, taken = 0, set[str]()
     for seconds, photo in track(timed(iter_photos(sources)), count_photos(sources)):
         if isinstance(photo, Refusal):
@@ -66,6 +75,7 @@ def label(
         print_json(replace(labeled, seconds=labeled.seconds + seconds).as_dict())
         if out is not None:
             _write_annotated(photo, labeled, out / _free_name(photo.name, taken))
+    refused += label_videos(videos, labeler, threshold=threshold, fps=fps, out=out)
     return 1 if refused else 0
 
 
