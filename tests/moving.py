@@ -65,7 +65,7 @@ class ColorDetector:
     """Finds each color's rectangle; in ``missed_frames`` (counted by its calls) it finds nothing."""
 
     card: ModelCard
-    strengths: tuple[float, float] = STRENGTHS
+    strengths: Sequence[float] = STRENGTHS
     missed_frames: frozenset[int] = frozenset()
     calls: list[int] = field(default_factory=list)
 
@@ -110,7 +110,7 @@ class ColorClassifier:
 
 
 def moving_labeler(
-    *, strengths: tuple[float, float] = STRENGTHS, missed_frames: set[int] | None = None
+    *, strengths: Sequence[float] = STRENGTHS, missed_frames: set[int] | None = None
 ) -> Labeler:
     """A labeler of both, with the decision's usual weights."""
     card = ModelCard("detector", "yolov4-gs", "pico", CATEGORIES, 160, 0.3, name="color detector")

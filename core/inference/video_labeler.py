@@ -28,6 +28,9 @@ CROP_WAITS = (3, 6, 12, 24, 32)
 MOST_CROPS_IN_MEAN = 20
 """From this many crops on, older ones fade out of a track's mean: a person may put on a coat."""
 
+SAME_CATEGORY_IOU = 0.35
+"""Below NMS's, as small frames often give one bag two boxes."""
+
 CUT_INTERSECTION = 0.65
 """Two frames whose color histograms have less than this in common are of two shots."""
 
@@ -88,6 +91,7 @@ class VideoLabeler:
         self._named: dict[Track, _Named] = {}
         self._frames = 0
         self._colors: np.ndarray | None = None
+        self._threshold = 0.0
 
     def label(
         self, photo: Photo, seconds: float, score_threshold: float | None = None, *, frame: int | None = None
@@ -97,6 +101,10 @@ class VideoLabeler:
         ``seconds`` is the frame's time, which never goes back; ``frame`` its number, by default counted here.
         """
         threshold = self.labeler.default_threshold if score_threshold is None else score_threshold
+        if threshold != self._threshold:  # it is obeyed at once; only scores that tremble are not
+            self._threshold = threshold
+            for named in self._named.values():
+                named.is_shown = False
         self._end_tracks_at_cuts(photo.image)
         found = self.detector.candidates(photo, self.settings.tracking.low_score)
         places = one_a_place(found, self.labeler.joint.same_garment_iou)
@@ -167,15 +175,20 @@ def color_histogram(picture: Image.Image) -> np.ndarray:
 
 
 def one_a_place(candidates: Candidates, same_place_iou: float) -> Candidates:
-    """The candidates without those that a better one of any category overlaps above ``same_place_iou``.
+    """The candidates without those that a better one overlaps too far.
 
-    In a photo the classifier decides between two categories at one place; here that is left to the track's
-    mean, since two tracks of one garment would take turns.
+    That is above ``SAME_CATEGORY_IOU`` where both are likeliest of one category, else above
+    ``same_place_iou``: in a photo the classifier decides between two categories at one place; here that is
+    left to the track's mean, since two tracks of one garment would take turns.
     """
     iou = box_iou(candidates.boxes_xyxy, candidates.boxes_xyxy)
+    best = candidates.class_scores.argmax(axis=1) if len(candidates) else []
     kept: list[int] = []
     for row in np.argsort(-candidates.class_scores.max(axis=1, initial=0.0), kind="stable").tolist():
-        if not any(iou[row, better] > same_place_iou for better in kept):
+        if not any(
+            iou[row, better] > (SAME_CATEGORY_IOU if best[row] == best[better] else same_place_iou)
+            for better in kept
+        ):
             kept.append(row)
     return Candidates(
         candidates.boxes_xyxy[kept].reshape(-1, 4), candidates.class_scores[kept], candidates.photo_wh
