@@ -166,10 +166,12 @@ async function asked(address, picture) {
   return told;
 }
 
-function animate(mine) {
+/** Draw with each picture of the camera; screens ask for more than cameras give. */
+function animate(mine, drawnPicture = -1) {
   if (mine.ended) return;
-  draw(overlay, motion.at(performance.now()), mirrored);
-  requestAnimationFrame(() => animate(mine));
+  const picture = pictureCount();
+  if (picture !== drawnPicture) draw(overlay, motion.at(performance.now()), mirrored);
+  requestAnimationFrame(() => animate(mine, picture));
 }
 
 /** Take in the answer for a picture that was taken at `taken`, and tell how fast answers come. */
