@@ -23,6 +23,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "anchors": ("--boxes", "20000", "--repeats", "1"),
     "models": ("--repeats", "2", "--preset", "nano"),
     "labeling": ("--repeats", "1", "--rounds", "1", "--photos", "3"),
+    "live": ("--repeats", "2", "--count", "2"),
     "training": ("--steps", "1", "--preset", "pico", "--width", "96", "--height", "96"),
     "page": ("--repeats", "1", "--batch", "3"),
     "store": ("--seconds", "5", "--people", "5", "--photos", "2000", "--imported", "100", "--asked", "20"),

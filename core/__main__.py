@@ -20,6 +20,7 @@ from core.cli import train as train_command
 from core.cli.console import By, Data, Device
 from core.cli.export_model import export_model
 from core.cli.label import Threshold, Weights
+from core.cli.video import Fps
 from core.errors import LapelError, RecipeError
 from core.threads import let_threads_sleep
 from core.training.recipes import LARGEST_BATCH, LARGEST_SEED, MOST_EPOCHS, TrainingOptions
@@ -31,7 +32,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Photos = Annotated[list[Path], typer.Argument(help="Photos, folders of photos or zips.", show_default=False)]
+Photos = Annotated[
+    list[Path], typer.Argument(help="Photos, videos, folders of them, or zips of photos.", show_default=False)
+]
 
 
 @app.command()
@@ -40,13 +43,17 @@ def label(
     threshold: Threshold = None,
     weights: Weights = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, which is what comes anyway.")] = True,
-    out: Annotated[Path | None, typer.Option(help="Also write annotated pictures here.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write annotated pictures and videos here.")] = None,
+    fps: Fps = None,
 ) -> None:
-    """Label photos: one JSON line a photo. Exit status 1 if a photo could not be read.
+    """Label photos and videos: one JSON line a photo or frame. Exit status 1 if one could not be read.
 
     A line's "photo" is the file's name without its folder, numbered where it comes twice: "shirt (2).jpg".
+    A frame's line has "video", "frame", "time" in seconds, and of each garment its "track", which stays.
     """
-    raise typer.Exit(label_command.label(photos, threshold=threshold, weights=weights or (), out=out))
+    raise typer.Exit(
+        label_command.label(photos, threshold=threshold, weights=weights or (), out=out, fps=fps)
+    )
 
 
 app.command()(label_command.explain)

@@ -9,6 +9,10 @@ class PhotoError(LapelError):
     """A file that cannot be taken as a photo."""
 
 
+class VideoError(LapelError):
+    """A file that cannot be taken as a video, or a video that cannot be written."""
+
+
 class ArchiveError(LapelError):
     """An archive that is refused as a whole."""
 

@@ -112,3 +112,42 @@ class Refusal:
     def as_dict(self) -> dict[str, str]:
         """The contract's JSON line of a photo that can't be read."""
         return {"photo": self.photo, "error": self.error}
+
+
+@dataclass(frozen=True)
+class TrackedGarment:
+    """A garment of a video's frame, and the number of its track, which it keeps from frame to frame."""
+
+    track: int
+    garment: Garment
+
+    def as_dict(self) -> dict[str, Any]:
+        """The contract's entry of a frame's ``garments``."""
+        return {**self.garment.as_dict(), "track": self.track}
+
+
+@dataclass(frozen=True)
+class LabeledFrame:
+    """A frame of a video with its garments, best first.
+
+    ``frame`` counts the video's frames from 0, ``seconds`` is the frame's time from the beginning; width and
+    height are the upright frame's in pixels.
+    """
+
+    video: str
+    frame: int
+    seconds: float
+    width: int
+    height: int
+    garments: tuple[TrackedGarment, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The contract's JSON line of a frame."""
+        return {
+            "video": self.video,
+            "frame": self.frame,
+            "time": round(self.seconds, 3),
+            "width": self.width,
+            "height": self.height,
+            "garments": [tracked.as_dict() for tracked in self.garments],
+        }

@@ -193,7 +193,7 @@ def taken_photo(upload: dict[str, Any]) -> Iterator[Photo]:
     Raises:
         PhotoError: for a file that is no photo, exceeds the limits, was deleted meanwhile or never uploaded.
     """
-    path = _own_file(_given(upload)["path"])
+    path = own_file(_given(upload)["path"])
     name = upload.get("orig_name")
     photo = _read(path, name if isinstance(name, str) and name else path.name)
     try:
@@ -224,15 +224,15 @@ def sentences(for_page: bool) -> Iterator[None]:
         ) from error
 
 
-def _own_file(name: str) -> Path:
+def own_file(name: str, what: str = "photo") -> Path:
     """The path, once it is known to lie in Gradio's folder; Gradio checks only what is marked as a file."""
     folder = Path(os.environ["GRADIO_TEMP_DIR"]).resolve()
     try:
         path = Path(name).resolve()
     except (OSError, ValueError) as odd:
-        raise PhotoError("Expected an uploaded photo, got a path that cannot be one.") from odd
+        raise PhotoError(f"Expected an uploaded {what}, got a path that cannot be one.") from odd
     if not path.is_relative_to(folder):
-        raise PhotoError("Expected an uploaded photo, got the path of another file.")
+        raise PhotoError(f"Expected an uploaded {what}, got the path of another file.")
     return path
 
 

@@ -102,15 +102,20 @@ def build_demo(labeler: LabelerLike, explain: Explain) -> gr.Blocks:
     import gradio as gr
 
     from app.demo.api import add_api
-    from app.demo.page import add_page
+    from app.demo.page import add_navigation, add_page
+    from app.demo.video import add_video_page
 
     with gr.Blocks(
         title="Lapel: labels for clothing photos",
         analytics_enabled=False,
         delete_cache=(CACHE_SWEEP_SECONDS, CACHE_AGE_SECONDS),
     ) as demo:
+        add_navigation()
         add_page(labeler, explain)
         add_api(labeler, explain)
+    with demo.route("Video", "video"):
+        add_navigation()
+        add_video_page(labeler)
     # Closed to direct calls, so that nobody bypasses the queue and its limit.
     return demo.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
 
@@ -134,6 +139,7 @@ def serve(
     """
     require_password(address, password)
     from app.demo.api import fetch_nothing, guards, password_check
+    from app.demo.live.routes import live_routes
     from app.demo.page import theme_and_css
 
     fetch_nothing()
@@ -150,7 +156,10 @@ def serve(
             auth_message="Any name, and the password that you were given.",
             max_file_size=MAX_FILE_SIZE,
             state_session_capacity=SESSIONS_KEPT,
-            app_kwargs={"middleware": guards(open_to_all=password is None)},
+            app_kwargs={
+                "middleware": guards(open_to_all=password is None),
+                "routes": live_routes(labeler),  # before Gradio's own
+            },
             share=False,
             ssr_mode=False,
             pwa=False,

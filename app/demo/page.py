@@ -54,6 +54,11 @@ def samples() -> list[str]:
     return [str(path) for path in spread[:SAMPLES_SHOWN]]
 
 
+def add_navigation() -> None:
+    """The bar of pages; the live camera's is not one of Gradio's."""
+    gr.Navbar([("Live camera", "live")], main_page_name="Photo")
+
+
 def add_page(labeler: LabelerLike, explain: Explain) -> None:
     """Add the page to the Blocks that is being built, and connect it to the models."""
     page = Page(labeler, explain)

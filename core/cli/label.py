@@ -48,20 +48,29 @@ Weights = Annotated[
 
 
 def label(
-    photos: Sequence[Path], *, threshold: float | None, weights: Sequence[Path], out: Path | None
+    photos: Sequence[Path],
+    *,
+    threshold: float | None,
+    weights: Sequence[Path],
+    out: Path | None,
+    fps: float | None = None,
 ) -> int:
-    """Label files, folders and zips, one JSON line a photo; returns the exit status.
+    """Label files, folders and zips, one JSON line a photo, then videos; returns the exit status.
 
     ``photo`` is the file's name without its folder, numbered ("shirt (2).jpg") where the batch has it twice.
-    A photo that cannot be read gives its refusal, and the status 1 at the end.
+    A photo that cannot be read gives its refusal, and the status 1 at the end. ``fps`` is for videos, see
+    :func:`core.cli.video.label_videos`.
     """
+    from core.cli.video import label_videos
     from core.images.decode import count_photos, iter_photos
+    from core.images.video import apart_from_videos
 
     if out is not None:
         with writable_folder(out):
             pass  # fails before the first photo is labeled, not after
+    stills, videos = apart_from_videos(photos)
     labeler = load_labeler(weights)
-    sources = [(str(path), path) for path in photos]
+    sources = [(str(path), path) for path in stills]
     refused, taken = 0, set[str]()
 
     def labeled(timed_photo: tuple[float, Photo | Refusal]) -> tuple[Photo | Refusal, LabeledPhoto | None]:
@@ -84,6 +93,7 @@ def label(
                 saved = [*_finished(saved), saving.submit(_write_annotated, photo, found, path)]
         for write in saved:
             write.result()
+    refused += label_videos(videos, labeler, threshold=threshold, fps=fps, out=out)
     return 1 if refused else 0
 
 

@@ -186,7 +186,7 @@ def _photo_or_refusal(found: Source | LapelError, name: str) -> Photo | Refusal:
 def _expand(sources: Iterable[tuple[str, Source]]) -> Iterator[tuple[str, Source | LapelError]]:
     """Each file with its name; zips and folders opened, and what cannot be opened in place as its error."""
     for name, source in sources:
-        if _is_folder(source):
+        if is_folder(source):
             paths = _photo_paths(source)
             yield from ((path.name, path) for path in paths)
             if not paths:
@@ -200,7 +200,13 @@ def _expand(sources: Iterable[tuple[str, Source]]) -> Iterator[tuple[str, Source
             yield name, source
 
 
-def _is_folder(source: Source) -> TypeGuard[Path]:
+def holds_photos(folder: Path) -> bool:
+    """Whether iter_photos would find a file in the folder that looks like a photo."""
+    return bool(_photo_paths(folder))
+
+
+def is_folder(source: Source) -> TypeGuard[Path]:
+    """Whether a source is the path of a folder that may be entered."""
     try:
         return isinstance(source, Path) and source.is_dir()
     except OSError:  # a name that is too long, a folder above that may not be entered
@@ -230,7 +236,7 @@ def _looks_like_photo(path: Path) -> bool:
 
 
 def _count(source: Source) -> int:
-    if _is_folder(source):
+    if is_folder(source):
         return max(1, len(_photo_paths(source)))
     try:
         return count_entries(source) if is_zip(source) else 1

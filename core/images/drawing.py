@@ -30,11 +30,16 @@ _LIGHT: Rgb = (255, 255, 255)
 
 
 def annotate(
-    image: Image.Image, garments: Sequence[Garment], names: Mapping[str, str] | None = None
+    image: Image.Image,
+    garments: Sequence[Garment],
+    names: Mapping[str, str] | None = None,
+    *,
+    tags: Sequence[str] | None = None,
 ) -> Image.Image:
     """A copy of the photo with every garment's box, category and score drawn on it.
 
-    ``names`` maps Lapel's categories to the words to write instead. Lines and text grow with the photo;
+    ``names`` maps Lapel's categories to the words to write instead; ``tags`` are whole texts instead, one a
+    garment. Lines and text grow with the photo;
     tags stay inside the picture and keep off each other where there is room. Garments come best first, and
     the best are drawn on top.
     """
@@ -42,15 +47,20 @@ def annotate(
     draw = ImageDraw.Draw(picture)
     line = line_width(picture.size)
     font = ImageFont.load_default(_font_size(picture.size))
-    visible = [(g, rect) for g in garments if (rect := _inside(g.box_xyxy, picture.size)) is not None]
-    for garment, rect in reversed(visible):
+    texts = [_tag_text(garment, names or {}) for garment in garments] if tags is None else tags
+    visible = [
+        (garment, text, rect)
+        for garment, text in zip(garments, texts, strict=True)
+        if (rect := _inside(garment.box_xyxy, picture.size)) is not None
+    ]
+    for garment, _, rect in reversed(visible):
         _draw_box(draw, rect, hex_to_rgb(color_of(garment.category)), line)
-    tags: list[tuple[Rect, str, Rgb]] = []
-    for garment, rect in visible:
-        text = _shorten(_tag_text(garment, names or {}), font, picture.width - line)
-        place = place_tag(_tag_size(text, font), rect, picture.size, [tag for tag, _, _ in tags])
-        tags.append((place, text, hex_to_rgb(color_of(garment.category))))
-    for place, text, color in reversed(tags):
+    placed: list[tuple[Rect, str, Rgb]] = []
+    for garment, whole, rect in visible:
+        text = _shorten(whole, font, picture.width - line)
+        place = place_tag(_tag_size(text, font), rect, picture.size, [tag for tag, _, _ in placed])
+        placed.append((place, text, hex_to_rgb(color_of(garment.category))))
+    for place, text, color in reversed(placed):
         draw.rectangle(_pillow_rect(place), fill=color)
         middle = ((place[0] + place[2]) / 2, (place[1] + place[3]) / 2)
         draw.text(middle, text, fill=text_color(color), font=font, anchor="mm")

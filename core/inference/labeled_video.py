@@ -1,0 +1,65 @@
+"""A video file's frames, labeled one by one, with an annotated copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from core.garments import LabeledFrame, TrackedGarment
+from core.images.decode import Photo
+from core.images.drawing import annotate
+from core.images.video import Frame, Video, VideoWriter
+from core.inference.labeler import Labeler
+from core.inference.video_labeler import WHOLE, VideoLabeler, VideoSettings
+
+
+def labeled_frames(
+    video: Video,
+    labeler: Labeler,
+    score_threshold: float | None = None,
+    *,
+    annotated: Path | None = None,
+    rate: float | None = None,
+    settings: VideoSettings = WHOLE,
+) -> Iterator[LabeledFrame]:
+    """The frames of an open video with their garments, boxes in pixels of the video.
+
+    ``annotated`` names a copy to write, WebM of ``rate`` frames a second (the video's by default); it is
+    there once the frames are over, also where the video turns out to be damaged: what could be read is in it.
+    Raises VideoError as the video's frames do.
+    """
+    frames = VideoLabeler(labeler, settings)
+    with ExitStack() as stack:
+        writer = None
+        if annotated is not None:
+            writer = stack.enter_context(VideoWriter(annotated, rate or video.rate))
+        for frame in video.frames:
+            photo = Photo(video.name, frame.image, "")
+            found = frames.label(photo, frame.seconds, score_threshold, frame=frame.number)
+            if writer is not None:
+                garments = [tracked.garment for tracked in found.garments]
+                tags = [tag_of(tracked) for tracked in found.garments]
+                writer.write(annotate(frame.image, garments, tags=tags), frame.seconds)
+            yield in_video(found, frame)
+
+
+def tag_of(tracked: TrackedGarment) -> str:
+    """What is written on a garment of a video: "Blazer 3", without the score, which changes all the time."""
+    return f"{tracked.garment.best_label} {tracked.track}"
+
+
+def in_video(found: LabeledFrame, frame: Frame) -> LabeledFrame:
+    """The same with size and boxes in pixels of the video, of which the frame may be a smaller picture."""
+    if frame.image.size == frame.video_wh:
+        return found
+    width, height = frame.video_wh
+    sx, sy = width / found.width, height / found.height
+
+    def scaled(tracked: TrackedGarment) -> TrackedGarment:
+        x0, y0, x1, y1 = tracked.garment.box_xyxy
+        box = (x0 * sx, y0 * sy, x1 * sx, y1 * sy)
+        return replace(tracked, garment=replace(tracked.garment, box_xyxy=box))
+
+    return replace(found, width=width, height=height, garments=tuple(map(scaled, found.garments)))
