@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from typing import BinaryIO
 from core.errors import StoreError, StoreFullError
 
 DATA_VARIABLE = "LAPEL_DATA"
+CACHE_VARIABLE = "LAPEL_CACHE"
+
 PARTIAL = ".*.part"
 """A glob pattern of the files that killed writes leave behind."""
 
@@ -61,3 +64,26 @@ def store_error(error: OSError, full: str, failed: str) -> StoreError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreFullError(full)
     return StoreError(f"{failed}: {error.strerror or error}.")
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: ``LAPEL_CACHE``, the user's cache folder, else a temporary one.
+
+    It is this user's own. Raises OSError where there is no place for one.
+    """
+    named = os.environ.get(CACHE_VARIABLE)
+    cache = os.environ.get("XDG_CACHE_HOME")
+    user = Path(cache) if cache else Path.home() / ".cache"
+    folder = Path(named) if named else user / "lapel"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass
+    owner = os.getuid() if hasattr(os, "getuid") else "user"
+    folder = Path(tempfile.gettempdir()) / f"lapel-{owner}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or (hasattr(os, "getuid") and folder.stat().st_uid != os.getuid()):
+        raise PermissionError(f"the folder {folder.name} of temporary files is another user's")
+    return folder

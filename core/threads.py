@@ -13,13 +13,15 @@ answer. Only one thread at a time imports PyTorch.
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
+
+from core.files import CACHE_VARIABLE, cache_folder
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -123,8 +125,13 @@ _marked: dict[str, float] = {}
 
 
 def _mark_file(side: str) -> Path:
-    owner = os.getuid() if hasattr(os, "getuid") else "user"
-    return Path(tempfile.gettempdir()) / f"lapel-{owner}-{side}"
+    return _marks(os.environ.get(CACHE_VARIABLE)) / f"{side}.mark"
+
+
+@cache
+def _marks(named: str | None) -> Path:
+    """The folder of the marks, by the variable that names it: this user's own on this machine."""
+    return cache_folder()
 
 
 def _mark(side: str) -> None:

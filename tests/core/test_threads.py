@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def own_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setenv("LAPEL_CACHE", str(tmp_path))
     monkeypatch.setattr(threads, "_marked", {})
     monkeypatch.delenv("LAPEL_BACKGROUND", raising=False)
 
@@ -64,7 +64,11 @@ def test_without_a_place_for_marks_all_cores_are_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    monkeypatch.setattr(threads.tempfile, "gettempdir", lambda: str(tmp_path / "missing"))
+
+    def nowhere(_: str | None) -> Path:
+        raise PermissionError("another user's")
+
+    monkeypatch.setattr(threads, "_marks", nowhere)
     assert compute_threads() == 3
 
 

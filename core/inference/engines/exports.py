@@ -23,11 +23,11 @@ from typing import Any
 from filelock import FileLock
 
 from core.errors import WeightsError
+from core.files import cache_folder
 from core.models.cards import LARGEST_BYTES, ModelCard
 
 log = logging.getLogger("lapel.engines")
 
-VARIABLE = "LAPEL_CACHE"
 ROOT = Path(__file__).resolve().parents[3]
 NETWORKS = ("graphs", "checkpoints", "decode", "yolov4", "blocks", "mobilenet", "attention")
 """Modules of core.models whose code an export depends on."""
@@ -61,26 +61,6 @@ def exported(path: Path, card: ModelCard, engine: str) -> Path | None:
         )  # fmt: skip
         return None
     return folder / MODEL_FILE
-
-
-def cache_folder() -> Path:
-    """Where exports are kept: ``LAPEL_CACHE``, else the user's cache folder, else a temporary one."""
-    named = os.environ.get(VARIABLE)
-    cache = os.environ.get("XDG_CACHE_HOME")
-    user = Path(cache) if cache else Path.home() / ".cache"
-    folder = Path(named) if named else user / "lapel"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder
-    except OSError:
-        pass
-    owner = os.getuid() if hasattr(os, "getuid") else "user"
-    folder = Path(tempfile.gettempdir()) / f"lapel-{owner}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
-        raise PermissionError(f"the folder {folder.name} of temporary files is another user's")
-    return folder
 
 
 def export_key(path: Path, card: ModelCard, engine: str) -> str:

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -255,7 +256,7 @@ def test_a_cache_that_cannot_be_written_gives_way_to_a_temporary_one(
     file = tmp_path / "file"
     file.write_bytes(b"")
     monkeypatch.setenv("LAPEL_CACHE", str(file / "below"))
-    monkeypatch.setattr(exports.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     assert exports.cache_folder().parent == tmp_path
 
 
