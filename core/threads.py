@@ -6,13 +6,17 @@ what the others wait for: a forward pass of 0.12 s took 4.8 s. Passive threads s
 App, worker and training share the cores. A forward pass in an exported network takes one thread, and as many
 run at once as there are *slots*: all cores while nothing else computes on this machine, half of them while
 the other side does (in the foreground people wait: app, demo, command line; in the background works a worker
-with its trainings). Each side leaves a mark, a file's time, while it computes, so that no process has to
-answer. Only one thread at a time imports PyTorch.
+with its trainings). The processes of a side share what it has, at least one each, so that more processes
+than cores exceed them. Each leaves a mark, a file's time in the user's cache folder, while it computes, so
+that no process has to answer: processes of other accounts or with another ``LAPEL_CACHE`` are not seen.
+Only one thread at a time imports PyTorch.
 """
 
 from __future__ import annotations
 
 import os
+import platform
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -39,9 +43,9 @@ WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
 BACKGROUND_VARIABLE = "LAPEL_BACKGROUND"
 """Set to 1 in workers and in what they start."""
 
-MARK_SECONDS = 0.5
+MARK_SECONDS, FORGOTTEN_SECONDS = 0.5, 3600.0
 ACTIVE_SECONDS = {"foreground": 3.0, "background": 10.0}
-"""A side counts as computing for so long after its last mark: a training marks once a step."""
+"""A process counts as computing for so long after its last mark: a training marks once a step."""
 
 
 def let_threads_sleep() -> None:
@@ -72,14 +76,17 @@ def cores() -> int:
 
 
 def compute_threads() -> int:
-    """Threads that this process may compute with now, at least one; marks its side as computing."""
+    """Threads that this process may compute with now, at least one; marks it as computing.
+
+    Half of the cores are each side's while both compute, and the processes of a side share what it has.
+    """
     total = cores()
     own, other = ("background", "foreground") if is_background() else ("foreground", "background")
     _mark(own)
-    background = max(1, total // 2)
-    if not _is_active(other):
-        return total
-    return background if own == "background" else max(1, total - background)
+    if _active(other):
+        background = max(1, total // 2)
+        total = background if own == "background" else total - background
+    return max(1, total // max(1, _active(own)))
 
 
 def share_the_cores(most: int) -> None:
@@ -124,14 +131,18 @@ SLOTS = ComputeSlots()
 _marked: dict[str, float] = {}
 
 
-def _mark_file(side: str) -> Path:
-    return _marks(os.environ.get(CACHE_VARIABLE)) / f"{side}.mark"
+def _mark_file(side: str, process: int | None = None) -> Path:
+    """A process's mark: of this machine, as a cache folder may lie on several."""
+    host = re.sub(r"[^A-Za-z0-9-]", "-", platform.node())[:64]
+    return _marks(os.environ.get(CACHE_VARIABLE)) / f"{host}-{side}-{process or os.getpid()}.mark"
 
 
 @cache
 def _marks(named: str | None) -> Path:
-    """The folder of the marks, by the variable that names it: this user's own on this machine."""
-    return cache_folder()
+    """The folder of the marks, by the variable that names it: this user's own."""
+    folder = cache_folder() / "computing"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 def _mark(side: str) -> None:
@@ -139,15 +150,24 @@ def _mark(side: str) -> None:
     if now - _marked.get(side, -1e9) < MARK_SECONDS:
         return
     _marked[side] = now
-    with suppress(OSError):  # without a place for marks each side uses all cores
-        _mark_file(side).touch(mode=0o600)
+    with suppress(OSError):  # without a place for marks each process uses all cores
+        file = os.open(_mark_file(side), os.O_CREAT | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        os.utime(file)
+        os.close(file)
 
 
-def _is_active(side: str) -> bool:
-    try:
-        return time.time() - _mark_file(side).stat().st_mtime < ACTIVE_SECONDS[side]
-    except OSError:
-        return False
+def _active(side: str) -> int:
+    """How many processes of a side compute on this machine; marks of those that are gone are removed."""
+    count = 0
+    with suppress(OSError):
+        own = _mark_file(side)
+        for mark in own.parent.glob(own.name.replace(f"-{os.getpid()}.", "-*.")):
+            with suppress(OSError):
+                age = time.time() - mark.stat().st_mtime
+                count += 0 <= age < ACTIVE_SECONDS[side]
+                if not -FORGOTTEN_SECONDS < age < FORGOTTEN_SECONDS:
+                    mark.unlink()
+    return count
 
 
 def overlapped(

@@ -75,7 +75,8 @@ def summary(frames: Sequence[LabeledFrame], fault: str = "") -> str:
     """One sentence on what was found, and another on what went wrong."""
     count = len(spans(frames))
     garments = "1 garment" if count == 1 else f"{count} garments"
-    found = f"**{garments}** in {len(frames)} frames." if count else "No garment found in this video."
+    of = "1 frame" if len(frames) == 1 else f"{len(frames)} frames"
+    found = f"**{garments}** in {of}." if count else "No garment found in this video."
     return f"{found} {fault}".strip()
 
 

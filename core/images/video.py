@@ -202,7 +202,7 @@ def _frames(source: IO[bytes], limits: VideoLimits, expected_seconds: float) -> 
         )
     if not count:
         raise VideoError("The video has no frame that can be decoded.")
-    if seconds < 0.75 * expected_seconds - 1:
+    if seconds < 0.9 * expected_seconds - 0.35:
         raise VideoError(
             f"The video is damaged: it says {expected_seconds:.1f} s, and ends after {seconds:.1f} s."
         )

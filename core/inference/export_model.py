@@ -27,8 +27,7 @@ from core.errors import DatasetError, EngineError, WeightsError
 from core.images.decode import open_dataset_photo
 from core.inference.classifier import Classifier
 from core.inference.detector import Detector
-from core.inference.engines.engine import Engine, is_installed, open_engine
-from core.inference.engines.onnxruntime import OnnxRuntimeEngine
+from core.inference.engines.engine import Engine, is_installed, open_engine, open_export
 from core.inference.measure import measure_classifier, measure_detector
 from core.models.cards import ModelCard, card_path
 from core.models.graphs import ServingGraph, export_onnx, load_graph, trial_inputs
@@ -73,6 +72,8 @@ def export_model(
         raise EngineError("the format openvino needs the package openvino: make openvino")
     if int8 is not None and format != "onnx":
         raise WeightsError(f"int8 is for the format onnx, got {format}")
+    if int8 is not None and not is_installed("onnxruntime"):
+        raise EngineError("int8 needs the package onnxruntime: pip install onnxruntime")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise WeightsError(f"expected a new or empty folder at {out}")
     graph, card = load_graph(weights, mish="operator" if format == "openvino" else "exponential")
@@ -117,7 +118,7 @@ class ExportedEngine:
     name, parallel = "onnxruntime", True
 
     def __init__(self, path: Path, reference: Engine) -> None:
-        self._engine = OnnxRuntimeEngine(path)
+        self._engine = open_export("onnxruntime", path)
         self.outputs = reference.outputs
 
     def run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:

@@ -58,6 +58,32 @@ def test_a_side_that_stopped_leaves_its_cores(monkeypatch: pytest.MonkeyPatch) -
     long_ago = time.time() - threads.ACTIVE_SECONDS["foreground"] - 1
     os.utime(threads._mark_file("foreground"), (long_ago, long_ago))
     assert compute_threads() == 4
+    ahead = time.time() + 1000
+    os.utime(threads._mark_file("foreground"), (ahead, ahead))
+    assert compute_threads() == 4, "a clock that was set back"
+
+
+def test_processes_of_one_side_share_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    as_side("background", monkeypatch)
+    assert compute_threads() == 8
+    for other in (1, 2):
+        threads._mark_file("background", other).touch()
+    assert compute_threads() == 8 // 3, "labeling, training and ordering"
+    as_side("foreground", monkeypatch)
+    assert compute_threads() == 4
+    threads._mark_file("foreground", 1).touch()
+    assert compute_threads() == 2
+    assert 3 * max(1, 4 // 3) + 2 * 2 <= 8
+
+
+def test_a_mark_is_no_link_to_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"")
+    os.utime(victim, (1, 1))
+    threads._mark_file("foreground").symlink_to(victim)
+    compute_threads()
+    assert victim.stat().st_mtime == 1
 
 
 def test_without_a_place_for_marks_all_cores_are_used(

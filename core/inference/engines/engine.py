@@ -64,8 +64,11 @@ def open_engine(
     name, device = choose_engine(engine or os.environ.get(VARIABLE) or "auto", device)
     if name != "pytorch":
         export = exported(path, card, name)
-        if export is not None:
-            return open_export(name, export), card
+        try:
+            if export is not None:
+                return open_export(name, export), card
+        except Exception as error:  # what a runtime raises for a graph that it does not take is its own
+            log.warning("PyTorch serves %s: %s does not load its export: %s", path.name, name, error)
     with IMPORTS:
         from core.inference.engines.pytorch import PyTorchEngine
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ def export_for(path: Path, engine: str, folder: Path) -> dict[str, Any]:
         tolerances = {name: max(TOLERANCE, ROUNDING_FACTOR * rounding[name]) for name in differences}
     agreement = {
         "weights": path.name,
+        "sha256": sha256((folder / MODEL_FILE).read_bytes()).hexdigest(),
         "engine": f"{engine} {version(engine)}",
         "reference": f"torch {version('torch')}",
         "differences": differences,

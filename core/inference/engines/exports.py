@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -81,13 +82,17 @@ def _digest(path: Path) -> str:
 
 
 def _read(folder: Path) -> dict[str, Any] | None:
-    """What is known of an export; None where there is none."""
+    """What is known of an export; None where there is none, or what is there is damaged."""
     try:
         agreement: dict[str, Any] = json.loads((folder / AGREEMENT_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        names = agreement["differences"].keys()
+        whole = names and agreement["tolerances"].keys() == names and isinstance(agreement["agrees"], bool)
+        if not whole or (agreement["agrees"] and _digest(folder / MODEL_FILE) != agreement["sha256"]):
+            return None
+        os.utime(folder)  # used now: not the next to be deleted
+        return agreement
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    os.utime(folder)  # used now: not the next to be deleted
-    return agreement if not agreement["agrees"] or (folder / MODEL_FILE).is_file() else None
 
 
 def _make(path: Path, engine: str, folder: Path) -> dict[str, Any]:
@@ -132,7 +137,13 @@ def _run_export(path: Path, engine: str, folder: Path) -> None:
 
 
 def _forget_old(folder: Path) -> None:
-    """Delete the exports that were not used for longest; one in use stays readable on Linux and macOS."""
+    """Delete the exports that were not used for longest, and what killed exports have left behind.
+
+    One in use stays readable on Linux and macOS.
+    """
+    for entry in folder.glob(".*"):
+        if time.time() - entry.stat().st_mtime > EXPORT_SECONDS:
+            shutil.rmtree(entry, ignore_errors=True)
     kept = sorted(
         (entry for entry in folder.iterdir() if entry.is_dir()), key=lambda entry: entry.stat().st_mtime
     )

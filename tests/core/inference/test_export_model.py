@@ -6,6 +6,8 @@ import contextlib
 import io
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +101,17 @@ def test_the_readmes_program_names_a_garment_as_lapel_does(
     for line, (label, probability) in zip(lines, classifier.rank(row), strict=True):
         name, said = line.rsplit(" ", 1)
         assert name == label and float(said) == pytest.approx(probability, abs=1e-3)
+
+
+def test_a_machine_without_onnx_runtime_exports_the_other_formats(tiny_weights: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['onnxruntime'] = None; from pathlib import Path;"
+        "from core.inference.export_model import export_model;"
+        "export_model(Path(sys.argv[1]), 'torchscript', Path(sys.argv[2]))"
+    )
+    weights = str(tiny_weights / "classifier.safetensors")
+    subprocess.run([sys.executable, "-c", program, weights, str(tmp_path / "out")], check=True, timeout=200)
+    assert (tmp_path / "out" / "model.pt").is_file()
 
 
 def test_int8_says_what_it_loses_on_photos_that_it_did_not_see(

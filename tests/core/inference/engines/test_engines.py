@@ -140,6 +140,34 @@ def test_an_export_is_made_once_and_again_only_for_other_weights(
     assert len({made.parent.name, *others}) == 4
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("model.onnx", b""), ("model.onnx", b"rubbish"), ("model.onnx", None), ("agreement.json", b"rubbish"),
+        ("agreement.json", b"null"), ("agreement.json", b"[]"), ("agreement.json", b'{"agrees": false}'),
+    ],
+)  # fmt: skip
+def test_a_damaged_export_is_made_again(
+    tiny_weights: Path, tmp_path: Path, cache: Path, file: str, content: bytes | None
+) -> None:
+    path = tiny_weights / "detector.safetensors"
+    made = exports.exported(path, read_card(path), "onnxruntime")
+    assert made is not None
+    whole = made.read_bytes()
+    damaged = made.parent / file
+    damaged.write_bytes(whole[:-1] + b"x" if content is None else content)  # None: one byte has changed
+    engine, _ = open_engine(path, "detector", engine="onnxruntime")
+    assert engine.name == "onnxruntime" and made.stat().st_size == len(whole)
+
+
+def test_a_runtime_that_does_not_take_an_export_leaves_it_to_pytorch(
+    tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(engine_module, "exported", lambda *_: tmp_path / "gone.onnx")
+    engine, _ = open_engine(tiny_weights / "detector.safetensors", "detector", engine="onnxruntime")
+    assert engine.name == "pytorch" and "onnxruntime does not load its export" in caplog.text
+
+
 def test_an_export_that_disagrees_is_not_served_and_the_log_says_so(
     tmp_path: Path, cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
