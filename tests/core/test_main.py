@@ -160,12 +160,20 @@ def test_wrong_usage_is_told_as_usual(arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "passed"),
     [
-        (("a.jpg",), {"threshold": None, "weights": (), "out": None}),
-        (("a.jpg", "--json", "--threshold", "0.4"), {"threshold": 0.4, "weights": (), "out": None}),
-        (("a.jpg", "--out", "boxes"), {"threshold": None, "weights": (), "out": Path("boxes")}),
+        (("a.jpg",), {"threshold": None, "weights": (), "out": None, "fps": None}),
+        (
+            ("a.jpg", "--json", "--threshold", "0.4"),
+            {"threshold": 0.4, "weights": (), "out": None, "fps": None},
+        ),
+        (("a.jpg", "--out", "boxes"), {"threshold": None, "weights": (), "out": Path("boxes"), "fps": None}),
         (
             ("a.jpg", "--weights", "d.safetensors", "--weights", "c.safetensors"),
-            {"threshold": None, "weights": [Path("d.safetensors"), Path("c.safetensors")], "out": None},
+            {
+                "threshold": None,
+                "weights": [Path("d.safetensors"), Path("c.safetensors")],
+                "out": None,
+                "fps": None,
+            },
         ),
     ],
 )
