@@ -62,7 +62,7 @@ def warnings_of(labeler: Labeler) -> tuple[str, ...]:
 def _model_cache(place: str, _store: Store) -> ModelCache:
     """One model cache for each store."""
     with IMPORTS:
-        from core.inference.model_cache import ModelCache  # brings torch
+        from core.inference.model_cache import ModelCache
 
     cache = ModelCache(_store)
     cache.current()
@@ -73,7 +73,7 @@ def _model_cache(place: str, _store: Store) -> ModelCache:
 @st.cache_resource(show_spinner="Loading the models…")
 def _shipped_labeler() -> Labeler:
     with IMPORTS:
-        from core.inference.labeler import Labeler  # brings torch
+        from core.inference.labeler import Labeler
 
     loaded = Labeler.load()
     freeze_garbage_collector()

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.models.blocks import GSModule, SimAM
-from core.models.cards import ModelCard
+from core.models.cards import ModelCard, read_card
 from core.models.checkpoints import QuickMish, load_classifier_network, load_detector_network
 from core.models.decode import decode
 from core.models.mobilenet import INPUT_SIZE, MobileNet, MobileNetMHA
@@ -113,8 +113,6 @@ def load_graph(path: Path, *, mish: str = "exponential") -> tuple[Graph, ModelCa
 
     ``mish`` "exponential" computes Mish with one exponential, "operator" exports ONNX's own operator.
     """
-    from core.models.cards import read_card
-
     detects = read_card(path).kind == "detector"
     model, card = load_detector_network(path) if detects else load_classifier_network(path)
     graph: Graph = DetectorGraph(model) if isinstance(model, YOLOv4) else ClassifierGraph(model)

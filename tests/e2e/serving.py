@@ -70,3 +70,26 @@ def workspace(data: Path, weights: Path, **environment: str) -> Iterator[str]:
         finally:
             server.terminate()
             server.wait(timeout=120)
+
+
+DEMO = """
+import importlib, os, sys
+from app.demo import launch
+from tests.fakes import fake_explain
+module, name = sys.argv[2].split(":")
+labeler = getattr(importlib.import_module(module), name)()
+launch.prepare_environment()
+password = os.environ.get(launch.PASSWORD_VARIABLE)
+launch.serve(labeler, fake_explain, port=int(sys.argv[1]), password=password)
+"""
+
+
+def demo(labeler: str, **environment: str) -> Iterator[str]:
+    """A demo in a process of its own, over what ``labeler`` ("module:callable") gives: its address."""
+    port = free_port()
+    command = [sys.executable, "-c", DEMO, str(port), labeler]
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stderr=subprocess.PIPE) as server:
+        wait_until_open(port, server)
+        yield f"http://127.0.0.1:{port}"
+        server.terminate()
+        server.communicate(timeout=120)

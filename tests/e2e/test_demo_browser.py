@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +13,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tests.browsing import WAIT_MS, expect
-from tests.ports import free_port, wait_until_open
+from tests.e2e.serving import demo
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -26,35 +23,17 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "corduroy"
-PROGRAM = """
-import os, sys
-from app.demo import launch
-from tests.fakes import FakeLabeler, fake_explain
-launch.prepare_environment()
-password = os.environ.get(launch.PASSWORD_VARIABLE)
-launch.serve(FakeLabeler(), fake_explain, port=int(sys.argv[1]), password=password)
-"""
-
-
-def served(**environment: str) -> Iterator[str]:
-    """A demo in a process of its own, over the fake labeler: its address."""
-    port = free_port()
-    command = [sys.executable, "-c", PROGRAM, str(port)]
-    with subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stderr=subprocess.PIPE) as server:
-        wait_until_open(port, server)
-        yield f"http://127.0.0.1:{port}"
-        server.terminate()
-        server.communicate(timeout=120)
+LABELER = "tests.fakes:FakeLabeler"
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    yield from served()
+    yield from demo(LABELER)
 
 
 @pytest.fixture(scope="module")
 def closed_address() -> Iterator[str]:
-    yield from served(LAPEL_DEMO_PASSWORD=PASSWORD)
+    yield from demo(LABELER, LAPEL_DEMO_PASSWORD=PASSWORD)
 
 
 @pytest.fixture
