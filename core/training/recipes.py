@@ -9,6 +9,8 @@ from typing import Any
 
 from core.errors import RecipeError
 
+ANCHORS = ("own", "darknet", "random")
+SIDE_STEP = 32
 MOST_EPOCHS, LARGEST_BATCH = 100_000, 65_536
 LARGEST_SEED = 2**32 - 1
 """What NumPy's and Lightning's generators take."""
@@ -127,6 +129,22 @@ class DetectorRecipe:
         _check_numbers(self)
         if not 0 <= self.frozen_stages <= 5:
             raise RecipeError(f"frozen_stages lies in 0..5, got {self.frozen_stages}")
+
+    def at_size(self, size: int) -> DetectorRecipe:
+        """The recipe on canvases whose long side is ``size`` pixels, of nearly the same shape.
+
+        Raises RecipeError for a size that is no multiple of 32.
+        """
+        if size % SIDE_STEP or size <= 0:
+            raise RecipeError(f"expected a size that is a multiple of {SIDE_STEP}, got {size}")
+        scale = size / max(self.input_wh)
+
+        def scaled(canvas_wh: tuple[int, int]) -> tuple[int, int]:
+            w, h = (max(SIDE_STEP, round(side * scale / SIDE_STEP) * SIDE_STEP) for side in canvas_wh)
+            return w, h
+
+        small_wh = scaled(self.small_wh) if self.small_wh else None
+        return replace(self, input_wh=scaled(self.input_wh), small_wh=small_wh)
 
     def canvas_of(self, epoch: int) -> tuple[int, int]:
         """The canvas of an epoch: small ones first, for speed (progressive resizing)."""
@@ -252,12 +270,22 @@ def with_changes(recipe: Recipe, **changes: Any) -> Recipe:
     return replace(recipe, **{k: v for k, v in changes.items() if v is not None})
 
 
-def choose_recipe(kind: str, preset: str | None, **changes: Any) -> Recipe:
+def choose_recipe(kind: str, preset: str | None, *, size: int | None = None, **changes: Any) -> Recipe:
     """The recipe of a kind by its name (default ``fine`` or ``street``), or of a detector in a size.
 
     ``full`` is the full-size network on its own canvas, by the recipe ``darknet``; the smaller sizes are
-    trained by ``street``. Raises RecipeError with the names there are.
+    trained by ``street``. ``size`` is the long side of a detector's canvas in pixels. Raises RecipeError with
+    the names there are.
     """
+    recipe = _named_or_sized(kind, preset, **changes)
+    if size is None:
+        return recipe
+    if not isinstance(recipe, DetectorRecipe):
+        raise RecipeError("--size goes with a detector's training, not with a classifier's")
+    return recipe.at_size(size)
+
+
+def _named_or_sized(kind: str, preset: str | None, **changes: Any) -> Recipe:
     if kind not in ("detector", "classifier"):
         raise RecipeError(f"expected to train a detector or a classifier, got {kind!r}")
     default = "street" if kind == "detector" else "fine"
@@ -278,15 +306,21 @@ class TrainingOptions:
     ``unlabeled`` names categories of which a file boxes no garment or not all (detector). ``pretrained`` is
     ImageNet's MobileNet (classifier), a distilled backbone (detector), or whole weights to go on from;
     ``devices`` share each batch;
-    ``masks`` a folder of pixel labels for copy-paste (detector). ``preset``, ``epochs``, ``seed`` and
-    ``batch`` are the recipe's where None.
+    ``masks`` a folder of pixel labels for copy-paste (detector). ``model``, ``preset``, ``size``, ``epochs``,
+    ``seed`` and ``batch`` are the recipe's where None. ``anchors`` is "own" (fitted to the training boxes by
+    K-means++), "random" (by K-means from random seeds), "darknet", or a JSON file of nine in pixels of the
+    training's canvas; None: own ones, or those that come with trained heads.
 
-    Raises RecipeError for shares or unlabeled categories of a file that is none of the sets.
+    Raises RecipeError for shares or unlabeled categories of a file that is none of the sets, and for anchors
+    that are none of these.
     """
 
     data: Path
     val: Path
+    model: str | None = None
     preset: str | None = None
+    size: int | None = None
+    anchors: str | None = None
     epochs: int | None = None
     seed: int | None = None
     batch: int | None = None
@@ -302,6 +336,10 @@ class TrainingOptions:
     unlabeled: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.anchors is not None and self.anchors not in ANCHORS and not Path(self.anchors).is_file():
+            raise RecipeError(
+                f"expected anchors of {', '.join(ANCHORS)} or a JSON file, got {self.anchors!r}"
+            )
         trained = (self.data, *self.extra)
         for file in self.shares:
             if file not in trained:
