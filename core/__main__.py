@@ -79,7 +79,14 @@ def train(
     quick: Annotated[
         bool, typer.Option("--quick", help="With --revision: a quick fine-tuning, in minutes.")
     ] = False,
-    preset: Annotated[str | None, typer.Option(help="A named recipe, or a detector's size.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The network, by default the recipe's: see core summary --help.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="A named recipe, or a network's size.")] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Long side of the network's input in pixels.", min=32, max=2048),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1, max=MOST_EPOCHS)] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed.", min=0, max=LARGEST_SEED)] = None,
     batch: Annotated[int | None, typer.Option(help="Photos a step.", min=1, max=LARGEST_BATCH)] = None,
@@ -132,7 +139,9 @@ def train(
     options = TrainingOptions(
         data=sources[0][0],
         val=val,
+        model=model,
         preset=preset,
+        size=size,
         epochs=epochs,
         seed=seed,
         batch=batch,

@@ -24,7 +24,9 @@ FEWEST_PHOTOS = 20
 LARGEST_SHARE = 10.0
 FILE_TRAINING_OPTIONS = (
     "val",
+    "model",
     "preset",
+    "size",
     "epochs",
     "seed",
     "batch",
@@ -45,8 +47,8 @@ def train(kind: str, options: TrainingOptions) -> None:
     from core.training.recipes import ClassifierRecipe, choose_recipe
     from core.training.run import train_classifier, train_detector
 
-    changes = {"epochs": options.epochs, "seed": options.seed, "batch": options.batch}
-    recipe = choose_recipe(kind, options.preset, **changes)
+    changes = {name: getattr(options, name) for name in ("model", "epochs", "seed", "batch")}
+    recipe = choose_recipe(kind, options.preset, size=options.size, **changes)
     if isinstance(recipe, ClassifierRecipe):
         best = train_classifier(recipe, options)
     else:

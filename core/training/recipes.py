@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import RecipeError
+from core.models.registry import CLASSIFIER_PRESETS, CLASSIFIERS, YOLO_PRESETS, ModelConfig
 
+SIDE_STEP = 32
 MOST_EPOCHS, LARGEST_BATCH = 100_000, 65_536
 LARGEST_SEED = 2**32 - 1
 """What NumPy's and Lightning's generators take."""
@@ -49,11 +51,15 @@ def _check_numbers(recipe: object) -> None:
 class ClassifierRecipe:
     """The classifier's training.
 
-    ``trainable`` is "poster" (from block 12's pointwise on), "late" (from block 6 on) or "all".
+    ``preset`` is the network's size (``gap`` of VGG-16), ``input_size`` the side of its pictures in pixels.
+    ``trainable`` is "poster" (of the network with attention from block 12's pointwise on, all of others),
+    "late" (MobileNet from block 6 on, VGG-16 from its third block on) or "all".
     """
 
     name: str
     model: str = "mobilenet-mha"
+    preset: str = "full"
+    input_size: int = 224
     optimizer: str = "sgd"
     learning_rate: float = 1e-4
     backbone_rate: float = 1.0  # the backbone's learning rate as a share of the head's
@@ -66,7 +72,7 @@ class ClassifierRecipe:
     trainable: str = "poster"
     augmentation: str = "flip"
     label_smoothing: float = 0.0
-    dropout: float = 0.0
+    dropout: float = 0.0  # 0 leaves the network's own (VGG-16's 0.5)
     mixup: float = 0.0  # both parameters of the beta distribution that pictures are mixed by; 0: unmixed
     rebalance: float = 0.0  # LVIS's threshold; 0 takes every photo once
     ema_decay: float = 0.0  # 0 turns the moving average off
@@ -77,13 +83,13 @@ class ClassifierRecipe:
         _one_of("schedule", self.schedule, ("plateau", "cosine"))
         _one_of("trainable", self.trainable, ("poster", "late", "all"))
         _one_of("augmentation", self.augmentation, ("flip", "rich"))
-        _one_of("model", self.model, ("mobilenet", "mobilenet-mha"))
+        _one_of("model", self.model, CLASSIFIERS)
+        ModelConfig(self.model, self.preset, 2, self.input_size)
         _check_numbers(self)
 
-    @property
-    def freezes_layers(self) -> bool:
-        """Whether layers stay as they are at the start."""
-        return self.model == "mobilenet-mha" and self.trainable != "all"
+    def at_size(self, size: int) -> ClassifierRecipe:
+        """The recipe on pictures of ``size`` pixels. RecipeError for one that the network does not take."""
+        return replace(self, input_size=size)
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,22 @@ class DetectorRecipe:
         _check_numbers(self)
         if not 0 <= self.frozen_stages <= 5:
             raise RecipeError(f"frozen_stages lies in 0..5, got {self.frozen_stages}")
+
+    def at_size(self, size: int) -> DetectorRecipe:
+        """The recipe on canvases whose long side is ``size`` pixels, of nearly the same shape.
+
+        Raises RecipeError for a size that is no multiple of 32.
+        """
+        if size % SIDE_STEP or size <= 0:
+            raise RecipeError(f"expected a size that is a multiple of {SIDE_STEP}, got {size}")
+        scale = size / max(self.input_wh)
+
+        def scaled(canvas_wh: tuple[int, int]) -> tuple[int, int]:
+            w, h = (max(SIDE_STEP, round(side * scale / SIDE_STEP) * SIDE_STEP) for side in canvas_wh)
+            return w, h
+
+        small_wh = scaled(self.small_wh) if self.small_wh else None
+        return replace(self, input_wh=scaled(self.input_wh), small_wh=small_wh)
 
     def canvas_of(self, epoch: int) -> tuple[int, int]:
         """The canvas of an epoch: small ones first, for speed (progressive resizing)."""
@@ -252,19 +274,24 @@ def with_changes(recipe: Recipe, **changes: Any) -> Recipe:
     return replace(recipe, **{k: v for k, v in changes.items() if v is not None})
 
 
-def choose_recipe(kind: str, preset: str | None, **changes: Any) -> Recipe:
-    """The recipe of a kind by its name (default ``fine`` or ``street``), or of a detector in a size.
+def choose_recipe(kind: str, preset: str | None, *, size: int | None = None, **changes: Any) -> Recipe:
+    """The recipe of a kind by its name (default ``fine`` or ``street``), or of a network in a size.
 
-    ``full`` is the full-size network on its own canvas, by the recipe ``darknet``; the smaller sizes are
-    trained by ``street``. Raises RecipeError with the names there are.
+    ``full`` is the full-size detector on its own canvas, by the recipe ``darknet``; the smaller sizes are
+    trained by ``street``; ``gap`` is VGG-16 with global average pooling, by ``fine``. ``size`` is the long
+    side of the network's input in pixels. Raises RecipeError with the names there are.
     """
+    recipe = _named_or_sized(kind, preset, **changes)
+    return recipe if size is None else recipe.at_size(size)
+
+
+def _named_or_sized(kind: str, preset: str | None, **changes: Any) -> Recipe:
     if kind not in ("detector", "classifier"):
         raise RecipeError(f"expected to train a detector or a classifier, got {kind!r}")
     default = "street" if kind == "detector" else "fine"
-    sizes = ("medium", "small", "tiny", "nano", "pico")
     if kind == "detector" and preset == "full":
         return with_changes(recipe_named(kind, "darknet"), **changes)
-    if kind == "detector" and preset in sizes:
+    if preset in (YOLO_PRESETS if kind == "detector" else CLASSIFIER_PRESETS):
         return with_changes(recipe_named(kind, default), preset=preset, **changes)
     return with_changes(recipe_named(kind, preset or default), **changes)
 
@@ -278,15 +305,17 @@ class TrainingOptions:
     ``unlabeled`` names categories of which a file boxes no garment or not all (detector). ``pretrained`` is
     ImageNet's MobileNet (classifier), a distilled backbone (detector), or whole weights to go on from;
     ``devices`` share each batch;
-    ``masks`` a folder of pixel labels for copy-paste (detector). ``preset``, ``epochs``, ``seed`` and
-    ``batch`` are the recipe's where None.
+    ``masks`` a folder of pixel labels for copy-paste (detector). ``model``, ``preset``, ``size``, ``epochs``,
+    ``seed`` and ``batch`` are the recipe's where None.
 
     Raises RecipeError for shares or unlabeled categories of a file that is none of the sets.
     """
 
     data: Path
     val: Path
+    model: str | None = None
     preset: str | None = None
+    size: int | None = None
     epochs: int | None = None
     seed: int | None = None
     batch: int | None = None
