@@ -21,6 +21,7 @@ from core.datasets.detection import (
 )
 from core.datasets.listed import (
     FRACTIONS,
+    FRACTIONS_WH,
     UNKNOWN_WH,
     are_fractions,
     in_pixels,
@@ -32,7 +33,7 @@ from core.datasets.listed import (
     whole_size,
 )
 from core.datasets.parsing import MOST_BOXES, read_json
-from core.datasets.photo_index import PhotoIndex
+from core.datasets.photo_index import ListedName, PhotoIndex
 from core.datasets.report import ReadReport, named
 from core.errors import DatasetError
 from core.images.decode import upright_size
@@ -344,13 +345,13 @@ def _photo(
     if fractions:
         row.boxes, row.crowds = in_pixels(row.boxes, size_wh), in_pixels(row.crowds, size_wh)
     if row.annotations > MOST_BOXES:
-        report.lose_box(
-            path.name,
-            f"{path.name}: {name} has {row.annotations:,} annotations, at most {MOST_BOXES:,} of a photo are "
-            "read",
-        )
+        most = f"at most {MOST_BOXES:,} of a photo are read"
+        report.lose_box(path.name, f"{path.name}: {name} has {row.annotations:,} annotations, {most}")
         row.boxes, row.crowds, row.lost = [], [], row.annotations
-    photo, dropped = boxed_photo(name, *size_wh, row.boxes, crowds=row.crowds, lost=row.lost > 0)
+    listed = ListedName(_file_name(row.image), path)
+    photo, dropped = boxed_photo(
+        name, *size_wh, row.boxes, crowds=row.crowds, lost=row.lost > 0, listed=listed
+    )
     report.drop_boxes(path.name, name, dropped)
     return photo, dropped
 
@@ -364,9 +365,8 @@ def _size(
         return width, height
     side = "width" if width is None else "height"
     reason = f"{path.name}: {name}: {side!r} in whole pixels is expected, got {shown(image.get(side))}"
-    is_there = folder is not None and (folder / name).is_file()
-    if not is_there and not report.strict and not fractions:
-        return UNKNOWN_WH
+    if not report.strict and not (folder is not None and (folder / name).is_file()):
+        return FRACTIONS_WH if fractions else UNKNOWN_WH
     try:
         if folder is None or report.strict:
             raise DatasetError(reason)
