@@ -87,6 +87,13 @@ def train(
         int | None,
         typer.Option(help="Long side of the network's input in pixels.", min=32, max=2048),
     ] = None,
+    anchors: Annotated[
+        str | None,
+        typer.Option(
+            help="own (K-means++ on the training boxes), darknet, random (K-means from random seeds), or a "
+            "JSON file of nine in pixels of the canvas (YOLO)."
+        ),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1, max=MOST_EPOCHS)] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed.", min=0, max=LARGEST_SEED)] = None,
     batch: Annotated[int | None, typer.Option(help="Photos a step.", min=1, max=LARGEST_BATCH)] = None,
@@ -142,6 +149,7 @@ def train(
         model=model,
         preset=preset,
         size=size,
+        anchors=anchors,
         epochs=epochs,
         seed=seed,
         batch=batch,

@@ -8,7 +8,9 @@ the many.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +29,9 @@ DARKNET_ANCHORS_608 = (
 )
 """YOLOv4's own nine (yolov4.cfg), made for COCO at 608 px."""
 
+SEEDINGS = ("k-means++", "random")
 MAX_CLUSTERS = 1000
+LARGEST_FILE = 2**20
 RESTARTS = 10
 SEEDING_CANDIDATES = 4
 SAMPLE = 20_000
@@ -71,15 +75,20 @@ class _Sizes:
         return len(self.widths)
 
 
-def kmeans_anchors(boxes_wh: np.ndarray, clusters: int = 9, seed: int = 0) -> AnchorResult:
+def kmeans_anchors(
+    boxes_wh: np.ndarray, clusters: int = 9, seed: int = 0, *, seeding: str = "k-means++"
+) -> AnchorResult:
     """Fit ``clusters`` anchors to boxes (N, 2) of width and height in any one unit; the same seed, the same
     anchors.
 
     Ten seedings are run to their end on a sample of at most 20,000 boxes; the best goes on over all boxes.
-    Where the boxes have fewer different sizes than clusters, anchors repeat. Raises ``DatasetError`` for
-    boxes without area or fewer boxes than clusters, ``RecipeError`` for an impossible number of clusters or
-    seed.
+    With the ``seeding`` "random" there is one, of boxes drawn at random, as in YOLOv2: what K-means++ is
+    compared with. Where the boxes have fewer different sizes than clusters, anchors repeat. Raises
+    ``DatasetError`` for boxes without area or fewer boxes than clusters, ``RecipeError`` for an impossible
+    number of clusters, seed or seeding.
     """
+    if seeding not in SEEDINGS:
+        raise RecipeError(f"expected a seeding of {', '.join(SEEDINGS)}, got {seeding!r}")
     boxes_wh = _checked(boxes_wh)
     if not 1 <= clusters <= MAX_CLUSTERS:
         raise RecipeError(f"1 to {MAX_CLUSTERS} clusters are possible, got {clusters}")
@@ -90,7 +99,11 @@ def kmeans_anchors(boxes_wh: np.ndarray, clusters: int = 9, seed: int = 0) -> An
     rng = np.random.default_rng(seed)
     sizes = _Sizes.of(boxes_wh)
     sample = sizes if len(sizes) <= SAMPLE else sizes.take(rng.choice(len(sizes), SAMPLE, replace=False))
-    runs = [_lloyd(sample, _seeds(sample, clusters, rng)) for _ in range(RESTARTS)]
+    if seeding == "random":
+        drawn = boxes_wh[rng.choice(len(boxes_wh), clusters, replace=False)]
+        runs = [_lloyd(sample, drawn)]
+    else:
+        runs = [_lloyd(sample, _seeds(sample, clusters, rng)) for _ in range(RESTARTS)]
     best = max(runs, key=lambda run: run.mean_iou)
     if sample is not sizes:
         best = _lloyd(sizes, best.anchors, patience=3)  # the sample has brought them nearly there
@@ -109,6 +122,24 @@ def darknet_anchors(size: float) -> np.ndarray:
     if not size > 0:
         raise RecipeError(f"an input size above 0 px is expected, got {size}")
     return np.array(DARKNET_ANCHORS_608, dtype=np.float64) * (size / 608)
+
+
+def read_anchors(path: Path, count: int = 9) -> np.ndarray:
+    """Anchors (count, 2) by rising area from a JSON file: pairs of width and height, or what
+    ``core anchors --json`` prints. Raises ``RecipeError`` for another file.
+    """
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ValueError("the file is too large")
+        found = json.loads(path.read_text(encoding="utf-8"))
+        anchors = np.array(found["anchors"] if isinstance(found, dict) else found, dtype=np.float64)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RecipeError(f"expected a JSON file of {count} anchors at {path}, got none: {error}") from error
+    if anchors.shape != (count, 2) or not ((anchors >= SMALLEST_SIDE) & (anchors <= LARGEST_SIDE)).all():
+        raise RecipeError(
+            f"expected {count} pairs of width and height above 0 in {path.name}, got shape {anchors.shape}"
+        )
+    return anchors[np.lexsort((anchors[:, 0], anchors.prod(axis=1)))]
 
 
 def _checked(boxes_wh: np.ndarray) -> np.ndarray:

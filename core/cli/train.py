@@ -27,6 +27,7 @@ FILE_TRAINING_OPTIONS = (
     "model",
     "preset",
     "size",
+    "anchors",
     "epochs",
     "seed",
     "batch",
@@ -104,6 +105,7 @@ def distill(
         list[Path], typer.Argument(help="Folders of photos; labels are not needed.", show_default=False)
     ],
     teacher: Annotated[Path, typer.Option(help="ImageNet MobileNet V1 weights.")],
+    model: Annotated[str, typer.Option(help="Whose backbone: yolov4-gs or yolov4.")] = "yolov4-gs",
     preset: Annotated[str, typer.Option(help="The backbone's size.")] = "nano",
     epochs: Annotated[int, typer.Option(help="Passes over the photos.", min=1, max=MOST_EPOCHS)] = 10,
     size: Annotated[
@@ -120,14 +122,18 @@ def distill(
         bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")
     ] = False,
 ) -> None:
-    """Pretrain a YOLOv4-GS backbone by distilling ImageNet features into it."""
+    """Pretrain a YOLOv4 or YOLOv4-GS backbone by distilling ImageNet features into it.
+
+    The light presets of the other detectors have YOLOv4's backbone and start from it as well.
+    """
     paths = list_photos(photos, _names_in(skip) if skip else frozenset())
     if len(paths) < FEWEST_PHOTOS:
         raise DatasetError(f"expected at least {FEWEST_PHOTOS} photos to learn from, got {len(paths)}")
     from core.training.run import distill_backbone
 
     where: dict[str, Any] = {"device": device, "out": out, "resume": resume}
-    print(distill_backbone(paths, teacher, preset=preset, epochs=epochs, size=size, **where))
+    what: dict[str, Any] = {"model": model, "preset": preset, "epochs": epochs, "size": size}
+    print(distill_backbone(paths, teacher, **what, **where))
 
 
 def list_photos(folders: Sequence[Path], left_out: frozenset[str]) -> list[Path]:

@@ -23,6 +23,7 @@ from core.models.weights import check_state, save_weights
 from core.models.yolov4 import YOLOv4
 from core.training.datasets import DetectionTrainingDataset, DetectionValidationDataset, collate
 from core.training.recipes import DetectorRecipe
+from core.training.resuming import ANCHORS_KEY
 from core.training.starting_weights import is_whole_detector
 from core.training.trainer import (
     TrainingData,
@@ -59,7 +60,9 @@ class DetectorTraining(LightningModule):
         self.recipe, self.categories = recipe, categories
         self.anchors = tuple((float(w), float(h)) for w, h in anchors_wh)
         self.model = build_detector(recipe, len(categories), anchors_wh)
-        self.save_hyperparameters({"recipe": asdict(recipe)}, ignore=["anchors_wh", "categories"])
+        self.save_hyperparameters(
+            {"recipe": asdict(recipe), ANCHORS_KEY: [list(pair) for pair in self.anchors]}
+        )
         self.loss = YoloLoss(
             recipe.box_weight,
             recipe.class_weight,

@@ -10,6 +10,7 @@ from typing import Any
 from core.errors import RecipeError
 from core.models.registry import CLASSIFIER_PRESETS, CLASSIFIERS, YOLO_PRESETS, ModelConfig
 
+ANCHORS = ("own", "darknet", "random")
 SIDE_STEP = 32
 MOST_EPOCHS, LARGEST_BATCH = 100_000, 65_536
 LARGEST_SEED = 2**32 - 1
@@ -306,9 +307,12 @@ class TrainingOptions:
     ImageNet's MobileNet (classifier), a distilled backbone (detector), or whole weights to go on from;
     ``devices`` share each batch;
     ``masks`` a folder of pixel labels for copy-paste (detector). ``model``, ``preset``, ``size``, ``epochs``,
-    ``seed`` and ``batch`` are the recipe's where None.
+    ``seed`` and ``batch`` are the recipe's where None. ``anchors`` is "own" (fitted to the training boxes by
+    K-means++), "random" (by K-means from random seeds), "darknet", or a JSON file of nine in pixels of the
+    training's canvas; None: own ones, or those that come with trained heads.
 
-    Raises RecipeError for shares or unlabeled categories of a file that is none of the sets.
+    Raises RecipeError for shares or unlabeled categories of a file that is none of the sets, and for anchors
+    that are none of these.
     """
 
     data: Path
@@ -316,6 +320,7 @@ class TrainingOptions:
     model: str | None = None
     preset: str | None = None
     size: int | None = None
+    anchors: str | None = None
     epochs: int | None = None
     seed: int | None = None
     batch: int | None = None
@@ -331,6 +336,10 @@ class TrainingOptions:
     unlabeled: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.anchors is not None and self.anchors not in ANCHORS and not Path(self.anchors).is_file():
+            raise RecipeError(
+                f"expected anchors of {', '.join(ANCHORS)} or a JSON file, got {self.anchors!r}"
+            )
         trained = (self.data, *self.extra)
         for file in self.shares:
             if file not in trained:

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from core.errors import WeightsError
 
+ANCHORS_KEY = "anchors_wh"
+"""Where a detector's checkpoint has its anchors, which are no weights."""
+
 
 def finished_epochs(checkpoint: Path) -> int:
     """The number of epochs finished when a checkpoint was saved. Raises WeightsError for what is none."""
@@ -28,6 +31,9 @@ def check_resumable(checkpoint: Path, module: LightningModule) -> None:
         if found[name].shape != value.shape:
             shapes = f"{name} is {tuple(found[name].shape)} in it, and should be {tuple(value.shape)}"
             raise WeightsError(_other_training(checkpoint, shapes))
+    anchors, known = module.hparams.get(ANCHORS_KEY), saved.get("hyper_parameters", {}).get(ANCHORS_KEY)
+    if known is not None and known != anchors:
+        raise WeightsError(_other_training(checkpoint, "its anchors are others"))
     model = getattr(module, "model", module)
     trained = sum(parameter.requires_grad for parameter in model.parameters())
     groups = [group for state in saved["optimizer_states"] for group in state["param_groups"]]

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 from lightning.pytorch import seed_everything
 
-from core.anchors import kmeans_anchors
+from core.anchors import darknet_anchors, kmeans_anchors, mean_best_iou, read_anchors
 from core.datasets.classification import label_counts, read_classification, with_known_labels
 from core.datasets.detection import DetectionDataset, letterboxed_wh
 from core.datasets.reading import read_fitted
 from core.errors import DatasetError, RecipeError, WeightsError
+from core.models.checkpoints import GHOST_OF
 from core.models.weights import read_tensors
+from core.models.yolov4 import PRESETS
 from core.taxonomy import category_key
 from core.training.classifier import ClassifierData, ClassifierTraining, export_classifier
 from core.training.datasets import DetectionTrainingDataset
@@ -62,14 +64,15 @@ def train_classifier(recipe: ClassifierRecipe, options: TrainingOptions) -> Path
 def train_detector(recipe: DetectorRecipe, options: TrainingOptions) -> Path:
     """Train the detector. Returns the best weights' path.
 
-    Its anchors are fitted to its own boxes, unless whole weights are taken, whose anchors come with them.
+    Its anchors are fitted to its own boxes unless others are chosen, or whole weights are taken, whose
+    anchors come with them.
     """
     seed_everything(recipe.seed, workers=True, verbose=False)
     files = (options.data, *options.extra)
     datasets = read_training_sets(files, options.unlabeled_of)
     shares = [options.share_of(file, recipe.extra_share) for file in files]
-    anchors_wh = fit_anchors(datasets, max(recipe.input_wh), recipe.seed)
-    recipe, start = start_detector(recipe, datasets[0].categories, options.pretrained)
+    recipe, start = start_detector(recipe, datasets[0].categories, options.pretrained, options.anchors)
+    anchors_wh, anchors = choose_anchors(recipe, options.anchors, start, datasets)
     categories = start.categories or datasets[0].categories
     datasets = [dataset.with_categories(categories) for dataset in datasets]
     val = read_training_sets((options.val,), options.unlabeled_of)[0].with_categories(categories)
@@ -78,12 +81,13 @@ def train_detector(recipe: DetectorRecipe, options: TrainingOptions) -> Path:
     train_set = DetectionTrainingDataset(
         datasets, recipe, shares=shares, masks=options.masks, label_names=names
     )
-    module = DetectorTraining(recipe, categories, start.anchors_wh or anchors_wh)
+    module = DetectorTraining(recipe, categories, anchors_wh)
     start.load_into(module.model)
     if options.pretrained is not None:
         module.load_pretrained(read_tensors(options.pretrained))
     boxes = sum(dataset.box_count for dataset in datasets)
     record = _record(options, start, photos=len(train_set), boxes=boxes, validation_photos=len(val.photos))
+    record |= {"anchors": anchors}
     _write_settings(options.out, asdict(recipe) | record)
     loaders = DetectorData(train_set, val, recipe, options.workers)
     _fit(module, loaders, recipe, options, "val_map50", export_detector(record))
@@ -111,19 +115,36 @@ def read_training_sets(
     return [dataset.with_categories(categories) for dataset in datasets]
 
 
-def fit_anchors(datasets: Sequence[DetectionDataset], size: int, seed: int) -> list[list[float]]:
-    """Nine anchors for all the data sets' boxes as letterboxed to ``size``. DatasetError without any."""
+def choose_anchors(
+    recipe: DetectorRecipe, chosen: str | None, start: Start, datasets: Sequence[DetectionDataset]
+) -> tuple[list[list[float]], dict[str, Any]]:
+    """Nine anchors in pixels of the recipe's canvas, and what is recorded of them.
+
+    ``chosen`` is as in :class:`TrainingOptions`. Raises DatasetError where no photo has a box, RecipeError
+    for a file that holds no anchors.
+    """
+    size = max(recipe.input_wh)
     found = [letterboxed_wh(dataset, size) for dataset in datasets if dataset.box_count]
     if not found:
         raise DatasetError("expected photos with boxes to train on, got none with any")
     boxes_wh = np.concatenate(found)
-    return [[float(w), float(h)] for w, h in kmeans_anchors(boxes_wh, 9, seed).anchors]
+    if start.anchors_wh:
+        chosen, anchors = "of the weights", np.array(start.anchors_wh)
+    elif chosen in (None, "own", "random"):
+        seeding = "random" if chosen == "random" else "k-means++"
+        chosen, anchors = chosen or "own", kmeans_anchors(boxes_wh, 9, recipe.seed, seeding=seeding).anchors
+    else:
+        anchors = darknet_anchors(size) if chosen == "darknet" else read_anchors(Path(str(chosen)))
+    mean_iou = round(mean_best_iou(boxes_wh, anchors), 4)
+    pairs = [[float(w), float(h)] for w, h in anchors]
+    return pairs, {"from": chosen, "mean_iou": mean_iou, "anchors_wh": pairs}
 
 
 def distill_backbone(
     photos: Sequence[Path],
     teacher: Path,
     *,
+    model: str = "yolov4-gs",
     preset: str,
     epochs: int,
     size: int,
@@ -134,8 +155,10 @@ def distill_backbone(
     """Pretrain a backbone; returns the path of its weights."""
     if size % 32 or size <= 0:
         raise WeightsError(f"expected a size that is a multiple of 32, got {size}")
+    if model not in GHOST_OF or preset not in PRESETS:
+        raise RecipeError(f"expected a backbone of {', '.join(GHOST_OF)} in a size, got {model} {preset}")
     seed_everything(0, workers=True, verbose=False)
-    module = Distillation(preset, teacher)
+    module = Distillation(preset, teacher, ghost=GHOST_OF[model])
     data = DistillationData(photos, size=size)
     fit(
         module,

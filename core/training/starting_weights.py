@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from core.errors import WeightsError
+from core.errors import RecipeError, WeightsError
 from core.models.cards import ModelCard, read_card, shipped_weights
 from core.models.classifier import build_classifier, is_frozen
 from core.models.weights import check_state, read_tensors
@@ -44,21 +44,25 @@ class Start:
 
 
 def start_detector(
-    recipe: DetectorRecipe, categories: Sequence[str], pretrained: Path | None
+    recipe: DetectorRecipe, categories: Sequence[str], pretrained: Path | None, anchors: str | None = None
 ) -> tuple[DetectorRecipe, Start]:
     """The recipe, with nothing frozen where no trained weights are to be had, and the start.
 
-    The shipped detector's heads are left out where its categories are others; else its anchors come too. A
-    given detector comes with its anchors and the order of its categories; WeightsError where they are others.
+    The shipped detector's heads are left out where its categories are others, or ``anchors`` are chosen; else
+    its anchors come too. A given detector comes with its anchors and the order of its categories:
+    WeightsError where they are others, RecipeError where ``anchors`` are chosen.
     """
     if pretrained is not None:
-        return recipe, _start_from_file(recipe, categories, pretrained)
+        start = _start_from_file(recipe, categories, pretrained)
+        if start.anchors_wh and anchors is not None:
+            raise RecipeError(f"--anchors goes with new heads: those of {pretrained.name} have their own")
+        return recipe, start
     if not recipe.frozen_stages:
         return recipe, Start("Starts from random weights; no layer is frozen.")
     card = _shipped_card("detector")
     if card is not None and (card.model, card.preset) == (recipe.model, recipe.preset):
         frozen = f"the stem and {recipe.frozen_stages} stages of the backbone stay as they are"
-        same = card.categories == tuple(categories)
+        same = card.categories == tuple(categories) and anchors is None
         part = (
             "the detector that ships, with its anchors"
             if same

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tracemalloc
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.anchors import SAMPLE, darknet_anchors, kmeans_anchors, mean_best_iou
+from core.anchors import SAMPLE, darknet_anchors, kmeans_anchors, mean_best_iou, read_anchors
 from core.datasets.coco import read_coco
 from core.datasets.detection import BoxedPhoto, DetectionDataset, letterboxed_wh
 from core.errors import DatasetError, RecipeError
@@ -160,3 +161,29 @@ def test_on_the_street_photos_they_beat_darknets() -> None:
     assert mean_best_iou(boxes_wh, darknet_anchors(416)) == pytest.approx(0.652, abs=0.001)
     for seed in range(3):
         assert kmeans_anchors(boxes_wh, seed=seed).mean_iou > 0.733
+
+
+def test_random_seeds_give_other_anchors_which_fit_worse_on_average():
+    rng = np.random.default_rng(0)
+    boxes_wh = np.exp(rng.normal(3.5, 0.7, (400, 2)))
+    fitted = kmeans_anchors(boxes_wh, 9, 0)
+    drawn = [kmeans_anchors(boxes_wh, 9, seed, seeding="random") for seed in range(5)]
+    assert np.array_equal(drawn[1].anchors, kmeans_anchors(boxes_wh, 9, 1, seeding="random").anchors)
+    assert len({result.anchors.tobytes() for result in drawn}) > 1
+    assert np.mean([result.mean_iou for result in drawn]) < fitted.mean_iou
+    with pytest.raises(RecipeError, match=r"a seeding of k-means\+\+, random, got 'best'"):
+        kmeans_anchors(boxes_wh, 9, seeding="best")
+
+
+def test_anchors_are_read_from_pairs_or_from_what_the_command_prints(tmp_path):
+    pairs = [[20 - n, 30 - n] for n in range(9)]
+    for content in (pairs, {"anchors": pairs, "mean_iou": 0.7}):
+        (tmp_path / "a.json").write_text(json.dumps(content))
+        assert read_anchors(tmp_path / "a.json").tolist() == [[12 + n, 22 + n] for n in range(9)]
+
+
+@pytest.mark.parametrize("content", ["rubbish", "{}", "[[1, 2]]", "[" + ", ".join(["[1, 0]"] * 9) + "]", "3"])
+def test_a_file_without_nine_anchors_is_refused(tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(RecipeError, match="expected"):
+        read_anchors(tmp_path / "a.json")

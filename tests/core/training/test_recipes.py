@@ -117,3 +117,14 @@ def test_unlabeled_categories_are_found_by_any_path_to_their_file():
     said = {file.resolve(): ("belt",), file: ("hat", "belt")}
     options = TrainingOptions(Path("a.json"), Path("v.json"), extra=(file,), unlabeled=said)
     assert options.unlabeled_of(file) == ("belt", "hat") and options.unlabeled_of(Path("a.json")) == ()
+
+
+def test_a_detectors_canvas_keeps_its_shape_at_another_size():
+    recipe = choose_recipe("detector", "nano", size=320, model="yolov4")
+    assert (recipe.model, recipe.input_wh, recipe.small_wh) == ("yolov4", (224, 320), (160, 224))
+    assert choose_recipe("detector", "full", size=608).input_wh == (608, 608)
+    for size in (0, 100, -32):
+        with pytest.raises(RecipeError, match=f"a multiple of 32, got {size}"):
+            choose_recipe("detector", None, size=size)
+    with pytest.raises(RecipeError, match="--size goes with a detector's training"):
+        choose_recipe("classifier", None, size=320)

@@ -51,6 +51,12 @@ def test_a_checkpoint_of_another_size_is_refused(checkpoint):
         check_resumable(checkpoint, training(preset="nano"))
 
 
+def test_a_checkpoint_of_other_anchors_is_refused(checkpoint):
+    other = DetectorTraining(pico_recipe(), CATEGORIES, [(2 * w, h) for w, h in ANCHORS_WH])
+    with pytest.raises(WeightsError, match="got another's: its anchors are others"):
+        check_resumable(checkpoint, other)
+
+
 def test_rubbish_and_a_file_that_was_cut_off_are_refused(checkpoint, saved):
     for data in (b"", b"not a checkpoint", saved[: len(saved) // 2], saved[:100], b"PK\x03\x04" + saved[40:]):
         checkpoint.write_bytes(data)

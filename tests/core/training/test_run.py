@@ -11,8 +11,9 @@ import pytest
 import torch
 
 import core.training.run as running
+from core.anchors import darknet_anchors, kmeans_anchors, mean_best_iou
 from core.datasets.coco import write_coco
-from core.datasets.detection import DetectionDataset
+from core.datasets.detection import DetectionDataset, letterboxed_wh
 from core.errors import DatasetError, RecipeError, WeightsError
 from core.models.cards import ModelCard, write_card
 from core.models.weights import save_weights
@@ -62,6 +63,37 @@ def test_a_detector_is_trained_with_anchors_of_its_own_boxes(boxed, begun, tmp_p
     assert np.min(module.anchors) > 5 and np.max(module.anchors) < 64 and len(sizes) == 2
     expected = {"epochs": 7, "validate_every": 2, "ema_decay": 0.5, "resume": True, "device": "cpu"}
     assert expected.items() <= settings.items() and settings["monitor"] == "val_map50"
+
+
+@pytest.mark.parametrize("chosen", ["own", "darknet", "random", "FILE"])
+def test_a_detector_is_trained_with_the_anchors_asked_for(chosen, boxed, begun, tmp_path):
+    (tmp_path / "anchors.json").write_text(json.dumps({"anchors": ANCHORS_WH}))
+    anchors = str(tmp_path / "anchors.json") if chosen == "FILE" else chosen
+    train_detector(pico_recipe(seed=3), TrainingOptions(boxed, boxed, anchors=anchors, out=tmp_path / "out"))
+    found = np.array(begun[0][0].anchors)
+    sizes = letterboxed_wh(running.read_fitted(boxed).dataset, 64)
+    wanted = {
+        "own": kmeans_anchors(sizes, 9, 3).anchors,
+        "random": kmeans_anchors(sizes, 9, 3, seeding="random").anchors,
+        "darknet": darknet_anchors(64),
+        "FILE": ANCHORS_WH,
+    }
+    assert np.allclose(found, wanted[chosen])
+    written = json.loads((tmp_path / "out" / "recipe.json").read_text())["anchors"]
+    assert written["from"] == anchors and np.allclose(written["anchors_wh"], found)
+    assert written["mean_iou"] == pytest.approx(mean_best_iou(sizes, found), abs=1e-4)
+
+
+def test_anchors_that_cannot_be_are_refused(boxed, tmp_path):
+    with pytest.raises(RecipeError, match="of own, darknet, random or a JSON file, got 'best'"):
+        TrainingOptions(boxed, boxed, anchors="best")
+    given = tmp_path / "given.safetensors"
+    save_weights(YOLOv4("pico", 2, ghost=True), given)
+    card = ModelCard("detector", "yolov4-gs", "pico", ("red", "blue"), 64, anchors_wh=ANCHORS_WH)
+    write_card(card, given)
+    options = TrainingOptions(boxed, boxed, anchors="own", pretrained=given, out=tmp_path / "out")
+    with pytest.raises(RecipeError, match=r"those of given\.safetensors have their own"):
+        train_detector(pico_recipe(), options)
 
 
 def test_a_detector_that_is_trained_further_keeps_its_anchors_and_categories(boxed, begun, tmp_path):

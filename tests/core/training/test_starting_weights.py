@@ -65,6 +65,11 @@ def test_of_the_same_categories_the_whole_detector_is_taken_with_its_anchors(shi
     assert torch.equal(state["heads.0.1.weight"], shipped["detector"]["heads.0.1.weight"])
 
 
+def test_with_anchors_of_ones_own_the_heads_that_ship_are_left_out(shipped):
+    _, start = start_detector(pico_recipe(frozen_stages=2), ("a", "b"), None, "own")
+    assert start.anchors_wh == () and start.left_out == ("heads.",)
+
+
 def test_a_detector_of_another_size_freezes_nothing_and_says_so(shipped):
     recipe, start = start_detector(pico_recipe(preset="nano", frozen_stages=2), ("a", "b"), None)
     assert recipe.frozen_stages == 0 and start.shipped is None
