@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as shown
 from xml.etree import ElementTree as Xml
 
-from core.boxes import BOX_FLAGS, BoxFlags
+from core.boxes import BOX_FLAGS, FINE_LABEL, BoxFlags
 from core.datasets.detection import (
     BoxedPhoto,
     BoxRow,
@@ -58,8 +58,8 @@ def read_voc(
 
     A file belongs to the photo of its own name, as LabelImg goes by; only where there is none, to the one
     that ``<filename>`` names. Categories follow ``classes.txt`` where there is one, then the alphabet. An
-    attribute ``label``, as CVAT writes attributes, becomes the fine label; ``BOX_FLAGS`` are kept, and
-    evaluation ignores objects that are ``difficult``. A file that is no VOC annotation raises
+    attribute ``fine_label`` or ``label``, as CVAT writes attributes, becomes the fine label; ``BOX_FLAGS``
+    are kept, and evaluation ignores objects that are ``difficult``. A file that is no VOC annotation raises
     ``DatasetError``, or goes to the ``report``.
     """
     path = Path(path)
@@ -134,9 +134,16 @@ def voc_document(photo: BoxedPhoto, categories: tuple[str, ...]) -> bytes:
         _add(Xml.SubElement(thing, "bndbox"), xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax)
         if label is not None:
             attributes = Xml.SubElement(thing, "attributes")
-            _add(Xml.SubElement(attributes, "attribute"), name="label", value=label)
+            _add(Xml.SubElement(attributes, "attribute"), name=FINE_LABEL, value=label)
     Xml.indent(root)
     return bytes(Xml.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+
+
+def label_map(categories: Iterable[str]) -> str:
+    """A ``labelmap.txt``, without which CVAT and Datumaro refuse categories that are not VOC's."""
+    names = (" ".join(name.replace(":", " ").split()) for name in ("background", *categories))
+    lines = dict.fromkeys(f"{name}:::\n" for name in names)
+    return "".join(["# label:color_rgb:parts:actions\n", *lines])
 
 
 def is_xml(file: Path) -> bool:
@@ -223,7 +230,15 @@ def _row(thing: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
         report.remark(path.name, TURNED.format(rotation))
     given = {name: (thing.findtext(name) or "", attributes.get(name, "")) for name in BOX_FLAGS}
     flags = frozenset(name for name, texts in given.items() if any(map(is_flagged, texts)))
-    return x0, y0, x1, y1, _text(thing, "name", path), attributes.get("label") or None, flags
+    return (
+        x0,
+        y0,
+        x1,
+        y1,
+        _text(thing, "name", path),
+        attributes.get(FINE_LABEL) or attributes.get("label") or None,
+        flags,
+    )
 
 
 def _rotation(text: str) -> float:
