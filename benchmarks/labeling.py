@@ -36,7 +36,7 @@ ENGINES = ("pytorch", "onnxruntime", "openvino")
 def stages(labeler: Labeler, path: Path) -> dict[str, float]:
     """Milliseconds of each stage of one photo, and how many garments it was for."""
     from core.images.decode import open_photo
-    from core.inference.classifier import square_crops, whole_photo
+    from core.inference.classifier import whole_photo
     from core.inference.explain import explain
     from core.inference.labeler import CANDIDATE_THRESHOLD
 
@@ -49,7 +49,7 @@ def stages(labeler: Labeler, path: Path) -> dict[str, float]:
     floor = min(labeler.default_threshold, CANDIDATE_THRESHOLD)
     detecting, found = timed(lambda: labeler.detector.candidates(photo, floor))
     boxes = [whole_photo(photo), *map(tuple, found.boxes_xyxy.tolist())]
-    classifying, _ = timed(lambda: labeler.classifier.predict(square_crops(photo, boxes)))
+    classifying, _ = timed(lambda: labeler.classifier.predict(labeler.classifier.crops(photo, boxes)))
     labeled = labeler.label(photo)
     seeing, _ = timed(lambda: explain(labeler, photo, replace(labeled, garments=())))
     explaining, _ = timed(lambda: explain(labeler, photo, labeled))

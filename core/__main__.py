@@ -82,10 +82,10 @@ def train(
     model: Annotated[
         str | None, typer.Option(help="The network, by default the recipe's: see core summary --help.")
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="A named recipe, or a detector's size.")] = None,
+    preset: Annotated[str | None, typer.Option(help="A named recipe, or a network's size.")] = None,
     size: Annotated[
         int | None,
-        typer.Option(help="Long side of a detector's canvas in pixels, a multiple of 32.", min=32, max=2048),
+        typer.Option(help="Long side of the network's input in pixels.", min=32, max=2048),
     ] = None,
     anchors: Annotated[
         str | None,

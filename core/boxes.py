@@ -23,6 +23,9 @@ BOX_FLAGS = ("difficult", "truncated", "occluded")
 BoxFlags = frozenset[str]
 """Some of ``BOX_FLAGS``."""
 
+FINE_LABEL = "fine_label"
+"""The attribute of a box that holds its fine label in COCO and VOC; FiftyOne takes none called ``label``."""
+
 NO_FLAGS: BoxFlags = frozenset()
 
 

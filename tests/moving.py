@@ -14,7 +14,9 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image, ImageDraw
 
+from core.garments import Box
 from core.images.decode import Photo
+from core.inference.classifier import square_crops
 from core.inference.detector import Candidates
 from core.inference.labeler import Labeler
 from core.models.cards import ModelCard
@@ -97,6 +99,10 @@ class ColorClassifier:
     def calls(self) -> int:
         """How often it was asked."""
         return len(self.batches)
+
+    def crops(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> list[Image.Image]:
+        """The boxes' squares, as a classifier's are."""
+        return square_crops(photo, boxes_xyxy)
 
     def predict(self, pictures: Sequence[Image.Image]) -> tuple[np.ndarray, np.ndarray]:
         """Six probabilities a picture, and embeddings of nothing."""

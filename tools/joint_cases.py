@@ -14,7 +14,7 @@ from core.boxes import Detections, GroundTruth, box_iou
 from core.datasets.reading import read_fitted
 from core.evaluation.matching import IGNORED, counted_boxes, match_photo
 from core.images.decode import open_dataset_photo
-from core.inference.classifier import Classifier, square_crops
+from core.inference.classifier import Classifier
 from core.inference.detector import Detector
 from core.inference.joint import (
     JointWeights,
@@ -77,7 +77,9 @@ def collect(
     for boxed in dataset.photos[::step]:
         photo = open_dataset_photo(dataset.path_of(boxed))
         found = detector.candidates(photo, LOWEST)
-        labels = classifier.probabilities(square_crops(photo, list(map(tuple, found.boxes_xyxy.tolist()))))
+        labels = classifier.probabilities(
+            classifier.crops(photo, list(map(tuple, found.boxes_xyxy.tolist())))
+        )
         cases.append(
             Case(
                 name,

@@ -21,6 +21,7 @@ from core.store.models import ModelRow
 from core.threads import IMPORTS
 
 if TYPE_CHECKING:
+    from core.inference.explain import GarmentMaps
     from core.inference.labeler import Labeler
 
 REQUEST_KEY = "models-maps"
@@ -97,9 +98,16 @@ def _pictures(labeler: Labeler, photo: Photo, labeled: LabeledPhoto) -> dict[str
         f"{number}. {maps.garment.category}: {caption}": picture
         for number, maps in enumerate(explanation.garments, start=1)
         for caption, picture in garment_pictures(
-            photo, replace(maps, maps={name: maps.maps[name] for name in SHOWN_MAPS}), OPACITY
+            photo,
+            _shown_of(maps),
+            OPACITY,
         )
     }
+
+
+def _shown_of(maps: GarmentMaps) -> GarmentMaps:
+    """A garment with the maps that are shown, as far as its classifier has them."""
+    return replace(maps, maps={name: maps.maps[name] for name in SHOWN_MAPS if name in maps.maps})
 
 
 def _labeler(store: Store, model: ModelRow, other: ModelRow) -> Labeler:

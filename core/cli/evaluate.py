@@ -51,25 +51,36 @@ def anchors(
 
 
 def summary(
-    model: Annotated[
-        str,
-        typer.Argument(help="yolov4, yolov4-gs, mobilenet, mobilenet-mha, vgg16, ...", show_default=False),
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            help="yolov4, yolov4-gs, mobilenet, mobilenet-mha, vgg16, ssd, retinanet, faster-rcnn, r-fcn; or "
+            "NAME:PRESET. Of several, the savings against the first are told.",
+            show_default=False,
+        ),
     ],
-    preset: Annotated[str, typer.Option(help="Width and depth of the YOLO models.")] = "full",
+    preset: Annotated[str, typer.Option(help="Width and depth of the models.")] = "full",
     classes: Annotated[int | None, typer.Option(help="The papers' by default.")] = None,
     size: Annotated[
         int | None, typer.Option(help="Side of the input in pixels; the papers' by default.")
     ] = None,
+    table: Annotated[str | None, typer.Option(help="A table as text, csv or latex.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count a model's parameters, multiply-adds and bytes."""
-    from core.models.cost import summarize_model
+    """Count the parameters, multiply-adds and bytes of models, side by side."""
+    from core.cli.tables import TABLES
+    from core.models.cost import COMPARED, savings, summarize_model
 
-    figures = summarize_model(model, preset, classes, size)
+    if table is not None and table not in TABLES:
+        raise RecipeError(f"expected a table of {', '.join(TABLES)}, got {table!r}")
+    found = [summarize_model(model, preset, classes, size) for model in models]
     if as_json:
-        print_json(figures)
+        print_json(found[0] if len(found) == 1 else {"models": found, "savings": savings(found)})
+    elif len(found) == 1 and table is None:
+        print_figures(found[0])
     else:
-        print_figures(figures)
+        saved = [None, *(entry["percent"] for entry in savings(found))]
+        print("\n".join(TABLES[table or "text"](COMPARED, found, saved)))
 
 
 def evaluate(

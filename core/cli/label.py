@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -113,13 +114,16 @@ def explain(
     """Write a photo's attention and class activation maps as PNG overlays, with an index."""
     from core.images.decode import open_photo
     from core.inference.explain import explain as explain_photo
-    from core.inference.explain import write_maps
+    from core.inference.explain import maps_missing, write_maps
 
     try:
         opened = open_photo(photo)
     except PhotoError as error:
         raise PhotoError(f"{photo}: {error}") from error
     labeler = load_labeler(weights or ())
+    missing = maps_missing(labeler.classifier)
+    if missing:
+        print(missing, file=sys.stderr)
     explanation = explain_photo(labeler, opened, labeler.label(opened, threshold))
     with writable_folder(out):
         index = write_maps(explanation, opened, out)

@@ -10,7 +10,7 @@ from pathlib import Path
 from reprlib import repr as shown
 from typing import Any
 
-from core.boxes import BOX_FLAGS
+from core.boxes import BOX_FLAGS, FINE_LABEL
 from core.datasets.detection import (
     BoxedPhoto,
     BoxRow,
@@ -21,6 +21,7 @@ from core.datasets.detection import (
 )
 from core.datasets.listed import (
     FRACTIONS,
+    FRACTIONS_WH,
     UNKNOWN_WH,
     are_fractions,
     in_pixels,
@@ -32,7 +33,7 @@ from core.datasets.listed import (
     whole_size,
 )
 from core.datasets.parsing import MOST_BOXES, read_json
-from core.datasets.photo_index import PhotoIndex
+from core.datasets.photo_index import ListedName, PhotoIndex
 from core.datasets.report import ReadReport, named
 from core.errors import DatasetError
 from core.images.decode import upright_size
@@ -57,9 +58,9 @@ def read_coco(
     Boxes that reach over the photo's edge are cut to it; boxes without area or outside the photo are dropped
     and counted. Rotated boxes (CVAT's ``attributes.rotation``) become the upright ones around them; a file
     whose boxes are all fractions of the photo is scaled to pixels. ``iscrowd`` makes a region that evaluation
-    ignores, apart from the boxes; ``ignore`` a difficult box. ``attributes.label`` becomes the fine label,
-    ``attributes`` of ``BOX_FLAGS`` the flags. Categories keep the file's order; ``info.labeled_categories``
-    names those of which every garment is boxed, where not all are.
+    ignores, apart from the boxes; ``ignore`` a difficult box. ``attributes.fine_label``, or ``label``, is the
+    fine label, ``attributes`` of ``BOX_FLAGS`` are the flags. Categories keep the file's order;
+    ``info.labeled_categories`` names those of which every garment is boxed, where not all are.
 
     Raises ``DatasetError`` where a section is missing, and for a row that cannot be read; with a ``report``
     that is not strict, such a row is left out alone.
@@ -162,7 +163,7 @@ def coco_annotations(photo: BoxedPhoto, image_id: int, first_id: int) -> list[di
         entry = _entry(first_id + len(entries), image_id, category_id, box_xyxy, is_crowd=False)
         if "difficult" in flags:
             entry["ignore"] = 1
-        attributes = ({} if label is None else {"label": label}) | dict.fromkeys(sorted(flags), True)
+        attributes = ({} if label is None else {FINE_LABEL: label}) | dict.fromkeys(sorted(flags), True)
         if attributes:
             entry["attributes"] = attributes
         entries.append(entry)
@@ -310,7 +311,7 @@ def _row(annotation: dict[str, Any], category_of: Mapping[str, int], path: Path)
     if rotation := _rotation(annotation):
         corners = turned_box(*corners, rotation)
     attributes = _attributes(annotation)
-    text = attributes.get("label")
+    text = attributes.get(FINE_LABEL, attributes.get("label"))
     label = text if isinstance(text, str) else None
     flags = {name for name in BOX_FLAGS if is_flagged(attributes.get(name))}
     flags |= {"difficult"} if is_flagged(annotation.get("ignore")) else set()
@@ -344,13 +345,13 @@ def _photo(
     if fractions:
         row.boxes, row.crowds = in_pixels(row.boxes, size_wh), in_pixels(row.crowds, size_wh)
     if row.annotations > MOST_BOXES:
-        report.lose_box(
-            path.name,
-            f"{path.name}: {name} has {row.annotations:,} annotations, at most {MOST_BOXES:,} of a photo are "
-            "read",
-        )
+        most = f"at most {MOST_BOXES:,} of a photo are read"
+        report.lose_box(path.name, f"{path.name}: {name} has {row.annotations:,} annotations, {most}")
         row.boxes, row.crowds, row.lost = [], [], row.annotations
-    photo, dropped = boxed_photo(name, *size_wh, row.boxes, crowds=row.crowds, lost=row.lost > 0)
+    listed = ListedName(_file_name(row.image), path)
+    photo, dropped = boxed_photo(
+        name, *size_wh, row.boxes, crowds=row.crowds, lost=row.lost > 0, listed=listed
+    )
     report.drop_boxes(path.name, name, dropped)
     return photo, dropped
 
@@ -364,9 +365,8 @@ def _size(
         return width, height
     side = "width" if width is None else "height"
     reason = f"{path.name}: {name}: {side!r} in whole pixels is expected, got {shown(image.get(side))}"
-    is_there = folder is not None and (folder / name).is_file()
-    if not is_there and not report.strict and not fractions:
-        return UNKNOWN_WH
+    if not report.strict and not (folder is not None and (folder / name).is_file()):
+        return FRACTIONS_WH if fractions else UNKNOWN_WH
     try:
         if folder is None or report.strict:
             raise DatasetError(reason)

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
-from core.boxes import BOX_FLAGS
+from core.boxes import BOX_FLAGS, FINE_LABEL
 from core.datasets.detection import BoxRow, DetectionDataset, merged_categories
 from core.datasets.listed import (
     TURNED,
@@ -35,9 +35,9 @@ def read_cvat(
     """Read CVAT's "CVAT for images 1.1"; photos are looked for in ``photos``, else beside the file.
 
     Rotated boxes become the upright ones around them, polygons and ellipses the boxes around them. Other
-    shapes (points, lines, masks) are lost, and so are the tracks of a video. An attribute ``label`` becomes
-    the fine label; ``occluded``, and attributes of ``BOX_FLAGS``, the flags. Raises ``DatasetError`` as the
-    other readers do.
+    shapes (points, lines, masks) are lost, and so are the tracks of a video. An attribute ``fine_label`` or
+    ``label`` becomes the fine label; ``occluded``, and attributes of ``BOX_FLAGS``, the flags. Raises
+    ``DatasetError`` as the other readers do.
     """
     path, report = Path(path), report or ReadReport(strict=True)
     return cvat_dataset(read_xml(path), path, report, index or PhotoIndex(photos_root(path, photos)))
@@ -109,7 +109,7 @@ def _row(shape: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
     attributes = {entry.get("name"): entry.text or "" for entry in shape.findall("attribute")}
     given = {name: attributes.get(name) or shape.get(name) or "" for name in BOX_FLAGS}
     flags = frozenset(name for name, value in given.items() if is_flagged(value))
-    return BoxRow(*corners, 0, attributes.get("label") or None, flags), category
+    return BoxRow(*corners, 0, attributes.get(FINE_LABEL) or attributes.get("label") or None, flags), category
 
 
 def _around_points(text: str) -> Corners:

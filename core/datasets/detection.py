@@ -11,7 +11,7 @@ import numpy as np
 
 from core.boxes import BOX_FLAGS, NO_FLAGS, BoxFlags, GroundTruth, no_boxes, no_ids
 from core.datasets.parsing import read_lines
-from core.datasets.photo_index import PHOTO_FOLDERS
+from core.datasets.photo_index import PHOTO_FOLDERS, ListedName
 from core.datasets.report import ReadReport, log, named
 from core.errors import DatasetError
 from core.taxonomy import category_key
@@ -40,6 +40,7 @@ class BoxedPhoto:
     ``flags`` holds N sets of ``BOX_FLAGS``; evaluation ignores boxes that are difficult (Pascal VOC's flag,
     COCO's ``ignore``). COCO's crowd regions are none of the boxes: ``crowd_xyxy`` (M, 4) and ``crowd_ids``
     (M,). ``is_annotated`` is off where no annotation names the photo, so that its lack of boxes says nothing.
+    ``listed`` is what the annotation file calls it, to look for it elsewhere.
     """
 
     file_name: str
@@ -52,6 +53,7 @@ class BoxedPhoto:
     crowd_xyxy: np.ndarray = field(default_factory=no_boxes)
     crowd_ids: np.ndarray = field(default_factory=no_ids)
     is_annotated: bool = True
+    listed: ListedName | None = None
 
     def __post_init__(self) -> None:
         boxes_xyxy = np.asarray(self.boxes_xyxy, dtype=np.float32).reshape(-1, 4)
@@ -196,6 +198,7 @@ def boxed_photo(
     crowds: Iterable[BoxRow] = (),
     lost: bool = False,
     is_annotated: bool = True,
+    listed: ListedName | None = None,
 ) -> tuple[BoxedPhoto, int]:
     """A photo from rows of boxes, cut to the photo, and how many rows were dropped as no box at all.
 
@@ -204,10 +207,10 @@ def boxed_photo(
     while its rows were read, or has a crowd region, is not annotated: it would count as one that shows
     nothing.
     """
-    listed, regions = list(rows), list(crowds)
-    boxes_xyxy, kept = _cut_to_photo(listed, width, height)
+    given, regions = list(rows), list(crowds)
+    boxes_xyxy, kept = _cut_to_photo(given, width, height)
     crowd_xyxy, kept_crowds = _cut_to_photo(regions, width, height)
-    chosen = [row for row, keep in zip(listed, kept, strict=True) if keep]
+    chosen = [row for row, keep in zip(given, kept, strict=True) if keep]
     regions = [row for row, keep in zip(regions, kept_crowds, strict=True) if keep]
     photo = BoxedPhoto(
         file_name,
@@ -219,6 +222,7 @@ def boxed_photo(
         tuple(row.flags for row in chosen),
         crowd_xyxy,
         np.array([row.category_id for row in regions], dtype=np.int64),
+        listed=listed,
     )
     dropped = int((~kept).sum() + (~kept_crowds).sum())
     is_empty = not chosen and (lost or dropped > 0 or len(regions) > 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from core.datasets import coco, cvat, deepfashion, via_labelme, voc, yolo
 from core.datasets.csv_boxes import is_box_csv, read_box_csv
 from core.datasets.detection import DetectionDataset
 from core.datasets.parsing import first_lines, read_json, read_xml, read_yaml
-from core.datasets.photo_index import PHOTO_SUFFIXES, PhotoIndex
+from core.datasets.photo_index import PHOTO_SUFFIXES, ListedName, PhotoIndex
 from core.datasets.reading import KINDS, read_document, root_tag
 from core.datasets.report import ReadReport, log, named
 from core.datasets.yolo_texts import NO_LABELS, is_text, pair_texts
@@ -50,12 +50,20 @@ class DatasetFinder:
 
     Each file is read as what its content is, whatever its folder is called: VOC's files together, and
     labelme's; COCO, VIA, CVAT and CSV by file; YOLO by class list. After ``datasets``, ``left`` are the files
-    that are no annotations at all.
+    that are no annotations at all. ``are_stored`` says which photos are elsewhere already, for texts of YOLO
+    that come without any photo.
     """
 
-    def __init__(self, root: Path, files: Sequence[Path], index: PhotoIndex, report: ReadReport) -> None:
+    def __init__(
+        self,
+        root: Path,
+        files: Sequence[Path],
+        index: PhotoIndex,
+        report: ReadReport,
+        are_stored: Callable[[Sequence[ListedName]], Sequence[bool]] = lambda listed: [False] * len(listed),
+    ) -> None:
         self.left = list(files)
-        self._root, self._index, self._report = root, index, report
+        self._root, self._index, self._report, self._are_stored = root, index, report, are_stored
 
     def datasets(self) -> Iterator[FoundDataset]:
         """The data sets, one in memory at a time, those of formats that hold most of a box first."""
@@ -199,6 +207,10 @@ class DatasetFinder:
             elif text not in self.left:  # an empty one without a class list, or a description
                 self.left.append(text)
         used = set(text_of.values())
+        stored: Mapping[Path, Sequence[Path]] = {}
+        if lists and not used:
+            stored = yield from self._stored_yolo(texts, lists)
+            used = {text for some in stored.values() for text in some}
         self._name_unpaired([text for text in texts if text not in used], bool(lists))
         alone = list(groups.pop(None, {}).values())
         if alone:
@@ -207,11 +219,28 @@ class DatasetFinder:
             if place is not None:
                 yield from self._read("YOLO", place, partial(self._yolo_set, lists[place], pairs))
         for place, classes in lists.items():
-            if place not in groups and classes.file.suffix.lower() in yolo.YAML_SUFFIXES:
+            if place not in {*groups, *stored} and classes.file.suffix.lower() in yolo.YAML_SUFFIXES:
                 self._report.remark(self._shown(classes.file), "there are no labels for its categories")
 
     def _yolo_set(self, classes: yolo.ClassList, pairs: Mapping[Path, Path | None]) -> DetectionDataset:
         return yolo.yolo_dataset(pairs, classes, self._root, self._report)
+
+    def _stored_yolo(
+        self, texts: Sequence[Path], lists: Mapping[Path, yolo.ClassList]
+    ) -> Generator[FoundDataset, None, Mapping[Path, Sequence[Path]]]:
+        """The texts of stored photos, by class list; gives those that were read, by its folder."""
+        listed = [ListedName(text.stem, text, True) for text in texts if not _is_note(text)]
+        stored = [
+            name.file for name, is_stored in zip(listed, self._are_stored(listed), strict=True) if is_stored
+        ]
+        groups: dict[Path, list[Path]] = {}
+        for text in stored:
+            if (place := _nearest(text, lists)) is not None:
+                groups.setdefault(place, []).append(text)
+        for place, some in groups.items():
+            read = partial(yolo.stored_dataset, some, lists[place], self._root, self._report)
+            yield from self._read("YOLO", place, read)
+        return groups
 
     def _name_unpaired(self, texts: Sequence[Path], has_classes: bool) -> None:
         """Texts without a photo: labels are lost, lists of another tool's boxes too, the rest is notes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,7 @@ from core.datasets.detection import (
     boxed_photo,
     merged_categories,
 )
-from core.datasets.photo_index import PHOTO_FOLDERS, NotFound, PhotoIndex
+from core.datasets.photo_index import PHOTO_FOLDERS, ListedName, NotFound, PhotoIndex
 from core.datasets.report import ReadReport
 from core.errors import DatasetError
 from core.file_names import relative_name, safe_name
@@ -26,6 +26,9 @@ MOST_SIDE = 1_000_000
 
 UNKNOWN_WH = (MOST_SIDE, MOST_SIDE)
 """Of a photo that is listed without its size, and is not there: its boxes are in its own pixels."""
+
+FRACTIONS_WH = (1, 1)
+"""Of such a photo, where its boxes are fractions of it."""
 
 MOST_CHARACTERS = 1000
 """Of a listed path; longer ones are looked for by their last part alone."""
@@ -48,6 +51,7 @@ class ListedPhoto:
     size_wh: tuple[int, int] | None
     rows: tuple[NamedRow, ...]
     lost: bool = False
+    listed: ListedName | None = None
 
 
 def dataset_of(
@@ -57,9 +61,13 @@ def dataset_of(
     path: Path,
     report: ReadReport,
     index: PhotoIndex,
+    placed: tuple[Sequence[str | None], Path | None] | None = None,
 ) -> DetectionDataset:
-    """A data set of photos that a file lists by name, with the sizes that it gives or the photos' own."""
-    names, folder = place_photos([photo.name for photo in listed], path, index, report)
+    """A data set of photos that a file lists by name, with the sizes that it gives or the photos' own.
+
+    ``placed`` are the photos' names and folder where they are known: see ``place_photos``.
+    """
+    names, folder = placed or place_photos([photo.name for photo in listed], path, index, report)
     boxed: dict[str, BoxedPhoto] = {}
     dropped = 0
     fractions = are_fractions([row for photo in listed for row, _ in photo.rows])
@@ -74,13 +82,15 @@ def dataset_of(
         try:
             size_wh = photo.size_wh or upright_size((folder or index.root) / name)
         except DatasetError as error:
-            if report.strict or fractions:
+            if report.strict:
                 report.lose_photo(name, f"{path.name}: {name} is listed without its size: {error}")
                 continue
-            size_wh = UNKNOWN_WH
+            size_wh = FRACTIONS_WH if fractions else UNKNOWN_WH
         rows = [row._replace(category_id=places[category]) for row, category in photo.rows]
         rows = in_pixels(rows, size_wh) if fractions else rows
-        boxed[name], lost = boxed_photo(name, *size_wh, rows, lost=photo.lost)
+        boxed[name], lost = boxed_photo(
+            name, *size_wh, rows, lost=photo.lost, listed=photo.listed or ListedName(photo.name, path)
+        )
         report.drop_boxes(path.name, name, lost)
         dropped += lost
     return DetectionDataset(categories, tuple(boxed.values()), folder, dropped)
@@ -193,6 +203,7 @@ def place_photos(
     folder = next(iter(starts)) if len(starts) == 1 else None
     folder = photos.root if folder is None and starts else folder
     placed: list[str | None] = []
+    missing: set[str] = set()
     for name, path in zip(names, found, strict=True):
         if isinstance(path, Path) and folder is not None:
             placed.append(path.relative_to(folder).as_posix())
@@ -200,18 +211,22 @@ def place_photos(
             report.lose_photo(_shown(name), f"{place.name}: {_shown(name)!r}: {path.reason}")
             placed.append(None)
         else:
-            placed.append(name_of_missing(name, place, report))
+            placed.append(name_of_missing(name, place, report, missing))
+            missing.add(placed[-1] or "")
     return placed, folder
 
 
-def name_of_missing(name: str, place: Path, report: ReadReport) -> str | None:
-    """The name as it is listed, else its last part; None for what no file can be called."""
+def name_of_missing(name: str, place: Path, report: ReadReport, taken: Container[str] = ()) -> str | None:
+    """The name as it is listed, else the shortest end of it that is not taken; None for what is no name."""
     try:
         return relative_name(name, place.name)
     except DatasetError as error:
-        with suppress(DatasetError):
-            if not report.strict:
-                return relative_name(_plain(name).rpartition("/")[2], place.name)
+        parts = () if report.strict else PurePosixPath(_plain(name)).parts
+        for start in range(len(parts) - 1, -1, -1):
+            with suppress(DatasetError):
+                end = relative_name("/".join(parts[start:]), place.name)
+                if end not in taken:
+                    return end
         report.lose_photo(_shown(name), str(error))
         return None
 

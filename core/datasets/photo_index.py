@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from core.datasets.report import named
@@ -56,6 +57,14 @@ class NotFound:
     is_ambiguous: bool = False
 
 
+class ListedName(NamedTuple):
+    """What an annotation file calls a photo; ``is_own`` where the file is that photo's alone."""
+
+    name: str
+    file: Path
+    is_own: bool = False
+
+
 @dataclass(frozen=True)
 class _Wanted:
     """A name that is looked for; ``is_free`` where its folders are another machine's, and say little."""
@@ -94,15 +103,19 @@ class PhotoIndex:
 
         A name without ending finds the photo of that stem. A relative name never finds a photo of another
         folder than it says. Where several photos fit, the one whose folders ``place`` names or lies in is
-        taken. Where several names would fit one photo, the closest has it.
+        taken. Where several names would fit one photo, the closest has it; none, where several are as close.
         """
         ranked = [self._closest(name, place) for name in names]
         closest: dict[Path, Fit] = {}
         for found, fit in ranked:
             if isinstance(found, Path):
                 closest[found] = max(fit, closest.get(found, NO_FIT))
+        rivals: dict[Path, dict[Key, str]] = {}
+        for name, (found, fit) in zip(names, ranked, strict=True):
+            if isinstance(found, Path) and fit == closest[found]:
+                rivals.setdefault(found, {}).setdefault(name_key(name.replace("\\", "/").strip()), name)
         return [
-            NotFound(NO_PHOTO) if isinstance(found, Path) and fit < closest[found] else found
+            found if isinstance(found, NotFound) else _unless(found, fit < closest[found], rivals[found])
             for found, fit in ranked
         ]
 
@@ -200,6 +213,15 @@ class PhotoIndex:
             for start in range(len(key)):
                 found.setdefault(key[start:], []).append(entry)
         return found
+
+
+def _unless(found: Path, is_beaten: bool, rivals: Mapping[Key, str]) -> Path | NotFound:
+    """The photo, unless another name fits it better, or others as well."""
+    if is_beaten:
+        return NotFound(NO_PHOTO)
+    if len(rivals) > 1:
+        return NotFound(f"{found.name} could be any of {named(list(rivals.values()))}", True)
+    return found
 
 
 def _same_parts(entry: _Entry, wanted: _Wanted, length: int) -> int:

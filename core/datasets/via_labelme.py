@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from reprlib import repr as shown
 from typing import Any
@@ -22,8 +23,9 @@ from core.datasets.listed import (
     number,
     whole_size,
 )
+from core.datasets.own_photos import place_own
 from core.datasets.parsing import MOST_BOXES
-from core.datasets.photo_index import PhotoIndex
+from core.datasets.photo_index import ListedName, PhotoIndex
 from core.datasets.report import ReadReport
 from core.errors import DatasetError
 
@@ -127,19 +129,28 @@ def read_labelme(
 ) -> DetectionDataset:
     """Read labelme's documents, one a photo, as one data set.
 
-    A document belongs to the photo of its own name; only where there is none, to the one in ``imagePath``.
+    A document belongs to the photo of its own name, as VOC's files do; else to the one in ``imagePath``.
     """
+    documents = list(documents)
+    names = [
+        ListedName(_text(document["imagePath"]) or path.stem, path, True) for path, document in documents
+    ]
+    placed, folder = place_own(names, index, report)
     listed: list[ListedPhoto] = []
-    place = index.root / "labelme"
-    for path, document in documents:
-        place = path
-        own = index.of_stem(path)
-        name = own.relative_to(index.root).as_posix() if isinstance(own, Path) else document["imagePath"]
-        sides = [whole_size(document.get(key)) for key in ("imageWidth", "imageHeight")]
-        size_wh = (sides[0], sides[1]) if sides[0] and sides[1] else None
-        name = name if isinstance(name, str) else path.stem
-        listed.append(_photo(name, size_wh, document["shapes"], _labelme_row, path, report))
-    return dataset_of(listed, *by_name(listed, place, report), place, report, index)
+    for (path, document), given, name in zip(documents, names, placed, strict=True):
+        if name is not None:
+            sides = [whole_size(document.get(key)) for key in ("imageWidth", "imageHeight")]
+            size_wh = (sides[0], sides[1]) if sides[0] and sides[1] else None
+            photo = _photo(name, size_wh, document["shapes"], _labelme_row, path, report)
+            listed.append(replace(photo, listed=given))
+    place = documents[-1][0] if documents else index.root / "labelme"
+    categories, places = by_name(listed, place, report)
+    found = [name for name in placed if name is not None]
+    return dataset_of(listed, categories, places, place, report, index, (found, folder))
+
+
+def _text(value: Any) -> str:
+    return value.strip() if isinstance(value, str) else ""
 
 
 def _labelme_row(shape: Any) -> NamedRow:

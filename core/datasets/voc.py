@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from reprlib import repr as shown
 from xml.etree import ElementTree as Xml
 
-from core.boxes import BOX_FLAGS, BoxFlags
+from core.boxes import BOX_FLAGS, FINE_LABEL, BoxFlags
 from core.datasets.detection import (
     BoxedPhoto,
     BoxRow,
@@ -22,25 +22,18 @@ from core.datasets.detection import (
 from core.datasets.listed import (
     ANNOTATION_FOLDERS,
     FRACTIONS,
+    FRACTIONS_WH,
     TURNED,
     UNKNOWN_WH,
     are_fractions,
     in_pixels,
     is_flagged,
-    name_of_missing,
     turned_box,
     whole_size,
 )
+from core.datasets.own_photos import place_own
 from core.datasets.parsing import MOST_BOXES, read_xml
-from core.datasets.photo_index import (
-    NO_PHOTO,
-    PHOTO_FOLDERS,
-    PLAIN_FOLDERS,
-    NotFound,
-    PhotoIndex,
-    files_below,
-    folded,
-)
+from core.datasets.photo_index import ListedName, PhotoIndex, files_below
 from core.datasets.report import ReadReport
 from core.errors import DatasetError
 from core.images.decode import upright_size
@@ -65,8 +58,8 @@ def read_voc(
 
     A file belongs to the photo of its own name, as LabelImg goes by; only where there is none, to the one
     that ``<filename>`` names. Categories follow ``classes.txt`` where there is one, then the alphabet. An
-    attribute ``label``, as CVAT writes attributes, becomes the fine label; ``BOX_FLAGS`` are kept, and
-    evaluation ignores objects that are ``difficult``. A file that is no VOC annotation raises
+    attribute ``fine_label`` or ``label``, as CVAT writes attributes, becomes the fine label; ``BOX_FLAGS``
+    are kept, and evaluation ignores objects that are ``difficult``. A file that is no VOC annotation raises
     ``DatasetError``, or goes to the ``report``.
     """
     path = Path(path)
@@ -88,11 +81,12 @@ def voc_dataset(files: Sequence[Path], index: PhotoIndex, report: ReadReport) ->
             report.lose_file(file.name, str(error))
     if not parsed:
         return DetectionDataset((), (), index.root)
-    placed, folder = _place(parsed, index, report)
+    listed = [ListedName(annotation.listed, annotation.file, True) for annotation in parsed]
+    placed, folder = place_own(listed, index, report)
     names, place_of = _categories(files, parsed, report)
     boxed: list[BoxedPhoto] = []
     dropped = 0
-    for annotation, name in zip(parsed, placed, strict=True):
+    for annotation, named, name in zip(parsed, listed, placed, strict=True):
         if name is None:
             continue
         rows = [BoxRow(*row[:4], place_of[row[4]], row[5], row[6]) for row in annotation.rows]
@@ -103,7 +97,7 @@ def voc_dataset(files: Sequence[Path], index: PhotoIndex, report: ReadReport) ->
         if fractions:
             rows = in_pixels(rows, size_wh)
             report.remark(annotation.file.name, FRACTIONS)
-        photo, lost = boxed_photo(name, *size_wh, rows, lost=annotation.lost)
+        photo, lost = boxed_photo(name, *size_wh, rows, lost=annotation.lost, listed=named)
         report.drop_boxes(annotation.file.name, name, lost)
         boxed.append(photo)
         dropped += lost
@@ -140,9 +134,16 @@ def voc_document(photo: BoxedPhoto, categories: tuple[str, ...]) -> bytes:
         _add(Xml.SubElement(thing, "bndbox"), xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax)
         if label is not None:
             attributes = Xml.SubElement(thing, "attributes")
-            _add(Xml.SubElement(attributes, "attribute"), name="label", value=label)
+            _add(Xml.SubElement(attributes, "attribute"), name=FINE_LABEL, value=label)
     Xml.indent(root)
     return bytes(Xml.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+
+
+def label_map(categories: Iterable[str]) -> str:
+    """A ``labelmap.txt``, without which CVAT and Datumaro refuse categories that are not VOC's."""
+    names = (" ".join(name.replace(":", " ").split()) for name in ("background", *categories))
+    lines = dict.fromkeys(f"{name}:::\n" for name in names)
+    return "".join(["# label:color_rgb:parts:actions\n", *lines])
 
 
 def is_xml(file: Path) -> bool:
@@ -154,90 +155,6 @@ def _root(path: Path) -> Path:
     """Where the photos lie: around the folder of annotations, where that has its own."""
     folder = path.parent if path.is_file() else path
     return folder.parent if folder.name.lower() in ANNOTATION_FOLDERS else folder
-
-
-def _place(
-    parsed: Sequence[_Annotation], index: PhotoIndex, report: ReadReport
-) -> tuple[list[str | None], Path | None]:
-    """Each annotation's photo, relative to one folder; None where there is none, or another file has it."""
-    folders = {annotation.file.parent for annotation in parsed}
-    is_free = len(folders) == 1 and not _mirrors(next(iter(folders)), index.root)
-    own = [index.of_stem(annotation.file, is_free=is_free) for annotation in parsed]
-    claimed = {path for path in own if isinstance(path, Path)}
-    by_name = _by_names(parsed, own, index, is_free)
-    taken: set[Path | str] = set()
-    chosen: list[Path | str | None] = []
-    for annotation, mine, other in zip(parsed, own, by_name, strict=True):
-        file, path = annotation.file.name, mine
-        if not isinstance(mine, Path):
-            path = other
-            if isinstance(other, Path) and other in claimed:
-                path = NotFound(f"its photo is missing, and {other.name} has a file of its own")
-        elif isinstance(other, Path) and other != mine:
-            report.remark(
-                file, f"<filename> says {other.name}; its boxes went to {mine.name}, of the same name"
-            )
-        photo = path if isinstance(path, Path) else _missing(annotation, path, report)
-        if photo in taken:
-            name = photo.name if isinstance(photo, Path) else photo
-            report.lose_file(file, f"{file}: every photo has one XML, {name!r} has two")
-            photo = None
-        if photo is not None:
-            taken.add(photo)
-        chosen.append(photo)
-    return _relative(chosen, index)
-
-
-def _by_names(
-    parsed: Sequence[_Annotation], own: Sequence[Path | NotFound], index: PhotoIndex, is_free: bool
-) -> list[Path | NotFound]:
-    """The photo that each <filename> means, where it says another than the file's own name does."""
-    found: list[Path | NotFound] = list(own)
-    others: list[tuple[int, str]] = []
-    for place, (annotation, mine) in enumerate(zip(parsed, own, strict=True)):
-        if isinstance(mine, Path) and folded(PurePosixPath(annotation.listed).stem) == folded(mine.stem):
-            continue
-        name = annotation.listed.replace("\\", "/")
-        if "/" not in name and not is_free and annotation.file.parent.is_relative_to(index.root):
-            name = (annotation.file.parent.relative_to(index.root) / name).as_posix()
-        others.append((place, name))
-    if others:
-        photos = index.find([name for _, name in others], parsed[0].file)
-        for (place, _), photo in zip(others, photos, strict=True):
-            found[place] = photo
-    return found
-
-
-def _mirrors(folder: Path, root: Path) -> bool:
-    """Whether a folder of annotations lies in one that formats put beside the photos, as theirs do."""
-    parts = folder.relative_to(root).parts if folder.is_relative_to(root) else ()
-    return len(parts) > 1 and any(folded(part) in PLAIN_FOLDERS for part in parts[:-1])
-
-
-def _relative(chosen: Sequence[Path | str | None], index: PhotoIndex) -> tuple[list[str | None], Path | None]:
-    """Names relative to the folder that all photos lie in or below; missing ones as they are listed."""
-    found = [path for path in chosen if isinstance(path, Path)]
-    folder = index.root
-    if not found:
-        usual = [folder / name for name in ("JPEGImages", *PHOTO_FOLDERS) if (folder / name).is_dir()]
-        folder = usual[0] if usual else folder
-    while found and len({path.relative_to(folder).parts[0] for path in found}) == 1:
-        start, *below = found[0].relative_to(folder).parts
-        if not below or start.lower() not in PLAIN_FOLDERS:
-            break
-        folder = folder / start
-    return [
-        path.relative_to(folder).as_posix() if isinstance(path, Path) else path for path in chosen
-    ], folder
-
-
-def _missing(annotation: _Annotation, path: NotFound, report: ReadReport) -> str | None:
-    """The listed name of a photo that is not there; None where the annotation is lost."""
-    file = annotation.file.name
-    if path.reason != NO_PHOTO:
-        report.lose_file(file, f"{file}: {path.reason}")
-        return None
-    return name_of_missing(annotation.listed, annotation.file, report)
 
 
 def _categories(
@@ -292,8 +209,8 @@ def _own_size(
     annotation: _Annotation, folder: Path | None, name: str, fractions: bool, report: ReadReport
 ) -> tuple[int, int] | None:
     """The photo's own size, where the file says none and it is there."""
-    if not (report.strict or fractions or (folder is not None and (folder / name).is_file())):
-        return UNKNOWN_WH
+    if not report.strict and not (folder is not None and (folder / name).is_file()):
+        return FRACTIONS_WH if fractions else UNKNOWN_WH
     try:
         if folder is None:
             raise DatasetError(annotation.size_error)
@@ -313,7 +230,15 @@ def _row(thing: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
         report.remark(path.name, TURNED.format(rotation))
     given = {name: (thing.findtext(name) or "", attributes.get(name, "")) for name in BOX_FLAGS}
     flags = frozenset(name for name, texts in given.items() if any(map(is_flagged, texts)))
-    return x0, y0, x1, y1, _text(thing, "name", path), attributes.get("label") or None, flags
+    return (
+        x0,
+        y0,
+        x1,
+        y1,
+        _text(thing, "name", path),
+        attributes.get(FINE_LABEL) or attributes.get("label") or None,
+        flags,
+    )
 
 
 def _rotation(text: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,8 +17,9 @@ from core.datasets.detection import (
     merged_categories,
     read_class_names,
 )
+from core.datasets.listed import FRACTIONS_WH
 from core.datasets.parsing import MOST_BOXES, read_lines, read_yaml
-from core.datasets.photo_index import PHOTO_SUFFIXES, PhotoIndex, files_below
+from core.datasets.photo_index import PHOTO_SUFFIXES, ListedName, PhotoIndex, files_below
 from core.datasets.report import ReadReport
 from core.datasets.yolo_lines import LineStyle, rows_of, style_of
 from core.datasets.yolo_texts import is_text, pair_texts
@@ -87,9 +88,17 @@ def read_classes(path: Path) -> ClassList:
 
 
 def yolo_dataset(
-    text_of: Mapping[Path, Path | None], classes: ClassList, base: Path, report: ReadReport
+    text_of: Mapping[Path, Path | None],
+    classes: ClassList,
+    base: Path,
+    report: ReadReport,
+    *,
+    are_stored: bool = False,
 ) -> DetectionDataset:
-    """Photos with their texts, None for one without, as a data set; names are relative to ``base``."""
+    """Photos with their texts, None for one without, as a data set; names are relative to ``base``.
+
+    Photos that ``are_stored`` are not among the files: their boxes are fractions of ``FRACTIONS_WH``.
+    """
     categories, place_of = merged_categories(classes.names, classes.file.name, report)
     tables = {text: _table(text, report) for text in text_of.values() if text is not None}
     lines = (line.values for table in tables.values() for line in table.lines)
@@ -99,11 +108,22 @@ def yolo_dataset(
     for file, text in text_of.items():
         table = None if text is None else tables[text]
         name = file.relative_to(base).as_posix()
-        built = _photo(file, name, table, style, place_of, len(classes.names), report)
-        if built is not None:
-            boxed.append(built[0])
-            dropped += built[1]
+        size_wh = FRACTIONS_WH if are_stored else _size(file, name, report)
+        if size_wh is None:
+            continue
+        photo, lost = _photo(file, name, size_wh, table, style, place_of, len(classes.names), report)
+        boxed.append(photo)
+        dropped += lost
     return DetectionDataset(categories, tuple(boxed), base, dropped)
+
+
+def stored_dataset(
+    texts: Sequence[Path], classes: ClassList, root: Path, report: ReadReport
+) -> DetectionDataset:
+    """The texts of photos that are not among the files, as a data set of boxes in fractions."""
+    return yolo_dataset(
+        {text.with_suffix(""): text for text in texts}, classes, root, report, are_stored=True
+    )
 
 
 def has_names(setting: object) -> bool:
@@ -280,21 +300,27 @@ def _table(text: Path, report: ReadReport) -> _Table:
     return _Table(text, tuple(lines), lost)
 
 
+def _size(file: Path, name: str, report: ReadReport) -> tuple[int, int] | None:
+    """Of the upright photo in pixels; None where it cannot be read."""
+    try:
+        return upright_size(file)
+    except DatasetError as error:
+        report.lose_photo(name, str(error))
+        return None
+
+
 def _photo(
     file: Path,
     name: str,
+    size_wh: tuple[int, int],
     table: _Table | None,
     style: LineStyle,
     place_of: Mapping[int, int],
     classes: int,
     report: ReadReport,
-) -> tuple[BoxedPhoto, int] | None:
-    """The photo with its boxes, and how many were dropped; None where it cannot be read."""
-    try:
-        width, height = upright_size(file)
-    except DatasetError as error:
-        report.lose_photo(name, str(error))
-        return None
+) -> tuple[BoxedPhoto, int]:
+    """The photo with its boxes, and how many were dropped."""
+    width, height = size_wh
     rows: list[BoxRow] = []
     lost = table is not None and table.lost
     for line in table.lines if table is not None else ():
@@ -307,7 +333,10 @@ def _photo(
             continue
         x0, y0, x1, y1 = corners
         rows.append(BoxRow(x0 * width, y0 * height, x1 * width, y1 * height, category_id))
-    photo, dropped = boxed_photo(name, width, height, rows, lost=lost, is_annotated=table is not None)
+    listed = ListedName(file.stem, table.file, True) if table is not None else None
+    photo, dropped = boxed_photo(
+        name, width, height, rows, lost=lost, is_annotated=table is not None, listed=listed
+    )
     report.drop_boxes(table.file.name if table else name, name, dropped)
     return photo, dropped
 

@@ -12,14 +12,14 @@ import numpy as np
 from PIL import Image
 
 from core.garments import Box, RankedLabels
-from core.images.crops import crop_garment, to_array, to_square
+from core.images.crops import CROP_SIZE, crop_garment, to_array, to_square
 from core.images.decode import Photo
 from core.inference.engines.engine import Engine, open_engine
 from core.models.cards import WEIGHTS_FOLDER, ModelCard
 from core.threads import cores
 
 FEATURES = 1024
-"""Numbers of an embedding, the same as ``core.models.mobilenet.FEATURES``."""
+"""Numbers of an embedding of MobileNet's, and of the embeddings of no picture."""
 
 BATCH_SIZE = 32
 PART_SIZES = (4, 1)
@@ -45,26 +45,28 @@ class Classifier:
     def inputs_of(
         self, pictures: Sequence[Image.Image], targets: Sequence[int] | None = None
     ) -> dict[str, np.ndarray]:
-        """RGB pictures of any size as the network's inputs: ``images``, float32 (N, 3, 224, 224) in -1..1.
+        """RGB pictures of any size as the network's inputs: ``images``, float32 (N, 3, S, S) in -1..1.
 
         ``targets`` (N,) are the labels that class activation maps are of, -1 (the default) the likeliest.
         """
-        images = np.stack([to_array(to_square(picture)) for picture in pictures])
+        images = np.stack([to_array(to_square(picture, self.card.input_size)) for picture in pictures])
         wanted = np.full(len(pictures), -1) if targets is None else np.asarray(targets)
         return {"images": images.astype(np.float32) / 127.5 - 1, "targets": wanted.astype(np.int64)}
 
     def predict(self, pictures: Sequence[Image.Image]) -> tuple[np.ndarray, np.ndarray]:
-        """Each picture's probability of each label (N, C) and its embedding (N, 1024), in one pass.
+        """Each picture's probability of each label (N, C) and its embedding (N, F), in one pass.
 
         Probabilities are calibrated by the card's temperature (Guo et al. 2017). An embedding is the head's
         input, float32, normalized to length one.
         """
         temperature = self.card.calibration.get("temperature", 1.0)
-        probabilities = [np.zeros((0, len(self.card.categories)), dtype=np.float32)]
-        embeddings = [np.zeros((0, FEATURES), dtype=np.float32)]
+        probabilities, embeddings = [], []
         for found in self._outputs(pictures, ("logits", "embedding")):
             probabilities.append(softmax(found["logits"] / np.float32(temperature)))
             embeddings.append(_normalized(found["embedding"]))
+        if not probabilities:
+            none = (np.zeros((0, width), np.float32) for width in (len(self.card.categories), FEATURES))
+            return next(none), next(none)
         return np.concatenate(probabilities), np.concatenate(embeddings)
 
     def _outputs(
@@ -83,13 +85,17 @@ class Classifier:
         return self.predict(pictures)[0]
 
     def embed(self, photo: Photo, boxes_xyxy: Sequence[Box] | None = None) -> np.ndarray:
-        """Embeddings of the boxes, or of the whole photo where none are named: float32 (N, 1024)."""
+        """Embeddings of the boxes, or of the whole photo where none are named: float32 (N, F)."""
         boxes = [whole_photo(photo)] if boxes_xyxy is None else boxes_xyxy
-        return self.predict(square_crops(photo, boxes))[1]
+        return self.predict(self.crops(photo, boxes))[1]
+
+    def crops(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> list[Image.Image]:
+        """Each box's crop of the photo, at the size of the network's input."""
+        return square_crops(photo, boxes_xyxy, self.card.input_size)
 
     def classify(self, photo: Photo, boxes_xyxy: Sequence[Box]) -> list[RankedLabels]:
         """The five likeliest labels of each box with their probabilities, best first."""
-        return [self.rank(row) for row in self.probabilities(square_crops(photo, boxes_xyxy))]
+        return [self.rank(row) for row in self.probabilities(self.crops(photo, boxes_xyxy))]
 
     def rank(self, probabilities: np.ndarray) -> RankedLabels:
         """Probabilities (C,) to the five likeliest labels."""
@@ -115,12 +121,12 @@ def whole_photo(photo: Photo) -> Box:
     return (0.0, 0.0, float(photo.width), float(photo.height))
 
 
-def square_crops(photo: Photo, boxes_xyxy: Sequence[Box]) -> list[Image.Image]:
-    """Each box's crop of the photo, resized to the network's input.
+def square_crops(photo: Photo, boxes_xyxy: Sequence[Box], size: int = CROP_SIZE) -> list[Image.Image]:
+    """Each box's crop of the photo, resized to squares of ``size`` pixels.
 
     Crops are resized one by one: a hundred crops of a large photo at full size would be gigabytes.
     """
-    return [to_square(crop_garment(photo.image, box)) for box in boxes_xyxy]
+    return [to_square(crop_garment(photo.image, box), size) for box in boxes_xyxy]
 
 
 def batches(

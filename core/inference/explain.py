@@ -14,18 +14,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from core.errors import WeightsError
 from core.garments import Box, Garment, LabeledPhoto
 from core.images.crops import crop_rectangle
 from core.images.decode import Photo
 from core.images.drawing import overlay_heat
 from core.images.letterbox import Letterboxed
-from core.inference.classifier import Classifier, batches, square_crops
+from core.inference.classifier import Classifier, batches
 from core.inference.detector import Detector
 from core.inference.labeler import Labeler
 
 SIMAM = "simam_"
-CLASSIFIER_MAPS = ("class_activation", "attention")
+CLASS_ACTIVATION, ATTENTION = "class_activation", "attention"
 MAP_SIZE = 56  # garment maps are smoothed from 7 x 7 to this before the box is cut out
 
 
@@ -33,7 +32,8 @@ MAP_SIZE = 56  # garment maps are smoothed from 7 x 7 to this before the box is 
 class GarmentMaps:
     """A garment with its maps by name, each float32 (h, w) in 0..1 over the garment's box.
 
-    ``class_activation``, ``attention`` (the mean of the heads) and ``attention_head_1`` to ``_8``.
+    ``class_activation``; where the classifier has multi-head attention also ``attention`` (the mean of the
+    heads) and ``attention_head_1`` to ``_8``.
     """
 
     garment: Garment
@@ -58,10 +58,7 @@ class Explanation:
 
 
 def explain(labeler: Labeler, photo: Photo, labeled: LabeledPhoto) -> Explanation:
-    """All maps of a labeled photo: both models run once more, on the photo and on its garments' crops.
-
-    Raises WeightsError where the classifier has no attention to show.
-    """
+    """All maps of a labeled photo: both models run once more, on the photo and on its garments' crops."""
     garments = _garment_maps(labeler.classifier, photo, labeled.garments)
     return Explanation(labeled.photo, garments, _detector_maps(labeler.detector, photo))
 
@@ -91,18 +88,16 @@ def _resized(values: np.ndarray, size_wh: tuple[int, int], resampling: Image.Res
 def _garment_maps(
     classifier: Classifier, photo: Photo, garments: tuple[Garment, ...]
 ) -> tuple[GarmentMaps, ...]:
-    if not set(CLASSIFIER_MAPS) <= set(classifier.engine.outputs):
-        raise WeightsError("maps of garments need the classifier with attention, got one without")
+    names = [name for name in (CLASS_ACTIVATION, ATTENTION) if name in classifier.engine.outputs]
     entries: list[GarmentMaps] = []
-    for chunk in batches(square_crops(photo, [garment.box_xyxy for garment in garments])):
+    for chunk in batches(classifier.crops(photo, [garment.box_xyxy for garment in garments])):
         mine = garments[len(entries) : len(entries) + len(chunk)]
         targets = [_target(classifier.card.categories, garment) for garment in mine]
-        found = classifier.engine.run(classifier.inputs_of(chunk, targets), CLASSIFIER_MAPS)
-        heads = found["attention"].mean(axis=2)  # what each position receives: (B, heads, H*W)
-        heads = heads.reshape(*heads.shape[:2], *found["class_activation"].shape[1:])
-        for garment, activation, own_heads in zip(mine, found["class_activation"], heads, strict=True):
-            maps = _named_maps(np.maximum(activation, 0), own_heads, garment.box_xyxy, photo)
-            entries.append(GarmentMaps(garment, maps))
+        found = classifier.engine.run(classifier.inputs_of(chunk, targets), names)
+        for row, garment in enumerate(mine):
+            maps = _named_maps({name: found[name][row] for name in names})
+            over_box = {name: _over_box(values, garment.box_xyxy, photo) for name, values in maps.items()}
+            entries.append(GarmentMaps(garment, over_box))
     return tuple(entries)
 
 
@@ -111,11 +106,22 @@ def _target(labels: tuple[str, ...], garment: Garment) -> int:
     return labels.index(garment.best_label) if garment.best_label in labels else -1
 
 
-def _named_maps(activation: np.ndarray, heads: np.ndarray, box: Box, photo: Photo) -> dict[str, np.ndarray]:
-    """The maps of one garment over its box, from class activation (7, 7) and attention heads (8, 7, 7)."""
-    maps = {"class_activation": activation, "attention": heads.mean(axis=0)}
-    maps |= {f"attention_head_{number}": head for number, head in enumerate(heads, start=1)}
-    return {name: _over_box(values, box, photo) for name, values in maps.items()}
+def _named_maps(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A garment's maps (h, w) by name, from class activation (h, w) and attention (heads, h*w, h*w)."""
+    maps = {CLASS_ACTIVATION: np.maximum(found[CLASS_ACTIVATION], 0)}
+    if ATTENTION in found:
+        shape = maps[CLASS_ACTIVATION].shape
+        heads = found[ATTENTION].mean(axis=1).reshape(-1, *shape)  # what each position receives
+        maps[ATTENTION] = heads.mean(axis=0)
+        maps |= {f"{ATTENTION}_head_{number}": head for number, head in enumerate(heads, start=1)}
+    return maps
+
+
+def maps_missing(classifier: Classifier) -> str | None:
+    """A sentence on the maps that a classifier does not have; None for one that has all of them."""
+    if ATTENTION in classifier.engine.outputs:
+        return None
+    return f"{classifier.card.model} has no multi-head attention: a garment has a class activation map alone."
 
 
 def _over_box(values: np.ndarray, box: Box, photo: Photo) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from core.boxes import box_iou
 from core.garments import Garment, LabeledPhoto
 from core.images.decode import Photo
-from core.inference.classifier import Classifier, square_crops, whole_photo
+from core.inference.classifier import Classifier, whole_photo
 from core.inference.detector import Candidates, Detector
 from core.inference.joint import (
     JOINT_FILE,
@@ -96,18 +96,18 @@ class Labeler:
     def label_and_embed(
         self, photo: Photo, score_threshold: float | None = None
     ) -> tuple[tuple[Garment, ...], np.ndarray]:
-        """The photo's garments, best first, and the embedding of the whole photo (1024,), in one pass."""
+        """The photo's garments, best first, and the embedding of the whole photo (F,), in one pass."""
         garments, embeddings = self._label(photo, score_threshold, embed=True)
         return garments, embeddings[-1]
 
     def _label(
         self, photo: Photo, score_threshold: float | None, *, embed: bool
     ) -> tuple[tuple[Garment, ...], np.ndarray]:
-        """The garments, and embeddings (N, 1024) of candidates, with ``embed`` also of the photo."""
+        """The garments, and embeddings (N, F) of candidates, with ``embed`` also of the photo."""
         threshold = self.default_threshold if score_threshold is None else score_threshold
         candidates = self.detector.candidates(photo, min(threshold, CANDIDATE_THRESHOLD))
         boxes = [*map(tuple, candidates.boxes_xyxy.tolist()), *([whole_photo(photo)] if embed else [])]
-        labels, embeddings = self.classifier.predict(square_crops(photo, boxes))
+        labels, embeddings = self.classifier.predict(self.classifier.crops(photo, boxes))
         garments = self.decide(candidates, labels[: len(candidates)].astype(np.float64))
         return tuple(garment for garment in garments if garment.score >= threshold), embeddings
 

@@ -17,7 +17,6 @@ from core.boxes import box_iou
 from core.errors import RecipeError
 from core.garments import Garment, LabeledFrame, TrackedGarment
 from core.images.decode import Photo
-from core.inference.classifier import square_crops
 from core.inference.detector import Candidates
 from core.inference.labeler import Labeler
 from core.inference.tracking import ByteTracker, Track, TrackingSettings
@@ -129,7 +128,7 @@ class VideoLabeler:
         due = due[: self.settings.most_crops]
         if not due:
             return
-        crops = square_crops(photo, [tuple(track.filter.box_xyxy.tolist()) for track in due])
+        crops = self.labeler.classifier.crops(photo, [tuple(track.filter.box_xyxy.tolist()) for track in due])
         labels, _ = self.labeler.classifier.predict(crops)
         for track, row in zip(due, labels.astype(np.float64), strict=True):
             named = self._named.setdefault(track, _Named(row, crops=0))

@@ -1,4 +1,4 @@
-"""The papers' baselines with random weights: VGG-16, SSD, RetinaNet, Faster R-CNN and R-FCN.
+"""The first paper's baselines with random weights: SSD, RetinaNet, Faster R-CNN and R-FCN.
 
 All but R-FCN are torchvision's. The papers name the models and not their layouts: SSD300 on VGG-16, and
 ResNet-50 with a feature pyramid for RetinaNet and Faster R-CNN, are reconstructions by what those names
@@ -23,7 +23,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import resnet50, resnet101
-from torchvision.models import vgg16 as torchvision_vgg16
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.detection import fasterrcnn_resnet50_fpn, retinanet_resnet50_fpn, ssd300_vgg16
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -43,12 +42,6 @@ BINS = 3  # k: a region is cut into 3 x 3 bins, each with maps of its own
 BOX = 4
 PROPOSALS = 300
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-def vgg16(classes: int = 1000) -> nn.Module:
-    """VGG-16 (Simonyan and Zisserman 2015) without batch norm: (B, 3, 224, 224) to logits (B, classes)."""
-    model: nn.Module = torchvision_vgg16(weights=None, num_classes=classes)
-    return model
 
 
 def ssd(classes: int = 13) -> nn.Module:

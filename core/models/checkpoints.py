@@ -16,17 +16,14 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.overrides import TorchFunctionMode
 
-from core.errors import WeightsError
+from core.errors import RecipeError, WeightsError
 from core.models.cards import LARGEST_BYTES, ModelCard, read_card
-from core.models.mobilenet import INPUT_SIZE, MobileNet, MobileNetMHA
+from core.models.classifier import ClassifierNetwork, build_classifier
+from core.models.registry import CLASSIFIERS
 from core.models.weights import load_weights
 from core.models.yolov4 import PRESETS, YOLOv4
 
 GHOST_OF = {"yolov4": False, "yolov4-gs": True}
-CLASSIFIERS: dict[str, type[MobileNet] | type[MobileNetMHA]] = {
-    "mobilenet": MobileNet,
-    "mobilenet-mha": MobileNetMHA,
-}
 
 TRIAL_SIDE = 64
 """Pixels of the picture that a detector is tried on: the smallest whose every scale has several cells."""
@@ -64,7 +61,7 @@ def load_detector_network(path: Path) -> tuple[YOLOv4, ModelCard]:
     return model, card
 
 
-def load_classifier_network(path: Path) -> tuple[MobileNet | MobileNetMHA, ModelCard]:
+def load_classifier_network(path: Path) -> tuple[ClassifierNetwork, ModelCard]:
     """The network that a classifier's card describes, with its weights, fused for inference; and the card.
 
     Raises WeightsError with what was expected and what came.
@@ -72,8 +69,13 @@ def load_classifier_network(path: Path) -> tuple[MobileNet | MobileNetMHA, Model
     card = read_card(path)
     if card.kind != "classifier" or card.model not in CLASSIFIERS:
         raise WeightsError(f"expected a classifier's weights in {path.name}, got a {card.model} {card.kind}")
-    with SkipInit():
-        model = CLASSIFIERS[card.model](len(card.categories))
+    try:
+        with SkipInit():
+            model = build_classifier(
+                card.model, len(card.categories), preset=card.preset, size=card.input_size
+            )
+    except RecipeError as error:
+        raise WeightsError(f"the card of {path.name}: {error}") from error
     load_weights(model, path)
     fuse_for_inference(model)
     return model, card
@@ -114,8 +116,9 @@ def _detector_outputs(path: Path) -> list[Tensor]:
 
 @torch.inference_mode()
 def _classifier_outputs(path: Path) -> list[Tensor]:
-    model, _ = load_classifier_network(path)
-    pictures = F.interpolate(_trial_pixels().float(), size=(INPUT_SIZE, INPUT_SIZE), mode="bilinear")
+    model, card = load_classifier_network(path)
+    side = (card.input_size, card.input_size)
+    pictures = F.interpolate(_trial_pixels().float(), size=side, mode="bilinear")
     pooled = model.embed(pictures / 127.5 - 1.0)
     return [pooled, model.head(pooled)]
 

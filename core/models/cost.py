@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -20,16 +20,50 @@ from core.models.registry import model_config
 COUNTED = {torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm}
 """Convolutions and linear layers; attention's products of activations are bmm."""
 
+COMPARED = ("parameters", "trainable", "backbone_parameters", "macs", "backbone_macs", "bytes")
+"""The figures that savings are told of."""
+
 TORCHVISION_DETECTORS = (GeneralizedRCNN, RetinaNet, SSD)
 
 
 def summarize_model(
     name: str, preset: str = "full", classes: int | None = None, size: int | None = None
 ) -> dict[str, Any]:
-    """The contract's summary of a model of the registry, defaults being the papers'. Raises RecipeError."""
-    config = model_config(name, preset, classes, size)
+    """The contract's summary of a model of the registry, defaults being the papers'. Raises RecipeError.
+
+    ``name`` may be ``NAME:PRESET``, whatever ``preset`` says.
+    """
+    name, _, own = name.partition(":")
+    config = model_config(name, own or preset, classes, size)
     figures = summarize(config.build(), (config.size, config.size))
     return {"model": config.name, "preset": config.preset, **figures}
+
+
+def savings(summaries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What each summary after the first saves against it, by figure.
+
+    ``percent`` is how much less it is (100 * (1 - own / first), below 0 where it is more), ``factor`` how
+    many times smaller (first / own); None where one of them has no such figure.
+    """
+    first, *others = summaries
+    return [
+        {
+            "model": other["model"],
+            "preset": other["preset"],
+            "against": first["model"],
+            "percent": {name: _percent_less(first[name], other[name]) for name in COMPARED},
+            "factor": {name: _ratio(first[name], other[name]) for name in COMPARED},
+        }
+        for other in others
+    ]
+
+
+def _ratio(first: int | None, own: int | None) -> float | None:
+    return round(first / own, 2) if first and own else None
+
+
+def _percent_less(first: int | None, own: int | None) -> float | None:
+    return round(100 * (1 - own / first), 2) if first and own is not None else None
 
 
 def summarize(module: nn.Module, input_size_hw: tuple[int, int]) -> dict[str, int | None]:

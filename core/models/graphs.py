@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from core.models.blocks import GSModule, SimAM
 from core.models.cards import ModelCard, read_card
 from core.models.checkpoints import QuickMish, load_classifier_network, load_detector_network
+from core.models.classifier import ClassifierNetwork
 from core.models.decode import decode
-from core.models.mobilenet import INPUT_SIZE, MobileNet, MobileNetMHA
 from core.models.yolov4 import STRIDES, Backbone, YOLOv4
 
 OPSET = 18
@@ -50,32 +50,22 @@ class DetectorGraph(nn.Module):
 
 
 class ClassifierGraph(nn.Module):
-    """``images`` (B, 3, 224, 224) in -1..1 and ``targets`` (B,) to ``logits`` (B, C) and ``embedding``.
+    """``images`` (B, 3, S, S) in -1..1 and ``targets`` (B,) to ``logits`` (B, C), ``embedding`` and maps.
 
-    The embedding (B, 1024) is the head's input. With multi-head attention also ``class_activation``
-    (B, 7, 7), signed, of each row's target (-1: its best class), and ``attention`` (B, heads, 49, 49), of
-    each position (rows) to each position (columns); see :meth:`MobileNetMHA.class_activation`.
+    The embedding (B, F) is the head's input. ``class_activation`` (B, h, w), signed, is of each row's target
+    (-1: its best class); with multi-head attention there is also ``attention`` (B, heads, h*w, h*w), of each
+    position (rows) to each position (columns). ``size`` is S, the side of trial pictures.
     """
 
-    def __init__(self, model: MobileNet | MobileNetMHA) -> None:
+    inputs = ("images", "targets")
+
+    def __init__(self, model: ClassifierNetwork, size: int = 224) -> None:
         super().__init__()
-        self.model = model
-        self.inputs: tuple[str, ...] = (
-            ("images", "targets") if isinstance(model, MobileNetMHA) else ("images",)
-        )
-        maps = ("class_activation", "attention") if isinstance(model, MobileNetMHA) else ()
-        self.outputs: tuple[str, ...] = ("logits", "embedding", *maps)
+        self.model, self.size = model, size
+        self.outputs: tuple[str, ...] = ("logits", "embedding", *model.maps)
 
     def forward(self, images: Tensor, targets: Tensor | None = None) -> tuple[Tensor, ...]:
-        if not isinstance(self.model, MobileNetMHA):
-            pooled = self.model.embed(images)
-            return self.model.head(pooled), pooled
-        maps, attention = self.model.feature_maps_and_attention(images)
-        pooled = maps.mean(dim=(2, 3))
-        logits = self.model.head(pooled)
-        if targets is None:
-            targets = logits.argmax(dim=1)
-        return logits, pooled, self.model.class_activation(maps, logits, targets), attention
+        return self.model.explained(images, targets)
 
 
 Graph = DetectorGraph | ClassifierGraph
@@ -85,7 +75,7 @@ class ServingGraph(nn.Module):
     """What is exported for people: ``images`` alone to what a program wants, calibrated.
 
     A detector's ``boxes`` (B, N, 4) and ``scores`` (B, N, C) after Platt scaling; a classifier's
-    ``probabilities`` (B, C) at its temperature and ``embedding`` (B, 1024). NMS is the program's.
+    ``probabilities`` (B, C) at its temperature and ``embedding`` (B, F). NMS is the program's.
     """
 
     inputs = ("images",)
@@ -93,6 +83,7 @@ class ServingGraph(nn.Module):
     def __init__(self, graph: Graph, card: ModelCard) -> None:
         super().__init__()
         self.model, self.calibration = graph.model, dict(card.calibration)
+        self.size = card.input_size
         self.detects = isinstance(graph, DetectorGraph)
         self.outputs = ("boxes", "scores") if self.detects else ("probabilities", "embedding")
 
@@ -115,19 +106,25 @@ def load_graph(path: Path, *, mish: str = "exponential") -> tuple[Graph, ModelCa
     """
     detects = read_card(path).kind == "detector"
     model, card = load_detector_network(path) if detects else load_classifier_network(path)
-    graph: Graph = DetectorGraph(model) if isinstance(model, YOLOv4) else ClassifierGraph(model)
+    graph: Graph = (
+        DetectorGraph(model) if isinstance(model, YOLOv4) else ClassifierGraph(model, card.input_size)
+    )
     if mish == "operator":
         replace_mish(graph)
     return graph.eval(), card
 
 
 def trial_inputs(graph: Graph | ServingGraph, side: int, batch: int = 1) -> dict[str, Tensor]:
-    """Inputs of noise for a graph, always the same; ``side`` is the longer one of a detector's picture."""
+    """Inputs of noise for a graph, always the same; ``side`` is the longer one of a detector's picture.
+
+    A classifier's pictures have the size that it takes.
+    """
     generator = torch.Generator().manual_seed(0)
     if isinstance(graph.model, YOLOv4):
         shape = (batch, 3, side, max(32, side * 3 // 4 // 32 * 32))
         return {"images": torch.rand(shape, generator=generator)}
-    pictures = torch.rand((batch, 3, INPUT_SIZE, INPUT_SIZE), generator=generator) * 2 - 1
+    assert not isinstance(graph, DetectorGraph)
+    pictures = torch.rand((batch, 3, graph.size, graph.size), generator=generator) * 2 - 1
     given = {"images": pictures, "targets": torch.full((batch,), -1)}
     return {name: given[name] for name in graph.inputs}
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from core.errors import RecipeError, WeightsError
 from core.models.attention import AttentionAugmentedConv
+from core.models.classifier import ClassifierNetwork
 from core.models.weights import read_tensors
 
 POINTWISE_CHANNELS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
@@ -88,28 +89,59 @@ class MobileNetFeatures(nn.Module):
         return kept[0], kept[1], kept[2]
 
 
-class MobileNet(nn.Module):
-    """MobileNet V1 with a dense top: (B, 3, 224, 224) in -1..1 to logits (B, classes)."""
+class _OnMobileNet(ClassifierNetwork):
+    """What both classifiers on MobileNet's features share."""
+
+    backbone: MobileNetFeatures
+
+    @property
+    def convolutions(self) -> nn.Module:
+        return self.backbone
+
+    def load_imagenet(self, path: Path) -> None:
+        load_imagenet(self.backbone, path)
+
+    def calibrate(self, inputs: Tensor) -> None:
+        calibrate_batch_norm(self.backbone, inputs)
+
+    def frozen_parts(self, trainable: str) -> tuple[nn.Module, ...]:
+        """With "late" the stem and five blocks."""
+        return (self.backbone.stem, *self.backbone.blocks[:5]) if trainable == "late" else ()
+
+
+class MobileNet(_OnMobileNet):
+    """MobileNet V1 with a dense top: (B, 3, 224, 224) in -1..1 to logits (B, classes).
+
+    The embedding is the mean of the last maps (B, 1024).
+    """
 
     def __init__(self, classes: int = 1000) -> None:
         super().__init__()
         self.backbone = MobileNetFeatures()
         self.classifier = nn.Linear(FEATURES, classes)
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Pooled features (B, 1024)."""
-        return self.backbone(x).mean(dim=(2, 3))
+    @property
+    def head_parts(self) -> tuple[nn.Module, ...]:
+        return (self.classifier,)
 
-    def head(self, pooled: Tensor) -> Tensor:
-        """Pooled features (B, 1024) to logits (B, classes)."""
-        return self.classifier(pooled)
+    def feature_maps(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (self.backbone(x),)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.embed(x))
+    def head(self, embedding: Tensor) -> Tensor:
+        return self.classifier(embedding)
+
+    def channel_weights(self, maps: Tensor, rows: Tensor) -> Tensor:
+        return self.classifier.weight[rows]
 
 
-class MobileNetMHA(nn.Module):
-    """MobileNet with multi-head attention: (B, 3, 224, 224) in -1..1 to logits (B, classes)."""
+class MobileNetMHA(_OnMobileNet):
+    """MobileNet with multi-head attention: (B, 3, 224, 224) in -1..1 to logits (B, classes).
+
+    The embedding is the mean of the last maps (B, 1024). ``attention`` (B, heads, H*W, H*W) is of each
+    position (rows) to each position (columns).
+    """
+
+    maps = ("class_activation", "attention")
 
     def __init__(self, classes: int = 50, dropout: float = 0.0) -> None:
         super().__init__()
@@ -122,43 +154,28 @@ class MobileNetMHA(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(3072, classes)
 
-    def feature_maps(self, x: Tensor) -> Tensor:
-        """The last maps before pooling (B, 1024, 7, 7): what the class activation map weighs."""
-        return F.relu(self.norm(self.attention(self.backbone(x))))
+    @property
+    def head_parts(self) -> tuple[nn.Module, ...]:
+        return (self.hidden, self.classifier)
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Pooled features (B, 1024)."""
-        return self.feature_maps(x).mean(dim=(2, 3))
+    def frozen_parts(self, trainable: str) -> tuple[nn.Module, ...]:
+        """With "poster" up to and including the 12th depthwise convolution's batch norm, as counts imply."""
+        blocks = self.backbone.blocks
+        poster = (self.backbone.stem, *blocks[:11], cast(SeparableBlock, blocks[11]).depthwise)
+        return poster if trainable == "poster" else super().frozen_parts(trainable)
 
-    def head(self, pooled: Tensor) -> Tensor:
-        """Pooled features (B, 1024) to logits (B, classes)."""
-        return self.classifier(self.dropout(F.relu(self.hidden(pooled))))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.embed(x))
-
-    def feature_maps_and_attention(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """:meth:`feature_maps`, and the attention (B, heads, H*W, H*W) that they come from, in one pass."""
+    def feature_maps(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The last maps before pooling (B, 1024, 7, 7), and the attention that they come from."""
         mixed, attention = self.attention.forward_with_weights(self.backbone(x))
         return F.relu(self.norm(mixed)), attention
 
-    def class_activation(self, maps: Tensor, logits: Tensor, targets: Tensor) -> Tensor:
-        """Evidence for a class at each position, signed (B, 7, 7), from last maps (B, 1024, 7, 7), logits.
+    def head(self, embedding: Tensor) -> Tensor:
+        return self.classifier(self.dropout(F.relu(self.hidden(embedding))))
 
-        Grad-CAM (Selvaraju et al. 2017) before its ReLU, in closed form: the top is two dense layers on
-        pooled features, so the logit's gradient is ``W2[class] * (hidden > 0) @ W1`` and needs no backward
-        pass. ``targets`` (B,) names each row's class, -1 takes the row's best. The map is not scaled.
-        """
-        hidden = self.hidden(maps.mean(dim=(2, 3)))
-        rows = torch.where(targets < 0, logits.argmax(dim=1), targets)
-        gradient = (self.classifier.weight[rows] * (hidden > 0)) @ self.hidden.weight  # (B, 1024)
-        return (maps * gradient[:, :, None, None]).sum(dim=1)
-
-    def freeze_as_poster(self) -> None:
-        """Freeze up to and including the 12th depthwise convolution's batch norm, as the counts imply."""
-        frozen = [self.backbone.stem, *self.backbone.blocks[:11], self.backbone.blocks[11].depthwise]
-        for part in frozen:
-            part.requires_grad_(False)
+    def channel_weights(self, maps: Tensor, rows: Tensor) -> Tensor:
+        """``W2[class] * (hidden > 0) @ W1``: the top is two dense layers."""
+        hidden = self.hidden(self.embed_maps(maps))
+        return (self.classifier.weight[rows] * (hidden > 0)) @ self.hidden.weight
 
 
 def mobilenet(classes: int = 1000) -> MobileNet:
@@ -169,7 +186,7 @@ def mobilenet(classes: int = 1000) -> MobileNet:
 def mobilenet_mha(classes: int = 50) -> MobileNetMHA:
     """MobileNet with multi-head attention, frozen as in the poster."""
     model = MobileNetMHA(classes)
-    model.freeze_as_poster()
+    model.freeze("poster")
     return model
 
 

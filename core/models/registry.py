@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-
-from torch import nn
+from typing import TYPE_CHECKING, TypeAlias
 
 from core.errors import RecipeError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SMALLEST_SIZE = 32
 LARGEST_SIZE = 4096
 MOST_CLASSES = 100_000
 
-Builder = Callable[[str, int, int], nn.Module]  # preset, classes, size
+Builder: TypeAlias = "Callable[[str, int, int], nn.Module]"  # preset, classes, size
+YOLO_PRESETS = ("full", "medium", "small", "tiny", "nano", "pico")
 
 
 @dataclass(frozen=True)
@@ -22,14 +25,15 @@ class ModelEntry:
     """How to build a model, and what the papers give it: classes and the input's side in pixels.
 
     ``size_step`` is what the side must be a multiple of; None means that the model takes ``size`` only.
-    ``presets`` says whether there is more than ``full``.
+    ``is_classifier`` is off for detectors.
     """
 
     build: Builder
     classes: int
     size: int
     size_step: int | None = 1
-    presets: bool = False
+    presets: tuple[str, ...] = ("full",)
+    is_classifier: bool = False
 
 
 def _builder(path: str, *passed: str) -> Builder:
@@ -48,21 +52,26 @@ def _builder(path: str, *passed: str) -> Builder:
 
 MODELS: dict[str, ModelEntry] = {
     "yolov4": ModelEntry(
-        _builder("yolov4:yolov4", "preset", "classes"), classes=13, size=416, size_step=32, presets=True
+        _builder("yolov4:yolov4", "preset", "classes"), 13, 416, size_step=32, presets=YOLO_PRESETS
     ),
     "yolov4-gs": ModelEntry(
-        _builder("yolov4:yolov4_gs", "preset", "classes"), classes=13, size=416, size_step=32, presets=True
+        _builder("yolov4:yolov4_gs", "preset", "classes"), 13, 416, size_step=32, presets=YOLO_PRESETS
     ),
-    "mobilenet": ModelEntry(_builder("mobilenet:mobilenet", "classes"), classes=1000, size=224),
+    "mobilenet": ModelEntry(_builder("mobilenet:mobilenet", "classes"), 1000, 224, is_classifier=True),
     "mobilenet-mha": ModelEntry(
-        _builder("mobilenet:mobilenet_mha", "classes"), classes=50, size=224, size_step=None
+        _builder("mobilenet:mobilenet_mha", "classes"), 50, 224, size_step=None, is_classifier=True
     ),
-    "vgg16": ModelEntry(_builder("baselines:vgg16", "classes"), classes=1000, size=224),
-    "ssd": ModelEntry(_builder("baselines:ssd", "classes"), classes=13, size=300, size_step=None),
-    "retinanet": ModelEntry(_builder("baselines:retinanet", "classes", "size"), classes=13, size=416),
-    "faster-rcnn": ModelEntry(_builder("baselines:faster_rcnn", "classes", "size"), classes=13, size=416),
-    "r-fcn": ModelEntry(_builder("baselines:r_fcn", "classes", "size"), classes=13, size=416),
+    "vgg16": ModelEntry(
+        _builder("vgg:vgg16", "classes", "preset"), 1000, 224, presets=("full", "gap"), is_classifier=True
+    ),
+    "ssd": ModelEntry(_builder("baselines:ssd", "classes"), 13, 300, size_step=None),
+    "retinanet": ModelEntry(_builder("baselines:retinanet", "classes", "size"), 13, 416),
+    "faster-rcnn": ModelEntry(_builder("baselines:faster_rcnn", "classes", "size"), 13, 416),
+    "r-fcn": ModelEntry(_builder("baselines:r_fcn", "classes", "size"), 13, 416),
 }
+
+CLASSIFIERS = tuple(name for name, entry in MODELS.items() if entry.is_classifier)
+CLASSIFIER_PRESETS = tuple(dict.fromkeys(preset for name in CLASSIFIERS for preset in MODELS[name].presets))
 
 
 @dataclass(frozen=True)
@@ -79,8 +88,9 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         entry = _entry(self.name)
-        if not entry.presets and self.preset != "full":
-            raise RecipeError(f"{self.name} has the preset full only, got {self.preset!r}")
+        if self.preset not in entry.presets:
+            only = "preset full only" if len(entry.presets) == 1 else f"presets {', '.join(entry.presets)}"
+            raise RecipeError(f"{self.name} has the {only}, got {self.preset!r}")
         if self.classes < 1:
             raise RecipeError(f"expected one class or more, got {self.classes}")
         if self.classes > MOST_CLASSES:
@@ -109,6 +119,17 @@ def model_config(
         entry.classes if classes is None else classes,
         entry.size if size is None else size,
     )
+
+
+def classifier_config(name: str, classes: int, preset: str, size: int) -> ModelConfig:
+    """A classifier's checked config. Raises RecipeError.
+
+    Of a network with one preset any name is taken: cards may have the recipe's there.
+    """
+    if name not in CLASSIFIERS:
+        raise RecipeError(f"expected a classifier of {', '.join(CLASSIFIERS)}, got {name!r}")
+    presets = MODELS[name].presets
+    return ModelConfig(name, preset if len(presets) > 1 else presets[0], classes, size)
 
 
 def build_model(

@@ -35,7 +35,7 @@ from core.store.backup_file import (
     write_picture,
 )
 from core.store.backup_rows import RowChecker, filling_order
-from core.store.database import Database, head, is_known
+from core.store.database import Database, head, revisions
 from core.store.ingest import PHOTOS_LOCK
 from core.store.photos import mark_deleted
 from core.store.schema import (
@@ -109,7 +109,7 @@ def _write(store: Store, archive: ZipFile) -> Manifest:
             table.name: _write_table(connection, archive, table, wanted) for table in metadata.sorted_tables
         }
     pictures, gone = _write_pictures(store, archive, wanted)
-    manifest = Manifest(str(head()), at, parts, pictures, tuple(sorted(gone)))
+    manifest = Manifest(head(), at, parts, pictures, tuple(sorted(gone)))
     archive.writestr(MANIFEST, manifest.as_json())
     return manifest
 
@@ -173,7 +173,7 @@ def _entry(name: str, method: int) -> ZipInfo:
 def _checked(archive: ZipFile) -> Manifest:
     """The manifest of a backup all of whose digests are right."""
     manifest = read_manifest(archive)
-    if not is_known(manifest.schema):
+    if manifest.schema not in revisions():
         raise refused(f"it is of schema {manifest.schema[:40]!r}, and this is {head()!r}")
     if set(manifest.tables) != {table.name for table in metadata.sorted_tables}:
         raise refused("its manifest names other tables")

@@ -12,10 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import ColumnElement, Connection, Engine, Executable, Row
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
@@ -27,6 +23,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT_SECONDS = 15.0
 CONNECTIONS = 30
 """Of a process at once: more than there are people who save at the same moment."""
+
+VERSIONS = sa.table("alembic_version", sa.column("version_num"))
+"""Where Alembic writes what the schema is at."""
 
 UPGRADE_LOCK = 0x1A9E1  # any number that every process agrees on
 
@@ -188,16 +187,21 @@ class Database:
         """Bring the schema up to the newest migration, or to this one; two processes at once do it once."""
         if self.version() == (to or head()):
             return
+        from alembic import command  # which most processes need not load
+        from alembic.config import Config
+
         with self.write() as connection:
             self.lock(connection, UPGRADE_LOCK)
-            config = _alembic()
-            config.attributes["connection"] = connection
+            config = Config(attributes={"connection": connection})
+            config.set_main_option("script_location", str(MIGRATIONS))
             command.upgrade(config, to or "head")
 
     def version(self) -> str | None:
         """The migration that the schema is at; None for an empty database."""
         with self.read() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
+            if not sa.inspect(connection).has_table(VERSIONS.name):
+                return None
+            return connection.execute(sa.select(VERSIONS.c.version_num)).scalar()
 
     def close(self) -> None:
         """Give the connections back."""
@@ -222,16 +226,14 @@ class SessionLock:
         self.connection.close()
 
 
-def head() -> str | None:
+def revisions() -> tuple[str, ...]:
+    """All migrations, the oldest first; their files begin with them."""
+    return tuple(sorted(path.stem.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")))
+
+
+def head() -> str:
     """The newest migration."""
-    return ScriptDirectory.from_config(_alembic()).get_current_head()
-
-
-def is_known(version: str) -> bool:
-    """Whether this is one of the migrations."""
-    return any(
-        script.revision == version for script in ScriptDirectory.from_config(_alembic()).walk_revisions()
-    )
+    return revisions()[-1]
 
 
 @contextmanager
@@ -251,12 +253,6 @@ def translated() -> Iterator[None]:
 def _left(deadline: float) -> float:
     """The seconds before a deadline; none where it is over."""
     return max(0.0, deadline - time.monotonic())
-
-
-def _alembic() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    return config
 
 
 def _sqlite_engine(url: sa.URL, wait_seconds: float, connections: int) -> Engine:

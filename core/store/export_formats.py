@@ -14,7 +14,7 @@ from core.datasets.coco import COCO_INFO, COCO_LICENSES, coco_annotations, coco_
 from core.datasets.detection import class_list
 from core.datasets.export import neutral
 from core.datasets.splits import HOLDOUT, SPLITS, TRAIN, VAL
-from core.datasets.voc import voc_document
+from core.datasets.voc import label_map, voc_document
 from core.datasets.yolo import yolo_lines, yolo_setting
 from core.store.export_photos import ExportedPhoto
 from core.store.revisions import Revision
@@ -168,6 +168,7 @@ class VocZip:
         self._archive, self._lists = archive, _SplitLists()
         self._categories = tuple(name for _, name in revision.categories)
         archive.add("Annotations/classes.txt", class_list(self._categories))
+        archive.add("labelmap.txt", label_map(self._categories))
 
     def picture_path(self, photo: ExportedPhoto) -> str:
         return f"JPEGImages/{photo.boxed.file_name}"

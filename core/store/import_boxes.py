@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from core.datasets.listed import FRACTIONS_WH
 from core.datasets.sizes import resize_factors
 from core.store.boxes import AnnotatedBox
 
@@ -30,6 +31,8 @@ def scale(listed_wh: tuple[int, int], photo_wh: tuple[int, int]) -> tuple[float,
     """What the boxes are to be multiplied by. Raises BoxesError where the photo has another shape."""
     if listed_wh == (0, 0):  # not listed
         return 1.0, 1.0
+    if listed_wh == FRACTIONS_WH:
+        return float(photo_wh[0]), float(photo_wh[1])
     factors = resize_factors(listed_wh, photo_wh)
     if factors is None:
         listed, found = ("{} x {}".format(*size) for size in (listed_wh, photo_wh))

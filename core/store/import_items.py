@@ -9,7 +9,7 @@ from typing import Any
 
 from core.datasets.detection import DetectionDataset
 from core.datasets.listed import UNKNOWN_WH
-from core.datasets.photo_index import PLAIN_FOLDERS, folded
+from core.datasets.photo_index import PLAIN_FOLDERS, ListedName, folded
 from core.file_names import safe_path
 from core.taxonomy import category_key
 
@@ -27,7 +27,8 @@ class Item:
     is to call the photo; ``boxes`` are in pixels of a photo of ``size_wh``. ``is_annotated`` says that the
     boxes are all there are, also where there are none. A ``photo_id`` is that of a photo that is stored
     already, and has no path. ``error`` says what did not come, and ``loss`` what kind of thing it was: photo,
-    file, box, or nothing (a remark); ``count`` is how many of them.
+    file, box, or nothing (a remark); ``count`` is how many of them. ``listed`` is what its annotation file
+    calls it; the manifest does not have that.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Item:
     loss: str = ""
     count: int = 0
     stored_name: str = ""
+    listed: ListedName | None = None
 
     def as_list(self) -> list[Any]:
         """The form in an import's manifest."""
@@ -73,7 +75,7 @@ def boxed_items(dataset: DetectionDataset, root: Path) -> Iterator[Item]:
         base = root if path.is_relative_to(root) else folder
         size_wh = (photo.width, photo.height)
         known_wh = (0, 0) if size_wh == UNKNOWN_WH else size_wh
-        yield Item(name, str(path), str(base), "", known_wh, rows, photo.is_annotated)
+        yield Item(name, str(path), str(base), "", known_wh, rows, photo.is_annotated, listed=photo.listed)
 
 
 def stored_names(photos: Sequence[Path], root: Path) -> dict[Path, str]:

@@ -120,7 +120,7 @@ def prepare_import(store: Store, import_id: int, *, trusted: bool = False) -> Im
     scanner = SourceScanner(
         folder,
         everything=uploads.contains(source),
-        stored_ids=store.photos.ids_by_name,
+        find_stored=store.photos.find_listed,
         may_read=lambda folder: trusted or is_permitted(folder),
     )
     names: dict[str, None] = {}

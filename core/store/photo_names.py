@@ -1,83 +1,80 @@
-"""Stored photos by the names that annotation files give: by path, by base name, and without their ending."""
+"""Stored photos by the names that annotation files give, found by the rules for photos in folders."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
-from core.datasets.photo_index import Key, folded, has_photo_ending, listed_parts, name_parts
-
-
-class _Stored(NamedTuple):
-    key: Key
-    written: Key  # the same with upper and lower case
-    id: int
+from core.datasets.own_photos import find_listed
+from core.datasets.photo_index import NO_PHOTO, ListedName, NotFound, PhotoIndex, folded, listed_parts
+from core.file_names import safe_path
 
 
-def ids_of_names(names: Iterable[str], stored: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """The ids of stored photos (name, id) by listed names, where each fits only one; folders may be missing.
+def find_stored(
+    listed: Sequence[ListedName], root: Path, stored: Iterable[tuple[str, int]]
+) -> list[int | NotFound]:
+    """The ids of stored photos (name, id) by the names in files below ``root``, or why there is none.
 
-    ``men/001.jpg`` is ``001.jpg`` where only one of each is there, and never ``women/001.jpg``. A name
-    without ending is the photo of that stem that no other name has. Upper and lower case, NFC and NFD make no
-    difference, except between photos that differ in nothing else. An address is read as the path in it.
+    As in a folder (:class:`PhotoIndex`): ``men/001.jpg`` is ``001.jpg``
+    where only one of each is there, and never ``women/001.jpg``; a name without ending, or with another one,
+    is the photo of that stem; a file of one photo goes by its own name first. A photo that several names or
+    files would have goes to the first that fits best, to none where they differ and fit alike.
 
-    >>> ids_of_names(["a", "B.JPG", "c"], [("men/a.jpg", 1), ("b.jpg", 2), ("c.jpg", 3), ("c.png", 4)])
-    {'B.JPG': 2, 'a': 1}
+    >>> a, b, c = (ListedName(name, Path("set/x.json")) for name in ("a", "B.JPG", "c"))
+    >>> find_stored([a, b], Path("set"), [("men/a.jpg", 1), ("b.jpg", 2)])
+    [1, 2]
+    >>> find_stored([c], Path("set"), [("c.jpg", 3), ("c.png", 4)])
+    [NotFound(reason='several photos have this name: c.jpg, c.png', is_ambiguous=True)]
     """
-    names = list(names)
-    written = {name: parts for name in names if (parts := name_parts(name))}
-    decoded = {name: name_parts("/".join(parts)) for name in names for parts, _ in _further_readings(name)}
-    sought = {folded(parts[-1]) for parts in (*written.values(), *decoded.values())}
-    alike: dict[str, list[_Stored]] = {}
-    of_stem: dict[str, list[_Stored]] = {}
+    sought = {last for name in listed for last in _lasts(name)}
+    ids: dict[Path, int] = {}
+    doubled: dict[Path, int] = {}
     for name, id in stored:
-        *folders, last = name_parts(name) or ("",)
-        _note(alike, sought, (*folders, last), id)
-        if has_photo_ending(last.lower()):
-            _note(of_stem, sought, (*folders, PurePosixPath(last).stem), id)
-    ids: dict[str, int] = {}
-    for wanted in (written, decoded):
-        count = Counter(folded(parts[-1]) for parts in wanted.values())
-        for found in (alike, of_stem):
-            taken = set(ids.values())
-            for name, parts in wanted.items():
-                last = folded(parts[-1])
-                left = [photo for photo in found.get(last, ()) if photo.id not in taken]
-                if name not in ids and (id := _only_one(parts, left, count[last] == 1)):
-                    ids[name] = id
-    return ids
+        last = folded(PurePosixPath(name).name)
+        if last and (last in sought or PurePosixPath(last).stem in sought):
+            path = root / name
+            if path in ids:
+                doubled[path] = doubled.get(path, 1) + 1
+            ids.setdefault(path, id)
+    index = PhotoIndex(root, list(ids))
+    moved = [name._replace(file=_as_stored(name.file, root)) for name in listed]
+    taken: set[Path] = set()
+    found: list[int | NotFound] = []
+    for photo in _found(moved, index):
+        if isinstance(photo, NotFound):
+            found.append(photo)
+        elif photo in doubled:
+            found.append(NotFound(f"{doubled[photo]} stored photos have this name", True))
+        elif photo in taken:
+            found.append(NotFound(f"{photo.name} has other boxes of these files", True))
+        else:
+            taken.add(photo)
+            found.append(ids[photo])
+    return found
 
 
-def _further_readings(name: str) -> Iterable[tuple[Key, bool]]:
-    """What a name may mean besides a path as it is written: see ``listed_parts``."""
-    return list(listed_parts(name))[1:]
+def _found(listed: Sequence[ListedName], index: PhotoIndex) -> list[Path | NotFound]:
+    """The photos by the names as they are listed, and then as the store would write them."""
+    found = find_listed(listed, index)
+    left = [place for place, photo in enumerate(found) if photo == NotFound(NO_PHOTO)]
+    again = [listed[place]._replace(name=safe_path(listed[place].name)) for place in left]
+    first = {photo for photo in found if isinstance(photo, Path)}
+    for place, photo in zip(left, find_listed(again, index), strict=True):
+        if photo not in first:
+            found[place] = photo
+    return found
 
 
-def _note(found: dict[str, list[_Stored]], sought: set[str], parts: Key, id: int) -> None:
-    """Keep a stored photo by its last part, if a name with that is sought."""
-    if (last := folded(parts[-1])) in sought:
-        found.setdefault(last, []).append(_Stored(tuple(map(folded, parts)), parts, id))
+def _as_stored(file: Path, root: Path) -> Path:
+    """A file with the folders and the name that the store would give it."""
+    name = file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name
+    return file if safe_path(name) == name else root / safe_path(name)
 
 
-def _only_one(parts: Key, alike: Sequence[_Stored], is_alone: bool) -> int:
-    """The photo of this path, else the only one that has the longest end of it in common; else 0.
-
-    One of the two paths has to end with the other; a base name says enough only if no other name has it.
-    """
-    key = tuple(map(folded, parts))
-    same = [photo for photo in alike if photo.key == key]
-    if len(same) > 1:
-        same = [photo for photo in same if photo.written == parts]
-    elif not same:
-        ends = [photo for photo in alike if _ends_alike(photo.key, key) > (0 if is_alone else 1)]
-        longest = max((_ends_alike(photo.key, key) for photo in ends), default=0)
-        same = [photo for photo in ends if _ends_alike(photo.key, key) == longest]
-    return same[0].id if len(same) == 1 else 0
-
-
-def _ends_alike(one: Key, other: Key) -> int:
-    """How many parts the shorter of two paths has, if the other ends with it; else 0."""
-    length = min(len(one), len(other))
-    return length if one[-length:] == other[-length:] else 0
+def _lasts(listed: ListedName) -> Iterator[str]:
+    """What the photo's name may end with: as it is listed, without its ending, and as the file's own."""
+    names = [listed.name, safe_path(listed.name)]
+    lasts = [parts[-1] for name in names for parts, _ in listed_parts(name)]
+    for last in (*lasts, *([listed.file.name] if listed.is_own else ())):
+        yield folded(last)
+        yield folded(PurePosixPath(last).stem)

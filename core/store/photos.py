@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields, replace
+from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
 from core.access import LOCAL, Actor, Right, needs
+from core.datasets.photo_index import ListedName, NotFound
 from core.errors import NotFoundError, StoreBusyError
 from core.images.decode import Photo, read_photo
 from core.store.audit import record_audit
@@ -23,7 +25,7 @@ from core.store.ingest import (
     PictureBlobs,
     PictureDigests,
 )
-from core.store.photo_names import ids_of_names
+from core.store.photo_names import find_stored
 from core.store.schema import annotations as versions
 from core.store.schema import drafts, photos, predictions, tasks
 from core.store.schema import photos as table
@@ -148,15 +150,15 @@ class Photos:
         return self.database.value(sa.select(sa.func.max(table.c.id))) or 0
 
     @needs(Right.IMPORT)
-    def ids_by_name(self, names: Iterable[str]) -> dict[str, int]:
-        """The ids of live photos by these names, where each fits only one: see ``ids_of_names``.
+    def find_listed(self, listed: Sequence[ListedName], root: Path) -> list[int | NotFound]:
+        """The ids of live photos by the names in annotation files, or why there is none: ``find_stored``.
 
         Reads all names once, some at a time.
         """
-        chosen = sa.select(table.c.name, table.c.id).where(table.c.deleted_at.is_(None))
+        chosen = sa.select(table.c.name, table.c.id).where(table.c.deleted_at.is_(None)).order_by(table.c.id)
         with self.database.read() as connection:
             rows = connection.execution_options(yield_per=BATCH).execute(chosen)
-            return ids_of_names(names, ((row.name, row.id) for row in rows))
+            return find_stored(listed, root, ((row.name, row.id) for row in rows))
 
     @needs(Right.DELETE)
     def delete(self, id: int, by: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from core.datasets.detection import DetectionDataset
 from core.datasets.discovery import DatasetFinder, FoundDataset
 from core.datasets.listed import photos_root
-from core.datasets.photo_index import PhotoIndex, files_below, is_picture
+from core.datasets.photo_index import NO_PHOTO, ListedName, NotFound, PhotoIndex, files_below, is_picture
 from core.datasets.report import ReadReport, named
 from core.datasets.yolo_texts import is_text
 from core.errors import ArchiveError, DatasetError, PhotoError, StoreError, StoreFullError
@@ -47,8 +47,8 @@ NOTES = (
 CROPS, PREVIEW_LINES = "crops", "labels.jsonl"
 """What tells the zip of a preview, and holds parts of photos."""
 
-StoredIds = Callable[[Iterable[str]], Mapping[str, int]]
-"""The ids of the stored photos with these names or base names, where each fits only one."""
+FindStored = Callable[[Sequence[ListedName], Path], Sequence[int | NotFound]]
+"""The ids of the stored photos that names in files below a folder mean, or why there is none."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ class SourceScanner:
     """Lists the files of paths; zips are unpacked into folders of ``work``.
 
     ``everything`` says that all files are meant to be photos, as in an upload or a zip, and not only those
-    that look like it, as in a folder of the server. ``stored_ids`` finds photos of the store by name, for
+    that look like it, as in a folder of the server. ``find_stored`` finds photos of the store by name, for
     annotations that come without theirs. ``may_read`` says which folders a single annotation file's photos
     may be looked for in, besides its own.
     """
 
     work: Path
     everything: bool = False
-    stored_ids: StoredIds = lambda names: {}
+    find_stored: FindStored = lambda listed, root: [NotFound(NO_PHOTO)] * len(listed)
     may_read: Callable[[Path], bool] = lambda folder: True
 
     def items(self, source: Path) -> Iterator[Item]:
@@ -96,12 +96,12 @@ class SourceScanner:
         root = photos_root(source, None)
         if root != source.parent and not self.may_read(root):
             root = source.parent
-        scan = _FolderScan(root, self.stored_ids)
+        scan = _FolderScan(root, self.find_stored)
         is_yaml = source.suffix.lower() in (".yaml", ".yml")
         files = [source]
         if is_yaml:  # its labels are texts of their own
             files += [file for file in files_below(root) if is_text(file)]
-        yield from scan.datasets(DatasetFinder(root, files, PhotoIndex(root), scan.report))
+        yield from scan.datasets(DatasetFinder(root, files, PhotoIndex(root), scan.report, scan.are_stored))
         yield from scan.reported()
 
     def _files(self, folder: Path, everything: bool, zips: Iterator[int] | None) -> Iterator[Item]:
@@ -115,7 +115,7 @@ class SourceScanner:
                 yield from self._unpacked(path, path.relative_to(folder).as_posix(), zips)
             else:
                 (photos if looks_like_photo(path) else others).append(path)
-        scan = _FolderScan(root, self.stored_ids, stored_names(photos, root))
+        scan = _FolderScan(root, self.find_stored, stored_names(photos, root))
         outside = {path for path in (*photos, *others) if path.is_symlink() and leads_out(path, root)}
         for path, reason in skipped:
             name = path.relative_to(root).as_posix() if path != root else root.name
@@ -126,7 +126,7 @@ class SourceScanner:
                 scan.report.lose_file(name, f"{path.name} is a link that leads out of the folder")
         inside = [path for path in others if path not in outside]
         index = PhotoIndex(root, [path for path in photos if path not in outside])
-        finder = DatasetFinder(root, inside, index, scan.report)
+        finder = DatasetFinder(root, inside, index, scan.report, scan.are_stored)
         yield from scan.datasets(finder)
         yield from scan.unlisted(photos)
         yield from scan.rest(finder.left, everything)
@@ -136,9 +136,9 @@ class SourceScanner:
 class _FolderScan:
     """The items of one folder: photos of its data sets, those that no annotation lists, and the report."""
 
-    def __init__(self, root: Path, stored_ids: StoredIds, names: Mapping[Path, str] | None = None) -> None:
+    def __init__(self, root: Path, find_stored: FindStored, names: Mapping[Path, str] | None = None) -> None:
         self.report = ReadReport()
-        self._root, self._stored_ids, self._names = root, stored_ids, names
+        self._root, self._find_stored, self._names = root, find_stored, names
         self._listed_by: dict[Path, str] = {}
         self._boxes: dict[Path, set[Corners]] = {}
         self._formats: list[str] = []
@@ -165,7 +165,7 @@ class _FolderScan:
                 self._boxes[path] = {rounded(row) for row in item.boxes}
                 yield item
         self._compare(found.name, again)
-        yield from self._stored(missing)
+        yield from self._stored(found, missing)
 
     def _compare(self, name: str, again: Sequence[Item]) -> None:
         """Photos that were listed before have the boxes from there; others of theirs are lost."""
@@ -195,12 +195,27 @@ class _FolderScan:
             name = names.get(Path(item.path)) or without_plain_folders(item.name)
             yield replace(item, stored_name=name)
 
-    def _stored(self, missing: list[Item]) -> Iterator[Item]:
+    def are_stored(self, listed: Sequence[ListedName]) -> list[bool]:
+        """Which photos the store has."""
+        return [isinstance(photo, int) for photo in self._find_stored(listed, self._root)]
+
+    def _stored(self, found: FoundDataset, missing: list[Item]) -> Iterator[Item]:
         """Items of photos that did not come along: with the store's, where it has one of that name."""
-        ids = self._stored_ids([item.stored_name for item in missing]) if missing else {}
-        for item in missing:
-            id = ids.get(item.stored_name, 0)
-            yield replace(item, path="", photo_id=id) if id and item.is_annotated else item
+        names = [item.listed or ListedName(item.name, self._root / "photos") for item in missing]
+        photos = self._find_stored(names, self._root) if missing else []
+        taken: list[str] = []
+        for item, photo in zip(missing, photos, strict=True):
+            if isinstance(photo, int) and item.is_annotated:
+                taken.append(item.name)
+                yield replace(item, path="", photo_id=photo)
+            elif isinstance(photo, NotFound) and photo.reason != NO_PHOTO:
+                yield Item(item.name, error=f"There is no such file, and {photo.reason}.", loss="photo")
+            else:
+                yield item
+        if taken and len(missing) < len(found.dataset.photos):
+            self.report.remark(
+                found.name, f"photos that did not come along are the store's of that name: {named(taken)}"
+            )
 
     def _remark_on(self, found: FoundDataset) -> None:
         photos = found.dataset.photos

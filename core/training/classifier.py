@@ -16,8 +16,9 @@ from torch.utils.data import DataLoader
 from core.datasets.classification import ClassificationSample
 from core.errors import DatasetError, WeightsError
 from core.images.crops import normalize_pixels
-from core.models.cards import ModelCard, read_card, write_card
-from core.models.mobilenet import INPUT_SIZE, MobileNet, MobileNetMHA, calibrate_batch_norm, load_imagenet
+from core.models.cards import ModelCard, card_path, read_card, write_card
+from core.models.classifier import ClassifierNetwork
+from core.models.classifier import build_classifier as build_network
 from core.models.weights import check_state, read_tensors, save_weights
 from core.training.datasets import ClassificationDataset
 from core.training.recipes import ClassifierRecipe
@@ -28,21 +29,17 @@ MixedTargets = tuple[tuple[float, Tensor], ...]
 """Targets under mixup: class ids (B,), each with its weight."""
 
 
-def build_classifier(recipe: ClassifierRecipe, classes: int) -> MobileNet | MobileNetMHA:
+def build_classifier(recipe: ClassifierRecipe, classes: int) -> ClassifierNetwork:
     """The recipe's model, with the layers frozen that it does not train."""
-    if recipe.model == "mobilenet":
-        return MobileNet(classes)
-    model = MobileNetMHA(classes, dropout=recipe.dropout)
-    if recipe.trainable == "poster":
-        model.freeze_as_poster()
-    elif recipe.trainable == "late":
-        model.backbone.stem.requires_grad_(False)
-        model.backbone.blocks[:5].requires_grad_(False)
+    model = build_network(recipe.model, classes, preset=recipe.preset, size=recipe.input_size)
+    model.freeze(recipe.trainable)
+    if recipe.dropout:
+        model.set_dropout(recipe.dropout)
     return model
 
 
 class ClassifierTraining(LightningModule):
-    """The classifier under training; batches are (B, 3, 224, 224) uint8 and class ids (B,)."""
+    """The classifier under training; batches are (B, 3, S, S) uint8 and class ids (B,)."""
 
     def __init__(
         self, recipe: ClassifierRecipe, labels: tuple[str, ...], pretrained: Path | None = None
@@ -57,10 +54,12 @@ class ClassifierTraining(LightningModule):
             self.load_pretrained(pretrained)
 
     def load_pretrained(self, path: Path) -> None:
-        """Start from ImageNet's MobileNet, or a whole classifier of the same labels. Raises WeightsError."""
-        state = read_tensors(path)
-        if any(name.startswith("backbone.") for name in state):
-            known = read_card(path).categories
+        """Start from ImageNet's weights, or a whole classifier of the same labels with its card beside it.
+
+        Raises WeightsError for weights of another network or of other labels.
+        """
+        if card_path(path).is_file():
+            state, known = read_tensors(path), read_card(path).categories
             if known != self.labels:
                 raise WeightsError(
                     f"expected a classifier of the labels {', '.join(self.labels)} in {path.name}, "
@@ -68,16 +67,16 @@ class ClassifierTraining(LightningModule):
                 )
             check_state(state, self.model, path.name)
         else:
-            load_imagenet(self.model.backbone, path)
+            self.model.load_imagenet(path)
             self.from_imagenet = True
 
     def calibrate(self, pictures: Tensor) -> None:
-        """Set the statistics of ImageNet's batch norm from pictures (B, 3, 224, 224) uint8.
+        """Set the statistics of ImageNet's batch norm from pictures (B, 3, S, S) uint8.
 
         The statistics of a whole pretrained classifier are kept.
         """
         if self.from_imagenet:
-            calibrate_batch_norm(self.model.backbone, normalize_pixels(pictures))
+            self.model.calibrate(normalize_pixels(pictures))
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         pictures, targets = batch
@@ -134,9 +133,8 @@ class ClassifierTraining(LightningModule):
 
     def configure_optimizers(self) -> Any:
         recipe = self.recipe
-        groups = parameter_groups(
-            self.model, recipe.learning_rate, recipe.weight_decay, self.model.backbone, recipe.backbone_rate
-        )
+        slow, share = self.model.convolutions, recipe.backbone_rate
+        groups = parameter_groups(self.model, recipe.learning_rate, recipe.weight_decay, slow, share)
         optimizer: torch.optim.Optimizer
         if recipe.optimizer == "sgd":
             optimizer = torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9)
@@ -169,8 +167,10 @@ class ClassifierData(TrainingData):
         if not train:
             raise DatasetError("expected photos to train on, got none whose label the model knows")
         self.recipe, self.workers, self.shares = recipe, workers, shares or (1.0,) * len(train)
-        self.train_set = ClassificationDataset(train, labels, strength=recipe.augmentation, seed=recipe.seed)
-        self.val_set = ClassificationDataset(val, labels)
+        self.train_set = ClassificationDataset(
+            train, labels, strength=recipe.augmentation, seed=recipe.seed, size=recipe.input_size
+        )
+        self.val_set = ClassificationDataset(val, labels, size=recipe.input_size)
 
     def train_dataloader(self) -> DataLoader[Any]:
         targets = self.train_set.targets
@@ -183,7 +183,7 @@ class ClassifierData(TrainingData):
         return DataLoader(self.val_set, batch_size=64)
 
     def sample(self, count: int = 128) -> Tensor:
-        """Some plain training pictures (N, 3, 224, 224), for calibrating batch norm."""
+        """Some plain training pictures (N, 3, S, S), for calibrating batch norm."""
         step = max(1, len(self.train_set) // count)
         return torch.stack([self.train_set[i][0] for i in range(0, len(self.train_set), step)][:count])
 
@@ -193,9 +193,9 @@ def classifier_card(module: ClassifierTraining, metric: float, training: dict[st
     return ModelCard(
         kind="classifier",
         model=module.recipe.model,
-        preset=module.recipe.name,
+        preset=module.recipe.preset,
         categories=module.labels,
-        input_size=INPUT_SIZE,
+        input_size=module.recipe.input_size,
         name=f"{module.recipe.model} {module.recipe.name}",
         training={"recipe": asdict(module.recipe), "epoch": module.current_epoch + 1, **training},
         metrics={"validation_top1": round(metric, 4)},

@@ -162,13 +162,14 @@ def _compare_classifiers(
 ) -> Comparison:
     before, after = (_LabelRanks(Classifier.load(store.models.file_of(row))) for row in (champion, candidate))
     known = {*before.classifier.card.categories, *after.classifier.card.categories}
+    size = max(ranks.classifier.card.input_size for ranks in (before, after))
     labels: list[str] = []
     photo_of: list[int] = []
     for photo, photo_id, boxes in holdout:
         labeled = [box for box in boxes if box.label in known]
         changed.skipped += sum(box.label is not None and box.label not in known for box in boxes)
         targets_of_photo = [str(box.label) for box in labeled]
-        crops = square_crops(photo, [box.box_xyxy for box in labeled])
+        crops = square_crops(photo, [box.box_xyxy for box in labeled], size)
         tops = [side.rank(crops, labeled, targets_of_photo) for side in (before, after)]
         changed.add(classifier_change(photo_id, tops[0], tops[1], targets_of_photo))
         labels += targets_of_photo

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from core.datasets.classification import ClassificationSample
 from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.errors import DatasetError
-from core.images.crops import to_square, to_tensor
+from core.images.crops import CROP_SIZE, to_square, to_tensor
 from core.images.decode import open_dataset_photo
 from core.images.letterbox import letterbox
 from core.training.recipes import DetectorRecipe
@@ -216,14 +216,20 @@ def collate(samples: Sequence[Sample]) -> tuple[Tensor, Targets]:
 
 
 CACHED_SIZE = 288
+"""Pixels of the longer side of a photo in memory, for pictures of 224; larger ones take more."""
+
+SMALL_SHARE = 1.05
+"""How much larger than one in memory a photo may be that stays on the disk; DeepFashion's have 300 pixels."""
+
+SMALL_FORMATS = ("JPEG", "PNG")
 
 
 class ClassificationDataset(Dataset[tuple[Tensor, int]]):
-    """Images (3, 224, 224) uint8 and class ids; ``(epoch, index)`` is augmented, a plain index is not.
+    """Images (3, S, S) uint8 and class ids; ``(epoch, index)`` is augmented, a plain index is not.
 
-    Photos are cached in memory as small JPEGs; small PNGs, the crops of stored photos, stay on the disk and
-    are not encoded again. ``progress`` wraps the photos while they are read. Raises DatasetError where one
-    cannot be read.
+    Photos are cached in memory as small JPEGs; those that are small on the disk (DeepFashion's photos, the
+    crops of stored ones) stay there, and are not encoded again. ``progress`` wraps the photos while they are
+    read. Raises DatasetError where one cannot be read.
     """
 
     def __init__(
@@ -233,19 +239,21 @@ class ClassificationDataset(Dataset[tuple[Tensor, int]]):
         *,
         strength: str = "rich",
         seed: int = 0,
+        size: int = CROP_SIZE,
         progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
     ) -> None:
         ids = {label: index for index, label in enumerate(labels)}
         self.targets = [ids[photo.label] for photo in photos]
-        self.transform, self.seed = classifier_transforms(strength), seed
-        self.encoded = [_small_picture(photo.path) for photo in progress(photos)]
+        self.transform, self.seed, self.size = classifier_transforms(strength, size), seed, size
+        limit = max(CACHED_SIZE, round(size * CACHED_SIZE / CROP_SIZE))
+        self.encoded = [_small_picture(photo.path, limit) for photo in progress(photos)]
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def __getitem__(self, request: int | Request) -> tuple[Tensor, int]:
         if isinstance(request, int):
-            return to_tensor(to_square(self._picture(request))), self.targets[request]
+            return to_tensor(to_square(self._picture(request), self.size)), self.targets[request]
         epoch, index = request
         picture = to_tensor(self._picture(index))
         with torch.random.fork_rng(devices=[]):
@@ -258,9 +266,10 @@ class ClassificationDataset(Dataset[tuple[Tensor, int]]):
             return picture.convert("RGB")
 
 
-def _small_picture(path: Path) -> Path | bytes:
-    """The path of an RGB PNG within ``CACHED_SIZE`` pixels, too large for the memory; else a JPEG."""
+def _small_picture(path: Path, limit: int) -> Path | bytes:
+    """The path of an upright RGB picture that is small already; else a JPEG within ``limit`` pixels."""
     image = open_dataset_photo(path).image
     with Image.open(path) as opened:
-        is_small_png = opened.format == "PNG" and opened.mode == "RGB" and max(opened.size) <= CACHED_SIZE
-    return path if is_small_png else small_jpeg(image, CACHED_SIZE, 92)
+        is_plain = opened.mode == "RGB" and opened.format in SMALL_FORMATS and not opened.getexif()
+        is_small = is_plain and max(opened.size) <= SMALL_SHARE * limit
+    return path if is_small else small_jpeg(image, limit, 92)

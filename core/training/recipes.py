@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import RecipeError
+from core.models.registry import CLASSIFIER_PRESETS, CLASSIFIERS, YOLO_PRESETS, ModelConfig
 
 ANCHORS = ("own", "darknet", "random")
 SIDE_STEP = 32
@@ -51,11 +52,15 @@ def _check_numbers(recipe: object) -> None:
 class ClassifierRecipe:
     """The classifier's training.
 
-    ``trainable`` is "poster" (from block 12's pointwise on), "late" (from block 6 on) or "all".
+    ``preset`` is the network's size (``gap`` of VGG-16), ``input_size`` the side of its pictures in pixels.
+    ``trainable`` is "poster" (of the network with attention from block 12's pointwise on, all of others),
+    "late" (MobileNet from block 6 on, VGG-16 from its third block on) or "all".
     """
 
     name: str
     model: str = "mobilenet-mha"
+    preset: str = "full"
+    input_size: int = 224
     optimizer: str = "sgd"
     learning_rate: float = 1e-4
     backbone_rate: float = 1.0  # the backbone's learning rate as a share of the head's
@@ -68,7 +73,7 @@ class ClassifierRecipe:
     trainable: str = "poster"
     augmentation: str = "flip"
     label_smoothing: float = 0.0
-    dropout: float = 0.0
+    dropout: float = 0.0  # 0 leaves the network's own (VGG-16's 0.5)
     mixup: float = 0.0  # both parameters of the beta distribution that pictures are mixed by; 0: unmixed
     rebalance: float = 0.0  # LVIS's threshold; 0 takes every photo once
     ema_decay: float = 0.0  # 0 turns the moving average off
@@ -79,13 +84,13 @@ class ClassifierRecipe:
         _one_of("schedule", self.schedule, ("plateau", "cosine"))
         _one_of("trainable", self.trainable, ("poster", "late", "all"))
         _one_of("augmentation", self.augmentation, ("flip", "rich"))
-        _one_of("model", self.model, ("mobilenet", "mobilenet-mha"))
+        _one_of("model", self.model, CLASSIFIERS)
+        ModelConfig(self.model, self.preset, 2, self.input_size)
         _check_numbers(self)
 
-    @property
-    def freezes_layers(self) -> bool:
-        """Whether layers stay as they are at the start."""
-        return self.model == "mobilenet-mha" and self.trainable != "all"
+    def at_size(self, size: int) -> ClassifierRecipe:
+        """The recipe on pictures of ``size`` pixels. RecipeError for one that the network does not take."""
+        return replace(self, input_size=size)
 
 
 @dataclass(frozen=True)
@@ -271,28 +276,23 @@ def with_changes(recipe: Recipe, **changes: Any) -> Recipe:
 
 
 def choose_recipe(kind: str, preset: str | None, *, size: int | None = None, **changes: Any) -> Recipe:
-    """The recipe of a kind by its name (default ``fine`` or ``street``), or of a detector in a size.
+    """The recipe of a kind by its name (default ``fine`` or ``street``), or of a network in a size.
 
-    ``full`` is the full-size network on its own canvas, by the recipe ``darknet``; the smaller sizes are
-    trained by ``street``. ``size`` is the long side of a detector's canvas in pixels. Raises RecipeError with
-    the names there are.
+    ``full`` is the full-size detector on its own canvas, by the recipe ``darknet``; the smaller sizes are
+    trained by ``street``; ``gap`` is VGG-16 with global average pooling, by ``fine``. ``size`` is the long
+    side of the network's input in pixels. Raises RecipeError with the names there are.
     """
     recipe = _named_or_sized(kind, preset, **changes)
-    if size is None:
-        return recipe
-    if not isinstance(recipe, DetectorRecipe):
-        raise RecipeError("--size goes with a detector's training, not with a classifier's")
-    return recipe.at_size(size)
+    return recipe if size is None else recipe.at_size(size)
 
 
 def _named_or_sized(kind: str, preset: str | None, **changes: Any) -> Recipe:
     if kind not in ("detector", "classifier"):
         raise RecipeError(f"expected to train a detector or a classifier, got {kind!r}")
     default = "street" if kind == "detector" else "fine"
-    sizes = ("medium", "small", "tiny", "nano", "pico")
     if kind == "detector" and preset == "full":
         return with_changes(recipe_named(kind, "darknet"), **changes)
-    if kind == "detector" and preset in sizes:
+    if preset in (YOLO_PRESETS if kind == "detector" else CLASSIFIER_PRESETS):
         return with_changes(recipe_named(kind, default), preset=preset, **changes)
     return with_changes(recipe_named(kind, preset or default), **changes)
 

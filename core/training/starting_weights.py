@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from core.errors import RecipeError, WeightsError
 from core.models.cards import ModelCard, read_card, shipped_weights
+from core.models.classifier import build_classifier, is_frozen
 from core.models.weights import check_state, read_tensors
 from core.training.recipes import ClassifierRecipe, DetectorRecipe
 
@@ -109,13 +111,16 @@ def start_classifier(
     """
     if pretrained is not None:
         return recipe, Start(f"Starts from {pretrained.name}.")
-    if not recipe.freezes_layers:
+    with torch.device("meta"):
+        network = build_classifier(recipe.model, len(labels), preset=recipe.preset, size=recipe.input_size)
+    network.freeze(recipe.trainable)
+    if not is_frozen(network):
         return recipe, Start("Starts from random weights; no layer is frozen.")
     card = _shipped_card("classifier")
     if card is not None and card.model == recipe.model:
         same = card.categories == tuple(labels)
         part = "the classifier that ships" if same else "all but the last layer of the classifier that ships"
-        left_out = () if same else ("classifier.",)
+        left_out = () if same else (f"{network.last_layer}.",)
         sentence = f"Starts from {part}; the recipe's frozen layers stay as they are."
         return recipe, Start(sentence, shipped_weights("classifier"), left_out)
     sentence = f"No trained {recipe.model} was given or ships: {_FROM_NOTHING}"

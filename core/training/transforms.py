@@ -15,7 +15,7 @@ from PIL import Image
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from core.images.crops import CROP_SIZE as INPUT_SIZE
+from core.images.crops import CROP_SIZE
 
 GRAY = (114, 114, 114)
 SMALLEST_SIDE = 3.0
@@ -170,14 +170,14 @@ def color_jitter(image: Image.Image, rng: Generator) -> Image.Image:
     return image
 
 
-def classifier_transforms(strength: str) -> v2.Transform:
+def classifier_transforms(strength: str, size: int = CROP_SIZE) -> v2.Transform:
     """The classifier's training transforms: ``flip`` alone (the poster names no other) or ``rich``."""
     if strength == "flip":
-        return v2.Compose([v2.Resize((INPUT_SIZE, INPUT_SIZE), antialias=True), v2.RandomHorizontalFlip()])
+        return v2.Compose([v2.Resize((size, size), antialias=True), v2.RandomHorizontalFlip()])
     return v2.Compose(
         [
             v2.RandomApply([v2.RandomRotation(15, fill=127)], p=0.3),
-            v2.RandomResizedCrop(INPUT_SIZE, scale=(0.45, 1.0), ratio=(0.7, 1.43), antialias=True),
+            v2.RandomResizedCrop(size, scale=(0.45, 1.0), ratio=(0.7, 1.43), antialias=True),
             v2.RandomHorizontalFlip(),
             v2.RandomApply([v2.ColorJitter(0.3, 0.3, 0.3, 0.05)], p=0.7),
             v2.RandomGrayscale(0.05),

@@ -92,15 +92,16 @@ def _trials(graph: Graph) -> list[dict[str, np.ndarray]]:
     rng = np.random.default_rng(0)
     if isinstance(graph, ClassifierGraph):
         return [
-            {"images": picture * 2 - 1, "targets": np.array([-1, 0])} for picture in _pictures(rng, 224, 224)
+            {"images": picture * 2 - 1, "targets": np.array([-1, 0])}
+            for picture in _pictures(rng, graph.size, graph.size)
         ]
     return [{"images": picture} for sides in TRIAL_SIDES for picture in _pictures(rng, *sides)]
 
 
 def _pictures(rng: np.random.Generator, height: int, width: int) -> list[np.ndarray]:
     noise = rng.random((2, 3, height, width), dtype=np.float32)
-    coarse = rng.random((2, 3, height // 32, width // 32), dtype=np.float32)
-    return [noise, coarse.repeat(32, axis=2).repeat(32, axis=3)]
+    coarse = rng.random((2, 3, -(-height // 32), -(-width // 32)), dtype=np.float32)
+    return [noise, coarse.repeat(32, axis=2).repeat(32, axis=3)[:, :, :height, :width]]
 
 
 def main() -> int:

@@ -30,7 +30,10 @@ from core.models.cards import LARGEST_BYTES, ModelCard
 log = logging.getLogger("lapel.engines")
 
 ROOT = Path(__file__).resolve().parents[3]
-NETWORKS = ("graphs", "checkpoints", "decode", "yolov4", "blocks", "mobilenet", "attention")
+NETWORKS = (
+    *("graphs", "checkpoints", "decode", "yolov4", "blocks"),
+    *("classifier", "mobilenet", "attention", "vgg"),
+)
 """Modules of core.models whose code an export depends on."""
 
 MODEL_FILE, AGREEMENT_FILE = "model.onnx", "agreement.json"

@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.datasets.classification import ClassificationSample
 from core.errors import DatasetError
 from core.images.crops import crop_garment
 from core.models.cards import ModelCard
-from core.models.checkpoints import CLASSIFIERS, fuse_for_inference
-from core.models.mobilenet import MobileNet, MobileNetMHA
+from core.models.checkpoints import fuse_for_inference
+from core.models.classifier import ClassifierNetwork, build_classifier
 from core.models.weights import check_state, read_tensors
 from core.store.revisions import RevisionItem
 from core.training.classifier import ClassifierData, ClassifierTraining, MixedTargets
@@ -43,11 +43,12 @@ class ClassifierFinetuning(ClassifierTraining):
         super().__init__(recipe, classes.names)
         self.finetune = finetune
         state = read_tensors(weights)
-        check_state(grown_classifier(state, len(classes.names), recipe.seed), self.model, weights.name)
-        teacher = CLASSIFIERS[card.model](len(card.categories))
+        grown = grown_classifier(state, self.model.last_layer, len(classes.names), recipe.seed)
+        check_state(grown, self.model, weights.name)
+        teacher = build_classifier(card.model, len(card.categories), preset=card.preset, size=card.input_size)
         check_state(state, teacher, weights.name)
         fuse_for_inference(teacher.requires_grad_(False))
-        self.teacher: list[MobileNet | MobileNetMHA] = [teacher]
+        self.teacher: list[ClassifierNetwork] = [teacher]
         if finetune.is_backbone_frozen:
             freeze_up_to_the_head(self.model)
 
@@ -73,18 +74,17 @@ class ClassifierFinetuning(ClassifierTraining):
         return self.label_loss(logits, mixed_targets) + self.finetune.distillation_weight * distillation
 
     def _pooled(self, inputs: Tensor) -> Tensor:
-        """The champion's features of inputs (B, 3, H, W), pooled: (B, 1024)."""
+        """The champion's features of inputs (B, 3, H, W), pooled: (B, F)."""
         with torch.no_grad():
             teacher = self.teacher[0].to(inputs.device)
             return teacher.embed(inputs.contiguous(memory_format=torch.channels_last))
 
 
-def freeze_up_to_the_head(model: MobileNet | MobileNetMHA) -> None:
-    """Freeze the backbone and the attention, up to the pooled features."""
+def freeze_up_to_the_head(model: ClassifierNetwork) -> None:
+    """Freeze all that the embedding comes from."""
     model.requires_grad_(False)
-    heads: list[nn.Module] = [model.classifier, *([model.hidden] if isinstance(model, MobileNetMHA) else [])]
-    for head in heads:
-        head.requires_grad_(True)
+    for part in model.head_parts:
+        part.requires_grad_(True)
 
 
 def classifier_recipe(finetune: FinetuneRecipe) -> ClassifierRecipe:

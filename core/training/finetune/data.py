@@ -86,16 +86,16 @@ def grown_detector(state: Mapping[str, Tensor], fresh: Mapping[str, Tensor], kno
     return grown
 
 
-def grown_classifier(state: Mapping[str, Tensor], classes: int, seed: int) -> dict[str, Tensor]:
+def grown_classifier(state: Mapping[str, Tensor], layer: str, classes: int, seed: int) -> dict[str, Tensor]:
     """The champion's state with rows for new labels in its last layer: small weights, an unlikely bias."""
-    weight, bias = state["classifier.weight"], state["classifier.bias"]
+    weight, bias = state[f"{layer}.weight"], state[f"{layer}.bias"]
     missing = classes - len(weight)
     if not missing:
         return dict(state)
     generator = torch.Generator().manual_seed(seed)
     spread = NEW_WEIGHT_SPREAD * torch.randn(missing, weight.shape[1], generator=generator)
     unlikely = bias.mean().expand(missing)
-    grown = {"classifier.weight": torch.cat((weight, spread)), "classifier.bias": torch.cat((bias, unlikely))}
+    grown = {f"{layer}.weight": torch.cat((weight, spread)), f"{layer}.bias": torch.cat((bias, unlikely))}
     return dict(state) | grown
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.errors import RecipeError
 from core.models.cards import ModelCard
+from core.models.registry import classifier_config
 from core.training.recipes import (
     CLASSIFIER_RECIPES,
     DETECTOR_RECIPES,
@@ -140,4 +141,6 @@ def finetune_recipe(mode: str, card: ModelCard) -> FinetuneRecipe:
         recipe = replace(found.recipe, model=card.model, preset=card.preset)
         budget = found.sample_budget and round(found.sample_budget * SAMPLE_SHARES.get(card.preset, 1.0))
         return replace(found, recipe=recipe, sample_budget=budget)
-    return replace(found, recipe=replace(found.recipe, model=card.model))
+    config = classifier_config(card.model, len(card.categories), card.preset, card.input_size)
+    network: dict[str, Any] = {"model": config.name, "preset": config.preset, "input_size": config.size}
+    return replace(found, recipe=replace(found.recipe, **network))

@@ -54,7 +54,7 @@ def test_anchors_of_nothing_or_no_size_are_refused(drawn: Path, tmp_path: Path) 
 
 
 def test_a_summary_has_the_contracts_keys(capsys: pytest.CaptureFixture[str]) -> None:
-    evaluate.summary("mobilenet", preset="full", classes=None, size=None, as_json=True)
+    evaluate.summary(["mobilenet"], preset="full", classes=None, size=None, table=None, as_json=True)
     result = output_of(capsys)
     keys = {
         "model",
@@ -68,10 +68,75 @@ def test_a_summary_has_the_contracts_keys(capsys: pytest.CaptureFixture[str]) ->
     }
     assert keys <= result.keys()
     assert result["parameters"] == 4_253_864, "MobileNet as Keras counts it"
-    evaluate.summary("mobilenet", preset="full", classes=None, size=None, as_json=False)
+    evaluate.summary(["mobilenet"], preset="full", classes=None, size=None, table=None, as_json=False)
     assert "parameters  4,253,864\n" in capsys.readouterr().out
     with pytest.raises(RecipeError, match="got 'yolov9'"):
-        evaluate.summary("yolov9", preset="full", classes=None, size=None, as_json=True)
+        evaluate.summary(["yolov9"], preset="full", classes=None, size=None, table=None, as_json=True)
+
+
+def costs(**figures: int | None) -> dict:
+    """A summary of these figures, the others being 100."""
+    names = ("parameters", "trainable", "backbone_parameters", "macs", "backbone_macs", "bytes")
+    return {"model": "net", "preset": "full"} | dict.fromkeys(names, 100) | figures
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three models whose costs are given."""
+    known = {
+        "large": costs(parameters=6400, macs=3000, backbone_parameters=None) | {"model": "large"},
+        "small": costs(parameters=4800, macs=1500) | {"model": "small", "preset": "nano"},
+        "more": costs(parameters=8000, macs=3000, backbone_macs=None) | {"model": "more"},
+    }
+    monkeypatch.setattr("core.models.cost.summarize_model", lambda name, *_: known[name])
+
+
+def summarized(*models: str, table: str | None = None, as_json: bool = False) -> None:
+    evaluate.summary(list(models), preset="full", classes=None, size=None, table=table, as_json=as_json)
+
+
+def test_several_models_are_told_with_what_they_save_against_the_first(
+    counted: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summarized("large", "small", "more", as_json=True)
+    result = output_of(capsys)
+    assert [entry["model"] for entry in result["models"]] == ["large", "small", "more"]
+    small, more = result["savings"]
+    assert (small["model"], small["preset"], small["against"]) == ("small", "nano", "large")
+    # 4800 of 6400 are three quarters; 1500 of 3000 are half.
+    assert (small["percent"]["parameters"], small["factor"]["parameters"]) == (25.0, 1.33)
+    assert (small["percent"]["macs"], small["factor"]["macs"]) == (50.0, 2.0)
+    assert more["percent"]["parameters"] == -25.0, "a quarter more"
+    assert small["percent"]["backbone_parameters"] is None and more["factor"]["backbone_macs"] is None
+    assert small["percent"]["bytes"] == 0.0
+
+
+def test_models_stand_side_by_side_in_a_table(counted: None, capsys: pytest.CaptureFixture[str]) -> None:
+    summarized("large", "small", "more")
+    head, parameters, *_, size = capsys.readouterr().out.splitlines()
+    assert head.split() == ["large", "small", "nano", "more"]
+    assert parameters.split() == ["parameters", "6,400", "4,280", "(-33.12", "%)", "8,000", "(+25.00", "%)"]
+    assert size.split()[0] == "bytes" and len(head) == len(size)
+
+
+def test_the_table_is_csv_or_latex_too(counted: None, capsys: pytest.CaptureFixture[str]) -> None:
+    summarized("large", "small", table="csv")
+    first, second = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert (second["model"], second["macs"], second["macs_saved_percent"]) == ("small", "1500", "50.0")
+    assert first["macs_saved_percent"] == first["backbone_parameters"] == ""
+    summarized("large", "small", table="latex")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == r"\begin{tabular}{lrrrrrr}" and lines[-1] == r"\end{tabular}"
+    assert lines[-3].startswith(r"small nano & 0.00 ($-25.00$\,\%) &") and lines[-3].endswith(r"\\")
+    with pytest.raises(RecipeError, match="a table of text, csv, latex, got 'html'"):
+        summarized("large", table="html")
+
+
+def test_a_model_may_be_named_with_its_preset(capsys: pytest.CaptureFixture[str]) -> None:
+    summarized("yolov4-gs:pico", as_json=True)
+    assert output_of(capsys)["preset"] == "pico"
+    with pytest.raises(RecipeError, match="mobilenet has the preset full only, got 'pico'"):
+        summarized("mobilenet:pico", as_json=True)
 
 
 def test_a_detector_is_evaluated_with_the_contracts_keys(

@@ -16,8 +16,9 @@ from core.images.decode import Photo
 from core.inference.classifier import BATCH_SIZE, Classifier, batches, square_crops
 from core.inference.engines.pytorch import PyTorchEngine
 from core.models.cards import read_card, write_card
+from core.models.classifier import ClassifierNetwork
 from core.models.graphs import ClassifierGraph
-from core.models.mobilenet import MobileNet, MobileNetMHA
+from core.models.mobilenet import MobileNetMHA
 from core.models.weights import load_weights
 from tests.weights import LABELS, drawn_photo, save_classifier
 
@@ -29,7 +30,7 @@ def classifier(tiny_weights: Path) -> Classifier:
     return Classifier.load(tiny_weights / "classifier.safetensors")
 
 
-def network_of(classifier: Classifier) -> MobileNet | MobileNetMHA:
+def network_of(classifier: Classifier) -> ClassifierNetwork:
     assert isinstance(classifier.engine, PyTorchEngine)
     assert isinstance(classifier.engine.graph, ClassifierGraph)
     return classifier.engine.graph.model
@@ -144,7 +145,10 @@ def test_a_classifier_without_attention_works_as_well(tmp_path: Path) -> None:
     ("changes", "sentence"),
     [
         ({"kind": "detector"}, r"a classifier's weights in c\.safetensors, got a mobilenet-mha detector"),
-        ({"model": "vgg16"}, "got a vgg16 classifier"),
+        ({"model": "vgg19"}, "got a vgg19 classifier"),
+        ({"model": "vgg16", "preset": "gap"}, "belongs to another model"),
+        ({"model": "vgg16"}, "vgg16 has the presets full, gap, got 'tiny'"),
+        ({"input_size": 160}, "takes pictures of 224 pixels, got 160"),
         ({"categories": ("Dress",)}, "two classes or more"),
         ({"categories": ("Dress", "Hat")}, "belongs to another model"),
         ({"model": "mobilenet"}, "belongs to another model"),

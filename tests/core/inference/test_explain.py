@@ -11,13 +11,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from core.errors import WeightsError
 from core.garments import Box, Garment, LabeledPhoto
 from core.images.decode import Photo
 from core.inference.classifier import Classifier
 from core.inference.detector import Detector
 from core.inference.engines.pytorch import PyTorchEngine
-from core.inference.explain import Explanation, explain, to_unit
+from core.inference.explain import Explanation, explain, maps_missing, to_unit
 from core.inference.labeler import Labeler
 from core.models.blocks import SimAM
 from core.models.graphs import ClassifierGraph, captured_simam
@@ -240,12 +239,16 @@ def test_explaining_leaves_the_models_as_they_were(tiny_labeler: Labeler) -> Non
     assert all(parameter.grad is None for model in models for parameter in model.parameters())
 
 
-def test_a_classifier_without_attention_says_so(tiny_labeler: Labeler) -> None:
+def test_a_classifier_without_attention_has_class_activation_and_says_so(tiny_labeler: Labeler) -> None:
     engine = PyTorchEngine(ClassifierGraph(MobileNet(len(LABELS))))
-    plain = Classifier(engine, tiny_labeler.classifier.card)
+    plain = Classifier(engine, replace(tiny_labeler.classifier.card, model="mobilenet"))
     photo = drawn_photo()
-    with pytest.raises(WeightsError, match="with attention"):
-        explain(replace(tiny_labeler, classifier=plain), photo, labeled(photo, garment((1, 1, 9, 9))))
+    found = explain(replace(tiny_labeler, classifier=plain), photo, labeled(photo, garment((1, 1, 90, 90))))
+    assert list(found.garments[0].maps) == ["class_activation"]
+    assert maps_missing(plain) == (
+        "mobilenet has no multi-head attention: a garment has a class activation map alone."
+    )
+    assert maps_missing(tiny_labeler.classifier) is None
 
 
 def test_a_map_is_stretched_to_the_unit_and_an_even_one_is_cold() -> None:

@@ -4,7 +4,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from core.errors import RecipeError
-from core.models.cost import count_macs, safetensors_bytes, summarize, summarize_model
+from core.models.cost import count_macs, safetensors_bytes, savings, summarize, summarize_model
 from core.models.registry import build_model
 
 
@@ -68,6 +68,18 @@ def test_yolov4_gs_saves_what_the_paper_claims(full_models):
     assert saving(full_models, "trainable") == pytest.approx(-33.13, abs=0.3)
     assert saving(full_models, "macs") == pytest.approx(-36.2, abs=0.3)
     assert saving(full_models, "bytes") == pytest.approx(-33.1, abs=0.3)
+
+
+def test_savings_of_several_models_are_the_papers(full_models):
+    (gs,) = savings([full_models["yolov4"], full_models["yolov4-gs"]])
+    assert gs["percent"]["trainable"] == pytest.approx(33.13, abs=0.02)
+    assert gs["percent"]["bytes"] == pytest.approx(33.12, abs=0.1), "published: a volume 33.12 % smaller"
+    assert gs["percent"]["backbone_parameters"] == pytest.approx(49.6, abs=0.05)
+    attention, plain = savings([full_models[name] for name in ("vgg16", "mobilenet-mha", "mobilenet")])
+    assert plain["factor"]["parameters"] == 32.53, "published: 32 times smaller than VGG-16"
+    assert attention["factor"]["parameters"] == 9.41
+    assert plain["factor"]["macs"] == pytest.approx(27.2, abs=0.1)
+    assert plain["percent"]["backbone_macs"] is None
 
 
 def test_eighty_classes_give_the_count_of_the_original_yolov4():

@@ -115,7 +115,7 @@ def test_logits_are_the_same_with_and_without_an_explanation(model, pictures):
 @pytest.mark.parametrize("target", [0, 1, 2])
 def test_the_class_activation_is_grad_cams(model, pictures, target):
     """Grad-CAM weighs a map with its mean gradient; on pooled features that is the closed form's over 49."""
-    maps = model.feature_maps(pictures).detach().requires_grad_()
+    maps = model.feature_maps(pictures)[0].detach().requires_grad_()
     model.head(maps.mean(dim=(2, 3)))[:, target].sum().backward()
     weights = maps.grad.mean(dim=(2, 3), keepdim=True)
     grad_cam = (weights * maps).sum(dim=1)  # before its ReLU

@@ -9,10 +9,12 @@ from types import SimpleNamespace
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from core.errors import StoreBusyError, StoreError, StoreFullError
-from core.store.database import Database, head
+from core.store.database import MIGRATIONS, Database, head, revisions
 from core.store.schema import metadata, settings
 from tests.waiting import PATIENCE_SECONDS
 
@@ -38,6 +40,14 @@ def test_the_migrations_make_the_tables_that_the_schema_names(database):
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, metadata) == []
     assert database.version() == head()
+
+
+def test_the_migrations_files_begin_with_what_alembic_knows_them_by():
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    scripts = ScriptDirectory.from_config(config)
+    assert tuple(script.revision for script in scripts.walk_revisions())[::-1] == revisions()
+    assert scripts.get_current_head() == head()
 
 
 def test_a_write_that_fails_leaves_no_trace(database):

@@ -321,3 +321,17 @@ def annotate(store, photos):
     with store.database.write() as connection:
         rows = [same | {"photo_id": photo, "request": str(photo), "boxes": boxes} for photo in photos]
         connection.execute(sa.insert(versions), rows)
+
+
+def test_no_attribute_has_a_name_that_other_tools_reserve_and_voc_lists_its_labels(filled, tmp_path):
+    exported(filled, "coco", tmp_path)
+    exported(filled, "voc", tmp_path)
+    (document,) = (json.loads(path.read_text()) for path in tmp_path.glob("*.json"))
+    given = [entry["attributes"] for entry in document["annotations"] if "attributes" in entry]
+    assert {"fine_label": "rain coat"}.items() <= given[0].items()
+    assert not any("label" in attributes for attributes in given), "FiftyOne calls a box's category so"
+    texts = [path.read_text() for path in tmp_path.rglob("*.xml")]
+    assert any("<name>fine_label</name>" in text for text in texts)
+    listed = [line.split(":") for line in (tmp_path / "labelmap.txt").read_text().splitlines()[1:]]
+    assert all(len(fields) == 4 for fields in listed)
+    assert [fields[0] for fields in listed[1:]] == [category.name for category in filled.categories.all()]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from core.datasets.photo_index import ListedName
 from core.store import Store
-from core.store.photo_names import ids_of_names
+from core.store.photo_names import find_stored
 from tests.core.store.import_cases import voc
 from tests.core.store.test_importing import brought_in, picture, reasons
 from tests.databases import on_sqlite
@@ -25,7 +26,15 @@ from tests.databases import on_sqlite
         (["men/a"], ["women/a.jpg"], {}),
         (["a", "a.jpg"], ["a.jpg"], {"a.jpg": "a.jpg"}),
         (["men/a", "women/a"], ["a.jpg"], {}),
-        (["a.png"], ["a.jpg"], {}),
+        (["a.png"], ["a.jpg"], {"a.png": "a.jpg"}),
+        (["a.png"], ["a.jpg", "a.webp"], {}),
+        (["a.png", "a.jpg"], ["a.webp"], {}),
+        (
+            ["/srv/men/a.jpg", "D:\\women\\a.jpg"],
+            ["men/a.jpg", "women/a.jpg"],
+            {"/srv/men/a.jpg": "men/a.jpg", "D:\\women\\a.jpg": "women/a.jpg"},
+        ),
+        (["a  b\u200b.jpg"], ["a b.jpg"], {"a  b\u200b.jpg": "a b.jpg"}),
         (["a.jpg", "A.jpg"], ["a.jpg", "A.jpg"], {"a.jpg": "a.jpg", "A.jpg": "A.jpg"}),
         (["images/Men/a.jpg"], ["Men/a.jpg", "men/a.jpg"], {"images/Men/a.jpg": "Men/a.jpg"}),
         (["MEN/a.jpg"], ["Men/a.jpg", "men/a.jpg"], {}),
@@ -43,8 +52,9 @@ from tests.databases import on_sqlite
 def test_a_listed_name_finds_the_one_photo_that_it_fits(
     listed: list[str], stored: list[str], found: dict[str, str]
 ) -> None:
-    ids = ids_of_names(listed, [(name, id) for id, name in enumerate(stored, 1)])
-    assert {name: stored[id - 1] for name, id in ids.items()} == found
+    names = [ListedName(name, Path("set/x.json")) for name in listed]
+    ids = find_stored(names, Path("set"), [(name, id) for id, name in enumerate(stored, 1)])
+    assert {n: stored[i - 1] for n, i in zip(listed, ids, strict=True) if isinstance(i, int)} == found
 
 
 @on_sqlite

@@ -18,7 +18,7 @@ from core.store import Part, Store
 TABLE = {
     "Photos": {
         Right.READ: "get picture thumbnail_of open page count last_id",
-        Right.IMPORT: "add ids_by_name",
+        Right.IMPORT: "add find_listed",
         Right.DELETE: "delete sweep",
     },
     "Categories": {

@@ -76,9 +76,7 @@ def test_a_revision_comes_back_into_another_store(
     if not pictures:  # the photos are there, the annotations come alone
         for photo in store.photos.page(0, 99):
             other.photos.add(store.photos.open(photo.id), by="ada")
-    if not pictures and format == "yolo":
-        pytest.skip("YOLO's labels need the photos beside them, whose sizes they do not tell")
-    brought_in(other, file)
+    row = brought_in(other, file)
     kept = {"labels": format != "yolo", "flags": format != "yolo"}
     before, after = saved(store, **kept), saved(other, **kept)
     before.pop(NAMES[-1])
@@ -87,4 +85,9 @@ def test_a_revision_comes_back_into_another_store(
         for name in ("men/001.jpg", "women/001.jpg"):
             assert after[name] == before[name]
     else:
-        assert {name: boxes for name, boxes in after.items() if boxes is not None} == before
+        found = {name: boxes for name, boxes in after.items() if boxes is not None}
+        if format == "yolo":  # names that had to change, as renamed.txt says, find nothing
+            assert found.items() <= before.items() and len(found) == 3
+            assert row.counts["unread"] == len(before) - len(found)
+        else:
+            assert found == before

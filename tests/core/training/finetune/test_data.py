@@ -84,12 +84,12 @@ def test_a_detector_with_more_classes_says_the_same_of_those_it_knew() -> None:
 
 def test_a_classifier_with_more_labels_keeps_its_rows() -> None:
     state = {"classifier.weight": torch.rand(2, 5), "classifier.bias": torch.tensor([1.0, 3.0])}
-    grown = grown_classifier(state, 4, seed=0)
+    grown = grown_classifier(state, "classifier", 4, seed=0)
     assert torch.equal(grown["classifier.weight"][:2], state["classifier.weight"])
     assert grown["classifier.bias"].tolist() == [1.0, 3.0, 2.0, 2.0]
-    again = grown_classifier(state, 4, seed=0)
+    again = grown_classifier(state, "classifier", 4, seed=0)
     assert torch.equal(grown["classifier.weight"], again["classifier.weight"])
-    assert grown_classifier(state, 2, seed=0).keys() == state.keys()
+    assert grown_classifier(state, "classifier", 2, seed=0).keys() == state.keys()
 
 
 NEVER = CancelToken(lambda: False)

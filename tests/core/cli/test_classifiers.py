@@ -1,0 +1,175 @@
+"""Every classifier is trained, evaluated, served, explained and exported by the same commands."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from core.__main__ import main
+from core.inference.engines.export import export_for
+from core.inference.engines.exports import TOLERANCE
+from core.inference.model_cache import ModelCache
+from core.models.cards import ModelCard, read_card
+from core.models.registry import CLASSIFIERS
+from core.store import Store
+from tests.weights import drawn_photo
+
+SMALL = {"mobilenet": ("--size", 64), "mobilenet-mha": (), "vgg16": ("--preset", "gap", "--size", 64)}
+"""Options that make a network's steps short: smaller pictures, without the dense layers of 4096."""
+
+LABELS = ("Coat", "Dress", "Hat")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A classifier that a command has trained, what it said, and the set that it was trained on."""
+
+    weights: Path
+    card: ModelCard
+    said: str
+    csv: Path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def labeled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CSV of six pictures of one color a label."""
+    folder, rng = tmp_path_factory.mktemp("labeled"), np.random.default_rng(0)
+    for index in range(6):
+        pixels = np.full((40, 30, 3), (40 * index + 20) % 256, np.uint8)
+        pixels[:, :, index % 3] = 220
+        Image.fromarray(pixels + rng.integers(0, 20, pixels.shape, np.uint8)).save(folder / f"{index}.png")
+    rows = "".join(f"{index}.png,{LABELS[index % 3]}\n" for index in range(6))
+    (folder / "train.csv").write_text(f"image,label\n{rows}")
+    return folder / "train.csv"
+
+
+def command(*arguments: object) -> None:
+    """Run ``python -m core`` in this process, to a good end."""
+    before, sys.argv = sys.argv, ["python -m core", *map(str, arguments)]
+    try:
+        main()
+    except SystemExit as left:
+        assert left.code in (0, None)
+    finally:
+        sys.argv = before
+
+
+@pytest.fixture(scope="module", params=CLASSIFIERS)
+def trained(
+    request: pytest.FixtureRequest, labeled: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Trained:
+    """Each network after two epochs of two steps."""
+    out, said = tmp_path_factory.mktemp(request.param), io.StringIO()
+    with contextlib.redirect_stderr(said):
+        command("train", "classifier", "--model", request.param, *SMALL[request.param], "--data", labeled,
+                "--val", labeled, "--epochs", 2, "--batch", 3, "--device", "cpu", "--out", out)  # fmt: skip
+    weights = out / "best.safetensors"
+    return Trained(weights, read_card(weights), said.getvalue(), labeled)
+
+
+def test_a_network_is_trained_with_its_card_and_says_what_it_starts_from(trained: Trained) -> None:
+    card = trained.card
+    size, preset = (224, "full") if card.model == "mobilenet-mha" else (64, SMALL[card.model][1])
+    assert (card.kind, card.categories, card.input_size) == ("classifier", LABELS, size)
+    assert card.preset == (preset if card.model == "vgg16" else "full")
+    assert card.training["recipe"]["name"] == "fine" and card.training["photos"] == 6
+    history = (trained.weights.parent / "history.jsonl").read_text().splitlines()
+    assert len(history) == 2 and all(np.isfinite(json.loads(line)["train_loss"]) for line in history)
+
+
+def test_no_layer_of_random_weights_is_frozen_and_the_command_says_so(trained: Trained) -> None:
+    frozen = card_trainable(trained.card) != "all"
+    ships = trained.card.model == "mobilenet-mha"
+    assert frozen == ships, "the weights that ship are of this network"
+    if not ships:
+        sentence = f"No trained {trained.card.model} was given or ships: starts from random weights"
+        assert f"{sentence}, and freezes no layer." in trained.said
+
+
+def card_trainable(card: ModelCard) -> str:
+    return str(card.training["recipe"]["trainable"])
+
+
+def test_a_network_is_evaluated(trained: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+    command("evaluate", trained.weights, trained.csv, "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert found["photos"] == 6 and found["skipped"] == 0
+    assert 0 <= found["top1"] <= found["top3"] == found["top5"] == 1, "of three labels"
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    drawn_photo().image.save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def test_a_network_serves_in_the_labeler(
+    trained: Trained, tiny_ships: Path, photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("label", photo, "--weights", trained.weights)
+    found = json.loads(capsys.readouterr().out)
+    assert found["models"]["classifier"] == trained.card.name
+    assert found["garments"]
+    for garment in found["garments"]:
+        assert {label for label, _ in garment["top5"]} == set(LABELS)
+        assert sum(share for _, share in garment["top5"]) == pytest.approx(1, abs=1e-3)
+        assert garment["classifier"][0] in LABELS
+
+
+def test_a_network_serves_as_the_stores_champion(trained: Trained, tiny_ships: Path, tmp_path: Path) -> None:
+    with contextlib.closing(Store.open(folder=tmp_path)) as store:
+        champion = store.models.champion("classifier")
+        candidate = store.models.add(trained.weights, parent_id=champion.id)
+        store.promotions.promote(
+            candidate.id, expected_champion=champion.id, request="new", overrule_reason="a test"
+        )
+        served = ModelCache(store).current()
+        assert served.warnings == () and served.labeler.names["classifier"] == candidate.name
+        garments, embedding = served.labeler.label_and_embed(drawn_photo())
+        assert garments and embedding.shape == ({"vgg16": 512}.get(trained.card.model, 1024),)
+
+
+def test_a_network_is_explained_by_what_it_has(
+    trained: Trained, tiny_ships: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("explain", photo, "--out", tmp_path / "maps", "--weights", trained.weights)
+    printed = capsys.readouterr()
+    index = json.loads(printed.out)
+    heads = [f"attention_head_{number}" for number in range(1, 9)]
+    attends = trained.card.model == "mobilenet-mha"
+    for garment in index["garments"]:
+        assert list(garment["maps"]) == ["class_activation", *(["attention", *heads] if attends else [])]
+        assert len(garment["top5"]) == 3
+        assert all((tmp_path / "maps" / file).is_file() for file in garment["maps"].values())
+    sentence = (
+        f"{trained.card.model} has no multi-head attention: a garment has a class activation map alone."
+    )
+    assert printed.err.splitlines() == ([] if attends else [sentence])
+
+
+def test_a_network_answers_in_onnx_runtime_as_in_pytorch(trained: Trained, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    agreement = export_for(trained.weights, "onnxruntime", tmp_path)
+    assert agreement["agrees"] and max(agreement["differences"].values()) <= TOLERANCE
+    maps = (
+        {"class_activation", "attention"} if trained.card.model == "mobilenet-mha" else {"class_activation"}
+    )
+    assert set(agreement["differences"]) == {"logits", "embedding", *maps}
