@@ -139,4 +139,5 @@ def classifier_recipe(protocol: Protocol, arm: Arm, seed: int) -> ClassifierReci
     from core.training.recipes import recipe_named, with_changes
 
     chosen = recipe_named("classifier", arm.recipe)
-    return with_changes(chosen, model=arm.model, seed=seed, **protocol.classifier)  # type: ignore[return-value]
+    settings = {"input_size": protocol.sides[1], "seed": seed, "trainable": "all", **protocol.classifier}
+    return with_changes(chosen, model=arm.model, **settings)  # type: ignore[return-value]

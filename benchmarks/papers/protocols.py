@@ -39,7 +39,7 @@ PROTOCOLS = {
                 "ema_decay": 0.998,
                 **_COMMON,
             },
-            classifier={"epochs": 8, "batch": 16},
+            classifier={"epochs": 8},
         ),
         Protocol(
             "quick",

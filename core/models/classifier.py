@@ -19,12 +19,14 @@ from core.models.registry import classifier_config
 class ClassifierNetwork(nn.Module):
     """A classifier of pictures (B, 3, S, S) in -1..1: logits (B, classes).
 
-    ``last_layer`` is the name of the dense layer that has a row a class, ``maps`` names what explains a
-    prediction: the outputs of :meth:`activation_maps`, in their order.
+    ``last_layer`` is the name of the dense layer that has a row a class, ``sized`` are the parameters whose
+    shape follows from the input's size, ``maps`` names what explains a prediction: the outputs of
+    :meth:`activation_maps`, in their order.
     """
 
     last_layer = "classifier"
     maps: tuple[str, ...] = ("class_activation",)
+    sized: tuple[str, ...] = ()
 
     def feature_maps(self, x: Tensor) -> tuple[Tensor, ...]:
         """The last maps (B, C, h, w), then what else the network knows of them (multi-head attention)."""

@@ -23,6 +23,7 @@ from core.models.weights import read_tensors
 POINTWISE_CHANNELS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 INPUT_SIZE = 224
+STRIDE = 32
 FEATURES = 1024
 BATCH_NORM_EPS = 1e-3
 
@@ -135,20 +136,21 @@ class MobileNet(_OnMobileNet):
 
 
 class MobileNetMHA(_OnMobileNet):
-    """MobileNet with multi-head attention: (B, 3, 224, 224) in -1..1 to logits (B, classes).
+    """MobileNet with multi-head attention: (B, 3, size, size) in -1..1 to logits (B, classes).
 
-    The embedding is the mean of the last maps (B, 1024). ``attention`` (B, heads, H*W, H*W) is of each
+    ``size`` is a multiple of 32; the tables of relative positions fit its map of ``size / 32``. The embedding is the mean of the last maps (B, 1024). ``attention`` (B, heads, H*W, H*W) is of each
     position (rows) to each position (columns).
     """
 
     maps = ("class_activation", "attention")
+    sized = ("attention.relative_height", "attention.relative_width")
 
-    def __init__(self, classes: int = 50, dropout: float = 0.0) -> None:
+    def __init__(self, classes: int = 50, dropout: float = 0.0, size: int = INPUT_SIZE) -> None:
         super().__init__()
         if classes < 2:
             raise RecipeError(f"a classifier needs two classes or more, got {classes}")
         self.backbone = MobileNetFeatures()
-        self.attention = AttentionAugmentedConv(FEATURES, FEATURES)
+        self.attention = AttentionAugmentedConv(FEATURES, FEATURES, size=size // STRIDE)
         self.norm = nn.BatchNorm2d(FEATURES, eps=BATCH_NORM_EPS, momentum=0.01)
         self.hidden = nn.Linear(FEATURES, 3072)
         self.dropout = nn.Dropout(dropout)
@@ -183,9 +185,9 @@ def mobilenet(classes: int = 1000) -> MobileNet:
     return MobileNet(classes)
 
 
-def mobilenet_mha(classes: int = 50) -> MobileNetMHA:
+def mobilenet_mha(classes: int = 50, size: int = INPUT_SIZE) -> MobileNetMHA:
     """MobileNet with multi-head attention, frozen as in the poster."""
-    model = MobileNetMHA(classes)
+    model = MobileNetMHA(classes, size=size)
     model.freeze("poster")
     return model
 

@@ -59,7 +59,7 @@ MODELS: dict[str, ModelEntry] = {
     ),
     "mobilenet": ModelEntry(_builder("mobilenet:mobilenet", "classes"), 1000, 224, is_classifier=True),
     "mobilenet-mha": ModelEntry(
-        _builder("mobilenet:mobilenet_mha", "classes"), 50, 224, size_step=None, is_classifier=True
+        _builder("mobilenet:mobilenet_mha", "classes", "size"), 50, 224, size_step=32, is_classifier=True
     ),
     "vgg16": ModelEntry(
         _builder("vgg:vgg16", "classes", "preset"), 1000, 224, presets=("full", "gap"), is_classifier=True

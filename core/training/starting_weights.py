@@ -107,7 +107,8 @@ def start_classifier(
 ) -> tuple[ClassifierRecipe, Start]:
     """The recipe, with nothing frozen where no trained weights are to be had, and the start.
 
-    The shipped classifier's last layer is left out where its labels are others.
+    The shipped classifier's last layer is left out where its labels are others, its tables of positions where
+    the input's size is another.
     """
     if pretrained is not None:
         return recipe, Start(f"Starts from {pretrained.name}.")
@@ -118,10 +119,12 @@ def start_classifier(
         return recipe, Start("Starts from random weights; no layer is frozen.")
     card = _shipped_card("classifier")
     if card is not None and card.model == recipe.model:
-        same = card.categories == tuple(labels)
-        part = "the classifier that ships" if same else "all but the last layer of the classifier that ships"
-        left_out = () if same else (f"{network.last_layer}.",)
-        sentence = f"Starts from {part}; the recipe's frozen layers stay as they are."
+        new = {} if card.categories == tuple(labels) else {"the last layer": (f"{network.last_layer}.",)}
+        if card.input_size != recipe.input_size and network.sized:
+            new["what has the input's size"] = network.sized
+        part = f"all but {' and '.join(new)} of the classifier" if new else "the classifier"
+        left_out = tuple(name for names in new.values() for name in names)
+        sentence = f"Starts from {part} that ships; the recipe's frozen layers stay as they are."
         return recipe, Start(sentence, shipped_weights("classifier"), left_out)
     sentence = f"No trained {recipe.model} was given or ships: {_FROM_NOTHING}"
     return replace(recipe, trainable="all"), Start(sentence)

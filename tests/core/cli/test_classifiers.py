@@ -24,7 +24,7 @@ from core.models.registry import CLASSIFIERS
 from core.store import Store
 from tests.weights import drawn_photo
 
-SMALL = {"mobilenet": ("--size", 64), "mobilenet-mha": (), "vgg16": ("--preset", "gap", "--size", 64)}
+SMALL = {"mobilenet": ("--size", 64), "mobilenet-mha": ("--size", 64), "vgg16": ("--preset", "gap", "--size", 64)}
 """Options that make a network's steps short: smaller pictures, without the dense layers of 4096."""
 
 LABELS = ("Coat", "Dress", "Hat")
@@ -87,7 +87,7 @@ def trained(
 
 def test_a_network_is_trained_with_its_card_and_says_what_it_starts_from(trained: Trained) -> None:
     card = trained.card
-    size, preset = (224, "full") if card.model == "mobilenet-mha" else (64, SMALL[card.model][1])
+    size, preset = 64, SMALL[card.model][1]
     assert (card.kind, card.categories, card.input_size) == ("classifier", LABELS, size)
     assert card.preset == (preset if card.model == "vgg16" else "full")
     assert card.training["recipe"]["name"] == "fine" and card.training["photos"] == 6

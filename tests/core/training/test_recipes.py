@@ -72,7 +72,7 @@ def test_an_unknown_recipe_is_refused_with_those_there_are(kind, preset, sentenc
         ({"augmentation": "wild"}, "augmentation"),
         ({"model": "vgg19"}, "model to be one of mobilenet, mobilenet-mha, vgg16, got 'vgg19'"),
         ({"preset": "gap"}, "mobilenet-mha has the preset full only, got 'gap'"),
-        ({"input_size": 160}, "mobilenet-mha takes pictures of 224 pixels, got 160"),
+        ({"input_size": 150}, "a multiple of 32, got 150"),
         ({"learning_rate": 0.0}, "learning_rate above 0"),
         ({"learning_rate": float("nan")}, "learning_rate above 0"),
         ({"batch": 0}, "batch above 0"),
