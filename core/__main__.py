@@ -68,11 +68,15 @@ def train(
     data: Annotated[
         list[str] | None,
         typer.Option(
-            help="Training data: a COCO file (detector) or a CSV (classifier), or several; "
+            help="Training data: a COCO file (detector) or a CSV (classifier), or several, or the folder of "
+            "DeepFashion2 (detector) or DeepFashion (classifier); "
             "FILE:0.5 takes half of its photos an epoch. With --revision the store's folder."
         ),
     ] = None,
-    val: Annotated[Path | None, typer.Option(help="Validation data of the same kind.")] = None,
+    val: Annotated[
+        Path | None,
+        typer.Option(help="Validation data of the same kind; the folders of DeepFashion have their own."),
+    ] = None,
     revision: Annotated[
         str | None, typer.Option(help="Fine-tune the store's champion on this revision: a number, or latest.")
     ] = None,
@@ -140,12 +144,12 @@ def train(
             kind, revision, quick=quick, device=device, data=Path(data[0]) if data else None
         )
         return
-    if not data or val is None:
+    if not data:
         raise RecipeError("expected --data and --val to train on files, or --revision to train on the store")
     sources = [train_command.parse_source(text) for text in data]
     options = TrainingOptions(
         data=sources[0][0],
-        val=val,
+        val=val or train_command.own_validation(sources[0][0]),
         model=model,
         preset=preset,
         size=size,

@@ -83,6 +83,18 @@ def parse_source(text: str) -> tuple[Path, float | None]:
     return Path(file), number
 
 
+def own_validation(data: Path) -> Path:
+    """The training data themselves, where they say which of their photos validate. Raises RecipeError."""
+    from core.datasets.deepfashion import has_parts
+
+    if not has_parts(data):
+        raise RecipeError(
+            "expected --data and --val to train on files, or --revision to train on the store; without --val "
+            "DeepFashion's folder (with Eval/list_eval_partition.txt) or DeepFashion2's (with validation/)"
+        )
+    return data
+
+
 def parse_unlabeled(texts: Iterable[str]) -> dict[Path, tuple[str, ...]]:
     """Training files and the categories that they do not label, those of one file together."""
     merged: dict[Path, tuple[str, ...]] = {}

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.datasets.classification import ClassificationSample, read_classification
+from core.datasets.classification import ClassificationSample, read_labeled
 from core.datasets.detection import DetectionDataset
 from core.datasets.reading import read_fitted
 from core.errors import DatasetError, EngineError, WeightsError
@@ -176,7 +176,7 @@ def _halves(
     """The pictures that ranges are read from, and the measurement on the others of the data set."""
     uncalibrated = ModelCard(**(vars(card) | {"calibration": {}}))
     if card.kind == "detector":
-        boxed = read_fitted(dataset, photos).dataset
+        boxed = read_fitted(dataset, photos, part="val").dataset
         first, rest = _split(boxed.photos)
         detector = Detector(reference, card)
 
@@ -191,7 +191,7 @@ def _halves(
             return {name: figures[name] for name in ("mAP50", "mAP")}
 
         return pictures, measure
-    first_rows, rest_rows = _split(read_classification(dataset, photos))
+    first_rows, rest_rows = _split(read_labeled(dataset, photos, part="val").photos)
     classifier = Classifier(reference, card)
 
     def crops() -> Iterator[np.ndarray]:

@@ -14,7 +14,7 @@ import numpy as np
 from lightning.pytorch import seed_everything
 
 from core.anchors import darknet_anchors, kmeans_anchors, mean_best_iou, read_anchors
-from core.datasets.classification import label_counts, read_classification, with_known_labels
+from core.datasets.classification import read_labeled, with_known_labels
 from core.datasets.detection import DetectionDataset, letterboxed_wh
 from core.datasets.reading import read_fitted
 from core.errors import DatasetError, RecipeError, WeightsError
@@ -32,18 +32,22 @@ from core.training.trainer import fit
 
 
 def train_classifier(recipe: ClassifierRecipe, options: TrainingOptions) -> Path:
-    """Train the classifier; labels are those of the training data, sorted. Returns the best weights' path."""
+    """Train the classifier; labels are those that the training data list, sorted.
+
+    Returns the best weights' path.
+    """
     for name in ("unlabeled", "masks"):
         if getattr(options, name):
             raise RecipeError(f"--{name} goes with a detector's training, not with a classifier's")
     seed_everything(recipe.seed, workers=True, verbose=False)  # the first weights follow the seed, too
     sets = [
-        (read_classification(file), options.share_of(file, 1.0)) for file in (options.data, *options.extra)
+        (read_labeled(file, part="train"), options.share_of(file, 1.0))
+        for file in (options.data, *options.extra)
     ]
-    photos = [photo for part, _ in sets for photo in part]
-    shares = [share for part, share in sets for _ in part]
-    labels = tuple(sorted(label_counts(photos)))
-    val, skipped = with_known_labels(read_classification(options.val), labels)
+    photos = [photo for part, _ in sets for photo in part.photos]
+    shares = [share for part, share in sets for _ in part.photos]
+    labels = tuple(sorted({label for part, _ in sets for label in part.labels}))
+    val, skipped = with_known_labels(read_labeled(options.val, part="val").photos, labels)
     if not val:
         raise DatasetError(f"expected validation photos with the labels {', '.join(labels)}, got none")
     recipe, start = start_classifier(recipe, labels, options.pretrained)
@@ -75,7 +79,7 @@ def train_detector(recipe: DetectorRecipe, options: TrainingOptions) -> Path:
     anchors_wh, anchors = choose_anchors(recipe, options.anchors, start, datasets)
     categories = start.categories or datasets[0].categories
     datasets = [dataset.with_categories(categories) for dataset in datasets]
-    val = read_training_sets((options.val,), options.unlabeled_of)[0].with_categories(categories)
+    val = read_training_sets((options.val,), options.unlabeled_of, "val")[0].with_categories(categories)
     print(f"{_described(recipe)} {start.sentence}", file=sys.stderr)
     names = _label_names(options.masks) if options.masks else ()
     train_set = DetectionTrainingDataset(
@@ -101,13 +105,14 @@ def _described(recipe: DetectorRecipe) -> str:
 
 
 def read_training_sets(
-    files: Sequence[Path], unlabeled_of: Callable[[Path], tuple[str, ...]]
+    files: Sequence[Path], unlabeled_of: Callable[[Path], tuple[str, ...]], part: str = "train"
 ) -> list[DetectionDataset]:
     """Data sets under the categories that they have together, matched by name, in the order of the files.
 
+    ``part`` is what is read of a folder that holds all parts, as DeepFashion2's does.
     A set labels the categories of its own list, less those that it or ``unlabeled_of`` says it does not.
     """
-    datasets = [read_fitted(file).dataset.without_labels_of(unlabeled_of(file)) for file in files]
+    datasets = [read_fitted(file, part=part).dataset.without_labels_of(unlabeled_of(file)) for file in files]
     by_key: dict[str, str] = {}
     for name in (name for dataset in datasets for name in dataset.categories):
         by_key.setdefault(category_key(name), name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,13 @@ import pytest
 import torch
 from PIL import Image
 
-from core.__main__ import main
 from core.inference.engines.export import export_for
 from core.inference.engines.exports import TOLERANCE
 from core.inference.model_cache import ModelCache
 from core.models.cards import ModelCard, read_card
 from core.models.registry import CLASSIFIERS
 from core.store import Store
+from tests.core.cli.commands import command
 from tests.weights import drawn_photo
 
 SMALL = {"mobilenet": ("--size", 64), "mobilenet-mha": (), "vgg16": ("--preset", "gap", "--size", 64)}
@@ -59,17 +58,6 @@ def labeled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = "".join(f"{index}.png,{LABELS[index % 3]}\n" for index in range(6))
     (folder / "train.csv").write_text(f"image,label\n{rows}")
     return folder / "train.csv"
-
-
-def command(*arguments: object) -> None:
-    """Run ``python -m core`` in this process, to a good end."""
-    before, sys.argv = sys.argv, ["python -m core", *map(str, arguments)]
-    try:
-        main()
-    except SystemExit as left:
-        assert left.code in (0, None)
-    finally:
-        sys.argv = before
 
 
 @pytest.fixture(scope="module", params=CLASSIFIERS)
