@@ -1,4 +1,4 @@
-"""The benchmark of faithfulness: every map and control has figures, the pointing game only where pixels say."""
+"""The benchmark of faithfulness: every map has figures, the pointing game only where pixels are labeled."""
 
 from __future__ import annotations
 
