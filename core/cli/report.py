@@ -21,7 +21,8 @@ from core.cli.console import (
 from core.errors import DatasetError, NotFoundError, WeightsError
 
 if TYPE_CHECKING:
-    from core.inference.reports import ReportData, ReportModel
+    from core.inference.report_data import ReportData
+    from core.inference.reports import ReportModel
     from core.store import Store
 
 KINDS = ("detector", "classifier")
@@ -150,7 +151,7 @@ def _model(said: str, store: OpenStore) -> ReportModel:
 
 def _data(said: str, kind: str, photos: Path | None, store: OpenStore) -> ReportData:
     """What to measure on, by what the command says. Raises DatasetError, NotFoundError."""
-    from core.inference.reports import ALL, HOLDOUT, data_of_file, data_of_revision
+    from core.inference.report_data import ALL, HOLDOUT, data_of_file, data_of_revision
 
     part, _, number = said.partition(":")
     parts = {"holdout": HOLDOUT, "revision": ALL}

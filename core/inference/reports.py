@@ -1,11 +1,11 @@
-"""Reports: a detector or classifier, and perhaps a second one, run on a data set or on a store's revision."""
+"""Reports: a detector or classifier, and perhaps a second one, run on annotated photos; kept by digest."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,57 +14,27 @@ import numpy as np
 
 from core import __version__
 from core.boxes import Detections, GroundTruth
-from core.datasets.classification import read_classification
 from core.datasets.detection import matched_categories
-from core.datasets.reading import read_fitted
 from core.errors import DatasetError, PhotoError, StoreBusyError, StoreError
 from core.evaluation.report.classification import ClassifierOutput, LabeledCrop, report_classifier
 from core.evaluation.report.detection import DetectorOutput, report_detector
 from core.evaluation.report.photos import ReportPhoto
+from core.files import atomic_write, cache_folder
 from core.garments import Box
-from core.images.decode import Photo, open_dataset_photo, upright_size
+from core.images.decode import Photo
 from core.inference.classifier import Classifier, square_crops, whole_photo
 from core.inference.detector import LOWEST_THRESHOLD, Detector
-from core.inference.predictions import category_ids
+from core.inference.report_data import DataPhoto, ReportData
 from core.machine import machine_line
 from core.models.cards import ModelCard, read_card
-from core.store import Store
-from core.store.boxes import AnnotatedBox
 
 Progress = Callable[[int, int], object]
 """Called with the photos done and their number; what it raises ends the report."""
 
-HOLDOUT, ALL = "holdout", "all photos"
+REPORT_VERSION = 1
+"""Of the reports' form: kept ones of another are made again."""
 
-
-@dataclass(frozen=True)
-class DataPhoto:
-    """An annotated photo: where to get it, its boxes in the data's categories, their labels, its sender."""
-
-    photo: ReportPhoto
-    open: Callable[[], Photo] = field(repr=False)
-    truth: GroundTruth = field(repr=False)
-    labels: tuple[str | None, ...] = ()
-    group: str = ""
-    is_crop: bool = False
-    """Whether the whole photo is what a label is of."""
-
-
-@dataclass(frozen=True)
-class ReportData:
-    """Annotated photos to measure on.
-
-    ``digest`` is of the photos and boxes where both are known never to change, else empty. ``names`` says
-    under which of ``categories`` a model's own name counts, where that is another. ``left_out`` counts photos
-    that are gone or cannot be opened.
-    """
-
-    name: str
-    categories: tuple[str, ...]
-    photos: tuple[DataPhoto, ...]
-    digest: str = ""
-    names: Mapping[str, str] = field(default_factory=dict)
-    left_out: int = 0
+MOST_KEPT = 60
 
 
 @dataclass(frozen=True)
@@ -102,84 +72,6 @@ def _digest_of(path: Path) -> str:
         return ""  # whoever loads the weights says what is wrong
 
 
-def data_of_file(path: Path, kind: str, photos: Path | None = None) -> ReportData:
-    """A data set as for ``core evaluate``: boxes in any format; for a classifier also a CSV of labels.
-
-    Of a data set of boxes a classifier is asked about each box that has a label. Raises DatasetError.
-    """
-    name = "/".join(Path(path).resolve().parts[-2:])
-    if kind == "classifier" and path.suffix.lower() == ".csv":
-        return ReportData(name, (), tuple(_labeled_photos(path, photos)))
-    fitted = read_fitted(path, photos)
-    dataset = fitted.dataset
-    found = []
-    for place, photo in enumerate(dataset.photos):
-        file = dataset.path_of(photo)
-        found.append(
-            DataPhoto(
-                ReportPhoto(place, photo.file_name, photo.width, photo.height),
-                _opener(file),
-                photo.ground_truth(),
-                photo.labels,
-            )
-        )
-    return ReportData(name, dataset.categories, tuple(found), left_out=len(fitted.left_out))
-
-
-def _labeled_photos(path: Path, photos: Path | None) -> Iterator[DataPhoto]:
-    nothing = GroundTruth(np.zeros((0, 4)), np.zeros(0, np.int64))
-    for place, sample in enumerate(read_classification(path, photos)):
-        width, height = upright_size(sample.path)
-        photo = ReportPhoto(place, sample.path.name, width, height)
-        yield DataPhoto(photo, _opener(sample.path), nothing, (sample.label,), sample.group, is_crop=True)
-
-
-def _opener(path: Path) -> Callable[[], Photo]:
-    return lambda: open_dataset_photo(path)
-
-
-def data_of_revision(store: Store, number: int, part: str = HOLDOUT) -> ReportData:
-    """A revision's photos as they were annotated in it: the ``HOLDOUT``, or ``ALL`` of them.
-
-    Photos that were deleted since are left out and counted. Raises NotFoundError for no such revision.
-    """
-    revision = store.revisions.get(number)
-    known = store.categories.by_id()
-    place_of = {id: place for place, id in enumerate(known)}
-    found, left_out = [], 0
-    digest = hashlib.sha256(f"{revision.digest} {part}".encode())
-    for item in store.revisions.items(number, holdout=True if part == HOLDOUT else None):
-        row = item.photo
-        if row.deleted_at is not None:
-            left_out += 1
-            continue
-        digest.update(f" {row.digest}".encode())
-        boxes = [box for box in item.annotation.boxes if box.category_id in place_of]
-        found.append(
-            DataPhoto(
-                ReportPhoto(row.id, row.name, row.width, row.height),
-                _store_opener(store, row.id),
-                _ground_truth(boxes, place_of),
-                tuple(box.label for box in boxes),
-            )
-        )
-    categories = tuple(category.name for category in known.values())
-    digest.update(json.dumps(categories).encode())
-    names = {name: known[id].name for name, id in category_ids(store).items()}
-    said = f"{part} of revision {number}"
-    return ReportData(said, categories, tuple(found), digest.hexdigest(), names, left_out)
-
-
-def _store_opener(store: Store, photo_id: int) -> Callable[[], Photo]:
-    return lambda: store.photos.open(photo_id)
-
-
-def _ground_truth(boxes: Sequence[AnnotatedBox], place_of: Mapping[int, int]) -> GroundTruth:
-    corners = np.array([box.box_xyxy for box in boxes], dtype=np.float64).reshape(-1, 4)
-    ids = np.array([place_of[box.category_id] for box in boxes], dtype=np.int64)
-    return GroundTruth(corners, ids, np.array(["difficult" in box.flags for box in boxes], dtype=np.bool_))
-
-
 def make_report(
     model: ReportModel,
     data: ReportData,
@@ -215,6 +107,49 @@ def make_report(
             "seed": seed,
         },
     }
+
+
+def report_key(model: ReportModel, digest: str, against: ReportModel | None = None) -> str:
+    """What a kept report is known by: weights, what their cards say of inference, and the data's digest."""
+    content = [REPORT_VERSION, digest, *(_what_decides(one) for one in (model, against) if one is not None)]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _what_decides(model: ReportModel) -> list[Any]:
+    card = model.card
+    return [
+        model.digest,
+        card.categories,
+        card.input_size,
+        card.score_threshold,
+        card.anchors_wh,
+        card.calibration,
+    ]
+
+
+def kept_report(key: str) -> dict[str, Any] | None:
+    """A report that this machine has kept; None where there is none, or none that can be read."""
+    try:
+        report = json.loads((_kept_reports() / f"{key}.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return report if isinstance(report, dict) else None
+
+
+def keep_report(key: str, report: Mapping[str, Any]) -> None:
+    """Keep a report on this machine, and the newest ``MOST_KEPT`` of them. Raises OSError."""
+    folder = _kept_reports()
+    with atomic_write(folder / f"{key}.json", private=True) as file:
+        file.write(json.dumps(report).encode())
+    files = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime)
+    for old in files[:-MOST_KEPT]:
+        old.unlink(missing_ok=True)
+
+
+def _kept_reports() -> Path:
+    folder = cache_folder() / "reports"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 def _report_detectors(

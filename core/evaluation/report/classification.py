@@ -57,15 +57,14 @@ def report_classifier(
     grouped = all(crop.group for crop in crops)
     groups = np.array([crop.group if grouped else str(crop.photo.id) for crop in crops])
     scores = np.asarray(model.probabilities)
-    resamples = 0 if against else n_bootstrap
-    measured = evaluate_classification(scores, targets, labels, groups, skipped, resamples, seed)
-    compared = _compared(crops, model, against, targets, groups, n_bootstrap, seed) if against else None
+    measured = evaluate_classification(scores, targets, labels, groups, skipped, n_bootstrap=0)
+    is_second = against is not None
+    compared = _compared(crops, model, against or model, targets, groups, n_bootstrap, seed)
     first = scores.argmax(axis=1)
     cells: dict[tuple[int, int], list[int]] = {}
     for place, pair in enumerate(zip(targets.tolist(), first.tolist(), strict=True)):
         cells.setdefault(pair, []).append(place)
     places = _by_confidence(listed_photos(cells, len(crops)), scores, targets)
-    pairs = compared.metrics if compared else {}
     best = scores.max(axis=1)
     return {
         "kind": "classifier",
@@ -75,24 +74,20 @@ def report_classifier(
         "resamples": n_bootstrap,
         "resampled": "senders" if grouped else "photos",
         "figures": {
-            f"top{k}": figure(
-                getattr(measured, f"top{k}"), measured.intervals[f"top{k}"], pairs.get(f"top{k}")
-            )
+            f"top{k}": figure(getattr(measured, f"top{k}"), compared.metrics[f"top{k}"], is_second)
             for k in TOP_K
         },
         "classes": [
             {
                 "name": name,
                 "photos": entry.photos,
-                "recall": figure(
-                    entry.recall, entry.recall_interval, _of_class(compared, name) if compared else None
-                ),
+                "recall": figure(entry.recall, compared.classes[place].metric, is_second),
                 "precision": as_json(entry.precision),
                 "f1": as_json(
                     float(ratio(2 * entry.precision * entry.recall, entry.precision + entry.recall))
                 ),
             }
-            for name, entry in measured.labels.items()
+            for place, (name, entry) in enumerate(measured.labels.items())
             if entry.photos or not np.isnan(entry.precision)
         ],
         "confusion": confusion_entry(measured.confusion, cells, places, labels, labels),
@@ -124,10 +119,6 @@ def _compared(
     return compare_classification(
         ranks[0], ranks[1], targets, model.labels, units, n_bootstrap=n_bootstrap, seed=seed
     )
-
-
-def _of_class(compared: Comparison, name: str) -> Any:
-    return next((entry.metric for entry in compared.classes if entry.name == name), None)
 
 
 def _by_confidence(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,12 +30,18 @@ from core.evaluation.errors import (
     mended_gains,
 )
 from core.evaluation.matching import AREA_RANGES, CategoryMatches, match_photos
-from core.evaluation.report.photos import ReportPhoto, confusion_entry, corners, listed_photos
+from core.evaluation.report.photos import (
+    BACKGROUND_NAME,
+    MISSED_NAME,
+    ReportPhoto,
+    confusion_entry,
+    corners,
+    listed_photos,
+)
 
 THRESHOLDS = np.arange(1, 100) / 100
 IOU_BINS = 10
 MOST_CURVE_POINTS = 150
-BACKGROUND_NAME, MISSED_NAME = "background", "missed"
 
 
 @dataclass(frozen=True)
@@ -61,14 +67,10 @@ def report_detector(
     Raises DatasetError where photos or category ids do not fit together.
     """
     found, threshold = model.predictions, model.score_threshold
-    resamples = 0 if against else n_bootstrap
-    measured = evaluate_detection(found, truths, categories, threshold, n_bootstrap=resamples, seed=seed)
-    compared = None
-    if against is not None:
-        pair, thresholds = (against.predictions, found), (against.score_threshold, threshold)
-        compared = compare_detection(
-            *pair, truths, categories, thresholds, n_bootstrap=n_bootstrap, seed=seed
-        )
+    other = against or model
+    measured = evaluate_detection(found, truths, categories, threshold, n_bootstrap=0)
+    pair, thresholds = (other.predictions, found), (other.score_threshold, threshold)
+    compared = compare_detection(*pair, truths, categories, thresholds, n_bootstrap=n_bootstrap, seed=seed)
     matches = match_photos(found, truths, len(categories))
     errors = find_errors(found, truths, len(categories))
     confident = find_errors([boxes.above(threshold) for boxes in found], truths, len(categories))
@@ -82,8 +84,8 @@ def report_detector(
         "ignored": measured.ignored,
         "score_threshold": threshold,
         "resamples": n_bootstrap,
-        "figures": _figures(measured, compared),
-        "classes": _classes(measured, compared, confident, truths, categories),
+        "figures": _figures(measured, compared, against is not None),
+        "classes": _classes(measured, compared, against is not None, confident, truths, categories),
         "sizes": [_size(name, found, truths, len(categories), threshold) for name in AREA_RANGES],
         "precision_recall": _precision_recall(measured),
         "by_threshold": _by_threshold(matches, categories),
@@ -100,14 +102,14 @@ def report_detector(
     }
 
 
-def figure(value: float, interval: Any = None, pair: PairedMetric | None = None) -> dict[str, Any]:
-    """A figure with its interval, and the other model's from the same resamples where there is one."""
-    entry: dict[str, Any] = {"value": as_json(value), "interval": interval_as_json(interval)}
+def figure(value: float, pair: PairedMetric | None = None, is_second: bool = False) -> dict[str, Any]:
+    """A figure with its interval, and ``is_second``: the other model's from the same resamples."""
     if pair is None:
-        return entry
-    return {
-        "value": as_json(value),
-        "interval": interval_as_json(pair.candidate_interval),
+        return {"value": as_json(value), "interval": None}
+    own = {"value": as_json(value), "interval": interval_as_json(pair.candidate_interval)}
+    if not is_second:
+        return own
+    return own | {
         "against": as_json(pair.champion),
         "against_interval": interval_as_json(pair.champion_interval),
         "difference": as_json(pair.difference),
@@ -115,20 +117,16 @@ def figure(value: float, interval: Any = None, pair: PairedMetric | None = None)
     }
 
 
-def _figures(measured: DetectionReport, compared: Comparison | None) -> dict[str, Any]:
-    pairs: Mapping[str, PairedMetric] = compared.metrics if compared else {}
-    return {
-        "mAP50": figure(measured.map50, measured.map50_interval, pairs.get("mAP50")),
-        "mAP": figure(measured.map, measured.map_interval, pairs.get("mAP")),
-        "precision": figure(measured.precision, None, pairs.get("precision")),
-        "recall": figure(measured.recall, None, pairs.get("recall")),
-        "f1": figure(measured.f1),
-    }
+def _figures(measured: DetectionReport, compared: Comparison, is_second: bool) -> dict[str, Any]:
+    values = {"mAP50": measured.map50, "mAP": measured.map}
+    values |= {"precision": measured.precision, "recall": measured.recall, "f1": measured.f1}
+    return {name: figure(value, compared.metrics.get(name), is_second) for name, value in values.items()}
 
 
 def _classes(
     measured: DetectionReport,
-    compared: Comparison | None,
+    compared: Comparison,
+    is_second: bool,
     confident: Errors,
     truths: Sequence[GroundTruth],
     categories: Sequence[str],
@@ -140,7 +138,7 @@ def _classes(
         metrics = measured.categories[name]
         if not metrics.boxes and not len(metrics.curve.scores):
             continue
-        pair = compared.classes[place].metric if compared else None
+        pair = compared.classes[place].metric
         mine = overlaps[ids == place]
         precision, recall = metrics.precision, metrics.recall
         f1 = float(ratio(2 * precision * recall, precision + recall))
@@ -148,7 +146,7 @@ def _classes(
             {
                 "name": name,
                 "boxes": metrics.boxes,
-                "AP50": figure(metrics.ap50, metrics.ap50_interval, pair),
+                "AP50": figure(metrics.ap50, pair, is_second),
                 "AP": as_json(metrics.ap),
                 "precision": as_json(precision),
                 "recall": as_json(recall),

@@ -17,6 +17,7 @@ from core.evaluation.report.charts import (
     row_bars,
     row_intervals,
 )
+from core.evaluation.report.photos import BACKGROUND_NAME, MISSED_NAME
 from core.evaluation.report.tables import NAMES, Table, report_tables
 from core.taxonomy import color_of
 
@@ -42,7 +43,7 @@ def report_parts(report: Mapping[str, Any]) -> dict[str, str]:
         made |= {"curves": _curves(report), "errors": _errors(report, tables)}
     made |= {"confusion": _confusion(report), "calibration": _calibration(report, tables)}
     if report.get("training"):
-        made["training"] = _training(report["training"])
+        made["training"] = training_part(report["training"])
     if report.get("costs"):
         made["costs"] = tables["costs"].as_html()
     return made
@@ -72,7 +73,8 @@ def facts(report: Mapping[str, Any]) -> str:
 
 
 def _summary(report: Mapping[str, Any], tables: Mapping[str, Table]) -> str:
-    name, key = ("AP@0.5", "AP50") if report["kind"] == "detector" else ("recall", "recall")
+    is_detector = report["kind"] == "detector"
+    name, key, noun = ("AP@0.5", "AP50", "category") if is_detector else ("recall", "recall", "label")
     rows = [entry for entry in report["classes"] if entry[key]["value"] is not None]
     own = [_row(e["name"], e[key]["value"], e[key].get("interval")) for e in rows]
     groups = [("", COLORS[0], own)]
@@ -85,16 +87,17 @@ def _summary(report: Mapping[str, Any], tables: Mapping[str, Table]) -> str:
         ]
         reach = max((abs(end) for row in differences for end in row.interval or ()), default=0.1) or 0.1
         axis = Axis(f"difference of {name}", -reach, reach)
-        alt = f"Difference of {name} by class with 95 % intervals"
+        alt = f"Difference of {name} by {noun} with 95 % intervals"
         charts.append(_figure(row_intervals([("", COLORS[0], differences)], axis, alt), alt))
     if rows:
-        alt = f"{name} by class with 95 % intervals"
+        alt = f"{name[0].upper()}{name[1:]} by {noun} with 95 % intervals"
         charts.insert(0, _figure(row_intervals(groups, Axis(name), alt), alt, _keys(groups)))
-    sizes = tables["sizes"].as_html() if "sizes" in tables else ""
-    return (
-        f"{tables['figures'].as_html()}{sizes}<div class=charts>{''.join(charts)}</div>"
-        f"{tables['classes'].as_html()}"
-    )
+    overall = tables["figures"].as_html() + (tables["sizes"].as_html() if "sizes" in tables else "")
+    classes = tables["classes"].as_html()
+    if report.get("against"):
+        return f"{overall}<div class=charts>{''.join(charts)}</div>{classes}"
+    beside, below = (overall, classes) if is_detector else (overall + classes, "")
+    return f"<div class=charts><div>{beside}</div>{''.join(charts)}</div>{below}"
 
 
 def _row(name: str, value: float | None, interval: Sequence[float] | None) -> Row:
@@ -157,10 +160,12 @@ def _curves(report: Mapping[str, Any]) -> str:
         for name, color in zip(("precision", "recall", "f1"), (COLORS[0], COLORS[1], COLORS[2]), strict=True)
     ]
     best = by_threshold["best"]
-    alt = "Precision, recall and F1 by score threshold, all categories"
+    alt = "Precision, recall and F1 by score threshold, all boxes"
     note = f"F1 is highest, {best['f1'] or 0:.3f}, at {best['threshold']:g}."
     made.append(
-        _figure(line_chart(rates, x, Axis("all boxes alike"), alt, marks), alt, _series_keys(rates), note)
+        _figure(
+            line_chart(rates, x, Axis("precision, recall, F1"), alt, marks), alt, _series_keys(rates), note
+        )
     )
     of_classes = [
         Line(entry["name"], thresholds, entry["f1"], color_of(entry["name"]))
@@ -236,10 +241,23 @@ def _confusion(report: Mapping[str, Any]) -> str:
     at = f" at score {report['score_threshold']:g} and IoU 0.5" if is_detector else ""
     caption = html.escape(f"Counts{at}; {sides}")
     return (
-        f"<div class=scroll><table class=matrix><caption>{caption}</caption>"
+        f'<p class=caption>{caption}</p><div class=scroll><table class=matrix aria-label="{caption}">'
         f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
         f"<p class=note>{note}</p><div class=opened></div>"
     )
+
+
+def cell_title(row: str, column: str) -> str:
+    """What a cell of the matrix counts, in words.
+
+    >>> cell_title("belt", "missed"), cell_title("top", "dress")
+    ('belt missed', 'top taken for dress')
+    """
+    if column == MISSED_NAME:
+        return f"{row} missed"
+    if row == BACKGROUND_NAME:
+        return f"{column} where none is annotated"
+    return f"{row} found" if row == column else f"{row} taken for {column}"
 
 
 def _cell(
@@ -249,7 +267,7 @@ def _cell(
     kind = "right" if rows[row] == columns[column] else "wrong"
     if number is None:
         return "<td></td>"
-    said = html.escape(f"{rows[row]}, {columns[column]}: {count:,}")
+    said = html.escape(f"{cell_title(rows[row], columns[column])}: {count:,}")
     return (
         f'<td class="{kind}" style="--share:{share:.3f}"><button type=button data-cell="{number}" '
         f'aria-label="{said}" title="{said}">{count:,}</button></td>'
@@ -265,13 +283,13 @@ def _calibration(report: Mapping[str, Any], tables: Mapping[str, Table]) -> str:
     chart = reliability_diagram(
         found["edges"], found["counts"], found["mean_scores"], found["accuracies"], alt
     )
-    return f"<div class=charts>{_figure(chart, alt, note=note)}</div>{tables['calibration'].as_html()}"
+    return f"<div class=charts>{_figure(chart, alt, note=note)}{tables['calibration'].as_html()}</div>"
 
 
 STYLES = {"raw": "pale", "smoothed": "solid", "validation": "dashed"}
 
 
-def _training(training: Mapping[str, Any]) -> str:
+def training_part(training: Mapping[str, Any]) -> str:
     """Losses and validation metrics of all runs, in a color a run, or a line of a single run."""
     made = []
     for key, caption in (

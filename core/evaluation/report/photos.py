@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 PHOTOS_OF_A_CELL, WORST_PHOTOS = 60, 200
 """The most photos that a cell of the confusion matrix opens, and of those with errors that are listed."""
 
+BACKGROUND_NAME, MISSED_NAME = "background", "missed"
+"""The last row and the last column of a detector's confusion matrix."""
+
 Cells = Mapping[tuple[int, int], Sequence[int]]
 """The photo of each entry of the confusion matrix, by row and column."""
 

@@ -92,6 +92,7 @@ function mountReport(root, onCell) {
 const photoCard = (photo, picture) => {
   const card = document.createElement("div");
   card.className = "photo";
+  const isBare = !picture && photo.boxes.length + photo.detections.length === 0;
   const svg = svgElement("svg", { viewBox: `0 0 ${photo.width} ${photo.height}`, role: "img", "aria-label": photo.name });
   if (picture) svg.append(svgElement("image", { href: picture, width: photo.width, height: photo.height }));
   const box = ([x0, y0, x1, y1], kind, text) => {
@@ -106,8 +107,9 @@ const photoCard = (photo, picture) => {
   const name = document.createElement("b");
   name.textContent = photo.name;
   const said = document.createElement("span");
-  said.textContent = photo.said.join("; ") || "no error";
-  card.append(svg, name, said);
+  const top = (photo.top ?? []).map(([label, share]) => `${label} ${share.toFixed(2)}`).join(", ");
+  said.textContent = photo.top ? `${photo.label}, predicted: ${top}` : photo.said.join("; ") || "no error";
+  card.append(...(isBare ? [] : [svg]), name, said);
   return card;
 };
 
@@ -130,13 +132,16 @@ const WORST = 24;
 function mountFile(body) {
   const { photos, cells, pictures } = JSON.parse(document.getElementById("report-data").textContent);
   const opened = body.querySelector(".opened");
+  const legend = photos.some((photo) => photo.detections.length > 0) ? COLORS_SAID : "";
+  const few = Object.keys(pictures).length;
+  const held = few ? `The file holds ${few} pictures; of other photos it shows the names and the outlines of boxes. ` : "";
   const worst = photos.map((photo, number) => [number, photo]).filter(([, photo]) => photo.errors > 0);
-  showPhotos(opened, "Worst photos first", COLORS_SAID, worst.slice(0, WORST), pictures);
+  showPhotos(opened, "Worst photos first", held + legend, worst.slice(0, WORST), pictures);
   mountReport(body, (number, title) => {
     const cell = cells[number];
     const shown = cell.photos.map((place) => [place, photos[place]]);
-    const some = shown.length < cell.count ? `${shown.length} photos of ${cell.count} entries. ` : "";
-    showPhotos(opened, title, some + COLORS_SAID, shown, pictures);
+    const some = shown.length < cell.count ? `${shown.length} photos with ${cell.count} entries. ` : "";
+    showPhotos(opened, title, some + legend, shown, pictures);
     opened.scrollIntoView({ block: "nearest" });
   });
 }

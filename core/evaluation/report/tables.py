@@ -114,8 +114,11 @@ class Table:
         body = "".join(
             f"<tr>{''.join(self._html_cell(*entry) for entry in enumerate(row))}</tr>" for row in self.rows
         )
-        parts = f"<caption>{html.escape(self.caption)}</caption><thead><tr>{head}</tr></thead>"
-        return f"<div class=scroll><table>{parts}<tbody>{body}</tbody></table></div>"
+        caption = html.escape(self.caption)
+        return (
+            f'<div class=table><p class=caption>{caption}</p><div class=scroll><table aria-label="{caption}">'
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></div>"
+        )
 
     def _html_cell(self, place: int, cell: Cell) -> str:
         text = html.escape(self.shown(cell))
@@ -168,7 +171,7 @@ def report_tables(report: Mapping[str, Any]) -> list[Table]:
         made += [_sizes(report), _errors(report)]
     made += [_confusion(report), _calibration(report)]
     if report.get("costs"):
-        made.append(_costs(report["costs"]))
+        made.append(costs_table(report["costs"]))
     return made
 
 
@@ -297,7 +300,8 @@ def _calibration(report: Mapping[str, Any]) -> Table:
     return Table("calibration", caption, ("Score", "Count", "Mean score", "Accuracy"), rows)
 
 
-def _costs(costs: Mapping[str, Any]) -> Table:
+def costs_table(costs: Mapping[str, Any]) -> Table:
+    """The models with their costs, from :func:`core.inference.costs.cost_table`."""
     rows = []
     for entry in costs["models"]:
         times = entry.get("milliseconds")
