@@ -20,6 +20,7 @@ from core.cli import train as train_command
 from core.cli.console import By, Data, Device
 from core.cli.export_model import export_model
 from core.cli.label import Threshold, Weights
+from core.cli.report import report
 from core.cli.video import Fps
 from core.errors import LapelError, RecipeError
 from core.threads import let_threads_sleep
@@ -173,6 +174,7 @@ def train(
 
 app.command()(train_command.distill)
 app.command()(evaluate_command.evaluate)
+app.command()(report)
 
 
 @app.command("import")

@@ -81,6 +81,16 @@ def load_classifier_network(path: Path) -> tuple[ClassifierNetwork, ModelCard]:
     return model, card
 
 
+def network_of_card(card: ModelCard) -> nn.Module:
+    """The network that a card describes, without weights and not fused. Raises WeightsError."""
+    with SkipInit():
+        if card.kind == "classifier" and card.model in CLASSIFIERS:
+            return CLASSIFIERS[card.model](len(card.categories))
+        if card.kind == "detector" and card.model in GHOST_OF and card.preset in PRESETS:
+            return YOLOv4(card.preset, len(card.categories), ghost=GHOST_OF[card.model])
+    raise WeightsError(f"expected a model that Lapel can build, got {card.model} {card.preset}")
+
+
 def check_weights(path: Path, kind: str, categories: Sequence[str] | None = None) -> ModelCard:
     """The card of weights that can serve as the labeler's ``kind``, "detector" or "classifier".
 
