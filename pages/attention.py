@@ -58,6 +58,8 @@ except LapelError as error:
     st.stop()
 
 st.subheader("Detector attention")
+if not explanation.detector_maps:
+    st.info("The detector that serves has no attention maps; YOLOv4 and YOLOv4-GS have.")
 grid(map_grid.stage_pictures(photo, explanation, opacity), 220)
 
 st.subheader("Classifier attention")

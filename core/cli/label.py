@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -121,6 +122,9 @@ def explain(
         raise PhotoError(f"{photo}: {error}") from error
     labeler = load_labeler(weights or ())
     explanation = explain_photo(labeler, opened, labeler.label(opened, threshold))
+    if not explanation.detector_maps:
+        model = labeler.detector.card.model
+        print(f"The detector {model} has no attention maps; the classifier's are written.", file=sys.stderr)
     with writable_folder(out):
         index = write_maps(explanation, opened, out)
         text = json.dumps(index, indent=1, ensure_ascii=False)
