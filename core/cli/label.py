@@ -129,6 +129,9 @@ def explain(
     if missing:
         print(missing, file=sys.stderr)
     explanation = explain_photo(labeler, opened, labeler.label(opened, threshold))
+    if not explanation.detector_maps:
+        model = labeler.detector.card.model
+        print(f"The detector {model} has no attention maps; the classifier's are written.", file=sys.stderr)
     with writable_folder(out):
         index = write_maps(explanation, opened, out)
         text = json.dumps(index, indent=1, ensure_ascii=False)

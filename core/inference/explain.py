@@ -58,14 +58,19 @@ class Explanation:
 
 
 def explain(labeler: Labeler, photo: Photo, labeled: LabeledPhoto) -> Explanation:
-    """All maps of a labeled photo: both models run once more, on the photo and on its garments' crops."""
+    """All maps of a labeled photo: both models run once more, on the photo and on its garments' crops.
+
+    A detector other than YOLOv4 and YOLOv4-GS has none; then ``detector_maps`` is empty.
+    """
     garments = _garment_maps(labeler.classifier, photo, labeled.garments)
     return Explanation(labeled.photo, garments, _detector_maps(labeler.detector, photo))
 
 
 def _detector_maps(detector: Detector, photo: Photo) -> tuple[DetectorMap, ...]:
-    boxed, pictures = detector.input_of(photo)
     names = [name for name in detector.engine.outputs if name.startswith(SIMAM)]
+    if not names:
+        return ()
+    boxed, pictures = detector.input_of(photo)
     found = detector.engine.run({"images": pictures}, names)
     return tuple(DetectorMap(name.removeprefix(SIMAM), _over_photo(found[name][0], boxed)) for name in names)
 

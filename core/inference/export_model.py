@@ -29,8 +29,9 @@ from core.inference.classifier import Classifier
 from core.inference.detector import Detector
 from core.inference.engines.engine import Engine, is_installed, open_engine, open_export
 from core.inference.measure import measure_classifier, measure_detector
-from core.models.cards import ModelCard, card_path
+from core.models.cards import ModelCard, card_path, read_card
 from core.models.graphs import ServingGraph, export_onnx, load_graph, trial_inputs
+from core.models.registry import is_exported
 from core.models.weights import digest
 from core.threads import IMPORTS
 
@@ -76,6 +77,9 @@ def export_model(
         raise EngineError("int8 needs the package onnxruntime: pip install onnxruntime")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise WeightsError(f"expected a new or empty folder at {out}")
+    model = read_card(weights).model
+    if not is_exported(model):
+        raise WeightsError(f"expected a model that can be exported, got {model}, which runs in PyTorch only")
     graph, card = load_graph(weights, mish="operator" if format == "openvino" else "exponential")
     serving = ServingGraph(graph, card).eval()
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from core.datasets.detection import DetectionDataset, letterboxed_wh
 from core.datasets.reading import read_fitted
 from core.errors import DatasetError, RecipeError, WeightsError
 from core.models.checkpoints import GHOST_OF
+from core.models.registry import detector_names, has_anchors
 from core.models.weights import read_tensors
 from core.models.yolov4 import PRESETS
 from core.taxonomy import category_key
@@ -75,6 +76,7 @@ def train_detector(recipe: DetectorRecipe, options: TrainingOptions) -> Path:
     files = (options.data, *options.extra)
     datasets = read_training_sets(files, options.unlabeled_of)
     shares = [options.share_of(file, recipe.extra_share) for file in files]
+    check_anchors(recipe, options.anchors)
     recipe, start = start_detector(recipe, datasets[0].categories, options.pretrained, options.anchors)
     anchors_wh, anchors = choose_anchors(recipe, options.anchors, start, datasets)
     categories = start.categories or datasets[0].categories
@@ -120,18 +122,27 @@ def read_training_sets(
     return [dataset.with_categories(categories) for dataset in datasets]
 
 
+def check_anchors(recipe: DetectorRecipe, chosen: str | None) -> None:
+    """Raise RecipeError where anchors are chosen for a model that has its own."""
+    if chosen is not None and not has_anchors(recipe.model):
+        own = ", ".join(name for name in detector_names() if has_anchors(name))
+        raise RecipeError(f"--anchors goes with {own}: {recipe.model} has default boxes of its own")
+
+
 def choose_anchors(
     recipe: DetectorRecipe, chosen: str | None, start: Start, datasets: Sequence[DetectionDataset]
 ) -> tuple[list[list[float]], dict[str, Any]]:
     """Nine anchors in pixels of the recipe's canvas, and what is recorded of them.
 
     ``chosen`` is as in :class:`TrainingOptions`. Raises DatasetError where no photo has a box, RecipeError
-    for a file that holds no anchors.
+    for a file that holds no anchors. A model that has its own gets none.
     """
     size = max(recipe.input_wh)
     found = [letterboxed_wh(dataset, size) for dataset in datasets if dataset.box_count]
     if not found:
         raise DatasetError("expected photos with boxes to train on, got none with any")
+    if not has_anchors(recipe.model):
+        return [], {"from": "of the model"}
     boxes_wh = np.concatenate(found)
     if start.anchors_wh:
         chosen, anchors = "of the weights", np.array(start.anchors_wh)
