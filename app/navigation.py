@@ -111,14 +111,9 @@ ENTRIES = (
         "../pages/attention.py",
         "Attention",
         ":material/visibility:",
-        "All attention maps of one photo: detector stages and classifier heads.",
+        "What the models look at in one photo: heads from a point, labels, SimAM, boxes, faithfulness.",
         Right.EXPLAIN,
-        (
-            "app.attention.map_grid",
-            "app.preview.batch_view",
-            "app.preview.session",
-            "app.preview.upload",
-        ),
+        ("app.attention.page",),
     ),
     Entry(
         "../pages/anchors.py",

@@ -31,6 +31,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "editor": ("--changes", "5", "--photos", "2", "--boxes", "30"),
     "queue_order": ("--quick",),
     "loop": ("--quick",),
+    "faithfulness": ("--photos", "2", "--steps", "2", "--checked", "1"),
 }
 """The benchmarks in their order, each with what makes it quick."""
 

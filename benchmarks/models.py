@@ -14,7 +14,6 @@ import json
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 
 from benchmarks.machine import describe_machine, machine_line
+from core.inference.costs import row_of, take_turns
 from core.inference.engines.engine import Engine, is_installed, open_export
 from core.inference.engines.pytorch import PyTorchEngine
 from core.models.cards import WEIGHTS_FOLDER
@@ -116,24 +116,6 @@ def _inputs_of(path: Path) -> dict[str, np.ndarray]:
     (given,) = onnxruntime.InferenceSession(str(path)).get_inputs()
     batch, _, height, width = given.shape
     return {given.name: _noise(batch, height, width)}
-
-
-def take_turns(runs: Mapping[tuple[str, str], Pass], repeats: int) -> dict[tuple[str, str], list[float]]:
-    """Milliseconds of ``repeats`` rounds, each pass once a round, after one round that is not counted."""
-    taken: dict[tuple[str, str], list[float]] = {name: [] for name in runs}
-    for turn in range(repeats + 1):
-        for name, run in runs.items():
-            started = time.perf_counter()
-            run()
-            if turn:
-                taken[name].append(1000 * (time.perf_counter() - started))
-    return taken
-
-
-def row_of(milliseconds: Sequence[float]) -> dict[str, float]:
-    """Median and quartiles."""
-    low, middle, high = statistics.quantiles(milliseconds, n=4)
-    return {"median_ms": round(middle, 1), "low_ms": round(low, 1), "high_ms": round(high, 1)}
 
 
 def ratios(

@@ -20,6 +20,7 @@ from core.cli import train as train_command
 from core.cli.console import By, Data, Device
 from core.cli.export_model import export_model
 from core.cli.label import Threshold, Weights
+from core.cli.report import report
 from core.cli.video import Fps
 from core.errors import LapelError, RecipeError
 from core.threads import let_threads_sleep
@@ -68,11 +69,15 @@ def train(
     data: Annotated[
         list[str] | None,
         typer.Option(
-            help="Training data: a COCO file (detector) or a CSV (classifier), or several; "
+            help="Training data: a COCO file (detector) or a CSV (classifier), or several, or the folder of "
+            "DeepFashion2 (detector) or DeepFashion (classifier); "
             "FILE:0.5 takes half of its photos an epoch. With --revision the store's folder."
         ),
     ] = None,
-    val: Annotated[Path | None, typer.Option(help="Validation data of the same kind.")] = None,
+    val: Annotated[
+        Path | None,
+        typer.Option(help="Validation data of the same kind; the folders of DeepFashion have their own."),
+    ] = None,
     revision: Annotated[
         str | None, typer.Option(help="Fine-tune the store's champion on this revision: a number, or latest.")
     ] = None,
@@ -140,12 +145,12 @@ def train(
             kind, revision, quick=quick, device=device, data=Path(data[0]) if data else None
         )
         return
-    if not data or val is None:
+    if not data:
         raise RecipeError("expected --data and --val to train on files, or --revision to train on the store")
     sources = [train_command.parse_source(text) for text in data]
     options = TrainingOptions(
         data=sources[0][0],
-        val=val,
+        val=val or train_command.own_validation(sources[0][0]),
         model=model,
         preset=preset,
         size=size,
@@ -169,6 +174,7 @@ def train(
 
 app.command()(train_command.distill)
 app.command()(evaluate_command.evaluate)
+app.command()(report)
 
 
 @app.command("import")

@@ -1,4 +1,4 @@
-"""Models: champion and candidate side by side on the frozen holdout; the gate, promotion, rollback."""
+"""Models: candidate and champion on the frozen holdout, the gate, promotion, rollback; reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from core.errors import LapelError
 require_right(Right.EXPLAIN)
 page_title("Models")
 try:
-    store = workspace_store()
-    page.show(store, page.choose_kind())
+    page.show(workspace_store())
 except LapelError as error:
     st.error(literal(str(error)), icon=":material/error:")

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from core.models.detection import UNLABELED_SCORE
 from core.training.sampler import repeat_factors
-from core.training.yolo_loss import UNLABELED_SCORE, LabeledCategories
+from core.training.yolo_loss import LabeledCategories
 from tools.gpu_photos import Pack
 
 NEVER_BOXED = {"chictopia": ("belt", "scarf_tie", "boots")}

@@ -45,7 +45,7 @@ def show(store: Store, person: str) -> None:
         st.subheader("Server folder")
         _folder(store, person)
     st.caption(
-        f"Annotations beside the photos are imported: {FORMATS}. An annotation file alone annotates photos "
+        f"Annotations beside the photos are imported: {FORMATS}. Annotations alone annotate photos "
         "that are stored already, by name. The report names every file and box that did not come. New "
         "categories are added. 15 % of the photos, by content, become the holdout."
     )
@@ -141,12 +141,10 @@ def _report(store: Store, row: ImportRow) -> None:
             on_click=_resume,
             args=(store, row.id),
         )
-    st.text("\n".join(outcomes(row.counts)) or "Nothing was imported.")
+    st.markdown("\n".join(f"- {sentence}" for sentence in outcomes(row.counts)) or "Nothing was imported.")
     if row.state == "done" and row.total:
         if all_came(row.counts):
-            st.success(
-                "Everything came." if not row.counts.get("remarks") else "Everything came; see the remarks."
-            )
+            st.success(verdict(row.counts))
         else:
             st.warning("Not everything came; the table says what, and why.", icon=":material/warning:")
     refusals = store.imports.refusals(row.id)
@@ -228,6 +226,14 @@ def outcomes(counts: Mapping[str, int]) -> list[str]:
         _dropped(counts.get("dropped", 0)),
     ]
     return [sentence for sentence in said if sentence]
+
+
+def verdict(counts: Mapping[str, int]) -> str:
+    """Of an import that lost nothing."""
+    is_news = any(counts.get(kind) for kind in ("new", "near", "annotated"))
+    return ("Everything came" if is_news else "Everything was there already") + (
+        "; see the remarks." if counts.get("remarks") else "."
+    )
 
 
 def summary(counts: Mapping[str, int]) -> str:

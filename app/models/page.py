@@ -1,24 +1,24 @@
-"""The page Models: a candidate beside the champion, the gate's verdict, figures and changed photos."""
+"""The page Models: a candidate beside the champion with the gate's verdict, or a report on one model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import streamlit as st
 
-from app.models import cards, changed, figures, promotion
-from app.models.cards import origin
+from app.models import cards, changed, choices, figures, promotion, report
 from app.navigation import training_link
-from app.text import moment, show_flash
-from app.train.history import KINDS
+from app.text import show_flash
 from core.store import Store
 from core.store.models import ModelRow
 
-KIND_KEY, CANDIDATE_KEY = "models-kind", "models-candidate"
-KIND, CANDIDATE = "kind", "candidate"
+
+def show(store: Store) -> None:
+    """The choice of a kind of model and of a view, and that view."""
+    with st.container(horizontal=True):
+        kind, view = choices.choose_kind(), choices.choose_view()
+    (report.show if view == choices.REPORT else show_comparison)(store, kind)
 
 
-def show(store: Store, kind: str) -> None:
+def show_comparison(store: Store, kind: str) -> None:
     """The comparison, metrics and history of one kind of model."""
     with st.spinner("Loading the model list…"):  # a new store checks the weights that ship first
         champion = store.models.champion(kind)
@@ -27,7 +27,7 @@ def show(store: Store, kind: str) -> None:
     before = store.promotions.previous(kind)
     previous = next((model for model in models if model.id == before), None)
     show_flash(promotion.RESULT_KEY)
-    candidate = choose_candidate([model for model in models if model.id != champion.id])
+    candidate = choices.choose_candidate([model for model in models if model.id != champion.id])
     _side_by_side(store, champion, candidate, previous, names)
     if candidate is not None:
         _comparison(store, champion, candidate)
@@ -69,55 +69,3 @@ def _comparison(store: Store, champion: ModelRow, candidate: ModelRow) -> None:
     figures.show_corrections(store, champion, candidate)
     if comparison is not None:
         changed.show(store, champion, candidate, comparison)
-
-
-def choose_kind() -> str:
-    """Detector or classifier: from the URL until the user chooses."""
-    if KIND_KEY not in st.session_state:
-        asked = st.query_params.get(KIND, "")
-        st.session_state[KIND_KEY] = asked if asked in KINDS else next(iter(KINDS))
-    chosen = st.segmented_control(
-        "Model",
-        list(KINDS),
-        required=True,
-        format_func=KINDS.__getitem__,
-        key=KIND_KEY,
-        label_visibility="collapsed",
-    )
-    kind = chosen or next(iter(KINDS))
-    _remember(KIND, kind)
-    return kind
-
-
-def choose_candidate(candidates: Sequence[ModelRow]) -> ModelRow | None:
-    """One of the candidates, by default the newest; None where there are none."""
-    if not candidates:
-        _remember(CANDIDATE, None)
-        return None
-    by_id = {model.id: model for model in candidates}
-    if st.session_state.get(CANDIDATE_KEY) not in by_id:
-        asked = st.query_params.get(CANDIDATE, "")
-        is_there = asked.isdecimal() and int(asked) in by_id
-        st.session_state[CANDIDATE_KEY] = int(asked) if is_there else next(iter(by_id))
-    chosen: int = st.selectbox(
-        "Candidate",
-        list(by_id),
-        format_func=lambda id: described(by_id[id]),
-        key=CANDIDATE_KEY,
-        width=600,
-    )
-    _remember(CANDIDATE, str(chosen))
-    return by_id[chosen]
-
-
-def described(model: ModelRow) -> str:
-    """A model in one line."""
-    return f"{model.name} · {origin(model)} · {moment(model.at)}"
-
-
-def _remember(name: str, value: str | None) -> None:
-    """Keep the URL in step; setting an unchanged value would send a needless message."""
-    if value is None:
-        st.query_params.pop(name, None)
-    elif st.query_params.get(name) != value:
-        st.query_params[name] = value

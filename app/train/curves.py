@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import plotly.graph_objects as go
 
+from core.evaluation.report.curves import smoothed as smoothed  # the page Train shows it
 from core.store.trainings import Point
 
 LOSS, VALIDATION_LOSS = "loss", "val_loss"
@@ -23,9 +24,6 @@ FIGURES = {
 COLORS = ("#0f8f80", "#c2632f", "#5b73c7")
 RAW_COLOR = "#8a939b"
 HEIGHT = 260
-SMOOTHING = 0.9
-"""Weight of the previous mean in the exponential moving average of the loss."""
-
 MAX_POINTS = 600
 RECENT_POINTS = 30
 OVERLAP_STEPS = 50
@@ -54,19 +52,6 @@ def series(points: Sequence[Point], name: str) -> tuple[list[int], list[float]]:
     """Steps and values of one series of the curve, without gaps."""
     found = [(point.step, value) for point in points if (value := point.values.get(name)) is not None]
     return [step for step, _ in found], [float(value) for _, value in found]
-
-
-def smoothed(values: Sequence[float], smoothing: float = SMOOTHING) -> list[float]:
-    """The exponential moving average, corrected for its beginning (Kingma and Ba 2015, section 3).
-
-    >>> [round(value, 3) for value in smoothed([2.0, 2.0, 5.0], smoothing=0.5)]
-    [2.0, 2.0, 3.714]
-    """
-    mean, weight, result = 0.0, 0.0, []
-    for value in values:
-        mean, weight = smoothing * mean + (1 - smoothing) * value, smoothing * weight + (1 - smoothing)
-        result.append(mean / weight)
-    return result
 
 
 def latest(points: Sequence[Point], name: str) -> float | None:

@@ -56,6 +56,7 @@ def _choices(store: Store, earlier: tuple[TrainingRow, ...]) -> None:
         )
         number = _revision(store, revisions)
     kind, mode = kind or KINDS[0], mode or MODES[0]
+    refusal = client.champions_refusal(store, kind)
     st.caption(history.description(kind, mode, earlier))
     going = next((row for row in earlier if row.kind == kind and row.is_going), None)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -64,12 +65,14 @@ def _choices(store: Store, earlier: tuple[TrainingRow, ...]) -> None:
             icon=":material/visibility:" if going else ":material/model_training:",
             type="primary",
             key="train-start",
-            disabled=number is None,
+            disabled=number is None or (refusal is not None and going is None),
             on_click=_start,
             args=(store, kind, mode, number),
         )
         if going:
             st.caption(f"A {kind} is being trained: one at a time.")
+        elif refusal:
+            st.caption(refusal)
         elif number is None:
             st.caption("Training needs a revision: create one first.")
 

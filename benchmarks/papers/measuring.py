@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks.machine import describe_machine
 from benchmarks.papers.experiments import Arm, Protocol
 from benchmarks.papers.photos import Files
+from benchmarks.replay.places import imagenet_weights
 from core.boxes import Detections, GroundTruth
 from core.datasets.classification import read_classification
 from core.datasets.reading import read_fitted
@@ -39,8 +40,15 @@ def run_arm(
     recipe = protocol.recipe_of(arm, seed)
     folder.mkdir(parents=True, exist_ok=True)
     started, before = time.monotonic(), _seconds_before(folder)
-    anchors = {"anchors": arm.anchors} if arm.anchors else {}
-    options = TrainingOptions(files.train, files.val, device=device, out=folder, resume=True, **anchors)
+    options = TrainingOptions(
+        files.train,
+        files.val,
+        anchors=arm.anchors or None,
+        pretrained=imagenet_weights() if arm.from_imagenet else None,
+        device=device,
+        out=folder,
+        resume=True,
+    )
     if not (folder / "trained").exists():
         try:
             if isinstance(recipe, DetectorRecipe):

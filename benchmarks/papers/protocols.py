@@ -27,7 +27,7 @@ PROTOCOLS = {
         Protocol(
             "light",
             yolo="nano",
-            baseline="light",
+            baseline="nano",
             sides=(320, 128),
             seeds=(0, 1, 2),
             detector={
@@ -44,7 +44,7 @@ PROTOCOLS = {
         Protocol(
             "quick",
             yolo="pico",
-            baseline="light",
+            baseline="pico",
             sides=(96, 64),
             seeds=(0, 1),
             detector={"epochs": 1, "batch": 4, "clean_epochs": 0, "ema_decay": 0.0, **_COMMON},

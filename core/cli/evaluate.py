@@ -31,7 +31,7 @@ def anchors(
         raise RecipeError(f"expected a size of one pixel or more, got {size}")
     if size > LARGEST_SIDE:
         raise RecipeError(f"expected a size of at most {LARGEST_SIDE} pixels, got {str(size)[:40]}")
-    boxes_wh = letterboxed_wh(read_detection(dataset), size)
+    boxes_wh = letterboxed_wh(read_detection(dataset, part="train"), size)
     fitted = kmeans_anchors(boxes_wh, clusters, seed)
     pairs = [[round(float(w), 2), round(float(h), 2)] for w, h in fitted.anchors]
     ours, darknet = fitted.mean_iou, mean_best_iou(boxes_wh, darknet_anchors(size))
@@ -86,7 +86,12 @@ def summary(
 def evaluate(
     model: Annotated[str, typer.Argument(help="detector, classifier or a weights file", show_default=False)],
     dataset: Annotated[
-        Path, typer.Argument(help="COCO file (detector) or CSV of image and label.", show_default=False)
+        Path,
+        typer.Argument(
+            help="COCO file or DeepFashion2's folder (detector); CSV of image and label or DeepFashion's "
+            "folder (classifier).",
+            show_default=False,
+        ),
     ],
     photos: Annotated[
         Path | None, typer.Option(help="Folder of the photos; photos/ or images/ beside the file by default.")
@@ -133,14 +138,15 @@ def _evaluate_detector(path: Path, dataset: Path, photos: Path | None) -> dict[s
     from core.inference.detector import Detector
     from core.inference.measure import measure_detector
 
-    fitted = read_fitted(dataset, photos)
+    fitted = read_fitted(dataset, photos, part="test")
     report, found = measure_detector(Detector.load(path), fitted.dataset, track)
     return report.as_dict() | fitted.as_dict() | ({"single_garment": found.as_dict()} if found else {})
 
 
 def _evaluate_classifier(path: Path, dataset: Path, photos: Path | None) -> dict[str, Any]:
-    from core.datasets.classification import read_classification
+    from core.datasets.classification import read_labeled
     from core.inference.classifier import Classifier
     from core.inference.measure import measure_classifier
 
-    return measure_classifier(Classifier.load(path), read_classification(dataset, photos), track).as_dict()
+    labeled = read_labeled(dataset, photos, part="test")
+    return measure_classifier(Classifier.load(path), labeled.photos, track).as_dict()

@@ -110,11 +110,15 @@ def explain(
     out: Annotated[Path, typer.Option(help="Folder for the maps and index.json.")],
     threshold: Threshold = None,
     weights: Weights = None,
+    table: Annotated[
+        bool,
+        typer.Option("--table", help="Also write table.png: garment, class activation map, top-5 labels."),
+    ] = False,
 ) -> None:
     """Write a photo's attention and class activation maps as PNG overlays, with an index."""
     from core.images.decode import open_photo
     from core.inference.explain import explain as explain_photo
-    from core.inference.explain import maps_missing, write_maps
+    from core.inference.explain import maps_missing, table_of, write_maps
 
     try:
         opened = open_photo(photo)
@@ -125,10 +129,15 @@ def explain(
     if missing:
         print(missing, file=sys.stderr)
     explanation = explain_photo(labeler, opened, labeler.label(opened, threshold))
+    if not explanation.detector_maps:
+        model = labeler.detector.card.model
+        print(f"The detector {model} has no attention maps; the classifier's are written.", file=sys.stderr)
     with writable_folder(out):
         index = write_maps(explanation, opened, out)
         text = json.dumps(index, indent=1, ensure_ascii=False)
         (out / "index.json").write_text(text + "\n", encoding="utf-8")
+        if table:
+            table_of(explanation, opened).save(out / "table.png")
     print_json(index)
 
 

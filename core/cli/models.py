@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from core.cli.console import AsJson, By, Data, ProgressBar, is_row_number, iso_time, open_store, print_json
-from core.errors import NotFoundError
+from core.errors import NotFoundError, WeightsError
 
 if TYPE_CHECKING:
     from core.store import Store
@@ -33,7 +34,13 @@ def models(as_json: AsJson = False, data: Data = None) -> None:
 
 
 def promote(
-    model: Annotated[str, typer.Argument(help="A model's name or number.", show_default=False)],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A model's name or number, or a .safetensors file to bring into the store.",
+            show_default=False,
+        ),
+    ],
     overrule: Annotated[
         str, typer.Option(help="Why it is to serve though the gate refuses; it is recorded.")
     ] = "",
@@ -81,12 +88,29 @@ def _prepare(store: Store, model: ModelRow) -> None:
 
 
 def _named(store: Store, name: str) -> ModelRow:
+    """The model of a name or number, or of a weights file, which comes into the store where it is new."""
+    if name.endswith(".safetensors"):
+        return _of_file(store, Path(name))
     try:
         return store.models.named(name)
     except NotFoundError:
         if is_row_number(name):
             return store.models.get(int(name))
         raise
+
+
+def _of_file(store: Store, path: Path) -> ModelRow:
+    from core.models.cards import is_same_model, read_card
+    from core.models.weights import digest
+
+    card = read_card(path)
+    if not path.is_file():
+        raise WeightsError(f"expected weights at {path.name}, found none")
+    own = digest(path)
+    known = (
+        row for row in store.models.all(card.kind) if row.digest == own and is_same_model(row.card, card)
+    )
+    return next(known, None) or store.models.add(path)
 
 
 def _comparison(store: Store, candidate: ModelRow, champion: ModelRow) -> ComparisonRow | None:

@@ -83,6 +83,18 @@ def parse_source(text: str) -> tuple[Path, float | None]:
     return Path(file), number
 
 
+def own_validation(data: Path) -> Path:
+    """The training data themselves, where they say which of their photos validate. Raises RecipeError."""
+    from core.datasets.deepfashion import has_parts
+
+    if not has_parts(data):
+        raise RecipeError(
+            "expected --data and --val to train on files, or --revision to train on the store; without --val "
+            "DeepFashion's folder (with Eval/list_eval_partition.txt) or DeepFashion2's (with validation/)"
+        )
+    return data
+
+
 def parse_unlabeled(texts: Iterable[str]) -> dict[Path, tuple[str, ...]]:
     """Training files and the categories that they do not label, those of one file together."""
     merged: dict[Path, tuple[str, ...]] = {}
@@ -152,11 +164,14 @@ def _names_in(file: Path) -> frozenset[str]:
 def train_revision(kind: str, revision: str, *, quick: bool, device: str, data: Path | None) -> None:
     """Train a kind's champion on a revision; progress goes to stderr, what came out to stdout as JSON.
 
-    Raises ConflictError where one of the kind is being trained already.
+    Raises ConflictError where one of the kind is being trained already, RecipeError for a champion that is
+    not fine-tuned.
     """
+    from core.jobs.client import require_finetuned
     from core.training.finetune.run import finish_training
 
     store, started = open_store(data), time.monotonic()
+    require_finetuned(store, kind)
     chosen = chosen_revision(store, revision, account_name())
     row = store.trainings.begin(kind, "quick" if quick else "full", chosen.number, by_worker=False)
     if row.job is not None or row.state != "waiting":

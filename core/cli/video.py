@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.cli.console import print_json, track
+from core.cli.console import ended_by_sigterm, print_json, track
 from core.errors import VideoError
 from core.file_names import free_name, safe_name, unique_in_batch
 
@@ -54,7 +55,8 @@ def label_videos(
             written.add(copy.casefold())
             target = out / copy
         try:
-            _label_video(path, name, labeler, threshold=threshold, fps=fps, target=target)
+            with ended_by_sigterm():
+                _label_video(path, name, labeler, threshold=threshold, fps=fps, target=target)
         except VideoError as error:
             refused += 1
             print_json({"video": name, "error": str(error)})
@@ -77,5 +79,6 @@ def _label_video(
         rate = video.rate if fps is None else min(fps, video.rate)
         frames = labeled_frames(replace(video, name=name), labeler, threshold, annotated=target, rate=rate)
         total = round(video.seconds * rate)
-        for labeled in track(frames, total or None, unit="frame"):
-            print_json(labeled.as_dict())
+        with closing(frames):  # and the copy with them, wherever this is left
+            for labeled in track(frames, total or None, unit="frame"):
+                print_json(labeled.as_dict())

@@ -1,4 +1,4 @@
-"""Classification data sets: a CSV with the columns ``image`` (with or without extension) and ``label``."""
+"""Classification data sets: a CSV of ``image`` (with or without extension) and ``label``, or DeepFashion."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from core.datasets import deepfashion
 from core.datasets.detection import matched_categories
 from core.datasets.parsing import MOST_CSV_BYTES, read_text
 from core.datasets.photo_index import PHOTO_FOLDERS
@@ -30,6 +31,14 @@ class ClassificationSample:
     group: str = ""
 
 
+@dataclass(frozen=True)
+class ClassificationSet:
+    """Labeled photos, and all labels that their source lists, also those that no photo has."""
+
+    photos: tuple[ClassificationSample, ...]
+    labels: tuple[str, ...]
+
+
 def photos_beside(file: Path, first_name: str | None = None) -> Path:
     """The default folder of photos: ``photos/`` or ``images/`` beside the file, else the file's own.
 
@@ -41,6 +50,44 @@ def photos_beside(file: Path, first_name: str | None = None) -> Path:
             if _path_in(folder, first_name) is not None:
                 return folder
     return named[0] if named else file.parent
+
+
+def read_labeled(path: Path, photos: Path | None = None, part: str | None = None) -> ClassificationSet:
+    """Read a CSV, or the folder of DeepFashion's Category and Attribute Prediction Benchmark.
+
+    ``part`` is "train", "val" or "test": of DeepFashion, whose folder holds all parts; None takes them all.
+    ``photos`` is the folder of the images where it is elsewhere. Raises DatasetError as
+    :func:`read_classification` does.
+    """
+    path = Path(path)
+    if path.is_dir() or path.name == deepfashion.PHOTOS:
+        return _read_deepfashion(path if path.is_dir() else path.parent, photos, part)
+    found = read_classification(path, photos)
+    return ClassificationSet(found, tuple(sorted(label_counts(found))))
+
+
+def _read_deepfashion(path: Path, photos: Path | None, part: str | None) -> ClassificationSet:
+    if not deepfashion.has_category_list(path):
+        raise DatasetError(
+            f"expected a CSV with the columns image and label, or DeepFashion's folder with Anno/, Eval/ and "
+            f"Img/, at {path}, got a folder without {deepfashion.PHOTOS}"
+        )
+    listed = deepfashion.read_category_list(path, photos)
+    rows = listed.rows_of(part)
+    if not rows:
+        raise DatasetError(f"{path.name}: photos of the part {part} are expected, there are none")
+    if listed.folder is None:
+        example = f"Img/{listed.file_names[rows[0]]}"
+        raise DatasetError(f"{path.name}: the unpacked photos are expected, as {example}, there are none")
+    names = [listed.file_names[row] for row in rows]
+    missing = [name for name in names if not (listed.folder / name).is_file()]
+    _check_missing(missing, len(names), Path(deepfashion.PHOTOS), listed.folder)
+    ids = listed.category_ids.tolist()
+    found = (
+        ClassificationSample(listed.folder / name, listed.categories[ids[row]])
+        for name, row in zip(names, rows, strict=True)
+    )
+    return ClassificationSet(tuple(found), listed.categories)
 
 
 def read_classification(file: Path, photos: Path | None = None) -> tuple[ClassificationSample, ...]:

@@ -1,6 +1,9 @@
 """DeepFashion's category lists (Liu et al., CVPR 2016), a category and a box a photo; and DeepFashion2.
 
-DeepFashion2 (Ge et al., CVPR 2019) has ``annos/NUMBER.json`` with ``item1`` and so on, beside ``image/``.
+DeepFashion has its lists in ``Anno/`` (or ``Anno_coarse/``), its photos in ``Img/``, and says in ``Eval/``
+which photos are of train, val and test. DeepFashion2 (Ge et al., CVPR 2019) has ``train/`` and
+``validation/``, each with ``annos/NUMBER.json`` (``item1`` and so on) beside ``image/``; the annotations of
+its test photos are not published, so that its validation part is measured on as well.
 """
 
 from __future__ import annotations
@@ -21,15 +24,20 @@ from core.datasets.detection import (
     photos_folder,
 )
 from core.datasets.parsing import read_json, read_lines
-from core.datasets.report import ReadReport, read_each
+from core.datasets.report import ReadReport, log, read_each
 from core.errors import DatasetError
 from core.file_names import relative_name
 from core.images.decode import upright_size
 from core.taxonomy import load_taxonomy
 
 CATEGORIES, PHOTOS, BOXES = "list_category_cloth.txt", "list_category_img.txt", "list_bbox.txt"
-SUBFOLDERS = ("", "Anno", "Anno_coarse", "Eval")
+PARTITION = "list_eval_partition.txt"
+SUBFOLDERS = ("", "Anno", "Anno_coarse", "Anno_fine", "Eval")
 """Where the published archives unpack their lists to."""
+
+PARTS = ("train", "val", "test")
+PART_FOLDERS = {"train": "train", "val": "validation", "test": "validation"}
+"""DeepFashion2's folder of each part."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +45,7 @@ class CategoryList:
     """Photos with one garment category each, for a classifier.
 
     ``category_ids`` is (N,) int64 0-based; ``boxes_xyxy`` is (N, 4) float32 in pixels or ``None`` without a
-    list of boxes.
+    list of boxes; ``parts`` holds N of ``PARTS``, or ``None`` without a list of them.
     """
 
     categories: tuple[str, ...]
@@ -45,6 +53,15 @@ class CategoryList:
     category_ids: np.ndarray
     boxes_xyxy: np.ndarray | None
     folder: Path | None
+    parts: tuple[str, ...] | None = None
+
+    def rows_of(self, part: str | None) -> list[int]:
+        """The rows of a part; all of them for None. Where no list says which, all, which is logged."""
+        if part is not None and self.parts is None:
+            log.warning("There is no %s: all photos of %s are taken as %s", PARTITION, PHOTOS, part)
+        if part is None or self.parts is None:
+            return list(range(len(self.file_names)))
+        return [row for row, own in enumerate(self.parts) if own == part]
 
 
 def read_category_list(path: Path, photos: Path | None = None) -> CategoryList:
@@ -61,14 +78,17 @@ def read_category_list(path: Path, photos: Path | None = None) -> CategoryList:
         ids.append(_whole(number, PHOTOS, 1, len(categories)) - 1)
     boxes = _boxes(path, names)
     folder = photos if photos is not None else _photos(path, names[0] if names else None)
-    return CategoryList(categories, tuple(names), np.array(ids, dtype=np.int64), boxes, folder)
+    parts = _parts(path, names)
+    return CategoryList(categories, tuple(names), np.array(ids, dtype=np.int64), boxes, folder, parts)
 
 
 def read_deepfashion(
-    path: Path, photos: Path | None = None, report: ReadReport | None = None
+    path: Path, photos: Path | None = None, report: ReadReport | None = None, part: str | None = None
 ) -> DetectionDataset:
-    """DeepFashion's lists as boxed photos, one garment each; sizes come from the photos, which have to be
-    there; a photo that cannot be read goes to the ``report``, where it is not strict.
+    """DeepFashion's lists as boxed photos, one garment each, of one ``part`` or all of them.
+
+    Sizes come from the photos, which have to be there; a photo that cannot be read goes to the ``report``,
+    where it is not strict.
     """
     report = report or ReadReport(strict=True)
     listed = read_category_list(path, photos)
@@ -82,8 +102,8 @@ def read_deepfashion(
         name, category_id, (x0, y0, x1, y1) = row
         return boxed_photo(name, *upright_size(folder / name), [BoxRow(x0, y0, x1, y1, category_id)])
 
-    boxes = listed.boxes_xyxy.tolist()
-    rows = zip(listed.file_names, listed.category_ids.tolist(), boxes, strict=True)
+    names, ids, boxes = listed.file_names, listed.category_ids.tolist(), listed.boxes_xyxy.tolist()
+    rows = [(names[row], ids[row], boxes[row]) for row in listed.rows_of(part)]
     built = list(read_each(rows, photo, lambda row, reason: report.lose_photo(row[0], reason)))
     photos_boxed = tuple(photo for photo, _ in built)
     return DetectionDataset(listed.categories, photos_boxed, folder, sum(count for _, count in built))
@@ -92,6 +112,27 @@ def read_deepfashion(
 def has_category_list(path: Path) -> bool:
     """Whether the folder, or one of those the archives unpack to, holds DeepFashion's list of photos."""
     return any((_root(path) / name / PHOTOS).is_file() for name in SUBFOLDERS)
+
+
+def has_parts(path: Path) -> bool:
+    """Whether a folder says itself which of its photos train and which validate."""
+    if has_category_list(path):
+        return any((_root(path) / name / PARTITION).is_file() for name in SUBFOLDERS)
+    return (path / PART_FOLDERS["val"] / "annos").is_dir()
+
+
+def part_folder(path: Path, part: str) -> Path:
+    """The folder of a part within DeepFashion2's, or the path itself where it is no folder of parts.
+
+    Raises ``DatasetError`` where this part is missing.
+    """
+    there = {name for name in PART_FOLDERS.values() if (path / name / "annos").is_dir()}
+    name = PART_FOLDERS[part]
+    if there and name not in there:
+        raise DatasetError(
+            f"{path.name}: DeepFashion2's {name}/ with annos/ and image/ is expected, there is none"
+        )
+    return path / name if there else path
 
 
 def _root(path: Path) -> Path:
@@ -111,6 +152,8 @@ def _photos(path: Path, first_name: str | None) -> Path | None:
         found = photos_folder(folder, first_name)
         if found is not None:
             return found
+        if first_name and "/" in first_name and (folder / first_name.partition("/")[0]).is_dir():
+            return folder
     return None
 
 
@@ -120,7 +163,8 @@ def _table(path: Path, columns: int) -> Iterator[list[str]]:
     rows = [line for line in lines[2:] if line]
     stated = lines[0] if lines else []
     if stated != [str(len(rows))]:
-        raise DatasetError(f"{path.name}: {len(rows)} rows are there, the first line says {stated[:3]}")
+        said = " ".join(stated)[:40] or "nothing"
+        raise DatasetError(f"{path.name}: {len(rows)} rows are there, the first line says {said}")
     for row in rows:
         if len(row) < columns:
             raise DatasetError(f"{path.name}: {columns} columns are expected, got {' '.join(row)[:80]!r}")
@@ -139,6 +183,20 @@ def _boxes(path: Path, names: list[str]) -> np.ndarray | None:
     if missing is not None:
         raise DatasetError(f"{BOXES}: every photo of {PHOTOS} is expected, {missing!r} is missing")
     return np.array([_corners(rows[photo]) for photo in names], dtype=np.float32).reshape(-1, 4)
+
+
+def _parts(path: Path, names: list[str]) -> tuple[str, ...] | None:
+    """The parts in the order of ``names``, or ``None`` where they are not listed."""
+    try:
+        file = _find(path, PARTITION)
+    except DatasetError:
+        return None
+    part_of = dict(_table(file, 2))
+    for name in names:
+        if part_of.get(name) not in PARTS:
+            found = f"got {part_of[name][:40]!r} for it" if name in part_of else "it is missing"
+            raise DatasetError(f"{PARTITION}: one of {', '.join(PARTS)} is expected for {name!r}, {found}")
+    return tuple(part_of[name] for name in names)
 
 
 def _corners(row: list[str]) -> tuple[float, float, float, float]:

@@ -24,10 +24,11 @@ KINDS = (
 
 
 def read_detection(
-    path: Path, photos: Path | None = None, *, report: ReadReport | None = None
+    path: Path, photos: Path | None = None, *, report: ReadReport | None = None, part: str | None = None
 ) -> DetectionDataset:
     """Read boxed photos in whichever format ``path`` holds; ``photos`` is their folder where it is elsewhere.
 
+    ``part`` is "train", "val" or "test": of DeepFashion and DeepFashion2, whose folder holds all parts.
     Raises ``DatasetError`` with one sentence where nothing known is found, where a folder holds several data
     sets of one format, or for an annotation that cannot be read. Given a ``report`` that is not strict, such
     an annotation is left out, and the rest is read.
@@ -44,6 +45,9 @@ def read_detection(
     if path.is_file() and path.suffix.lower() in readers:
         return readers[path.suffix.lower()](path, photos, report)
     if path.is_dir():
+        path = path if part is None else deepfashion.part_folder(path, part)
+        if deepfashion.has_category_list(path):
+            return deepfashion.read_deepfashion(path, photos, report, part)
         reader = folder_reader(path)
         if reader is not None:
             return reader(path, photos, report)
@@ -52,12 +56,14 @@ def read_detection(
     )
 
 
-def read_fitted(path: Path, photos: Path | None = None) -> FittedDataset:
+def read_fitted(path: Path, photos: Path | None = None, part: str | None = None) -> FittedDataset:
     """Read boxed photos to measure or train on: boxes in pixels of the photos as they are.
+
+    ``part`` is as for :func:`read_detection`.
 
     Raises ``DatasetError`` as ``read_detection`` does, and where no photo has the shape that the file says.
     """
-    return fit_to_photos(read_detection(path, photos), Path(path).name)
+    return fit_to_photos(read_detection(path, photos, part=part), Path(path).name)
 
 
 Reader = Callable[[Path, Path | None, ReadReport], DetectionDataset]

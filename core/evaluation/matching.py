@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,8 +43,22 @@ class CategoryMatches:
         return (self.scores >= score_threshold) & ~self.ignored[0]
 
 
+AreaRange = tuple[float, float]
+"""The least and the greatest area of boxes that count, in square pixels; both ends count, as COCO has it."""
+
+AREA_RANGES: Mapping[str, AreaRange] = {
+    "small": (0.0, 32.0**2),
+    "medium": (32.0**2, 96.0**2),
+    "large": (96.0**2, float("inf")),
+}
+"""COCO's sizes of objects, here by the areas of boxes; COCO takes those of outlines."""
+
+
 def match_photo(
-    detections: Detections, truth: GroundTruth, iou_thresholds: NDArray[np.float64] = IOU_THRESHOLDS
+    detections: Detections,
+    truth: GroundTruth,
+    iou_thresholds: NDArray[np.float64] = IOU_THRESHOLDS,
+    area_range: AreaRange | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """COCO's greedy matching in one photo: which detections count, best first (D,), and their boxes (T, D).
 
@@ -54,12 +68,17 @@ def match_photo(
     where it overlaps a difficult box of its category by the threshold, or lies in a crowd region of its
     category with that share of its own area. These are never taken: any number of detections may lie there.
     Past ``MAX_DETECTIONS`` of a category a detection does not count.
+
+    With an ``area_range`` only boxes of these areas have to be found. A detection that gets none of them and
+    takes one of another size, or that gets none and is of another size itself, is ignored.
     """
     order = _best_first_per_category(detections)
     boxes_xyxy, ids = detections.boxes_xyxy[order], detections.category_ids[order]
-    to_find = np.flatnonzero(counted_boxes(truth))
+    counted, inside = counted_boxes(truth), _in_range(truth.boxes_xyxy, area_range)
     # COCO takes the later of two boxes overlapped alike, argmax the earlier: hence the boxes from behind.
-    from_behind = to_find[::-1]
+    to_find, others = (np.flatnonzero(counted & chosen)[::-1] for chosen in (inside, ~inside))
+    from_behind = np.concatenate([to_find, others])
+    is_other = np.arange(len(from_behind)) >= len(to_find)
     overlaps = box_iou(boxes_xyxy, np.asarray(truth.boxes_xyxy)[from_behind])  # (D, G)
     overlaps[ids[:, None] != np.asarray(truth.category_ids)[from_behind][None, :]] = 0.0
 
@@ -68,10 +87,16 @@ def match_photo(
     levels = np.arange(len(iou_thresholds))
     for rank in np.flatnonzero(overlaps.max(axis=1, initial=0.0) >= iou_thresholds.min()):
         candidates = np.where(free, overlaps[rank], 0.0)  # (T, G)
-        best = candidates.argmax(axis=1)
-        hit = candidates[levels, best] >= iou_thresholds
+        best = np.where(is_other, 0.0, candidates).argmax(axis=1)
+        hit = (candidates[levels, best] >= iou_thresholds) & ~is_other[best]
         matched[hit, rank] = from_behind[best[hit]]
         free[levels[hit], best[hit]] = False
+        if len(others):
+            best = np.where(is_other, candidates, 0.0).argmax(axis=1)
+            taken = ~hit & (candidates[levels, best] >= iou_thresholds) & is_other[best]
+            matched[taken, rank] = IGNORED
+            free[levels[taken], best[taken]] = False
+    matched[(matched == FALSE_POSITIVE) & ~_in_range(boxes_xyxy, area_range)] = IGNORED
     covered = _overlap_with_ignored(boxes_xyxy, ids, truth)[None, :] >= iou_thresholds[:, None]  # (T, D)
     matched[(matched == FALSE_POSITIVE) & covered] = IGNORED
     return order, matched
@@ -82,6 +107,16 @@ def counted_boxes(truth: GroundTruth) -> NDArray[np.bool_]:
     if not len(truth.difficult):
         return np.ones(len(truth.category_ids), dtype=np.bool_)
     return ~np.asarray(truth.difficult, dtype=np.bool_)
+
+
+def _in_range(boxes_xyxy: NDArray[Any], area_range: AreaRange | None) -> NDArray[np.bool_]:
+    """Which boxes (N, 4) have an area in the range (N,)."""
+    boxes = np.asarray(boxes_xyxy, dtype=np.float64).reshape(-1, 4)
+    if area_range is None:
+        return np.ones(len(boxes), dtype=np.bool_)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    inside: NDArray[np.bool_] = (areas >= area_range[0]) & (areas <= area_range[1])
+    return inside
 
 
 def ignored_regions(truth: GroundTruth) -> int:
@@ -105,34 +140,97 @@ def _overlap_with_ignored(
     return greatest
 
 
-def match_photos(
-    predictions: Sequence[Detections], truths: Sequence[GroundTruth], categories: int
-) -> tuple[CategoryMatches, ...]:
-    """The matches of each category over all photos. Raises DatasetError where photos or ids do not fit."""
+@dataclass(frozen=True)
+class DetectionMatches:
+    """The detections of all photos that count, photo by photo and best first, with the boxes that they found.
+
+    ``photo_of`` (D,) is the photo, ``places`` (D,) the place among its detections; ``boxes`` (T, D) is the
+    place of the annotated box in the photo's, ``FALSE_POSITIVE`` or ``IGNORED``. ``truths_per_photo`` (P, C)
+    counts the boxes of each category that have to be found.
+    """
+
+    photo_of: NDArray[np.int64]
+    places: NDArray[np.int64]
+    boxes_xyxy: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    category_ids: NDArray[np.int64]
+    boxes: NDArray[np.int64]
+    truths_per_photo: NDArray[np.float64]
+
+    def by_category(self) -> tuple[CategoryMatches, ...]:
+        """The matches of each category."""
+        return matches_by_category(
+            self.category_ids,
+            self.scores,
+            self.boxes >= 0,
+            self.boxes == IGNORED,
+            self.photo_of,
+            self.truths_per_photo,
+        )
+
+
+def match_all(
+    predictions: Sequence[Detections],
+    truths: Sequence[GroundTruth],
+    categories: int,
+    iou_thresholds: NDArray[np.float64] = IOU_THRESHOLDS,
+    area_range: AreaRange | None = None,
+) -> DetectionMatches:
+    """Match all photos, see ``match_photo``. Raises DatasetError where photos or ids do not fit."""
     check_pairs(predictions, truths)
     _check_ids(predictions, truths, categories)
-    matched = [match_photo(detections, truth) for detections, truth in zip(predictions, truths, strict=True)]
-    ids = np.concatenate([d.category_ids[order] for d, (order, _) in zip(predictions, matched, strict=True)])
-    scores = np.concatenate([d.scores[order] for d, (order, _) in zip(predictions, matched, strict=True)])
-    boxes_of = np.concatenate([boxes for _, boxes in matched], axis=1)  # (T, D)
-    photo_of = np.repeat(np.arange(len(matched)), [len(order) for order, _ in matched])
-    true_ids = [np.asarray(truth.category_ids, dtype=np.int64)[counted_boxes(truth)] for truth in truths]
-    boxes = np.stack([np.bincount(ids_here, minlength=categories) for ids_here in true_ids])
+    pairs = list(zip(predictions, truths, strict=True))
+    matched = [match_photo(found, truth, iou_thresholds, area_range) for found, truth in pairs]
+    chosen = [found[order] for found, (order, _) in zip(predictions, matched, strict=True)]
+    to_find = [counted_boxes(truth) & _in_range(truth.boxes_xyxy, area_range) for truth in truths]
+    true_ids = [
+        np.asarray(truth.category_ids, np.int64)[wanted]
+        for truth, wanted in zip(truths, to_find, strict=True)
+    ]
+    return DetectionMatches(
+        photo_of=np.repeat(np.arange(len(matched)), [len(order) for order, _ in matched]),
+        places=np.concatenate([order for order, _ in matched]),
+        boxes_xyxy=np.concatenate([found.boxes_xyxy for found in chosen]).astype(np.float64),
+        scores=np.concatenate([found.scores for found in chosen]).astype(np.float64),
+        category_ids=np.concatenate([found.category_ids for found in chosen]).astype(np.int64),
+        boxes=np.concatenate([boxes for _, boxes in matched], axis=1),
+        truths_per_photo=np.stack([np.bincount(ids, minlength=categories) for ids in true_ids]).astype(float),
+    )
 
+
+def matches_by_category(
+    category_ids: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    hits: NDArray[np.bool_],
+    ignored: NDArray[np.bool_],
+    photo_of: NDArray[np.int64],
+    truths_per_photo: NDArray[np.float64],
+) -> tuple[CategoryMatches, ...]:
+    """D detections, with ``hits`` and ``ignored`` (T, D), by category; the truths are (P, C)."""
     by_category = []
-    for category in range(categories):
-        mine = np.flatnonzero(ids == category)
+    for category in range(truths_per_photo.shape[1]):
+        mine = np.flatnonzero(category_ids == category)
         mine = mine[np.argsort(-scores[mine], kind="stable")]
         by_category.append(
             CategoryMatches(
-                scores=scores[mine].astype(np.float64),
-                hits=boxes_of[:, mine] >= 0,
-                ignored=boxes_of[:, mine] == IGNORED,
+                scores=scores[mine],
+                hits=hits[:, mine],
+                ignored=ignored[:, mine],
                 photo_of=photo_of[mine],
-                boxes_per_photo=boxes[:, category].astype(np.float64),
+                boxes_per_photo=truths_per_photo[:, category],
             )
         )
     return tuple(by_category)
+
+
+def match_photos(
+    predictions: Sequence[Detections],
+    truths: Sequence[GroundTruth],
+    categories: int,
+    area_range: AreaRange | None = None,
+) -> tuple[CategoryMatches, ...]:
+    """The matches of each category over all photos. Raises DatasetError where photos or ids do not fit."""
+    return match_all(predictions, truths, categories, IOU_THRESHOLDS, area_range).by_category()
 
 
 def check_pairs(predictions: Sequence[Detections], truths: Sequence[GroundTruth]) -> None:

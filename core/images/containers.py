@@ -18,7 +18,10 @@ from core.images.orientation import XMP_IN_JPEG, Orientation
 MAX_PARTS = 20_000  # segments or chunks in one file; a 50 MB photo in pieces of 4 KB has 12,000
 MAX_JPEG_TABLES_BYTES = 2**17  # before the picture; 1 KB is usual, and Pillow takes seconds for 50 MB of them
 
+VIDEOS_ARE_READ = ": `core label` reads videos, and so does the demo's page Video; out of a zip, unpack it."
+
 _OTHERS = (
+    (b"\x1a\x45\xdf\xa3", "a video"),
     (b"GIF8", "a GIF picture"),
     (b"BM", "a BMP picture"),
     (b"II*\0", "a TIFF or raw camera picture"),
@@ -84,7 +87,8 @@ def read_container(data: bytes) -> Container:
     kind = kind_of(data)
     readers = {"JPEG": _read_jpeg, "PNG": _read_png, "WEBP": _read_webp}
     if kind not in readers:
-        raise PhotoError(f"Expected a JPEG, PNG or WebP photo, got {kind}.")
+        more = VIDEOS_ARE_READ if kind == "a video" else "."
+        raise PhotoError(f"Expected a JPEG, PNG or WebP photo, got {kind}{more}")
     try:
         return readers[kind](data)
     except (struct.error, IndexError) as error:
@@ -99,6 +103,8 @@ def kind_of(data: bytes) -> str:
         return "PNG"
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "WEBP"
+    if data.startswith(b"RIFF") and data[8:12] == b"AVI ":
+        return "a video"
     if not data:
         return "an empty file"
     if data[4:8] == b"ftyp":

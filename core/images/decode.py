@@ -187,7 +187,7 @@ def _expand(sources: Iterable[tuple[str, Source]]) -> Iterator[tuple[str, Source
     """Each file with its name; zips and folders opened, and what cannot be opened in place as its error."""
     for name, source in sources:
         if is_folder(source):
-            paths = _photo_paths(source)
+            paths = photo_paths(source)
             yield from ((path.name, path) for path in paths)
             if not paths:
                 yield name, PhotoError("The folder holds no JPEG, PNG or WebP photo.")
@@ -200,11 +200,6 @@ def _expand(sources: Iterable[tuple[str, Source]]) -> Iterator[tuple[str, Source
             yield name, source
 
 
-def holds_photos(folder: Path) -> bool:
-    """Whether iter_photos would find a file in the folder that looks like a photo."""
-    return bool(_photo_paths(folder))
-
-
 def is_folder(source: Source) -> TypeGuard[Path]:
     """Whether a source is the path of a folder that may be entered."""
     try:
@@ -213,7 +208,7 @@ def is_folder(source: Source) -> TypeGuard[Path]:
         return False
 
 
-def _photo_paths(folder: Path) -> list[Path]:
+def photo_paths(folder: Path) -> list[Path]:
     """The folder's files that are photos by name or first bytes, sorted, without hidden ones and links."""
     found = []
     for parent, folders, files in os.walk(folder):
@@ -237,7 +232,7 @@ def _looks_like_photo(path: Path) -> bool:
 
 def _count(source: Source) -> int:
     if is_folder(source):
-        return max(1, len(_photo_paths(source)))
+        return max(1, len(photo_paths(source)))
     try:
         return count_entries(source) if is_zip(source) else 1
     except ArchiveError:

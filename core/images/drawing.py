@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from core.garments import Box, Garment
 from core.taxonomy import color_of
@@ -27,6 +27,9 @@ _HEAT_STOPS = np.array(
 _OPAQUE_FROM = 0.5  # below this value the heat fades out, so that cold areas leave the photo clear
 _DARK: Rgb = (17, 17, 17)
 _LIGHT: Rgb = (255, 255, 255)
+_RULE: Rgb = (205, 205, 205)
+CELL, CELL_MARGIN = 224, 14
+TABLE_HEADS = ("Image", "Class activation map", "Top-5 labels")
 
 
 def annotate(
@@ -100,6 +103,30 @@ def heat_layer(values: np.ndarray, size_wh: tuple[int, int]) -> Image.Image:
     level = np.clip(np.asarray(stretched), 0.0, 1.0)  # (H, W); bicubic overshoots at edges
     # A table of 256 colors looked up is many times faster than interpolating three channels a pixel.
     return Image.fromarray(_heat_table()[np.rint(level * 255).astype(np.uint8)])  # (H, W, 4)
+
+
+def explained_table(rows: Sequence[tuple[Image.Image, Image.Image, Sequence[str]]]) -> Image.Image:
+    """A row each of a picture, the same under its heat map, and lines of text, as papers show classifiers.
+
+    Pictures fit into squares; the first row are the columns' names.
+    """
+    font, small = ImageFont.load_default(18), ImageFont.load_default(16)
+    step, head = CELL + 2 * CELL_MARGIN, 44
+    table = Image.new("RGB", (3 * step, head + len(rows) * step), _LIGHT)
+    draw = ImageDraw.Draw(table)
+    for column, name in enumerate(TABLE_HEADS):
+        draw.text((column * step + step / 2, head / 2), name, fill=_DARK, font=font, anchor="mm")
+    for number, (picture, heat, lines) in enumerate(rows):
+        top = head + number * step
+        draw.line((0, top, table.width, top), fill=_RULE)
+        for column, shown in enumerate((picture, heat)):
+            fitted = ImageOps.contain(shown.convert("RGB"), (CELL, CELL))
+            left = column * step + (step - fitted.width) // 2
+            table.paste(fitted, (left, top + (step - fitted.height) // 2))
+        for line, text in enumerate(lines):
+            place = (2 * step + CELL_MARGIN, top + step / 2 + (line - (len(lines) - 1) / 2) * 30)
+            draw.text(place, text, fill=_DARK, font=small, anchor="lm")
+    return table
 
 
 def text_color(background: Rgb) -> Rgb:

@@ -22,7 +22,7 @@ from PIL import Image
 
 from core.errors import VideoError
 from core.images.containers import kind_of
-from core.images.decode import holds_photos, is_folder
+from core.images.decode import is_folder, photo_paths
 from core.images.video_process import FRAME_HEADER
 
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi"})
@@ -97,14 +97,18 @@ def container_of(head: bytes) -> str | None:
 def apart_from_videos(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     """What is to be read as photos, and all videos: files, and those in folders (no hidden ones, no links).
 
-    A folder with videos counts as one of photos only where it holds photos as well.
+    Of a folder with videos the photos are given one by one, as a video may be called like one.
     """
-    stills, videos = [], []
+    stills: list[Path] = []
+    videos: list[Path] = []
     for path in paths:
         found = _videos_in(path) if is_folder(path) else [path] if is_video(path) else []
         videos += found
-        if not found or (is_folder(path) and holds_photos(path)):
+        if not found:
             stills.append(path)
+        elif is_folder(path):
+            seen = set(found)
+            stills += [photo for photo in photo_paths(path) if photo not in seen]
     return stills, videos
 
 

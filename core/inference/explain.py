@@ -17,7 +17,7 @@ from PIL import Image
 from core.garments import Box, Garment, LabeledPhoto
 from core.images.crops import crop_rectangle
 from core.images.decode import Photo
-from core.images.drawing import overlay_heat
+from core.images.drawing import explained_table, overlay_heat
 from core.images.letterbox import Letterboxed
 from core.inference.classifier import Classifier, batches
 from core.inference.detector import Detector
@@ -58,14 +58,19 @@ class Explanation:
 
 
 def explain(labeler: Labeler, photo: Photo, labeled: LabeledPhoto) -> Explanation:
-    """All maps of a labeled photo: both models run once more, on the photo and on its garments' crops."""
+    """All maps of a labeled photo: both models run once more, on the photo and on its garments' crops.
+
+    A detector other than YOLOv4 and YOLOv4-GS has none; then ``detector_maps`` is empty.
+    """
     garments = _garment_maps(labeler.classifier, photo, labeled.garments)
     return Explanation(labeled.photo, garments, _detector_maps(labeler.detector, photo))
 
 
 def _detector_maps(detector: Detector, photo: Photo) -> tuple[DetectorMap, ...]:
-    boxed, pictures = detector.input_of(photo)
     names = [name for name in detector.engine.outputs if name.startswith(SIMAM)]
+    if not names:
+        return ()
+    boxed, pictures = detector.input_of(photo)
     found = detector.engine.run({"images": pictures}, names)
     return tuple(DetectorMap(name.removeprefix(SIMAM), _over_photo(found[name][0], boxed)) for name in names)
 
@@ -155,8 +160,7 @@ def write_maps(explanation: Explanation, photo: Photo, folder: Path) -> dict[str
     """
     garments = []
     for number, entry in enumerate(explanation.garments, start=1):
-        x0, y0, x1, y1 = entry.garment.box_xyxy
-        crop = photo.image.crop((floor(x0), floor(y0), ceil(x1), ceil(y1)))  # at least one pixel of any box
+        crop = _crop_of(photo, entry.garment.box_xyxy)
         maps = {name: f"garment_{number:03d}_{name}.png" for name in entry.maps}
         for name, file in maps.items():
             overlay_heat(crop, entry.maps[name]).save(folder / file)
@@ -168,3 +172,19 @@ def write_maps(explanation: Explanation, photo: Photo, folder: Path) -> dict[str
         overlay_heat(photo.image, detector_map.values).save(folder / file)
         stages.append({"stage": detector_map.stage, "file": file})
     return {"photo": explanation.photo, "garments": garments, "detector_maps": stages}
+
+
+def table_of(explanation: Explanation, photo: Photo) -> Image.Image:
+    """A row a garment: the garment, its class activation map, its five likeliest labels."""
+    rows = []
+    for entry in explanation.garments:
+        crop = _crop_of(photo, entry.garment.box_xyxy)
+        lines = [f"{label}  {share:.0%}" for label, share in entry.garment.top5]
+        rows.append((crop, overlay_heat(crop, entry.maps[CLASS_ACTIVATION]), lines))
+    return explained_table(rows)
+
+
+def _crop_of(photo: Photo, box: Box) -> Image.Image:
+    """The part of a photo in a box, at least one pixel."""
+    x0, y0, x1, y1 = box
+    return photo.image.crop((floor(x0), floor(y0), ceil(x1), ceil(y1)))

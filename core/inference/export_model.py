@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.datasets.classification import ClassificationSample, read_classification
+from core.datasets.classification import ClassificationSample, read_labeled
 from core.datasets.detection import DetectionDataset
 from core.datasets.reading import read_fitted
 from core.errors import DatasetError, EngineError, WeightsError
@@ -29,8 +29,9 @@ from core.inference.classifier import Classifier
 from core.inference.detector import Detector
 from core.inference.engines.engine import Engine, is_installed, open_engine, open_export
 from core.inference.measure import measure_classifier, measure_detector
-from core.models.cards import ModelCard, card_path
+from core.models.cards import ModelCard, card_path, read_card
 from core.models.graphs import ServingGraph, export_onnx, load_graph, trial_inputs
+from core.models.registry import is_exported
 from core.models.weights import digest
 from core.threads import IMPORTS
 
@@ -76,6 +77,9 @@ def export_model(
         raise EngineError("int8 needs the package onnxruntime: pip install onnxruntime")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise WeightsError(f"expected a new or empty folder at {out}")
+    model = read_card(weights).model
+    if not is_exported(model):
+        raise WeightsError(f"expected a model that can be exported, got {model}, which runs in PyTorch only")
     graph, card = load_graph(weights, mish="operator" if format == "openvino" else "exponential")
     serving = ServingGraph(graph, card).eval()
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -176,7 +180,7 @@ def _halves(
     """The pictures that ranges are read from, and the measurement on the others of the data set."""
     uncalibrated = ModelCard(**(vars(card) | {"calibration": {}}))
     if card.kind == "detector":
-        boxed = read_fitted(dataset, photos).dataset
+        boxed = read_fitted(dataset, photos, part="val").dataset
         first, rest = _split(boxed.photos)
         detector = Detector(reference, card)
 
@@ -191,7 +195,7 @@ def _halves(
             return {name: figures[name] for name in ("mAP50", "mAP")}
 
         return pictures, measure
-    first_rows, rest_rows = _split(read_classification(dataset, photos))
+    first_rows, rest_rows = _split(read_labeled(dataset, photos, part="val").photos)
     classifier = Classifier(reference, card)
 
     def crops() -> Iterator[np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ def labeled_frames(
     annotated: Path | None = None,
     rate: float | None = None,
     settings: VideoSettings = WHOLE,
-) -> Iterator[LabeledFrame]:
+) -> Generator[LabeledFrame, None, None]:
     """The frames of an open video with their garments, boxes in pixels of the video.
 
     ``annotated`` names a copy to write, WebM of ``rate`` frames a second (the video's by default); it is

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from core.access import Right, needs
-from core.errors import NotFoundError
+from core.errors import NotFoundError, RecipeError
+from core.models.registry import finetuning_refusal
 from core.store import Store
 
 IMPORT, LABEL, ORDER, TRAIN = "import", "label", "order", "train"
@@ -36,12 +37,26 @@ def start_training(store: Store, kind: str, mode: str, revision: int) -> int:
     """Request a quick or full fine-tuning of the detector or classifier on a revision; returns the training.
 
     A waiting or running training of the kind is returned instead. Raises RecipeError for another kind or
-    mode, NotFoundError for no such revision.
+    mode, and for a champion that is not fine-tuned, NotFoundError for no such revision.
     """
+    require_finetuned(store, kind)
     row = store.trainings.begin(kind, mode, revision)
     if row.job is not None:
         store.jobs.begin(row.job, TRAIN, row.by)
     return row.id
+
+
+def require_finetuned(store: Store, kind: str) -> None:
+    """Raise RecipeError, with what else can be done, where a kind's champion is not fine-tuned."""
+    refusal = champions_refusal(store, kind)
+    if refusal:
+        raise RecipeError(refusal)
+
+
+def champions_refusal(store: Store, kind: str) -> str | None:
+    """Why a kind's champion is not fine-tuned, in a sentence; None where it is, or there is none yet."""
+    serving = store.models.champion_ids().get(kind)
+    return None if serving is None else finetuning_refusal(store.models.get(serving).card.model)
 
 
 @needs(Right.TRAIN)

@@ -59,9 +59,21 @@ class AttentionAugmentedConv(nn.Module):
         both = down[..., :, None] + across[..., None, :]  # (B, n, y, x, s, t)
         return both.flatten(4).flatten(2, 3)
 
+    def _logits(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
+        return query @ key.transpose(2, 3), self._position_logits(query)
+
     def _weights(self, query: Tensor, key: Tensor) -> Tensor:
-        logits = query @ key.transpose(2, 3) + self._position_logits(query)
-        return logits.float().softmax(dim=-1)
+        content, position = self._logits(query, key)
+        return (content + position).float().softmax(dim=-1)
+
+    def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The two terms of the attention's logits, content q . k and relative position q . r.
+
+        Each (B, heads, H*W, H*W), from every place (rows) to every place (columns), with the query scaled by
+        the root of its depth; the softmax of their sum over a row is :meth:`weights`.
+        """
+        query, key, _ = self._split(x)
+        return self._logits(query, key)
 
     def weights(self, x: Tensor) -> Tensor:
         """Attention of every place (rows) to every place (columns): (B, heads, H*W, H*W), rows sum to one."""

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from core.errors import RecipeError, WeightsError
 from core.models.cards import LARGEST_BYTES, ModelCard, read_card
 from core.models.classifier import ClassifierNetwork, build_classifier
-from core.models.registry import CLASSIFIERS
+from core.models.registry import CLASSIFIERS, build_detector_network, detector_names, has_anchors
 from core.models.weights import load_weights
 from core.models.yolov4 import PRESETS, YOLOv4
 
@@ -43,19 +43,23 @@ class SkipInit(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def load_detector_network(path: Path) -> tuple[YOLOv4, ModelCard]:
+def load_detector_network(path: Path) -> tuple[Any, ModelCard]:
     """The network that a detector's card describes, with its weights, fused for inference; and the card.
 
-    Raises WeightsError with what was expected and what came.
+    It is a YOLOv4 or a :class:`core.models.detection.DetectionNetwork`. Raises WeightsError with what was
+    expected and what came.
     """
     card = read_card(path)
-    if card.kind != "detector" or card.model not in GHOST_OF or card.preset not in PRESETS:
+    if card.kind != "detector" or card.model not in detector_names() or card.preset not in PRESETS:
         raise WeightsError(f"expected a detector's weights in {path.name}, got a {card.model} {card.kind}")
-    if len(card.anchors_wh) != 9:
-        raise WeightsError(f"expected nine anchors in the card of {path.name}, got {len(card.anchors_wh)}")
-    ghost = GHOST_OF[card.model]
+    expected = 9 if has_anchors(card.model) else 0
+    if len(card.anchors_wh) != expected:
+        wanted = "nine anchors" if expected else f"no anchors, as {card.model} has its own,"
+        raise WeightsError(f"expected {wanted} in the card of {path.name}, got {len(card.anchors_wh)}")
     with SkipInit():
-        model = YOLOv4(card.preset, len(card.categories), ghost=ghost, anchors_wh=card.anchors_wh)
+        model = build_detector_network(
+            card.model, card.preset, len(card.categories), card.input_size, card.anchors_wh
+        )
     load_weights(model, path)
     fuse_for_inference(model)
     return model, card
@@ -79,6 +83,16 @@ def load_classifier_network(path: Path) -> tuple[ClassifierNetwork, ModelCard]:
     load_weights(model, path)
     fuse_for_inference(model)
     return model, card
+
+
+def network_of_card(card: ModelCard) -> nn.Module:
+    """The network that a card describes, without weights and not fused. Raises WeightsError."""
+    with SkipInit():
+        if card.kind == "classifier" and card.model in CLASSIFIERS:
+            return CLASSIFIERS[card.model](len(card.categories))
+        if card.kind == "detector" and card.model in GHOST_OF and card.preset in PRESETS:
+            return YOLOv4(card.preset, len(card.categories), ghost=GHOST_OF[card.model])
+    raise WeightsError(f"expected a model that Lapel can build, got {card.model} {card.preset}")
 
 
 def check_weights(path: Path, kind: str, categories: Sequence[str] | None = None) -> ModelCard:
@@ -111,7 +125,8 @@ def _other_classes(path: Path, found: Sequence[str], wanted: Sequence[str]) -> s
 @torch.inference_mode()
 def _detector_outputs(path: Path) -> list[Tensor]:
     model, _ = load_detector_network(path)
-    return list(model(_trial_pixels().float() / 255))
+    pictures = _trial_pixels().float() / 255
+    return list(model(pictures) if isinstance(model, YOLOv4) else model.candidates(model.encode(pictures)))
 
 
 @torch.inference_mode()

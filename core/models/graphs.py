@@ -49,6 +49,25 @@ class DetectorGraph(nn.Module):
         return *decode(raw, self.model.anchors_wh), *(maps[stride] for stride in STRIDES)
 
 
+class CandidateGraph(nn.Module):
+    """``images`` (B, 3, H, W) in 0..1 to ``boxes`` (B, N, 4) and ``scores`` (B, N, C) of other detectors.
+
+    N depends on the picture; they have no maps that explain them. See
+    :class:`core.models.detection.DetectionNetwork`.
+    """
+
+    inputs = ("images",)
+    outputs = ("boxes", "scores")
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        boxes, scores = self.model.candidates(self.model.encode(images))
+        return boxes, scores
+
+
 class ClassifierGraph(nn.Module):
     """``images`` (B, 3, S, S) in -1..1 and ``targets`` (B,) to ``logits`` (B, C), ``embedding`` and maps.
 
@@ -68,7 +87,7 @@ class ClassifierGraph(nn.Module):
         return self.model.explained(images, targets)
 
 
-Graph = DetectorGraph | ClassifierGraph
+Graph = DetectorGraph | CandidateGraph | ClassifierGraph
 
 
 class ServingGraph(nn.Module):
@@ -104,11 +123,12 @@ def load_graph(path: Path, *, mish: str = "exponential") -> tuple[Graph, ModelCa
 
     ``mish`` "exponential" computes Mish with one exponential, "operator" exports ONNX's own operator.
     """
-    detects = read_card(path).kind == "detector"
-    model, card = load_detector_network(path) if detects else load_classifier_network(path)
-    graph: Graph = (
-        DetectorGraph(model) if isinstance(model, YOLOv4) else ClassifierGraph(model, card.input_size)
-    )
+    if read_card(path).kind == "detector":
+        model, card = load_detector_network(path)
+        graph: Graph = DetectorGraph(model) if isinstance(model, YOLOv4) else CandidateGraph(model)
+    else:
+        classifier, card = load_classifier_network(path)
+        graph = ClassifierGraph(classifier, card.input_size)
     if mish == "operator":
         replace_mish(graph)
     return graph.eval(), card

@@ -1,77 +1,114 @@
-"""Every model by its name, with the papers' number of classes and input size."""
+"""Every model by its name, with the papers' number of classes and input size. Loads no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from core.errors import RecipeError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # recipes and engines read the names without loading torch
     from torch import nn
 
 SMALLEST_SIZE = 32
 LARGEST_SIZE = 4096
 MOST_CLASSES = 100_000
-
-Builder: TypeAlias = "Callable[[str, int, int], nn.Module]"  # preset, classes, size
 YOLO_PRESETS = ("full", "medium", "small", "tiny", "nano", "pico")
+DETECTOR, CLASSIFIER = "detector", "classifier"
 
 
 @dataclass(frozen=True)
 class ModelEntry:
     """How to build a model, and what the papers give it: classes and the input's side in pixels.
 
-    ``size_step`` is what the side must be a multiple of; None means that the model takes ``size`` only.
-    ``is_classifier`` is off for detectors.
+    ``builder`` is ``module:function`` of core.models, imported when a model is built; ``settings`` are what
+    it takes of preset, classes, size and anchors_wh. ``size_step`` is what the side must be a multiple of;
+    None means that the full model takes ``size`` only. ``is_exported`` says whether engines other than
+    PyTorch run it, ``is_finetuned`` whether a store's champion of it is fine-tuned.
     """
 
-    build: Builder
+    kind: str
+    builder: str
+    settings: tuple[str, ...]
     classes: int
     size: int
     size_step: int | None = 1
     presets: tuple[str, ...] = ("full",)
-    is_classifier: bool = False
+    is_exported: bool = True
+    is_finetuned: bool = True
+
+    def build(self, **settings: Any) -> nn.Module:
+        """The model, with random weights, of those settings that it takes."""
+        module, function = self.builder.split(":")
+        build: Callable[..., nn.Module] = getattr(import_module(f"core.models.{module}"), function)
+        return build(**{name: settings[name] for name in self.settings if name in settings})
+
+    @property
+    def takes_anchors(self) -> bool:
+        """Whether its anchors are the data's: one that does not has its own."""
+        return "anchors_wh" in self.settings
 
 
-def _builder(path: str, *passed: str) -> Builder:
-    """A builder that imports ``module:function`` when it is called, and passes it the named settings on."""
-
-    def build(preset: str, classes: int, size: int) -> nn.Module:
-        module, function = path.split(":")
-        settings = {"preset": preset, "classes": classes, "size": size}
-        model: nn.Module = getattr(import_module(f"core.models.{module}"), function)(
-            **{name: settings[name] for name in passed}
-        )
-        return model
-
-    return build
-
-
-MODELS: dict[str, ModelEntry] = {
-    "yolov4": ModelEntry(
-        _builder("yolov4:yolov4", "preset", "classes"), 13, 416, size_step=32, presets=YOLO_PRESETS
-    ),
-    "yolov4-gs": ModelEntry(
-        _builder("yolov4:yolov4_gs", "preset", "classes"), 13, 416, size_step=32, presets=YOLO_PRESETS
-    ),
-    "mobilenet": ModelEntry(_builder("mobilenet:mobilenet", "classes"), 1000, 224, is_classifier=True),
-    "mobilenet-mha": ModelEntry(
-        _builder("mobilenet:mobilenet_mha", "classes", "size"), 50, 224, size_step=32, is_classifier=True
-    ),
-    "vgg16": ModelEntry(
-        _builder("vgg:vgg16", "classes", "preset"), 1000, 224, presets=("full", "gap"), is_classifier=True
-    ),
-    "ssd": ModelEntry(_builder("baselines:ssd", "classes"), 13, 300, size_step=None),
-    "retinanet": ModelEntry(_builder("baselines:retinanet", "classes", "size"), 13, 416),
-    "faster-rcnn": ModelEntry(_builder("baselines:faster_rcnn", "classes", "size"), 13, 416),
-    "r-fcn": ModelEntry(_builder("baselines:r_fcn", "classes", "size"), 13, 416),
+_YOLO: dict[str, Any] = {
+    "settings": ("preset", "classes", "anchors_wh"),
+    "classes": 13,
+    "size": 416,
+    "size_step": 32,
+    "presets": YOLO_PRESETS,
+}
+_DETECTOR: dict[str, Any] = {
+    "settings": ("preset", "classes", "size"),
+    "classes": 13,
+    "presets": YOLO_PRESETS,
+    "is_exported": False,
+    "is_finetuned": False,
 }
 
-CLASSIFIERS = tuple(name for name, entry in MODELS.items() if entry.is_classifier)
+MODELS: dict[str, ModelEntry] = {
+    "yolov4": ModelEntry(DETECTOR, "yolov4:yolov4", **_YOLO),
+    "yolov4-gs": ModelEntry(DETECTOR, "yolov4:yolov4_gs", **_YOLO),
+    "mobilenet": ModelEntry(CLASSIFIER, "mobilenet:mobilenet", ("classes",), 1000, 224),
+    "mobilenet-mha": ModelEntry(
+        CLASSIFIER, "mobilenet:mobilenet_mha", ("classes", "size"), 50, 224, size_step=32
+    ),
+    "vgg16": ModelEntry(CLASSIFIER, "vgg:vgg16", ("classes", "preset"), 1000, 224, presets=("full", "gap")),
+    "ssd": ModelEntry(DETECTOR, "ssd:ssd", size=300, size_step=None, **_DETECTOR),
+    "retinanet": ModelEntry(DETECTOR, "retinanet:retinanet", size=416, **_DETECTOR),
+    "faster-rcnn": ModelEntry(DETECTOR, "faster_rcnn:faster_rcnn", size=416, **_DETECTOR),
+    "r-fcn": ModelEntry(DETECTOR, "r_fcn:r_fcn", size=416, **_DETECTOR),
+}
+
+CLASSIFIERS = tuple(name for name, entry in MODELS.items() if entry.kind == CLASSIFIER)
 CLASSIFIER_PRESETS = tuple(dict.fromkeys(preset for name in CLASSIFIERS for preset in MODELS[name].presets))
+
+
+def detector_names() -> tuple[str, ...]:
+    """The names of the detectors."""
+    return tuple(name for name, entry in MODELS.items() if entry.kind == DETECTOR)
+
+
+def has_anchors(name: str) -> bool:
+    """Whether a model's anchors are chosen or fitted; False for unknown names."""
+    return name in MODELS and MODELS[name].takes_anchors
+
+
+def is_exported(name: str) -> bool:
+    """Whether engines other than PyTorch run a model; True for unknown names."""
+    return name not in MODELS or MODELS[name].is_exported
+
+
+def finetuning_refusal(name: str) -> str | None:
+    """Why a champion of this model is not fine-tuned, in a sentence; None where it is."""
+    if name not in MODELS or MODELS[name].is_finetuned:
+        return None
+    kind = MODELS[name].kind
+    able = ", ".join(other for other, entry in MODELS.items() if entry.kind == kind and entry.is_finetuned)
+    return (
+        f"The {kind} that serves is a {name}, which is not fine-tuned on revisions: promote one of {able}, "
+        f"or train a {name} on files and promote that."
+    )
 
 
 @dataclass(frozen=True)
@@ -95,17 +132,19 @@ class ModelConfig:
             raise RecipeError(f"expected one class or more, got {self.classes}")
         if self.classes > MOST_CLASSES:
             raise RecipeError(f"expected at most {MOST_CLASSES} classes, got {str(self.classes)[:40]}")
-        if entry.size_step is None:
+        if entry.size_step is None and self.preset == "full":
             if self.size != entry.size:
                 raise RecipeError(f"{self.name} takes pictures of {entry.size} pixels, got {self.size}")
-        elif not SMALLEST_SIZE <= self.size <= LARGEST_SIZE or self.size % entry.size_step:
-            step = f", a multiple of {entry.size_step}" if entry.size_step > 1 else ""
+            return
+        size_step = entry.size_step or 1
+        if not SMALLEST_SIZE <= self.size <= LARGEST_SIZE or self.size % size_step:
+            step = f", a multiple of {size_step}" if size_step > 1 else ""
             wanted = f"{SMALLEST_SIZE} to {LARGEST_SIZE} pixels{step}"
             raise RecipeError(f"expected a size of {wanted}, got {self.size}")
 
     def build(self) -> nn.Module:
         """The model, with random weights."""
-        return _entry(self.name).build(self.preset, self.classes, self.size)
+        return _entry(self.name).build(preset=self.preset, classes=self.classes, size=self.size)
 
 
 def model_config(
@@ -137,6 +176,21 @@ def build_model(
 ) -> nn.Module:
     """A model of ``MODELS`` with random weights; ``classes`` and ``size`` as for :func:`model_config`."""
     return model_config(name, preset, classes, size).build()
+
+
+def build_detector_network(
+    name: str, preset: str, classes: int, size: int, anchors_wh: Sequence[Sequence[float]] = ()
+) -> nn.Module:
+    """A detector as it is trained and served, on a canvas of ``size``; ``anchors_wh`` where it takes some.
+
+    Its interface is :class:`core.models.detection.DetectionNetwork`, or YOLOv4's. Raises RecipeError.
+    """
+    entry = _entry(name)
+    if entry.kind != DETECTOR:
+        raise RecipeError(f"expected a detector of {', '.join(detector_names())}, got {name!r}")
+    fixed = entry.size_step is None and preset == "full"
+    ModelConfig(name, preset, classes, entry.size if fixed else size)
+    return entry.build(preset=preset, classes=classes, size=size, anchors_wh=anchors_wh)
 
 
 def _entry(name: str) -> ModelEntry:

@@ -205,11 +205,15 @@ def _anchor_tensor(anchors_wh: Sequence[Sequence[float]]) -> Tensor:
     return tensor.view(len(STRIDES), ANCHORS_PER_SCALE, 2)  # (scale, anchor, wh)
 
 
-def yolov4(preset: str = "full", classes: int = 13) -> YOLOv4:
+def yolov4(
+    preset: str = "full", classes: int = 13, anchors_wh: Sequence[Sequence[float]] = DARKNET_ANCHORS_608
+) -> YOLOv4:
     """YOLOv4 (Bochkovskiy et al. 2020)."""
-    return YOLOv4(preset, classes, ghost=False)
+    return YOLOv4(preset, classes, ghost=False, anchors_wh=anchors_wh)
 
 
-def yolov4_gs(preset: str = "full", classes: int = 13) -> YOLOv4:
+def yolov4_gs(
+    preset: str = "full", classes: int = 13, anchors_wh: Sequence[Sequence[float]] = DARKNET_ANCHORS_608
+) -> YOLOv4:
     """YOLOv4-GS, the detector that Lapel ships presets of."""
-    return YOLOv4(preset, classes, ghost=True)
+    return YOLOv4(preset, classes, ghost=True, anchors_wh=anchors_wh)

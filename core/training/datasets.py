@@ -20,6 +20,7 @@ from core.errors import DatasetError
 from core.images.crops import CROP_SIZE, to_square, to_tensor
 from core.images.decode import open_dataset_photo
 from core.images.letterbox import letterbox
+from core.models.detection import Targets
 from core.training.recipes import DetectorRecipe
 from core.training.sampler import Request, repeat_factors
 from core.training.transforms import (
@@ -34,7 +35,6 @@ from core.training.transforms import (
     rotate,
     scale_jitter,
 )
-from core.training.yolo_loss import Targets
 
 Sample = tuple[Tensor, Tensor, Tensor, Tensor]
 """Image (3, H, W) uint8, boxes xyxy (N, 4) float32 in its pixels, class ids (N,) int64, and which categories

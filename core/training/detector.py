@@ -1,4 +1,8 @@
-"""Training the detector: Lightning module and data loaders, YOLOv4's loss, validation by mAP."""
+"""Training a detector: Lightning module and data loaders, validation by mAP.
+
+What a network learns from is its own (:class:`core.models.detection.DetectionNetwork`); YOLOv4's loss, whose
+weights are the recipe's, is beside it in :class:`YoloObjective`.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,15 @@ from torch.utils.data import DataLoader
 
 from core.boxes import Detections, GroundTruth
 from core.datasets.detection import DetectionDataset
+from core.errors import RecipeError
 from core.evaluation.detection import evaluate_detection
 from core.models.cards import ModelCard, write_card
 from core.models.decode import decode
+from core.models.detection import DetectionNetwork, Targets, trunk_of
 from core.models.nms import nms
+from core.models.registry import build_detector_network
 from core.models.weights import check_state, save_weights
-from core.models.yolov4 import YOLOv4
+from core.models.yolov4 import Backbone, YOLOv4
 from core.training.datasets import DetectionTrainingDataset, DetectionValidationDataset, collate
 from core.training.recipes import DetectorRecipe
 from core.training.resuming import ANCHORS_KEY
@@ -31,23 +38,65 @@ from core.training.trainer import (
     training_memory_format,
     warmup_and_cosine,
 )
-from core.training.yolo_loss import Targets, YoloLoss
+from core.training.yolo_loss import YoloLoss
 
 OBJECTNESS_PRIOR, CLASS_PRIOR = 0.01, 0.05
 SCORE_THRESHOLD = 0.25
 
 
-def build_detector(recipe: DetectorRecipe, classes: int, anchors_wh: Sequence[Sequence[float]]) -> YOLOv4:
-    """The recipe's detector; its heads start from low priors of objectness and classes (RetinaNet)."""
-    model = YOLOv4(recipe.preset, classes, ghost=recipe.model == "yolov4-gs", anchors_wh=anchors_wh)
-    with torch.no_grad():
-        for head in model.heads:
-            last = head[1]  # type: ignore[index]
-            last.weight.normal_(0, 0.01)
-            bias = last.bias.zero_().view(3, -1)
-            bias[:, 4] = float(np.log(OBJECTNESS_PRIOR / (1 - OBJECTNESS_PRIOR)))
-            bias[:, 5:] = float(np.log(CLASS_PRIOR / (1 - CLASS_PRIOR)))
+def build_detector(recipe: DetectorRecipe, classes: int, anchors_wh: Sequence[Sequence[float]]) -> Any:
+    """The recipe's detector; YOLOv4's heads start from low priors of objectness and classes (RetinaNet)."""
+    model = build_detector_network(recipe.model, recipe.preset, classes, max(recipe.input_wh), anchors_wh)
+    if isinstance(model, YOLOv4):
+        begin_unsure(model)
     return model
+
+
+@torch.no_grad()
+def begin_unsure(model: YOLOv4) -> None:
+    """Set the heads' last layers to expect few garments, and none of a category in particular."""
+    for head in model.heads:
+        last = head[1]  # type: ignore[index]
+        last.weight.normal_(0, 0.01)
+        bias = last.bias.zero_().view(3, -1)
+        bias[:, 4] = float(np.log(OBJECTNESS_PRIOR / (1 - OBJECTNESS_PRIOR)))
+        bias[:, 5:] = float(np.log(CLASS_PRIOR / (1 - CLASS_PRIOR)))
+
+
+class YoloObjective:
+    """YOLOv4 as a :class:`DetectionNetwork`, with the recipe's loss weights.
+
+    Anchors are in pixels of the recipe's full canvas, and shrink with a smaller one.
+    """
+
+    def __init__(self, model: YOLOv4, recipe: DetectorRecipe) -> None:
+        self.model, self.full_height = model, recipe.input_wh[1]
+        self.loss = YoloLoss(
+            recipe.box_weight,
+            recipe.class_weight,
+            recipe.objectness_weight,
+            recipe.objectness_target,
+            recipe.label_smoothing,
+        )
+
+    def anchors_for(self, pictures: Tensor) -> Tensor:
+        """The anchors (3, 3, 2) on the canvas of pictures (B, 3, H, W)."""
+        return self.model.anchors_wh * (pictures.shape[2] / self.full_height)
+
+    def encode(self, pictures: Tensor) -> tuple[list[Tensor], Tensor]:
+        return self.model(pictures), self.anchors_for(pictures)
+
+    def losses(self, encoded: tuple[list[Tensor], Tensor], targets: Targets) -> dict[str, Tensor]:
+        return self.loss(*encoded, targets)
+
+    def candidates(self, encoded: tuple[list[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        return decode(*encoded)
+
+
+def objective_of(model: Any, recipe: DetectorRecipe) -> DetectionNetwork:
+    """What a network learns from: itself, or YOLOv4 with the recipe's loss."""
+    found: DetectionNetwork = YoloObjective(model, recipe) if isinstance(model, YOLOv4) else model
+    return found
 
 
 class DetectorTraining(LightningModule):
@@ -58,36 +107,35 @@ class DetectorTraining(LightningModule):
     ) -> None:
         super().__init__()
         self.recipe, self.categories = recipe, categories
-        self.anchors = tuple((float(w), float(h)) for w, h in anchors_wh)
+        self.anchors = tuple((float(w), float(h)) for w, h in anchors_wh)  # none where it has its own
         self.model = build_detector(recipe, len(categories), anchors_wh)
         self.save_hyperparameters(
             {"recipe": asdict(recipe), ANCHORS_KEY: [list(pair) for pair in self.anchors]}
         )
-        self.loss = YoloLoss(
-            recipe.box_weight,
-            recipe.class_weight,
-            recipe.objectness_weight,
-            recipe.objectness_target,
-            recipe.label_smoothing,
-        )
+        self.objective = objective_of(self.model, recipe)
         for part in self._frozen():
             part.requires_grad_(False)
         self.detections: list[Detections] = []
         self.truths: list[GroundTruth] = []
 
     def _frozen(self) -> list[torch.nn.Module]:
-        count = self.recipe.frozen_stages
-        backbone = self.model.backbone
-        return [backbone.stem, *backbone.stages[:count]] if count else []
+        count, trunk = self.recipe.frozen_stages, trunk_of(self.model)
+        if not count:
+            return []
+        if not isinstance(trunk, Backbone):
+            raise RecipeError(f"{self.recipe.model} {self.recipe.preset} has no stages that can be frozen")
+        return [trunk.stem, *trunk.stages[:count]]
 
     def load_pretrained(self, state: dict[str, Tensor]) -> None:
         """Start from a pretrained backbone, or a whole detector of the same shape. Raises WeightsError.
 
-        A detector's anchors and categories are its card's: see :func:`start_detector`.
+        A detector's anchors and categories are its card's: see :func:`start_detector`. Of a torchvision
+        network that is a backbone here, the classifying layer is left out.
         """
         whole = is_whole_detector(state)
-        state = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
-        check_state(state, self.model if whole else self.model.backbone, "the pretrained file")
+        left_out = ("num_batches_tracked",) if whole else ("num_batches_tracked", "fc.weight", "fc.bias")
+        state = {name: value for name, value in state.items() if not name.endswith(left_out)}
+        check_state(state, self.model if whole else trunk_of(self.model), "the pretrained file")
 
     def setup(self, stage: str) -> None:
         """Order the weights before DDP wraps them: later, it sums kernels' gradients in disorder."""
@@ -105,13 +153,9 @@ class DetectorTraining(LightningModule):
         """Pictures (B, 3, H, W) uint8 as the network takes them, in its memory format."""
         return pictures.to(memory_format=training_memory_format(pictures.device)).float() / 255
 
-    def _anchors_for(self, pictures: Tensor) -> Tensor:
-        """Anchors are in pixels of the full input size; they shrink with a smaller one."""
-        return self.model.anchors_wh * (pictures.shape[2] / self.recipe.input_wh[1])
-
     def losses(self, pictures: Tensor, targets: Targets) -> dict[str, Tensor]:
         """The losses of pictures (B, 3, H, W) uint8; ``loss`` is their weighted sum."""
-        return self.loss(self.model(self.inputs(pictures)), self._anchors_for(pictures), targets)
+        return self.objective.losses(self.objective.encode(self.inputs(pictures)), targets)
 
     def training_step(self, batch: tuple[Tensor, Targets], _: int) -> Tensor:
         pictures, targets = batch
@@ -131,10 +175,10 @@ class DetectorTraining(LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Targets], _: int) -> None:
         pictures, targets = batch
-        raw, anchors_wh = self.model(self.inputs(pictures)), self._anchors_for(pictures)
-        losses = self.loss(raw, anchors_wh, targets)
+        encoded = self.objective.encode(self.inputs(pictures))
+        losses = self.objective.losses(encoded, targets)
         self.log("val_loss", losses["loss"], batch_size=len(pictures), sync_dist=True)
-        boxes, scores = (values.cpu().numpy() for values in decode(raw, anchors_wh))
+        boxes, scores = (values.cpu().numpy() for values in self.objective.candidates(encoded))
         for index in range(len(pictures)):
             mine = targets.images == index
             self.detections.append(nms(boxes[index], scores[index], score_threshold=0.01))

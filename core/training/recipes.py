@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import RecipeError
-from core.models.registry import CLASSIFIER_PRESETS, CLASSIFIERS, YOLO_PRESETS, ModelConfig
+from core.models.registry import CLASSIFIER_PRESETS, CLASSIFIERS, YOLO_PRESETS, ModelConfig, detector_names
 
 ANCHORS = ("own", "darknet", "random")
 SIDE_STEP = 32
@@ -126,7 +126,7 @@ class DetectorRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _one_of("model", self.model, ("yolov4", "yolov4-gs"))
+        _one_of("model", self.model, detector_names())
         _one_of("objectness_target", self.objectness_target, ("one", "iou"))
         for canvas_wh in (self.input_wh, self.small_wh or self.input_wh):
             if any(side % 32 or side <= 0 for side in canvas_wh):

@@ -14,11 +14,12 @@ import numpy as np
 from lightning.pytorch import seed_everything
 
 from core.anchors import darknet_anchors, kmeans_anchors, mean_best_iou, read_anchors
-from core.datasets.classification import label_counts, read_classification, with_known_labels
+from core.datasets.classification import read_labeled, with_known_labels
 from core.datasets.detection import DetectionDataset, letterboxed_wh
 from core.datasets.reading import read_fitted
 from core.errors import DatasetError, RecipeError, WeightsError
 from core.models.checkpoints import GHOST_OF
+from core.models.registry import detector_names, has_anchors
 from core.models.weights import read_tensors
 from core.models.yolov4 import PRESETS
 from core.taxonomy import category_key
@@ -32,18 +33,22 @@ from core.training.trainer import fit
 
 
 def train_classifier(recipe: ClassifierRecipe, options: TrainingOptions) -> Path:
-    """Train the classifier; labels are those of the training data, sorted. Returns the best weights' path."""
+    """Train the classifier; labels are those that the training data list, sorted.
+
+    Returns the best weights' path.
+    """
     for name in ("unlabeled", "masks"):
         if getattr(options, name):
             raise RecipeError(f"--{name} goes with a detector's training, not with a classifier's")
     seed_everything(recipe.seed, workers=True, verbose=False)  # the first weights follow the seed, too
     sets = [
-        (read_classification(file), options.share_of(file, 1.0)) for file in (options.data, *options.extra)
+        (read_labeled(file, part="train"), options.share_of(file, 1.0))
+        for file in (options.data, *options.extra)
     ]
-    photos = [photo for part, _ in sets for photo in part]
-    shares = [share for part, share in sets for _ in part]
-    labels = tuple(sorted(label_counts(photos)))
-    val, skipped = with_known_labels(read_classification(options.val), labels)
+    photos = [photo for part, _ in sets for photo in part.photos]
+    shares = [share for part, share in sets for _ in part.photos]
+    labels = tuple(sorted({label for part, _ in sets for label in part.labels}))
+    val, skipped = with_known_labels(read_labeled(options.val, part="val").photos, labels)
     if not val:
         raise DatasetError(f"expected validation photos with the labels {', '.join(labels)}, got none")
     recipe, start = start_classifier(recipe, labels, options.pretrained)
@@ -71,11 +76,12 @@ def train_detector(recipe: DetectorRecipe, options: TrainingOptions) -> Path:
     files = (options.data, *options.extra)
     datasets = read_training_sets(files, options.unlabeled_of)
     shares = [options.share_of(file, recipe.extra_share) for file in files]
+    check_anchors(recipe, options.anchors)
     recipe, start = start_detector(recipe, datasets[0].categories, options.pretrained, options.anchors)
     anchors_wh, anchors = choose_anchors(recipe, options.anchors, start, datasets)
     categories = start.categories or datasets[0].categories
     datasets = [dataset.with_categories(categories) for dataset in datasets]
-    val = read_training_sets((options.val,), options.unlabeled_of)[0].with_categories(categories)
+    val = read_training_sets((options.val,), options.unlabeled_of, "val")[0].with_categories(categories)
     print(f"{_described(recipe)} {start.sentence}", file=sys.stderr)
     names = _label_names(options.masks) if options.masks else ()
     train_set = DetectionTrainingDataset(
@@ -101,18 +107,26 @@ def _described(recipe: DetectorRecipe) -> str:
 
 
 def read_training_sets(
-    files: Sequence[Path], unlabeled_of: Callable[[Path], tuple[str, ...]]
+    files: Sequence[Path], unlabeled_of: Callable[[Path], tuple[str, ...]], part: str = "train"
 ) -> list[DetectionDataset]:
     """Data sets under the categories that they have together, matched by name, in the order of the files.
 
+    ``part`` is what is read of a folder that holds all parts, as DeepFashion2's does.
     A set labels the categories of its own list, less those that it or ``unlabeled_of`` says it does not.
     """
-    datasets = [read_fitted(file).dataset.without_labels_of(unlabeled_of(file)) for file in files]
+    datasets = [read_fitted(file, part=part).dataset.without_labels_of(unlabeled_of(file)) for file in files]
     by_key: dict[str, str] = {}
     for name in (name for dataset in datasets for name in dataset.categories):
         by_key.setdefault(category_key(name), name)
     categories = tuple(by_key.values())
     return [dataset.with_categories(categories) for dataset in datasets]
+
+
+def check_anchors(recipe: DetectorRecipe, chosen: str | None) -> None:
+    """Raise RecipeError where anchors are chosen for a model that has its own."""
+    if chosen is not None and not has_anchors(recipe.model):
+        own = ", ".join(name for name in detector_names() if has_anchors(name))
+        raise RecipeError(f"--anchors goes with {own}: {recipe.model} has default boxes of its own")
 
 
 def choose_anchors(
@@ -121,12 +135,14 @@ def choose_anchors(
     """Nine anchors in pixels of the recipe's canvas, and what is recorded of them.
 
     ``chosen`` is as in :class:`TrainingOptions`. Raises DatasetError where no photo has a box, RecipeError
-    for a file that holds no anchors.
+    for a file that holds no anchors. A model that has its own gets none.
     """
     size = max(recipe.input_wh)
     found = [letterboxed_wh(dataset, size) for dataset in datasets if dataset.box_count]
     if not found:
         raise DatasetError("expected photos with boxes to train on, got none with any")
+    if not has_anchors(recipe.model):
+        return [], {"from": "of the model"}
     boxes_wh = np.concatenate(found)
     if start.anchors_wh:
         chosen, anchors = "of the weights", np.array(start.anchors_wh)

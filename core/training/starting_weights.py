@@ -77,9 +77,13 @@ def start_detector(
     return replace(recipe, frozen_stages=0), Start(sentence)
 
 
+BEYOND_THE_BACKBONE = ("neck.", "head.", "rpn.")
+"""How names of tensors begin that a detector has after its backbone: YOLOv4, SSD and RetinaNet, R-CNN."""
+
+
 def is_whole_detector(names: Iterable[str]) -> bool:
     """Whether tensors of these names are a detector's, not only its backbone's."""
-    return any(name.startswith("neck.") for name in names)
+    return any(name.startswith(BEYOND_THE_BACKBONE) for name in names)
 
 
 def _start_from_file(recipe: DetectorRecipe, categories: Sequence[str], pretrained: Path) -> Start:
@@ -87,12 +91,15 @@ def _start_from_file(recipe: DetectorRecipe, categories: Sequence[str], pretrain
     if not is_whole_detector(read_tensors(pretrained)):
         return Start(f"Starts from {pretrained.name}.")
     card = read_card(pretrained)
+    if (card.model, card.preset) != (recipe.model, recipe.preset):
+        wanted, found = f"{recipe.model} {recipe.preset}", f"{card.model} {card.preset}"
+        raise WeightsError(f"expected a {wanted} in {pretrained.name}, got a {found}")
     if set(card.categories) != set(categories):
         wanted, found = ", ".join(categories), ", ".join(card.categories)
         raise WeightsError(
             f"expected a detector of the categories {wanted} in {pretrained.name}, got one of {found}"
         )
-    sentence = f"Starts from the detector {pretrained.name}, with its anchors."
+    sentence = f"Starts from the detector {pretrained.name}{', with its anchors' if card.anchors_wh else ''}."
     return Start(sentence, anchors_wh=_scaled_anchors(card, recipe), categories=card.categories)
 
 

@@ -15,30 +15,12 @@ from torch import Tensor
 from torchvision.ops import complete_box_iou_loss
 
 from core.models.decode import decode_boxes
+from core.models.detection import UNLABELED_SCORE, Targets
 from core.models.yolov4 import STRIDES
 
 ASSIGN_IOU = 0.213
 IGNORE_IOU = 0.7
 SAME_PLACE_IOU = 0.5
-UNLABELED_SCORE = 0.3
-"""The score from which a prediction of an unlabeled category may be right: its objectness isn't taught."""
-
-
-@dataclass(frozen=True)
-class Targets:
-    """A batch's garments: image index (N,), class id (N,), boxes xyxy (N, 4) in pixels of the input.
-
-    ``labeled`` (B, C) bool says which categories each picture's data set labels; None: all.
-    """
-
-    images: Tensor
-    classes: Tensor
-    boxes_xyxy: Tensor
-    labeled: Tensor | None = None
-
-    def to(self, device: torch.device) -> Targets:
-        labeled = None if self.labeled is None else self.labeled.to(device)
-        return Targets(self.images.to(device), self.classes.to(device), self.boxes_xyxy.to(device), labeled)
 
 
 @dataclass(frozen=True)

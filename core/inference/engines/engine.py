@@ -2,7 +2,8 @@
 
 ``auto`` takes PyTorch where there is a GPU, else OpenVINO where it is installed (an extra), else ONNX
 Runtime, else PyTorch. An export that cannot be made, or that does not agree with PyTorch, is not served:
-PyTorch is, and the log says why.
+PyTorch is, and the log says why. Some detectors run in PyTorch only (``is_exported`` in
+:mod:`core.models.registry`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from core.errors import EngineError, WeightsError
 from core.inference.engines.exports import exported
 from core.models.cards import ModelCard, read_card
+from core.models.registry import is_exported
 from core.threads import IMPORTS
 
 log = logging.getLogger("lapel.engines")
@@ -62,7 +64,9 @@ def open_engine(
     if card.kind != kind:
         raise WeightsError(f"expected a {kind}'s weights in {path.name}, got a {card.model} {card.kind}")
     name, device = choose_engine(engine or os.environ.get(VARIABLE) or "auto", device)
-    if name != "pytorch":
+    if name != "pytorch" and not is_exported(card.model):
+        log.warning("PyTorch serves %s: %s runs in PyTorch only", path.name, card.model)
+    elif name != "pytorch":
         export = exported(path, card, name)
         try:
             if export is not None:
@@ -81,8 +85,9 @@ def prepare_engine(path: Path) -> None:
     Raises WeightsError where the weights cannot serve, EngineError as ``open_engine`` does.
     """
     name, _ = choose_engine(os.environ.get(VARIABLE) or "auto")
-    if name != "pytorch":
-        exported(path, read_card(path), name)
+    card = read_card(path)
+    if name != "pytorch" and is_exported(card.model):
+        exported(path, card, name)
 
 
 def choose_engine(wanted: str, device: str = "auto") -> tuple[str, str]:

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,9 @@ NETWORKS = (
 
 MODEL_FILE, AGREEMENT_FILE = "model.onnx", "agreement.json"
 EXPORT_SECONDS = 600.0
+MIB = 2**20
+ROOM_PER_BYTE = 2.1
+"""Bytes of an export for one of the weights, which may be in half precision."""
 MOST_EXPORTS = 16
 TOLERANCE = 1e-3
 """Greatest difference from PyTorch: of probabilities, maps, and boxes as a share of the picture's side."""
@@ -107,6 +111,7 @@ def _make(path: Path, engine: str, folder: Path) -> dict[str, Any]:
             return known
         log.info("Preparing %s for %s, once", path.name, engine)
         shutil.rmtree(folder, ignore_errors=True)
+        _check_room(path, folder.parent)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as temporary:
             _run_export(path, engine, Path(temporary))
             Path(temporary).chmod(0o755)
@@ -117,6 +122,14 @@ def _make(path: Path, engine: str, folder: Path) -> dict[str, Any]:
     if made is None:
         raise ValueError("the export left no file")
     return made
+
+
+def _check_room(path: Path, folder: Path) -> None:
+    """Raise OSError where an export has no room: said at once, as an attempt takes seconds at every start."""
+    needed = ROOM_PER_BYTE * path.stat().st_size + MIB
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(f"its cache folder has {free / MIB:,.0f} MiB of room, expected {needed / MIB:,.0f} MiB")
 
 
 def _run_export(path: Path, engine: str, folder: Path) -> None:
@@ -135,6 +148,8 @@ def _run_export(path: Path, engine: str, folder: Path) -> None:
     last = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
     if done.returncode == REFUSED_WEIGHTS:
         raise WeightsError(last)
+    if done.returncode == -signal.SIGINT or last == "KeyboardInterrupt":  # Ctrl-C reaches both processes
+        raise KeyboardInterrupt
     if done.returncode:
         raise ValueError(last)
 

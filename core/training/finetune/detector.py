@@ -14,17 +14,17 @@ from torch import Tensor, nn
 from core.datasets.detection import BoxedPhoto, BoxRow, DetectionDataset, boxed_photo
 from core.models.cards import ModelCard
 from core.models.checkpoints import GHOST_OF, fuse_for_inference
+from core.models.detection import Targets
 from core.models.weights import check_state, read_tensors
 from core.models.yolov4 import YOLOv4
 from core.store.revisions import RevisionItem
 from core.training.datasets import DetectionTrainingDataset
-from core.training.detector import DetectorData, DetectorTraining
+from core.training.detector import DetectorData, DetectorTraining, YoloObjective
 from core.training.finetune.data import Classes, TrainingSubset, grown_detector
 from core.training.finetune.distillation_loss import detector_distillation_loss
 from core.training.finetune.recipes import FinetuneRecipe
 from core.training.finetune.run_directory import photo_file_name
 from core.training.recipes import DetectorRecipe
-from core.training.yolo_loss import Targets
 
 MULTIPLE = 32
 LEAST_REPLAY = 0.5
@@ -38,10 +38,12 @@ class DetectorFinetuning(DetectorTraining):
     is fused. A list hides the teacher from checkpoints and optimizers.
     """
 
+    objective: YoloObjective
+
     def __init__(self, finetune: FinetuneRecipe, classes: Classes, card: ModelCard, weights: Path) -> None:
         recipe = detector_recipe(finetune)
         super().__init__(recipe, classes.names, card.anchors_wh)
-        self.finetune = finetune
+        self.finetune, self.objective = finetune, YoloObjective(self.model, recipe)
         state, known = read_tensors(weights), len(card.categories)
         check_state(grown_detector(state, self.model.state_dict(), known), self.model, weights.name)
         teacher = YOLOv4(card.preset, known, ghost=GHOST_OF[card.model], anchors_wh=card.anchors_wh)
@@ -63,8 +65,8 @@ class DetectorFinetuning(DetectorTraining):
             )
         if not self.finetune.is_backbone_frozen:
             features = self.model.backbone(inputs)
-        raw, anchors_wh = self.model.heads_of(self.model.neck(features)), self._anchors_for(pictures)
-        losses = self.loss(raw, anchors_wh, targets)
+        raw, anchors_wh = self.model.heads_of(self.model.neck(features)), self.objective.anchors_for(pictures)
+        losses = self.objective.losses((raw, anchors_wh), targets)
         if not teacher_raw:
             return losses
         distillation = detector_distillation_loss(raw, teacher_raw, anchors_wh, targets)

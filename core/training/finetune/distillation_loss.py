@@ -15,7 +15,8 @@ from torch import Tensor
 from torchvision.ops import box_iou, complete_box_iou_loss
 
 from core.models.decode import decode_boxes
-from core.training.yolo_loss import Targets, assign
+from core.models.detection import Targets
+from core.training.yolo_loss import assign
 
 OBJECT_THRESHOLD = 0.2
 """The objectness from which the champion counts as seeing a garment."""

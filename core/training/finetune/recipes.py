@@ -8,7 +8,7 @@ from typing import Any
 
 from core.errors import RecipeError
 from core.models.cards import ModelCard
-from core.models.registry import classifier_config
+from core.models.registry import classifier_config, finetuning_refusal
 from core.training.recipes import (
     CLASSIFIER_RECIPES,
     DETECTOR_RECIPES,
@@ -133,7 +133,13 @@ FINETUNE_RECIPES: Mapping[tuple[str, str], FinetuneRecipe] = {
 
 
 def finetune_recipe(mode: str, card: ModelCard) -> FinetuneRecipe:
-    """The fine-tuning recipe for a champion with this card. Raises RecipeError for an unknown mode."""
+    """The fine-tuning recipe for a champion with this card.
+
+    Raises RecipeError for an unknown mode, and for a model that is not fine-tuned.
+    """
+    refusal = finetuning_refusal(card.model)
+    if refusal:
+        raise RecipeError(refusal)
     found = FINETUNE_RECIPES.get((card.kind, mode))
     if found is None:
         raise RecipeError(f"expected a training that is quick or full, got {mode!r}")

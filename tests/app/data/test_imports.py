@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from app.data.imports import outcomes, refusals_csv, summary
+from app.data.imports import outcomes, refusals_csv, summary, verdict
 from core.store.imports import RefusedFile
 
 ALL = {"new": 5, "near": 1, "exact": 2, "holdout": 1, "refused": 3, "annotated": 4}
@@ -45,3 +45,9 @@ def test_refusals_are_neutral_in_a_spreadsheet():
     refusals = [RefusedFile("=cmd().jpg", "damaged"), RefusedFile('a,"b".jpg', "-1 pixels")]
     rows = list(csv.reader(io.StringIO(refusals_csv(refusals))))
     assert rows == [["file", "reason"], ["'=cmd().jpg", "damaged"], ['a,"b".jpg', "'-1 pixels"]]
+
+
+def test_the_verdict_tells_what_came_from_what_was_there() -> None:
+    assert verdict({"new": 1}) == verdict({"annotated": 1, "exact": 1}) == "Everything came."
+    assert verdict({"exact": 3, "unchanged": 3}) == "Everything was there already."
+    assert verdict({"near": 1, "remarks": 2}) == "Everything came; see the remarks."

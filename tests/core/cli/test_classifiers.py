@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +14,24 @@ import pytest
 import torch
 from PIL import Image
 
-from core.__main__ import main
+from core.inference.classifier import Classifier
 from core.inference.engines.export import export_for
 from core.inference.engines.exports import TOLERANCE
 from core.inference.model_cache import ModelCache
 from core.models.cards import ModelCard, read_card
 from core.models.registry import CLASSIFIERS
 from core.store import Store
+from core.training.finetune.classifier import ClassifierFinetuning
+from core.training.finetune.data import classifier_classes
+from core.training.finetune.recipes import finetune_recipe
+from tests.core.cli.commands import command
 from tests.weights import drawn_photo
 
-SMALL = {"mobilenet": ("--size", 64), "mobilenet-mha": ("--size", 64), "vgg16": ("--preset", "gap", "--size", 64)}
+SMALL = {
+    "mobilenet": ("--size", 64),
+    "mobilenet-mha": ("--size", 64),
+    "vgg16": ("--preset", "gap", "--size", 64),
+}
 """Options that make a network's steps short: smaller pictures, without the dense layers of 4096."""
 
 LABELS = ("Coat", "Dress", "Hat")
@@ -59,17 +66,6 @@ def labeled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = "".join(f"{index}.png,{LABELS[index % 3]}\n" for index in range(6))
     (folder / "train.csv").write_text(f"image,label\n{rows}")
     return folder / "train.csv"
-
-
-def command(*arguments: object) -> None:
-    """Run ``python -m core`` in this process, to a good end."""
-    before, sys.argv = sys.argv, ["python -m core", *map(str, arguments)]
-    try:
-        main()
-    except SystemExit as left:
-        assert left.code in (0, None)
-    finally:
-        sys.argv = before
 
 
 @pytest.fixture(scope="module", params=CLASSIFIERS)
@@ -150,7 +146,7 @@ def test_a_network_serves_as_the_stores_champion(trained: Trained, tiny_ships: P
 def test_a_network_is_explained_by_what_it_has(
     trained: Trained, tiny_ships: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command("explain", photo, "--out", tmp_path / "maps", "--weights", trained.weights)
+    command("explain", photo, "--out", tmp_path / "maps", "--weights", trained.weights, "--table")
     printed = capsys.readouterr()
     index = json.loads(printed.out)
     heads = [f"attention_head_{number}" for number in range(1, 9)]
@@ -159,6 +155,8 @@ def test_a_network_is_explained_by_what_it_has(
         assert list(garment["maps"]) == ["class_activation", *(["attention", *heads] if attends else [])]
         assert len(garment["top5"]) == 3
         assert all((tmp_path / "maps" / file).is_file() for file in garment["maps"].values())
+    with Image.open(tmp_path / "maps" / "table.png") as table:
+        assert table.height == 44 + 252 * len(index["garments"]), "a row a garment"
     sentence = (
         f"{trained.card.model} has no multi-head attention: a garment has a class activation map alone."
     )
@@ -173,3 +171,28 @@ def test_a_network_answers_in_onnx_runtime_as_in_pytorch(trained: Trained, tmp_p
         {"class_activation", "attention"} if trained.card.model == "mobilenet-mha" else {"class_activation"}
     )
     assert set(agreement["differences"]) == {"logits", "embedding", *maps}
+
+
+def test_a_network_is_exported_for_other_programs(trained: Trained, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    command("export-model", trained.weights, "--format", "onnx", "--out", tmp_path / "folder")
+    size, picture = trained.card.input_size, drawn_photo().image
+    assert f"resize(({size}, {size})" in (tmp_path / "folder" / "README.md").read_text()
+    classifier = Classifier.load(trained.weights)
+    session = onnxruntime.InferenceSession(tmp_path / "folder" / "model.onnx")
+    (found,) = session.run(["probabilities"], {"images": classifier.inputs_of([picture])["images"]})
+    np.testing.assert_allclose(found, classifier.probabilities([picture]), atol=1e-3)
+
+
+def test_a_network_is_fine_tuned_by_its_head_with_a_new_label(trained: Trained) -> None:
+    classes = classifier_classes(LABELS, ())
+    classes = replace(classes, names=(*LABELS, "Scarf"))
+    finetune = finetune_recipe("quick", trained.card)
+    module = ClassifierFinetuning(finetune, classes, trained.card, trained.weights)
+    size, last = trained.card.input_size, module.model.last_layer
+    inputs = torch.rand(2, 3, size, size) * 2 - 1
+    module.loss_of(inputs, ((1.0, torch.tensor([0, 3])),)).backward()
+    learning = {name for name, weight in module.named_parameters() if weight.grad is not None}
+    hidden = {"model.hidden.weight", "model.hidden.bias"} if trained.card.model == "mobilenet-mha" else set()
+    assert learning == {f"model.{last}.weight", f"model.{last}.bias"} | hidden
+    assert module.model.head(module.model.embed(inputs)).shape == (2, 4)

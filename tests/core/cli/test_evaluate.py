@@ -115,7 +115,7 @@ def test_models_stand_side_by_side_in_a_table(counted: None, capsys: pytest.Capt
     summarized("large", "small", "more")
     head, parameters, *_, size = capsys.readouterr().out.splitlines()
     assert head.split() == ["large", "small", "nano", "more"]
-    assert parameters.split() == ["parameters", "6,400", "4,280", "(-33.12", "%)", "8,000", "(+25.00", "%)"]
+    assert parameters.split() == ["parameters", "6,400", "4,800", "(-25.00", "%)", "8,000", "(+25.00", "%)"]
     assert size.split()[0] == "bytes" and len(head) == len(size)
 
 

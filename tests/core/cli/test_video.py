@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -120,3 +123,30 @@ def test_rates_that_cannot_be_are_refused(fps: str, clip: Path) -> None:
     from core.__main__ import app
 
     assert CliRunner().invoke(app, ["label", str(clip), "--fps", fps]).exit_code == 2
+
+
+def test_sigterm_leaves_no_part_of_a_copy(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    before = signal.getsignal(signal.SIGTERM)
+
+    def ended(line: object) -> None:
+        assert list(out.glob(".*.part.webm"))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("core.cli.video.print_json", ended)
+    with pytest.raises(SystemExit) as left:
+        label(clip, out=out)
+    assert left.value.code == 128 + signal.SIGTERM
+    assert list(out.iterdir()) == [] and signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_clip_in_a_zip_is_refused_with_a_way_out(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.write(clip, "walk.webm")
+    assert label(tmp_path / "all.zip") == 1
+    (line,) = lines_of(capsys)
+    assert line["photo"] == "walk.webm" and "got a video" in line["error"] and "unpack it" in line["error"]

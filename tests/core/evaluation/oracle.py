@@ -19,8 +19,12 @@ def coco_average_precisions(
     truths: Sequence[GroundTruth],
     categories: Sequence[str],
     evaluator: type[COCOeval] = COCOeval,
+    area: int = 0,
 ) -> np.ndarray:
-    """Precision of pycocotools as AP per category and IoU threshold (C, T), -1 without boxes."""
+    """Precision of pycocotools as AP per category and IoU threshold (C, T), -1 without boxes.
+
+    ``area``: 0 for boxes of all sizes, 1 for small, 2 for medium, 3 for large ones.
+    """
     annotations: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
     for photo, (detections, truth) in enumerate(zip(predictions, truths, strict=True), start=1):
@@ -44,7 +48,7 @@ def coco_average_precisions(
         evaluation = evaluator(coco, coco.loadRes(results), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
-    return evaluation.eval["precision"][:, :, :, 0, 2].mean(axis=1).T  # (T, R, K, A, M) -> (K, T)
+    return evaluation.eval["precision"][:, :, :, area, 2].mean(axis=1).T  # (T, R, K, A, M) -> (K, T)
 
 
 def annotation(number: int, photo: int, box_xyxy: np.ndarray, category: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from core.boxes import Detections, GroundTruth
 from core.errors import DatasetError
 from core.evaluation.bootstrap import bootstrap_weights
 from core.evaluation.detection import average_precisions, evaluate_detection
-from core.evaluation.matching import match_photos
+from core.evaluation.matching import AREA_RANGES, match_photos
 from tests.core.evaluation.oracle import coco_average_precisions
 from tests.effort import count_lines
 
@@ -67,6 +67,19 @@ def test_every_ap_agrees_with_pycocotools(seed, crowded):
     report = evaluate_detection(predictions, truths, CATEGORIES, 0.5, n_bootstrap=0)
     assert report.map50 == pytest.approx(oracle[:3, 0].mean())
     assert report.map == pytest.approx(oracle[:3].mean())
+
+
+@pytest.mark.parametrize(("name", "area"), [("small", 1), ("medium", 2), ("large", 3)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_ap_by_size_agrees_with_pycocotools(seed, name, area):
+    predictions, truths = random_problem(seed)
+    for scaled in (*predictions, *truths):
+        scaled.boxes_xyxy[:] *= 1.7  # some are large then
+    oracle = coco_average_precisions(predictions, truths, CATEGORIES, area=area)
+    matches = match_photos(predictions, truths, len(CATEGORIES), AREA_RANGES[name])
+    ours = average_precisions(matches, np.ones((1, len(truths))))[:, :, 0]
+    assert np.allclose(np.nan_to_num(ours, nan=-1.0), oracle, atol=1e-12)
+    assert not np.isnan(ours[:3]).all()
 
 
 def test_the_figures_of_a_case_worked_out_by_hand():

@@ -8,7 +8,7 @@ from PIL import Image
 
 from core.garments import Garment
 from core.images import drawing
-from core.images.drawing import annotate, heat_layer, hex_to_rgb, overlay_heat, text_color
+from core.images.drawing import annotate, explained_table, heat_layer, hex_to_rgb, overlay_heat, text_color
 from core.taxonomy import color_of
 
 GREY = (120, 120, 120)
@@ -168,3 +168,18 @@ def test_a_map_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
 def test_an_opacity_outside_its_range_is_refused() -> None:
     with pytest.raises(ValueError, match="opacity"):
         overlay_heat(photo(), np.ones((2, 2)), opacity=1.5)
+
+
+def test_a_table_has_a_row_a_garment_with_picture_map_and_labels() -> None:
+    wide, tall = Image.new("RGB", (448, 112), "red"), Image.new("RGB", (20, 60), "blue")
+    table = explained_table([(wide, wide, ["Coat  90%", "Hat  10%"]), (tall, tall, [])])
+    assert table.size == (3 * 252, 44 + 2 * 252)
+    assert table.getpixel((126, 44 + 126)) == (255, 0, 0) and table.getpixel((126, 44 + 60)) == (
+        255,
+        255,
+        255,
+    )
+    assert table.getpixel((252 + 126, 44 + 252 + 126)) == (0, 0, 255)
+    words = np.asarray(table)[44:, 2 * 252 :]
+    assert words[:252].min() < 100 and words[254:].min() == 255, "the second row has no labels"
+    assert explained_table([]).size == (3 * 252, 44)

@@ -175,10 +175,12 @@ def test_videos_are_told_from_photos(clip: Path, tmp_path: Path) -> None:
         (folder / "a.webm").write_bytes(clip.read_bytes())
         (folder / "clip").write_bytes(clip.read_bytes())
         (folder / ".hidden.webm").write_bytes(clip.read_bytes())
+        (folder / "named.jpg").write_bytes(clip.read_bytes())
     for folder in (both, photos):
         (folder / "b.jpg").write_bytes(jpeg())
     (photos / "photo.mp4").write_bytes(jpeg())
     assert is_video(both / "a.webm") and not is_video(photos / "photo.mp4") and not is_video(tmp_path)
     stills, found = apart_from_videos([both, videos, photos, clip, photos / "b.jpg", tmp_path / "none.mp4"])
-    assert stills == [both, photos, photos / "b.jpg", tmp_path / "none.mp4"]
-    assert found == [both / "a.webm", both / "clip", videos / "a.webm", videos / "clip", clip]
+    assert stills == [both / "b.jpg", photos, photos / "b.jpg", tmp_path / "none.mp4"]
+    names = ("a.webm", "clip", "named.jpg")
+    assert found == [*(folder / name for folder in (both, videos) for name in names), clip]

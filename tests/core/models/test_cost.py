@@ -38,6 +38,14 @@ def two_stages():
     return build_model("faster-rcnn", size=64).eval()
 
 
+@pytest.mark.parametrize("name", ["ssd", "retinanet", "faster-rcnn", "r-fcn"])
+def test_light_detectors_have_the_backbone_of_yolov4(name):
+    found = summarize_model(name, "pico", size=64)
+    trunk = summarize_model("yolov4", "pico", size=64)
+    assert found["backbone_parameters"] > trunk["backbone_parameters"], "with pyramid or extra layers"
+    assert found["parameters"] < 3 * trunk["parameters"]
+
+
 def saving(full_models, key):
     """Percent by which YOLOv4-GS differs from YOLOv4."""
     return 100 * (full_models["yolov4-gs"][key] / full_models["yolov4"][key] - 1)

@@ -80,7 +80,7 @@ def test_on_a_smaller_canvas_the_anchors_shrink_with_it(drawn):
     module = training_of(input_wh=(64, 128)).eval()
     pictures, targets = batch_of(drawn, (32, 64))
     raw = module.model(pictures.float() / 255)
-    expected = module.loss(raw, module.model.anchors_wh / 2, targets)["loss"]
+    expected = module.objective.loss(raw, module.model.anchors_wh / 2, targets)["loss"]
     assert module.training_step((pictures, targets), 0).item() == pytest.approx(expected.item())
 
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from core.models.decode import GRID_SCALES
+from core.models.detection import Targets
 from core.models.yolov4 import STRIDES
-from core.training.yolo_loss import Targets, YoloLoss, assign, size_iou
+from core.training.yolo_loss import YoloLoss, assign, size_iou
 
 CLASSES = 3
 ANCHORS_WH = torch.tensor([[(8.0, 10.0), (14.0, 12.0), (64.0, 70.0)],

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from core.models.decode import decode_boxes
+from core.models.detection import Targets
 from core.models.yolov4 import STRIDES
-from core.training.yolo_loss import LabeledCategories, PaddedTargets, Targets, YoloLoss, best_iou
+from core.training.yolo_loss import LabeledCategories, PaddedTargets, YoloLoss, best_iou
 
 CLASSES, SIZE = 3, 96
 ANCHORS_WH = torch.tensor([[(8.0, 10.0), (14.0, 12.0), (64.0, 70.0)],

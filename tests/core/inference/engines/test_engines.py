@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -197,6 +198,28 @@ def test_an_export_that_cannot_be_made_is_pytorchs_and_the_log_says_why(
     assert engine.name == "pytorch"
     assert "cannot be exported for onnxruntime: RuntimeError: no such operator" in caplog.text
     assert not list((cache / "engines").glob("*/model.onnx")), "it is tried again another time"
+
+
+def test_a_full_disk_is_told_before_an_export_is_tried(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    full = shutil.disk_usage(tmp_path)._replace(free=10_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
+    monkeypatch.setattr(exports, "_run_export", lambda *_: pytest.fail("it takes seconds to fail"))
+    path = save_detector(tmp_path / "d.safetensors")
+    engine, _ = open_engine(path, "detector", engine="onnxruntime")
+    assert engine.name == "pytorch"
+    assert "its cache folder has 0 MiB of room, expected " in caplog.text
+
+
+def test_ctrl_c_during_an_export_ends_the_program_without_a_complaint(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = subprocess.CompletedProcess([], -2, stdout="", stderr="Traceback ...\nKeyboardInterrupt\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
+    with pytest.raises(KeyboardInterrupt):
+        open_engine(save_detector(tmp_path / "d.safetensors"), "detector", engine="onnxruntime")
+    assert caplog.text == ""
 
 
 def test_a_difference_is_seen(tmp_path: Path) -> None:

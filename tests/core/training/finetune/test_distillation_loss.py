@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from core.models.detection import Targets
 from core.models.yolov4 import STRIDES
 from core.training.finetune.distillation_loss import classifier_distillation_loss as classifier_loss
 from core.training.finetune.distillation_loss import detector_distillation_loss as detector_loss
-from core.training.yolo_loss import Targets
 from tests.core.models.encoded import encode_boxes
 
 ANCHORS = torch.tensor([[[16.0, 16.0]] * 3, [[24.0, 24.0]] * 3, [[40.0, 40.0]] * 3])

@@ -2,37 +2,8 @@ import pytest
 import torch
 
 from core.errors import RecipeError
-from core.models.baselines import (
-    DilatedResNet,
-    PositionSensitiveVotes,
-    SplitVotes,
-    faster_rcnn,
-    r_fcn,
-    retinanet,
-    ssd,
-)
-
-DETECTORS = {
-    "ssd": lambda: ssd(classes=3),
-    "retinanet": lambda: retinanet(classes=3, size=96),
-    "faster-rcnn": lambda: faster_rcnn(classes=3, size=96),
-}
-
-
-@pytest.mark.parametrize("name", DETECTORS)
-def test_a_detector_trains_and_detects_in_torchvisions_format(name):
-    torch.manual_seed(0)
-    model = DETECTORS[name]()
-    photo = torch.rand(3, 80, 96)
-    target = {"boxes": torch.tensor([[10.0, 10.0, 60.0, 70.0]]), "labels": torch.tensor([3])}
-    loss = sum(model([photo], [target]).values())
-    loss.backward()
-    assert torch.isfinite(loss)
-    with torch.no_grad():
-        (found,) = model.eval()([photo])
-    assert found["boxes"].shape == (len(found["scores"]), 4)
-    assert set(found["labels"].tolist()) <= {1, 2, 3}
-
+from core.models.r_fcn import DilatedDarknet, DilatedResNet, PositionSensitiveVotes, SplitVotes, r_fcn
+from core.models.yolov4 import PRESETS, Backbone
 
 TARGET = {"boxes": torch.tensor([[16.0, 16.0, 80.0, 80.0]]), "labels": torch.tensor([2])}
 NO_GARMENT = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}
@@ -95,6 +66,21 @@ def test_a_bin_looks_at_its_own_place_only():
     assert result[:, 1].tolist() == [1.0, 0.0]
 
 
+def test_a_vote_is_the_ninth_of_what_its_bin_sees_on_average():
+    votes = PositionSensitiveVotes(classes=1, channels=4)
+    for layer in (votes.scores, votes.boxes):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+    with torch.no_grad():
+        votes.scores.weight[9 + 6, 0] = 1.0  # the class map of the lower left bin reads channel 0
+    row, column = torch.meshgrid(torch.arange(9.0), torch.arange(9.0), indexing="ij")
+    maps = torch.zeros(1, 4, 9, 9)
+    maps[0, 0] = 10 * row + column
+    result = votes({"maps": maps}, [torch.tensor([[0.0, 0.0, 143.0, 143.0]])], [(144, 144)])
+    assert result[0, 1].item() == pytest.approx(71 / 9)  # rows 6 to 8, columns 0 to 2: 70 + 1 on average
+    assert result[0, 0].item() == 0
+
+
 def test_a_sliver_at_the_edge_still_votes():
     votes = PositionSensitiveVotes(classes=1)
     with torch.no_grad():
@@ -123,6 +109,16 @@ def test_both_features_have_stride_16():
         "conv4": (1, 1024, 8, 6),
         "maps": (1, 1024, 8, 6),
     }
+
+
+def test_the_light_backbone_is_dilated_and_takes_the_weights_of_one_that_is_not():
+    torch.manual_seed(0)
+    plain, dilated = Backbone(PRESETS["pico"], ghost=False).eval(), DilatedDarknet(PRESETS["pico"]).eval()
+    dilated.body.load_state_dict(plain.state_dict())
+    photos = torch.rand(1, 3, 128, 96)
+    found = dilated(photos)
+    assert {name: value.shape[2:] for name, value in found.items()} == {"conv4": (8, 6), "maps": (8, 6)}
+    assert torch.equal(found["conv4"], plain(photos)[1])
 
 
 def test_another_backbone_is_refused_with_a_sentence():

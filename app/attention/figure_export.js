@@ -1,0 +1,137 @@
+// A figure of all panels as PNG or SVG: one list of things to draw, and two that draw them.
+import { paint, shown } from "./colors.js";
+
+const PANEL = 168;
+const GAP = 14;
+const LINE = 15;
+const BAR = { width: 150, height: 10 };
+const FONT = "system-ui, sans-serif";
+
+// Things to draw, top to bottom, and the size of it all. sections: [{title, panels: [{title, values, shape, extent, scale}]}]
+const layout = (sections, picture, tables, options) => {
+  const [wide, tall] = picture.ratio >= 1 ? [PANEL, PANEL / picture.ratio] : [PANEL * picture.ratio, PANEL];
+  const columns = Math.min(options.columns, Math.max(...sections.map(({ panels }) => panels.length), 1));
+  const things = [];
+  let y = GAP;
+  const text = (x, at, words, weight = 400, size = 12) => things.push({ kind: "text", x, y: at, words, weight, size });
+  text(GAP, y + LINE, options.title, 600, 14);
+  y += LINE + 10;
+  for (const section of sections) {
+    text(GAP, y + LINE, section.title, 600);
+    y += LINE + 8;
+    section.panels.forEach((panel, index) => {
+      const column = index % columns;
+      if (index && !column) y += tall + LINE + GAP;
+      const x = GAP + column * (wide + GAP);
+      things.push({ kind: "picture", x, y, width: wide, height: tall });
+      things.push({ kind: "map", x, y, width: wide, height: tall, panel });
+      text(x, y + tall + LINE - 2, panel.title, 400, 11);
+    });
+    y += tall + LINE + GAP;
+    for (const scale of new Set(section.panels.map((panel) => panel.scale))) {
+      things.push({ kind: "bar", x: GAP, y, scale, table: tables[scale.signed ? "diverging" : "sequential"] });
+      text(GAP + BAR.width + 8, y + 9, `${shown(scale.low)} to ${shown(scale.high)}${scale.unit ? `  ${scale.unit}` : ""}`, 400, 11);
+      y += LINE + 6;
+    }
+    y += 6;
+  }
+  text(GAP, y + LINE, options.note, 400, 11);
+  return { things, width: Math.max(GAP + columns * (wide + GAP), 560), height: y + LINE + GAP };
+};
+
+const painted = (panel, tables, smooth) => {
+  const canvas = document.createElement("canvas");
+  paint(canvas, panel.values, panel.shape, panel.scale, tables[panel.scale.signed ? "diverging" : "sequential"], smooth);
+  return canvas;
+};
+
+const inside = ({ x, y, width, height, panel }) => {
+  const [x0, y0, x1, y1] = panel.extent;
+  return [x + x0 * width, y + y0 * height, (x1 - x0) * width, (y1 - y0) * height];
+};
+
+const barCanvas = (table) => {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [256, 1];
+  const context = canvas.getContext("2d");
+  table.forEach((color, index) => {
+    context.fillStyle = `rgb(${color.join(",")})`;
+    context.fillRect(index, 0, 1, 1);
+  });
+  return canvas;
+};
+
+const grey = (image) => {
+  const canvas = document.createElement("canvas");
+  const factor = Math.min(1, 512 / Math.max(image.naturalWidth, image.naturalHeight));
+  canvas.width = Math.max(1, Math.round(image.naturalWidth * factor));
+  canvas.height = Math.max(1, Math.round(image.naturalHeight * factor));
+  const context = canvas.getContext("2d");
+  context.filter = "grayscale(1)";
+  context.drawImage(image, 0, 0, canvas.width, canvas.height);
+  return canvas;
+};
+
+export const pngOf = (sections, picture, tables, options) => {
+  const { things, width, height } = layout(sections, picture, tables, options);
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [2 * width, 2 * height];
+  const context = canvas.getContext("2d");
+  context.scale(2, 2);
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, width, height);
+  const photo = grey(picture.image);
+  for (const thing of things) {
+    if (thing.kind === "text") {
+      context.fillStyle = "#111";
+      context.font = `${thing.weight} ${thing.size}px ${FONT}`;
+      context.fillText(thing.words, thing.x, thing.y);
+    } else if (thing.kind === "picture") {
+      context.drawImage(photo, thing.x, thing.y, thing.width, thing.height);
+    } else if (thing.kind === "map") {
+      context.save();
+      context.beginPath();
+      context.rect(thing.x, thing.y, thing.width, thing.height);
+      context.clip();
+      context.globalAlpha = options.opacity;
+      context.imageSmoothingEnabled = options.smooth;
+      context.drawImage(painted(thing.panel, tables, options.smooth), ...inside(thing));
+      context.restore();
+    } else context.drawImage(barCanvas(thing.table), thing.x, thing.y, BAR.width, BAR.height);
+  }
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+};
+
+const escaped = (words) => words.replace(/[&<>"]/g, (mark) => `&#${mark.charCodeAt(0)};`);
+
+export const svgOf = (sections, picture, tables, options) => {
+  const { things, width, height } = layout(sections, picture, tables, options);
+  const photo = grey(picture.image).toDataURL("image/jpeg", 0.9);
+  const parts = [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${FONT}">`,
+    `<rect width="100%" height="100%" fill="#fff"/><defs><image id="photo" width="1" height="1" preserveAspectRatio="none" href="${photo}"/></defs>`,
+  ];
+  things.forEach((thing, index) => {
+    if (thing.kind === "text") {
+      parts.push(`<text x="${thing.x}" y="${thing.y}" font-size="${thing.size}" font-weight="${thing.weight}" fill="#111">${escaped(thing.words)}</text>`);
+    } else if (thing.kind === "picture") {
+      parts.push(`<use href="#photo" transform="translate(${thing.x} ${thing.y}) scale(${thing.width} ${thing.height})"/>`);
+    } else if (thing.kind === "map") {
+      const [x, y, wide, tall] = inside(thing);
+      const url = painted(thing.panel, tables, options.smooth).toDataURL("image/png");
+      parts.push(`<clipPath id="c${index}"><rect x="${thing.x}" y="${thing.y}" width="${thing.width}" height="${thing.height}"/></clipPath>`);
+      parts.push(`<image clip-path="url(#c${index})" opacity="${options.opacity}" x="${x}" y="${y}" width="${wide}" height="${tall}" preserveAspectRatio="none" style="image-rendering:${options.smooth ? "auto" : "pixelated"}" href="${url}"/>`);
+    } else {
+      parts.push(`<image x="${thing.x}" y="${thing.y}" width="${BAR.width}" height="${BAR.height}" preserveAspectRatio="none" href="${barCanvas(thing.table).toDataURL("image/png")}"/>`);
+    }
+  });
+  return new Blob([...parts, "</svg>"], { type: "image/svg+xml" });
+};
+
+export const save = (blob, name) => {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+};

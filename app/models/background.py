@@ -1,0 +1,107 @@
+"""Long tasks of the page Models: done in the background, one at a time for all visitors.
+
+It goes on when its visitor leaves the page, and whoever asks for the same meanwhile sees the same progress.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event, Lock, Thread
+from typing import Any
+
+import streamlit as st
+
+from core.errors import LapelError
+
+MOST_FINISHED = 20
+UNEXPECTED = "Something went wrong that should not have; the server's log says what."
+
+Progress = Callable[[int, int], object]
+"""Called with what is done and how much there is; raises Cancelled once the task is to stop."""
+
+log = logging.getLogger("lapel.models")
+
+
+class Cancelled(Exception):
+    """The task was cancelled."""
+
+
+@dataclass
+class Task:
+    """How far a task is, and once it has ended its result, or why there is none."""
+
+    done: int = 0
+    total: int = 0
+    state: str = "waiting"
+    result: Any = None
+    error: str = ""
+
+    def __post_init__(self) -> None:
+        self._cancelled = Event()
+
+    @property
+    def is_going(self) -> bool:
+        """Whether it waits or runs."""
+        return self.state in ("waiting", "running")
+
+    def cancel(self) -> None:
+        """Stop it at its next report."""
+        self._cancelled.set()
+
+    def report(self, done: int, total: int) -> None:
+        """Note the progress. Raises Cancelled."""
+        if self._cancelled.is_set():
+            raise Cancelled
+        self.done, self.total = done, total
+
+    def run(self, job: Callable[[Progress], Any]) -> None:
+        """Do it, whatever comes of it."""
+        try:
+            self.report(0, 0)
+            self.state = "running"
+            self.result = job(self.report)
+            self.state = "done"
+        except Cancelled:
+            self.state = "cancelled"
+        except LapelError as error:
+            self.error, self.state = str(error), "failed"
+        except Exception:
+            log.exception("a task of the page Models failed")
+            self.error, self.state = UNEXPECTED, "failed"
+
+
+class TaskRunner:
+    """The tasks of a process by key, the last ``MOST_FINISHED`` of those that have ended."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task] = {}
+        self._lock, self._turn = Lock(), Lock()
+
+    def get(self, key: str) -> Task | None:
+        """The task under a key, going or ended; None where there is none."""
+        return self._tasks.get(key)
+
+    def start(self, key: str, job: Callable[[Progress], Any]) -> Task:
+        """Begin a task, unless it is going already."""
+        with self._lock:
+            known = self._tasks.get(key)
+            if known is not None and known.is_going:
+                return known
+            task = self._tasks[key] = Task()
+            ended = [name for name, other in self._tasks.items() if not other.is_going]
+            for name in ended[:-MOST_FINISHED]:
+                del self._tasks[name]
+        Thread(target=self._run, args=(task, job), daemon=True, name="lapel-models").start()
+        return task
+
+    def _run(self, task: Task, job: Callable[[Progress], Any]) -> None:
+        with self._turn:
+            task.run(job)
+
+
+@st.cache_resource(show_spinner=False)
+def task_runner() -> TaskRunner:
+    """This process's."""
+    return TaskRunner()

@@ -1,0 +1,294 @@
+"""The report on a model: what it is about, the computation in the background, its parts, and downloads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app.models import report_costs, report_photos
+from app.models.background import Progress, Task, task_runner
+from app.models.choices import choose_model, choose_segment, described, remember
+from app.text import counted, literal
+from core.access import Right
+from core.errors import LapelError
+from core.evaluation.report.curves import TrainingRun, run_of_card, training_curves
+from core.evaluation.report.html import asset, report_html
+from core.evaluation.report.parts import PARTS, facts, report_parts, training_part
+from core.evaluation.report.tables import tables_zip
+from core.inference.report_data import ALL, HOLDOUT, data_of_revision, revision_digest
+from core.inference.reports import ReportModel, keep_report, kept_report, make_report, report_key
+from core.store import Store
+from core.store.models import ModelRow
+
+MODEL_KEY, AGAINST_KEY, DATA_KEY, PART_KEY = "report-model", "report-against", "report-data", "report-part"
+MODEL, AGAINST, DATA, PART = "model", "against", "data", "part"
+RUNS_KEY, PHOTOS_KEY = "report-runs", "report-photos"
+PARTS_OF = {
+    "detector": ("summary", "curves", "errors", "confusion", "calibration", "training", "costs"),
+    "classifier": ("summary", "confusion", "calibration", "training", "costs"),
+}
+SAID_PARTS = {HOLDOUT: "Holdout of revision {}", ALL: "All photos of revision {}"}
+POLL_SECONDS = 0.5
+FILE_PHOTOS = 24
+
+_component = st.components.v2.component(
+    "lapel_report",
+    html='<div class="lapel-report"></div>',
+    css=asset("report.css"),
+    js=asset("report.js")
+    + """
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector(".lapel-report");
+  if (!root || !data) return;
+  if (root.dataset.shown !== data.id) {
+    root.innerHTML = data.html;
+    root.dataset.shown = data.id;
+    mountReport(root, (cell) => setTriggerValue("cell", cell));
+  }
+  for (const button of root.querySelectorAll("button[data-cell]"))
+    button.setAttribute("aria-pressed", String(Number(button.dataset.cell) === data.cell));
+}
+""",
+)
+
+
+def show(store: Store, kind: str) -> None:
+    """The choices, and the report that they ask for, or the way to it."""
+    with st.spinner("Loading the model list…"):
+        champion = store.models.champion(kind)
+    others = [model for model in store.models.all(kind) if model.id != champion.id]
+    left, middle, right = st.columns(3)
+    with left:
+        model = choose_model("Model", [champion, *others], MODEL_KEY, MODEL)
+    with middle:
+        against = _choose_against([row for row in (champion, *others) if row.id != model.id])
+    with right:
+        data = _choose_data(store)
+    if data is None:
+        st.info(
+            "A report needs annotated photos: create a revision on the page Train or Data.",
+            icon=":material/bookmark_add:",
+        )
+        return
+    number, photos_of = data
+    part = choose_segment("Part", {name: PARTS[name] for name in PARTS_OF[kind]}, PART_KEY, PART)
+    if part == "costs":
+        report_costs.show(store)
+        return
+    if part == "training":
+        _training(store, [model, *(row for row in (champion, *others) if row.id != model.id)], against)
+        return
+    first, second = _report_model(model), _report_model(against) if against else None
+    key = report_key(first, revision_digest(store, number, photos_of), second)
+    report = kept_report(key)
+    if report is None:
+        _way_to_it(store, key, model, against, number, photos_of)
+        return
+    report |= {"model": first.as_dict(), "against": second.as_dict() if second else None}
+    rows = [row for row in (model, against) if row is not None]
+    report["training"] = training_curves([run for row in rows if (run := curve_of(store, row)) is not None])
+    _report(store, key, report, part)
+
+
+def _report_model(row: ModelRow) -> ReportModel:
+    """The model as reports know it; its weights are fetched once they are needed."""
+    return ReportModel(Path(), row.card, row.name, row.digest)
+
+
+def _choose_against(models: Sequence[ModelRow]) -> ModelRow | None:
+    by_id = {model.id: model for model in models}
+    if st.session_state.get(AGAINST_KEY) not in by_id:
+        asked = st.query_params.get(AGAINST, "")
+        st.session_state[AGAINST_KEY] = int(asked) if asked.isdecimal() and int(asked) in by_id else None
+    chosen = st.selectbox(
+        "Second model",
+        list(by_id),
+        format_func=lambda id: described(by_id[id]),
+        key=AGAINST_KEY,
+        placeholder="none",
+        disabled=not by_id,
+    )
+    remember(AGAINST, None if chosen is None else str(chosen))
+    return by_id.get(chosen) if chosen is not None else None
+
+
+def _choose_data(store: Store) -> tuple[int, str] | None:
+    """A revision's number and which of its photos; None in a store without revisions."""
+    numbers = [revision.number for revision in store.revisions.all()]
+    options = {f"{part}-{number}": (number, part) for number in numbers for part in SAID_PARTS}
+    if not options:
+        return None
+    if st.session_state.get(DATA_KEY) not in options:
+        asked = st.query_params.get(DATA, "")
+        st.session_state[DATA_KEY] = asked if asked in options else next(iter(options))
+    chosen: str = st.selectbox(
+        "Data",
+        list(options),
+        format_func=lambda name: SAID_PARTS[options[name][1]].format(options[name][0]),
+        key=DATA_KEY,
+        help="No model is trained on the holdout; on other photos a report flatters.",
+    )
+    remember(DATA, chosen)
+    return options[chosen]
+
+
+def _way_to_it(
+    store: Store, key: str, model: ModelRow, against: ModelRow | None, number: int, photos_of: str
+) -> None:
+    """The button that starts the computation, or its progress."""
+    task = task_runner().get(key)
+    if task is not None and task.is_going:
+        st.fragment(_tick, run_every=POLL_SECONDS)(key)
+        return
+    if task is not None and task.error:
+        st.error(literal(task.error), icon=":material/error:")
+    photos = sum(1 for _ in store.revisions.names(number, holdout=True if photos_of == HOLDOUT else None))
+    models = "both models" if against else literal(model.name)
+    st.info(
+        f"This report is not there yet. It takes a pass of {models} over {counted(photos, 'photo')}, and is "
+        "then kept on this machine.",
+        icon=":material/assessment:",
+    )
+    st.button(
+        "Make the report",
+        icon=":material/play_arrow:",
+        type="primary",
+        key="report-make",
+        on_click=_start,
+        args=(store, key, model, against, number, photos_of),
+    )
+
+
+def _start(
+    store: Store, key: str, model: ModelRow, against: ModelRow | None, number: int, photos_of: str
+) -> None:
+    task_runner().start(key, partial(_make, store, key, model, against, number, photos_of))
+
+
+def _make(
+    store: Store,
+    key: str,
+    model: ModelRow,
+    against: ModelRow | None,
+    number: int,
+    photos_of: str,
+    progress: Progress,
+) -> None:
+    """Compute a report and keep it. Raises LapelError with a sentence."""
+    rows = [row for row in (model, against) if row is not None]
+    models = [ReportModel(store.models.file_of(row), row.card, row.name, row.digest) for row in rows]
+    data = data_of_revision(store, number, photos_of)
+    report = make_report(models[0], data, models[1] if against else None, progress)
+    try:
+        keep_report(key, report)
+    except OSError as error:
+        raise LapelError(f"The report could not be kept: {error.strerror or error}.") from error
+
+
+def _tick(key: str) -> None:
+    task = task_runner().get(key)
+    if task is None or not task.is_going:
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(_share(task), text=_said(task))
+        st.button("Cancel", icon=":material/stop:", key="report-cancel", on_click=task.cancel)
+
+
+def _share(task: Task) -> float:
+    return min(1.0, task.done / task.total) if task.total else 0.0
+
+
+def _said(task: Task) -> str:
+    if task.state == "waiting":
+        return "Waiting for another report"
+    if not task.total:
+        return "Loading the models"
+    if task.done == task.total:
+        return "Computing intervals"
+    return f"{task.done:,} of {counted(task.total, 'photo')}"
+
+
+def _report(store: Store, key: str, report: Mapping[str, Any], part: str) -> None:
+    """One part of the report, the photos of the confusion matrix's open cell, and the downloads."""
+    cell = report_photos.open_cell(report) if part == "confusion" else None
+    html = facts(report) + _parts(key, report)[part]
+    show_part(f"{key}-{part}", html, cell, partial(report_photos.toggle_cell, report))
+    if part == "confusion":
+        report_photos.show(store, report, cell)
+    _downloads(store, report)
+
+
+def show_part(
+    id: str, html: str, cell: int | None = None, on_cell: Callable[[], None] = lambda: None
+) -> None:
+    """A part of a report; within ``on_cell``, the component's state says which cell was clicked."""
+    data = {"id": id, "html": html, "cell": cell}
+    _component(key=report_photos.COMPONENT_KEY, data=data, on_cell_change=on_cell)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _parts(key: str, _report: Mapping[str, Any]) -> dict[str, str]:
+    """Cached by what the report is known by, and cached reports never change."""
+    return report_parts(_report)
+
+
+def _training(store: Store, models: Sequence[ModelRow], against: ModelRow | None) -> None:
+    """The curves of several runs in one chart: those of the chosen models, until others are chosen."""
+    runs = {row.id: run for row in models if (run := curve_of(store, row)) is not None}
+    if not runs:
+        st.caption("No model of this kind has a training curve.")
+        return
+    first = [row.id for row in (models[0], against) if row is not None and row.id in runs]
+    names = {row.id: row.name for row in models}
+    chosen = st.multiselect("Runs", list(runs), default=first, format_func=names.__getitem__, key=RUNS_KEY)
+    curves = training_curves([runs[id] for id in chosen])
+    if curves is None:
+        st.caption("Choose a run.")
+        return
+    show_part(f"training-{chosen}", training_part(curves))
+
+
+def curve_of(store: Store, row: ModelRow) -> TrainingRun | None:
+    """A model's training curve: that of its training in the store, else what its card holds."""
+    if row.training_id is not None and store.actor.may(Right.TRAIN):
+        points = store.trainings.points(row.training_id)
+        if points:
+            return TrainingRun(row.name, [{"step": point.step, **point.values} for point in points])
+    return run_of_card(row.name, row.card)
+
+
+def _downloads(store: Store, report: Mapping[str, Any]) -> None:
+    name = "".join(c if c.isalnum() else "-" for c in report["model"]["name"]).strip("-") or "model"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "Report (HTML)",
+            partial(_file, store, report, FILE_PHOTOS if st.session_state.get(PHOTOS_KEY) else 0),
+            f"report-{name}.html",
+            "text/html",
+            icon=":material/download:",
+            key="report-html",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Tables (CSV, LaTeX)",
+            partial(tables_zip, report),
+            f"tables-{name}.zip",
+            "application/zip",
+            icon=":material/download:",
+            key="report-tables",
+            on_click="ignore",
+        )
+        st.checkbox(
+            f"with {FILE_PHOTOS} photos",
+            key=PHOTOS_KEY,
+            help="The worst ones, small, inside of the HTML file.",
+        )
+
+
+def _file(store: Store, report: Mapping[str, Any], photos: int) -> bytes:
+    """The HTML file of a report, with so many of its photos."""
+    return report_html(report, report_photos.thumbnails(store, report, photos)).encode()

@@ -1,0 +1,156 @@
+"""The photos of a report: those of the confusion matrix's open cell, or the worst ones first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import streamlit as st
+
+from app.annotate.panes import Pane, show_panes
+from app.media import picture_url
+from app.models.changed import as_categories
+from app.models.choices import remember
+from app.preview import gallery
+from app.text import counted, literal
+from core.errors import NotFoundError
+from core.evaluation.report.parts import cell_title
+from core.store import Store
+from core.store.boxes import AnnotatedBox
+from core.store.photos import PhotoRow
+
+COMPONENT_KEY, CELL_KEY, CELL = "report-part", "report-cell", "cell"
+KEY, OPEN_KEY = "report-gallery", "report-photo"
+MAX_PHOTOS = 48
+COLORS = {
+    "found": "#2fbfae",
+    "right": "#2fbfae",
+    "missed": "#ff5b45",
+    "confused": "#f0a33c",
+    "background": "#c98bff",
+}
+"""What a box is, by color, as in the report's file."""
+
+
+def open_cell(report: Mapping[str, Any]) -> int | None:
+    """The number of the open cell: from the URL until somebody clicks; None where none is open."""
+    if CELL_KEY not in st.session_state:
+        st.session_state[CELL_KEY] = st.query_params.get(CELL, "")
+    wanted = st.session_state[CELL_KEY]
+    numbers = {_name(report, cell): number for number, cell in enumerate(report["confusion"]["cells"])}
+    remember(CELL, wanted if wanted in numbers else None)
+    return numbers.get(wanted)
+
+
+def toggle_cell(report: Mapping[str, Any]) -> None:
+    """Open the cell that was clicked, or close it again; for use in the component's callback."""
+    number = st.session_state[COMPONENT_KEY]["cell"]
+    if number is None:
+        return
+    name = _name(report, report["confusion"]["cells"][int(number)])
+    st.session_state[CELL_KEY] = "" if st.session_state.get(CELL_KEY) == name else name
+
+
+def _name(report: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
+    """A cell's name in the URL."""
+    confusion = report["confusion"]
+    return f"{confusion['rows'][cell['row']]}~{confusion['columns'][cell['column']]}"
+
+
+def show(store: Store, report: Mapping[str, Any], cell: int | None) -> None:
+    """A gallery of the cell's photos, or of the worst ones, and the open photo beside it."""
+    confusion, photos = report["confusion"], report["photos"]
+    if cell is None:
+        st.markdown("**Worst photos first**")
+        listed = [photo for photo in photos if photo["errors"]]
+    else:
+        entry = confusion["cells"][cell]
+        title = cell_title(confusion["rows"][entry["row"]], confusion["columns"][entry["column"]])
+        st.markdown(f"**{literal(title)}: {entry['count']:,}**")
+        listed = [photos[place] for place in entry["photos"]]
+    shown = _existing(store, listed)
+    if not shown:
+        st.caption("No photo to show.")
+        return
+    first = f"The first {len(shown)} of {counted(len(listed), 'photo')}. " if len(listed) > len(shown) else ""
+    if report["kind"] == "detector":
+        st.caption(
+            f"{first}Boxes: green found, red missed, orange confused, violet background (nothing is annotated)."
+        )
+    gallery_side, photo_side = st.columns([2, 3], gap="medium")
+    opened = next((pair for pair in shown if pair[0].id == st.session_state.get(OPEN_KEY)), shown[0])
+    with gallery_side:
+        tiles = [_tile(row, photo, store.photos.thumbnail_of(row.id)) for row, photo in shown]
+        gallery.show_tiles(tiles, opened[0].id, key=KEY, on_opened=_opened)
+    with photo_side:
+        _open_photo(store, *opened)
+
+
+def thumbnails(store: Store, report: Mapping[str, Any], most: int) -> dict[int, bytes]:
+    """The pictures of the first listed photos in small, by their place; without those deleted since."""
+    found: dict[int, bytes] = {}
+    for place, photo in enumerate(report["photos"][:most]):
+        with suppress(NotFoundError):
+            found[place] = store.photos.thumbnail_of(photo["id"])
+    return found
+
+
+def _existing(store: Store, listed: Sequence[Mapping[str, Any]]) -> list[tuple[PhotoRow, Mapping[str, Any]]]:
+    """The first photos that still exist; of one that is listed for several of its garments, the first."""
+    found: dict[int, tuple[PhotoRow, Mapping[str, Any]]] = {}
+    for photo in listed:
+        if len(found) == MAX_PHOTOS:
+            break
+        if photo["id"] not in found:
+            with suppress(NotFoundError):
+                found[photo["id"]] = (store.photos.get(photo["id"]), photo)
+    return list(found.values())
+
+
+def _tile(row: PhotoRow, photo: Mapping[str, Any], thumbnail: bytes) -> dict[str, Any]:
+    """What the browser needs to draw one tile: annotated and detected boxes by what they are."""
+    boxes = [(box[:4], box[5]) for box in photo["boxes"]] + [(box[:4], box[6]) for box in photo["detections"]]
+    return {
+        "number": row.id,
+        "url": picture_url(thumbnail, "image/jpeg", f"{KEY}/{row.id}"),
+        "alt": f"Photo {row.name}: {said_of(photo)}",
+        "width": row.width,
+        "height": row.height,
+        "name": row.name,
+        "note": said_of(photo),
+        "boxes": [{"box": box, "color": COLORS[state]} for box, state in boxes],
+    }
+
+
+def said_of(photo: Mapping[str, Any]) -> str:
+    """A photo's errors in words, or a garment's first labels."""
+    if "top" in photo:
+        first = ", ".join(f"{label} {share:.2f}" for label, share in photo["top"])
+        return f"{photo['label']}, predicted: {first}"
+    return "; ".join(photo["said"]) or "no error"
+
+
+def _open_photo(store: Store, row: PhotoRow, photo: Mapping[str, Any]) -> None:
+    st.markdown(f"**{literal(row.name)}**")
+    st.text(said_of(photo).replace("; ", "\n"))
+    names = sorted({box[4] for side in ("boxes", "detections") for box in photo[side]})
+    panes = [Pane("Annotated", _drawn(photo["boxes"], names), {}, {})]
+    if photo["detections"]:
+        panes.append(Pane("Detected", _drawn(photo["detections"], names), {}, {}))
+    url = picture_url(store.photos.picture(row.id), "image/jpeg", f"{KEY}/open")
+    categories = as_categories(names, store.categories.all())
+    show_panes(row, url, panes, categories, f"report-open-{row.id}")
+
+
+def _drawn(boxes: Sequence[Sequence[Any]], names: Sequence[str]) -> tuple[AnnotatedBox, ...]:
+    """A photo's boxes as panes draw them; the index of a name in ``names`` is its category id."""
+    return tuple(
+        AnnotatedBox((x0, y0, x1, y1), names.index(name), uid=str(place))
+        for place, (x0, y0, x1, y1, name, *_) in enumerate(boxes)
+        if x1 > x0 and y1 > y0
+    )
+
+
+def _opened() -> None:
+    st.session_state[OPEN_KEY] = gallery.opened(KEY)
