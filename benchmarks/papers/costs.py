@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from benchmarks.machine import describe_machine
 from benchmarks.models import ENGINES, Pass, row_of, take_turns
-from benchmarks.papers.experiments import BASELINES, TITLES
+from benchmarks.papers.experiments import TITLES
 from core.files import atomic_write
-from core.inference.engines.engine import is_installed, open_export
+from core.inference.engines.engine import Engine, is_installed, open_export
 from core.inference.engines.pytorch import PyTorchEngine
 from core.models.checkpoints import fuse_for_inference
+from core.models.classifier import ClassifierNetwork
 from core.models.cost import summarize_model
-from core.models.graphs import ClassifierGraph, DetectorGraph, export_onnx, replace_mish
-from core.models.registry import model_config
+from core.models.graphs import (
+    CandidateGraph,
+    ClassifierGraph,
+    DetectorGraph,
+    Graph,
+    export_onnx,
+    replace_mish,
+)
+from core.models.registry import is_exported, model_config
 from core.models.yolov4 import YOLOv4
 from core.training.run import current_commit
 
@@ -36,14 +45,14 @@ faster" of the second."""
 def measure_costs(out: Path, repeats: int, quick: bool = False) -> dict[str, Any]:
     """Count and time every network at the papers' size with random weights, and write ``costs.json``."""
     torch.set_num_threads(1)
-    engines = [name for name in ENGINES if is_installed(name)]
+    engines = [name for name in ENGINES if is_installed(name)][: 1 if quick else None]
     networks = []
     passes: dict[tuple[str, str], Pass] = {}
     with tempfile.TemporaryDirectory() as folder:
         for kind, names in (("detector", DETECTORS), ("classifier", CLASSIFIERS)):
             for name in names:
                 networks.append(counted(name, CLASSES[kind]))
-                passes |= timed(name, CLASSES[kind], engines[:1] if quick else engines, Path(folder), quick)
+                passes |= timed(name, CLASSES[kind], engines, Path(folder))
         taken = take_turns(passes, max(2, repeats))
     for row in networks:
         row["milliseconds"] = {
@@ -86,41 +95,38 @@ def savings(networks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def timed(name: str, classes: int, engines: list[str], folder: Path) -> dict[tuple[str, str], Pass]:
-    """A forward pass of one picture by engine: those that can run the network, fused as it is served.
-
-    torchvision's detectors run in PyTorch, with their own resizing and suppression of boxes.
-    """
+def timed(name: str, classes: int, engines: Sequence[str], folder: Path) -> dict[tuple[str, str], Pass]:
+    """A forward pass of one picture in each engine that runs the network, fused as it is served."""
     config = model_config(name, classes=classes)
     torch.manual_seed(0)
-    model = config.build().eval()
-    picture = np.random.default_rng(0).random((1, 3, config.size, config.size), dtype=np.float32)
-    if name in BASELINES:
-        return {(name, "pytorch"): lambda: _run(model, torch.from_numpy(picture[0]))}
     found: dict[tuple[str, str], Pass] = {}
     for engine_name in engines:
-        graph = _graph(config.build().eval())
-        if engine_name == "pytorch":
-            engine = PyTorchEngine(graph)
-        else:
-            if engine_name == "openvino":
-                replace_mish(graph)
-            path = folder / f"{name}-{engine_name}.onnx"
-            export_onnx(graph, path, config.size)
-            engine = open_export(engine_name, path)
-        inputs = {"images": picture}
-        outputs = ("boxes", "scores")
+        if engine_name != "pytorch" and not is_exported(name):
+            continue
+        engine = _opened(_graph(config.build().eval(), config.size), engine_name, folder / name, config.size)
+        picture = np.random.default_rng(0).random((1, 3, config.size, config.size), dtype=np.float32)
+        inputs: dict[str, np.ndarray] = {"images": picture}
+        outputs: tuple[str, ...] = ("boxes", "scores")
         if "boxes" not in engine.outputs:
             inputs["targets"], outputs = np.full(1, -1), ("logits",)
         found[name, engine_name] = lambda e=engine, i=inputs, o=outputs: e.run(i, o)  # type: ignore[misc]
     return found
 
 
-def _graph(model: nn.Module) -> DetectorGraph | ClassifierGraph:
+def _graph(model: nn.Module, size: int) -> Graph:
     fuse_for_inference(model)
-    return DetectorGraph(model) if isinstance(model, YOLOv4) else ClassifierGraph(model)
+    if isinstance(model, YOLOv4):
+        return DetectorGraph(model).eval()
+    return (
+        ClassifierGraph(model, size) if isinstance(model, ClassifierNetwork) else CandidateGraph(model)
+    ).eval()
 
 
-@torch.inference_mode()
-def _run(model: nn.Module, picture: Tensor) -> object:
-    return model([picture])
+def _opened(graph: Graph, engine: str, stem: Path, size: int) -> Engine:
+    if engine == "pytorch":
+        return PyTorchEngine(graph)
+    if engine == "openvino":
+        replace_mish(graph)
+    path = stem.with_name(f"{stem.name}-{engine}.onnx")
+    export_onnx(graph, path, size)  # type: ignore[arg-type]
+    return open_export(engine, path)

@@ -2,8 +2,8 @@
 
 Both papers leave sizes and schedules open, and their data (DeepFashion, DeepFashion2) is not here: what a
 protocol fixes is a reconstruction. All arms of a table have the same photos, schedule, augmentation and
-seeds, start from random weights unless they say otherwise, and are measured after their last epoch, so that no photo of the validation
-chooses an epoch.
+seeds, start from random weights unless they say otherwise, and are measured after their last epoch, so that
+no photo of the validation chooses an epoch.
 """
 
 from __future__ import annotations
@@ -84,9 +84,10 @@ CLASSIFIERS = (
     Arm("classifier", "mobilenet-mha", recipe="fine"),
     Arm("classifier", "vgg16", recipe="fine"),
 )
-"""Second paper: both MobileNets by the poster's recipe, which begins with ImageNet's weights and freezes most of
-the network with attention; and all three from random weights by ours. VGG-16 has no arm by the poster's recipe,
-since its ImageNet weights do not come with this project (``core train classifier --pretrained`` takes them)."""
+"""Second paper: both MobileNets by the poster's recipe, which begins with ImageNet's weights and freezes most
+of the network with attention; and all three from random weights by ours. VGG-16 has no arm by the poster's
+recipe, since its ImageNet weights do not come with this project (``core train classifier --pretrained`` takes
+them)."""
 
 ARMS: Mapping[str, tuple[Arm, ...]] = {
     "ablation": ABLATION,

@@ -65,7 +65,7 @@ def classes_table(entries: Entries) -> str:
     rows = []
     for name, row in names.items():
         values = [
-            f"{np.mean([entry['metrics']['classes'][name]['AP50'] for entry in entries[arm.name]]):.3f}"
+            _told_mean(entry["metrics"]["classes"][name]["AP50"] for entry in entries[arm.name])
             for arm in arms
         ]
         rows.append([name, f"{row['boxes']:,}", *values])
@@ -167,7 +167,13 @@ def _run(arms: Sequence[Arm], entries: Entries) -> list[Arm]:
 
 
 def _mean(entries: Sequence[Entry], name: str) -> str:
-    return f"{np.mean([entry['metrics'][name] for entry in entries]):.3f}"
+    return _told_mean(entry["metrics"][name] for entry in entries)
+
+
+def _told_mean(values: Iterable[float | None]) -> str:
+    """A mean in three digits; a dash where nothing was measured."""
+    known = [value for value in values if value is not None]
+    return f"{np.mean(known):.3f}" if known else "–"
 
 
 def _first(entries: Sequence[Entry], name: str) -> str:

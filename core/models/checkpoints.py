@@ -87,12 +87,14 @@ def load_classifier_network(path: Path) -> tuple[ClassifierNetwork, ModelCard]:
 
 def network_of_card(card: ModelCard) -> nn.Module:
     """The network that a card describes, without weights and not fused. Raises WeightsError."""
-    with SkipInit():
-        if card.kind == "classifier" and card.model in CLASSIFIERS:
-            return CLASSIFIERS[card.model](len(card.categories))
-        if card.kind == "detector" and card.model in GHOST_OF and card.preset in PRESETS:
-            return YOLOv4(card.preset, len(card.categories), ghost=GHOST_OF[card.model])
-    raise WeightsError(f"expected a model that Lapel can build, got {card.model} {card.preset}")
+    classes = len(card.categories)
+    try:
+        with SkipInit():
+            if card.kind == "classifier":
+                return build_classifier(card.model, classes, preset=card.preset, size=card.input_size)
+            return build_detector_network(card.model, card.preset, classes, card.input_size, card.anchors_wh)
+    except RecipeError as error:
+        raise WeightsError(f"expected a model that Lapel can build: {error}") from error
 
 
 def check_weights(path: Path, kind: str, categories: Sequence[str] | None = None) -> ModelCard:

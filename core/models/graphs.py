@@ -143,7 +143,7 @@ def trial_inputs(graph: Graph | ServingGraph, side: int, batch: int = 1) -> dict
     if isinstance(graph.model, YOLOv4):
         shape = (batch, 3, side, max(32, side * 3 // 4 // 32 * 32))
         return {"images": torch.rand(shape, generator=generator)}
-    assert not isinstance(graph, DetectorGraph)
+    assert isinstance(graph, ClassifierGraph | ServingGraph)
     pictures = torch.rand((batch, 3, graph.size, graph.size), generator=generator) * 2 - 1
     given = {"images": pictures, "targets": torch.full((batch,), -1)}
     return {name: given[name] for name in graph.inputs}

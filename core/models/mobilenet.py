@@ -138,8 +138,9 @@ class MobileNet(_OnMobileNet):
 class MobileNetMHA(_OnMobileNet):
     """MobileNet with multi-head attention: (B, 3, size, size) in -1..1 to logits (B, classes).
 
-    ``size`` is a multiple of 32; the tables of relative positions fit its map of ``size / 32``. The embedding is the mean of the last maps (B, 1024). ``attention`` (B, heads, H*W, H*W) is of each
-    position (rows) to each position (columns).
+    ``size`` is a multiple of 32; the tables of relative positions fit its map of ``size / 32``. The embedding
+    is the mean of the last maps (B, 1024). ``attention`` (B, heads, H*W, H*W) is of each position (rows) to
+    each position (columns).
     """
 
     maps = ("class_activation", "attention")

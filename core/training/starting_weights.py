@@ -126,7 +126,9 @@ def start_classifier(
         return recipe, Start("Starts from random weights; no layer is frozen.")
     card = _shipped_card("classifier")
     if card is not None and card.model == recipe.model:
-        new = {} if card.categories == tuple(labels) else {"the last layer": (f"{network.last_layer}.",)}
+        new: dict[str, tuple[str, ...]] = (
+            {} if card.categories == tuple(labels) else {"the last layer": (f"{network.last_layer}.",)}
+        )
         if card.input_size != recipe.input_size and network.sized:
             new["what has the input's size"] = network.sized
         part = f"all but {' and '.join(new)} of the classifier" if new else "the classifier"

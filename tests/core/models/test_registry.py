@@ -32,7 +32,7 @@ def test_a_model_is_built_with_the_classes_asked_for():
     ("arguments", "sentence"),
     [
         ({"name": "yolov5"}, "expected a model of yolov4, .*, got 'yolov5'"),
-        ({"name": "vgg16", "preset": "small"}, "vgg16 has the preset full only, got 'small'"),
+        ({"name": "mobilenet", "preset": "small"}, "mobilenet has the preset full only, got 'small'"),
         ({"name": "yolov4", "classes": 0}, "one class or more, got 0"),
         ({"name": "yolov4", "size": 400}, "a multiple of 32, got 400"),
         ({"name": "yolov4", "size": 0}, "32 to 4096 pixels"),
