@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -28,6 +28,9 @@ MOST_FILES = 1_000_000
 MOST_DEPTH = 64
 MOST_ALIKE = 100
 """Photos of one name that are told apart by more than their paths."""
+
+SHOWN_PARTS = 2
+"""Of a listed path in a sentence; the folders above are those of some machine."""
 
 NO_PHOTO = "there is no such photo"
 
@@ -114,10 +117,19 @@ class PhotoIndex:
         for name, (found, fit) in zip(names, ranked, strict=True):
             if isinstance(found, Path) and fit == closest[found]:
                 rivals.setdefault(found, {}).setdefault(name_key(name.replace("\\", "/").strip()), name)
-        return [
-            found if isinstance(found, NotFound) else _unless(found, fit < closest[found], rivals[found])
-            for found, fit in ranked
-        ]
+        in_doubt = {path: list(alike.values()) for path, alike in rivals.items() if len(alike) > 1}
+        doubts = {
+            path: f"{path.name} could be any of {named([_end(name) for name in alike])}"
+            for path, alike in in_doubt.items()
+        }
+        photos: list[Path | NotFound] = []
+        for found, fit in ranked:
+            if isinstance(found, Path) and fit < closest[found]:
+                found = NotFound(NO_PHOTO)
+            elif isinstance(found, Path) and found in doubts:
+                found = NotFound(doubts[found], True)
+            photos.append(found)
+        return photos
 
     def of_stem(self, path: Path, *, is_free: bool = False) -> Path | NotFound:
         """The photo that an annotation file belongs to by its own name and folders.
@@ -215,13 +227,8 @@ class PhotoIndex:
         return found
 
 
-def _unless(found: Path, is_beaten: bool, rivals: Mapping[Key, str]) -> Path | NotFound:
-    """The photo, unless another name fits it better, or others as well."""
-    if is_beaten:
-        return NotFound(NO_PHOTO)
-    if len(rivals) > 1:
-        return NotFound(f"{found.name} could be any of {named(list(rivals.values()))}", True)
-    return found
+def _end(name: str) -> str:
+    return "/".join(PurePosixPath(name.replace("\\", "/")).parts[-SHOWN_PARTS:])
 
 
 def _same_parts(entry: _Entry, wanted: _Wanted, length: int) -> int:
