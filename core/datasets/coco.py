@@ -247,6 +247,7 @@ def _categories(
     texts: list[str | None] = []
     for id, entry in by_id.items():
         name = entry.get("name")
+        name = str(name) if isinstance(name, int) and not isinstance(name, bool) else name
         if isinstance(name, str) and name.strip():
             texts.append(name)
         else:

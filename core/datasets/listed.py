@@ -15,10 +15,10 @@ from core.datasets.detection import (
     boxed_photo,
     merged_categories,
 )
-from core.datasets.photo_index import PHOTO_FOLDERS, ListedName, NotFound, PhotoIndex
+from core.datasets.photo_index import PHOTO_FOLDERS, SHOWN_PARTS, ListedName, NotFound, PhotoIndex
 from core.datasets.report import ReadReport
 from core.errors import DatasetError
-from core.file_names import relative_name, safe_name
+from core.file_names import relative_name, safe_path
 from core.images.decode import upright_size
 
 MOST_SIDE = 1_000_000
@@ -32,6 +32,9 @@ FRACTIONS_WH = (1, 1)
 
 MOST_CHARACTERS = 1000
 """Of a listed path; longer ones are looked for by their last part alone."""
+
+MOST_PARTS = 8
+"""Of a path that is no file's name as it stands: more of its end tell no more photos apart."""
 
 ANNOTATION_FOLDERS = ("annotations", "annotation", "labels")
 """Folders of annotation files, whose photos lie beside or below the folder above."""
@@ -221,7 +224,7 @@ def name_of_missing(name: str, place: Path, report: ReadReport, taken: Container
     try:
         return relative_name(name, place.name)
     except DatasetError as error:
-        parts = () if report.strict else PurePosixPath(_plain(name)).parts
+        parts = () if report.strict else PurePosixPath(_plain(name)).parts[-MOST_PARTS:]
         for start in range(len(parts) - 1, -1, -1):
             with suppress(DatasetError):
                 end = relative_name("/".join(parts[start:]), place.name)
@@ -249,7 +252,8 @@ def _plain(name: str) -> str:
 
 
 def _shown(name: str) -> str:
-    return safe_name(name)
+    """The end of a listed path: folders further up are those of a machine."""
+    return safe_path("/".join(PurePosixPath(_plain(name)).parts[-SHOWN_PARTS:]))
 
 
 def _start(root: Path, path: Path, name: str) -> Path | None:

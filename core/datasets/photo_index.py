@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -29,6 +29,9 @@ MOST_DEPTH = 64
 MOST_ALIKE = 100
 """Photos of one name that are told apart by more than their paths."""
 
+SHOWN_PARTS = 2
+"""Of a listed path in a sentence; the folders above are those of some machine."""
+
 NO_PHOTO = "there is no such photo"
 
 Key = tuple[str, ...]
@@ -47,6 +50,24 @@ class _Entry:
     raw: Key  # all folders and the file's name
     key: Key  # without the folders that tell nothing apart
     written: Key  # the same, with upper and lower case
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """Entries by their whole paths, and by every end of them."""
+
+    wholes: dict[Key, list[_Entry]]
+    ends: dict[Key, list[_Entry]]
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[Key, _Entry]]) -> _Keys:
+        wholes: dict[Key, list[_Entry]] = {}
+        ends: dict[Key, list[_Entry]] = {}
+        for key, entry in pairs:
+            wholes.setdefault(key, []).append(entry)
+            for start in range(len(key)):
+                ends.setdefault(key[start:], []).append(entry)
+        return cls(wholes, ends)
 
 
 @dataclass(frozen=True)
@@ -114,10 +135,19 @@ class PhotoIndex:
         for name, (found, fit) in zip(names, ranked, strict=True):
             if isinstance(found, Path) and fit == closest[found]:
                 rivals.setdefault(found, {}).setdefault(name_key(name.replace("\\", "/").strip()), name)
-        return [
-            found if isinstance(found, NotFound) else _unless(found, fit < closest[found], rivals[found])
-            for found, fit in ranked
-        ]
+        in_doubt = {path: list(alike.values()) for path, alike in rivals.items() if len(alike) > 1}
+        doubts = {
+            path: f"{path.name} could be any of {named([_end(name) for name in alike])}"
+            for path, alike in in_doubt.items()
+        }
+        photos: list[Path | NotFound] = []
+        for found, fit in ranked:
+            if isinstance(found, Path) and fit < closest[found]:
+                found = NotFound(NO_PHOTO)
+            elif isinstance(found, Path) and found in doubts:
+                found = NotFound(doubts[found], True)
+            photos.append(found)
+        return photos
 
     def of_stem(self, path: Path, *, is_free: bool = False) -> Path | NotFound:
         """The photo that an annotation file belongs to by its own name and folders.
@@ -137,23 +167,18 @@ class PhotoIndex:
                 return found, fit
         return NotFound(NO_PHOTO), NO_FIT
 
-    def _readings(self, name: str) -> Iterator[tuple[dict[Key, list[_Entry]], _Wanted]]:
+    def _readings(self, name: str) -> Iterator[tuple[_Keys, _Wanted]]:
         """What a name may mean: a file as it is written, a stem, or a path of another machine."""
         for parts, is_free in listed_parts(name):
             yield self._by_name, _Wanted.of(parts, is_free)
             stem = _stem(parts) if has_photo_ending(parts[-1].lower()) else parts
             yield self._by_stem, _Wanted.of(stem, is_free)
 
-    def _best(
-        self, index: dict[Key, list[_Entry]], wanted: _Wanted, place: Path
-    ) -> tuple[Path | NotFound, Fit]:
+    def _best(self, index: _Keys, wanted: _Wanted, place: Path) -> tuple[Path | NotFound, Fit]:
         """The entry with the longest end in common with the name, and how close it is."""
-        for length in range(len(wanted.key), 0, -1):
-            entries = index.get(wanted.key[-length:])
-            if not entries:
-                continue
-            if not wanted.is_free and length < len(wanted.key):
-                entries = [entry for entry in entries if len(entry.key) == length]
+        for length in range(min(len(wanted.key), self._deepest), 0, -1):
+            is_whole = not wanted.is_free and length < len(wanted.key)
+            entries = (index.wholes if is_whole else index.ends).get(wanted.key[-length:])
             if entries:
                 return self._one_of(entries, wanted, length, place)
         return NotFound(NO_PHOTO), NO_FIT
@@ -197,31 +222,21 @@ class PhotoIndex:
         return tuple(entries)
 
     @cached_property
-    def _by_name(self) -> dict[Key, list[_Entry]]:
-        """Entries by every end of their paths."""
-        found: dict[Key, list[_Entry]] = {}
-        for entry in self._entries:
-            for start in range(len(entry.key)):
-                found.setdefault(entry.key[start:], []).append(entry)
-        return found
+    def _deepest(self) -> int:
+        """Parts of the longest path: a listed one of thousands costs no more."""
+        return max((len(entry.key) for entry in self._entries), default=0)
 
     @cached_property
-    def _by_stem(self) -> dict[Key, list[_Entry]]:
-        found: dict[Key, list[_Entry]] = {}
-        for entry in self._entries:
-            key = _stem(entry.key)
-            for start in range(len(key)):
-                found.setdefault(key[start:], []).append(entry)
-        return found
+    def _by_name(self) -> _Keys:
+        return _Keys.of((entry.key, entry) for entry in self._entries)
+
+    @cached_property
+    def _by_stem(self) -> _Keys:
+        return _Keys.of((_stem(entry.key), entry) for entry in self._entries)
 
 
-def _unless(found: Path, is_beaten: bool, rivals: Mapping[Key, str]) -> Path | NotFound:
-    """The photo, unless another name fits it better, or others as well."""
-    if is_beaten:
-        return NotFound(NO_PHOTO)
-    if len(rivals) > 1:
-        return NotFound(f"{found.name} could be any of {named(list(rivals.values()))}", True)
-    return found
+def _end(name: str) -> str:
+    return "/".join(PurePosixPath(name.replace("\\", "/")).parts[-SHOWN_PARTS:])
 
 
 def _same_parts(entry: _Entry, wanted: _Wanted, length: int) -> int:

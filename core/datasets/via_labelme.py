@@ -169,7 +169,7 @@ def _labelme_row(shape: Any) -> NamedRow:
     if kind == "circle" and len(points) == 2:
         radius = math.hypot(xs[1] - xs[0], ys[1] - ys[0])
         xs, ys = [xs[0] - radius, xs[0] + radius], [ys[0] - radius, ys[0] + radius]
-    elif kind not in ("rectangle", "polygon", "rotation", "linestrip", "mask"):
+    elif kind not in ("rectangle", "oriented_rectangle", "polygon", "rotation", "linestrip", "mask"):
         raise DatasetError(f"rectangles, polygons and circles are read, got {shown(kind)}")
     marks = shape.get("flags")
     marks = marks if isinstance(marks, dict) else {}

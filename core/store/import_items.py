@@ -16,7 +16,7 @@ from core.taxonomy import category_key
 Row = tuple[float, float, float, float, str, str | None, tuple[str, ...]]
 """x0, y0, x1, y1 in pixels, the category's name, the fine label, some of BOX_FLAGS."""
 
-SPLIT_FOLDERS = ("train", "val", "valid", "test", "holdout", "trainval")
+SPLIT_FOLDERS = ("train", "val", "valid", "test", "holdout", "trainval", "default")
 
 
 @dataclass(frozen=True)

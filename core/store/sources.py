@@ -200,11 +200,18 @@ class _FolderScan:
         return [isinstance(photo, int) for photo in self._find_stored(listed, self._root)]
 
     def _stored(self, found: FoundDataset, missing: list[Item]) -> Iterator[Item]:
-        """Items of photos that did not come along: with the store's, where it has one of that name."""
-        names = [item.listed or ListedName(item.name, self._root / "photos") for item in missing]
-        photos = self._find_stored(names, self._root) if missing else []
+        """Items of photos that did not come along: with the store's, where it has one of that name.
+
+        The names of those that came are looked for as well, so that none of the others gets what is theirs.
+        """
+        if not missing:
+            return
+        of_missing = [item.listed or ListedName(item.name, self._root / "photos") for item in missing]
+        listed = [photo.listed for photo in found.dataset.photos if photo.listed is not None]
+        names = list(dict.fromkeys([*listed, *of_missing]))
+        photos = dict(zip(names, self._find_stored(names, self._root), strict=True))
         taken: list[str] = []
-        for item, photo in zip(missing, photos, strict=True):
+        for item, photo in ((item, photos[name]) for item, name in zip(missing, of_missing, strict=True)):
             if isinstance(photo, int) and item.is_annotated:
                 taken.append(item.name)
                 yield replace(item, path="", photo_id=photo)

@@ -63,6 +63,19 @@ ODD: dict[str, Case] = {
         ("a.png", "no such file"),
         whole=False,
     ),
+    "coco: two folders' photos, of which one photo may be either": Case(
+        laid({"a.jpg": 1, "x.json": coco([image(1, "men/a.jpg"), image(2, "women/a.jpg")], [box()])}),
+        {"a.jpg": None},
+        ("men/a.jpg", "women/a.jpg", "could be any of", "no annotation lists"),
+        whole=False,
+    ),
+    "coco: a list given twice, names that are numbers": Case(
+        laid({"a.jpg": 1, "b.jpg": 2, "twice.json": COCO_ONE[:-1] + ', "annotations": []}',
+              "b.json": coco([image(1, "b.jpg")], [box()], [7])}),  # type: ignore[list-item]
+        {"a.jpg": None, "b.jpg": [("7", BOX)]},
+        ("the key 'annotations' twice",),
+        whole=False,
+    ),
     "coco: folders that differ in case, and a photo that is missing": Case(
         laid({"Men/1.jpg": 1, "men/1.jpg": 2, "x.json": coco(
             [image(1, "men/1.jpg"), image(2, "Men/1.jpg"), image(3, "b.jpg")], [box()])}),
