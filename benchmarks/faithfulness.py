@@ -208,6 +208,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     data = Path(os.environ.get("LAPEL_TEST_DATA") or ROOT.parent / "shared" / "data")
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faithfulness", description=__doc__)
     parser.add_argument("--data", type=Path, default=data, help="folder with street/ and catalog/")
+    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS), metavar="SET")
     parser.add_argument("--photos", type=int, default=40, help="photos of each set")
     parser.add_argument("--weights", type=Path, default=shipped_weights("classifier"))
     parser.add_argument("--before", type=Path, help="a classifier's weights before retraining")
@@ -226,8 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     inspectors = {name: ClassifierInspector.load(path) for name, path in models.items()}
     result: dict[str, dict] = {name: {} for name in ("figures", "differences", "retraining", "sanity")}
     print(f"{machine_line(PACKAGES)}; seed {seed}, commit {commit()}", file=sys.stderr)
-    for title, choose in SETS.items():
-        subjects = list(choose(options.data, options.photos, seed))
+    for title in options.sets:
+        subjects = list(SETS[title](options.data, options.photos, seed))
         found = {
             name: measure(inspector, subjects, names, options.steps, f"{title}, {name}")
             for name, inspector in inspectors.items()

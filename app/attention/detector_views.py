@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.attention import models
-from app.attention.figure import Panel, Picture, Section, npz_button, scale_of, show_figure
+from app.attention.figure import Panel, Picture, Scale, Section, npz_button, scale_of, show_figure
 from app.attention.garment_views import file_stem, named
 from app.attention.link import begin, key_of, remember
 from app.attention.models import Choice
@@ -22,6 +22,12 @@ from core.images.decode import Photo
 
 if TYPE_CHECKING:
     from core.inference.attribution import BoxInspection, DetectorInspector, SimAMModule
+
+MOST_SHOWN = 3.0
+"""The inverse energy to which the histogram goes; the table says how many neurons lie above."""
+
+LEAST, LEAST_WEIGHT = 0.5, 0.6225
+"""The least inverse energy, and its sigmoid."""
 
 SIMAM_KEY, WHY_KEY = "attention-simam", "attention-why"
 SIMAM_TITLES = {
@@ -34,8 +40,8 @@ SIMAM_TITLES = {
 SIMAM_HELP = (
     "SimAM (Yang et al. 2021) gives each neuron an energy e*: the lower, the more it stands out of its "
     "channel. Its weight is the sigmoid of 1 / e*, which is 0.5 at least, so weights lie between 0.62 and 1: "
-    "SimAM lifts what stands out and switches nothing off. Maps are means over channels, of magnitudes before "
-    "and after; the module's output is what comes out of SimAM plus what entered the module."
+    "SimAM lifts what stands out and switches nothing off. Maps are means over channels, of magnitudes "
+    "before and after; the module's output is what comes out of SimAM plus what entered the module."
 )
 WHY_HELP = (
     "Which places the score of this box comes from: the gradient of its logarithm × activation, summed over "
@@ -97,14 +103,19 @@ def _simam(_inspector: DetectorInspector, _photo: Photo, path: str, digest: str)
     return _inspector.simam(_photo)
 
 
+def _scale(maps: Sequence[np.ndarray], least: float, unit: str) -> Scale:
+    """From the least value that there can be to the highest of these maps."""
+    return Scale(least, max(float(values.max()) for values in maps), unit=unit)
+
+
 def _module_sections(
     choices: Sequence[Choice], modules: Sequence[SimAMModule | None], title: str
 ) -> list[Section]:
     """Before, energy, weight, after and output of one module; magnitudes before and after in one scale."""
     there = [(choice, module) for choice, module in zip(choices, modules, strict=True) if module is not None]
     scales = {
-        "inverse_energy": scale_of([module.maps["inverse_energy"] for _, module in there], unit="1 / e*"),
-        "weights": scale_of([module.maps["weights"] for _, module in there], unit="weight"),
+        "inverse_energy": _scale([module.maps["inverse_energy"] for _, module in there], LEAST, "1 / e*"),
+        "weights": _scale([module.maps["weights"] for _, module in there], LEAST_WEIGHT, "weight"),
     }
     both = scale_of(
         [module.maps[kind] for _, module in there for kind in ("before", "after", "output")], unit="|x|"
@@ -140,7 +151,8 @@ def _module_sections(
 
 def _stage_sections(choices: Sequence[Choice], found: Sequence[Sequence[SimAMModule]]) -> list[Section]:
     """The weights of all modules in one scale."""
-    scale = scale_of([module.maps["weights"] for each in found for module in each], unit="weight")
+    weights = [module.maps["weights"] for each in found for module in each]
+    scale = _scale(weights, LEAST_WEIGHT, "weight")
     return [
         Section(
             f"Weights, stage by stage: {choice.title}",
@@ -164,13 +176,13 @@ def _distribution(choices: Sequence[Choice], modules: Sequence[SimAMModule | Non
     for choice, module in zip(choices, modules, strict=True):
         if module is None:
             continue
-        edges = module.edges
-        bins = [f"{low:g} to {high:g}" for low, high in pairwise(edges[:-1])]
-        bins.append(f"above {edges[-2]:g}")
-        chart.add_bar(x=bins, y=module.counts / module.counts.sum(), name=choice.title)
+        shown = module.edges[1:] <= MOST_SHOWN
+        middles = [(low + high) / 2 for low, high in pairwise(module.edges)]
+        shares = module.counts / module.counts.sum()
+        chart.add_bar(x=np.array(middles)[shown], y=shares[shown], name=choice.title)
     chart.update_layout(
         title=f"Inverse energy of all neurons: {title}",
-        xaxis_title="1 / e*",
+        xaxis_title=f"1 / e* up to {MOST_SHOWN:g}",
         yaxis_title="share of neurons",
         yaxis_tickformat=".0%",
         height=320,
@@ -182,7 +194,7 @@ def _distribution(choices: Sequence[Choice], modules: Sequence[SimAMModule | Non
         {
             "model": choice.title,
             "mean weight": round(module.mean_weight, 4),
-            "neurons with 1 / e* above 3": f"{_share_above(module, 3.0):.1%}",
+            f"neurons with 1 / e* above {MOST_SHOWN:g}": f"{_share_above(module, MOST_SHOWN):.1%}",
         }
         for choice, module in zip(choices, modules, strict=True)
         if module is not None

@@ -29,7 +29,7 @@ const placed = (element, [x0, y0, x1, y1]) => {
 
 class Figure {
   constructor(root) {
-    Object.assign(this, { root, chosen: 0, smooth: true, opacity: 0.75, term: "attention", direction: "from", range: "point", cells: [] });
+    Object.assign(this, { root, chosen: 0, smooth: true, opacity: 0.65, term: "attention", direction: "from", range: "point", cells: [] });
     this.image = make("img", { className: "photo", draggable: "false" });
     this.heat = make("canvas", { className: "heat" });
     this.marks = make("div", { className: "marks" });
@@ -71,6 +71,10 @@ class Figure {
     this.tables = { sequential: tableOf(data.colors.sequential), diverging: tableOf(data.colors.diverging) };
     if (fresh) this.chosen = 0;
     const point = data.point;
+    if (this.form === undefined) {
+      // Heads look at single cells: smoothed, they would look at stars.
+      this.smooth = this.smoother.checked = !point || Boolean(point.finer);
+    }
     if (point && (fresh || !this.at)) this.at = [point.row, point.column];
     if (this.fetched !== data.numbers) {
       const answer = await fetch(data.numbers);
@@ -127,11 +131,12 @@ class Figure {
     const { point } = this.data;
     const side = point.finer || point.size;
     const place = this.at[0] * point.size + this.at[1];
-    const titles = ["Mean of the heads", ...Array.from({ length: point.heads }, (_, head) => `Head ${head + 1}`)];
+    const titles = [this.range === "point" ? "Mean, own scale" : "Mean of the heads", ...Array.from({ length: point.heads }, (_, head) => `Head ${head + 1}`)];
     const section = (title, maps, scale) => ({
       title,
+      // The mean of heads that look at different places is faint beside them: it has a scale of its own.
       panels: maps.map((values, index) => ({ title: titles[index], values, shape: [side, side], extent: [0, 0, 1, 1],
-        scale: this.range === "each" ? { ...rangeOf([values], scale.signed), unit: scale.unit } : scale })),
+        scale: this.range === "each" || (this.range === "point" && !index) ? { ...rangeOf([values], scale.signed), unit: scale.unit } : scale })),
     });
     const terms = this.term === "all" ? TERMS : TERMS.filter(([value]) => value === this.term);
     const found = [];
@@ -185,7 +190,7 @@ class Figure {
     this.cells = [];
     this.bars = [];
     this.panels.replaceChildren(...this.drawn.map(({ title, panels }) => {
-      const grid = make("div", { className: "grid" }, ...panels.map((panel) => {
+      const grid = make("div", { className: panels.length <= 4 ? "grid few" : "grid" }, ...panels.map((panel) => {
         const canvas = make("canvas", { className: "heat" });
         const photo = make("canvas", { className: "photo" });
         const frame = make("div", { className: "small" }, photo, canvas);
@@ -244,8 +249,9 @@ class Figure {
   }
 
   drawBars(bar, { panels }) {
-    const scales = [...new Set(panels.map((panel) => panel.scale))];
-    const one = scales.length === 1 ? scales[0] : null;
+    // The scale that several panels share, or that of the only one; each map's own is shown with the large one.
+    const scales = panels.map((panel) => panel.scale);
+    const one = panels.length === 1 ? scales[0] : scales.find((scale, index) => scales.indexOf(scale) !== index);
     bar.hidden = !one;
     if (!one) return;
     const table = this.tables[one.signed ? "diverging" : "sequential"];

@@ -66,7 +66,7 @@ def choose_source(session: PreviewSession, *, stored: bool) -> str:
 
 def choose(source: str, session: PreviewSession, labeler: Labeler, store: Store | None) -> Subject | None:
     """The photo and the garment; None, with a sentence on the page, where there is no photo yet."""
-    for_photo, for_garment = st.columns([2, 3], vertical_alignment="bottom")
+    for_photo, for_garment = st.columns(2, vertical_alignment="bottom")
     with for_photo:
         found = _photo(source, session, labeler, store)
     if found is None:
@@ -120,7 +120,8 @@ def _dropped(session: PreviewSession, labeler: Labeler) -> tuple[Photo, Sequence
 
 
 def _stored(store: Store, labeler: Labeler) -> tuple[Photo, Sequence[Garment]] | None:
-    text = st.text_input("Find a photo by its name", key="attention-text", placeholder="Find by name")
+    by_name, chosen = st.columns(2)
+    text = by_name.text_input("Find by name", key="attention-text", placeholder="Any part of the name")
     rows = store.photos.page(0, LISTED, text=text)
     asked = st.query_params.get("photo", "")
     if not text and asked.isdecimal() and len(asked) < 10 and all(str(row.id) != asked for row in rows):
@@ -128,7 +129,8 @@ def _stored(store: Store, labeler: Labeler) -> tuple[Photo, Sequence[Garment]] |
     if not rows:
         st.info("The store has no such photo.", icon=":material/visibility:")
         return None
-    id = _select("Photo", {str(row.id): f"{row.name} · {row.id}" for row in rows}, "photo")
+    with chosen:
+        id = _select("Photo", {str(row.id): f"{row.name} · {row.id}" for row in rows}, "photo")
     row = store.photos.get(int(id or rows[0].id))
     photo, labeled = _labeled_stored(
         labeler, store, " + ".join(labeler.names.values()), str(store.folder), row.id, row.digest

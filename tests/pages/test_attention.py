@@ -1,64 +1,109 @@
-"""The page for those who want to know how the models look at a photo."""
+"""The page for those who want to know what the models look at: any photo, any view, and a link to it."""
 
 from __future__ import annotations
 
 import pytest
 
-from app.attention import maps
-from core.errors import WeightsError
+from app import resources
+from app.attention import link
+from app.preview.session import KEY
+from core.inference.labeler import Labeler
+from core.store import Store
+from tests.fakes import FakeLabeler
 from tests.pages.workspace import dropped, texts, unopened
 from tests.pictures import jpeg
+from tests.weights import LABELS, drawn_photo
 
 
 @pytest.fixture
-def page(monkeypatch, tmp_path):
+def workspace(monkeypatch, tmp_path, tiny_ships, tiny_labeler: Labeler):
+    """The workspace with the tiny models, not yet opened; its store has one photo."""
     app = unopened(monkeypatch, tmp_path)
+    monkeypatch.setattr(resources, "labeler", lambda: tiny_labeler)
+    store = Store.open(folder=tmp_path)
+    store.photos.add(drawn_photo(), by="me")
+    store.close()
+    return app
+
+
+def opened(app, **parameters: str):
+    for name, value in parameters.items():
+        app.query_params[name] = value
     return app.switch_page("../pages/attention.py").run()
 
 
-def captions(app) -> list[str]:
-    return [picture.caption for image in app.image for picture in image.proto.imgs]
+def test_a_sample_is_there_at_once_and_the_address_says_what_is_shown(workspace):
+    page = opened(workspace)
+    assert not page.exception and not page.error
+    assert page.selectbox[0].label == "Photo" and page.selectbox[0].value == "01-walk-with-a-bag.jpg"
+    assert page.query_params["view"] == "heads" and page.query_params["from"] == "sample"
+    assert "The address of this page opens the same view" in texts(page)
 
 
-def test_without_a_photo_it_says_what_to_do(page):
+def test_every_view_of_a_stored_photo_opens_and_is_in_the_address(workspace):
+    page = opened(workspace, **{"from": "store", "photo": "1", "view": "why"})
+    for view in ("why", "heads", "labels", "simam", "faithfulness"):
+        if page.query_params["view"] != view:
+            page.segmented_control[1].set_value(view).run()
+        assert not page.exception and not page.error, view
+        assert (page.query_params["photo"], page.query_params["view"]) == ("1", view)
+        kind = "Detector" if view in ("simam", "why") else "Classifier"
+        assert kind in [box.label for box in page.selectbox]
+
+
+def test_labels_of_a_link_are_chosen_and_another_garment_begins_with_its_own(workspace):
+    page = opened(
+        workspace, **{"from": "store", "photo": "1", "view": "labels", "label": "Hat", "other": "Shoes"}
+    )
+    chosen = {box.label: box.value for box in page.selectbox}
+    assert (chosen["Label"], chosen["Other label"]) == ("Hat", "Shoes")
+    assert set(page.selectbox[-1].options[0].split(" · ")[:1]) <= set(LABELS)
+
+
+def test_a_point_and_a_finer_map_of_a_link_are_shown(workspace):
+    page = opened(workspace, **{"from": "store", "photo": "1", "at": "6,2", "finer": "14"})
+    assert not page.exception and not page.error
+    assert page.query_params["finer"] == "14"
+    assert "is a reconstruction" in texts(page)
+
+
+def test_a_link_that_asks_for_nonsense_shows_the_first_of_everything(workspace):
+    page = opened(workspace, **{"view": "none", "garment": "77", "at": "9,x", "model": "x", "from": "moon"})
+    assert not page.exception and not page.error
+    assert (page.query_params["view"], page.query_params["from"]) == ("heads", "sample")
+
+
+@pytest.mark.parametrize(
+    ("asked", "numbers"), [("6,2", [6, 2]), ("x", None), ("1", None), ("-1,2", None), ("99999,1", None)]
+)
+def test_numbers_of_a_link_are_whole_and_as_many_as_asked(monkeypatch, asked, numbers):
+    monkeypatch.setattr(link.st, "query_params", {"at": asked})
+    assert link.asked_numbers("at", 2) == numbers
+
+
+def test_without_a_photo_it_says_what_to_do(workspace):
+    page = opened(workspace, **{"from": "dropped"})
     assert not page.exception
     assert "The maps appear here once a photo is labeled" in texts(page)
 
 
-def test_a_photo_shows_three_stages_and_every_head(page):
-    dropped(page, ("a.jpg", jpeg(2)))
-    assert not page.exception
-    shown = captions(page)
-    assert sum(caption.startswith("Detector") for caption in shown) == 3
-    assert shown[3:] == [
-        "Class activation",
-        "Attention, mean of the heads",
-        *(f"Head {n}" for n in range(1, 9)),
-    ]
-
-
-def test_another_photo_without_garments_shows_the_detector_alone(page):
-    dropped(page, ("a.jpg", jpeg(2)), ("none.jpg", jpeg(0)))
-    page.selectbox[0].set_value(1).run()
-    assert not page.exception
-    assert len(captions(page)) == 3
-    assert "nothing to classify" in texts(page)
-
-
-def test_the_photo_that_is_open_here_is_open_on_the_first_page_too(page):
+def test_dropped_photos_are_chosen_among_and_stay_open_on_the_first_page(workspace, monkeypatch):
+    monkeypatch.setattr(resources, "labeler", FakeLabeler)
+    page = opened(workspace, **{"from": "dropped"})
     dropped(page, ("a.jpg", jpeg(2)), ("b.jpg", jpeg(1)))
-    page.selectbox[0].set_value(1).run()
+    assert not page.exception and not page.error
+    page.selectbox[0].set_value("1").run()
+    assert page.session_state[KEY].photo == 1
+    assert "in this tab only" in texts(page)
     page.switch_page("../pages/preview.py").run()
     assert "2 of 2" in texts(page)
 
 
-def test_a_model_without_heads_says_so_in_a_sentence(page, monkeypatch):
-    def headless(labeler, photo, labeled):
-        raise WeightsError("Expected the classifier with attention, got one without.")
-
-    monkeypatch.setattr(maps, "explain", headless)
-    dropped(page, ("a.jpg", jpeg(2)))
+def test_a_photo_without_garments_has_simam_and_says_why_no_heads(workspace, monkeypatch):
+    monkeypatch.setattr(resources, "labeler", FakeLabeler)
+    page = opened(workspace, **{"from": "dropped"})
+    dropped(page, ("none.jpg", jpeg(0)))
     assert not page.exception
-    assert [error.value for error in page.error] == [
-        "Expected the classifier with attention, got one without."
-    ]
+    assert "nothing to classify" in texts(page)
+    page.segmented_control[1].set_value("simam").run()
+    assert not page.exception and not page.error
