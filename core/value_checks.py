@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 LARGEST_INTEGER, LARGEST_BIG_INTEGER = 2**31 - 1, 2**63 - 1
+LARGEST_NUMBER = 1e300
 DEEPEST_JSON = 64
 
 Check = Callable[[Any], None]
 
+_NO_UNICODE = re.compile("[\0\ud800-\udfff]")
 _DIRECTIONS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -37,7 +40,7 @@ def integer(value: Any, least: int = 0, most: int = LARGEST_INTEGER) -> None:
 def number(value: Any, least: float = -math.inf, most: float = math.inf) -> None:
     """A finite number in a range, both ends in it."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    fits = is_number and abs(value) <= 1e300 and least <= value <= most
+    fits = is_number and abs(value) <= LARGEST_NUMBER and least <= value <= most
     require(fits, "a number" if math.isinf(least) else f"a number in {least:g}..{most:g}")
 
 
@@ -45,19 +48,28 @@ def text(value: Any, longest: int | None = None) -> None:
     """A text that any database can hold and any page can show."""
     require(isinstance(value, str), "a text")
     require(longest is None or len(value) <= longest, f"at most {longest} characters")
+    if value.isascii() and value.isprintable():
+        return
     odd = any(c in _DIRECTIONS or unicodedata.category(c) in ("Cc", "Cs") for c in value)
     require(not odd, "a text without control characters")
 
 
 def json_value(value: Any, depth: int = 0) -> None:
-    """JSON of bearable depth whose numbers are finite and whose texts any database can hold."""
-    require(depth <= DEEPEST_JSON, f"JSON of at most {DEEPEST_JSON} levels")
+    """JSON of bearable depth whose numbers are finite and whose texts any database can hold.
+
+    Pages check whole cards at every run, so what fits is passed without a call for each value.
+    """
+    if depth > DEEPEST_JSON:
+        raise ValueError(f"expected JSON of at most {DEEPEST_JSON} levels")
     if isinstance(value, str):
-        require("\0" not in value and not any("\ud800" <= c <= "\udfff" for c in value), "a text of Unicode")
+        if _NO_UNICODE.search(value):
+            raise ValueError("expected a text of Unicode")
     elif type(value) is int:
-        integer(value, -LARGEST_BIG_INTEGER, LARGEST_BIG_INTEGER)
+        if abs(value) > LARGEST_BIG_INTEGER:
+            integer(value, -LARGEST_BIG_INTEGER, LARGEST_BIG_INTEGER)
     elif isinstance(value, float):
-        number(value)
+        if not abs(value) <= LARGEST_NUMBER:
+            number(value)
     elif isinstance(value, dict):
         for name, entry in value.items():
             json_value(name, depth + 1)

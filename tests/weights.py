@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from core.anchors import darknet_anchors
 from core.images.crops import normalize_pixels, to_square, to_tensor
 from core.images.decode import Photo
-from core.models.cards import ModelCard, write_card
+from core.models.cards import DIGEST, ModelCard, write_card
 from core.models.mobilenet import MobileNet, MobileNetMHA
-from core.models.weights import save_weights
+from core.models.weights import digest, save_weights
 from core.models.yolov4 import YOLOv4
 from core.taxonomy import load_taxonomy
 from tools.synthetic import draw_scene
@@ -83,7 +83,10 @@ def save_detector(
     sharpen(model, pictures)
     save_weights(model, path)
     name = "yolov4-gs" if ghost else "yolov4"
-    card = ModelCard("detector", name, preset, categories, input_size, THRESHOLD, anchors, "tiny detector")
+    card = ModelCard(
+        "detector", name, preset, categories, input_size, THRESHOLD, anchors, "tiny detector",
+        data={DIGEST: digest(path)},
+    )  # fmt: skip
     write_card(card, path)
     return path
 
@@ -95,7 +98,8 @@ def save_classifier(path: Path, *, attention: bool = True, seed: int = 1) -> Pat
     acquaint(model, normalize_pixels(scenes(224)))
     save_weights(model, path)
     name = "mobilenet-mha" if attention else "mobilenet"
-    write_card(ModelCard("classifier", name, "tiny", LABELS, 224, name="tiny classifier"), path)
+    data = {DIGEST: digest(path)}
+    write_card(ModelCard("classifier", name, "tiny", LABELS, 224, name="tiny classifier", data=data), path)
     return path
 
 

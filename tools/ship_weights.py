@@ -28,7 +28,7 @@ from core.evaluation.detection import SingleObjectRecall, single_object_recall
 from core.inference.classifier import Classifier
 from core.inference.detector import Detector
 from core.inference.measure import measure_classifier, measure_detector, predictions_on
-from core.models.cards import ModelCard, read_card, write_card
+from core.models.cards import DIGEST, ModelCard, read_card, write_card
 from core.models.weights import digest, read_tensors
 from core.training.run import current_commit
 
@@ -135,7 +135,7 @@ def ship(
         card,
         name=name or card.name,
         training=training,
-        data={"sources": sources_of(card.kind), "digest_sha256": digest(out)},
+        data={"sources": sources_of(card.kind), DIGEST: digest(out)},
         metrics=measurements(out, card.kind, datasets),
         notes=notes,
     )

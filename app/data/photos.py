@@ -114,10 +114,8 @@ def _gallery(store: Store, rows: Sequence[PhotoRow], categories: Mapping[int, Ca
     if not rows:
         st.info("All photos of this page are about to be deleted.", icon=":material/delete:")
         return
-    tiles = [
-        tile(row, store.photos.thumbnail_of(row.id), store.annotations.latest(row.id), categories)
-        for row in rows
-    ]
+    annotations = store.annotations.latest_of([row.id for row in rows])
+    tiles = [tile(row, store.photos.thumbnail_of(row), annotations.get(row.id), categories) for row in rows]
     gallery.show_tiles(tiles, st.session_state.get(OPEN_KEY), key=KEY, on_opened=_opened)
 
 

@@ -79,7 +79,7 @@ def show(store: Store, champion: ModelRow, candidate: ModelRow, comparison: Comp
     gallery_side, photo_side = st.columns([2, 3], gap="medium")
     opened = next((entry for entry in shown if entry.row.id == st.session_state.get(OPEN_KEY)), shown[0])
     with gallery_side:
-        tiles = [tile(entry, store.photos.thumbnail_of(entry.row.id)) for entry in shown]
+        tiles = [tile(entry, store.photos.thumbnail_of(entry.row)) for entry in shown]
         gallery.show_tiles(tiles, opened.row.id, key=KEY, on_opened=_opened)
     with photo_side:
         _open_photo(store, champion, candidate, opened)

@@ -37,6 +37,9 @@ SIDE_STEP = 32
 """A detector's input is a multiple of it: its coarsest scale has a cell for so many pixels."""
 
 KINDS = ("detector", "classifier")
+DIGEST = "digest_sha256"
+"""In a shipped card's ``data``: the SHA-256 of its weights, in hex."""
+
 MOST_CATEGORIES = 5000
 MOST_ANCHORS = 9
 LARGEST_ANCHOR = 16_384.0

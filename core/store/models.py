@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from core.access import INITIAL_AUTHOR, LOCAL, Actor, Right, needs
 from core.errors import LapelError, NotFoundError, StoreError, WeightsError
 from core.file_names import free_name
-from core.models.cards import ModelCard, card_from, is_same_model, read_card, shipped_weights
+from core.models.cards import DIGEST, ModelCard, card_from, is_same_model, read_card, shipped_weights
 from core.store.audit import record_audit
 from core.store.blobs import Blobs, digest_of
 from core.store.database import Database, one_line
@@ -260,11 +260,8 @@ class Models:
             return _same_model(connection, digest, read_card(path))
 
     def _register_shipped(self, kind: str) -> ModelRow:
-        with IMPORTS:
-            from core.models.checkpoints import check_weights  # brings torch
-
         path = shipped_weights(kind)
-        card = check_weights(path, kind)
+        card = _checked_card(path, kind)
         data = path.read_bytes()
         self.blobs.put(data)
         serving = sa.select(champions.c.model_id).where(champions.c.kind == kind)
@@ -298,6 +295,21 @@ class Models:
         change = champion | {"kind": model.kind, "previous_id": previous_id, "by": INITIAL_AUTHOR}
         change |= {"action": action, "reason": reason, "request": request}
         connection.execute(sa.insert(promotions).values(**change))
+
+
+def _checked_card(path: Path, kind: str) -> ModelCard:
+    """The card of weights that ship. Raises WeightsError where they are missing or damaged.
+
+    Weights with the digest of their card are those that were measured: only others are tried, which takes
+    PyTorch and so seconds at the first visit of a new store.
+    """
+    card = read_card(path)
+    if card.kind == kind and card.data.get(DIGEST) == digest_of_unchanged(path):
+        return card
+    with IMPORTS:
+        from core.models.checkpoints import check_weights  # brings torch
+
+    return check_weights(path, kind)
 
 
 def _same_model(connection: Connection, digest: str, card: ModelCard) -> ModelRow | None:

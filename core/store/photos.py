@@ -121,9 +121,9 @@ class Photos:
         return self.blobs.get(self.get(id).blob)
 
     @needs(Right.READ)
-    def thumbnail_of(self, id: int) -> bytes:
-        """The small picture, a JPEG of at most 256 pixels a side. Raises NotFoundError."""
-        return self.blobs.get(self.get(id).thumbnail)
+    def thumbnail_of(self, row: PhotoRow) -> bytes:
+        """The small picture, a JPEG of at most 256 pixels a side. Raises NotFoundError where it is gone."""
+        return self.blobs.get(row.thumbnail)
 
     @needs(Right.READ)
     def open(self, id: int) -> Photo:

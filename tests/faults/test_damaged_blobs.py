@@ -50,7 +50,7 @@ def test_a_damaged_picture_is_found_when_it_is_wanted(
     for look in (store.photos.picture, store.photos.open):
         with pytest.raises(StoreError, match="damaged"):
             look(photo.id)
-    assert store.photos.thumbnail_of(photo.id)
+    assert store.photos.thumbnail_of(photo)
     with pytest.raises(StoreError, match="damaged"):
         backup(store, tmp_path / "backup.zip")
     assert not [*tmp_path.glob("*backup.zip*")]
@@ -61,7 +61,7 @@ def test_a_missing_picture_is_found_when_it_is_wanted(row: tuple[Store, PhotoRow
     store, photo = row
     blob_file(store, photo.thumbnail).unlink()
     with pytest.raises(NotFoundError, match="missing"):
-        store.photos.thumbnail_of(photo.id)
+        store.photos.thumbnail_of(photo)
     assert len([*faults_of(store)]) == 1
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy import Engine
 from streamlit.testing.v1 import AppTest
 
 from app.data import deletion
@@ -33,6 +37,19 @@ def store(monkeypatch, tmp_path) -> Store:
 @pytest.fixture
 def page(monkeypatch, store) -> AppTest:
     return unopened(monkeypatch, store.folder).switch_page("../pages/data.py")
+
+
+@pytest.fixture
+def queries() -> Iterator[list[str]]:
+    """Every statement that this process's databases are asked."""
+    asked: list[str] = []
+
+    def note(*given: Any) -> None:
+        asked.append(given[2])
+
+    sa.event.listen(Engine, "before_cursor_execute", note)
+    yield asked
+    sa.event.remove(Engine, "before_cursor_execute", note)
 
 
 def on(page: AppTest, tab: str) -> AppTest:
@@ -68,6 +85,20 @@ def gallery(page: AppTest) -> list[str]:
 def button(page: AppTest, label: str):
     (found,) = [button for button in page.button if button.label == label]
     return found
+
+
+def test_more_photos_take_no_more_queries(page, store, queries):
+    on(page, "Photos")  # an empty store gets its categories
+    annotate(store, photo(store, 1, bands=2), 1)
+    on(page, "Photos")
+    queries.clear()
+    on(page, "Photos")
+    few = len(queries)
+    for shade in range(2, 8):
+        annotate(store, photo(store, shade, bands=2 * shade), 1)
+    queries.clear()
+    assert len(gallery(on(page, "Photos"))) == 7
+    assert len(queries) == few
 
 
 def test_an_empty_store_says_what_to_do_next_on_every_tab(page):

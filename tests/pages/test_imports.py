@@ -35,6 +35,8 @@ root, cards.WEIGHTS_FOLDER = Path(sys.argv[1]), Path(sys.argv[2])
 load, resources.labeler = resources.labeler, no_labeler
 first = AppTest.from_file(str(root / "app" / "main.py"), default_timeout=240).run()
 seen = {"first page": sorted(sys.modules), "loaded first": len(first.title)}
+resources.machine_store().models.register_shipped()
+seen["weights registered"] = sorted(set(sys.modules) - set(seen["first page"]))
 import_all_modules()
 seen["all pages"] = sorted(sys.modules)
 for entry in ENTRIES:
@@ -49,13 +51,12 @@ json.dump(seen, sys.stdout)
 
 @pytest.fixture(scope="module")
 def visits(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> dict:
-    """The modules of a fresh process after its first page, after all imports, and new ones of each page."""
+    """The modules of a fresh process after its first page, after all imports, and new ones of each page.
+
+    The weights that ship are new to the store.
+    """
     folder = tmp_path_factory.mktemp("data")
-    store = filled_store(folder, photos=2, predicted=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("core.models.cards.WEIGHTS_FOLDER", tiny_weights)
-        store.models.register_shipped()
-    store.close()
+    filled_store(folder, photos=2, predicted=True).close()
     environment = os.environ | {DATA_VARIABLE: str(folder)}
     done = subprocess.run(
         [sys.executable, "-c", VISITS, str(ROOT), str(tiny_weights)],
@@ -69,6 +70,11 @@ def visits(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> dict
 def test_the_first_page_brings_neither_pytorch_nor_pandas(visits):
     assert visits["loaded first"] == 1
     assert {"torch", "torchvision", "pandas", "scipy", "sklearn", "dbos"} & set(visits["first page"]) == set()
+
+
+def test_registering_the_weights_that_ship_in_a_new_store_brings_no_pytorch(visits):
+    assert "torch" not in visits["weights registered"]
+    assert visits["Models"]["failed"] == []
 
 
 def test_what_all_pages_import_is_without_pytorch(visits):

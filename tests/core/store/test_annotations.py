@@ -47,6 +47,15 @@ def test_a_save_is_the_photos_next_version(store, photo):
     assert store.annotations.annotated_count() == 1
 
 
+def test_the_annotations_of_several_photos_are_found_at_once(store, photo):
+    other, bare = add_photos(store.database, 2, first=10)
+    save(store, photo, [box(1, 2, 30, 40)])
+    newest = save(store, photo, base=1, author="bob")
+    its = save(store, other, request="another photo's")
+    assert store.annotations.latest_of([photo, other, bare]) == {photo: newest, other: its}
+    assert store.annotations.latest_of([]) == {}
+
+
 @on_sqlite
 def test_boxes_are_cut_to_the_photo_and_what_is_left_counts_as_accepted(store, photo):
     outside, sliver = box(700, 10, 800, 20), box(10, 10, 10.001, 20)

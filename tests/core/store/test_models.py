@@ -47,6 +47,19 @@ def test_the_weights_that_ship_are_the_first_champions(store: Store, tiny_ships:
     assert store.models.all() == [classifier, detector]
 
 
+@on_sqlite
+def test_weights_that_ship_and_are_not_those_of_their_card_are_tried(
+    store: Store, tiny_ships: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr("core.models.cards.WEIGHTS_FOLDER", tmp_path)
+    for kind in ("detector", "classifier"):
+        candidate_file(
+            tiny_ships / f"{kind}.safetensors", tmp_path / f"{kind}.safetensors", shift=float("inf")
+        )
+    with pytest.raises(WeightsError, match="not finite"):
+        store.models.champion("detector")
+
+
 def test_processes_that_register_the_shipped_weights_at_once_do_it_once(store: Store) -> None:
     threads = [threading.Thread(target=store.models.register_shipped) for _ in range(4)]
     for thread in threads:

@@ -34,7 +34,7 @@ TABLE = {
     "Jobs": {Right.READ: "get recent running cancelled", Right.IMPORT: "begin request retry progress finish"},
     "Settings": {Right.READ: "get own", Right.ANNOTATE: "put_own", Right.SETTINGS: "put remember"},
     "Annotations": {
-        Right.READ: "latest history version annotated_count newest_versions training_pool last_id",
+        Right.READ: "latest latest_of history version annotated_count newest_versions training_pool last_id",
         Right.ANNOTATE: "submit",
     },
     "Drafts": {Right.READ: "load of", Right.ANNOTATE: "save"},
