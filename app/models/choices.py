@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
@@ -15,6 +15,11 @@ KIND_KEY, VIEW_KEY, CANDIDATE_KEY = "models-kind", "models-view", "models-candid
 KIND, VIEW, CANDIDATE = "kind", "view", "candidate"
 COMPARISON, REPORT = "comparison", "report"
 VIEWS = {COMPARISON: "Compare and promote", REPORT: "Report"}
+
+
+def described(model: ModelRow) -> str:
+    """A model in one line."""
+    return f"{model.name} · {origin(model)} · {moment(model.at)}"
 
 
 def choose_kind() -> str:
@@ -54,7 +59,13 @@ def choose_candidate(candidates: Sequence[ModelRow]) -> ModelRow | None:
     return choose_model("Candidate", candidates, CANDIDATE_KEY, CANDIDATE)
 
 
-def choose_model(label: str, models: Sequence[ModelRow], key: str, name: str) -> ModelRow:
+def choose_model(
+    label: str,
+    models: Sequence[ModelRow],
+    key: str,
+    name: str,
+    described: Callable[[ModelRow], str] = described,
+) -> ModelRow:
     """One of some models, by default the first: from the URL until the user chooses."""
     by_id = {model.id: model for model in models}
     if st.session_state.get(key) not in by_id:
@@ -66,11 +77,6 @@ def choose_model(label: str, models: Sequence[ModelRow], key: str, name: str) ->
     )
     remember(name, str(chosen))
     return by_id[chosen]
-
-
-def described(model: ModelRow) -> str:
-    """A model in one line."""
-    return f"{model.name} · {origin(model)} · {moment(model.at)}"
 
 
 def remember(name: str, value: str | None) -> None:

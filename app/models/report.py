@@ -11,7 +11,8 @@ import streamlit as st
 
 from app.models import report_costs, report_photos
 from app.models.background import Progress, Task, task_runner
-from app.models.choices import choose_model, choose_segment, described, remember
+from app.models.cards import origin
+from app.models.choices import choose_model, choose_segment, remember
 from app.text import counted, literal
 from core.access import Right
 from core.errors import LapelError
@@ -63,9 +64,10 @@ def show(store: Store, kind: str) -> None:
     others = [model for model in store.models.all(kind) if model.id != champion.id]
     left, middle, right = st.columns(3)
     with left:
-        model = choose_model("Model", [champion, *others], MODEL_KEY, MODEL)
+        said = partial(_said_model, champion)
+        model = choose_model("Model", [champion, *others], MODEL_KEY, MODEL, said)
     with middle:
-        against = _choose_against([row for row in (champion, *others) if row.id != model.id])
+        against = _choose_against([row for row in (champion, *others) if row.id != model.id], said)
     with right:
         data = _choose_data(store)
     if data is None:
@@ -99,7 +101,11 @@ def _report_model(row: ModelRow) -> ReportModel:
     return ReportModel(Path(), row.card, row.name, row.digest)
 
 
-def _choose_against(models: Sequence[ModelRow]) -> ModelRow | None:
+def _said_model(champion: ModelRow, model: ModelRow) -> str:
+    return f"{model.name} · {'champion' if model.id == champion.id else origin(model)}"
+
+
+def _choose_against(models: Sequence[ModelRow], said: Callable[[ModelRow], str]) -> ModelRow | None:
     by_id = {model.id: model for model in models}
     if st.session_state.get(AGAINST_KEY) not in by_id:
         asked = st.query_params.get(AGAINST, "")
@@ -107,7 +113,7 @@ def _choose_against(models: Sequence[ModelRow]) -> ModelRow | None:
     chosen = st.selectbox(
         "Second model",
         list(by_id),
-        format_func=lambda id: described(by_id[id]),
+        format_func=lambda id: said(by_id[id]),
         key=AGAINST_KEY,
         placeholder="none",
         disabled=not by_id,

@@ -51,9 +51,7 @@ def show(store: Store) -> None:
             on_click=_start_timing,
             args=(store, rows),
         )
-        st.caption(
-            "One forward pass of each model on this machine, in turns; what else it does falls on each."
-        )
+        st.caption("One forward pass of each model on this machine, in turns.")
 
 
 def _key(rows: Sequence[ModelRow], timed: bool) -> str:

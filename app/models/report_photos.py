@@ -20,7 +20,7 @@ from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.photos import PhotoRow
 
-COMPONENT_KEY, CELL_KEY, CELL = "report-part", "report-cell", "cell"
+COMPONENT_KEY, CELL_KEY, CELL = "report-body", "report-cell", "cell"
 KEY, OPEN_KEY = "report-gallery", "report-photo"
 MAX_PHOTOS = 48
 COLORS = {
@@ -54,8 +54,7 @@ def toggle_cell(report: Mapping[str, Any]) -> None:
 
 def _name(report: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
     """A cell's name in the URL."""
-    confusion = report["confusion"]
-    return f"{confusion['rows'][cell['row']]}~{confusion['columns'][cell['column']]}"
+    return "~".join(_cell_names(report["confusion"], cell))
 
 
 def show(store: Store, report: Mapping[str, Any], cell: int | None) -> None:
@@ -66,7 +65,7 @@ def show(store: Store, report: Mapping[str, Any], cell: int | None) -> None:
         listed = [photo for photo in photos if photo["errors"]]
     else:
         entry = confusion["cells"][cell]
-        title = cell_title(confusion["rows"][entry["row"]], confusion["columns"][entry["column"]])
+        title = cell_title(*_cell_names(confusion, entry))
         st.markdown(f"**{literal(title)}: {entry['count']:,}**")
         listed = [photos[place] for place in entry["photos"]]
     shown = _existing(store, listed)
@@ -75,16 +74,15 @@ def show(store: Store, report: Mapping[str, Any], cell: int | None) -> None:
         return
     first = f"The first {len(shown)} of {counted(len(listed), 'photo')}. " if len(listed) > len(shown) else ""
     if report["kind"] == "detector":
-        st.caption(
-            f"{first}Boxes: green found, red missed, orange confused, violet background (nothing is annotated)."
-        )
+        st.caption(f"{first}Boxes: green found, red missed, orange confused, violet background.")
     gallery_side, photo_side = st.columns([2, 3], gap="medium")
     opened = next((pair for pair in shown if pair[0].id == st.session_state.get(OPEN_KEY)), shown[0])
     with gallery_side:
         tiles = [_tile(row, photo, store.photos.thumbnail_of(row.id)) for row, photo in shown]
         gallery.show_tiles(tiles, opened[0].id, key=KEY, on_opened=_opened)
+    names = None if cell is None else _cell_names(confusion, confusion["cells"][cell])
     with photo_side:
-        _open_photo(store, *opened)
+        _open_photo(store, *opened, names)
 
 
 def thumbnails(store: Store, report: Mapping[str, Any], most: int) -> dict[int, bytes]:
@@ -131,13 +129,17 @@ def said_of(photo: Mapping[str, Any]) -> str:
     return "; ".join(photo["said"]) or "no error"
 
 
-def _open_photo(store: Store, row: PhotoRow, photo: Mapping[str, Any]) -> None:
+def _cell_names(confusion: Mapping[str, Any], cell: Mapping[str, Any]) -> tuple[str, str]:
+    return confusion["rows"][cell["row"]], confusion["columns"][cell["column"]]
+
+
+def _open_photo(store: Store, row: PhotoRow, photo: Mapping[str, Any], cell: tuple[str, str] | None) -> None:
+    """The photo with annotated and detected boxes, those of the open cell (row, column) bold."""
     st.markdown(f"**{literal(row.name)}**")
     st.text(said_of(photo).replace("; ", "\n"))
     names = sorted({box[4] for side in ("boxes", "detections") for box in photo[side]})
-    panes = [Pane("Annotated", _drawn(photo["boxes"], names), {}, {})]
-    if photo["detections"]:
-        panes.append(Pane("Detected", _drawn(photo["detections"], names), {}, {}))
+    sides = {"Annotated": photo["boxes"]} | ({"Detected": found} if (found := photo["detections"]) else {})
+    panes = [Pane(title, _drawn(boxes, names), _marks(boxes, cell), {}) for title, boxes in sides.items()]
     url = picture_url(store.photos.picture(row.id), "image/jpeg", f"{KEY}/open")
     categories = as_categories(names, store.categories.all())
     show_panes(row, url, panes, categories, f"report-open-{row.id}")
@@ -150,6 +152,15 @@ def _drawn(boxes: Sequence[Sequence[Any]], names: Sequence[str]) -> tuple[Annota
         for place, (x0, y0, x1, y1, name, *_) in enumerate(boxes)
         if x1 > x0 and y1 > y0
     )
+
+
+def _marks(boxes: Sequence[Sequence[Any]], cell: tuple[str, str] | None) -> dict[str, str]:
+    """The boxes of a cell, by uid."""
+    if cell is None:
+        return {}
+    is_same = cell[0] == cell[1]
+    states = {"found", "right"} if is_same else {"missed", "background", "confused"}
+    return {str(place): "chosen" for place, box in enumerate(boxes) if box[4] in cell and box[-1] in states}
 
 
 def _opened() -> None:
