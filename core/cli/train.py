@@ -146,7 +146,7 @@ def train_revision(kind: str, revision: str, *, quick: bool, device: str, data: 
 
     Raises ConflictError where one of the kind is being trained already.
     """
-    from core.training.finetune.run import finish_training
+    from core.training.finetune.run_directory import finish_training
 
     store, started = open_store(data), time.monotonic()
     chosen = chosen_revision(store, revision, account_name())
