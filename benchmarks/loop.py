@@ -62,7 +62,8 @@ from core.store.photos import in_holdout
 from core.store.promotions import PromotionRefused
 from core.training.finetune.detector import detector_recipe
 from core.training.finetune.recipes import ALL_STAGES, FINETUNE_RECIPES, FinetuneRecipe
-from core.training.finetune.run import compare_candidate, finish_training, register_candidate, train_revision
+from core.training.finetune.run import compare_candidate, register_candidate, train_revision
+from core.training.finetune.run_directory import finish_training
 from core.training.recipes import TrainingOptions, choose_recipe
 from core.training.run import current_commit, train_detector
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,11 +65,27 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_both(tmp_path_factory.mktemp("weights"))
 
 
+@pytest.fixture(scope="session")
+def light_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As ``tiny_weights``, the classifier without attention: 6 MB and not 29, for tests that store models."""
+    from tests.weights import save_both
+
+    return save_both(tmp_path_factory.mktemp("light"), attention=False)
+
+
 @pytest.fixture
-def tiny_ships(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The tiny weights in the place of those that ship; gives their folder."""
-    monkeypatch.setattr("core.models.cards.WEIGHTS_FOLDER", tiny_weights)
-    return tiny_weights
+def tiny_ships(light_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The light weights in the place of those that ship; gives their folder."""
+    monkeypatch.setattr("core.models.cards.WEIGHTS_FOLDER", light_weights)
+    return light_weights
+
+
+@pytest.fixture(scope="session")
+def light_labeler(light_weights: Path) -> Labeler:
+    """A labeler of the light weights. Shared: do not change it."""
+    from core.inference.labeler import Labeler
+
+    return Labeler.load(light_weights / "detector.safetensors", light_weights / "classifier.safetensors")
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +94,23 @@ def tiny_labeler(tiny_weights: Path) -> Labeler:
     from core.inference.labeler import Labeler
 
     return Labeler.load(tiny_weights / "detector.safetensors", tiny_weights / "classifier.safetensors")
+
+
+@pytest.fixture
+def exported_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports are made in this process, which has loaded PyTorch already.
+
+    Those of the tiny weights are made once for all tests: they lie in the suite's cache by their digest.
+    """
+    from core.inference.engines import exports
+    from core.inference.engines.export import export_for
+
+    def make(path: Path, engine: str, folder: Path) -> None:
+        with one_at_a_time:
+            export_for(path, engine, folder)
+
+    one_at_a_time = threading.Lock()  # PyTorch's exporter is not for two threads
+    monkeypatch.setattr(exports, "_run_export", make)
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +133,12 @@ def browser(chromium: str) -> Iterator[Browser]:
         started = driver.chromium.launch(executable_path=chromium, args=list(CHROMIUM_ARGUMENTS))
         yield started
         started.close()
+
+
+def pytest_collection_finish() -> None:
+    """What the imports made stays: collecting garbage need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,3 +6,6 @@ import pytest
 
 on_sqlite = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 """The SQL is the same as that of a test that runs on both databases, or there is none to speak of."""
+
+on_postgresql = pytest.mark.parametrize("store", ["postgresql"], indirect=True)
+"""The same on SQLite is in another test."""

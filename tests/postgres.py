@@ -67,7 +67,9 @@ def server() -> Iterator[str]:
 def database(url: str, name: str, template: str = "template0") -> Iterator[str]:
     """A new database on the server, dropped afterwards; gives SQLAlchemy's URL."""
     with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        # Copying files takes half of what writing each page to the log takes, which PostgreSQL 15 began with.
+        strategy = " STRATEGY FILE_COPY" if connection.info.server_version >= 150000 else ""
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{strategy}')
         try:
             yield f"{url.replace('postgresql:', 'postgresql+psycopg:')}/{name}"
         finally:

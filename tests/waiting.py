@@ -11,8 +11,9 @@ PATIENCE_SECONDS = 240.0
 
 def until(done: Callable[[], object], poll: Callable[[], object] = lambda: None) -> None:
     """Wait until ``done()`` holds, calling ``poll`` meanwhile."""
-    ends = time.monotonic() + PATIENCE_SECONDS
+    ends, pause = time.monotonic() + PATIENCE_SECONDS, 0.01
     while not done():
         assert time.monotonic() < ends, "it did not come about in time"
         poll()
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.05)  # asking takes milliseconds of computing itself

@@ -103,8 +103,8 @@ def save_classifier(path: Path, *, attention: bool = True, seed: int = 1) -> Pat
     return path
 
 
-def save_both(folder: Path) -> Path:
+def save_both(folder: Path, *, attention: bool = True) -> Path:
     """``detector.safetensors`` and ``classifier.safetensors`` with their cards; gives the folder."""
     save_detector(folder / "detector.safetensors")
-    save_classifier(folder / "classifier.safetensors")
+    save_classifier(folder / "classifier.safetensors", attention=attention)
     return folder

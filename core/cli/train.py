@@ -168,7 +168,7 @@ def train_revision(kind: str, revision: str, *, quick: bool, device: str, data: 
     not fine-tuned.
     """
     from core.jobs.client import require_finetuned
-    from core.training.finetune.run import finish_training
+    from core.training.finetune.run_directory import finish_training
 
     store, started = open_store(data), time.monotonic()
     require_finetuned(store, kind)

@@ -45,7 +45,7 @@ def training_workflow(context: WorkerContext) -> Callable[[str], None]:
 
 def end_job(store: Store, job: str, answer: StepResult) -> None:
     """Record how a training's job ended, in the training as well; a cancelled one stays cancelled."""
-    from core.training.finetune.run import finish_training
+    from core.training.finetune.run_directory import finish_training  # not run, which brings Lightning
 
     training = training_of(job)
     if "failed" in answer:

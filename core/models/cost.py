@@ -35,7 +35,11 @@ def summarize_model(
     """
     name, _, own = name.partition(":")
     config = model_config(name, own or preset, classes, size)
-    figures = summarize(config.build(), (config.size, config.size))
+    with torch.device("meta"):  # shapes without numbers, which take seconds to draw
+        module = config.build()
+    if isinstance(module, TORCHVISION_DETECTORS):  # values decide what these compute
+        module = config.build()
+    figures = summarize(module, (config.size, config.size))
     return {"model": config.name, "preset": config.preset, **figures}
 
 

@@ -10,27 +10,36 @@ from pathlib import Path
 import pytest
 
 from benchmarks import labeling
+from core.inference.engines.exports import exported
+from core.models.cards import read_card
 
 
 def test_it_prints_one_json_line_with_every_stage(
-    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny_weights: Path,
+    exported_here: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("LAPEL_ENGINE", "pytorch")  # and so again afterwards
     monkeypatch.setattr(labeling, "SAMPLES", labeling.SAMPLES[:2])
-    files = [str(tiny_weights / f"{kind}.safetensors") for kind in ("detector", "classifier")]
-    weights = ["--weights", files[0], "--weights", files[1]]
-    few = ["--repeats", "1", "--rounds", "1", "--photos", "2", "--engines", "pytorch"]
+    files = [tiny_weights / f"{kind}.safetensors" for kind in ("detector", "classifier")]
+    for file in files:  # with an export, the command's processes need not load PyTorch
+        assert exported(file, read_card(file), "onnxruntime") is not None
+    weights = ["--weights", str(files[0]), "--weights", str(files[1])]
+    few = ["--repeats", "1", "--rounds", "1", "--photos", "2", "--engines", "onnxruntime"]
     monkeypatch.setattr(sys, "argv", ["labeling", *few, *weights])
     labeling.main()
     printed = capsys.readouterr()
     line = json.loads(printed.out)
     assert line["models"] == {"detector": "tiny detector", "classifier": "tiny classifier"}
-    rows = {name: row["median"] for name, row in line["rows"]["pytorch"].items()}
+    rows = {name: row["median"] for name, row in line["rows"]["onnxruntime"].items()}
     assert set(rows) == {
         "reading", "detector", "classifier", "classifier, a garment", "detector's maps", "all maps",
         "crops (count)",
     }  # fmt: skip
     assert all(value > 0 for value in rows.values()), "a photo without garments is classified as a whole"
-    process = line["process"]["pytorch"]
+    process = line["process"]["onnxruntime"]
     assert {case: row["photos"] for case, row in process.items()} == {
         "one photo": 1, "all photos": 2, "beside load": 2
     }  # fmt: skip

@@ -93,9 +93,9 @@ def data(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(data: Path, shoot: Path, tiny_weights: Path) -> Iterator[str]:
+def address(data: Path, shoot: Path, light_weights: Path) -> Iterator[str]:
     """A workspace with a worker of its own; tiny weights ship, and a quick training is quicker still."""
-    port, tiny = free_port(), TINY.format(weights=str(tiny_weights))
+    port, tiny = free_port(), TINY.format(weights=str(light_weights))
     worker = tiny + WORKER.format(steps=tiny + QUICK + STEPS)
     program = WORKSPACE.format(worker=worker, port=str(port), data=str(data))
     hidden = ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL")

@@ -14,12 +14,13 @@ from core.jobs.worker import work
 from core.jobs.workflows import WorkerContext
 from core.models import cards
 from core.store import Store
-from core.training.finetune import progress, recipes
-from tests.core.training.finetune.shapes import small
 
 
 def shrink(weights: Path, epochs: int = 4) -> None:
     """Make trainings small, from the weights in this folder; every checkpoint is copied."""
+    from core.training.finetune import progress, recipes
+    from tests.core.training.finetune.shapes import small
+
     cards.WEIGHTS_FOLDER = weights
     settings = {key: small(*key, r_epochs=epochs) for key in recipes.FINETUNE_RECIPES}
     recipes.FINETUNE_RECIPES = settings
@@ -30,4 +31,5 @@ if __name__ == "__main__":
     store, command = Store.open(), (sys.executable, "-m", "tests.faults.trainer_steps", sys.argv[1])
     cards.WEIGHTS_FOLDER = Path(sys.argv[1])
     context = WorkerContext(store, device="cpu", steps=StepProcesses(store, command))
-    work(context, threading.Event(), lambda _: print("ready", flush=True))
+    # No labeling, for which it would load PyTorch itself.
+    work(context, threading.Event(), lambda _: print("ready", flush=True), kinds=("train",))

@@ -252,10 +252,3 @@ def compare_and_summarize(
         summary = f"{name} {'may take over' if verdict.passes else 'may not take over'}: {verdict.sentence}"
     store.trainings.say(training, summary)
     return summary
-
-
-def finish_training(store: Store, training: int, state: str, message: str = "") -> None:
-    """Record how a training ended; its run directory is kept where it failed, so that it can be resumed."""
-    store.trainings.finish(training, state, message)
-    if store.trainings.get(training).state != "failed":
-        RunDirectory.of(store, training).clear()

@@ -120,6 +120,13 @@ class RunDirectory:
             system.rm(path)
 
 
+def finish_training(store: Store, training: int, state: str, message: str = "") -> None:
+    """Record how a training ended; its run directory is kept where it failed, so that it can be resumed."""
+    store.trainings.finish(training, state, message)
+    if store.trainings.get(training).state != "failed":
+        RunDirectory.of(store, training).clear()
+
+
 def count_finished_epochs(checkpoint: Path) -> int:
     """The number of finished epochs in a checkpoint; 0 where there is none that can be read."""
     if not checkpoint.is_file():

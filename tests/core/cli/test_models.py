@@ -46,10 +46,10 @@ def test_without_json_the_serving_have_a_star(data: Path, store: Store, tmp_path
 
 
 def test_a_candidate_that_was_not_compared_is_compared_and_refused(
-    lapel: Shell, store: Store, tmp_path: Path, tiny_labeler: Labeler
+    lapel: Shell, store: Store, tmp_path: Path, light_labeler: Labeler
 ) -> None:
     candidate = add_candidate(store, tmp_path)
-    add_seen(store, tiny_labeler, MANY)
+    add_seen(store, light_labeler, MANY)
     store.revisions.create("ann")
     status, shown, said = lapel("promote", "candidate")
     assert (status, shown) == (2, None) and "too small to tell: it takes 20" in said

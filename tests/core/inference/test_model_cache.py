@@ -73,7 +73,7 @@ def test_the_cache_follows_promotions_and_loads_only_what_changed(store: Store, 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_promoted_models_of_other_classes_and_sizes_serve_in_an_engine(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+    store: Store, tmp_path: Path, exported_here: None, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
     pytest.importorskip(engine)
     monkeypatch.setenv("LAPEL_ENGINE", engine)

@@ -38,37 +38,37 @@ def photo_id(store: Store, make_photo: Callable[..., Photo]) -> int:
 
 
 def test_what_is_nearly_found_is_kept_with_the_embedding_of_the_photo(
-    store: Store, photo_id: int, tiny_labeler: Labeler, tiny_ships: Path
+    store: Store, photo_id: int, light_labeler: Labeler, tiny_ships: Path
 ) -> None:
     store.models.register_shipped()
-    garments = predict(store, tiny_labeler, photo_id)
+    garments = predict(store, light_labeler, photo_id)
     kept = store.predictions.get(photo_id)
-    assert kept is not None and kept.models == model_pair(store, tiny_labeler) == serving_models(store)
+    assert kept is not None and kept.models == model_pair(store, light_labeler) == serving_models(store)
     assert len(kept.garments) == len(garments) > 2
     lowest = min(g.score for g in garments)
-    assert tiny_labeler.default_threshold / 3 <= lowest < tiny_labeler.default_threshold
+    assert light_labeler.default_threshold / 3 <= lowest < light_labeler.default_threshold
     assert all(len(g.top5) == 5 for g in garments)
-    wanted = tiny_labeler.classifier.embed(store.photos.open(photo_id))[0]
+    wanted = light_labeler.classifier.embed(store.photos.open(photo_id))[0]
     assert kept.embedding is not None
     np.testing.assert_allclose(kept.embedding, wanted, atol=1e-3)
-    assert store.predictions.score_threshold(kept.models) == tiny_labeler.default_threshold
+    assert store.predictions.score_threshold(kept.models) == light_labeler.default_threshold
 
 
 def test_predictions_of_models_that_the_store_does_not_have_are_not_saved(
-    store: Store, photo_id: int, tiny_labeler: Labeler
+    store: Store, photo_id: int, light_labeler: Labeler
 ) -> None:
     with pytest.raises(NotFoundError, match="tiny detector"):
-        predict(store, tiny_labeler, photo_id)
+        predict(store, light_labeler, photo_id)
     assert store.predictions.get(photo_id) is None
 
 
 def test_a_photo_that_is_gone_cannot_be_predicted(
-    store: Store, photo_id: int, tiny_labeler: Labeler, tiny_ships: Path
+    store: Store, photo_id: int, light_labeler: Labeler, tiny_ships: Path
 ) -> None:
     store.models.register_shipped()
     store.photos.delete(photo_id, "ann")
     with pytest.raises(NotFoundError):
-        predict(store, tiny_labeler, photo_id)
+        predict(store, light_labeler, photo_id)
 
 
 def test_garments_from_the_threshold_on_are_proposed_and_nobody_has_accepted_them(

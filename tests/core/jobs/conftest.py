@@ -34,10 +34,10 @@ def eager_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def context(store: Store, tiny_labeler: Labeler, tiny_ships: Path) -> WorkerContext:
+def context(store: Store, light_labeler: Labeler, tiny_ships: Path) -> WorkerContext:
     """A store and its champions, the tiny models."""
     store.models.register_shipped()
-    return WorkerContext(store, lambda: tiny_labeler)
+    return WorkerContext(store, lambda: light_labeler)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tests.waiting import PATIENCE_SECONDS, until
 
 @on_sqlite
 def test_models_that_load_keep_no_cancelled_job_and_serve_the_next(
-    store: Store, tiny_labeler: Labeler, tiny_ships: Path, make_photo: Callable
+    store: Store, light_labeler: Labeler, tiny_ships: Path, make_photo: Callable
 ) -> None:
     store.models.register_shipped()
     store.photos.add(make_photo(1), by="ada")
@@ -34,7 +34,7 @@ def test_models_that_load_keep_no_cancelled_job_and_serve_the_next(
     def load() -> Labeler:
         loading.set()
         assert go_on.wait(PATIENCE_SECONDS)
-        return tiny_labeler
+        return light_labeler
 
     worker = Worker(WorkerContext(store, load), kinds=("label",))
     try:
@@ -46,7 +46,7 @@ def test_models_that_load_keep_no_cancelled_job_and_serve_the_next(
         go_on.set()
         resume(store, job)
         until(lambda: store.jobs.get(job).state == "done", worker.poll)
-        assert len(store.predictions.missing(worker_models(store, tiny_labeler), 9)) == 0
+        assert len(store.predictions.missing(worker_models(store, light_labeler), 9)) == 0
     finally:
         go_on.set()
         worker.close()

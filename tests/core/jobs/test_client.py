@@ -71,8 +71,11 @@ def test_unknown_jobs_are_not_found(store: Store) -> None:
             act(store, "import-99")
 
 
-def test_who_asks_does_not_load_the_engine() -> None:
-    code = "import sys, core.jobs.client; print(sorted({'dbos', 'torch', 'lightning'} & set(sys.modules)))"
+def test_who_asks_does_not_load_the_engine_and_who_ends_a_training_does_not_load_pytorch() -> None:
+    code = (
+        "import sys, core.jobs.client, core.training.finetune.run_directory;"
+        "print(sorted({'dbos', 'torch', 'lightning'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -94,21 +94,17 @@ def test_a_process_that_is_warm_takes_the_next_job_and_another_warms_up_after_it
     assert len(begun) == 2
 
 
-@pytest.mark.parametrize(
-    ("name", "limits", "said"),
-    [
+def test_a_step_beyond_its_limits_is_ended_and_the_job_goes_on(steps: StepProcesses) -> None:
+    """The process that goes on after one harm is the one that comes to the next."""
+    for name, limits, said in (
         ("compute", StepLimits(cpu_seconds=0.6), "took more than 0.01 minutes of computing"),
         ("wait", StepLimits(wall_seconds=0.0), "took longer than 0 minutes"),
         ("memory", StepLimits(memory_bytes=2**34), "needed more than 16 GiB of memory"),
         ("crash", StepLimits(), "ended the process that worked on it"),
-    ],
-)
-def test_a_step_beyond_its_limits_is_ended_and_the_job_goes_on(
-    steps: StepProcesses, name: str, limits: StepLimits, said: str
-) -> None:
-    with pytest.raises(StepDied, match=f"^{said}$"):
-        steps.run("job-1", name, limits)
-    assert steps.run("job-1", "say", word="again")["word"] == "again"
+    ):
+        with pytest.raises(StepDied, match=f"^{said}$"):
+            steps.run("job-1", name, limits)
+        assert steps.run("job-1", "say", word="again")["word"] == "again"
 
 
 def test_the_time_that_earlier_steps_took_does_not_count(steps: StepProcesses) -> None:

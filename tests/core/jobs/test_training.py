@@ -29,9 +29,9 @@ Learn = Callable[..., Path]
 
 
 @pytest.fixture
-def revision(store: Store, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+def revision(store: Store, light_weights: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """The number of a revision, in a store whose champions are tiny."""
-    monkeypatch.setattr("core.models.cards.WEIGHTS_FOLDER", tiny_weights)
+    monkeypatch.setattr("core.models.cards.WEIGHTS_FOLDER", light_weights)
     return store.revisions.create("ada").number
 
 

@@ -17,6 +17,7 @@ from core.jobs.client import start_import
 from core.jobs.engine import lower_priority
 from core.jobs.worker_lock import try_worker_lock
 from core.store import Store
+from tests.databases import on_postgresql, on_sqlite
 from tests.waiting import PATIENCE_SECONDS, until
 
 ROOT = Path(__file__).parents[3]
@@ -65,6 +66,7 @@ def is_whole(store: Store, import_id: int) -> bool:
     )
 
 
+@on_sqlite  # on PostgreSQL: tests/faults/test_killed_apps.py
 def test_an_import_whose_worker_is_killed_is_finished_by_the_next(store: Store, shoot: Shoot) -> None:
     import_id = store.imports.begin("shoot", "ada", str(shoot(PHOTOS)))
     start_import(store, import_id)
@@ -78,6 +80,7 @@ def test_an_import_whose_worker_is_killed_is_finished_by_the_next(store: Store, 
     assert is_whole(store, import_id)
 
 
+@on_postgresql  # on SQLite: tests/faults/test_killed_apps.py
 def test_a_living_worker_takes_over_from_a_dead_one(store: Store, shoot: Shoot) -> None:
     import_id = store.imports.begin("shoot", "ada", str(shoot(PHOTOS)))
     start_import(store, import_id)
@@ -90,6 +93,7 @@ def test_a_living_worker_takes_over_from_a_dead_one(store: Store, shoot: Shoot) 
     assert is_whole(store, import_id)
 
 
+@on_sqlite
 def test_a_worker_goes_last_opens_no_port_and_ends_with_its_parent(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

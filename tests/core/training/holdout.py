@@ -21,13 +21,17 @@ def add_photo(store: Store, seed: int, *, holdout: bool = True) -> int:
     return row.id
 
 
-def boxes_seen(store: Store, labeler: Labeler, photo_id: int) -> list[AnnotatedBox]:
-    """What detector and classifier alone say of a photo of the store, as if a person had drawn it."""
+def boxes_seen(store: Store, labeler: Labeler, photo_id: int, *, labeled: bool = False) -> list[AnnotatedBox]:
+    """What the detector alone says of a photo of the store, as if a person had drawn it.
+
+    ``labeled`` has the classifier name each box: dozens of crops take a second.
+    """
     numbers = ensure_category_ids(store, labeler.categories)
     photo = store.photos.open(photo_id)
     found = labeler.detector.detections(photo, labeler.default_threshold)
     boxes = [(x0, y0, x1, y1) for x0, y0, x1, y1 in found.boxes_xyxy.tolist()]
-    labels = [top5[0][0] for top5 in labeler.classifier.classify(photo, boxes)]
+    ranked = labeler.classifier.classify(photo, boxes) if labeled else []
+    labels = [top5[0][0] for top5 in ranked] or [None] * len(boxes)
     names = [labeler.categories[category] for category in found.category_ids]
     return [
         AnnotatedBox(box, numbers[name], label, uid=str(n))

@@ -34,9 +34,9 @@ Add = Callable[..., list[AnnotatedBox]]
 
 
 @pytest.fixture
-def seen(store: Store, tiny_labeler: Labeler) -> Add:
+def seen(store: Store, light_labeler: Labeler) -> Add:
     """Adds a scene annotated with what the champion sees on it."""
-    return partial(add_seen, store, tiny_labeler)
+    return partial(add_seen, store, light_labeler)
 
 
 @pytest.fixture
@@ -131,10 +131,10 @@ def test_models_that_call_categories_otherwise_are_compared_by_the_stores(store,
     assert "renamed" in [entry.name for entry in row.comparison.classes if entry.boxes]
 
 
-def test_classifiers_are_compared_on_labeled_boxes(store, tiny_labeler, tmp_path) -> None:
+def test_classifiers_are_compared_on_labeled_boxes(store, light_labeler, tmp_path) -> None:
     champion = store.models.champion("classifier")
     photo = add_photo(store, MANY)
-    boxes = boxes_seen(store, tiny_labeler, photo)
+    boxes = boxes_seen(store, light_labeler, photo, labeled=True)
     others = [AnnotatedBox((1, 1, 60, 60), 1, "Cloak", uid="c"), AnnotatedBox((5, 5, 9, 9), 1, uid="d")]
     annotate(store, photo, [*boxes, *others])
     blind = blinded(store, tmp_path, "classifier")

@@ -12,20 +12,22 @@ from tests.weights import save_detector
 
 pytest.importorskip("openvino", reason="OpenVINO is an extra: make openvino")
 
-from core.inference.engines.openvino import COMPILED_FROM, MOST_SHAPES, OpenVINOEngine
+from core.inference.engines import openvino
 from core.inference.engines.pytorch import PyTorchEngine
 
 
 def test_many_shapes_are_answered_and_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    for name, few in (("MOST_SHAPES", 3), ("COMPILED_AT_ONCE", 1), ("COMPILED_FROM", 2)):
+        monkeypatch.setattr(openvino, name, few)  # compiling a shape takes most of a second
     weights = save_detector(tmp_path / "d.safetensors")
     graph, _ = load_graph(weights, mish="operator")
     export_onnx(graph, tmp_path / "d.onnx")
-    engine, reference = OpenVINOEngine(tmp_path / "d.onnx"), PyTorchEngine.load(weights)
+    engine, reference = openvino.OpenVINOEngine(tmp_path / "d.onnx"), PyTorchEngine.load(weights)
     rng = np.random.default_rng(0)
-    for _ in range(COMPILED_FROM):
-        for side in range(1, MOST_SHAPES + 3):
+    for _ in range(openvino.COMPILED_FROM):
+        for side in range(1, openvino.MOST_SHAPES + 3):
             pictures = rng.random((1, 3, 64, 32 * side), dtype=np.float32)
             ours, theirs = (each.run({"images": pictures}, ["scores"]) for each in (engine, reference))
             np.testing.assert_allclose(ours["scores"], theirs["scores"], atol=2e-2)
-    assert len(engine._compiled) == MOST_SHAPES
+    assert len(engine._compiled) == openvino.MOST_SHAPES

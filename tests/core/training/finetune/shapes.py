@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from PIL import Image, ImageDraw
 
 from core.datasets.detection import BoxedPhoto, DetectionDataset
@@ -21,6 +23,7 @@ from core.models.cards import read_card, write_card
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.photos import in_holdout
+from core.training import trainer
 from core.training.datasets import DetectionTrainingDataset
 from core.training.detector import DetectorData, DetectorTraining, export_detector
 from core.training.finetune import recipes
@@ -63,15 +66,26 @@ def train_champion(folder: Path) -> Path:
     torch.manual_seed(0)
     module = DetectorTraining(recipe, KNOWN, ANCHORS_WH)
     loaders = DetectorData(DetectionTrainingDataset([data], recipe), data, recipe)
-    fit(
-        module, loaders, epochs=recipe.epochs, out=folder / "run", monitor="val_map50",
-        export=export_detector({}), ema_decay=0.9, ema_warmup_steps=5, device="cpu", precision="32-true",
-        progress_bar=False, validate_every=50, log=lambda _: None,
-    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        save_seldom(patch)
+        fit(
+            module, loaders, epochs=recipe.epochs, out=folder / "run", monitor="val_map50",
+            export=export_detector({}), ema_decay=0.9, ema_warmup_steps=5, device="cpu", precision="32-true",
+            progress_bar=False, validate_every=50, log=lambda _: None,
+        )  # fmt: skip
     source, target = folder / "run" / "final.safetensors", folder / "detector.safetensors"
     source.rename(target)
     write_card(replace(read_card(source), name="shapes 1"), target)
     return target
+
+
+def save_seldom(patch: pytest.MonkeyPatch) -> None:
+    """No checkpoints: one of a few epochs of two steps each takes longer than the epoch."""
+
+    def never(out: Path) -> ModelCheckpoint:
+        return ModelCheckpoint(dirpath=out, every_n_epochs=1000, save_on_train_epoch_end=True)
+
+    patch.setattr(trainer, "_checkpoints", never)
 
 
 def add_photo(store: Store, seed: int, names: Sequence[str], *, holdout: bool = False) -> int:

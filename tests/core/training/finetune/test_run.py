@@ -16,10 +16,15 @@ from core.models.weights import read_tensors
 from core.store import Store
 from core.store.schema import models
 from core.training.finetune import progress, recipes
-from core.training.finetune.run import finish_training, register_candidate, train_revision
-from core.training.finetune.run_directory import RunDirectory, TrainingCancelled, remove_stale_runs
+from core.training.finetune.run import register_candidate, train_revision
+from core.training.finetune.run_directory import (
+    RunDirectory,
+    TrainingCancelled,
+    finish_training,
+    remove_stale_runs,
+)
 from core.training.run import current_commit
-from tests.core.training.finetune.shapes import KNOWN, add_photo, dataset, map50, small
+from tests.core.training.finetune.shapes import KNOWN, add_photo, dataset, map50, save_seldom, small
 
 pytestmark = pytest.mark.slow
 GREEN = ("red", "blue", "green")
@@ -64,7 +69,10 @@ def same(weights: Path, other: Path) -> bool:
     return state.keys() == others.keys() and all(torch.equal(v, others[k]) for k, v in state.items())
 
 
-def test_corrections_are_learned_and_what_the_champion_knew_is_kept(world: Store, tmp_path: Path) -> None:
+def test_corrections_are_learned_and_what_the_champion_knew_is_kept(
+    world: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_seldom(monkeypatch)
     revision = corrected_world(world)
     known = dataset(tmp_path / "known", 8, KNOWN, KNOWN, first=500)
     new = dataset(tmp_path / "new", 6, ["green"], GREEN, first=100)
@@ -78,9 +86,10 @@ def test_corrections_are_learned_and_what_the_champion_knew_is_kept(world: Store
 
 
 def test_without_replay_and_distillation_what_the_champion_knew_is_forgotten(
-    world: Store, tmp_path: Path
+    world: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At three times the learning rate, where half the epochs are enough on any arithmetic."""
+    save_seldom(monkeypatch)
     revision = corrected_world(world)
     known = dataset(tmp_path / "known", 8, KNOWN, KNOWN, first=500)
     before = map50(world.models.file_of(world.models.champion("detector")), known)
