@@ -25,7 +25,7 @@ from core.models.cards import ModelCard, write_card
 from core.models.decode import decode
 from core.models.detection import DetectionNetwork, Targets, trunk_of
 from core.models.nms import nms
-from core.models.registry import build_detector_network
+from core.models.registry import build_detector_network, has_anchors
 from core.models.weights import check_state, save_weights
 from core.models.yolov4 import Backbone, YOLOv4
 from core.training.datasets import DetectionTrainingDataset, DetectionValidationDataset, collate
@@ -107,8 +107,9 @@ class DetectorTraining(LightningModule):
     ) -> None:
         super().__init__()
         self.recipe, self.categories = recipe, categories
-        self.anchors = tuple((float(w), float(h)) for w, h in anchors_wh)  # none where it has its own
-        self.model = build_detector(recipe, len(categories), anchors_wh)
+        given = anchors_wh if has_anchors(recipe.model) else ()  # the other models have their own
+        self.anchors = tuple((float(w), float(h)) for w, h in given)
+        self.model = build_detector(recipe, len(categories), given)
         self.save_hyperparameters(
             {"recipe": asdict(recipe), ANCHORS_KEY: [list(pair) for pair in self.anchors]}
         )

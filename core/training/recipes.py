@@ -151,6 +151,15 @@ class DetectorRecipe:
         small_wh = scaled(self.small_wh) if self.small_wh else None
         return replace(self, input_wh=scaled(self.input_wh), small_wh=small_wh)
 
+    def in_epochs(self, epochs: int) -> DetectorRecipe:
+        """The recipe in so many epochs; those on small canvases and without mosaic keep their share."""
+
+        def share(part: int) -> int:
+            return max(1, round(part * epochs / self.epochs)) if part else 0
+
+        phases = {"small_epochs": share(self.small_epochs), "clean_epochs": share(self.clean_epochs)}
+        return replace(self, epochs=epochs, **phases)
+
     def canvas_of(self, epoch: int) -> tuple[int, int]:
         """The canvas of an epoch: small ones first, for speed (progressive resizing)."""
         return self.small_wh if self.small_wh and epoch < self.small_epochs else self.input_wh
@@ -275,14 +284,21 @@ def with_changes(recipe: Recipe, **changes: Any) -> Recipe:
     return replace(recipe, **{k: v for k, v in changes.items() if v is not None})
 
 
-def choose_recipe(kind: str, preset: str | None, *, size: int | None = None, **changes: Any) -> Recipe:
+def choose_recipe(
+    kind: str, preset: str | None, *, size: int | None = None, epochs: int | None = None, **changes: Any
+) -> Recipe:
     """The recipe of a kind by its name (default ``fine`` or ``street``), or of a network in a size.
 
     ``full`` is the full-size detector on its own canvas, by the recipe ``darknet``; the smaller sizes are
     trained by ``street``; ``gap`` is VGG-16 with global average pooling, by ``fine``. ``size`` is the long
-    side of the network's input in pixels. Raises RecipeError with the names there are.
+    side of the network's input in pixels; in other ``epochs``, a detector's small canvases and its last,
+    unmixed epochs keep their share. Raises RecipeError with the names there are.
     """
     recipe = _named_or_sized(kind, preset, **changes)
+    if epochs is not None and isinstance(recipe, DetectorRecipe):
+        recipe = recipe.in_epochs(epochs)
+    elif epochs is not None:
+        recipe = replace(recipe, epochs=epochs)
     return recipe if size is None else recipe.at_size(size)
 
 

@@ -126,3 +126,12 @@ def test_a_detectors_canvas_keeps_its_shape_at_another_size():
     for size in (0, 100, -32):
         with pytest.raises(RecipeError, match=f"a multiple of 32, got {size}"):
             choose_recipe("detector", None, size=size)
+
+
+def test_in_fewer_epochs_small_canvases_and_mosaic_keep_their_share():
+    recipe = choose_recipe("detector", "nano", epochs=12)
+    assert (recipe.epochs, recipe.small_epochs, recipe.clean_epochs) == (12, 7, 2)
+    assert recipe.canvas_of(6) != recipe.canvas_of(7) == recipe.input_wh
+    assert choose_recipe("detector", "nano", epochs=1).small_epochs == 1
+    assert choose_recipe("detector", "full", epochs=50).small_epochs == 0
+    assert choose_recipe("classifier", None, epochs=3).epochs == 3
