@@ -78,7 +78,7 @@ def show(store: Store, report: Mapping[str, Any], cell: int | None) -> None:
     gallery_side, photo_side = st.columns([2, 3], gap="medium")
     opened = next((pair for pair in shown if pair[0].id == st.session_state.get(OPEN_KEY)), shown[0])
     with gallery_side:
-        tiles = [_tile(row, photo, store.photos.thumbnail_of(row.id)) for row, photo in shown]
+        tiles = [_tile(row, photo, store.photos.thumbnail_of(row)) for row, photo in shown]
         gallery.show_tiles(tiles, opened[0].id, key=KEY, on_opened=_opened)
     names = None if cell is None else _cell_names(confusion, confusion["cells"][cell])
     with photo_side:
@@ -90,7 +90,7 @@ def thumbnails(store: Store, report: Mapping[str, Any], most: int) -> dict[int, 
     found: dict[int, bytes] = {}
     for place, photo in enumerate(report["photos"][:most]):
         with suppress(NotFoundError):
-            found[place] = store.photos.thumbnail_of(photo["id"])
+            found[place] = store.photos.thumbnail_of(store.photos.get(photo["id"]))
     return found
 
 

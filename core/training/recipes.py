@@ -157,8 +157,8 @@ class DetectorRecipe:
         def share(part: int) -> int:
             return max(1, round(part * epochs / self.epochs)) if part else 0
 
-        phases = {"small_epochs": share(self.small_epochs), "clean_epochs": share(self.clean_epochs)}
-        return replace(self, epochs=epochs, **phases)
+        small, clean = share(self.small_epochs), share(self.clean_epochs)
+        return replace(self, epochs=epochs, small_epochs=small, clean_epochs=clean)
 
     def canvas_of(self, epoch: int) -> tuple[int, int]:
         """The canvas of an epoch: small ones first, for speed (progressive resizing)."""
