@@ -43,7 +43,7 @@ def test_a_new_photo_is_kept_with_its_picture_and_a_small_one(store, make_photo)
     assert added.outcome == "new" and row.near_id is None and row.import_id == number
     assert (row.name, row.width, row.height, row.by) == ("photo 1.jpg", 96, 128, "ada")
     assert Image.open(io.BytesIO(store.photos.picture(row.id))).size == (96, 128)
-    assert max(Image.open(io.BytesIO(store.photos.thumbnail_of(row.id))).size) <= 256
+    assert max(Image.open(io.BytesIO(store.photos.thumbnail_of(row))).size) <= 256
     assert store.photos.get(row.id) == row
 
 
@@ -262,7 +262,7 @@ def test_a_locked_database_is_said_and_a_sweep_removes_what_was_begun(fresh_url,
         store.photos.add(make_photo(1), by="ada")
     assert store.photos.count() == 1 and blob_count(store) == 4
     assert store.photos.sweep() == 2 and store.photos.sweep() == 0
-    assert store.photos.picture(kept.id) and store.photos.thumbnail_of(kept.id)
+    assert store.photos.picture(kept.id) and store.photos.thumbnail_of(kept)
     assert store.photos.add(make_photo(1), by="ada").outcome == "new"
     store.close()
 
@@ -279,7 +279,7 @@ def test_a_sweep_meets_a_photo_on_its_way_in(store, make_photo, monkeypatch):
 
     monkeypatch.setattr(Blobs, "put", swept_put)
     row = store.photos.add(make_photo(1), by="ada").row
-    assert swept == [0, 1] and store.photos.picture(row.id) and store.photos.thumbnail_of(row.id)
+    assert swept == [0, 1] and store.photos.picture(row.id) and store.photos.thumbnail_of(row)
 
 
 @pytest.mark.photos
