@@ -91,7 +91,40 @@ FORMATS: dict[str, Case] = {
     "yolo: labels in annotations": Case(
         laid({"images/train/a.jpg": 1, "annotations/train/a.txt": LINE, "classes.txt": "shirt\n"}), {"a.jpg": ONE}
     ),
+    "yolo: polygons among boxes, a sign, an exponent, UTF-16": Case(
+        laid({"a.jpg": 1, "a.txt": ("0 5e-1 +.5 .5 .5\n0 .25 .25 .75 .25 .75 .75\n").encode("utf-16"), "classes.txt": "shirt\n"}), {"a.jpg": ONE * 2}
+    ),
+    "yolo: a comment, and NUL bytes for labels": Case(
+        laid({"a.jpg": 1, "b.jpg": 2, "a.txt": "# made\n" + LINE, "b.txt": b"\0\0", "classes.txt": "shirt\n"}),
+        {"a.jpg": ONE, "b.jpg": None},
+        ("a.txt", "b.txt", "no annotation lists"),
+        whole=False,
+    ),
+    "yolo: DOTA's lines, and names in one text": Case(
+        laid({"a.jpg": 1, "a.txt": "24 32 72 32 72 96 24 96 shirt 0\n", "classes.txt": "shirt\n",
+              "b/images/b.jpg": 2, "b/labels/b.txt": LINE, "b/data.yaml": "names: shirt, hat\n"}),
+        {"a.jpg": None, "b/images/b.jpg": ONE},
+        ("a.txt", "no categories"),
+        whole=False,
+    ),
     # CVAT, VIA, labelme, CSV
+    "cvat: a subset called default is no folder of the photos": Case(
+        laid({"images/default/men/a.jpg": 1, "x.xml": cvat(name="men/a.jpg", more='subset="default"')}), {"men/a.jpg": ONE}
+    ),
+    "cvat: corners the other way round": Case(
+        laid({"a.jpg": 1, "x.xml": cvat('<box label="shirt" xtl="72" ytl="96" xbr="24" ybr="32"/>')}), {"a.jpg": None}, ("without area",), whole=False
+    ),
+    "labelme: a turned rectangle": Case(
+        laid({"a.jpg": 1, "a.json": labelme({"label": "shirt", "points": [[48, 32], [72, 64], [48, 96], [24, 64]], "shape_type": "oriented_rectangle"})}),
+        {"a.jpg": ONE},
+    ),
+    "json: Datumaro's, CreateML's, Label Studio's short form": Case(
+        laid({"a.jpg": 1, "default.json": json.dumps({"info": {}, "categories": {}, "items": []}), "b.json": json.dumps([{"image": "a.jpg", "annotations": []}]),
+              "c.json": json.dumps([{"image": "/data/upload/a.jpg", "label": []}]), "d.json": "3"}),
+        {"a.jpg": None},
+        ("default.json", "b.json", "c.json", "d.json"),
+        whole=False,
+    ),
     "cvat: a subset of photos that lie in no folder of its name": Case(
         laid({"images/a.jpg": 1, "x.xml": cvat(more='subset="Train"')}), {"a.jpg": ONE}
     ),
