@@ -58,7 +58,8 @@ def show_faithfulness(subject: Subject, choices: Sequence[Choice]) -> None:
             st.caption(HELP)
             return
         found = _measured(subject, choices, inspectors, label, baseline)
-        result = st.session_state[RESULT_KEY] = (wanted, found)
+        st.session_state[RESULT_KEY] = (wanted, found)
+        st.rerun(scope="fragment")  # without the button
     _table(result[1])
     _curves(result[1])
     st.caption(HELP)
@@ -206,6 +207,7 @@ def _random(subject: Subject, choice: Choice, inspector: ClassifierInspector, la
             return
         with st.spinner("Drawing random weights…"):
             st.session_state[RANDOM_KEY] = (wanted, _random_maps(subject, inspector, label))
+        st.rerun(scope="fragment")
     maps = st.session_state[RANDOM_KEY][1]
     with IMPORTS:
         from core.evaluation.faithfulness import rank_correlation

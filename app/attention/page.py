@@ -54,11 +54,11 @@ def show() -> None:
             "of any photo.",
             icon=":material/visibility_off:",
         )
-        return
-    try:
-        draw(chosen, choices)
-    except LapelError as error:
-        st.error(literal(str(error)), icon=":material/error:")
+    else:
+        try:
+            draw(chosen, choices)
+        except LapelError as error:
+            st.error(literal(str(error)), icon=":material/error:")
     if source == DROPPED:
         st.caption("A dropped photo is in this tab only; save it to the store to have a link to this view.")
     else:

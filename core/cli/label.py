@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +22,7 @@ from core.threads import overlapped
 
 if TYPE_CHECKING:
     from core.images.decode import Photo
+    from core.inference.explain import Explanation
     from core.inference.labeler import Labeler
 
 
@@ -114,8 +115,23 @@ def explain(
         bool,
         typer.Option("--table", help="Also write table.png: garment, class activation map, top-5 labels."),
     ] = False,
+    label: Annotated[
+        list[str] | None, typer.Option(help="Signed maps of this label as well; may be repeated.")
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Maps by class_activation, attention, rollout14, rollout28, grad_cam, grad_cam_pp, "
+            "layer_cam, score_cam (TorchCAM) or box (why the detector sees it) as well; may be repeated."
+        ),
+    ] = None,
+    npz: Annotated[bool, typer.Option("--npz", help="All numbers as NumPy arrays, in maps.npz.")] = False,
 ) -> None:
-    """Write a photo's attention and class activation maps as PNG overlays, with an index."""
+    """Write a photo's attention and class activation maps as PNG overlays, with an index.
+
+    With --label, --method or --npz each garment of the index has "attribution" as well: maps over its crop in
+    even colors, with what the ends of the colors stand for.
+    """
     from core.images.decode import open_photo
     from core.inference.explain import explain as explain_photo
     from core.inference.explain import maps_missing, table_of, write_maps
@@ -134,11 +150,49 @@ def explain(
         print(f"The detector {model} has no attention maps; the classifier's are written.", file=sys.stderr)
     with writable_folder(out):
         index = write_maps(explanation, opened, out)
+        if label or method or npz:
+            _write_attribution(index, explanation, opened, out, weights or (), label or (), method or (), npz)
         text = json.dumps(index, indent=1, ensure_ascii=False)
         (out / "index.json").write_text(text + "\n", encoding="utf-8")
         if table:
             table_of(explanation, opened).save(out / "table.png")
     print_json(index)
+
+
+def _write_attribution(
+    index: dict[str, Any],
+    explanation: Explanation,
+    photo: Photo,
+    out: Path,
+    weights: Sequence[Path],
+    labels: Sequence[str],
+    methods: Sequence[str],
+    npz: bool,
+) -> None:
+    """Maps of more labels and methods, added to the garments of the index; and all numbers."""
+    from core.inference.attribution import ClassifierInspector, DetectorInspector
+    from core.inference.attribution_files import check_methods, write_arrays, write_attribution
+    from core.models.cards import read_card, shipped_weights
+
+    check_methods(methods)
+    paths = {read_card(path).kind: path for path in weights}
+    entries, arrays = write_attribution(
+        photo,
+        [entry.garment for entry in explanation.garments],
+        out,
+        classifier=ClassifierInspector.load(paths.get("classifier") or shipped_weights("classifier")),
+        detector=DetectorInspector.load(paths.get("detector") or shipped_weights("detector")),
+        labels=labels,
+        methods=methods,
+    )
+    for garment, mine in zip(index["garments"], entries, strict=True):
+        garment["attribution"] = mine
+    if npz:
+        arrays |= {f"detector_{entry.stage}": entry.values for entry in explanation.detector_maps}
+        for number, entry in enumerate(explanation.garments, start=1):
+            arrays |= {f"garment_{number:03d}_{name}_over_box": values for name, values in entry.maps.items()}
+        write_arrays(arrays, out / "maps.npz")
+        index["arrays"] = "maps.npz"
 
 
 def load_labeler(weights: Sequence[Path]) -> Labeler:

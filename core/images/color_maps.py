@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from PIL import Image
 
 SEQUENTIAL = (
     (68, 1, 84), (72, 40, 120), (62, 73, 137), (49, 104, 142), (38, 130, 142),
@@ -40,3 +41,14 @@ def colored(values: np.ndarray, low: float, high: float, name: str = "sequential
     span = high - low if high > low else 1.0
     level = np.clip((np.nan_to_num(values, nan=low) - low) / span, 0.0, 1.0)
     return color_table(name)[np.rint(level * 255).astype(np.uint8)]
+
+
+def overlay_values(
+    image: Image.Image, values: np.ndarray, low: float, high: float, *, signed: bool, opacity: float = 0.65
+) -> Image.Image:
+    """The picture in grey under a map (h, w) over all of it, in even colors from ``low`` to ``high``."""
+    fine = np.asarray(
+        Image.fromarray(np.asarray(values, dtype=np.float32)).resize(image.size, Image.Resampling.BILINEAR)
+    )
+    colors = Image.fromarray(colored(fine, low, high, "diverging" if signed else "sequential"))
+    return Image.blend(image.convert("L").convert("RGB"), colors, opacity)

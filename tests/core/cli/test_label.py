@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -134,6 +135,49 @@ def test_maps_and_their_index_are_written_and_told(
     files = {file for garment in shown["garments"] for file in garment["maps"].values()}
     files |= {entry["file"] for entry in shown["detector_maps"]}
     assert files | {"index.json"} == {path.name for path in out.iterdir()}
+
+
+def test_more_labels_and_methods_come_with_their_scales_and_numbers(
+    photos: Path, tmp_path: Path, tiny_ships: Path
+) -> None:
+    out = tmp_path / "maps"
+    command.explain(
+        photos / "coat.png",
+        out,
+        label=["Hat", "Dress"],
+        method=["class_activation", "attention", "box"],
+        npz=True,
+    )
+    index = json.loads((out / "index.json").read_text("utf-8"))
+    first = index["garments"][0]
+    assert list(first) == ["box", "category", "top5", "maps", "attribution"]
+    told = [(entry["method"], entry["label"]) for entry in first["attribution"]]
+    activation = [("class_activation", "Hat"), ("class_activation", "Dress")]
+    assert told == [*activation, ("attention", None), *[("box", first["category"])] * 3]
+    with np.load(out / index["arrays"]) as arrays:
+        for entry in first["attribution"]:
+            values = arrays[Path(entry["file"]).stem]
+            is_signed = entry["method"] != "attention"
+            assert entry["high"] == pytest.approx(np.abs(values).max(), abs=1e-5)
+            assert entry["low"] == (-entry["high"] if is_signed else 0)
+            left, top, right, bottom = entry["area"]
+            assert Image.open(out / entry["file"]).size == (right - left, bottom - top)
+        logits = arrays["garment_001_class_activations"].mean(axis=(1, 2)) + arrays["garment_001_constants"]
+        np.testing.assert_allclose(logits, arrays["garment_001_logits"], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"label": ["Kimono"]}, "expected a label that the model knows, got 'Kimono'"),
+        ({"method": ["saliency"]}, "expected a method of class_activation, .*, got 'saliency'"),
+    ],
+)
+def test_another_label_or_method_is_refused(
+    photos: Path, tmp_path: Path, tiny_ships: Path, asked: dict, sentence: str
+) -> None:
+    with pytest.raises(LapelError, match=sentence):
+        command.explain(photos / "coat.png", tmp_path / "maps", **asked)
 
 
 def test_a_photo_that_cannot_be_explained_is_named(photos: Path, tmp_path: Path) -> None:
