@@ -115,13 +115,15 @@ def prefetch_next(store: Store, session: AnnotationSession, pictures: PictureUrl
     """Load the next photo of the queue into the browser's cache, and request its proposals."""
     if session.opened is None:
         return
-    if session.next_photo is None or session.next_photo[0] != session.opened.key:
+    is_new = session.next_photo is None or session.next_photo[0] != session.opened.key
+    if is_new:
         session.next_photo = session.opened.key, store.queue.upcoming(session.person)
-    photo_id = session.next_photo[1]
+    photo_id = session.next_photo[1] if session.next_photo else None
     if photo_id is None:
         return
     with suppress(LapelError):  # the photo may be gone by now, and nobody has asked for it
-        proposal_jobs().request(store, photo_id)
+        if is_new:  # once, not at every change that is saved
+            proposal_jobs().request(store, photo_id)
         url = pictures.url(photo_id, "annotate/prefetch")
         st.html(
             f'<img src="{url}" alt="" aria-hidden="true" width="1" height="1" '

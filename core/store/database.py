@@ -29,6 +29,10 @@ VERSIONS = sa.table("alembic_version", sa.column("version_num"))
 
 UPGRADE_LOCK = 0x1A9E1  # any number that every process agrees on
 
+_WAIT_MS = "lapel_wait_ms"
+_CLOSE_MS = 20
+"""A connection that waits so much longer than is asked is not set again: that takes a statement."""
+
 _BUSY = ("database is locked", "database table is locked", "lock timeout", "deadlock detected", "connection")
 _FULL = ("database or disk is full", "disk i/o error", "no space left", "could not extend file")
 
@@ -274,7 +278,10 @@ def _sqlite_engine(url: sa.URL, wait_seconds: float, connections: int) -> Engine
     def begin(connection: Connection) -> None:
         options = connection.get_execution_options()
         wait_ms = round(1000 * options.get("lapel_wait_seconds", WAIT_SECONDS))
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {wait_ms}")
+        set_ms = connection.info.get(_WAIT_MS, 0)
+        if not wait_ms <= set_ms <= wait_ms + _CLOSE_MS:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {wait_ms}")
+            connection.info[_WAIT_MS] = wait_ms
         connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("lapel_write") else "BEGIN")
 
     return engine
