@@ -49,26 +49,32 @@ def report_parts(report: Mapping[str, Any]) -> dict[str, str]:
     return made
 
 
+def _counted(number: int, noun: str, plural: str | None = None) -> str:
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
 def facts(report: Mapping[str, Any]) -> str:
     """On what was measured, as paragraphs."""
-    data = report["data"]
+    data, is_detector = report["data"], report["kind"] == "detector"
     counted = (
-        f"{report['boxes']:,} boxes" if report["kind"] == "detector" else f"{report['crops']:,} garments"
+        _counted(report["boxes"], "box", "boxes") if is_detector else _counted(report["crops"], "garment")
     )
-    said = [f"Measured on {data['name']}: {report['photos_measured']:,} photos, {counted}."]
+    said = [f"Measured on {data['name']}: {_counted(report['photos_measured'], 'photo')}, {counted}."]
     if report.get("against"):
         said.append(f"The second model is {report['against']['name']}, on the same photos.")
     if report.get("score_threshold") is not None:
         said.append(f"The model's score threshold is {report['score_threshold']:g}.")
     if report.get("ignored"):
-        said.append(f"{report['ignored']:,} difficult boxes and crowd regions are ignored.")
+        said.append(f"Difficult boxes and crowd regions, which are ignored: {report['ignored']:,}.")
     if report.get("skipped"):
-        said.append(f"{report['skipped']:,} garments with labels that the model does not know were skipped.")
+        skipped = _counted(report["skipped"], "garment")
+        said.append(f"Skipped, as the model does not know their labels: {skipped}.")
     if report.get("unknown_categories"):
         unknown = ", ".join(report["unknown_categories"])
         said.append(f"The model does not know these categories, whose boxes count as missed: {unknown}.")
     if data.get("left_out"):
-        said.append(f"{data['left_out']:,} photos were left out: deleted, unreadable, or of another size.")
+        left_out = _counted(data["left_out"], "photo")
+        said.append(f"Left out, as deleted, unreadable, or of another size: {left_out}.")
     return f"<p class=facts>{html.escape(' '.join(said))}</p>"
 
 
