@@ -5,9 +5,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PORT ?= 8501
-# Tests wait for browsers and servers now and then, so one process more than there are cores; each may take 2 GB.
+# Each process imports PyTorch, Gradio and more, 20 seconds of computing, and may take 2 GB.
 CORES := $(shell nproc 2>/dev/null || echo 2)
-WORKERS ?= $(shell expr $$(( $(CORES) < 5 ? $(CORES) : 5 )) + 1)
+WORKERS ?= $(shell expr $$(( $(CORES) < 2 ? 2 : $(CORES) < 6 ? $(CORES) : 6 )))
 
 RUNTIME := $(VENV)/.runtime-installed
 TOOLS := $(VENV)/.tools-installed

@@ -113,7 +113,8 @@ def _write_model(serving: ServingGraph, format: str, path: Path, card: ModelCard
 
     with tempfile.TemporaryDirectory() as folder:
         export_onnx(serving, Path(folder) / "model.onnx", card.input_size)
-        openvino.save_model(openvino.convert_model(Path(folder) / "model.onnx"), path, compress_to_fp16=False)
+        model = openvino.Core().read_model(Path(folder) / "model.onnx")  # convert_model sends telemetry
+        openvino.save_model(model, path, compress_to_fp16=False)
 
 
 class ExportedEngine:

@@ -1,17 +1,19 @@
 """What YOLOv4-GS does between its dense convolutions, in few passes over memory: kernels for a CPU.
 
 Batch norm with its activation, the cheap half of a Ghost convolution, SimAM. ``fused.cpp`` is compiled for
-this machine when a process first needs it (two seconds). Where there is no C++ compiler or compiling fails,
-on a GPU, in mixed precision and for maps that are not float32 in channels-last order, PyTorch's own
-operations compute the same: equal to 1e-5, forward and backward.
+this machine when it is first needed (two seconds), and kept in the user's cache folder. Where there is no C++
+compiler or compiling fails, on a GPU, in mixed precision and for maps that are not float32 in channels-last
+order, PyTorch's own operations compute the same: equal to 1e-5, forward and backward.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
 import logging
 import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -21,8 +23,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from filelock import FileLock
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from core.files import atomic_write, cache_folder
 
 log = logging.getLogger("lapel.training")
 
@@ -42,8 +47,7 @@ class Kernels:
     """The functions of ``fused.cpp``, compiled. Raises OSError or SubprocessError where that fails."""
 
     def __init__(self) -> None:
-        with TemporaryDirectory(prefix="lapel-kernels-") as folder:
-            self._library = ctypes.CDLL(str(_compile(Path(folder))))
+        self._library = ctypes.CDLL(str(_compiled()))
 
     def __call__(self, name: str, *arguments: Tensor | int | float | None) -> None:
         """Run a function: tensors are passed as pointers, integers as long, floats as float."""
@@ -59,17 +63,57 @@ def _argument(value: Tensor | int | float | None) -> Any:
     return ctypes.c_long(value) if isinstance(value, int) else ctypes.c_float(value)
 
 
-def _compile(folder: Path) -> Path:
-    """The shared library in a folder, linked with PyTorch's own OpenMP, whose threads it shares."""
+def _compiled() -> Path:
+    """The shared library in the user's cache folder, compiled now where there is none, or a damaged one."""
+    compiler, openmp = _compiler(), _openmp()
+    folder = cache_folder() / "kernels"
+    folder.mkdir(parents=True, exist_ok=True)
+    library = folder / f"{_key(compiler, openmp)}.so"
+    digest = library.with_suffix(".sha256")  # a library that was cut off would end the process
+    with FileLock(library.with_suffix(".lock"), timeout=2 * COMPILE_SECONDS):
+        if not (library.is_file() and digest.is_file() and digest.read_text() == _digest(library)):
+            with TemporaryDirectory(prefix=".", dir=folder) as temporary:
+                _compile(Path(temporary), compiler, openmp).replace(library)
+            with atomic_write(digest) as file:
+                file.write(_digest(library).encode())
+    return library
+
+
+def _compiler() -> list[str]:
     found = next((path for name in COMPILERS if (path := shutil.which(name))), None)
     compiler = os.environ.get("CXX", "").split() or ([found] if found else [])
     if not compiler:
         raise FileNotFoundError(f"expected a C++ compiler of {', '.join(COMPILERS)}, found none")
-    openmp = sorted(str(path) for path in (Path(torch.__file__).parent / "lib").glob("lib*omp*.so*"))
+    return compiler
+
+
+def _openmp() -> str:
+    """PyTorch's own OpenMP, whose threads the library shares."""
+    found = sorted(str(path) for path in (Path(torch.__file__).parent / "lib").glob("lib*omp*.so*"))
+    return found[0] if found else "-fopenmp"
+
+
+def _key(compiler: list[str], openmp: str) -> str:
+    """The digest of everything that the library depends on: source, compiler, PyTorch and processor."""
+    program = Path(shutil.which(compiler[0]) or compiler[0]).resolve()
+    made = program.stat().st_mtime_ns if program.is_file() else 0
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else [platform.processor()]
+    processor = {line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))}
+    parts = (_digest(SOURCE), FLAGS, compiler, program, made, openmp, torch.__version__, platform.machine())
+    return hashlib.sha256(repr((*parts, sorted(processor or lines))).encode()).hexdigest()[:32]
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _compile(folder: Path, compiler: list[str], openmp: str) -> Path:
+    """The shared library in a folder, linked with that OpenMP."""
     unit, library = str(folder / "fused.o"), folder / "fused.so"
     for arguments in (
         [*FLAGS, "-c", str(SOURCE), "-o", unit],
-        ["-shared", unit, *(openmp[:1] or ["-fopenmp"]), "-o", str(library)],
+        ["-shared", unit, openmp, "-o", str(library)],
     ):
         subprocess.run([*compiler, *arguments], check=True, capture_output=True, timeout=COMPILE_SECONDS)
     return library

@@ -198,7 +198,7 @@ def test_children_inherit_the_choice_and_a_persons_own_stays(monkeypatch):
     ["from core.__main__ import main", "from app.__main__ import main", "from app.demo.launch import main"],
 )
 def test_a_launcher_chooses_before_pytorch_loads(launch):
-    """OpenMP says on stderr what it read, once it is loaded."""
+    """OpenMP says on stderr what it read, once it is loaded: all of PyTorch takes two seconds."""
     code = f"""
 import sys
 {launch}
@@ -207,7 +207,15 @@ try:
     main()
 except SystemExit:
     pass
-import torch
+import ctypes, sys
+from importlib.util import find_spec
+from pathlib import Path
+assert "torch" not in sys.modules
+found = [*(Path(find_spec("torch").origin).parent / "lib").glob("libgomp*")]
+if found:
+    ctypes.CDLL(str(found[0]))
+else:
+    import torch
 """
     environment = {k: v for k, v in os.environ.items() if k not in WAITING} | {"OMP_DISPLAY_ENV": "TRUE"}
     ran = subprocess.run(

@@ -30,7 +30,7 @@ __all__ = ["fresh_store", "fresh_url", "make_photo", "postgresql_server", "sqlit
 @pytest.fixture(autouse=True)
 def eager_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits in the queues is taken at once, not at the next look two seconds later."""
-    monkeypatch.setattr(engine, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(engine, "POLL_SECONDS", 0.2)  # ten a second took a tenth of a core
 
 
 @pytest.fixture

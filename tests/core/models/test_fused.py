@@ -1,11 +1,14 @@
 """The fused kernels equal PyTorch, forward and backward, and give way where they can't work."""
 
 import copy
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from core.files import cache_folder
 from core.models import fused
 from core.models.blocks import ACTIVATIONS, ConvBlock, GhostConv, GSModule
 from core.models.yolov4 import yolov4_gs
@@ -123,6 +126,45 @@ def test_without_a_compiler_pytorch_computes(monkeypatch):
         assert_equal_to_pytorch(GSModule(8, 8), (2, 8, 6, 5), True)
     finally:
         fused.kernels.cache_clear()
+
+
+@needs_compiler
+@pytest.mark.parametrize("harm", [None, "cut off", "no digest"])
+def test_what_was_compiled_is_used_again_unless_it_is_damaged(monkeypatch, tmp_path, harm):
+    (library,) = [path for path in (cache_folder() / "kernels").glob("*.so") if path == fused._compiled()]
+    kept = tmp_path / "kernels"
+    kept.mkdir()
+    for path in (library, library.with_suffix(".sha256")):
+        shutil.copy(path, kept / path.name)
+    if harm == "cut off":
+        (kept / library.name).write_bytes(library.read_bytes()[:5000])
+    elif harm == "no digest":
+        (kept / library.name).with_suffix(".sha256").unlink()
+    began = []
+
+    def compile_anew(folder, *_):
+        began.append(folder)
+        return Path(shutil.copy(library, folder / "fused.so"))
+
+    monkeypatch.setenv("LAPEL_CACHE", str(tmp_path))
+    monkeypatch.setattr(fused, "_compile", compile_anew)
+    assert fused._compiled().read_bytes() == library.read_bytes()
+    fused._compiled()
+    assert len(began) == (0 if harm is None else 1)
+    assert sorted(path.suffix for path in kept.iterdir()) == [".lock", ".sha256", ".so"]
+
+
+@needs_compiler
+@pytest.mark.parametrize("changed", [{"FLAGS": ("-O2",)}, {"SOURCE": Path(__file__)}])
+def test_other_sources_and_flags_are_compiled_anew(monkeypatch, changed):
+    before = fused._key(["c++"], "omp")
+    for name, value in changed.items():
+        monkeypatch.setattr(fused, name, value)
+    assert before not in (
+        fused._key(["c++"], "omp"),
+        fused._key(["clang++"], "omp"),
+        fused._key(["c++"], "-fopenmp"),
+    )
 
 
 def test_a_compiler_that_fails_is_done_without_and_the_log_says_so(monkeypatch, caplog):
