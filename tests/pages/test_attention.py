@@ -16,9 +16,10 @@ from tests.weights import LABELS, drawn_photo
 
 
 @pytest.fixture
-def workspace(monkeypatch, tmp_path, tiny_ships, tiny_labeler: Labeler):
+def workspace(monkeypatch, tmp_path, tiny_weights, tiny_labeler: Labeler):
     """The workspace with the tiny models, not yet opened; its store has one photo."""
     app = unopened(monkeypatch, tmp_path)
+    monkeypatch.setattr("core.models.cards.WEIGHTS_FOLDER", tiny_weights)  # a classifier with attention
     monkeypatch.setattr(resources, "labeler", lambda: tiny_labeler)
     store = Store.open(folder=tmp_path)
     store.photos.add(drawn_photo(), by="me")
