@@ -197,14 +197,16 @@ def test_train_passes_on_what_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
     base = ("train", "detector", "--data", "train.json", "--val", "val.json")
     assert CliRunner().invoke(app, base).exit_code == 0
     more = shlex.split(
-        "--preset nano --epochs 9 --seed 1 --batch 4 --pretrained b --masks m --extra x --extra y "
+        "--model yolov4 --preset nano --size 320 --anchors darknet --epochs 9 --seed 1 --batch 4 "
+        "--pretrained b --masks m --extra x --extra y "
         "--device cpu --workers 2 --out runs/one --resume"
     )
     assert CliRunner().invoke(app, (*base, *more)).exit_code == 0
     plain = TrainingOptions(Path("train.json"), Path("val.json"))
     full = TrainingOptions(
-        Path("train.json"), Path("val.json"), "nano", 9, 1, 4, Path("b"), Path("m"), (Path("x"), Path("y")),
-        "cpu", 2, Path("runs/one"), True,
+        Path("train.json"), Path("val.json"), model="yolov4", preset="nano", size=320, anchors="darknet",
+        epochs=9, seed=1, batch=4, pretrained=Path("b"), masks=Path("m"), extra=(Path("x"), Path("y")),
+        device="cpu", workers=2, out=Path("runs/one"), resume=True,
     )  # fmt: skip
     assert calls == [("detector", plain), ("detector", full)]
 
