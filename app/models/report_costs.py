@@ -13,13 +13,15 @@ from app.text import literal
 from core.evaluation.report.tables import costs_table
 from core.inference.costs import CostedModel, cost_table
 from core.store import Store
-from core.store.models import ModelRow
+from core.store.models import KINDS, ModelRow
 
 POLL_SECONDS = 0.5
 
 
 def show(store: Store) -> None:
     """The table; counting takes seconds once, and milliseconds are measured when somebody asks for them."""
+    for kind in KINDS:
+        store.models.champion(kind)  # in a new store, what ships is registered now
     rows = store.models.all()
     counted, timed = (task_runner().get(_key(rows, kind)) for kind in (False, True))
     if counted is None and timed is None:

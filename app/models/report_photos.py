@@ -16,6 +16,7 @@ from app.preview import gallery
 from app.text import counted, literal
 from core.errors import NotFoundError
 from core.evaluation.report.parts import cell_title
+from core.evaluation.report.photos import BACKGROUND_NAME, MISSED_NAME
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.photos import PhotoRow
@@ -138,8 +139,13 @@ def _open_photo(store: Store, row: PhotoRow, photo: Mapping[str, Any], cell: tup
     st.markdown(f"**{literal(row.name)}**")
     st.text(said_of(photo).replace("; ", "\n"))
     names = sorted({box[4] for side in ("boxes", "detections") for box in photo[side]})
-    sides = {"Annotated": photo["boxes"]} | ({"Detected": found} if (found := photo["detections"]) else {})
-    panes = [Pane(title, _drawn(boxes, names), _marks(boxes, cell), {}) for title, boxes in sides.items()]
+    row_name, column = cell or (None, None)
+    is_right = row_name == column
+    missed = "missed" if column == MISSED_NAME else "found" if is_right else "confused"
+    panes = [Pane("Annotated", _drawn(photo["boxes"], names), _marks(photo["boxes"], row_name, missed), {})]
+    if found := photo["detections"]:
+        wrong = "background" if row_name == BACKGROUND_NAME else "right" if is_right else "confused"
+        panes.append(Pane("Detected", _drawn(found, names), _marks(found, column, wrong), {}))
     url = picture_url(store.photos.picture(row.id), "image/jpeg", f"{KEY}/open")
     categories = as_categories(names, store.categories.all())
     show_panes(row, url, panes, categories, f"report-open-{row.id}")
@@ -154,13 +160,9 @@ def _drawn(boxes: Sequence[Sequence[Any]], names: Sequence[str]) -> tuple[Annota
     )
 
 
-def _marks(boxes: Sequence[Sequence[Any]], cell: tuple[str, str] | None) -> dict[str, str]:
-    """The boxes of a cell, by uid."""
-    if cell is None:
-        return {}
-    is_same = cell[0] == cell[1]
-    states = {"found", "right"} if is_same else {"missed", "background", "confused"}
-    return {str(place): "chosen" for place, box in enumerate(boxes) if box[4] in cell and box[-1] in states}
+def _marks(boxes: Sequence[Sequence[Any]], name: str | None, state: str) -> dict[str, str]:
+    """The boxes of the open cell, by uid: those of this name that are so."""
+    return {str(place): "chosen" for place, box in enumerate(boxes) if (box[4], box[-1]) == (name, state)}
 
 
 def _opened() -> None:
