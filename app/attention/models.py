@@ -16,7 +16,7 @@ from app.attention.link import begin, key_of, remember
 from app.text import literal
 from core.errors import LapelError, WeightsError
 from core.images.decode import Photo
-from core.models.cards import shipped_weights
+from core.models.cards import read_card, shipped_weights
 from core.store import Store
 from core.threads import IMPORTS
 
@@ -113,7 +113,6 @@ def _keep_file() -> None:
         return  # the other of the two is still to come
     with IMPORTS:
         from core.models.checkpoints import check_weights  # brings torch
-    from core.models.cards import read_card
 
     kept: _Folder = st.session_state.setdefault(
         FILES_KEY, _Folder(tempfile.TemporaryDirectory(prefix="lapel-weights-"), {})
