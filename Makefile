@@ -14,7 +14,7 @@ TOOLS := $(VENV)/.tools-installed
 FAULTS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help run openvino demo test lint faults bench samples freeze clean
+.PHONY: help run openvino torchcam demo test lint faults bench samples freeze clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,6 +24,9 @@ run: $(RUNTIME) ## the workspace on http://127.0.0.1:8501
 
 openvino: $(RUNTIME) ## an extra: OpenVINO, the fastest engine on Intel's processors
 	$(PIP) install -r requirements-openvino.txt -c constraints.txt
+
+torchcam: $(RUNTIME) ## an extra: TorchCAM, more class activation maps on the page Attention
+	$(PIP) install -r requirements-torchcam.txt -c constraints.txt
 
 demo: $(RUNTIME) ## the demo and its API on http://127.0.0.1:7860
 	$(BIN)/python -m app.demo
@@ -62,6 +65,6 @@ $(RUNTIME): requirements.txt constraints.txt | $(BIN)/python
 	$(PIP) install -r requirements.txt -c constraints.txt
 	@touch $@
 
-$(TOOLS): requirements-dev.txt requirements-openvino.txt $(RUNTIME)
+$(TOOLS): requirements-dev.txt requirements-openvino.txt requirements-torchcam.txt $(RUNTIME)
 	$(PIP) install -r requirements-dev.txt -c constraints.txt
 	@touch $@

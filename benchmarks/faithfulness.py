@@ -26,9 +26,9 @@ from PIL import Image
 from benchmarks.machine import describe_machine, machine_line
 from core.evaluation.bootstrap import bootstrap_interval, bootstrap_weights
 from core.evaluation.faithfulness import faithfulness, points_at, rank_correlation, share_inside
-from core.images.crops import CROP_SIZE
+from core.images.crops import CROP_SIZE, crop_garment, to_square
 from core.images.decode import open_photo
-from core.inference.attribution import METHODS, ClassifierInspector, crop_of, square_crop
+from core.inference.attribution import METHODS, ClassifierInspector, crop_of
 from core.models.attribution import RANDOMIZED
 from core.models.cards import shipped_weights
 from core.models.library_cams import METHODS as LIBRARY
@@ -74,7 +74,7 @@ def street(data: Path, count: int, seed: int) -> Iterator[Subject]:
         with Image.open(data / "street" / "labels" / f"{Path(image['file_name']).stem}.png") as pixels:
             crop = pixels.crop(crop_of(photo, xyxy)).resize((CROP_SIZE, CROP_SIZE), Image.Resampling.NEAREST)
         mask = np.asarray(crop) == labels.index(box["attributes"]["label"])
-        yield Subject(image["file_name"], square_crop(photo, xyxy), mask)
+        yield Subject(image["file_name"], to_square(crop_garment(photo.image, xyxy)), mask)
 
 
 def catalog(data: Path, count: int, seed: int) -> Iterator[Subject]:
@@ -88,7 +88,7 @@ def catalog(data: Path, count: int, seed: int) -> Iterator[Subject]:
         ]
     for place in np.random.default_rng(seed).permutation(len(names))[:count].tolist():
         photo = open_photo(data / "catalog" / "images" / f"{names[place]}.jpg")
-        yield Subject(names[place], square_crop(photo, (0.0, 0.0, float(photo.width), float(photo.height))))
+        yield Subject(names[place], to_square(photo.image))
 
 
 SETS: dict[str, Callable[[Path, int, int], Iterator[Subject]]] = {"street": street, "catalog": catalog}

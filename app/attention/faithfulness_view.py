@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from core.inference.attribution import ClassifierInspector
 
 RESULT_KEY, RANDOM_KEY = "attention-faithful", "attention-random"
-CHECKED = ("class_activation", "attention", "rollout14")
+CHECKED = ("class_activation", "attention", "rollout_2x")
 RANDOM_TITLES = {"head": "Random head", "attention": "Random attention too", "backbone": "All random"}
 HELP = (
     "Deletion: the pixels that a map marks are taken away, best first; a faithful map makes the confidence "
@@ -134,12 +134,11 @@ def _measured(
     assert subject.garment is not None
     with IMPORTS:
         from core.evaluation.faithfulness import faithfulness
-        from core.inference.attribution import square_crop
-    picture = np.asarray(square_crop(subject.photo, subject.garment.box_xyxy), dtype=np.float32)
     found: dict[tuple[str, str], Faithfulness] = {}
     bar = st.progress(0.0, text="Measuring…")
     for number, (choice, inspector) in enumerate(zip(choices, inspectors, strict=True)):
         score = inspector.confidence(label)
+        picture = np.asarray(inspector.crop(subject.photo, subject.garment.box_xyxy), dtype=np.float32)
         maps = list(_maps(subject, choice, inspector, label))
         for place, (title, values) in enumerate(maps):
             bar.progress((number + place / len(maps)) / len(choices), text=f"{choice.title}: {title}")
@@ -242,9 +241,7 @@ def _random_maps(
     subject: Subject, inspector: ClassifierInspector, label: str
 ) -> dict[str, dict[str, np.ndarray]]:
     assert subject.garment is not None
-    with IMPORTS:
-        from core.inference.attribution import square_crop
-    picture = square_crop(subject.photo, subject.garment.box_xyxy)
+    picture = inspector.crop(subject.photo, subject.garment.box_xyxy)
     weights = {"trained": inspector} | {part: inspector.randomized(part) for part in RANDOM_TITLES}
     return {
         name: {part: each.map_of(name, picture, label) for part, each in weights.items()} for name in CHECKED

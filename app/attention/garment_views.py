@@ -31,9 +31,8 @@ from core.threads import IMPORTS
 if TYPE_CHECKING:
     from core.inference.attribution import ClassifierInspector, GarmentInspection
 
-SIZE = 7
 HEADS_KEY, ACTIVATION_KEY = "attention-heads", "attention-activation"
-RESOLUTIONS = {"7": "7 × 7", "14": "14 × 14", "28": "28 × 28"}
+FACTORS = ("1", "2", "4")
 HEADS_HELP = (
     "Point at the crop, or move the point with the arrow keys: the maps show what each head attends to from "
     "there. The attention's logits are the sum of two terms, content (query · key) and relative position "
@@ -41,10 +40,10 @@ HEADS_HELP = (
     "attention is the softmax of their sum, not the sum of the two maps."
 )
 FINER_HELP = (
-    "The network attends among 7 × 7 places. The finer map is a reconstruction: the attention is rolled out "
-    "(Abnar and Zuidema 2020) through the convolutions below it, whose shares are measured by gradient × "
-    "activation, the effective receptive field in this picture (Luo et al. 2016). The 3 × 3 convolution "
-    "beside the attention (824 of 1,024 channels) is not in it."
+    "The network attends among few places, 7 × 7 of a crop of 224 pixels. The finer map is a reconstruction: "
+    "the attention is rolled out (Abnar and Zuidema 2020) through the convolutions below it, whose shares "
+    "are measured by gradient × activation, the effective receptive field in this picture (Luo et al. 2016). "
+    "The 3 × 3 convolution beside the attention (824 of 1,024 channels) is not in it."
 )
 ACTIVATION_HELP = (
     "Class activation is signed: brown speaks for a label, blue against it, and a label's logit is the mean "
@@ -54,7 +53,7 @@ ACTIVATION_HELP = (
 LIBRARY_TITLES = {
     "grad_cam": "Grad-CAM",
     "grad_cam_pp": "Grad-CAM++",
-    "layer_cam": "Layer-CAM, 14 × 14",
+    "layer_cam": "Layer-CAM, finer",
     "score_cam": "Score-CAM",
 }
 
@@ -88,36 +87,37 @@ def show_heads(subject: Subject, choices: Sequence[Choice]) -> None:
         models.inspected(choice, inspector, subject.photo, box)
         for choice, inspector in zip(choices, inspectors, strict=True)
     ]
-    begin("finer", RESOLUTIONS, "7")
-    side = st.segmented_control(
+    size = inspectors[0].size
+    begin("finer", FACTORS, "1")
+    factor = st.segmented_control(
         "Resolution",
-        list(RESOLUTIONS),
-        format_func=RESOLUTIONS.__getitem__,
+        FACTORS,
+        format_func=lambda factor: f"{size * int(factor)} × {size * int(factor)}",
         key=key_of("finer"),
         required=True,
         help=FINER_HELP,
     )
-    finer = 0 if side in (None, "7") else int(side)
+    finer = 0 if factor in (None, "1") else int(factor)
     remember(finer=str(finer) if finer else None)
     shares = [
         models.cached_map(choice, inspector, subject.photo, box, f"shares{finer}", "") if finer else None
         for choice, inspector in zip(choices, inspectors, strict=True)
     ]
-    row, column = _point()
+    row, column = _point(size)
     pointed = Pointed(
-        row, column, SIZE,
+        row, column, size,
         [
             PointModel(choice.title, each.content, each.position, share)
             for choice, each, share in zip(choices, found, shares, strict=True)
         ],
-        finer,
+        finer * size,
     )  # fmt: skip
     show_figure(
         HEADS_KEY,
         picture_of(subject),
         pointed=pointed,
         title=f"Attention from a point: {subject.title}",
-        note=_heads_note(choices, finer),
+        note=_heads_note(choices, size, finer * size),
         name=file_stem(subject, "heads"),
         identity=f"{subject.photo.digest}/{box}",
         on_point=_moved,
@@ -128,22 +128,22 @@ def show_heads(subject: Subject, choices: Sequence[Choice]) -> None:
     npz_button(lambda: _heads_arrays(found, shares), file_stem(subject, "heads"), "attention-npz-heads")
 
 
-def _point() -> tuple[int, int]:
+def _point(size: int) -> tuple[int, int]:
     asked = asked_numbers("at", 2)
-    if asked is None or max(asked) >= SIZE:
-        return SIZE // 2, SIZE // 2
+    if asked is None or max(asked) >= size:
+        return size // 2, size // 2
     return asked[0], asked[1]
 
 
 def _moved() -> None:
     point = point_of(HEADS_KEY)
-    if point is not None and max(point) < SIZE:
+    if point is not None:
         remember(at=f"{point[0]},{point[1]}")
 
 
-def _heads_note(choices: Sequence[Choice], finer: int) -> str:
+def _heads_note(choices: Sequence[Choice], size: int, finer: int) -> str:
     rolled = f", rolled out to {finer} x {finer} (a reconstruction)" if finer else ""
-    return f"Classifier: {named(choices)}; 8 heads over 7 x 7 places{rolled}."
+    return f"Classifier: {named(choices)}; 8 heads over {size} x {size} places{rolled}."
 
 
 def _heads_arrays(

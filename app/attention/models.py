@@ -16,7 +16,7 @@ from app.attention.link import begin, key_of, remember
 from app.text import literal
 from core.errors import LapelError, WeightsError
 from core.images.decode import Photo
-from core.models.cards import shipped_weights
+from core.models.cards import read_card, shipped_weights
 from core.store import Store
 from core.threads import IMPORTS
 
@@ -113,7 +113,6 @@ def _keep_file() -> None:
         return  # the other of the two is still to come
     with IMPORTS:
         from core.models.checkpoints import check_weights  # brings torch
-    from core.models.cards import read_card
 
     kept: _Folder = st.session_state.setdefault(
         FILES_KEY, _Folder(tempfile.TemporaryDirectory(prefix="lapel-weights-"), {})
@@ -137,8 +136,8 @@ def _keep_file() -> None:
 def classifiers(choices: Sequence[Choice]) -> list[ClassifierInspector]:
     """The chosen classifiers, loaded. Raises WeightsError, also for one without attention."""
     found = [_classifier(str(choice.path), choice.path.stat().st_mtime) for choice in choices]
-    if len({inspector.labels for inspector in found}) > 1:
-        raise WeightsError("expected two models with the same labels to compare, got others")
+    if len({(inspector.labels, inspector.size) for inspector in found}) > 1:
+        raise WeightsError("expected two models of the same labels and input size to compare, got others")
     return found
 
 
@@ -175,16 +174,13 @@ def inspected(choice: Choice, inspector: ClassifierInspector, photo: Photo, box:
 def _inspected(
     _inspector: ClassifierInspector, _photo: Photo, path: str, digest: str, box: Box
 ) -> GarmentInspection:
-    with IMPORTS:
-        from core.inference.attribution import square_crop
-
-    return _inspector.inspect(square_crop(_photo, box))
+    return _inspector.inspect(_inspector.crop(_photo, box))
 
 
 def cached_map(
     choice: Choice, inspector: ClassifierInspector, photo: Photo, box: Box, method: str, label: str
 ) -> np.ndarray:
-    """A map of a garment, computed once; ``method`` "shares14" or "shares28" gives the rollout's shares."""
+    """A map of a garment, computed once; ``method`` "shares2" or "shares4" gives the rollout's shares."""
     return _cached_map(inspector, photo, str(choice.path), photo.digest, box, method, label)
 
 
@@ -192,10 +188,7 @@ def cached_map(
 def _cached_map(
     _inspector: ClassifierInspector, _photo: Photo, path: str, digest: str, box: Box, method: str, label: str
 ) -> np.ndarray:
-    with IMPORTS:
-        from core.inference.attribution import square_crop
-
-    picture = square_crop(_photo, box)
+    picture = _inspector.crop(_photo, box)
     if method.startswith("shares"):
         return _inspector.shares(picture, int(method.removeprefix("shares")))
     return _inspector.map_of(method, picture, label)

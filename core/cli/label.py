@@ -121,7 +121,7 @@ def explain(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="Maps by class_activation, attention, rollout14, rollout28, grad_cam, grad_cam_pp, "
+            help="Maps by class_activation, attention, rollout_2x, rollout_4x, grad_cam, grad_cam_pp, "
             "layer_cam, score_cam (TorchCAM) or box (why the detector sees it) as well; may be repeated."
         ),
     ] = None,
@@ -171,17 +171,18 @@ def _write_attribution(
 ) -> None:
     """Maps of more labels and methods, added to the garments of the index; and all numbers."""
     from core.inference.attribution import ClassifierInspector, DetectorInspector
-    from core.inference.attribution_files import check_methods, write_arrays, write_attribution
+    from core.inference.attribution_files import BOX, check_methods, write_arrays, write_attribution
     from core.models.cards import read_card, shipped_weights
 
     check_methods(methods)
     paths = {read_card(path).kind: path for path in weights}
+    detector = paths.get("detector") or shipped_weights("detector")
     entries, arrays = write_attribution(
         photo,
         [entry.garment for entry in explanation.garments],
         out,
         classifier=ClassifierInspector.load(paths.get("classifier") or shipped_weights("classifier")),
-        detector=DetectorInspector.load(paths.get("detector") or shipped_weights("detector")),
+        detector=DetectorInspector.load(detector) if BOX in methods else None,
         labels=labels,
         methods=methods,
     )

@@ -34,8 +34,8 @@ SLOW_METHOD = library_cams.SLOW
 METHODS = {
     "class_activation": "Class activation (signed Grad-CAM)",
     "attention": "Attention, mean of the heads",
-    "rollout14": "Attention rolled out to 14 x 14",
-    "rollout28": "Attention rolled out to 28 x 28",
+    "rollout_2x": "Attention rolled out, twice as fine",
+    "rollout_4x": "Attention rolled out, four times as fine",
     **LIBRARY_METHODS,
 }
 """Maps of a garment that :meth:`ClassifierInspector.map_of` gives, with their titles."""
@@ -48,8 +48,8 @@ _torch = Lock()
 class GarmentInspection:
     """All that one pass of the classifier tells of a square crop.
 
-    ``content`` and ``position`` (heads, 49, 49) are the two terms of the attention's logits, from each
-    position (rows) to each (columns). ``activations`` (C, 7, 7) are signed, one a label; a label's logit is
+    ``content`` and ``position`` (heads, n, n) are the two terms of the attention's logits, from each
+    position (rows) to each (columns). ``activations`` (C, h, w) are signed, one a label; a label's logit is
     the mean of its map plus its constant. ``probabilities`` (C,) are calibrated.
     """
 
@@ -68,7 +68,7 @@ class GarmentInspection:
 
     @property
     def received(self) -> np.ndarray:
-        """What each place receives from all places on average: (heads, 7, 7), each sums to one."""
+        """What each place receives from all places on average: (heads, h, w), each sums to one."""
         attention = self.attention.mean(axis=1)
         return attention.reshape(len(attention), *self.activations.shape[1:])
 
@@ -110,12 +110,21 @@ class ClassifierInspector:
     def labels(self) -> tuple[str, ...]:
         return self.card.categories
 
+    @property
+    def size(self) -> int:
+        """Places along a side of what attention connects: 7 of a picture of 224 pixels."""
+        return self.network.attention.size
+
+    def crop(self, photo: Photo, box_xyxy: Box) -> Image.Image:
+        """A garment's crop with its margin as the classifier sees it: a square, not to scale."""
+        return to_square(crop_garment(photo.image, box_xyxy), self.card.input_size)
+
     def inspect(self, picture: Image.Image) -> GarmentInspection:
-        """One pass over a square crop as :func:`square_crop` gives it."""
+        """One pass over a square crop as :meth:`crop` gives it."""
         temperature = self.card.calibration.get("temperature", 1.0)
         with _torch, torch.inference_mode():
             share_the_cores(torch.get_num_threads())
-            before = self.network.backbone(_images(picture))
+            before = self.network.backbone(self._images(picture))
             content, position = self.network.attention.logits(before)
             mixed = self.network.attention(before)
             maps = torch.relu(self.network.norm(mixed))
@@ -124,14 +133,19 @@ class ClassifierInspector:
             parts = (content, position, found.maps, found.logits, found.constants, probabilities)
             return GarmentInspection(self.labels, *(part[0].float().numpy() for part in parts))
 
-    def shares(self, picture: Image.Image, side: int) -> np.ndarray:
-        """Each position's shares in ``side`` x ``side`` finer ones: (49, side * side), rows sum to one.
+    def _images(self, picture: Image.Image) -> torch.Tensor:
+        pixels = to_array(to_square(picture, self.card.input_size))
+        images = torch.from_numpy(pixels)[None].float() / 127.5 - 1
+        return images.contiguous(memory_format=torch.channels_last)
 
-        A map over the 49 positions times this is its rollout to the finer map; a reconstruction, see
-        :func:`attribution.feature_shares`. Raises RecipeError for another side than those of ``FINER``.
+    def shares(self, picture: Image.Image, factor: int) -> np.ndarray:
+        """Each position's shares in a map ``factor`` times as fine: (n, n * factor^2), rows sum to one.
+
+        A map over the positions times this is its rollout to the finer map; a reconstruction, see
+        :func:`attribution.feature_shares`. Raises RecipeError for another factor than those of ``FINER``.
         """
         with _torch:
-            return attribution.feature_shares(self.network, _images(picture), side).numpy()
+            return attribution.feature_shares(self.network, self._images(picture), factor).numpy()
 
     def map_of(
         self, method: str, picture: Image.Image, label: str, inspection: GarmentInspection | None = None
@@ -148,18 +162,19 @@ class ClassifierInspector:
                 raise WeightsError(f"expected a label that the model knows, got {label!r}")
             with _torch:
                 target = self.labels.index(label)
-                return library_cams.library_cam(self.network, _images(picture), target, method).numpy()
+                return library_cams.library_cam(self.network, self._images(picture), target, method).numpy()
         found = inspection or self.inspect(picture)
         if method == "class_activation":
             return cast(np.ndarray, found.activations[found.index_of(label)])
         received = found.received.mean(axis=0)
         if method == "attention":
             return cast(np.ndarray, received)
-        side = int(method.removeprefix("rollout"))
-        return (received.ravel() @ self.shares(picture, side)).reshape(side, side).astype(np.float32)
+        factor = int(method.removeprefix("rollout_").removesuffix("x"))
+        side = factor * self.size
+        return (received.ravel() @ self.shares(picture, factor)).reshape(side, side).astype(np.float32)
 
     def confidence(self, label: str) -> Callable[[np.ndarray], np.ndarray]:
-        """The probability of a label in pictures (N, 224, 224, 3) of 0..255, as faithfulness is measured."""
+        """The probability of a label in crops (N, S, S, 3) of 0..255, as faithfulness is measured."""
         target = self.labels.index(label)
         temperature = self.card.calibration.get("temperature", 1.0)
 
@@ -172,19 +187,9 @@ class ClassifierInspector:
         return score
 
 
-def square_crop(photo: Photo, box_xyxy: Box) -> Image.Image:
-    """A garment's crop with its margin as the classifier sees it: a square of 224 pixels, not to scale."""
-    return to_square(crop_garment(photo.image, box_xyxy))
-
-
 def crop_of(photo: Photo, box_xyxy: Box) -> tuple[int, int, int, int]:
     """The crop's rectangle x0, y0, x1, y1 in pixels of the photo."""
     return crop_rectangle(photo.size_wh, box_xyxy)
-
-
-def _images(picture: Image.Image) -> torch.Tensor:
-    images = torch.from_numpy(to_array(to_square(picture)))[None].float() / 127.5 - 1
-    return images.contiguous(memory_format=torch.channels_last)
 
 
 Extent = tuple[float, float, float, float]
@@ -241,8 +246,10 @@ class DetectorInspector:
 
     @classmethod
     def load(cls, path: Path) -> DetectorInspector:
-        """Weights with their card. Raises WeightsError."""
+        """Weights with their card. Raises WeightsError, also for other detectors than YOLOv4 and -GS."""
         network, card = load_detector_network(path)
+        if not isinstance(network, YOLOv4):
+            raise WeightsError(f"maps of boxes need a YOLOv4 or YOLOv4-GS, {card.name} is a {card.model}")
         attribution.with_gradients(network)
         return cls(network, card)
 

@@ -20,7 +20,6 @@ from core.inference.attribution import (
     DetectorInspector,
     Extent,
     crop_of,
-    square_crop,
 )
 
 BOX = "box"
@@ -43,7 +42,7 @@ def write_attribution(
     folder: Path,
     *,
     classifier: ClassifierInspector,
-    detector: DetectorInspector,
+    detector: DetectorInspector | None,
     labels: Sequence[str] = (),
     methods: Sequence[str] = (),
 ) -> tuple[list[list[dict[str, Any]]], dict[str, np.ndarray]]:
@@ -51,8 +50,8 @@ def write_attribution(
 
     Gives each garment's entries for the index, ``{"method", "label", "file", "low", "high", "area"}`` with
     what the first and the last color stand for and the rectangle that the picture shows, and all numbers by
-    name, for a file of arrays. Raises WeightsError for a label that the model does not know, RecipeError for
-    another method.
+    name, for a file of arrays. ``detector`` is needed for the method ``BOX`` alone. Raises WeightsError for a
+    label that the model does not know, RecipeError for another method.
     """
     check_methods(methods)
     entries: list[list[dict[str, Any]]] = []
@@ -60,7 +59,7 @@ def write_attribution(
     for number, garment in enumerate(garments, start=1):
         mine: list[dict[str, Any]] = []
         stem = f"garment_{number:03d}"
-        picture = square_crop(photo, garment.box_xyxy)
+        picture = classifier.crop(photo, garment.box_xyxy)
         inspection = classifier.inspect(picture)
         arrays |= {
             f"{stem}_content_logits": inspection.content,
@@ -72,7 +71,7 @@ def write_attribution(
         own = inspection.labels[int(inspection.probabilities.argmax())]
         wanted = labels or [garment.best_label if garment.best_label in inspection.labels else own]
         for method in methods or ("class_activation",):
-            if method == BOX:
+            if method == BOX and detector is not None:
                 mine += _box_files(photo, garment, stem, folder, detector, arrays)
                 continue
             for label in wanted if "attention" not in method and "rollout" not in method else [None]:

@@ -25,8 +25,8 @@ from core.models.decode import decode_boxes
 from core.models.mobilenet import MobileNetMHA
 from core.models.yolov4 import STRIDES, YOLOv4
 
-FINER = {14: 11, 28: 5}
-"""Sides of the classifier's finer feature maps, and the number of backbone blocks before them."""
+FINER = {2: 11, 4: 5}
+"""How much finer an earlier feature map is, and the number of backbone blocks before it."""
 
 SHARES_AT_ONCE = 7
 """Backward passes that :func:`feature_shares` runs as one batch: more take memory, not less time."""
@@ -82,30 +82,30 @@ def rollout(layers: Sequence[Tensor], residual: float = 0.5) -> Tensor:
     return result
 
 
-def feature_shares(model: MobileNetMHA, images: Tensor, side: int) -> Tensor:
-    """Of what each of attention's 49 positions is made in ``side`` x ``side`` finer ones.
+def feature_shares(model: MobileNetMHA, images: Tensor, factor: int) -> Tensor:
+    """Of what each of attention's positions is made in those of a feature map ``factor`` times as fine.
 
-    (49, side * side), rows sum to one: how much of the sum of a position's 1024 features comes from each
+    (n, n * factor^2), rows sum to one: how much of the sum of a position's 1024 features comes from each
     position of an earlier feature map, by gradient times activation summed over channels (Ancona et al.
     2018), negative parts left out. This is the effective receptive field (Luo et al. 2016) of one picture,
     weighted by what is there. As the backbone below attention has no attention, it is how a rollout reaches
-    finer places: a reconstruction, not something that the network computes. ``images`` (1, 3, 224, 224).
-    Raises RecipeError for another side than those of ``FINER``.
+    finer places: a reconstruction, not something that the network computes. ``images`` (1, 3, S, S).
+    Raises RecipeError for another factor than those of ``FINER``.
     """
-    if side not in FINER:
-        raise RecipeError(f"expected a side of {', '.join(map(str, FINER))}, got {side}")
+    if factor not in FINER:
+        raise RecipeError(f"expected a map {' or '.join(map(str, FINER))} times as fine, got {factor}")
     backbone = model.backbone
     with torch.no_grad():
         finer = backbone.stem(images)
-        for block in backbone.blocks[: FINER[side]]:
+        for block in backbone.blocks[: FINER[factor]]:
             finer = block(finer)
-    rest = backbone.blocks[FINER[side] :]
+    rest = backbone.blocks[FINER[factor] :]
     positions = model.attention.size**2
     shares = [
         _contributions(rest, finer, range(start, min(start + SHARES_AT_ONCE, positions)))
         for start in range(0, positions, SHARES_AT_ONCE)
     ]
-    found = torch.cat(shares).clamp(min=0).flatten(1)  # (49, side * side)
+    found = torch.cat(shares).clamp(min=0).flatten(1)  # (n, n * factor^2)
     total = found.sum(dim=1, keepdim=True)
     return torch.where(total > 0, found / total.clamp(min=1e-12), torch.full_like(found, 1 / found.shape[1]))
 

@@ -39,7 +39,7 @@ METHODS = {
     "grad_cam_pp": LibraryCam(
         "Grad-CAM++", "SmoothGradCAMpp", LAST, {"num_samples": 1, "std": 1e-12}, {"eps": 1e-20}
     ),
-    "layer_cam": LibraryCam("Layer-CAM, 14 x 14", "LayerCAM", f"model.backbone.blocks.{FINER[14] - 1}"),
+    "layer_cam": LibraryCam("Layer-CAM, twice as fine", "LayerCAM", f"model.backbone.blocks.{FINER[2] - 1}"),
     "score_cam": LibraryCam("Score-CAM", "ScoreCAM", LAST, {"batch_size": 32}),
 }
 """Grad-CAM (Selvaraju et al. 2017), Grad-CAM++ (Chattopadhyay et al. 2018), Layer-CAM (Jiang et al. 2021),
@@ -57,7 +57,7 @@ class _Features(nn.Module):
         self.model, self.features = model, nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.model.head(self.features(self.model.feature_maps(x)).mean(dim=(2, 3)))
+        return self.model.head(self.features(self.model.feature_maps(x)[0]).mean(dim=(2, 3)))
 
 
 def is_installed() -> bool:
@@ -68,7 +68,7 @@ def is_installed() -> bool:
 def library_cam(model: MobileNetMHA, images: Tensor, target: int, method: str) -> Tensor:
     """A label's class activation by one of ``METHODS``, behind its ReLU and not scaled: (h, w), 0 or more.
 
-    ``images`` (1, 3, 224, 224). Raises EngineError without the library, RecipeError for another method.
+    ``images`` (1, 3, S, S). Raises EngineError without the library, RecipeError for another method.
     """
     if method not in METHODS:
         raise RecipeError(f"expected a method of {', '.join(METHODS)}, got {method!r}")

@@ -62,9 +62,9 @@ def test_labels_of_a_link_are_chosen_and_another_garment_begins_with_its_own(wor
 
 
 def test_a_point_and_a_finer_map_of_a_link_are_shown(workspace):
-    page = opened(workspace, **{"from": "store", "photo": "1", "at": "6,2", "finer": "14"})
+    page = opened(workspace, **{"from": "store", "photo": "1", "at": "6,2", "finer": "2"})
     assert not page.exception and not page.error
-    assert page.query_params["finer"] == "14"
+    assert page.query_params["finer"] == "2"
     assert "is a reconstruction" in texts(page)
 
 

@@ -13,7 +13,6 @@ from core.inference.attribution import (
     ClassifierInspector,
     DetectorInspector,
     softmax,
-    square_crop,
     without_border,
 )
 from core.inference.labeler import Labeler
@@ -33,7 +32,7 @@ def detector(tiny_weights: Path) -> DetectorInspector:
 
 
 def test_it_tells_what_the_serving_classifier_tells(classifier, tiny_labeler: Labeler):
-    picture = square_crop(drawn_photo(), BOX)
+    picture = classifier.crop(drawn_photo(), BOX)
     found = classifier.inspect(picture)
     engine = tiny_labeler.classifier.engine
     served = engine.run(
@@ -51,16 +50,16 @@ def test_it_tells_what_the_serving_classifier_tells(classifier, tiny_labeler: La
 
 
 def test_confidence_is_the_calibrated_probability(classifier):
-    picture = square_crop(drawn_photo(), BOX)
+    picture = classifier.crop(drawn_photo(), BOX)
     found = classifier.inspect(picture)
     score = classifier.confidence("Hat")(np.stack([np.asarray(picture, np.float32)] * 2))
     np.testing.assert_allclose(score, found.probabilities[1], atol=1e-5)
 
 
 def test_a_rollout_keeps_all_attention_and_moves_it_to_finer_places(classifier):
-    picture = square_crop(drawn_photo(), BOX)
+    picture = classifier.crop(drawn_photo(), BOX)
     attention = classifier.map_of("attention", picture, "Hat")
-    finer = classifier.map_of("rollout14", picture, "Hat")
+    finer = classifier.map_of("rollout_2x", picture, "Hat")
     assert attention.shape == (7, 7) and finer.shape == (14, 14)
     assert finer.sum() == pytest.approx(1, abs=1e-4) == pytest.approx(attention.sum(), abs=1e-4)
     with pytest.raises(RecipeError, match="expected a map of class_activation"):

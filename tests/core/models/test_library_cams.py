@@ -34,14 +34,14 @@ def library():
 @pytest.mark.parametrize("label", range(4))
 def test_grad_cam_is_our_closed_form_behind_a_relu(model, picture, label):
     """The dense layers lie on pooled features: each of 49 places has the same gradient, a 49th of ours."""
-    closed = class_activations(model, model.feature_maps(picture)).maps[0, label]
+    closed = class_activations(model, model.feature_maps(picture)[0]).maps[0, label]
     found = library_cam(model, picture, label, "grad_cam")
     assert torch.allclose(49 * found, closed.clamp(min=0), atol=1e-4 * float(closed.abs().max()))
 
 
 def test_grad_cam_pp_is_its_closed_form(model, picture):
     """With one gradient g a channel, its weights are 49 g^2 / (2 g^2 + g^3 sum(A)) relu(g)."""
-    maps = model.feature_maps(picture)[0]
+    maps = model.feature_maps(picture)[0][0]
     pooled = maps.mean(dim=(1, 2))
     active = (model.hidden(pooled) > 0).float()
     gradient = (active * model.classifier.weight[1]) @ model.hidden.weight / 49
