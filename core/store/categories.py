@@ -17,6 +17,7 @@ from core.taxonomy import category_key, color_of, load_taxonomy
 
 MOST_CHARACTERS = 60
 MOST_CATEGORIES = 1000
+TOO_MANY = f"expected at most {MOST_CATEGORIES} categories"
 
 _LOCK = 0x1A9E2
 
@@ -116,7 +117,7 @@ class Categories:
 
     def _insert(self, connection: Connection, name: str, by: str, known: Mapping[str, Category]) -> Category:
         if len(known) >= MOST_CATEGORIES:
-            raise StoreError(f"expected at most {MOST_CATEGORIES} categories")
+            raise StoreError(TOO_MANY)
         position = 1 + max((category.position for category in known.values()), default=-1)
         values = {"name": name, "position": position, "by": one_line(by, 200), "at": self.database.now}
         id = connection.execute(sa.insert(table).values(**values).returning(table.c.id)).scalar_one()

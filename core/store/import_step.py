@@ -11,11 +11,14 @@ from core.errors import NotFoundError, PhotoError, StoreBusyError, StoreError
 from core.file_names import safe_path
 from core.images.decode import open_photo
 from core.store.boxes import MOST_BOXES, AnnotatedBox
+from core.store.categories import MOST_CATEGORIES, TOO_MANY
+from core.store.database import one_line
 from core.store.import_boxes import BoxesError, are_same, scale
 from core.store.import_items import Item
 from core.store.imports import ImportRow
 from core.store.sources import leads_out
 from core.store.versions import VersionConflict
+from core.taxonomy import category_key
 
 if TYPE_CHECKING:
     from core.store import Store
@@ -141,11 +144,18 @@ class ImportStep:
 
     def _category_ids(self, item: Item) -> tuple[dict[str, int], dict[str, str]]:
         """The store's category of each name, and of each that it cannot have why."""
-        ids: dict[str, int] = {}
+        names = list(dict.fromkeys(box[4] for box in item.boxes))
+        known = {category_key(category.name) for category in self._store.categories.all()}
+        there = [name for name in names if category_key(one_line(name)) in known]
+        ids = self._store.categories.ensure(there, self._import.by) if there else {}
         errors: dict[str, str] = {}
-        for name in dict.fromkeys(box[4] for box in item.boxes):
+        for name in [name for name in names if name not in ids]:
+            if len(known) >= MOST_CATEGORIES:  # no need to ask the store for each of thousands
+                errors[name] = TOO_MANY
+                continue
             try:
                 ids |= self._store.categories.ensure([name], self._import.by)
+                known.add(category_key(one_line(name)))
             except StoreBusyError:
                 raise
             except StoreError as error:

@@ -16,7 +16,9 @@ from core.datasets.voc import voc_document
 from core.store import Store
 from core.store.importing import all_came, finish_import, import_batch, prepare_import
 from core.store.imports import UploadFolder
+from tests.core.store.import_cases import box, coco, image, laid
 from tests.core.store.test_importing import SIZE_WH, brought_in, picture, pictures, reasons, zipped_folder
+from tests.databases import on_sqlite
 
 
 def marked(count: int) -> DetectionDataset:
@@ -213,3 +215,21 @@ def test_names_in_bytes_that_are_no_utf_8_are_read_as_those_of_old_systems(
     row = brought_in(store, folder)
     assert (reasons(store, row), store.photos.get(1).name) == ({}, "café.jpg")
     assert row.counts["boxes"] == 1
+
+
+@on_sqlite
+def test_thousands_of_new_categories_beyond_the_most_are_left_out_at_once(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = len(store.categories.all()) + 2
+    for module in ("categories", "import_step"):
+        monkeypatch.setattr(f"core.store.{module}.MOST_CATEGORIES", most)
+    asked: list[int] = []
+    ensure = type(store.categories).ensure
+    monkeypatch.setattr(type(store.categories), "ensure", lambda *given: asked.append(1) or ensure(*given))
+    names = [f"c{number}" for number in range(400)]
+    boxes = [box(number, category_id=number + 1) for number in range(400)]
+    laid({"a.jpg": 1, "x.json": coco([image(1, "a.jpg")], boxes, names)})(tmp_path / "set")
+    row = brought_in(store, tmp_path / "set")
+    assert (row.counts["boxes"], row.counts["dropped"], len(asked)) == (2, 398, 2)
+    assert "expected at most" in reasons(store, row)["a.jpg"]
