@@ -46,6 +46,7 @@ def start_training(store: Store, kind: str, mode: str, revision: int) -> int:
     return row.id
 
 
+@needs(Right.TRAIN)
 def require_finetuned(store: Store, kind: str) -> None:
     """Raise RecipeError, with what else can be done, where a kind's champion is not fine-tuned."""
     refusal = champions_refusal(store, kind)
@@ -53,6 +54,7 @@ def require_finetuned(store: Store, kind: str) -> None:
         raise RecipeError(refusal)
 
 
+@needs(Right.TRAIN)
 def champions_refusal(store: Store, kind: str) -> str | None:
     """Why a kind's champion is not fine-tuned, in a sentence; None where it is, or there is none yet."""
     serving = store.models.champion_ids().get(kind)

@@ -54,7 +54,7 @@ TABLE = {
     "client": {
         Right.IMPORT: "start_import start_labeling cancel resume",
         Right.ANNOTATE: "start_ordering",
-        Right.TRAIN: "start_training cancel_training",
+        Right.TRAIN: "start_training cancel_training require_finetuned champions_refusal",
     },
 }
 
