@@ -165,3 +165,12 @@ def test_the_trainings_that_were_are_listed(page, store):
 
 def bars(page: AppTest) -> str:
     return "\n".join(str(bar.proto.text) for bar in page.get("progress")).replace("\\", "")
+
+
+def test_a_champion_that_is_not_fine_tuned_is_said_before_anything_is_begun(page, store, monkeypatch):
+    store.revisions.create("Anna")
+    sentence = "The detector that serves is a ssd, which is not fine-tuned on revisions."
+    monkeypatch.setattr(client, "champions_refusal", lambda _, kind: sentence if kind == "detector" else None)
+    shown(page.run())
+    assert page.button(key="train-start").disabled
+    assert sentence in [caption.value for caption in page.caption]

@@ -68,7 +68,7 @@ def test_a_distilled_backbone_fits_every_light_detector(model):
 
 def test_a_preset_that_is_none_is_refused():
     for name in NAMES:
-        with pytest.raises(RecipeError, match="a preset of full, .*, got 'huge'"):
+        with pytest.raises(RecipeError, match="the presets full, .*, got 'huge'"):
             build_detector_network(name, "huge", 3, 96)
 
 
