@@ -2,41 +2,76 @@
 import { paint, shown } from "./colors.js";
 
 const PANEL = 168;
+const NARROWEST = 84;
+const LEAST = 480;
 const GAP = 14;
 const LINE = 15;
 const BAR = { width: 150, height: 10 };
 const FONT = "system-ui, sans-serif";
 
+const ruler = () => {
+  const context = document.createElement("canvas").getContext("2d");
+  return (words, weight, size) => {
+    context.font = `${weight} ${size}px ${FONT}`;
+    return context.measureText(words).width;
+  };
+};
+
+// Words in lines of at most this width; a longer word has a line of its own.
+const wrapped = (words, width, measure) => {
+  const lines = [];
+  for (const word of words.split(" ")) {
+    const longer = lines.length ? `${lines[lines.length - 1]} ${word}` : word;
+    if (lines.length && measure(longer, 400, 11) <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+};
+
 // Things to draw, top to bottom, and the size of it all. sections: [{title, panels: [{title, values, shape, extent, scale}]}]
 const layout = (sections, picture, tables, options) => {
-  const [wide, tall] = picture.ratio >= 1 ? [PANEL, PANEL / picture.ratio] : [PANEL * picture.ratio, PANEL];
+  const [wide, tall] = picture.ratio >= 1 ? [PANEL, PANEL / picture.ratio] : [Math.max(PANEL * picture.ratio, NARROWEST), PANEL];
+  const high = Math.max(tall, wide / picture.ratio);
   const columns = Math.min(options.columns, Math.max(...sections.map(({ panels }) => panels.length), 1));
+  const measure = ruler();
   const things = [];
+  let width = Math.max(GAP + columns * (wide + GAP), LEAST);
   let y = GAP;
-  const text = (x, at, words, weight = 400, size = 12) => things.push({ kind: "text", x, y: at, words, weight, size });
+  const text = (x, at, words, weight = 400, size = 12) => {
+    things.push({ kind: "text", x, y: at, words, weight, size });
+    width = Math.max(width, x + measure(words, weight, size) + GAP);
+  };
   text(GAP, y + LINE, options.title, 600, 14);
   y += LINE + 10;
   for (const section of sections) {
     text(GAP, y + LINE, section.title, 600);
     y += LINE + 8;
-    section.panels.forEach((panel, index) => {
-      const column = index % columns;
-      if (index && !column) y += tall + LINE + GAP;
-      const x = GAP + column * (wide + GAP);
-      things.push({ kind: "picture", x, y, width: wide, height: tall });
-      things.push({ kind: "map", x, y, width: wide, height: tall, panel });
-      text(x, y + tall + LINE - 2, panel.title, 400, 11);
-    });
-    y += tall + LINE + GAP;
-    for (const scale of new Set(section.panels.map((panel) => panel.scale))) {
+    for (let start = 0; start < section.panels.length; start += columns) {
+      const row = section.panels.slice(start, start + columns);
+      const captions = row.map(({ title }) => wrapped(title, wide, measure));
+      row.forEach((panel, column) => {
+        const x = GAP + column * (wide + GAP);
+        things.push({ kind: "picture", x, y, width: wide, height: high });
+        things.push({ kind: "map", x, y, width: wide, height: high, panel });
+        captions[column].forEach((line, index) => text(x, y + high + (index + 1) * LINE - 2, line, 400, 11));
+      });
+      y += high + Math.max(...captions.map((lines) => lines.length)) * LINE + GAP / 2;
+    }
+    const scales = [...new Set(section.panels.map((panel) => panel.scale))];
+    for (const scale of scales) {
+      const mine = section.panels.filter((panel) => panel.scale === scale).map(({ title }) => title);
+      const whose = scales.length > 1 && mine.length <= 3 ? `${mine.join(", ")}: ` : "";
       things.push({ kind: "bar", x: GAP, y, scale, table: tables[scale.signed ? "diverging" : "sequential"] });
-      text(GAP + BAR.width + 8, y + 9, `${shown(scale.low)} to ${shown(scale.high)}${scale.unit ? `  ${scale.unit}` : ""}`, 400, 11);
+      text(GAP + BAR.width + 8, y + 9, `${whose}${shown(scale.low)} to ${shown(scale.high)}${scale.unit ? `  ${scale.unit}` : ""}`, 400, 11);
       y += LINE + 6;
     }
-    y += 6;
+    y += 8;
   }
-  text(GAP, y + LINE, options.note, 400, 11);
-  return { things, width: Math.max(GAP + columns * (wide + GAP), 560), height: y + LINE + GAP };
+  for (const line of wrapped(options.note, width - 2 * GAP, measure)) {
+    text(GAP, y + LINE, line, 400, 11);
+    y += LINE;
+  }
+  return { things, width, height: y + GAP };
 };
 
 const painted = (panel, tables, smooth) => {
