@@ -36,6 +36,7 @@ PROTOCOLS = {
                 "learning_rate": 1.2e-3,
                 "clean_epochs": 2,
                 "mosaic": 0.25,
+                "validate_every": 3,
                 "ema_decay": 0.998,
                 **_COMMON,
             },
