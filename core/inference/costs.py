@@ -38,7 +38,8 @@ def cost_table(models: Sequence[CostedModel], timed: bool = False) -> dict[str, 
     rows = [cost_of(model) for model in models]
     measured = milliseconds_of(models) if timed else None
     if measured:
-        rows = [row | {"milliseconds": measured["models"][row["name"]]} for row in rows]
+        times = measured.pop("models")
+        rows = [row | {"milliseconds": taken} for row, taken in zip(rows, times, strict=True)]
     return {"models": rows, "measured": measured}
 
 
@@ -48,14 +49,11 @@ def cost_of(model: CostedModel) -> dict[str, Any]:
     The network is built without its weights, from what the card says. Raises WeightsError, RecipeError.
     """
     with IMPORTS:
-        import torch
-
-        from core.models.checkpoints import network_of_card
+        from core.models.checkpoints import network_of_card  # brings torch
         from core.models.cost import summarize
 
     card = model.card
-    with torch.device("meta"):
-        figures = summarize(network_of_card(card), (card.input_size, card.input_size))
+    figures = summarize(network_of_card(card), (card.input_size, card.input_size))
     return {
         "name": model.name,
         "kind": card.kind,
@@ -72,24 +70,19 @@ def cost_of(model: CostedModel) -> dict[str, Any]:
 def milliseconds_of(models: Sequence[CostedModel], rounds: int = ROUNDS) -> dict[str, Any]:
     """One forward pass of each model on one photo or one crop, measured now and in turns, JSON-ready.
 
-    ``models`` holds median and quartiles by name, beside the engine, the machine and the input. Raises
+    ``models`` holds median and quartiles of each, with engine and input, beside the machine. Raises
     WeightsError, EngineError.
     """
-    passes: dict[str, Callable[[], object]] = {}
-    engines: dict[str, str] = {}
-    inputs: dict[str, list[int]] = {}
-    for model in models:
-        engine, card = open_engine(model.path, model.card.kind)
-        passes[model.name], inputs[model.name] = _pass_of(engine, card)
-        engines[model.name] = engine.name
-    taken = take_turns(passes, rounds)
+    opened = [open_engine(model.path, model.card.kind) for model in models]
+    made = [_pass_of(engine, card) for engine, card in opened]
+    taken = take_turns({place: run for place, (run, _) in enumerate(made)}, rounds)
     return {
         "rounds": rounds,
         "machine": machine_line(("onnxruntime", "openvino", "torch")),
-        "models": {
-            name: row_of(times) | {"engine": engines[name], "input_wh": inputs[name]}
-            for name, times in taken.items()
-        },
+        "models": [
+            row_of(taken[place]) | {"engine": opened[place][0].name, "input_wh": input_wh}
+            for place, (_, input_wh) in enumerate(made)
+        ],
     }
 
 

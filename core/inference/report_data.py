@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from core.boxes import GroundTruth
-from core.datasets.classification import read_classification
+from core.datasets import deepfashion
+from core.datasets.classification import read_labeled
 from core.datasets.reading import read_fitted
 from core.evaluation.report.photos import ReportPhoto
 from core.images.decode import Photo, open_dataset_photo, upright_size
@@ -53,12 +54,12 @@ class ReportData:
 
 
 def data_of_file(path: Path, kind: str, photos: Path | None = None) -> ReportData:
-    """A data set as for ``core evaluate``: boxes in any format; for a classifier also a CSV of labels.
+    """A data set as for ``core evaluate``: boxes in any format; for a classifier also a list of labels.
 
     Of a data set of boxes a classifier is asked about each box that has a label. Raises DatasetError.
     """
     name = "/".join(Path(path).resolve().parts[-2:])
-    if kind == "classifier" and path.suffix.lower() == ".csv":
+    if kind == "classifier" and _lists_labels(path):
         return ReportData(name, (), tuple(_labeled_photos(path, photos)))
     fitted = read_fitted(path, photos)
     dataset = fitted.dataset
@@ -76,9 +77,15 @@ def data_of_file(path: Path, kind: str, photos: Path | None = None) -> ReportDat
     return ReportData(name, dataset.categories, tuple(found), left_out=len(fitted.left_out))
 
 
+def _lists_labels(path: Path) -> bool:
+    """Whether a path holds labels of whole photos: a CSV, or DeepFashion's folder."""
+    is_deepfashion = path.name == deepfashion.PHOTOS or deepfashion.has_category_list(path)
+    return is_deepfashion or path.suffix.lower() == ".csv"
+
+
 def _labeled_photos(path: Path, photos: Path | None) -> Iterator[DataPhoto]:
     nothing = GroundTruth(np.zeros((0, 4)), np.zeros(0, np.int64))
-    for place, sample in enumerate(read_classification(path, photos)):
+    for place, sample in enumerate(read_labeled(path, photos, part="test").photos):
         width, height = upright_size(sample.path)
         photo = ReportPhoto(place, sample.path.name, width, height)
         yield DataPhoto(photo, _opener(sample.path), nothing, (sample.label,), sample.group, is_crop=True)

@@ -293,35 +293,47 @@ def _calibration(report: Mapping[str, Any], tables: Mapping[str, Table]) -> str:
 
 
 STYLES = {"raw": "pale", "smoothed": "solid", "validation": "dashed"}
+METRIC_STYLES = ("solid", "dashed", "dotted", "pale")
 
 
 def training_part(training: Mapping[str, Any]) -> str:
     """Losses and validation metrics of all runs, in a color a run, or a line of a single run."""
+    loss, metrics = training["loss"], training["metrics"]
     made = []
-    for key, caption in (
-        ("loss", "Loss: raw (pale), smoothed, validation (dashed)"),
-        ("metrics", "Validation metrics"),
-    ):
-        series = training[key]
-        if not series:
-            continue
-        several = len(training["runs"]) > 1
-        names = list(dict.fromkeys((entry["run"], entry["name"]) for entry in series))
-        lines = []
-        for entry in series:
-            place = entry["run"] if several and key == "loss" else names.index((entry["run"], entry["name"]))
-            prefix = f"{training['runs'][entry['run']]}: " if several else ""
-            kind = "" if entry["kind"] == "validation" else f", {entry['kind']}"
-            style = STYLES[entry["kind"]] if key == "loss" else "solid"
-            marked = entry["kind"] != "raw" and len(entry["x"]) <= 30
-            color = COLORS[place % len(COLORS)]
-            lines.append(Line(f"{prefix}{entry['name']}{kind}", entry["x"], entry["y"], color, style, marked))
-        xs = [value for line in lines for value in line.x if value is not None]
-        ys = [value for line in lines for value in line.y if value is not None]
-        top = 1.05 * max(ys) if key == "loss" else min(1.0, 1.1 * max(ys))
-        axes = (
-            Axis(training["axis"], 0.0, max(xs)),
-            Axis("loss" if key == "loss" else "metric", 0.0, top or 1.0),
-        )
-        made.append(_figure(line_chart(lines, *axes, caption), caption, _series_keys(lines)))
+    if loss:
+        lines = _training_lines(training, loss, {})
+        top = 1.05 * max(value for line in lines for value in line.y if value is not None)
+        caption = "Loss: raw (pale), smoothed, validation (dashed)"
+        made.append(_training_chart(training, lines, Axis("loss", 0.0, top or 1.0), caption))
+    if metrics:
+        names = dict.fromkeys(entry["name"] for entry in metrics)
+        is_one = len(training["runs"]) == 1
+        styles = {name: METRIC_STYLES[0 if is_one else n % 4] for n, name in enumerate(names)}
+        lines = _training_lines(training, metrics, styles)
+        top = 1.1 * max(value for line in lines for value in line.y if value is not None)
+        axis = Axis("metric", 0.0, min(1.0, top) or 1.0)
+        made.append(_training_chart(training, lines, axis, "Validation metrics"))
     return f"<div class=charts>{''.join(made)}</div>"
+
+
+def _training_lines(
+    training: Mapping[str, Any], series: Sequence[Mapping[str, Any]], styles: Mapping[str, str]
+) -> list[Line]:
+    """The series as lines; ``styles`` by name, where they are not by kind."""
+    runs, names = training["runs"], list(dict.fromkeys(entry["name"] for entry in series))
+    lines = []
+    for entry in series:
+        place = entry["run"] if len(runs) > 1 else names.index(entry["name"])
+        prefix = f"{runs[entry['run']]}: " if len(runs) > 1 else ""
+        kind = "" if entry["kind"] == "validation" else f", {entry['kind']}"
+        style = styles.get(entry["name"], STYLES[entry["kind"]])
+        marked = entry["kind"] != "raw" and len(entry["x"]) <= 30
+        name, color = f"{prefix}{entry['name']}{kind}", COLORS[place % len(COLORS)]
+        lines.append(Line(name, entry["x"], entry["y"], color, style, marked))
+    return lines
+
+
+def _training_chart(training: Mapping[str, Any], lines: Sequence[Line], y: Axis, caption: str) -> str:
+    last = max(value for line in lines for value in line.x if value is not None)
+    chart = line_chart(lines, Axis(training["axis"], 0.0, last), y, caption)
+    return _figure(chart, caption, _series_keys(lines))

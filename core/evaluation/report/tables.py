@@ -139,7 +139,10 @@ class Table:
             low, high = (Signed(end) if cell.signed else float(end) for end in cell[:2])
             return f"{self.shown(low)} to {self.shown(high)}"
         sign = "+" if isinstance(cell, Signed) else ""
-        return f"{cell:,}" if isinstance(cell, int) else f"{cell:{sign}.{self.digits}f}"
+        if isinstance(cell, int):
+            return f"{cell:,}"
+        rounded = round(float(cell), self.digits) + 0.0  # without the sign of a zero
+        return f"{rounded:{sign}.{self.digits}f}"
 
 
 def _csv_names(name: str, span: bool) -> list[str]:

@@ -41,6 +41,10 @@ def test_html_escapes_names_and_shows_signs():
     assert "<b>" not in text and "&lt;b&gt;" in text and ">+0.500<" in text
 
 
+def test_a_zero_has_no_minus():
+    assert TABLE.shown(Span(-0.0001, 0.1, signed=True)) == "+0.000 to +0.100"
+
+
 def test_a_report_has_all_tables_once_and_the_zip_is_the_same_each_time():
     names = [table.name for table in report_tables(report())]
     assert names == ["figures", "classes", "sizes", "errors", "confusion", "calibration", "costs"]
