@@ -60,7 +60,6 @@ def picture_of(subject: Subject, marks: Sequence[Box] = ()) -> Picture:
     return Picture(photo.image, photo.width / photo.height, f"The photo {photo.name}", shares)
 
 
-@st.fragment
 def show_simam(subject: Subject, choices: Sequence[Choice]) -> None:
     """The weights of every GS module; one module before and after, with the distribution of its energy."""
     found = [
@@ -206,7 +205,6 @@ def _share_above(module: SimAMModule, energy: float) -> float:
     return float(module.counts[module.edges[:-1] >= energy].sum() / module.counts.sum())
 
 
-@st.fragment
 def show_why(subject: Subject, choices: Sequence[Choice]) -> None:
     """Why the detector sees the garment's box: its score's gradient × activation at three stages."""
     assert subject.garment is not None

@@ -42,7 +42,6 @@ RANDOM_HELP = (
 )
 
 
-@st.fragment
 def show_faithfulness(subject: Subject, choices: Sequence[Choice]) -> None:
     """Figures and curves of each map for one label, and maps by random weights, each on a click."""
     assert subject.garment is not None

@@ -77,7 +77,6 @@ def named(choices: Sequence[Choice]) -> str:
     return " and ".join(choice.title for choice in choices)
 
 
-@st.fragment
 def show_heads(subject: Subject, choices: Sequence[Choice]) -> None:
     """What each head attends to from a point, content and relative position apart."""
     assert subject.garment is not None
@@ -161,7 +160,6 @@ def _heads_arrays(
     return arrays
 
 
-@st.fragment
 def show_activation(subject: Subject, choices: Sequence[Choice]) -> None:
     """Class activation of two labels and their difference, signed; other methods beside it."""
     assert subject.garment is not None

@@ -46,7 +46,7 @@ def show() -> None:
     if chosen is None:
         return
     view = _choose_view()
-    _, kind, needs_garment, draw = VIEWS[view]
+    _, kind, needs_garment, _ = VIEWS[view]
     choices = models.choose(store, kind)
     if needs_garment and chosen.garment is None:
         st.info(
@@ -55,14 +55,20 @@ def show() -> None:
             icon=":material/visibility_off:",
         )
     else:
-        try:
-            draw(chosen, choices)
-        except LapelError as error:
-            st.error(literal(str(error)), icon=":material/error:")
+        _draw(view, chosen, choices)
     if source == DROPPED:
         st.caption("A dropped photo is in this tab only; save it to the store to have a link to this view.")
     else:
         st.caption("The address of this page opens the same view.")
+
+
+@st.fragment
+def _draw(view: str, chosen: Subject, choices: Sequence[Choice]) -> None:
+    """One view, which runs again by itself; an error in a fragment ends there."""
+    try:
+        VIEWS[view][3](chosen, choices)
+    except LapelError as error:
+        st.error(literal(str(error)), icon=":material/error:")
 
 
 def _store() -> Store | None:

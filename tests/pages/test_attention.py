@@ -82,6 +82,14 @@ def test_numbers_of_a_link_are_whole_and_as_many_as_asked(monkeypatch, asked, nu
     assert link.asked_numbers("at", 2) == numbers
 
 
+def test_a_classifier_without_attention_says_so_in_a_sentence(workspace, tiny_ships):
+    page = opened(workspace, **{"from": "store", "photo": "1"})
+    assert not page.exception
+    assert "a classifier with attention" in texts(page)
+    page.segmented_control[1].set_value("simam").run()
+    assert not page.exception and not page.error
+
+
 def test_without_a_photo_it_says_what_to_do(workspace):
     page = opened(workspace, **{"from": "dropped"})
     assert not page.exception

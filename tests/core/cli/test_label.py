@@ -137,8 +137,14 @@ def test_maps_and_their_index_are_written_and_told(
     assert files | {"index.json"} == {path.name for path in out.iterdir()}
 
 
+@pytest.fixture
+def with_attention(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiny weights in the place of those that ship, which a network's inner terms are read from."""
+    monkeypatch.setattr("core.models.cards.WEIGHTS_FOLDER", tiny_weights)
+
+
 def test_more_labels_and_methods_come_with_their_scales_and_numbers(
-    photos: Path, tmp_path: Path, tiny_ships: Path
+    photos: Path, tmp_path: Path, with_attention: None
 ) -> None:
     out = tmp_path / "maps"
     command.explain(
@@ -174,7 +180,7 @@ def test_more_labels_and_methods_come_with_their_scales_and_numbers(
     ],
 )
 def test_another_label_or_method_is_refused(
-    photos: Path, tmp_path: Path, tiny_ships: Path, asked: dict, sentence: str
+    photos: Path, tmp_path: Path, with_attention: None, asked: dict, sentence: str
 ) -> None:
     with pytest.raises(LapelError, match=sentence):
         command.explain(photos / "coat.png", tmp_path / "maps", **asked)
