@@ -21,13 +21,13 @@ def test_the_other_kind_of_server_differs_by_its_collection_alone() -> None:
 
 def test_rounds_are_put_together_and_each_keeps_its_percentile() -> None:
     rounds = [
-        {"saves_ms": [10.0, 20.0], "runs_ms": [1.0], "processor_ms_a_run": 40.0},
-        {"saves_ms": [30.0], "runs_ms": [3.0], "processor_ms_a_run": 60.0, "memory_mib": [1.2, 2.6]},
+        {"saves_ms": [10.0, 20.0], "runs_ms": [1.0], "run_ms": 40.0, "save_ms": 1.0},
+        {"saves_ms": [30.0], "runs_ms": [3.0], "run_ms": 60.0, "save_ms": 2.0, "memory_mib": [1.2, 2.6]},
     ]
     figures = workspace.save_figures(rounds)
     assert figures["save"] == {"median_ms": 20.0, "p95_ms": 29.0}
     assert figures["p95_ms of each round"] == [19.5, 30.0]
-    assert figures["processor_ms_a_run"] == 50.0
+    assert (figures["processor_ms_a_run"], figures["processor_ms_a_save"]) == (50.0, 1.5)
     assert figures["memory_mib"] == [1, 3]
 
 
