@@ -130,7 +130,8 @@ class TwoStage(GeneralizedRCNN):  # type: ignore[misc]
             logits, deltas = self._second_stage(encoded, regions)
             scores = logits.softmax(dim=1)[:, BACKGROUND:]
             best = scores.argmax(dim=1) + BACKGROUND
-            offsets = deltas.view(len(deltas), -1, BOX)[torch.arange(len(deltas), device=best.device), best]
+            by_class = deltas.view(len(deltas), logits.shape[1], BOX)  # no -1: there may be no region
+            offsets = by_class[torch.arange(len(deltas), device=best.device), best]
             boxes = self.roi_heads.box_coder.decode(offsets, regions).view(-1, BOX)
             counts = [len(own) for own in regions]
             boxes = clip_boxes_to_image(boxes, encoded.images.image_sizes[0])
@@ -153,7 +154,7 @@ class TwoStage(GeneralizedRCNN):  # type: ignore[misc]
 def _box_loss(deltas: Tensor, labels: Tensor, offsets: Tensor) -> Tensor:
     """Smooth L1 of the garments' offsets, over the number of all regions."""
     garments = labels.nonzero()[:, 0]
-    own = deltas.view(len(deltas), -1, BOX)[garments, labels[garments]]
+    own = deltas.view(len(deltas), deltas.shape[1] // BOX, BOX)[garments, labels[garments]]
     loss = F.smooth_l1_loss(own, offsets[garments], beta=BOX_LOSS_BETA, reduction="sum")
     return loss / max(len(labels), 1)
 

@@ -61,6 +61,16 @@ def test_candidates_are_boxes_on_the_canvas_with_scores_of_all_categories(model,
     assert bool(torch.isfinite(losses["loss"])), "validation has a loss as well"
 
 
+@pytest.mark.parametrize("name", ["faster-rcnn", "r-fcn"])
+def test_a_picture_without_a_proposal_has_no_candidate(name, pictures):
+    torch.manual_seed(0)
+    model = build_detector_network(name, "pico", 3, 96).eval()
+    model.rpn.min_size = 1000.0  # pixels: no region is as large
+    with torch.no_grad():
+        boxes, scores = model.candidates(model.encode(pictures))
+    assert boxes.shape == (2, 0, 4) and scores.shape == (2, 0, 3)
+
+
 def test_a_distilled_backbone_fits_every_light_detector(model):
     state = Backbone(PRESETS["pico"], ghost=False).state_dict()
     trunk_of(model).load_state_dict(state)
