@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.models import report_costs, report_photos
+from app.models import report_costs, report_papers, report_photos
 from app.models.background import Progress, Task, task_runner
 from app.models.cards import origin
 from app.models.choices import choose_model, choose_segment, remember
@@ -33,6 +33,7 @@ PARTS_OF = {
     "classifier": ("summary", "confusion", "calibration", "training", "costs"),
 }
 SAID_PARTS = {HOLDOUT: "Holdout of revision {}", ALL: "All photos of revision {}"}
+PAPERS = "papers"
 POLL_SECONDS = 0.5
 FILE_PHOTOS = 24
 
@@ -77,7 +78,12 @@ def show(store: Store, kind: str) -> None:
         )
         return
     number, photos_of = data
-    part = choose_segment("Part", {name: PARTS[name] for name in PARTS_OF[kind]}, PART_KEY, PART)
+    named = {name: PARTS[name] for name in PARTS_OF[kind]}
+    named |= {PAPERS: "Papers"} if report_papers.has_tables() else {}
+    part = choose_segment("Part", named, PART_KEY, PART)
+    if part == PAPERS:
+        report_papers.show()
+        return
     if part == "costs":
         report_costs.show(store)
         return

@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.models import report as view
+from app.models import report_papers
 from app.models.background import task_runner
 from core.inference.report_data import ALL, revision_digest
 from core.inference.reports import keep_report, kept_report, report_key
@@ -113,3 +114,16 @@ def test_the_downloads_are_the_file_and_the_tables(store):
     report |= {"model": {"name": "m", "digest": "d"}}
     assert b"data:image/jpeg" in view._file(store, report, 1)
     assert b"data:image/jpeg" not in view._file(store, report, 0)
+
+
+def test_the_papers_tables_are_shown_once_they_were_run(visit, store, monkeypatch, tmp_path):
+    kept(store)
+    monkeypatch.setattr(report_papers, "TABLES", tmp_path / "tables.md")
+    page = visit(view="report", data=DATA)
+    assert "Papers" not in page.segmented_control(key=view.PART_KEY).options
+    (tmp_path / "tables.md").write_text(
+        "## Costs\n\n| network | MACs |\n| --- | --- |\n| YOLOv4 | 29.81 G |\n"
+    )
+    page = visit(view="report", data=DATA, part="papers")
+    assert "Papers" in page.segmented_control(key=view.PART_KEY).options
+    assert "YOLOv4 | 29.81 G" in text_of(page) and "on other data than theirs" in text_of(page)
