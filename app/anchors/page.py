@@ -13,6 +13,7 @@ import streamlit as st
 from app.anchors import charts, sources
 from app.data.charts import CONFIG
 from app.models.background import Task, TaskRunner
+from app.models.choices import choose_segment, remember
 from app.text import literal
 from core.anchor_studies import (
     KMEANS,
@@ -59,40 +60,17 @@ def show(store: Store) -> None:
     if found is None:
         return
     with st.grid(3, min_column_width=120):
-        clusters = int(st.number_input("Anchors", 1, 100, 9, key="clusters", bind="query-params"))
-        size = int(
-            st.number_input(
-                "Input in pixels",
-                32,
-                2048,
-                416,
-                step=32,
-                key="size",
-                bind="query-params",
-                help="The long side of the network's input: anchors are in pixels of it.",
-            )
+        clusters = _number("Anchors", "clusters", 9, (1, 100))
+        size = _number(
+            "Input in pixels",
+            "size",
+            416,
+            (32, 2048),
+            step=32,
+            help="The long side of the network's input: anchors are in pixels of it.",
         )
-        seed = int(
-            st.number_input(
-                "Seed",
-                0,
-                2**31 - 1,
-                0,
-                key="seed",
-                bind="query-params",
-                help="The same seed gives the same anchors.",
-            )
-        )
-    part = st.segmented_control(
-        "Part",
-        list(PARTS),
-        default="sizes",
-        required=True,
-        format_func=PARTS.__getitem__,
-        key="part",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
+        seed = _number("Seed", "seed", 0, (0, 2**31 - 1), help="The same seed gives the same anchors.")
+    part = choose_segment("Part", PARTS, "anchors-part", "part")
     digest, boxes_wh = found.digest, found.boxes_wh * (size / sources.UNIT)
     fitted = _fit(digest, clusters, size, seed, boxes_wh)
     if part == "refinement":
@@ -101,7 +79,7 @@ def show(store: Store) -> None:
             _use(boxes_wh, _refinement(boxes_wh, rows, fitted, size), size)
         return
     if part in STUDIES:
-        rows = _study(str(part), found, clusters, seed)
+        rows = _study(part, found, clusters, seed)
         if rows is not None:
             (_clusters if part == "clusters" else _seedings)(rows, clusters)
     elif part == "scales":
@@ -109,6 +87,20 @@ def show(store: Store) -> None:
     else:
         _sizes(boxes_wh, fitted, size)
     _use(boxes_wh, fitted, size)
+
+
+def _number(
+    label: str, name: str, default: int, between: tuple[int, int], *, step: int = 1, help: str | None = None
+) -> int:
+    """A whole number: from the URL until the user chooses."""
+    key, (least, most) = f"anchors-{name}", between
+    if key not in st.session_state:
+        asked = st.query_params.get(name, "")
+        is_fit = asked.isdecimal() and len(asked) < 11 and least <= int(asked) <= most
+        st.session_state[key] = int(asked) if is_fit else default
+    number = int(st.number_input(label, least, most, step=step, key=key, help=help))
+    remember(name, str(number))
+    return number
 
 
 @st.cache_resource(max_entries=32, show_spinner="Fitting the anchors…")
@@ -249,17 +241,7 @@ def _refinement(boxes_wh: np.ndarray, rows: list[Row], fitted: AnchorResult, siz
     wanted = REFINED.format(KMEANS)
     refined = next(row for row in rows if row["anchors"] == wanted)
     anchors_wh = np.array(refined["anchors_wh"]) * (size / sources.UNIT)
-    if (
-        st.segmented_control(
-            "Take",
-            [wanted, KMEANS],
-            default=wanted,
-            required=True,
-            key="take",
-            bind="query-params",
-        )
-        == KMEANS
-    ):
+    if choose_segment("Take", {wanted: wanted, KMEANS: KMEANS}, "anchors-take", "take") == KMEANS:
         return fitted
     return AnchorResult(anchors_wh, float(refined["mean_iou"]), fitted.iterations)
 
@@ -293,7 +275,7 @@ def _scales(boxes_wh: np.ndarray, fitted: AnchorResult) -> None:
     ]
     _table(["Stride", "Anchors", "Boxes", "Median box", "Mean best IoU", "Recall"], lines, "scales")
     st.caption(
-        "A box falls to the stride of its best anchor: the smallest third of the anchors belongs to stride 8. "
+        "A box falls to the stride of its best anchor: stride 8 has the smallest third of them. "
         "In training, a box is given other anchors above an IoU of 0.213 as well."
     )
 

@@ -18,6 +18,7 @@ import numpy as np
 import streamlit as st
 
 from app.data.imports import server_folder, stage
+from app.models.choices import choose_segment, remember
 from app.navigation import data_link, training_link
 from app.preview.upload import received
 from app.text import counted, literal
@@ -35,7 +36,8 @@ from core.store.sources import unpack_to, unwrapped
 
 REVISION, FILES = "revision", "files"
 SOURCES = {REVISION: "A revision", FILES: "Files"}
-SOURCE_KEY, REVISION_KEY, BOXES = "from", "revision", "boxes"
+SOURCE, BOXES = "from", "boxes"
+SOURCE_KEY, REVISION_KEY = "anchors-from", "anchors-revision"
 ROUND_KEY, PATH_KEY, PROBLEM_KEY = "anchors-round", "anchors-path", "anchors-problem"
 UNIT = 416
 """Long side in pixels of the photos that box sizes are kept for; others are multiples."""
@@ -62,19 +64,9 @@ class BoxSizes:
 
 def choose(store: Store) -> BoxSizes | None:
     """The boxes that the visitor chose; None, with a sentence on the page, where there are none yet."""
-    revisions = store.revisions.all()
-    if SOURCE_KEY not in st.session_state and SOURCE_KEY not in st.query_params and not revisions:
+    if SOURCE_KEY not in st.session_state and SOURCE not in st.query_params and not store.revisions.all():
         st.session_state[SOURCE_KEY] = FILES
-    chosen = st.segmented_control(
-        "Boxes of",
-        list(SOURCES),
-        default=None if SOURCE_KEY in st.session_state else REVISION,
-        required=True,
-        format_func=SOURCES.__getitem__,
-        key=SOURCE_KEY,
-        bind="query-params",
-        label_visibility="collapsed",
-    )
+    chosen = choose_segment("Boxes of", SOURCES, SOURCE_KEY, SOURCE)
     return _files(store) if chosen == FILES else _revision(store)
 
 
@@ -90,15 +82,18 @@ def _revision(store: Store) -> BoxSizes | None:
             training_link()
             data_link("Import a data set")
         return None
+    if st.session_state.get(REVISION_KEY) not in known:
+        asked = st.query_params.get(REVISION, "")
+        st.session_state[REVISION_KEY] = asked if asked in known else next(iter(known))
     number: str = st.selectbox(
         "Revision",
         list(known),
         format_func=lambda number: described(known[number]),
         key=REVISION_KEY,
-        bind="query-params",
         width=600,
         help="Without its holdout, which no training may see.",
     )
+    remember(REVISION, number)
     found = _of_revision(store, known[number].digest, int(number))
     if not len(found.boxes_wh):
         st.info(
