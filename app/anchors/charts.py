@@ -64,13 +64,19 @@ def box_sizes(boxes_wh: np.ndarray, anchors_wh: np.ndarray, darknet_wh: np.ndarr
             marker=marker,
             hovertemplate="%{x:.0f} × %{y:.0f}<extra>" + name + "</extra>",
         )
-    far = float(max(np.quantile(boxes_wh, 0.999), anchors_wh.max())) * 1.05
+    ends = [
+        1.05
+        * float(
+            max(np.quantile(boxes_wh[:, side], 0.999), anchors_wh[:, side].max(), darknet_wh[:, side].max())
+        )
+        for side in (0, 1)
+    ]
     figure.update_layout(
         height=480,
         margin={"l": 0, "r": 0, "t": 8, "b": 0},
-        xaxis={"title": "width in pixels", "range": [0, far], "fixedrange": True},
-        yaxis={"title": "height", "range": [0, far], "fixedrange": True},
-        legend={"orientation": "h", "y": 1.08},
+        xaxis={"title": "width in pixels", "range": [0, ends[0]], "fixedrange": True},
+        yaxis={"title": "height", "range": [0, ends[1]], "fixedrange": True},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     )
     return figure
 
@@ -94,7 +100,8 @@ def by_clusters(rows: Sequence[Mapping[str, Any]], shown: int) -> go.Figure:
             x=[darknet["clusters"]],
             y=[darknet[key]],
             mode="markers",
-            name=f"{name}, {DARKNET}",
+            name=DARKNET,
+            showlegend=key == "mean_iou",
             marker={"size": 12, "symbol": "x", "color": color},
             hovertemplate="%{y:.3f}<extra>" + f"{name}, {DARKNET}</extra>",
         )
@@ -156,5 +163,5 @@ def _framed(figure: go.Figure, x: Mapping[str, object], y: Mapping[str, object])
         margin={"l": 0, "r": 0, "t": 8, "b": 0},
         xaxis=dict(x),
         yaxis={"fixedrange": True, **y},
-        legend={"orientation": "h", "y": 1.14},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
     )

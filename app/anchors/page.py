@@ -40,9 +40,9 @@ from core.store import Store
 
 PARTS = {
     "sizes": "Sizes",
-    "clusters": "How many",
+    "clusters": "Number",
     "seedings": "Seeding",
-    "refinement": "Refinement",
+    "refinement": "Refine",
     "scales": "Scales",
 }
 POLL_SECONDS = 0.5
@@ -164,7 +164,7 @@ def _figures(boxes_wh: np.ndarray, anchors_wh: np.ndarray, darknet_wh: np.ndarra
     """Mean best IoU and recall over all boxes, against Darknet's."""
     ours, theirs = measure_fit(boxes_wh, anchors_wh), measure_fit(boxes_wh, darknet_wh)
     gains = {name: ours[name] - theirs[name] for name in ours}
-    with st.grid(3, min_column_width=160):
+    with st.grid(3, min_column_width=240):
         st.metric(
             title,
             f"{ours['mean_iou']:.3f}",
@@ -197,7 +197,7 @@ def _clusters(rows: list[Row], clusters: int) -> None:
 
 
 def _seedings(rows: list[Row], clusters: int) -> None:
-    for key, title in (("iterations", "steps until nothing moves"), ("mean_iou", "mean best IoU")):
+    for key, title in (("iterations", "Lloyd's steps"), ("mean_iou", "mean best IoU")):
         st.plotly_chart(
             charts.seedings(rows, key, title),
             key=f"seedings-{key}",

@@ -39,6 +39,7 @@ SOURCES = {REVISION: "A revision", FILES: "Files"}
 SOURCE, BOXES = "from", "boxes"
 SOURCE_KEY, REVISION_KEY = "anchors-from", "anchors-revision"
 ROUND_KEY, PATH_KEY, PROBLEM_KEY = "anchors-round", "anchors-path", "anchors-problem"
+BOXES_KEY = "anchors-boxes"
 UNIT = 416
 """Long side in pixels of the photos that box sizes are kept for; others are multiples."""
 
@@ -134,7 +135,7 @@ def _files(store: Store) -> BoxSizes | None:
     problem = st.session_state.pop(PROBLEM_KEY, "")
     if problem:
         st.error(literal(problem), icon=":material/error:")
-    asked = st.query_params.get(BOXES, "")
+    asked = st.query_params.get(BOXES) or st.session_state.get(BOXES_KEY, "")
     found = recall(asked)
     if found is None:
         st.info(
@@ -144,6 +145,8 @@ def _files(store: Store) -> BoxSizes | None:
             icon=":material/aspect_ratio:",
         )
         return None
+    st.session_state[BOXES_KEY] = asked  # for who comes back from another page
+    remember(BOXES, asked)
     st.caption(f"{counted(len(found.boxes_wh), 'box', 'boxes')} of {literal(found.name)}.")
     if found.remarks:
         with st.expander(f"What was left out or read otherwise ({len(found.remarks)})"):
