@@ -119,9 +119,9 @@ ENTRIES = (
         "../pages/anchors.py",
         "Anchors",
         ":material/aspect_ratio:",
-        "Fit anchors to the boxes of a COCO file, and compare them with Darknet's.",
+        "Fit anchors to the boxes of a revision or a data set, and compare them with Darknet's.",
         Right.EXPLAIN,
-        ("app.anchors.fit",),
+        ("app.anchors.page",),
     ),
     Entry(
         "../pages/people.py",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,9 @@ DARKNET_ANCHORS_608 = (
 """YOLOv4's own nine (yolov4.cfg), made for COCO at 608 px."""
 
 SEEDINGS = ("k-means++", "random")
+STRIDES = (8, 16, 32)
+"""Of YOLOv4's three scales, each of which has a third of the anchors: the smallest belong to stride 8."""
+
 MAX_CLUSTERS = 1000
 LARGEST_FILE = 2**20
 RESTARTS = 10
@@ -76,20 +80,29 @@ class _Sizes:
 
 
 def kmeans_anchors(
-    boxes_wh: np.ndarray, clusters: int = 9, seed: int = 0, *, seeding: str = "k-means++"
+    boxes_wh: np.ndarray,
+    clusters: int = 9,
+    seed: int = 0,
+    *,
+    seeding: str = "k-means++",
+    restarts: int | None = None,
 ) -> AnchorResult:
     """Fit ``clusters`` anchors to boxes (N, 2) of width and height in any one unit; the same seed, the same
-    anchors.
+    anchors, in whatever order the boxes come.
 
-    Ten seedings are run to their end on a sample of at most 20,000 boxes; the best goes on over all boxes.
-    With the ``seeding`` "random" there is one, of boxes drawn at random, as in YOLOv2: what K-means++ is
-    compared with. Where the boxes have fewer different sizes than clusters, anchors repeat. Raises
-    ``DatasetError`` for boxes without area or fewer boxes than clusters, ``RecipeError`` for an impossible
-    number of clusters, seed or seeding.
+    Ten seedings (``restarts``) are run to their end on a sample of at most 20,000 boxes; the best goes on
+    over all boxes. With the ``seeding`` "random" there is one, of boxes drawn at random, as in YOLOv2: what
+    K-means++ is compared with. Where the boxes have fewer different sizes than clusters, anchors repeat.
+    Raises ``DatasetError`` for boxes without area or fewer boxes than clusters, ``RecipeError`` for an
+    impossible number of clusters or restarts, seed or seeding.
     """
     if seeding not in SEEDINGS:
         raise RecipeError(f"expected a seeding of {', '.join(SEEDINGS)}, got {seeding!r}")
-    boxes_wh = _checked(boxes_wh)
+    boxes_wh = sorted_boxes(boxes_wh)
+    if restarts is None:
+        restarts = RESTARTS if seeding == "k-means++" else 1
+    if restarts < 1:
+        raise RecipeError(f"one restart or more is expected, got {restarts}")
     if not 1 <= clusters <= MAX_CLUSTERS:
         raise RecipeError(f"1 to {MAX_CLUSTERS} clusters are possible, got {clusters}")
     if seed < 0:
@@ -100,21 +113,38 @@ def kmeans_anchors(
     sizes = _Sizes.of(boxes_wh)
     sample = sizes if len(sizes) <= SAMPLE else sizes.take(rng.choice(len(sizes), SAMPLE, replace=False))
     if seeding == "random":
-        drawn = boxes_wh[rng.choice(len(boxes_wh), clusters, replace=False)]
-        runs = [_lloyd(sample, drawn)]
+        starts = [boxes_wh[rng.choice(len(boxes_wh), clusters, replace=False)] for _ in range(restarts)]
     else:
-        runs = [_lloyd(sample, _seeds(sample, clusters, rng)) for _ in range(RESTARTS)]
+        starts = [_seeds(sample, clusters, rng) for _ in range(restarts)]
+    runs = [_lloyd(sample, start) for start in starts]
     best = max(runs, key=lambda run: run.mean_iou)
     if sample is not sizes:
         best = _lloyd(sizes, best.anchors, patience=3)  # the sample has brought them nearly there
-    order = np.lexsort((best.anchors[:, 0], best.anchors.prod(axis=1)))
-    return AnchorResult(best.anchors[order], best.mean_iou, best.iterations)
+    return AnchorResult(by_area(best.anchors), best.mean_iou, best.iterations)
+
+
+def best_ious(boxes_wh: np.ndarray, anchors_wh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of boxes (N, 2) the best of anchors (K, 2), its number (N,), and the IoU with it (N,), in 0..1.
+
+    Box and anchor are centered on one point.
+    """
+    return _nearest(_Sizes.of(_checked(boxes_wh)), _checked(anchors_wh))
 
 
 def mean_best_iou(boxes_wh: np.ndarray, anchors_wh: np.ndarray) -> float:
-    """The mean over boxes (N, 2) of the best IoU with any anchor (K, 2), both centered on one point; 0..1."""
-    _, ious = _nearest(_Sizes.of(_checked(boxes_wh)), _checked(anchors_wh))
-    return float(ious.mean(dtype=np.float64))
+    """The mean over boxes (N, 2) of the best IoU with any anchor (K, 2); 0..1."""
+    return float(best_ious(boxes_wh, anchors_wh)[1].mean(dtype=np.float64))
+
+
+def by_area(anchors_wh: np.ndarray) -> np.ndarray:
+    """Anchors (K, 2) by rising area, equal ones by width."""
+    return anchors_wh[np.lexsort((anchors_wh[:, 0], anchors_wh.prod(axis=1)))]
+
+
+def sorted_boxes(boxes_wh: np.ndarray) -> np.ndarray:
+    """Boxes (N, 2) by height, then width, float64. Raises ``DatasetError`` for boxes without area."""
+    boxes_wh = _checked(boxes_wh)
+    return boxes_wh[np.lexsort(boxes_wh.T)]
 
 
 def darknet_anchors(size: float) -> np.ndarray:
@@ -139,7 +169,41 @@ def read_anchors(path: Path, count: int = 9) -> np.ndarray:
         raise RecipeError(
             f"expected {count} pairs of width and height above 0 in {path.name}, got shape {anchors.shape}"
         )
-    return anchors[np.lexsort((anchors[:, 0], anchors.prod(axis=1)))]
+    return by_area(anchors)
+
+
+def anchors_json(boxes_wh: np.ndarray, fitted: AnchorResult, size: float) -> dict[str, Any]:
+    """Anchors fitted to boxes (N, 2) of an input of ``size`` px with their measure, as JSON holds them."""
+    return {
+        "anchors": [[round(float(w), 2), round(float(h), 2)] for w, h in fitted.anchors],
+        "mean_iou": round(fitted.mean_iou, 4),
+        "darknet_mean_iou": round(mean_best_iou(boxes_wh, darknet_anchors(size)), 4),
+        "boxes": len(boxes_wh),
+        "iterations": fitted.iterations,
+    }
+
+
+def darknet_line(anchors_wh: np.ndarray) -> str:
+    """Anchors (K, 2) as a line of Darknet's cfg, in whole pixels.
+
+    >>> darknet_line(np.array([[12.4, 16.0], [0.2, 36.6]]))
+    'anchors = 12,16, 1,37'
+    """
+    return "anchors = " + ", ".join(f"{max(1, round(w))},{max(1, round(h))}" for w, h in anchors_wh.tolist())
+
+
+def anchors_yaml(anchors_wh: np.ndarray) -> str:
+    """Anchors (K, 2) as YOLOv5's YAML has them: a row for each stride; one row where they are no three
+    thirds.
+    """
+    is_even = len(anchors_wh) % len(STRIDES) == 0
+    rows = np.split(anchors_wh, len(STRIDES)) if is_even else [anchors_wh]
+    notes = [f"  # stride {stride}" for stride in STRIDES] if is_even else [""]
+    lines = [
+        f"  - [{', '.join(f'{w:.1f},{h:.1f}' for w, h in row.tolist())}]{note}"
+        for row, note in zip(rows, notes, strict=True)
+    ]
+    return "\n".join(["anchors:", *lines, ""])
 
 
 def _checked(boxes_wh: np.ndarray) -> np.ndarray:

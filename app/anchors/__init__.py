@@ -1,1 +1,1 @@
-"""The page Anchors: K-means++ anchors fitted to an uploaded dataset."""
+"""The page Anchors: fitted to a revision's or a data set's boxes, and studied."""

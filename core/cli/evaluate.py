@@ -4,25 +4,94 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.cli.console import AsJson, print_json, track
-from core.errors import RecipeError, WeightsError
+from core.cli.console import AsJson, Data, ProgressBar, open_store, print_json, track
+from core.errors import DatasetError, RecipeError, WeightsError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def anchors(
     dataset: Annotated[
-        Path, typer.Argument(help="COCO, VOC, YOLO or DeepFashion2 boxes.", show_default=False)
+        Path,
+        typer.Argument(
+            help="Boxes in any format that is read, or revision:N of the store (N: a number, or latest).",
+            show_default=False,
+        ),
     ],
     clusters: Annotated[int, typer.Option(help="How many anchors.")] = 9,
     size: Annotated[int, typer.Option(help="Side of the network's square input in pixels.")] = 416,
     seed: Annotated[int, typer.Option(help="The same seed gives the same anchors.")] = 0,
+    seeding: Annotated[
+        str, typer.Option(help="k-means++ (the best of ten), or random (one, as in YOLOv2).")
+    ] = "k-means++",
+    refine: Annotated[
+        bool,
+        typer.Option("--refine", help="Refine them genetically (as auto-anchor does, a reconstruction)."),
+    ] = False,
+    study: Annotated[
+        str | None,
+        typer.Option(help="Also clusters (1 to 15), seedings (20 seeds), refinement, or scales (strides)."),
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="text, json, yaml (YOLOv5's) or darknet (a line of the cfg).")
+    ] = "text",
+    data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit anchors to a data set's boxes by K-means++ under 1 - IoU."""
-    from core.anchors import darknet_anchors, kmeans_anchors, mean_best_iou
+    """Fit anchors to a data set's boxes by K-means++ under 1 - IoU.
+
+    The JSON is what ``train detector --anchors FILE`` takes.
+    """
+    from core.anchor_studies import STUDIES, refine_anchors, scale_rows
+    from core.anchors import AnchorResult, anchors_json, anchors_yaml, darknet_line, kmeans_anchors
+
+    _check_anchor_choices(form, study)
+    boxes_wh = _box_sizes(dataset, size, data)
+    fitted = kmeans_anchors(boxes_wh, clusters, seed, seeding=seeding)
+    if refine:
+        with ProgressBar("generation") as bar:
+            refined = refine_anchors(boxes_wh, fitted.anchors, seed, progress=bar.show)
+        fitted = AnchorResult(refined.anchors, refined.mean_iou, fitted.iterations)
+    found = anchors_json(boxes_wh, fitted, size)
+    if study == "scales":
+        found["scales"] = scale_rows(boxes_wh, fitted.anchors)
+    elif study is not None:
+        with ProgressBar("step") as bar:
+            found[study] = STUDIES[study](boxes_wh, size, clusters, seed, bar.show)
+    if as_json or form == "json":
+        print_json(found)
+    elif form != "text":
+        print(anchors_yaml(fitted.anchors).rstrip() if form == "yaml" else darknet_line(fitted.anchors))
+    else:
+        print("  ".join(f"{w:.0f},{h:.0f}" for w, h in found["anchors"]))
+        fit, darknet = found["mean_iou"], found["darknet_mean_iou"]
+        print(f"mean best IoU {fit:.3f} over {found['boxes']:,} boxes; Darknet's {darknet:.3f}")
+        for row in found[study] if study else ():
+            shown = plain_figures({key: value for key, value in row.items() if key != "anchors_wh"})
+            print("  ".join(f"{name} {text}" for name, text in shown))
+
+
+ANCHOR_FORMATS = ("text", "json", "yaml", "darknet")
+
+
+def _check_anchor_choices(form: str, study: str | None) -> None:
+    from core.anchor_studies import STUDIES
+
+    if form not in ANCHOR_FORMATS:
+        raise RecipeError(f"expected a format of {', '.join(ANCHOR_FORMATS)}, got {form!r}")
+    if study is not None and study not in (*STUDIES, "scales"):
+        raise RecipeError(f"expected a study of {', '.join((*STUDIES, 'scales'))}, got {study!r}")
+    if study is not None and form in ("yaml", "darknet"):
+        raise RecipeError(f"--study goes with the formats text and json, got {form!r}")
+
+
+def _box_sizes(dataset: Path, size: int, data: Path | None) -> np.ndarray:
+    """Width and height of a data set's boxes, or of a revision's, in pixels of the input."""
     from core.datasets.detection import letterboxed_wh
     from core.datasets.reading import read_detection
     from core.images.decode import MAX_SIDE as LARGEST_SIDE
@@ -31,23 +100,15 @@ def anchors(
         raise RecipeError(f"expected a size of one pixel or more, got {size}")
     if size > LARGEST_SIDE:
         raise RecipeError(f"expected a size of at most {LARGEST_SIDE} pixels, got {str(size)[:40]}")
-    boxes_wh = letterboxed_wh(read_detection(dataset, part="train"), size)
-    fitted = kmeans_anchors(boxes_wh, clusters, seed)
-    pairs = [[round(float(w), 2), round(float(h), 2)] for w, h in fitted.anchors]
-    ours, darknet = fitted.mean_iou, mean_best_iou(boxes_wh, darknet_anchors(size))
-    if as_json:
-        print_json(
-            {
-                "anchors": pairs,
-                "mean_iou": round(ours, 4),
-                "darknet_mean_iou": round(darknet, 4),
-                "boxes": len(boxes_wh),
-                "iterations": fitted.iterations,
-            }
-        )
-        return
-    print("  ".join(f"{w:.0f},{h:.0f}" for w, h in pairs))
-    print(f"mean best IoU {ours:.3f} over {len(boxes_wh):,} boxes; Darknet's {darknet:.3f}")
+    part, _, number = str(dataset).partition(":")
+    if part != "revision" or dataset.exists():
+        return letterboxed_wh(read_detection(dataset, part="train"), size)
+    from core.cli.store import chosen_revision
+
+    if number == "new":
+        raise DatasetError("expected a revision's number or latest, got 'new'")
+    store = open_store(data)
+    return store.revisions.box_sizes(chosen_revision(store, number or "latest", "").number, size)
 
 
 def summary(

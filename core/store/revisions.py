@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row, Select
 from sqlalchemy.exc import IntegrityError
@@ -128,6 +129,18 @@ class Revisions:
         for row in self._pages(number, holdout, chosen.where(revision_items.c.revision == number)):
             deleted = row.deleted_at is not None
             yield RevisionPhoto(row.photo_id, row.name, row.digest, row.holdout, deleted)
+
+    @needs(Right.READ)
+    def box_sizes(self, number: int, size: float) -> np.ndarray:
+        """Width and height (N, 2) of the boxes that trainings may see, so without the holdout's, in pixels of
+        photos scaled to a long side of ``size`` px. Raises NotFoundError.
+        """
+        sides = []
+        for item in self.items(number, holdout=False):
+            scale = size / max(item.photo.width, item.photo.height)
+            for x0, y0, x1, y1 in (box.box_xyxy for box in item.annotation.boxes):
+                sides.append(((x1 - x0) * scale, (y1 - y0) * scale))
+        return np.array(sides, dtype=np.float64).reshape(-1, 2)
 
     @needs(Right.READ)
     def annotation_ids(self, number: int) -> dict[int, int]:

@@ -106,7 +106,7 @@ class SourceScanner:
 
     def _files(self, folder: Path, everything: bool, zips: Iterator[int] | None) -> Iterator[Item]:
         """A folder's photos, with the boxes of its data sets; zips are opened where ``zips`` is given."""
-        root = _unwrapped(folder)
+        root = unwrapped(folder)
         photos: list[Path] = []
         others: list[Path] = []
         skipped: list[tuple[Path, str]] = []
@@ -308,7 +308,7 @@ def looks_like_photo(path: Path) -> bool:
         return False
 
 
-def _unwrapped(folder: Path) -> Path:
+def unwrapped(folder: Path) -> Path:
     """The folder that things really lie in, where zips and uploads wrap it into single folders."""
     for _ in range(_MOST_WRAPPERS):
         entries = [path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX"))]

@@ -9,8 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
-from core.anchors import SAMPLE, darknet_anchors, kmeans_anchors, mean_best_iou, read_anchors
+from core.anchors import (
+    SAMPLE,
+    anchors_json,
+    anchors_yaml,
+    darknet_anchors,
+    darknet_line,
+    kmeans_anchors,
+    mean_best_iou,
+    read_anchors,
+)
 from core.datasets.coco import read_coco
 from core.datasets.detection import BoxedPhoto, DetectionDataset, letterboxed_wh
 from core.errors import DatasetError, RecipeError
@@ -85,6 +95,18 @@ def test_the_same_seed_gives_the_same_anchors(count: int) -> None:
     assert (first.mean_iou, first.iterations) == (second.mean_iou, second.iterations)
 
 
+@pytest.mark.parametrize("seeding", ["k-means++", "random"])
+@pytest.mark.parametrize("count", [60, SAMPLE + 500], ids=["all boxes", "restarts on a sample"])
+def test_the_order_of_the_boxes_makes_no_difference(count: int, seeding: str) -> None:
+    boxes_wh = boxes(count)
+    others = [np.random.default_rng(1).permutation(boxes_wh), boxes_wh[::-1]]
+    first = kmeans_anchors(boxes_wh, 4, 2, seeding=seeding, restarts=2)
+    for other in others:
+        again = kmeans_anchors(other, 4, 2, seeding=seeding, restarts=2)
+        assert again.anchors.tolist() == first.anchors.tolist()
+        assert (again.mean_iou, again.iterations) == (first.mean_iou, first.iterations)
+
+
 def test_the_reported_iou_is_that_of_all_boxes_not_of_the_sample() -> None:
     boxes_wh = boxes(SAMPLE + 5_000)
     result = kmeans_anchors(boxes_wh, clusters=3)
@@ -123,7 +145,7 @@ def test_arrays_that_hold_no_boxes_are_refused(shape: tuple[int, ...]) -> None:
 
 
 def test_impossible_settings_are_refused() -> None:
-    for settings in ({"clusters": 0}, {"clusters": -1}, {"clusters": 100_000}, {"seed": -1}):
+    for settings in ({"clusters": 0}, {"clusters": -1}, {"clusters": 100_000}, {"seed": -1}, {"restarts": 0}):
         with pytest.raises(RecipeError):
             kmeans_anchors(boxes(20), **settings)
     with pytest.raises(RecipeError):
@@ -187,3 +209,18 @@ def test_a_file_without_nine_anchors_is_refused(tmp_path, content):
     (tmp_path / "a.json").write_text(content)
     with pytest.raises(RecipeError, match="expected"):
         read_anchors(tmp_path / "a.json")
+
+
+def test_files_of_anchors_are_read_back_by_their_own_tools(tmp_path: Path) -> None:
+    boxes_wh = boxes(200)
+    fitted = kmeans_anchors(boxes_wh, 9)
+    (tmp_path / "a.json").write_text(json.dumps(anchors_json(boxes_wh, fitted, 416)))
+    np.testing.assert_allclose(read_anchors(tmp_path / "a.json"), fitted.anchors, atol=0.006)
+    rows = yaml.safe_load(anchors_yaml(fitted.anchors))["anchors"]
+    assert [len(row) for row in rows] == [6, 6, 6]
+    np.testing.assert_allclose(np.array(rows).reshape(9, 2), fitted.anchors, atol=0.051)
+    key, _, values = darknet_line(fitted.anchors).partition(" = ")
+    assert key == "anchors"
+    pairs = np.array([float(value) for value in values.split(",")]).reshape(9, 2)
+    np.testing.assert_allclose(pairs, fitted.anchors, atol=0.501)
+    assert len(yaml.safe_load(anchors_yaml(fitted.anchors[:4]))["anchors"]) == 1

@@ -11,6 +11,7 @@ import typer
 
 from core.cli import evaluate
 from core.errors import DatasetError, LapelError, RecipeError, WeightsError
+from tests.app.annotating import box, filled_store
 from tests.weights import LABELS
 from tools.synthetic import draw_dataset, draw_scene
 
@@ -51,6 +52,48 @@ def test_anchors_of_nothing_or_no_size_are_refused(drawn: Path, tmp_path: Path) 
         evaluate.anchors(drawn, clusters=0, size=416, seed=0, as_json=True)
     with pytest.raises(DatasetError, match="nothing there"):
         evaluate.anchors(tmp_path / "none.json", clusters=3, size=416, seed=0, as_json=True)
+
+
+def test_anchors_come_as_yaml_and_as_darknets_line(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate.anchors(drawn, clusters=3, form="darknet")
+    assert capsys.readouterr().out.startswith("anchors = ")
+    evaluate.anchors(drawn, clusters=3, form="yaml")
+    assert capsys.readouterr().out.count("# stride") == 3
+    evaluate.anchors(drawn, clusters=3, form="json", seeding="random")
+    assert output_of(capsys)["mean_iou"] > 0
+
+
+def test_refined_anchors_fit_no_worse(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate.anchors(drawn, clusters=2, as_json=True)
+    plain = output_of(capsys)
+    evaluate.anchors(drawn, clusters=2, refine=True, as_json=True)
+    refined = output_of(capsys)
+    assert list(refined) == list(plain) and refined["mean_iou"] >= plain["mean_iou"]
+
+
+def test_a_study_is_told_beside_the_anchors(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate.anchors(drawn, clusters=3, study="scales", as_json=True)
+    assert [row["stride"] for row in output_of(capsys)["scales"]] == [8, 16, 32]
+    evaluate.anchors(drawn, clusters=2, study="seedings")
+    assert capsys.readouterr().out.count("seeding random  seed ") == 20
+    for refused in ({"study": "luck"}, {"form": "xml"}, {"study": "scales", "form": "yaml"}):
+        with pytest.raises(RecipeError, match="expected|goes with"):
+            evaluate.anchors(drawn, clusters=3, **refused)
+
+
+def test_anchors_of_a_revision_are_those_of_its_boxes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = filled_store(tmp_path)
+    (row, *_) = (row for row in store.photos.page(0, 10) if not row.holdout)  # 90 x 120, a box of 30 x 40
+    store.annotations.submit(row.id, [box(5)], author="anna", base_version=0, request="first")
+    store.revisions.create("anna")
+    for named in ("revision:latest", "revision:1"):
+        evaluate.anchors(Path(named), clusters=1, size=120, data=tmp_path, as_json=True)
+        assert output_of(capsys)["anchors"] == [[30.0, 40.0]]
+    for wrong in ("revision:new", "revision:9"):
+        with pytest.raises(LapelError):
+            evaluate.anchors(Path(wrong), clusters=1, size=120, data=tmp_path)
 
 
 def test_a_summary_has_the_contracts_keys(capsys: pytest.CaptureFixture[str]) -> None:
