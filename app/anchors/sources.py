@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import streamlit as st
@@ -236,7 +237,7 @@ def recall(digest: str) -> BoxSizes | None:
     try:
         path = _kept() / f"{digest}.npz"
         return _recalled(path, path.stat().st_mtime)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
 
 

@@ -81,6 +81,8 @@ def test_what_is_kept_is_found_again_by_its_digest(tmp_path):
     found = recall(digest)
     assert found is not None
     assert (found.name, found.boxes_wh.tolist(), found.remarks) == ("a.json", [[3, 4]], ("one box was lost",))
+    (tmp_path / "cache" / "anchors" / f"{'0' * 64}.npz").write_bytes(b"damaged")
+    assert recall("0" * 64) is None
     for number in range(MOST_KEPT + 2):
         keep(BoxSizes("b", np.array([[1.0, 1.0 + number]])))
     assert len(list((tmp_path / "cache" / "anchors").glob("*.npz"))) == MOST_KEPT
