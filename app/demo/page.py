@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,10 @@ import gradio as gr
 
 from app.demo import view
 from app.demo.api import MODELS, in_range, sentences, taken_photo
+from app.demo.attribution import Inspectors
+from app.demo.attribution_section import AttributionSection
+from app.demo.launch import PHOTO_ENDINGS
+from app.demo.theme import HIDDEN
 from app.demo.view import Explain, LabelerLike, Shown
 from core.errors import PhotoError
 from core.images.decode import Photo
@@ -27,31 +34,22 @@ WAITING = "The garments found appear here."
 ATTENTION = """### Attention
 Bright areas contributed most: to the classifier's label of the selected garment, and to the detector."""
 TABLE_HEAD = ["#", "Category", "Score", "1st", "2nd", "3rd", "4th", "5th"]
-
-# Gradio drops updates of components that it has not mounted, so the results are mounted and hidden.
-HIDDEN = "is-hidden"
-CSS = """
-.is-hidden { display: none !important; }
-.gradio-container { width: 100% !important; max-width: 1240px !important; margin: 0 auto !important; }
-.gradio-container main { padding: 16px !important; }
-#photo, #annotated, #classifier-map, #detector-map { min-width: 0; }
-"""
+LOADING = """The models are loading. Choose a photo already: it is labeled as soon as they are there."""
 
 
-def theme_and_css() -> dict[str, Any]:
-    """Theme and style of the page; system fonts only, so that nothing is fetched from elsewhere."""
-    fonts = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
-    theme = gr.themes.Default(
-        primary_hue="indigo", secondary_hue="indigo", neutral_hue="slate", font=fonts, font_mono=fonts
-    )
-    return {"theme": theme, "css": CSS}
+@dataclass(frozen=True)
+class Examples:
+    """Photos to try with a click, and the words above them."""
+
+    title: str
+    files: tuple[str, ...]
 
 
-def samples() -> list[str]:
-    """The drawn sample photos."""
-    files = sorted(p for p in SAMPLES.glob("*") if p.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"})
+def examples_of(folder: Path, title: str) -> Examples:
+    """Some of a folder's photos by name, spread over all of them: one row."""
+    files = sorted(p for p in folder.glob("*") if p.suffix.lower() in PHOTO_ENDINGS)
     spread = files[:: max(1, len(files) // SAMPLES_SHOWN)]
-    return [str(path) for path in spread[:SAMPLES_SHOWN]]
+    return Examples(title, tuple(str(path) for path in spread[:SAMPLES_SHOWN]))
 
 
 def add_navigation() -> None:
@@ -59,20 +57,36 @@ def add_navigation() -> None:
     gr.Navbar([("Live camera", "live")], main_page_name="Photo")
 
 
-def add_page(labeler: LabelerLike, explain: Explain) -> None:
-    """Add the page to the Blocks that is being built, and connect it to the models."""
-    page = Page(labeler, explain)
+def add_page(
+    demo: gr.Blocks,
+    labeler: LabelerLike,
+    explain: Explain,
+    examples: Examples | None = None,
+    loading: Future[Any] | None = None,
+) -> None:
+    """Add the page to the Blocks that is being built, and connect it to the models.
+
+    ``examples`` are the drawn samples by default; ``loading`` ends when the models are there.
+    """
+    page = Page(labeler, explain, examples or examples_of(SAMPLES, "Or try a drawn one"), loading)
     page.wire()
+    if loading is not None:
+        page.tell_of_loading(demo)
 
 
 class Page:
     """The page's components and their event handlers."""
 
-    def __init__(self, labeler: LabelerLike, explain: Explain) -> None:
+    def __init__(
+        self, labeler: LabelerLike, explain: Explain, examples: Examples, loading: Future[Any] | None = None
+    ) -> None:
         self.labeler = labeler
         self.explain = explain
+        self.examples = examples
+        self.models_loading = loading
         self.shown = gr.State(None, time_to_live=STATE_SECONDS)
         gr.Markdown(HEAD)
+        self.loading = gr.Markdown(LOADING, elem_id="loading", elem_classes=[HIDDEN])
         with gr.Row():
             with gr.Column(scale=4, min_width=280):
                 self._lay_out_input()
@@ -86,6 +100,7 @@ class Page:
         with gr.Column(elem_classes=[HIDDEN]) as self.results:
             gr.Markdown(ATTENTION)
             self._lay_out_reasons()
+            self.closer = AttributionSection(Inspectors())
             self.table = gr.Dataframe(
                 headers=TABLE_HEAD, datatype="str", label="All garments and their five best labels",
                 interactive=False, buttons=["copy", "fullscreen"], elem_id="table",
@@ -100,11 +115,11 @@ class Page:
             height=400,
             elem_id="photo",
         )
-        if files := samples():
+        if self.examples.files:
             gr.Examples(
-                [[file] for file in files],
+                [[file] for file in self.examples.files],
                 inputs=[self.photo],
-                label="Or try a drawn one",
+                label=self.examples.title,
                 cache_examples=False,
             )
 
@@ -136,8 +151,9 @@ class Page:
         labels = [self.annotated, self.summary, self.garment, self.top5, self.table]
         maps = [self.map_name, self.stage, self.classifier_map, self.detector_map]
         self.photo.change(
-            self.take, [self.photo, self.threshold, self.opacity], [self.photo, self.shown, self.results,
-            *labels, *maps], preprocess=False, concurrency_id=MODELS, concurrency_limit=1,
+            self.take, [self.photo, self.threshold, self.opacity],
+            [self.photo, self.shown, self.results, *labels, *maps, *self.closer.outputs],
+            preprocess=False, concurrency_id=MODELS, concurrency_limit=1,
             api_visibility="private", show_progress_on=[self.annotated], trigger_mode="always_last",
         )  # fmt: skip
         quick: dict[str, Any] = {
@@ -158,6 +174,26 @@ class Page:
             [self.shown, self.garment, *look], [self.classifier_map, self.detector_map], **quick,
         )  # fmt: skip
 
+        self.closer.wire(self.shown, self.garment)
+
+    def tell_of_loading(self, demo: gr.Blocks) -> None:
+        """Show a sentence to who opens the page while the models load, until they are there."""
+        direct: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        opened = demo.load(self._loading_now, None, self.loading, **direct)
+        opened.then(self._loaded, None, self.loading, **direct)
+
+    def _loading_now(self) -> gr.Markdown:
+        return gr.Markdown(elem_classes=[] if self._are_models_loading else [HIDDEN])
+
+    async def _loaded(self) -> gr.Markdown:
+        if self.models_loading is not None:
+            await asyncio.wait([asyncio.wrap_future(self.models_loading)])
+        return gr.Markdown(elem_classes=[HIDDEN])
+
+    @property
+    def _are_models_loading(self) -> bool:
+        return self.models_loading is not None and not self.models_loading.done()
+
     def take(self, photo: dict[str, Any] | None, threshold: float, opacity: float) -> Iterator[Updates]:
         """A new photo: its garments as soon as they are known, then its maps."""
         if photo is None:
@@ -174,6 +210,8 @@ class Page:
                 raise
 
     def _labeled(self, photo: Photo, threshold: float, opacity: float) -> Iterator[Updates]:
+        if self._are_models_loading:
+            yield {self.summary: LOADING}
         labeled = self.labeler.label(photo, view.lowest_threshold(self.labeler))
         shown = view.show(photo, labeled)
         first = 0 if shown.above(threshold) else None
@@ -181,6 +219,7 @@ class Page:
             self.shown: shown,
             self.results: gr.Column(elem_classes=[]),
             **self._labels(shown, threshold, first),
+            **self.closer.closed(),
         }
         shown = shown.explained(self.explain(self.labeler, photo, labeled))
         yield {self.shown: shown, **self._maps(shown, first, opacity)}
@@ -250,6 +289,7 @@ class Page:
             self.results: gr.Column(elem_classes=[HIDDEN]),
             self.annotated: None,
             self.summary: WAITING,
+            **self.closer.closed(),
         }
 
 

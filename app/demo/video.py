@@ -13,7 +13,7 @@ from typing import Any, cast
 import gradio as gr
 
 from app.demo.api import in_range, own_file, sentences
-from app.demo.page import HIDDEN
+from app.demo.theme import HIDDEN
 from app.demo.view import LabelerLike, lowest_threshold
 from core.errors import VideoError
 from core.file_names import safe_name

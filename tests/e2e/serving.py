@@ -74,8 +74,12 @@ def workspace(data: Path, weights: Path, **environment: str) -> Iterator[str]:
 
 DEMO = """
 import importlib, os, sys
+from pathlib import Path
 from app.demo import launch
+from core.models import cards
 from tests.fakes import fake_explain
+if len(sys.argv) > 3:
+    cards.WEIGHTS_FOLDER = Path(sys.argv[3])
 module, name = sys.argv[2].split(":")
 labeler = getattr(importlib.import_module(module), name)()
 launch.prepare_environment()
@@ -84,10 +88,13 @@ launch.serve(labeler, fake_explain, port=int(sys.argv[1]), password=password)
 """
 
 
-def demo(labeler: str, **environment: str) -> Iterator[str]:
-    """A demo in a process of its own, over what ``labeler`` ("module:callable") gives: its address."""
+def demo(labeler: str, weights: Path | None = None, **environment: str) -> Iterator[str]:
+    """A demo in a process of its own, over what ``labeler`` ("module:callable") gives: its address.
+
+    Garments are looked into by the networks in ``weights``, a folder as ``tests.weights.save_both`` makes it.
+    """
     port = free_port()
-    command = [sys.executable, "-c", DEMO, str(port), labeler]
+    command = [sys.executable, "-c", DEMO, str(port), labeler, *([str(weights)] if weights else [])]
     with subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stderr=subprocess.PIPE) as server:
         wait_until_open(port, server)
         yield f"http://127.0.0.1:{port}"

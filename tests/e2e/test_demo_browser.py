@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 
 from tests.browsing import WAIT_MS, expect
 from tests.e2e.serving import demo
+from tests.weights import save_both
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -155,6 +156,56 @@ def test_a_drawn_sample_is_tried_with_a_click(page: Page, address: str) -> None:
     page.locator(".gallery-item").first.click()
     says(page, "#summary", r"\d garments? found")
     assert pixels(page, source(page, "annotated")).size
+
+
+@pytest.fixture(scope="module")
+def address_with_networks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    yield from demo(LABELER, save_both(tmp_path_factory.mktemp("weights")))
+
+
+def test_a_garment_is_looked_into(page: Page, address_with_networks: str, photo: Path) -> None:
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_demo(page, address_with_networks)
+    choose(page, photo)
+    source(page, "detector-map")
+    page.locator("#look").click()
+
+    heads = page.locator("#heads img")
+    expect(heads).to_have_count(9, timeout=WAIT_MS)
+    says(page, "#heads-bar", "% of the attention")
+    before = heads.nth(1).get_attribute("src") or ""
+    box = page.locator("#point img").bounding_box()
+    assert box is not None
+    page.locator("#point img").click(position={"x": box["width"] * 0.1, "y": box["height"] * 0.4})
+    expect(heads.nth(1)).not_to_have_attribute("src", before, timeout=WAIT_MS)
+
+    page.get_by_role("tab", name="Two labels").first.click()
+    expect(page.locator("#compared img")).to_have_count(3)
+    page.locator("#other-label input").click()
+    page.get_by_role("option", name="Hat").click()
+    says(page, "#compared", "- Hat")
+
+    page.get_by_role("tab", name="Slider").first.click()
+    expect(page.locator("#slider img")).to_have_count(2)
+    says(page, "#slider-bar", "logit")
+    page.locator("#slider-map input").click()
+    page.get_by_role("option", name="SimAM, stage 2, module 1").click()
+    says(page, "#slider-bar", "magnitude")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+    page.locator("#garment input").click()
+    page.get_by_role("option", name=re.compile("pants")).click()
+    says(page, "#look-note", "Garment 2 looked into")
+    assert not errors
+
+
+def test_the_api_page_shows_programs_with_the_visitors_address(page: Page, address: str) -> None:
+    name = address.replace("127.0.0.1", "localhost")
+    page.goto(f"{name}/api")
+    for program in ("client", "curl", "http"):
+        says(page, f"#{program}", re.escape(name))
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
