@@ -115,7 +115,7 @@ def test_missing_weights_are_one_sentence_and_status_two(
         (("explain", "missing.jpg", "--out", "maps"), r"lapel: missing.jpg: There is no such file."),
         (("anchors", "missing.json"), "lapel: missing.json: a COCO file"),
         (("summary", "yolov9"), "lapel: expected a model of yolov4, "),
-        (("summary", "mobilenet-mha", "--size", "200"), "lapel: mobilenet-mha takes pictures of 224"),
+        (("summary", "ssd", "--size", "200"), "lapel: ssd takes pictures of 300 pixels"),
         (("evaluate", "yolo", "val.json"), "lapel: expected detector, classifier or a .safetensors file"),
         (("evaluate", "none.safetensors", "val.json"), "lapel: expected the model's card none.json"),
         (("train", "segmenter", "--data", "a", "--val", "b"), "lapel: expected to train a detector or"),

@@ -100,11 +100,11 @@ def test_point_and_compare_and_take_it_away(page: Page):
     frame.press("ArrowUp")
     expect(reading).to_contain_text("point in row 3, column 5 of 7")
     assert all(drawn(page, name) != picture for name, picture in before.items())
-    area = frame.bounding_box()
-    assert area is not None
-    page.mouse.move(area["x"] + 3, area["y"] + 3)
+    frame.hover(position={"x": 3, "y": 3})  # waits until the frame no longer moves
     page.mouse.down()
     expect(reading).to_contain_text("point in row 1, column 1 of 7")
+    area = frame.bounding_box()
+    assert area is not None
     page.mouse.move(area["x"] + area["width"] - 3, area["y"] + area["height"] - 3, steps=4)
     expect(reading).to_contain_text("point in row 7, column 7 of 7")
     page.mouse.up()

@@ -161,7 +161,8 @@ def test_the_input_is_the_photo_on_a_tight_canvas(detector: Detector) -> None:
     ("changes", "sentence"),
     [
         ({"kind": "classifier", "model": "mobilenet-mha"}, "a detector's weights in d.safetensors"),
-        ({"model": "ssd"}, "got a ssd detector"),
+        ({"model": "yolov5"}, "got a yolov5 detector"),
+        ({"model": "ssd"}, "expected no anchors, as ssd has its own"),
         ({"preset": "huge"}, "expected a detector's weights"),
         ({"anchors_wh": ((10.0, 10.0),)}, "expected nine anchors .* got 1"),
         ({"anchors_wh": ((-1.0, 10.0),) * 9}, "nine anchors of positive width"),
