@@ -12,8 +12,9 @@ from typing import Any
 from core.datasets import coco, cvat, deepfashion, via_labelme, voc, yolo
 from core.datasets.csv_boxes import is_box_csv, read_box_csv
 from core.datasets.detection import DetectionDataset
+from core.datasets.listed_paths import PHOTO_SUFFIXES
 from core.datasets.parsing import first_lines, read_json, read_xml, read_yaml
-from core.datasets.photo_index import PHOTO_SUFFIXES, ListedName, PhotoIndex
+from core.datasets.photo_index import ListedName, PhotoIndex
 from core.datasets.reading import KINDS, read_document, root_tag
 from core.datasets.report import ReadReport, log, named
 from core.datasets.yolo_texts import NO_LABELS, is_text, pair_texts
@@ -200,6 +201,8 @@ class DatasetFinder:
         files = [path for path in self._index.paths if path.suffix.lower() in PHOTO_SUFFIXES]
         unpaired = ReadReport()
         text_of = pair_texts(files, texts, self._root, self._root, unpaired)
+        theirs = {text for file, text in text_of.items() if self._index.is_passed_over(text, file)}
+        text_of = {file: text for file, text in text_of.items() if text not in theirs}
         groups: dict[Path | None, dict[Path, Path | None]] = {}
         for file, text in text_of.items():
             if lists or _has_label_lines(text):
@@ -208,9 +211,9 @@ class DatasetFinder:
                 self.left.append(text)
         used = set(text_of.values())
         stored: Mapping[Path, Sequence[Path]] = {}
-        if lists and not used:
-            stored = yield from self._stored_yolo(texts, lists)
-            used = {text for some in stored.values() for text in some}
+        if lists and (theirs or not used):
+            stored = yield from self._stored_yolo([*theirs] if used else texts, lists)
+            used |= {text for some in stored.values() for text in some}
         self._name_unpaired([text for text in texts if text not in used], bool(lists))
         alone = list(groups.pop(None, {}).values())
         if alone:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from core.datasets.photo_index import folded, name_key
+from core.datasets.listed_paths import folded, name_key
 from core.datasets.report import ReadReport
 
 NO_LABELS = re.compile(

@@ -6,7 +6,7 @@ Zips are unpacked to a folder, so that an import can continue in the middle of o
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -58,13 +58,15 @@ class SourceScanner:
     ``everything`` says that all files are meant to be photos, as in an upload or a zip, and not only those
     that look like it, as in a folder of the server. ``find_stored`` finds photos of the store by name, for
     annotations that come without theirs. ``may_read`` says which folders a single annotation file's photos
-    may be looked for in, besides its own.
+    may be looked for in, besides its own; ``stored_among`` which of some names are exactly stored photos',
+    which then annotates these rather than photos elsewhere in the folder whose paths end alike.
     """
 
     work: Path
     everything: bool = False
     find_stored: FindStored = lambda listed, root: [NotFound(NO_PHOTO)] * len(listed)
     may_read: Callable[[Path], bool] = lambda folder: True
+    stored_among: Callable[[Collection[str]], Collection[str]] = lambda names: ()
 
     def items(self, source: Path) -> Iterator[Item]:
         """All that is to be brought in, in an order that stays. Raises StoreFullError without room."""
@@ -101,7 +103,14 @@ class SourceScanner:
         files = [source]
         if is_yaml:  # its labels are texts of their own
             files += [file for file in files_below(root) if is_text(file)]
-        yield from scan.datasets(DatasetFinder(root, files, PhotoIndex(root), scan.report, scan.are_stored))
+        index = PhotoIndex(root, stored_among=self.stored_among)
+        yield from scan.datasets(DatasetFinder(root, files, index, scan.report, scan.are_stored))
+        if index.passed_over:
+            others = named([path.relative_to(root).as_posix() for path in index.passed_over.values()])
+            stored = named(list(index.passed_over))
+            scan.report.remark(
+                source.name, f"it annotates stored photos of exactly the listed names, {stored}; not {others}"
+            )
         yield from scan.reported()
 
     def _files(self, folder: Path, everything: bool, zips: Iterator[int] | None) -> Iterator[Item]:
