@@ -12,11 +12,11 @@ import pytest
 
 from core.datasets.coco import write_coco
 from core.datasets.detection import BoxedPhoto, DetectionDataset
-from core.datasets.voc import voc_document
+from core.datasets.voc import label_map, voc_document
 from core.store import Store
 from core.store.importing import all_came, finish_import, import_batch, prepare_import
 from core.store.imports import UploadFolder
-from tests.core.store.import_cases import box, coco, image, laid
+from tests.core.store.import_cases import box, coco, image, laid, voc
 from tests.core.store.test_importing import SIZE_WH, brought_in, picture, pictures, reasons, zipped_folder
 from tests.databases import on_sqlite
 
@@ -233,3 +233,14 @@ def test_thousands_of_new_categories_beyond_the_most_are_left_out_at_once(
     row = brought_in(store, tmp_path / "set")
     assert (row.counts["boxes"], row.counts["dropped"], len(asked)) == (2, 398, 2)
     assert "expected at most" in reasons(store, row)["a.jpg"]
+
+
+@pytest.mark.parametrize(
+    "lines", [label_map(["short sleeve top"]), "# label:color:parts:actions\nshirt:1,2,3::\n"]
+)
+def test_a_labelmap_beside_vocs_files_is_no_labels(store: Store, tmp_path: Path, lines: str) -> None:
+    picture(tmp_path / "set" / "JPEGImages" / "1.jpg", 1)
+    files = {"Annotations/1.xml": voc("1.jpg"), "Annotations/classes.txt": "short sleeve top\nshirt\n"}
+    laid(files | {"labelmap.txt": lines})(tmp_path / "set")
+    row = brought_in(store, tmp_path / "set")
+    assert (reasons(store, row), row.counts["annotated"], all_came(row.counts)) == ({}, 1, True)
