@@ -16,7 +16,7 @@ from core.access import Role
 from core.boxes import BOX_FLAGS
 from core.datasets.parsing import MOST_BOXES
 from core.images.perceptual_hash import HASH_BYTES
-from core.store.boxes import ORIGINS
+from core.store.boxes import MOST_LABEL, ORIGINS
 from core.store.jobs import ENDED, GOING
 from core.store.models import KINDS
 from core.store.trainings import MODES
@@ -121,7 +121,7 @@ _BOX: dict[str, Check] = {
     "uid": lambda value: text(value, 64),
     "box": corners,
     "category": positive,
-    "label": or_none(lambda value: text(value, 200)),
+    "label": or_none(lambda value: text(value, MOST_LABEL)),
     "origin": one_of(ORIGINS),
     "changed": truth,
     "accepted": truth,

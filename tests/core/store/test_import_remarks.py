@@ -244,3 +244,17 @@ def test_a_labelmap_beside_vocs_files_is_no_labels(store: Store, tmp_path: Path,
     laid(files | {"labelmap.txt": lines})(tmp_path / "set")
     row = brought_in(store, tmp_path / "set")
     assert (reasons(store, row), row.counts["annotated"], all_came(row.counts)) == ({}, 1, True)
+
+
+@pytest.mark.parametrize("length", [200, 201])
+def test_a_fine_label_that_is_cut_is_said(store: Store, tmp_path: Path, length: int) -> None:
+    picture(tmp_path / "set" / "1.jpg", 1)
+    document = coco([image(1, "1.jpg")], [box(attributes={"fine_label": "x" * length}), box(id=2)])
+    laid({"x.json": document})(tmp_path / "set")
+    for _ in range(2):  # also where it is there already
+        row = brought_in(store, tmp_path / "set")
+        told = "Fine labels of at most 200 characters are kept, one was cut: got 201."
+        assert reasons(store, row) == ({"1.jpg": told} if length > 200 else {})
+        assert (row.counts["remarks"], all_came(row.counts)) == (int(length > 200), True)
+    saved = store.annotations.latest(1)
+    assert saved is not None and {box.label for box in saved.boxes} == {"x" * 200, None}
