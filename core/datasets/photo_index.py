@@ -131,8 +131,9 @@ class PhotoIndex:
         """A photo, or why there is none, for each name that the annotation file ``place`` gives.
 
         A name without ending finds the photo of that stem. A relative name never finds a photo of another
-        folder than it says. Where several photos fit, the one whose folders ``place`` names or lies in is
-        taken. Where several names would fit one photo, the closest has it; none, where several are as close.
+        folder than it says. Where several photos fit, the one whose folders the name of ``place`` says is
+        taken, then that with the name's own folders (``images`` as well), then the one near it. Where several
+        names would fit one photo, the closest has it; none, where several are as close.
         """
         ranked = self._without_stored(names, [self._closest(name, place) for name in names], place)
         closest: dict[Path, Fit] = {}
@@ -243,13 +244,16 @@ class PhotoIndex:
         if len(best) > 1:
             same = [_same_parts(entry, wanted, length) for entry in best]
             best = [entry for entry, count in zip(best, same, strict=True) if count == max(same)]
-        if 1 < len(best) <= MOST_ALIKE:
-            best = _by_hints(best, place)
+        for closeness in (_hint, _path_end, _nearness):
+            if 1 < len(best) <= MOST_ALIKE:
+                close = [closeness(entry, wanted, place) for entry in best]
+                best = [entry for entry, count in zip(best, close, strict=True) if count == max(close)]
         if len(best) > 1:
             names = named([self._shown(entry.path) for entry in best])
             return NotFound(f"several photos have this name: {names}", True), NO_FIT
         has_ending = best[0].raw[-1] == wanted.raw[-1]
-        return best[0].path, (length, bool(by_raw), has_ending, _same_parts(best[0], wanted, length))
+        is_whole = bool(by_raw) or _path_end(best[0], wanted, place) == len(wanted.raw) - 1
+        return best[0].path, (length, is_whole, has_ending, _same_parts(best[0], wanted, length))
 
     @staticmethod
     def _cut(raw: Key, wanted: _Wanted) -> Key:
@@ -309,15 +313,19 @@ def _same_parts(entry: _Entry, wanted: _Wanted, length: int) -> int:
     return sum(a == b for a, b in zip(written[-length:], wanted.written[-length:], strict=True))
 
 
-def _by_hints(entries: list[_Entry], place: Path) -> list[_Entry]:
-    """Those whose folders the annotation file's name or place says."""
-    words = set(_words(place))
-    hints = [len(words & set(entry.raw[:-1])) for entry in entries]
-    best = [entry for entry, hint in zip(entries, hints, strict=True) if hint == max(hints)]
-    if len(best) == 1:
-        return best
-    near = [_common_head(entry.path.parent.parts, place.parent.parts) for entry in best]
-    return [entry for entry, shared in zip(best, near, strict=True) if shared == max(near)]
+def _hint(entry: _Entry, wanted: _Wanted, place: Path) -> int:
+    """How many of its folders the annotation file's name says, as ``train`` of ``instances_train.json``."""
+    return len(set(_words(place)) & set(entry.key[:-1]))
+
+
+def _path_end(entry: _Entry, wanted: _Wanted, place: Path) -> int:
+    """How many folders at the end of both paths are the same, with those that formats put there."""
+    return _common_head(entry.raw[-2::-1], wanted.raw[-2::-1])
+
+
+def _nearness(entry: _Entry, wanted: _Wanted, place: Path) -> int:
+    """How many folders it shares with the annotation file."""
+    return _common_head(entry.path.parent.parts, place.parent.parts)
 
 
 def _words(place: Path) -> Iterator[str]:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a case is read more easily in its line
 """Listed names find photos however they write the path, and cost little whatever they are."""
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ def found(names: list[str], photos: list[str]) -> list[str]:
         (["1.jpg", "1.jpg"], ["1.jpg"], ["1.jpg", "1.jpg"]),
         (["1.png", "1.webp"], ["1.jpg"], ["1.jpg could be any of 1.png, 1.webp"] * 2),
         (["/a/men/1.jpg", "C:\\women\\1.jpg"], ["men/1.jpg", "women/1.jpg"], ["men/1.jpg", "women/1.jpg"]),
+        (["photos/1.jpg", "images/1.jpg"], ["t/images/1.jpg", "t/photos/1.jpg"], ["t/photos/1.jpg", "t/images/1.jpg"]),
+        (["photos/1.jpg", "images/1.jpg"], ["t/images/1.jpg"], [NO_PHOTO, "t/images/1.jpg"]),
+        (["images/1.jpg"], ["x/1.jpg", "t/images/1.jpg"], ["x/1.jpg"]),  # the hint of x.json goes before
+        (["1.jpg"], ["t/images/1.jpg", "t/photos/1.jpg"], ["several photos have this name: t/images/1.jpg, t/photos/1.jpg"]),
         (["/srv/me/1.jpg", "/srv/you/1.jpg"], ["1.jpg"], ["1.jpg could be any of me/1.jpg, you/1.jpg"] * 2),
     ],
 )  # fmt: skip

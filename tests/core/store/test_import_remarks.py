@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,10 @@ import pytest
 from core.datasets.coco import write_coco
 from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.datasets.voc import label_map, voc_document
+from core.images.decode import open_photo
 from core.store import Store
+from core.store.boxes import AnnotatedBox
+from core.store.exports import FORMATS, export_revision
 from core.store.importing import all_came, finish_import, import_batch, prepare_import
 from core.store.imports import UploadFolder
 from tests.core.store.import_cases import box, coco, image, laid, voc
@@ -184,7 +188,7 @@ def test_categories_that_differ_in_case_are_told_once(store: Store, tmp_path: Pa
 def test_a_box_too_thin_to_be_kept_is_no_copy(store: Store, tmp_path: Path) -> None:
     picture(tmp_path / "set" / "a.jpg", 1)
     boxes = np.array([[10, 20, 60, 100], [30.001, 5, 30.004, 50]])
-    photo = BoxedPhoto("a.jpg", *SIZE_WH, boxes, np.zeros(2), ("x" * 300, None))
+    photo = BoxedPhoto("a.jpg", *SIZE_WH, boxes, np.zeros(2), ("x" * 200, None))
     write_coco(DetectionDataset(("shirt",), (photo,)), tmp_path / "set" / "a.json")
     row = brought_in(store, tmp_path / "set")
     assert (row.counts["annotated"], reasons(store, row)) == (1, {})
@@ -258,3 +262,33 @@ def test_a_fine_label_that_is_cut_is_said(store: Store, tmp_path: Path, length: 
         assert (row.counts["remarks"], all_came(row.counts)) == (int(length > 200), True)
     saved = store.annotations.latest(1)
     assert saved is not None and {box.label for box in saved.boxes} == {"x" * 200, None}
+
+
+@pytest.mark.parametrize("pictures", [True, False], ids=["pictures", "alone"])
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_exports_own_names_are_told_apart_by_any_of_their_folders(
+    store: Store, tmp_path: Path, format: str, pictures: bool
+) -> None:
+    category = store.categories.all()[0].id
+    for number, name in enumerate(("photos/3.jpg", "images/3.jpg", "x/data/3.jpg")):
+        photo = open_photo(picture(tmp_path / f"{number}.jpg", number))
+        row = store.photos.add(replace(photo, name=name), by="eve").row
+        assert row is not None
+        made = [AnnotatedBox((5, 5, 20 + number, 30), category)]
+        store.annotations.submit(row.id, made, author="eve", base_version=0, request=name)
+    ends = {"coco": "json", "csv": "csv"}.get(format, "zip")
+    file = tmp_path / f"out.{'zip' if pictures else ends}"
+    with file.open("wb") as out:
+        export_revision(store, store.revisions.create("eve").number, format, out, pictures=pictures)
+    other = Store.open(folder=tmp_path / "other")
+    if not pictures:
+        for photo in store.photos.page(0, 9):
+            other.photos.add(store.photos.open(photo.id), by="ada")
+    row = brought_in(other, file)
+    assert all_came(row.counts), reasons(other, row)
+    ends_at = {}
+    for photo in other.photos.page(0, 9):
+        version = other.annotations.latest(photo.id)
+        assert version is not None
+        ends_at["/".join(photo.name.split("/")[-2:])] = round(version.boxes[0].box_xyxy[2])
+    assert ends_at == {"photos/3.jpg": 20, "images/3.jpg": 21, "data/3.jpg": 22}
