@@ -13,10 +13,11 @@ from core.datasets import coco, cvat, deepfashion, via_labelme, voc, yolo
 from core.datasets.csv_boxes import is_box_csv, read_box_csv
 from core.datasets.detection import DetectionDataset
 from core.datasets.listed_paths import PHOTO_SUFFIXES
-from core.datasets.parsing import first_lines, read_json, read_xml, read_yaml
+from core.datasets.parsing import MOST_TEXT_BYTES, first_lines, read_json, read_xml, read_yaml
 from core.datasets.photo_index import ListedName, PhotoIndex
 from core.datasets.reading import KINDS, read_document, root_tag
 from core.datasets.report import ReadReport, log, named
+from core.datasets.splits import HOLDOUT
 from core.datasets.yolo_texts import NO_LABELS, is_text, pair_texts
 from core.errors import DatasetError
 
@@ -297,7 +298,9 @@ class DatasetFinder:
         return found
 
     def _name_the_rest(self) -> None:
-        self._take(lambda file: bool(COMPANIONS.fullmatch(file.name)))
+        for file in self._take(lambda file: bool(COMPANIONS.fullmatch(file.name))):
+            if file.name.lower() == f"{HOLDOUT}.txt":
+                self._report.holdout.update(line.strip() for line in first_lines(file, MOST_TEXT_BYTES))
         for file in self._take(lambda file: file.suffix.lower() in UNREAD_SUFFIXES):
             self._report.lose_file(
                 self._shown(file), f"{file.name} is of a kind that is not read: {KINDS} is"

@@ -272,23 +272,49 @@ def test_an_exports_own_names_are_told_apart_by_any_of_their_folders(
     category = store.categories.all()[0].id
     for number, name in enumerate(("photos/3.jpg", "images/3.jpg", "x/data/3.jpg")):
         photo = open_photo(picture(tmp_path / f"{number}.jpg", number))
-        row = store.photos.add(replace(photo, name=name), by="eve").row
-        assert row is not None
+        added = store.photos.add(replace(photo, name=name), by="eve").row
+        assert added is not None
         made = [AnnotatedBox((5, 5, 20 + number, 30), category)]
-        store.annotations.submit(row.id, made, author="eve", base_version=0, request=name)
+        store.annotations.submit(added.id, made, author="eve", base_version=0, request=name)
     ends = {"coco": "json", "csv": "csv"}.get(format, "zip")
     file = tmp_path / f"out.{'zip' if pictures else ends}"
     with file.open("wb") as out:
         export_revision(store, store.revisions.create("eve").number, format, out, pictures=pictures)
     other = Store.open(folder=tmp_path / "other")
     if not pictures:
-        for photo in store.photos.page(0, 9):
-            other.photos.add(store.photos.open(photo.id), by="ada")
+        for own in store.photos.page(0, 9):
+            other.photos.add(store.photos.open(own.id), by="ada")
     row = brought_in(other, file)
     assert all_came(row.counts), reasons(other, row)
     ends_at = {}
-    for photo in other.photos.page(0, 9):
-        version = other.annotations.latest(photo.id)
+    for came in other.photos.page(0, 9):
+        version = other.annotations.latest(came.id)
         assert version is not None
-        ends_at["/".join(photo.name.split("/")[-2:])] = round(version.boxes[0].box_xyxy[2])
+        ends_at["/".join(came.name.split("/")[-2:])] = round(version.boxes[0].box_xyxy[2])
     assert ends_at == {"photos/3.jpg": 20, "images/3.jpg": 21, "data/3.jpg": 22}
+
+
+LISTED_CSV = "photo,holdout,x0,y0,x1,y1,category\na.jpg,{},10,20,30,40,shirt\nb.jpg,false,10,20,30,40,shirt\n"
+MARKED: dict[str, dict[str, str | int | bytes]] = {
+    "a folder": {"images/holdout/a.jpg": 1, "images/train/b.jpg": 2},
+    "a list": {"JPEGImages/a.jpg": 1, "JPEGImages/b.jpg": 2, "ImageSets/Main/holdout.txt": "a\n"},
+    "YOLO's list": {"images/a.jpg": 1, "images/b.jpg": 2, "holdout.txt": "./images/a.jpg\n"},
+    "a column": {"a.jpg": 1, "b.jpg": 2, "x.csv": LISTED_CSV.format("true")},
+    "an entry": {"a.jpg": 1, "b.jpg": 2, "x.json": coco([image(1, "a.jpg") | {"split": "holdout"}], [box()])},
+}
+
+
+@on_sqlite
+@pytest.mark.parametrize("way", MARKED)
+def test_photos_that_were_a_holdout_elsewhere_are_named(store: Store, tmp_path: Path, way: str) -> None:
+    laid(MARKED[way])(tmp_path / "set")
+    row = brought_in(store, tmp_path / "set")
+    told = reasons(store, row)["Holdout"]
+    assert "a.jpg" in told and "b.jpg" not in told and "ordinary photos" in told
+    assert all_came(row.counts)
+
+
+@on_sqlite
+def test_a_data_set_without_a_holdout_has_no_remark_on_one(store: Store, tmp_path: Path) -> None:
+    laid({"train/a.jpg": 1, "b.jpg": 2, "x.csv": LISTED_CSV.format("false")})(tmp_path / "set")
+    assert reasons(store, brought_in(store, tmp_path / "set")) == {}
