@@ -11,8 +11,8 @@ from pathlib import Path
 
 from core.datasets import deepfashion
 from core.datasets.detection import matched_categories
+from core.datasets.listed_paths import PHOTO_FOLDERS
 from core.datasets.parsing import MOST_CSV_BYTES, read_text
-from core.datasets.photo_index import PHOTO_FOLDERS
 from core.datasets.report import named
 from core.errors import DatasetError
 from core.file_names import relative_name

@@ -340,8 +340,7 @@ def _photo(
     row: _Rows, name: str, folder: Path | None, fractions: bool, path: Path, report: ReadReport
 ) -> tuple[BoxedPhoto, int] | None:
     """The photo with its boxes, and how many were dropped; None where it has no size."""
-    size_wh = _size(row.image, name, folder, fractions, path, report)
-    if size_wh is None:
+    if (size_wh := _size(row.image, name, folder, fractions, path, report)) is None:
         return None
     if fractions:
         row.boxes, row.crowds = in_pixels(row.boxes, size_wh), in_pixels(row.crowds, size_wh)
@@ -350,6 +349,7 @@ def _photo(
         report.lose_box(path.name, f"{path.name}: {name} has {row.annotations:,} annotations, {most}")
         row.boxes, row.crowds, row.lost = [], [], row.annotations
     listed = ListedName(_file_name(row.image), path)
+    report.note_holdout(listed.name, row.image)
     photo, dropped = boxed_photo(
         name, *size_wh, row.boxes, crowds=row.crowds, lost=row.lost > 0, listed=listed
     )

@@ -74,6 +74,7 @@ def _photo(name: str, rows: list[tuple[int, Row]], path: Path, report: ReadRepor
     first = rows[0][1]
     sides = [_side(first.get(key, "")) for key in ("width", "height")]
     size_wh = (sides[0], sides[1]) if sides[0] and sides[1] else None
+    report.note_holdout(name, first)
     if len(rows) > MOST_BOXES:
         report.lose_box(
             path.name, f"{path.name}: {name}: at most {MOST_BOXES:,} rows are read, got {len(rows):,}"

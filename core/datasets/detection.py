@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from core.boxes import BOX_FLAGS, NO_FLAGS, BoxFlags, GroundTruth, no_boxes, no_ids
+from core.datasets.listed_paths import PHOTO_FOLDERS
 from core.datasets.parsing import read_lines
-from core.datasets.photo_index import PHOTO_FOLDERS, ListedName
+from core.datasets.photo_index import ListedName
 from core.datasets.report import ReadReport, log, named
 from core.errors import DatasetError
 from core.taxonomy import category_key

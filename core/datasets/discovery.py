@@ -12,10 +12,12 @@ from typing import Any
 from core.datasets import coco, cvat, deepfashion, via_labelme, voc, yolo
 from core.datasets.csv_boxes import is_box_csv, read_box_csv
 from core.datasets.detection import DetectionDataset
-from core.datasets.parsing import first_lines, read_json, read_xml, read_yaml
-from core.datasets.photo_index import PHOTO_SUFFIXES, ListedName, PhotoIndex
+from core.datasets.listed_paths import PHOTO_SUFFIXES
+from core.datasets.parsing import MOST_TEXT_BYTES, first_lines, read_json, read_xml, read_yaml
+from core.datasets.photo_index import ListedName, PhotoIndex
 from core.datasets.reading import KINDS, read_document, root_tag
 from core.datasets.report import ReadReport, log, named
+from core.datasets.splits import HOLDOUT
 from core.datasets.yolo_texts import NO_LABELS, is_text, pair_texts
 from core.errors import DatasetError
 
@@ -33,7 +35,7 @@ COMPANIONS = re.compile(
 """Files that formats keep beside their annotations, and that add nothing to them."""
 
 LISTED_PHOTO = re.compile(r"\.(jpe?g|png|webp|bmp)\s*$", re.IGNORECASE)
-LISTED_BOX = re.compile(r"\.(jpe?g|png|webp|bmp)[ ,\t]+-?\d+[., \d-]*,[., \d-]*\d", re.IGNORECASE)
+LISTED_NUMBERS = re.compile(r"\.(?:jpe?g|png|webp|bmp)[ ,\t]++-?+(?=(\d[., \d-]*+))", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,6 +202,8 @@ class DatasetFinder:
         files = [path for path in self._index.paths if path.suffix.lower() in PHOTO_SUFFIXES]
         unpaired = ReadReport()
         text_of = pair_texts(files, texts, self._root, self._root, unpaired)
+        theirs = {text for file, text in text_of.items() if self._index.is_passed_over(text, file)}
+        text_of = {file: text for file, text in text_of.items() if text not in theirs}
         groups: dict[Path | None, dict[Path, Path | None]] = {}
         for file, text in text_of.items():
             if lists or _has_label_lines(text):
@@ -208,9 +212,9 @@ class DatasetFinder:
                 self.left.append(text)
         used = set(text_of.values())
         stored: Mapping[Path, Sequence[Path]] = {}
-        if lists and not used:
-            stored = yield from self._stored_yolo(texts, lists)
-            used = {text for some in stored.values() for text in some}
+        if lists and (theirs or not used):
+            stored = yield from self._stored_yolo([*theirs] if used else texts, lists)
+            used |= {text for some in stored.values() for text in some}
         self._name_unpaired([text for text in texts if text not in used], bool(lists))
         alone = list(groups.pop(None, {}).values())
         if alone:
@@ -294,7 +298,9 @@ class DatasetFinder:
         return found
 
     def _name_the_rest(self) -> None:
-        self._take(lambda file: bool(COMPANIONS.fullmatch(file.name)))
+        for file in self._take(lambda file: bool(COMPANIONS.fullmatch(file.name))):
+            if file.name.lower() == f"{HOLDOUT}.txt":
+                self._report.holdout.update(line.strip() for line in first_lines(file, MOST_TEXT_BYTES))
         for file in self._take(lambda file: file.suffix.lower() in UNREAD_SUFFIXES):
             self._report.lose_file(
                 self._shown(file), f"{file.name} is of a kind that is not read: {KINDS} is"
@@ -321,7 +327,16 @@ def _is_note(file: Path) -> bool:
 
 def _has_listed_boxes(file: Path) -> bool:
     """Whether a text lists photos with boxes behind them, as some trainers of YOLO read."""
-    return any(LISTED_BOX.search(line) for line in first_lines(file))
+    return any(map(lists_box, first_lines(file)))
+
+
+def lists_box(line: str) -> bool:
+    """Whether a line has a photo with numbers behind it that commas part; takes time linear in its length.
+
+    >>> [lists_box(line) for line in ("a.jpg 1,2,30,40,0", "a.jpg 1", "see a.jpg, 3 times")]
+    [True, False, False]
+    """
+    return any("," in found[1].rstrip("., -") for found in LISTED_NUMBERS.finditer(line))
 
 
 def _is_number(text: str) -> bool:

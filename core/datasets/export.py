@@ -15,7 +15,8 @@ from PIL import Image
 
 from core.datasets.coco import coco_document
 from core.datasets.detection import BoxedPhoto, BoxRow, DetectionDataset, boxed_photo, class_list
-from core.datasets.photo_index import PLAIN_FOLDERS, PhotoIndex
+from core.datasets.listed_paths import PLAIN_FOLDERS
+from core.datasets.photo_index import PhotoIndex
 from core.datasets.voc import voc_document
 from core.datasets.yolo import yolo_lines, yolo_setting
 from core.errors import DatasetError

@@ -15,7 +15,8 @@ from core.datasets.detection import (
     boxed_photo,
     merged_categories,
 )
-from core.datasets.photo_index import PHOTO_FOLDERS, SHOWN_PARTS, ListedName, NotFound, PhotoIndex
+from core.datasets.listed_paths import PHOTO_FOLDERS
+from core.datasets.photo_index import SHOWN_PARTS, ListedName, NotFound, PhotoIndex
 from core.datasets.report import ReadReport
 from core.errors import DatasetError
 from core.file_names import relative_name, safe_path
@@ -204,7 +205,8 @@ def place_photos(
         if isinstance(path, Path)
     }
     folder = next(iter(starts)) if len(starts) == 1 else None
-    folder = photos.root if folder is None and starts else folder
+    if starts and (folder is None or photos.passed_over):  # a name may be that of a photo in this folder
+        folder = photos.root
     placed: list[str | None] = []
     missing: set[str] = set()
     for name, path in zip(names, found, strict=True):

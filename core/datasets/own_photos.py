@@ -10,15 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from core.datasets.listed import name_of_missing
-from core.datasets.photo_index import (
-    NO_PHOTO,
-    PHOTO_FOLDERS,
-    PLAIN_FOLDERS,
-    ListedName,
-    NotFound,
-    PhotoIndex,
-    folded,
-)
+from core.datasets.listed_paths import PHOTO_FOLDERS, PLAIN_FOLDERS, folded
+from core.datasets.photo_index import NO_PHOTO, ListedName, NotFound, PhotoIndex
 from core.datasets.report import ReadReport
 from core.errors import DatasetError
 from core.file_names import relative_name

@@ -40,7 +40,8 @@ FREE_ROWS = 100_000
 MOST_ELEMENTS = 4_000_000
 MOST_XML_DEPTH = 32
 MOST_YAML_EVENTS = 100_000
-XML_DECLARATION = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]{1,20})["'][^>]*\?>""")
+XML_ENCODING = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]{1,20})["']""")
+MOST_DECLARATION_BYTES = 512
 EAST_ASIAN = frozenset(
     (b"gb2312", b"gbk", b"gb18030", b"cp936", b"big5", b"cp950", b"shift_jis", b"cp932", b"euc-jp", b"euc-kr")
 )
@@ -110,10 +111,11 @@ def read_xml(path: Path, most_elements: int = MOST_ELEMENTS) -> Xml.Element:
 
 def _in_utf_8(data: bytes) -> bytes:
     """XML in an encoding of East Asia, which the parser does not know, in UTF-8. Raises ValueError."""
-    declaration = XML_DECLARATION.match(data)
-    if declaration is None or declaration[1].lower() not in EAST_ASIAN:
+    end = data.find(b">", 0, MOST_DECLARATION_BYTES) + 1
+    encoding = XML_ENCODING.match(data[:end]) if data[:end].endswith(b"?>") else None
+    if encoding is None or encoding[1].lower() not in EAST_ASIAN:
         return data
-    return data[declaration.end() :].decode(declaration[1].decode("ascii")).encode()
+    return data[end:].decode(encoding[1].decode("ascii")).encode()
 
 
 class _BoundedBuilder(Xml.TreeBuilder):

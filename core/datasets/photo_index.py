@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
 
+from core.datasets.listed_paths import (
+    SPLIT_FOLDERS,
+    Key,
+    folded_key,
+    has_photo_ending,
+    listed_parts,
+    name_key,
+    plain_key,
+    stem_of,
+    stored_forms,
+)
 from core.datasets.report import named
 from core.file_names import decoded_name
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp")
-OTHER_PICTURES = (".gif", ".tif", ".tiff", ".heic", ".heif", ".avif")
-"""Pictures that are not read, and are refused with a sentence when they are opened."""
-
-PHOTO_FOLDERS = ("photos", "images")
-PLAIN_FOLDERS = frozenset(
-    {*PHOTO_FOLDERS, "photo", "image", "img", "imgs", "jpegimages", "data", "labels", "annotations", "annos"}
-    | {"obj_train_data", "obj_valid_data", "obj_test_data", "voc", "yolo"}
-)
-"""Folders that formats put between a photo and its annotation; they tell no two photos apart."""
 MOST_FILES = 1_000_000
 MOST_DEPTH = 64
 MOST_ALIKE = 100
@@ -33,9 +33,6 @@ SHOWN_PARTS = 2
 """Of a listed path in a sentence; the folders above are those of some machine."""
 
 NO_PHOTO = "there is no such photo"
-
-Key = tuple[str, ...]
-
 
 Fit = tuple[int, bool, bool, int]
 """How close a photo is to a name: parts of the path in common; whether the whole path is the same, and the
@@ -98,7 +95,7 @@ class _Wanted:
     @classmethod
     def of(cls, parts: Key, is_free: bool) -> _Wanted:
         """Out of a path's parts in NFC."""
-        return cls(_folded(parts), _plain_key(_folded(parts)), _plain_key(parts), is_free)
+        return cls(folded_key(parts), plain_key(folded_key(parts)), plain_key(parts), is_free)
 
 
 class PhotoIndex:
@@ -106,11 +103,22 @@ class PhotoIndex:
 
     Upper and lower case, NFC and NFD make no difference, except between photos that differ in nothing else.
     ``paths`` are the photos, where they are known; otherwise the folder is walked at the first search.
+
+    ``stored_among`` says which of some names are exactly those of stored photos. Such a name goes to the
+    photo at the path that it gives, from ``root``, the annotation file or their folder of photos; else it is
+    not found here (``passed_over`` has it with the photo below ``root`` whose path merely ends alike), since
+    the stored photo fits better.
     """
 
-    def __init__(self, root: Path, paths: Sequence[Path] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        paths: Sequence[Path] | None = None,
+        stored_among: Callable[[Collection[str]], Collection[str]] | None = None,
+    ) -> None:
         self.root = root
-        self._given = paths
+        self.passed_over: dict[str, Path] = {}
+        self._given, self._stored_among = paths, stored_among
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:
@@ -123,10 +131,11 @@ class PhotoIndex:
         """A photo, or why there is none, for each name that the annotation file ``place`` gives.
 
         A name without ending finds the photo of that stem. A relative name never finds a photo of another
-        folder than it says. Where several photos fit, the one whose folders ``place`` names or lies in is
-        taken. Where several names would fit one photo, the closest has it; none, where several are as close.
+        folder than it says. Where several photos fit, the one whose folders the name of ``place`` says is
+        taken, then that with the name's own folders (``images`` as well), then the one near it. Where several
+        names would fit one photo, the closest has it; none, where several are as close.
         """
-        ranked = [self._closest(name, place) for name in names]
+        ranked = self._without_stored(names, [self._closest(name, place) for name in names], place)
         closest: dict[Path, Fit] = {}
         for found, fit in ranked:
             if isinstance(found, Path):
@@ -154,11 +163,53 @@ class PhotoIndex:
 
         With ``is_free``, its folder is that of all annotations, and says nothing of the photo's.
         """
-        return self._best(self._by_stem, _Wanted.of(_stem(self._parts(path)), is_free), path)[0]
+        ranked = [self._best(self._by_stem, _Wanted.of(stem_of(self._parts(path)), is_free), path)]
+        return self._without_stored([self._shown(path.with_suffix(""))], ranked, path, has_ending=False)[0][0]
+
+    def is_passed_over(self, file: Path, photo: Path) -> bool:
+        """Whether an annotation file's name is exactly a stored photo's, and ``photo`` lies elsewhere."""
+        name = self._shown(file.with_suffix(""))
+        found = self._without_stored([name], [(photo, NO_FIT)], file, has_ending=False)
+        return isinstance(found[0][0], NotFound)
+
+    def _without_stored(
+        self,
+        names: Sequence[str],
+        ranked: list[tuple[Path | NotFound, Fit]],
+        place: Path,
+        *,
+        has_ending: bool = True,
+    ) -> list[tuple[Path | NotFound, Fit]]:
+        """The same without photos that merely end as names do that are exactly a stored photo's."""
+        if self._stored_among is None:
+            return ranked
+        asked: dict[int, set[str]] = {}
+        for number, (name, (found, _)) in enumerate(zip(names, ranked, strict=True)):
+            if self._is_elsewhere(found, name, place):
+                asked[number] = set(stored_forms(name, has_ending))
+        stored = set(self._stored_among(set().union(*asked.values()))) if asked else set()
+        kept = list(ranked)
+        for number, theirs in asked.items():
+            if theirs & stored:
+                kept[number] = NotFound(NO_PHOTO), NO_FIT
+                if isinstance(found := ranked[number][0], Path):
+                    self.passed_over[min(theirs & stored)] = found
+        return kept
+
+    def _is_elsewhere(self, found: Path | NotFound, name: str, place: Path) -> bool:
+        """Whether a photo lies not where its name says, or several such photos are as close."""
+        if isinstance(found, NotFound):
+            return found.is_ambiguous
+        for parts, is_free in listed_parts(name):
+            wanted = _Wanted.of(parts, is_free)
+            for base in (self.root, place.parent):
+                if is_free or _is_at(found, base, wanted.key):
+                    return False
+        return True
 
     def stem_key(self, path: Path) -> Key:
         """Folders that tell photos apart, and the name without ending, for a file below the root."""
-        return _plain_key(_stem(_folded(self._parts(path))))
+        return plain_key(stem_of(folded_key(self._parts(path))))
 
     def _closest(self, name: str, place: Path) -> tuple[Path | NotFound, Fit]:
         for index, wanted in self._readings(name):
@@ -171,7 +222,7 @@ class PhotoIndex:
         """What a name may mean: a file as it is written, a stem, or a path of another machine."""
         for parts, is_free in listed_parts(name):
             yield self._by_name, _Wanted.of(parts, is_free)
-            stem = _stem(parts) if has_photo_ending(parts[-1].lower()) else parts
+            stem = stem_of(parts) if has_photo_ending(parts[-1].lower()) else parts
             yield self._by_stem, _Wanted.of(stem, is_free)
 
     def _best(self, index: _Keys, wanted: _Wanted, place: Path) -> tuple[Path | NotFound, Fit]:
@@ -193,13 +244,16 @@ class PhotoIndex:
         if len(best) > 1:
             same = [_same_parts(entry, wanted, length) for entry in best]
             best = [entry for entry, count in zip(best, same, strict=True) if count == max(same)]
-        if 1 < len(best) <= MOST_ALIKE:
-            best = _by_hints(best, place)
+        for closeness in (_hint, _path_end, _nearness):
+            if 1 < len(best) <= MOST_ALIKE:
+                close = [closeness(entry, wanted, place) for entry in best]
+                best = [entry for entry, count in zip(best, close, strict=True) if count == max(close)]
         if len(best) > 1:
             names = named([self._shown(entry.path) for entry in best])
             return NotFound(f"several photos have this name: {names}", True), NO_FIT
         has_ending = best[0].raw[-1] == wanted.raw[-1]
-        return best[0].path, (length, bool(by_raw), has_ending, _same_parts(best[0], wanted, length))
+        is_whole = bool(by_raw) or _path_end(best[0], wanted, place) == len(wanted.raw) - 1
+        return best[0].path, (length, is_whole, has_ending, _same_parts(best[0], wanted, length))
 
     @staticmethod
     def _cut(raw: Key, wanted: _Wanted) -> Key:
@@ -217,8 +271,8 @@ class PhotoIndex:
         entries = []
         for path in self.paths:
             parts = self._parts(path)
-            raw = _folded(parts)
-            entries.append(_Entry(path, raw, _plain_key(raw), _plain_key(parts)))
+            raw = folded_key(parts)
+            entries.append(_Entry(path, raw, plain_key(raw), plain_key(parts)))
         return tuple(entries)
 
     @cached_property
@@ -232,7 +286,20 @@ class PhotoIndex:
 
     @cached_property
     def _by_stem(self) -> _Keys:
-        return _Keys.of((_stem(entry.key), entry) for entry in self._entries)
+        return _Keys.of((stem_of(entry.key), entry) for entry in self._entries)
+
+
+def _is_at(photo: Path, base: Path, key: Key) -> bool:
+    """Whether a photo lies below a folder where a name says, but for folders of formats and splits."""
+    if not photo.is_relative_to(base):
+        return False
+    own = name_key(photo.relative_to(base).as_posix())
+    while len(own) > len(key) and own[0] in SPLIT_FOLDERS:
+        own = own[1:]
+    if len(own) > len(key):
+        return False
+    whole = (*name_key((base / "x").as_posix())[:-1], *own)[-len(key) :]
+    return key in (whole, stem_of(whole)) or stem_of(key) == stem_of(whole)
 
 
 def _end(name: str) -> str:
@@ -242,79 +309,23 @@ def _end(name: str) -> str:
 def _same_parts(entry: _Entry, wanted: _Wanted, length: int) -> int:
     """How many of the parts that they have in common are written the same, in upper and lower case."""
     has_ending = entry.raw[-1] == wanted.raw[-1]
-    written = entry.written if has_ending else _stem(entry.written)
+    written = entry.written if has_ending else stem_of(entry.written)
     return sum(a == b for a, b in zip(written[-length:], wanted.written[-length:], strict=True))
 
 
-def _by_hints(entries: list[_Entry], place: Path) -> list[_Entry]:
-    """Those whose folders the annotation file's name or place says."""
-    words = set(_words(place))
-    hints = [len(words & set(entry.raw[:-1])) for entry in entries]
-    best = [entry for entry, hint in zip(entries, hints, strict=True) if hint == max(hints)]
-    if len(best) == 1:
-        return best
-    near = [_common_head(entry.path.parent.parts, place.parent.parts) for entry in best]
-    return [entry for entry, shared in zip(best, near, strict=True) if shared == max(near)]
+def _hint(entry: _Entry, wanted: _Wanted, place: Path) -> int:
+    """How many of its folders the annotation file's name says, as ``train`` of ``instances_train.json``."""
+    return len(set(_words(place)) & set(entry.key[:-1]))
 
 
-def folded(part: str) -> str:
-    """A part of a path without upper and lower case, in NFC."""
-    return unicodedata.normalize("NFC", part).casefold()
+def _path_end(entry: _Entry, wanted: _Wanted, place: Path) -> int:
+    """How many folders at the end of both paths are the same, with those that formats put there."""
+    return _common_head(entry.raw[-2::-1], wanted.raw[-2::-1])
 
 
-def has_photo_ending(name: str) -> bool:
-    """Whether a name in lower case ends as pictures do, of a kind that is read or not."""
-    return PurePosixPath(name).suffix in PHOTO_SUFFIXES + OTHER_PICTURES
-
-
-def name_key(name: str) -> Key:
-    """A photo's folders, without those that tell nothing apart, and the file's name: NFC, without case.
-
-    >>> name_key("images/Men/A.JPG")
-    ('men', 'a.jpg')
-    """
-    return _folded(name_parts(name))
-
-
-def name_parts(name: str) -> Key:
-    """The same with upper and lower case."""
-    parts = PurePosixPath(unicodedata.normalize("NFC", name)).parts
-    return _plain_key(tuple(part for part in parts if part not in ("/", ".", "..")))
-
-
-def listed_parts(name: str) -> Iterator[tuple[Key, bool]]:
-    """What a listed name may be as a path in NFC, and whether its folders are another machine's.
-
-    Understands backslashes, drive letters, URLs and Label Studio's ``/data/local-files/?d=path``.
-    """
-    text = name.replace("\\", "/").strip()
-    is_free = text.startswith(("/", "../")) or "://" in text or text[1:2] == ":"
-    if parts := _parts_of(text):
-        yield parts, is_free
-    if "://" in text or "?" in text or "%" in text:
-        split = urlsplit(text) if "://" in text else None
-        path, _, query = (split.path, "", split.query) if split else text.partition("?")
-        local = [part[2:] for part in query.split("&") if part.startswith("d=")]
-        if parts := _parts_of(unquote(local[0] if local else path)):
-            yield parts, True
-
-
-def _parts_of(text: str) -> Key:
-    parts = PurePosixPath(unicodedata.normalize("NFC", text)).parts
-    return tuple(part for part in parts if part not in ("/", ".", "..") and part[1:] != ":")
-
-
-def _folded(parts: Key) -> Key:
-    return tuple(map(folded, parts))
-
-
-def _stem(parts: Key) -> Key:
-    return (*parts[:-1], PurePosixPath(parts[-1]).stem)
-
-
-def _plain_key(parts: Key) -> Key:
-    """The parts of a path without the folders that tell nothing apart."""
-    return (*(part for part in parts[:-1] if folded(part) not in PLAIN_FOLDERS), *parts[-1:])
+def _nearness(entry: _Entry, wanted: _Wanted, place: Path) -> int:
+    """How many folders it shares with the annotation file."""
+    return _common_head(entry.path.parent.parts, place.parent.parts)
 
 
 def _words(place: Path) -> Iterator[str]:

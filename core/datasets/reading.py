@@ -148,7 +148,7 @@ def root_tag(path: Path) -> str:
         start = _beginning(path)
     except OSError:
         return ""
-    found = re.search(r"<\s*([A-Za-z_][\w.-]*)", re.sub(r"<[?!][^>]*>", "", start))
+    found = re.search(r"<\s*([A-Za-z_][\w.-]*)", re.sub(r"<[?!][^>]*+>?", "", start))
     return found.group(1) if found else ""
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from core.datasets.splits import HOLDOUT
 from core.errors import DatasetError
 
 Item = TypeVar("Item")
@@ -65,6 +66,8 @@ class ReadReport:
 
     def __init__(self, *, strict: bool = False) -> None:
         self.strict = strict
+        self.holdout: set[str] = set()
+        """Photos that files set apart as their holdout, as they are listed."""
         self._reasons: dict[tuple[str, str], _Reasons] = {}
         self._dropped: dict[str, dict[str, int]] = {}
 
@@ -92,6 +95,12 @@ class ReadReport:
             log.warning("%s: %s", name, reason)
         else:
             self._add("", name, reason)
+
+    def note_holdout(self, name: str, entry: Mapping[str, object]) -> None:
+        """Remember a photo whose entry says, by ``holdout`` or ``split``, that it is set apart."""
+        is_marked = str(entry.get("holdout")).strip().lower() in ("true", "1")
+        if is_marked or str(entry.get("split")).strip().lower() == HOLDOUT:
+            self.holdout.add(name)
 
     def entries(self) -> Iterator[ReportEntry]:
         """What was left out, by file or photo, in the order in which it was met; then the remarks."""

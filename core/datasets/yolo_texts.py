@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from core.datasets.photo_index import folded, name_key
+from core.datasets.listed_paths import folded, name_key
 from core.datasets.report import ReadReport
 
 NO_LABELS = re.compile(
-    r"(classes|labels|train|val|valid|test|holdout|predefined_classes|readme.*|licen[cs]e.*|requirements|deleted|renamed)\.txt",
+    r"(classes|labels|labelmap|train|val|valid|test|holdout|predefined_classes|readme.*|licen[cs]e.*"
+    r"|requirements|deleted|renamed)\.txt",
     re.IGNORECASE,
 )
 """Texts that tools leave beside the labels."""

@@ -256,10 +256,18 @@ def upright_size(path: Path) -> tuple[int, int]:
     if not path.exists():
         raise DatasetError(f"the size of {path.name} is needed, but there is no such photo")
     try:
-        container = _bounded_container(_read_file(path))
+        return header_size(_read_file(path))
     except PhotoError as error:
         raise DatasetError(
             f"the size of {path.name} is needed, but it cannot be read as a photo: {error}"
         ) from error
+
+
+def header_size(data: bytes) -> tuple[int, int]:
+    """The width and height of a photo turned upright, by its header alone.
+
+    Raises PhotoError for no photo, and for one beyond the limits.
+    """
+    container = _bounded_container(data)
     width, height = container.size_wh
     return (height, width) if container.orientation in _SIDEWAYS else (width, height)

@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from core.access import INITIAL_AUTHOR, Right, needs
-from core.errors import NotFoundError, StoreError
+from core.errors import NotFoundError, PhotoError, StoreError
 from core.files import atomic_write, disk_errors
+from core.images.decode import header_size
 from core.store import Store, sqlite_url
 from core.store.audit import record_audit
 from core.store.backup_file import (
@@ -271,11 +272,27 @@ def _fill_pictures(
     """Put all blobs; ``put`` collects those that were not there before."""
     for id in manifest.gone:
         mark_deleted(store.database, connection, id)
+    live = sa.select(photos.c.blob, photos.c.id, photos.c.width, photos.c.height)
+    rows = connection.execute(live.where(photos.c.deleted_at.is_(None))).all()
+    sizes = {row.blob: (row.id, row.width, row.height) for row in rows}
     for digest, data in read_pictures(archive):
+        if digest in sizes:
+            _require_size(data, *sizes[digest])
         if not store.blobs.has(digest):
             put.append(digest)
         store.blobs.put(data)
     _require_pictures(store, connection)
+
+
+def _require_size(data: bytes, id: int, width: int, height: int) -> None:
+    try:
+        found = header_size(data)
+    except PhotoError as error:
+        raise refused(f"the picture of photo {id} cannot be: {error}") from error
+    if found != (width, height):
+        raise refused(
+            f"the picture of photo {id} has {found[0]} x {found[1]} pixels, its row says {width} x {height}"
+        )
 
 
 def _insert(connection: Connection, table: sa.Table, rows: Iterable[Row]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.errors import LapelError
+from core.images.decode import MAX_PIXELS
 from core.models.cards import card_from
 from core.store.backup_file import refused
 from core.store.backup_values import check_content, check_type
@@ -117,7 +118,10 @@ class RowChecker:
         self._folded.add(row["name"].casefold())
 
     def _check_photos(self, row: Row) -> None:
-        self._size_of[row["id"]] = row["width"], row["height"]
+        size_wh = row["width"], row["height"]
+        if size_wh[0] * size_wh[1] > MAX_PIXELS:
+            raise ValueError(f"expected at most {MAX_PIXELS:,} pixels, got {size_wh[0]} x {size_wh[1]}")
+        self._size_of[row["id"]] = size_wh
 
     def _check_predictions(self, row: Row) -> None:
         for kind in ("detector", "classifier"):

@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from core.access import Role
 from core.boxes import BOX_FLAGS
 from core.datasets.parsing import MOST_BOXES
+from core.images.decode import MAX_SIDE
 from core.images.perceptual_hash import HASH_BYTES
-from core.store.boxes import ORIGINS
+from core.store.boxes import MOST_LABEL, ORIGINS
 from core.store.jobs import ENDED, GOING
 from core.store.models import KINDS
 from core.store.trainings import MODES
@@ -111,6 +112,10 @@ def _perceptual_hash(value: bytes) -> None:
     require(len(value) == HASH_BYTES, f"{HASH_BYTES} bytes")
 
 
+def _side(value: Any) -> None:
+    integer(value, 1, MAX_SIDE)
+
+
 def _flags(value: Any) -> None:
     list_of(one_of(BOX_FLAGS))(value)
     require(len(set(value)) == len(value), "each flag once")
@@ -121,7 +126,7 @@ _BOX: dict[str, Check] = {
     "uid": lambda value: text(value, 64),
     "box": corners,
     "category": positive,
-    "label": or_none(lambda value: text(value, 200)),
+    "label": or_none(lambda value: text(value, MOST_LABEL)),
     "origin": one_of(ORIGINS),
     "changed": truth,
     "accepted": truth,
@@ -147,8 +152,8 @@ _CHECKS: dict[tuple[str, str], Check] = {
     ("imports", "state"): one_of(_STATES),
     ("imports", "counts"): map_of(integer),
     ("photos", "name"): name,
-    ("photos", "width"): positive,
-    ("photos", "height"): positive,
+    ("photos", "width"): _side,
+    ("photos", "height"): _side,
     ("photos", "look"): _perceptual_hash,
     ("categories", "name"): name,
     ("predictions", "garments"): _garments,

@@ -14,6 +14,8 @@ from core.errors import StoreError
 from core.garments import Box, Garment
 
 ORIGINS = ("person", "model", "import")
+MOST_LABEL = 200
+"""Characters of a fine label."""
 
 
 def new_uid() -> str:
@@ -76,7 +78,7 @@ class AnnotatedBox:
             return cls(
                 (x0, y0, x1, y1),
                 int(entry["category"]),
-                None if entry.get("label") is None else str(entry["label"])[:200],
+                None if entry.get("label") is None else str(entry["label"])[:MOST_LABEL],
                 str(entry["uid"])[:64],
                 str(entry.get("origin", "person")),
                 bool(entry.get("changed", False)),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from core.datasets.listed import FRACTIONS_WH
 from core.datasets.sizes import resize_factors
-from core.store.boxes import AnnotatedBox
+from core.store.boxes import MOST_LABEL, AnnotatedBox
 
 
 class BoxesError(Exception):
@@ -17,7 +17,7 @@ def are_same(boxes: Iterable[AnnotatedBox], saved: Iterable[AnnotatedBox]) -> bo
     """Whether boxes are those that were saved, whatever their order; what rounding leaves no area is not."""
     mine, theirs = (
         sorted(
-            (corners, box.category_id, (box.label or "")[:200], sorted(box.flags))
+            (corners, box.category_id, (box.label or "")[:MOST_LABEL], sorted(box.flags))
             for box in some
             if (corners := [round(side, 2) for side in box.box_xyxy])[0] < corners[2]
             and corners[1] < corners[3]

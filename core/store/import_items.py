@@ -9,14 +9,13 @@ from typing import Any
 
 from core.datasets.detection import DetectionDataset
 from core.datasets.listed import UNKNOWN_WH
-from core.datasets.photo_index import PLAIN_FOLDERS, ListedName, folded
+from core.datasets.listed_paths import PLAIN_FOLDERS, SPLIT_FOLDERS, folded
+from core.datasets.photo_index import ListedName
 from core.file_names import safe_path
 from core.taxonomy import category_key
 
 Row = tuple[float, float, float, float, str, str | None, tuple[str, ...]]
 """x0, y0, x1, y1 in pixels, the category's name, the fine label, some of BOX_FLAGS."""
-
-SPLIT_FOLDERS = ("train", "val", "valid", "test", "holdout", "trainval", "default")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from core.errors import NotFoundError, PhotoError, StoreBusyError, StoreError
 from core.file_names import safe_path
 from core.images.decode import open_photo
-from core.store.boxes import MOST_BOXES, AnnotatedBox
+from core.store.boxes import MOST_BOXES, MOST_LABEL, AnnotatedBox
 from core.store.categories import MOST_CATEGORIES, TOO_MANY
 from core.store.database import one_line
 from core.store.import_boxes import BoxesError, are_same, scale
@@ -98,6 +98,7 @@ class ImportStep:
                 self.counts["already_there"] += len(boxes)
                 if lost:
                     self._lose_boxes(item, *lost)
+                self._tell_cut_labels(item)
                 return
             reason = (
                 "The photo is annotated already, with other boxes; those that came with it were left out."
@@ -112,6 +113,7 @@ class ImportStep:
                 return
             if lost:
                 self._lose_boxes(item, *lost)
+            self._tell_cut_labels(item)
             if saved.kind == "imported":
                 self.counts["annotated"] += 1
                 self.counts["boxes"] += len(boxes)
@@ -125,7 +127,7 @@ class ImportStep:
             AnnotatedBox(
                 (x0 * across, y0 * down, x1 * across, y1 * down),
                 ids[category],
-                label,
+                label and label[:MOST_LABEL],
                 origin="import",
                 flags=frozenset(flags),
             )
@@ -161,6 +163,16 @@ class ImportStep:
             except StoreError as error:
                 errors[name] = str(error)
         return ids, errors
+
+    def _tell_cut_labels(self, item: Item) -> None:
+        """A remark on fine labels that are longer than the store's."""
+        lengths = [len(row[5]) for row in item.boxes if row[5] and len(row[5]) > MOST_LABEL]
+        if lengths:
+            which = "one was" if len(lengths) == 1 else f"{len(lengths)} were"
+            reason = (
+                f"Fine labels of at most {MOST_LABEL} characters are kept, {which} cut: got {max(lengths):,}."
+            )
+            self._lose_boxes(item, 0, reason)
 
     def _lose_boxes(self, item: Item, count: int, reason: str) -> None:
         self.counts["dropped"] += count

@@ -121,6 +121,7 @@ def prepare_import(store: Store, import_id: int, *, trusted: bool = False) -> Im
         folder,
         everything=uploads.contains(source),
         find_stored=store.photos.find_listed,
+        stored_among=store.photos.names_among,
         may_read=lambda folder: trusted or is_permitted(folder),
     )
     names: dict[str, None] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -159,6 +159,16 @@ class Photos:
         with self.database.read() as connection:
             rows = connection.execution_options(yield_per=BATCH).execute(chosen)
             return find_stored(listed, root, ((row.name, row.id) for row in rows))
+
+    @needs(Right.IMPORT)
+    def names_among(self, names: Collection[str]) -> set[str]:
+        """Which of some names live photos have, written exactly so."""
+        wanted, found = sorted(names), set[str]()
+        for start in range(0, len(wanted), BATCH):
+            some = table.c.name.in_(wanted[start : start + BATCH])
+            chosen = sa.select(table.c.name).where(table.c.deleted_at.is_(None), some)
+            found.update(row.name for row in self.database.rows(chosen))
+        return found
 
     @needs(Right.DELETE)
     def delete(self, id: int, by: str) -> None:

@@ -6,16 +6,19 @@ Zips are unpacked to a folder, so that an import can continue in the middle of o
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from core.datasets.detection import DetectionDataset
 from core.datasets.discovery import DatasetFinder, FoundDataset
 from core.datasets.listed import photos_root
+from core.datasets.listed_paths import Key, folded, name_key, stem_of
 from core.datasets.photo_index import NO_PHOTO, ListedName, NotFound, PhotoIndex, files_below, is_picture
 from core.datasets.report import ReadReport, named
+from core.datasets.splits import HOLDOUT
 from core.datasets.yolo_texts import is_text
 from core.errors import ArchiveError, DatasetError, PhotoError, StoreError, StoreFullError
 from core.file_names import relative_name, safe_path
@@ -58,13 +61,15 @@ class SourceScanner:
     ``everything`` says that all files are meant to be photos, as in an upload or a zip, and not only those
     that look like it, as in a folder of the server. ``find_stored`` finds photos of the store by name, for
     annotations that come without theirs. ``may_read`` says which folders a single annotation file's photos
-    may be looked for in, besides its own.
+    may be looked for in, besides its own; ``stored_among`` which of some names are exactly stored photos',
+    which then annotates these rather than photos elsewhere in the folder whose paths end alike.
     """
 
     work: Path
     everything: bool = False
     find_stored: FindStored = lambda listed, root: [NotFound(NO_PHOTO)] * len(listed)
     may_read: Callable[[Path], bool] = lambda folder: True
+    stored_among: Callable[[Collection[str]], Collection[str]] = lambda names: ()
 
     def items(self, source: Path) -> Iterator[Item]:
         """All that is to be brought in, in an order that stays. Raises StoreFullError without room."""
@@ -101,7 +106,14 @@ class SourceScanner:
         files = [source]
         if is_yaml:  # its labels are texts of their own
             files += [file for file in files_below(root) if is_text(file)]
-        yield from scan.datasets(DatasetFinder(root, files, PhotoIndex(root), scan.report, scan.are_stored))
+        index = PhotoIndex(root, stored_among=self.stored_among)
+        yield from scan.datasets(DatasetFinder(root, files, index, scan.report, scan.are_stored))
+        if index.passed_over:
+            others = named([path.relative_to(root).as_posix() for path in index.passed_over.values()])
+            stored = named(list(index.passed_over))
+            scan.report.remark(
+                source.name, f"it annotates stored photos of exactly the listed names, {stored}; not {others}"
+            )
         yield from scan.reported()
 
     def _files(self, folder: Path, everything: bool, zips: Iterator[int] | None) -> Iterator[Item]:
@@ -143,6 +155,7 @@ class _FolderScan:
         self._boxes: dict[Path, set[Corners]] = {}
         self._formats: list[str] = []
         self._unlisted: set[str] = set()
+        self._came: dict[str, str] = {}  # how the report calls photos that came, and annotations
 
     def datasets(self, finder: DatasetFinder) -> Iterator[Item]:
         """The annotated photos of all data sets; a photo that several list has the boxes of the first."""
@@ -163,6 +176,7 @@ class _FolderScan:
             elif item.is_annotated:
                 self._listed_by[path] = found.name
                 self._boxes[path] = {rounded(row) for row in item.boxes}
+                self._came[item.name] = item.listed.name if item.listed else item.name
                 yield item
         self._compare(found.name, again)
         yield from self._stored(found, missing)
@@ -248,6 +262,7 @@ class _FolderScan:
                 name = path.relative_to(self._root).as_posix()
                 names.append(name)
                 self._unlisted.add(name)
+                self._came[name] = name
                 stored = (self._names or {}).get(path, name)
                 yield Item(name, str(path), str(self._root), stored_name=stored)
         if crops is not None and crops.is_dir():
@@ -279,12 +294,29 @@ class _FolderScan:
 
         A photo that could not be read and comes as one that no annotation lists is refused there.
         """
+        if apart := [name for name, listed in self._came.items() if self._is_holdout(name, listed)]:
+            self.report.remark(
+                "Holdout",
+                "these photos were set apart as a holdout where they come from; here a photo's content "
+                f"decides on that, so that most are ordinary photos: {named(apart)}",
+            )
         entries = [e for e in self.report.entries() if e.loss != "photo" or e.name not in self._unlisted]
         sentences: dict[str, list[str]] = {}
         for entry in entries:
             sentences.setdefault(entry.name, []).append(entry.reason)
         for entry in entries:
             yield Item(entry.name, error=" ".join(sentences[entry.name]), loss=entry.loss, count=entry.count)
+
+    def _is_holdout(self, name: str, listed: str) -> bool:
+        """Whether a photo lies in a folder of a holdout, or is listed as one of it."""
+        if HOLDOUT in map(folded, PurePosixPath(name).parts[:-1]) or listed in self.report.holdout:
+            return True
+        key = name_key(name)
+        return bool({key, stem_of(key)} & self._holdout_keys)
+
+    @cached_property
+    def _holdout_keys(self) -> set[Key]:
+        return {name_key(name) for name in self.report.holdout if name}
 
 
 def leads_out(path: Path, root: Path) -> bool:

@@ -9,8 +9,10 @@ import pytest
 
 from core.datasets import parsing
 from core.datasets.csv_boxes import read_box_csv
+from core.datasets.discovery import lists_box
 from core.datasets.parsing import read_json, read_lines, read_rows, read_text, read_xml, read_yaml
 from core.datasets.photo_index import PhotoIndex
+from core.datasets.reading import root_tag
 from core.datasets.report import ReadReport
 from core.datasets.voc import read_voc
 from core.errors import DatasetError
@@ -91,3 +93,26 @@ def test_the_bound_of_a_files_size_is_checked_before_it_is_parsed(
     monkeypatch.setattr(parsing, "MOST_JSON_BYTES", 10)
     with pytest.raises(DatasetError, match="larger"):
         read_json(written(tmp_path, '{"a": [1, 2, 3, 4]}'))
+
+
+@pytest.mark.parametrize(
+    ("line", "is_listed"),
+    [
+        ("a.jpg 1,2,30,40,0", True),
+        ("a.JPEG\t12.5, 3", True),
+        ("1,.png.png 2,1", True),
+        ("a.jpg 12", False),
+        ("a.jpg 12,,-.", False),
+        (".jpg " + "1" * 500_000 + "," * 500_000 + "x", False),  # hours for what goes back over the commas
+        (".jpg " + "1" * 500_000 + "," * 500_000 + "1", True),
+        (".jpg 1," * 150_000, False),
+    ],
+)
+def test_a_photo_with_numbers_behind_it_is_told_in_time_linear_in_the_line(line: str, is_listed: bool):
+    assert lists_box(line) == is_listed
+
+
+def test_a_head_of_a_million_encodings_is_no_declaration(tmp_path: Path):
+    with pytest.raises(DatasetError, match="XML is expected"):
+        read_xml(written(tmp_path, "<?xml " + 'encoding="gbk" ' * 70_000))
+    assert root_tag(written(tmp_path, "<!" * 4_000)) == ""

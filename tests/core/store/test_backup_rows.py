@@ -145,6 +145,8 @@ BOX = {"uid": "a", "box": [1, 2, 30, 40], "category": 1}
     [
         ("photos", "width", -1),
         ("photos", "width", "128"),
+        ("photos", "width", 10**9),
+        ("photos", "width", 30_001),
         ("photos", "height", 2**63),
         ("photos", "holdout", 1),
         ("photos", "name", "a\nb.jpg"),
@@ -206,6 +208,18 @@ def test_keys_and_unique_columns_come_once(rows):
         other[table][1][column] = other[table][0][column]
         with pytest.raises(StoreError, match=f"row 2 of {table} cannot be: {column}: another row"):
             check(other)
+
+
+def test_a_photo_has_the_size_of_its_picture(made, rows, fresh_store, tmp_path):
+    with pytest.raises(StoreError, match=r"row 1 of photos cannot be: expected at most .* 30000 x 29999"):
+        check(changed(changed(rows, "photos", "width", 30_000), "photos", "height", 29_999))
+    row = rows["photos"][0]
+    bad = written(made, changed(rows, "photos", "width", row["width"] + 1), tmp_path / "bad.zip")
+    store = fresh_store("sqlite")
+    sizes = rf"has {row['width']} x {row['height']} pixels, its row says {row['width'] + 1} x"
+    with pytest.raises(StoreError, match=sizes):
+        restore(bad, store)
+    assert counts(store)["photos"] == 0 and list(store.blobs.digests()) == []
 
 
 def test_nothing_is_changed_by_a_refused_backup(made, rows, fresh_store, tmp_path):

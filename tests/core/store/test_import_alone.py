@@ -93,6 +93,19 @@ ALONE: dict[str, Alone] = {
     "via: another ending": Alone(
         ("b.webp",), {"x.json": json.dumps({"b.jpg1": VIA["b.jpg1"]})}, {"b.webp": []}, source="x.json"),
     "csv: another ending": Alone(("a.png",), {"x.csv": CSV_ROW.format("a.jpg")}, {"a.png": ONE}, source="x.csv"),
+    # a photo that lies elsewhere in the file's folder, with a path that merely ends as the listed name
+    "coco: exactly a stored name, and another photo's end": Alone(
+        ("a/001.jpg", "z.jpg"), {"x.json": coco([image(1, "a/001.jpg")], [box()]), "holiday/2019/a/001.jpg": 7}, {"a/001.jpg": ONE, "z.jpg": None},
+        ("of exactly the listed names, a/001.jpg; not holiday/2019/a/001.jpg",), source="x.json"),
+    "coco: exactly a stored name, and others' ends": Alone(
+        ("1.jpg",), {"x.json": coco([image(1, "images/1.jpg"), image(2, "2.jpg")], [box()]), "b/1.jpg": 7, "c/1.jpg": 8, "b/2.jpg": 9},
+        {"1.jpg": ONE, "b/2.jpg": []}, ("the store's",), source="x.json"),
+    "voc: a stored photo of the file's name, and another photo's end": Alone(
+        ("p1.jpg",), {"p1.xml": voc("p1.jpg"), "holiday/p1.jpg": 7}, {"p1.jpg": ONE}, ("not holiday/p1.jpg",), source="p1.xml"),
+    "csv: exactly a stored name, and another photo's end": Alone(
+        ("a.jpg",), {"x.csv": CSV_ROW.format("a.jpg"), "b/a.jpg": 7}, {"a.jpg": ONE}, ("not b/a.jpg",), source="x.csv"),
+    "yolo: a stored photo of the text's name, and another photo's end": Alone(
+        ("a.jpg",), {"labels/a.txt": LINE, "data.yaml": "names: [shirt]\n", "b/a.jpg": 7}, {"a.jpg": ONE}, ("not b/a.jpg",), source="data.yaml"),
     # YOLO's texts say no size, which the store knows
     "yolo: a folder of labels": Alone(
         ("men/a.jpg", "women/a.png", "c.jpg"), {"labels/men/a.txt": LINE, "labels/women/a.txt": "", "data.yaml": "names: [shirt]\n"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,14 @@ import pytest
 
 from core.datasets.coco import write_coco
 from core.datasets.detection import BoxedPhoto, DetectionDataset
-from core.datasets.voc import voc_document
+from core.datasets.voc import label_map, voc_document
+from core.images.decode import open_photo
 from core.store import Store
+from core.store.boxes import AnnotatedBox
+from core.store.exports import FORMATS, export_revision
 from core.store.importing import all_came, finish_import, import_batch, prepare_import
 from core.store.imports import UploadFolder
-from tests.core.store.import_cases import box, coco, image, laid
+from tests.core.store.import_cases import box, coco, image, laid, voc
 from tests.core.store.test_importing import SIZE_WH, brought_in, picture, pictures, reasons, zipped_folder
 from tests.databases import on_sqlite
 
@@ -184,7 +188,7 @@ def test_categories_that_differ_in_case_are_told_once(store: Store, tmp_path: Pa
 def test_a_box_too_thin_to_be_kept_is_no_copy(store: Store, tmp_path: Path) -> None:
     picture(tmp_path / "set" / "a.jpg", 1)
     boxes = np.array([[10, 20, 60, 100], [30.001, 5, 30.004, 50]])
-    photo = BoxedPhoto("a.jpg", *SIZE_WH, boxes, np.zeros(2), ("x" * 300, None))
+    photo = BoxedPhoto("a.jpg", *SIZE_WH, boxes, np.zeros(2), ("x" * 200, None))
     write_coco(DetectionDataset(("shirt",), (photo,)), tmp_path / "set" / "a.json")
     row = brought_in(store, tmp_path / "set")
     assert (row.counts["annotated"], reasons(store, row)) == (1, {})
@@ -233,3 +237,84 @@ def test_thousands_of_new_categories_beyond_the_most_are_left_out_at_once(
     row = brought_in(store, tmp_path / "set")
     assert (row.counts["boxes"], row.counts["dropped"], len(asked)) == (2, 398, 2)
     assert "expected at most" in reasons(store, row)["a.jpg"]
+
+
+@pytest.mark.parametrize(
+    "lines", [label_map(["short sleeve top"]), "# label:color:parts:actions\nshirt:1,2,3::\n"]
+)
+def test_a_labelmap_beside_vocs_files_is_no_labels(store: Store, tmp_path: Path, lines: str) -> None:
+    picture(tmp_path / "set" / "JPEGImages" / "1.jpg", 1)
+    files = {"Annotations/1.xml": voc("1.jpg"), "Annotations/classes.txt": "short sleeve top\nshirt\n"}
+    laid(files | {"labelmap.txt": lines})(tmp_path / "set")
+    row = brought_in(store, tmp_path / "set")
+    assert (reasons(store, row), row.counts["annotated"], all_came(row.counts)) == ({}, 1, True)
+
+
+@pytest.mark.parametrize("length", [200, 201])
+def test_a_fine_label_that_is_cut_is_said(store: Store, tmp_path: Path, length: int) -> None:
+    picture(tmp_path / "set" / "1.jpg", 1)
+    document = coco([image(1, "1.jpg")], [box(attributes={"fine_label": "x" * length}), box(id=2)])
+    laid({"x.json": document})(tmp_path / "set")
+    for _ in range(2):  # also where it is there already
+        row = brought_in(store, tmp_path / "set")
+        told = "Fine labels of at most 200 characters are kept, one was cut: got 201."
+        assert reasons(store, row) == ({"1.jpg": told} if length > 200 else {})
+        assert (row.counts["remarks"], all_came(row.counts)) == (int(length > 200), True)
+    saved = store.annotations.latest(1)
+    assert saved is not None and {box.label for box in saved.boxes} == {"x" * 200, None}
+
+
+@pytest.mark.parametrize("pictures", [True, False], ids=["pictures", "alone"])
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_exports_own_names_are_told_apart_by_any_of_their_folders(
+    store: Store, tmp_path: Path, format: str, pictures: bool
+) -> None:
+    category = store.categories.all()[0].id
+    for number, name in enumerate(("photos/3.jpg", "images/3.jpg", "x/data/3.jpg")):
+        photo = open_photo(picture(tmp_path / f"{number}.jpg", number))
+        added = store.photos.add(replace(photo, name=name), by="eve").row
+        assert added is not None
+        made = [AnnotatedBox((5, 5, 20 + number, 30), category)]
+        store.annotations.submit(added.id, made, author="eve", base_version=0, request=name)
+    ends = {"coco": "json", "csv": "csv"}.get(format, "zip")
+    file = tmp_path / f"out.{'zip' if pictures else ends}"
+    with file.open("wb") as out:
+        export_revision(store, store.revisions.create("eve").number, format, out, pictures=pictures)
+    other = Store.open(folder=tmp_path / "other")
+    if not pictures:
+        for own in store.photos.page(0, 9):
+            other.photos.add(store.photos.open(own.id), by="ada")
+    row = brought_in(other, file)
+    assert all_came(row.counts), reasons(other, row)
+    ends_at = {}
+    for came in other.photos.page(0, 9):
+        version = other.annotations.latest(came.id)
+        assert version is not None
+        ends_at["/".join(came.name.split("/")[-2:])] = round(version.boxes[0].box_xyxy[2])
+    assert ends_at == {"photos/3.jpg": 20, "images/3.jpg": 21, "data/3.jpg": 22}
+
+
+LISTED_CSV = "photo,holdout,x0,y0,x1,y1,category\na.jpg,{},10,20,30,40,shirt\nb.jpg,false,10,20,30,40,shirt\n"
+MARKED: dict[str, dict[str, str | int | bytes]] = {
+    "a folder": {"images/holdout/a.jpg": 1, "images/train/b.jpg": 2},
+    "a list": {"JPEGImages/a.jpg": 1, "JPEGImages/b.jpg": 2, "ImageSets/Main/holdout.txt": "a\n"},
+    "YOLO's list": {"images/a.jpg": 1, "images/b.jpg": 2, "holdout.txt": "./images/a.jpg\n"},
+    "a column": {"a.jpg": 1, "b.jpg": 2, "x.csv": LISTED_CSV.format("true")},
+    "an entry": {"a.jpg": 1, "b.jpg": 2, "x.json": coco([image(1, "a.jpg") | {"split": "holdout"}], [box()])},
+}
+
+
+@on_sqlite
+@pytest.mark.parametrize("way", MARKED)
+def test_photos_that_were_a_holdout_elsewhere_are_named(store: Store, tmp_path: Path, way: str) -> None:
+    laid(MARKED[way])(tmp_path / "set")
+    row = brought_in(store, tmp_path / "set")
+    told = reasons(store, row)["Holdout"]
+    assert "a.jpg" in told and "b.jpg" not in told and "ordinary photos" in told
+    assert all_came(row.counts)
+
+
+@on_sqlite
+def test_a_data_set_without_a_holdout_has_no_remark_on_one(store: Store, tmp_path: Path) -> None:
+    laid({"train/a.jpg": 1, "b.jpg": 2, "x.csv": LISTED_CSV.format("false")})(tmp_path / "set")
+    assert reasons(store, brought_in(store, tmp_path / "set")) == {}
