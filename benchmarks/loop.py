@@ -335,7 +335,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--champion", type=Path, help="a detector of the first photos alone")
     parser.add_argument("--backbone", type=Path, help="a distilled backbone to train the champions from")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0, help="the first of them, to add to a former run")
     parser.add_argument("--arms", default="quick", help=f"with commas: {', '.join(ARMS)}")
     parser.add_argument("--rounds", type=int, default=Plan.rounds)
     parser.add_argument("--each", type=int, default=Plan.each, help="corrections a round")
@@ -360,9 +361,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             full = replace(plan, mode="full", rounds=1, each=plan.each * plan.rounds)
             at_once = min(chosen.jobs, chosen.seeds)  # champions: the arms of a seed share theirs
             workers = max((os.cpu_count() or 1) // at_once - 1, 0) if at_once > 1 else 0
+            seeds = range(chosen.first_seed, chosen.first_seed + (1 if chosen.quick else chosen.seeds))
             chains = [
                 Chain(seed, arm, out, champion, chosen.backbone, full if arm == "full" else plan, workers)
-                for seed in range(1 if chosen.quick else chosen.seeds)
+                for seed in seeds
                 for arm in arms
             ]
             results = list(run_all(chains, chosen.jobs))
