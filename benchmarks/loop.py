@@ -14,8 +14,7 @@ Reported is the gain over the first champion on ``street/val.json``, which nothi
 by.
 
 Arms change one thing of the quick recipe each (an ablation); ``full`` fine-tunes once, after all corrections.
-Results of each seed and arm are written to ``--out`` after each round, so that a run that was stopped has
-them.
+Results of each seed and arm are written to ``--out`` after each round: a run that was stopped has them.
 """
 
 from __future__ import annotations
@@ -84,8 +83,7 @@ class Plan:
 
 
 def _heads_only(quick: FinetuneRecipe) -> FinetuneRecipe:
-    recipe = replace(detector_recipe(quick), frozen_stages=ALL_STAGES)
-    return replace(quick, recipe=recipe)
+    return replace(quick, recipe=replace(detector_recipe(quick), frozen_stages=ALL_STAGES))
 
 
 ARMS: Mapping[str, Callable[[FinetuneRecipe], FinetuneRecipe]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.anchors.fit import MOST_DOTS, box_sizes
+from app.anchors.charts import MOST_DOTS, box_sizes
 from app.preview.photo import top5_bars
 from core.garments import Garment
 
@@ -32,10 +32,15 @@ def test_a_garment_without_labels_has_no_bars():
 def test_box_sizes_show_boxes_and_both_sets_of_anchors():
     boxes, ours, theirs = np.array([[3.0, 4.0], [5.0, 6.0]]), np.array([[1.0, 2.0]]), np.array([[7.0, 8.0]])
     dots = {trace.name: (list(trace.x), list(trace.y)) for trace in box_sizes(boxes, ours, theirs).data}
-    assert dots == {"Boxes": ([3, 5], [4, 6]), "Our anchors": ([1], [2]), "Darknet's anchors": ([7], [8])}
+    assert dots == {
+        "boxes, in their cluster's color": ([3, 5], [4, 6]),
+        "these anchors": ([1], [2]),
+        "Darknet's nine": ([7], [8]),
+    }
 
 
 def test_very_many_boxes_are_drawn_as_a_sample():
     boxes = np.ones((MOST_DOTS + 500, 2))
-    figure = box_sizes(boxes, boxes[:9], boxes[:9])
-    assert len(figure.data[0].x) == MOST_DOTS
+    *clusters, theirs, ours = box_sizes(boxes, boxes[:9], boxes[:9]).data
+    assert sum(len(trace.x) for trace in clusters) == MOST_DOTS
+    assert len(ours.x) == len(theirs.x) == 9

@@ -18,7 +18,7 @@ from core.store import Part, Store
 TABLE = {
     "Photos": {
         Right.READ: "get picture thumbnail_of open page count last_id",
-        Right.IMPORT: "add find_listed",
+        Right.IMPORT: "add find_listed names_among",
         Right.DELETE: "delete sweep",
     },
     "Categories": {
@@ -44,7 +44,7 @@ TABLE = {
         Right.ANNOTATE: "order next take renew release skip put_first recall_skipped",
     },
     "ConsensusReviews": {Right.READ: "waiting get", Right.REVIEW: "accept returned"},
-    "Revisions": {Right.READ: "all get items names photos annotation_ids", Right.EXPORT: "create"},
+    "Revisions": {Right.READ: "all get items names photos annotation_ids box_sizes", Right.EXPORT: "create"},
     "Users": {Right.PEOPLE: "all set_role"},
     "Audit": {Right.PEOPLE: "entries export_csv"},
     "corrections": {Right.READ: "changes_between first_submissions"},
