@@ -51,6 +51,14 @@ def acquaint(model: nn.Module, pictures: Tensor) -> None:
     model.eval()
 
 
+def acquainted_classifier() -> MobileNetMHA:
+    """A classifier with attention of four labels, which knows what scenes are like; without gradients."""
+    torch.manual_seed(2)
+    model = MobileNetMHA(4)
+    acquaint(model, scenes(224, 2).float() / 127.5 - 1)
+    return model.requires_grad_(False)
+
+
 @torch.no_grad()
 def sharpen(model: YOLOv4, pictures: Tensor) -> None:
     """Scale and shift the heads so that busy pictures have many boxes with scores of all heights."""

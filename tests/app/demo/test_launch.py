@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -72,20 +71,6 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def environment() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in (
-            "GRADIO_ANALYTICS_ENABLED",
-            "HF_HUB_DISABLE_TELEMETRY",
-            "GRADIO_TEMP_DIR",
-            "GRADIO_EXAMPLES_CACHE",
-        ):
-            patch.setenv(name, "to be replaced, and restored at the end")
-        launch.prepare_environment()
-        yield
-
-
-@pytest.fixture(scope="module")
 def served(environment: None) -> Iterator[Served]:
     server = Served()
     yield server
@@ -102,14 +87,6 @@ def closed(environment: None) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def client(served: Served) -> Any:
     return gradio_client.Client(served.url, verbose=False, httpx_kwargs=PATIENT)
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    pixels = np.zeros((240, 120, 3), np.uint8)
-    pixels[:, ::2] = (200, 90, 40)
-    Image.fromarray(pixels).save(tmp_path / "coat.png")
-    return tmp_path / "coat.png"
 
 
 # From the shell

@@ -6,11 +6,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -24,28 +22,6 @@ pytest.importorskip("gradio")
 httpx = pytest.importorskip("httpx")
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(scope="module")
-def environment() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in (
-            "GRADIO_ANALYTICS_ENABLED",
-            "HF_HUB_DISABLE_TELEMETRY",
-            "GRADIO_TEMP_DIR",
-            "GRADIO_EXAMPLES_CACHE",
-        ):
-            patch.setenv(name, "to be replaced, and restored at the end")
-        launch.prepare_environment()
-        yield
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    pixels = np.zeros((240, 120, 3), np.uint8)
-    pixels[:, ::2] = (200, 90, 40)
-    Image.fromarray(pixels).save(tmp_path / "coat.png")
-    return tmp_path / "coat.png"
 
 
 def test_examples_come_from_a_folder_with_photos_or_are_one_sentence(

@@ -23,15 +23,12 @@ from core.models.attribution import (
 from core.models.checkpoints import fuse_for_inference
 from core.models.mobilenet import MobileNetMHA
 from core.models.yolov4 import YOLOv4
-from tests.weights import acquaint, scenes, sharpen
+from tests.weights import acquaint, acquainted_classifier, scenes, sharpen
 
 
 @pytest.fixture(scope="module")
 def model() -> MobileNetMHA:
-    torch.manual_seed(2)
-    model = MobileNetMHA(4)
-    acquaint(model, scenes(224, 2).float() / 127.5 - 1)
-    return model.requires_grad_(False)
+    return acquainted_classifier()
 
 
 @pytest.fixture(scope="module")

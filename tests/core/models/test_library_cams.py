@@ -10,15 +10,12 @@ from core.models import library_cams
 from core.models.attribution import class_activations
 from core.models.library_cams import METHODS, library_cam
 from core.models.mobilenet import MobileNetMHA
-from tests.weights import acquaint, scenes
+from tests.weights import acquainted_classifier, scenes
 
 
 @pytest.fixture(scope="module")
 def model() -> MobileNetMHA:
-    torch.manual_seed(2)
-    model = MobileNetMHA(4)
-    acquaint(model, scenes(224, 2).float() / 127.5 - 1)
-    return model.requires_grad_(False)
+    return acquainted_classifier()
 
 
 @pytest.fixture(scope="module")
