@@ -17,6 +17,7 @@ Entries = Mapping[str, Sequence[Entry]]
 """What was run, by arm: one entry a seed."""
 
 DETECTION = (("mAP50", "mAP@0.5"), ("mAP", "mAP@0.5:0.95"), ("precision", "precision"), ("recall", "recall"))
+ENGINES = {"pytorch": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 TOP_K = (("top1", "top-1"), ("top3", "top-3"), ("top5", "top-5"))
 BEGIN, END = "<!-- papers: {} -->", "<!-- papers: end -->"
 
@@ -104,7 +105,7 @@ def classifier_table(entries: Entries) -> str:
 def costs_table(costs: Mapping[str, Any]) -> str:
     """Parameters, multiply-adds, bytes and milliseconds of all networks, and savings over the papers' own."""
     engines = costs["engines"]
-    header = ["", "parameters", "backbone", "MACs", "file", *(f"{name}, ms" for name in engines)]
+    header = ["", "parameters", "backbone", "MACs", "file", *(f"{ENGINES[name]}, ms" for name in engines)]
     rows = []
     for row in costs["networks"]:
         backbone = row["backbone_parameters"]
