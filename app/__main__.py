@@ -17,6 +17,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from streamlit import runtime
 
+from app.api.lazy import api_routes
 from app.auth.config import AuthFile, find_auth_file, require_loopback
 from app.auth.media_owners import MediaOwners, person_of_run
 from app.auth.middleware import KnownHosts, SignedInOnly
@@ -115,9 +116,8 @@ def workspace(open_at: str | None = None, origin: str | None = None) -> st.App:
         Middleware(BoundedUploads, quota=quota),
         Middleware(SignInRedirect),
     ]
-    return st.App(
-        ROOT / "app" / "main.py", middleware=middleware, lifespan=lifespan_of(owners, quota, open_at)
-    )
+    lifespan = lifespan_of(owners, quota, open_at)
+    return st.App(ROOT / "app" / "main.py", middleware=middleware, lifespan=lifespan, routes=api_routes())
 
 
 def permitted(address: str, port: int) -> tuple[str, AuthFile | None]:

@@ -124,6 +124,15 @@ ENTRIES = (
         ("app.anchors.page",),
     ),
     Entry(
+        "../pages/access.py",
+        "API",
+        ":material/api:",
+        "Tokens for scripts, how to call, and webhooks.",
+        Right.PREVIEW,
+        ("app.api.page",),
+        "tokens",
+    ),
+    Entry(
         "../pages/people.py",
         "People",
         ":material/group:",

@@ -197,6 +197,7 @@ app.command()(models.rollback)
 app.command()(store.backup)
 app.command()(store.restore)
 app.add_typer(people.app, name="people")
+app.add_typer(people.tokens, name="tokens")
 app.command()(people.audit)
 
 

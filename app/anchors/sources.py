@@ -18,7 +18,7 @@ from zipfile import BadZipFile
 import numpy as np
 import streamlit as st
 
-from app.data.imports import server_folder, stage
+from app.data.imports import server_folder
 from app.models.choices import choose_segment, remember
 from app.navigation import data_link, training_link
 from app.preview.upload import received
@@ -33,6 +33,7 @@ from core.errors import DatasetError, LapelError
 from core.files import atomic_write, cache_folder
 from core.images.archives import is_zip
 from core.store import Store
+from core.store.imports import UploadFolder
 from core.store.sources import unpack_to, unwrapped
 
 REVISION, FILES = "revision", "files"
@@ -183,7 +184,7 @@ def _show(found: BoxSizes) -> None:
 
 def read_uploads(files: Sequence[tuple[str, bytes]], folder: Path) -> BoxSizes:
     """The boxes of uploaded files, which are written below ``folder``. Raises LapelError."""
-    home = stage(files, folder / "files")
+    home = UploadFolder(folder / "files").stage(files)
     written = [path for path in home.rglob("*") if path.is_file()]
     name = files[0][0] if len(files) == 1 else counted(len(files), "file")
     return read_boxes(written[0] if len(written) == 1 else home, folder, name)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -13,8 +12,7 @@ import streamlit as st
 from app.preview.upload import received
 from app.text import counted, literal, moment
 from core.datasets.export import neutral
-from core.errors import DatasetError, LapelError, StoreError
-from core.file_names import free_name, relative_name, safe_name
+from core.errors import LapelError, StoreError
 from core.jobs import client
 from core.store import Store
 from core.store.importing import all_came
@@ -90,7 +88,7 @@ def _import_uploads(store: Store, person: str, key: str) -> None:
     st.session_state[ROUND_KEY] += 1
     named = files[0][0] if len(files) == 1 else counted(len(files), "uploaded file")
     try:
-        folder = stage(files, UploadFolder.of(store.folder).folder)
+        folder = UploadFolder.of(store.folder).stage(files)
         client.start_import(store, store.imports.begin(named, person, str(folder)))
     except LapelError as error:
         st.session_state[PROBLEM_KEY] = str(error)
@@ -170,24 +168,6 @@ def _report(store: Store, row: ImportRow) -> None:
     )
 
 
-def stage(files: Iterable[tuple[str, bytes]], waiting: Path) -> Path:
-    """Write uploaded files to a new folder in ``waiting``, and give it.
-
-    The folders of a data set are kept, doubled names told apart. Raises StoreError where the disk does not
-    take the files.
-    """
-    home = waiting / uuid.uuid4().hex
-    try:
-        home.mkdir(parents=True)
-        for name, data in files:
-            path = _free_path(home / _safe_path(name))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-    except OSError as error:
-        raise StoreError(f"The files could not be written to {waiting}: {error.strerror}.") from error
-    return home
-
-
 def server_folder(text: str) -> Path:
     """The folder or file that was named, as an absolute path.
 
@@ -197,19 +177,6 @@ def server_folder(text: str) -> Path:
     if not named:
         raise StoreError("Name the folder to import photos from.")
     return permitted(Path(named))
-
-
-def _safe_path(name: str) -> Path:
-    """The name as a path that stays in the folder; each part is made fit to be shown."""
-    try:
-        parts = Path(relative_name(name, "upload")).parts
-    except DatasetError:
-        parts = (name,)
-    return Path(*(safe_name(part) for part in parts))
-
-
-def _free_path(path: Path) -> Path:
-    return path.with_name(free_name(path.name, lambda name: path.with_name(name).exists()))
 
 
 def outcomes(counts: Mapping[str, int]) -> list[str]:

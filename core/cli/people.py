@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.access import Role
-from core.cli.console import Data, iso_time, open_store, output_file, print_json
+from core.cli.console import Data, account_name, iso_time, open_store, output_file, print_json
 
 if TYPE_CHECKING:
     from core.store.users import User
@@ -21,6 +21,8 @@ Name = Annotated[
         help="As it stands at their work: the e-mail, if the sign-in vouches for it.", show_default=False
     ),
 ]
+
+_TIMES = ("at", "expires_at", "used_at", "revoked_at")
 
 app = typer.Typer(help="Who may do what: a JSON line a person.", invoke_without_command=True)
 
@@ -43,6 +45,39 @@ def grant(name: Name, role: Annotated[Role, typer.Argument(show_default=False)],
 def revoke(name: Name, data: Data = None) -> None:
     """Take a role back that was granted: the one that the sign-in names counts again."""
     print_json(_described(open_store(data).users.set_role(name, None)))
+
+
+tokens = typer.Typer(help="Tokens of the HTTP API: a JSON line each.", invoke_without_command=True)
+
+
+@tokens.callback()
+def all_tokens(context: typer.Context, data: Data = None) -> None:
+    """Tokens of the HTTP API that are not revoked: a JSON line each."""
+    if context.invoked_subcommand is None:
+        for token in open_store(data).api_tokens.all():
+            times = {
+                name: value and iso_time(value) for name, value in asdict(token).items() if name in _TIMES
+            }
+            print_json(asdict(token) | times)
+
+
+@tokens.command("add")
+def add_token(
+    label: Annotated[str, typer.Argument(help="What it is for, in a few words.", show_default=False)],
+    person: Annotated[str | None, typer.Option(help="In whose name it acts; by default yours.")] = None,
+    days: Annotated[int, typer.Option(help="How long it is valid; 0: without end.", min=0)] = 365,
+    data: Data = None,
+) -> None:
+    """Make a token, which is printed this once."""
+    name = person or account_name()
+    token = open_store(data).api_tokens.create(label, person=name, days=days or None)
+    print_json({"token": token, "person": name, "label": label})
+
+
+@tokens.command("revoke")
+def revoke_token(id: Annotated[int, typer.Argument(show_default=False)], data: Data = None) -> None:
+    """End a token at once."""
+    open_store(data).api_tokens.revoke(id)
 
 
 def audit(

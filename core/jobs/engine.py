@@ -17,9 +17,11 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, Wo
 from core.errors import StoreError
 from core.jobs.client import IMPORT, LABEL, ORDER, TRAIN
 from core.jobs.training import training_workflow
+from core.jobs.webhooks import WEBHOOK, delivery_workflow
 from core.jobs.workflows import WorkerContext, workflows
 from core.store import Store
 from core.store.jobs import JobRow
+from core.store.webhooks import Delivery
 from core.threads import work_in_background
 
 VERSION = "1"
@@ -34,6 +36,9 @@ KINDS = (IMPORT, LABEL, ORDER, TRAIN)
 
 ONE_AT_ONCE = (LABEL, ORDER)
 """Kinds of which one job runs at a time on all workers together; of imports and trainings, one on each."""
+
+DELIVERIES_AT_ONCE = 4
+"""Webhooks that a worker sends at a time, each in a thread."""
 
 _ENDED = ("SUCCESS", "ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
@@ -61,7 +66,8 @@ class Engine:
             **workflows(context),
             TRAIN: training_workflow(context),
         }
-        DBOS.listen_queues([kind for kind in KINDS if kind in kinds])
+        self._deliver = delivery_workflow(store)
+        DBOS.listen_queues([*(kind for kind in KINDS if kind in kinds), WEBHOOK])
         DBOS.launch()
         self.name = name
         for kind in self._workflows:
@@ -73,6 +79,12 @@ class Engine:
                 polling_interval_sec=POLL_SECONDS,
                 on_conflict="always_update",
             )
+        DBOS.register_queue(
+            WEBHOOK,
+            worker_concurrency=DELIVERIES_AT_ONCE,
+            polling_interval_sec=POLL_SECONDS,
+            on_conflict="always_update",
+        )
 
     def ensure_running(self, job: JobRow) -> bool:
         """Enqueue a job's workflow, or resume it where it stopped.
@@ -88,6 +100,13 @@ class Engine:
         elif status.status in ("CANCELLED", *_ENDED) and job.state == "waiting":
             DBOS.rewind_workflow(job.id, queue_name=job.kind)
         return status is None or status.status not in _ENDED or job.state == "waiting"
+
+    def ensure_delivered(self, delivery: Delivery) -> None:
+        """Enqueue the due attempt of a webhook's delivery; one that is enqueued already stays as it is."""
+        id = f"{delivery.uid}-{delivery.attempts}"
+        if self.status(id) is None:
+            with SetWorkflowID(id):
+                DBOS.enqueue_workflow(WEBHOOK, self._deliver, delivery.uid, delivery.attempts)
 
     def cancel(self, job: str) -> None:
         """Let a job begin no further step; ``Steps.cancel`` ends the one that runs."""

@@ -35,7 +35,7 @@ class Worker:
         self._cancelled: set[str] = set()
 
     def poll(self) -> None:
-        """Start waiting jobs, and cancel those that were cancelled."""
+        """Start waiting jobs and due deliveries, and cancel those that were cancelled."""
         for job in self.store.jobs.running():
             self._cancelled.discard(job.id)
             self.steps.allow(job.id)
@@ -46,6 +46,8 @@ class Worker:
                 self.engine.cancel(id)
                 self.steps.cancel(id)  # after the engine: a step that is ended now is not taken for failed
                 self._cancelled.add(id)
+        for delivery in self.store.webhooks.due():
+            self.engine.ensure_delivered(delivery)
 
     def _fail(self, job: JobRow) -> None:
         """Record a job as failed whose workflow ended without recording it."""
@@ -84,6 +86,7 @@ def clean_up(store: Store) -> None:
         store.photos.sweep,
         lambda: UploadFolder.of(store.folder).sweep(wanted),
         lambda: remove_stale_runs(store),
+        store.webhooks.sweep,
         store.models.drop_unused_copies,
     )
     for step in steps:

@@ -14,6 +14,7 @@ from core.access import LOCAL, Actor
 from core.errors import StoreError
 from core.files import data_folder
 from core.store.annotations import Annotations, Drafts
+from core.store.api_tokens import ApiTokens
 from core.store.audit import Audit
 from core.store.blobs import Blobs
 from core.store.categories import Categories
@@ -31,6 +32,7 @@ from core.store.revisions import Revisions
 from core.store.settings import Settings
 from core.store.trainings import Trainings
 from core.store.users import Users
+from core.store.webhooks import Webhooks
 
 Table = TypeVar("Table")
 
@@ -102,6 +104,8 @@ class Store:
     comparisons = Part(Comparisons)
     audit = Part(Audit)
     users = Part(Users)
+    api_tokens = Part(ApiTokens)
+    webhooks = Part(Webhooks)
 
     @property
     def photos(self) -> Photos:

@@ -48,6 +48,7 @@ from core.store.schema import (
     models,
     photos,
     promotions,
+    table_names,
     trainings,
 )
 
@@ -176,7 +177,9 @@ def _checked(archive: ZipFile) -> Manifest:
     manifest = read_manifest(archive)
     if manifest.schema not in revisions():
         raise refused(f"it is of schema {manifest.schema[:40]!r}, and this is {head()!r}")
-    if set(manifest.tables) != {table.name for table in metadata.sorted_tables}:
+    names = table_names(manifest.schema)
+    entries = {table_file(metadata.tables[name]) for name in names} | {MANIFEST, PICTURES}
+    if set(manifest.tables) != names or set(archive.namelist()) != entries:
         raise refused("its manifest names other tables")
     if manifest.schema == head():  # rows of an older schema are checked as they are migrated
         for table in metadata.sorted_tables:

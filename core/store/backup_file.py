@@ -25,7 +25,7 @@ from core.errors import StoreError
 from core.images.archives import BoundedReader
 from core.models.cards import LARGEST_BYTES
 from core.store.blobs import digest_of
-from core.store.schema import metadata
+from core.store.schema import metadata, table_names
 from core.value_checks import strict_json
 
 FORMAT = "lapel backup 1"
@@ -173,9 +173,10 @@ def _exactly(stream: IO[bytes], length: int) -> bytes:
 
 
 def _check_entries(entries: list[ZipInfo]) -> None:
-    wanted = {MANIFEST, PICTURES} | {table_file(table) for table in metadata.sorted_tables}
+    known = {MANIFEST, PICTURES} | {table_file(table) for table in metadata.sorted_tables}
+    oldest = {MANIFEST, PICTURES} | {table_file(metadata.tables[name]) for name in table_names("")}
     names = [entry.filename for entry in entries]
-    if len(names) != len(set(names)) or set(names) != wanted:
+    if len(names) != len(set(names)) or not oldest <= set(names) <= known:
         raise refused("it holds other files than a backup does")
     for entry in entries:
         method = ZIP_STORED if entry.filename == PICTURES else ZIP_DEFLATED

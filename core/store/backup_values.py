@@ -22,6 +22,8 @@ from core.store.jobs import ENDED, GOING
 from core.store.models import KINDS
 from core.store.trainings import MODES
 from core.store.versions import REVIEWED, SUBMITTED
+from core.store.webhooks import EVENTS, TEST_EVENT, checked_url
+from core.store.webhooks import STATES as DELIVERY_STATES
 from core.value_checks import (
     LARGEST_BIG_INTEGER,
     LARGEST_INTEGER,
@@ -116,6 +118,10 @@ def _side(value: Any) -> None:
     integer(value, 1, MAX_SIDE)
 
 
+def _address(value: str) -> None:
+    checked_url(value)
+
+
 def _flags(value: Any) -> None:
     list_of(one_of(BOX_FLAGS))(value)
     require(len(set(value)) == len(value), "each flag once")
@@ -174,6 +180,14 @@ _CHECKS: dict[tuple[str, str], Check] = {
     ("second_looks", "agreement"): lambda value: fields(value, _AGREEMENT, _AGREEMENT.keys()),
     ("second_looks", "verdict"): one_of(REVIEWED),
     ("revisions", "categories"): list_of(pair(positive, name)),
+    ("api_tokens", "person"): name,
+    ("api_tokens", "label"): name,
+    ("webhooks", "url"): _address,
+    ("webhooks", "events"): list_of(one_of(EVENTS)),
+    ("webhooks", "secret"): name,
+    ("webhook_deliveries", "uid"): name,
+    ("webhook_deliveries", "event"): one_of((*EVENTS, TEST_EVENT)),
+    ("webhook_deliveries", "state"): one_of(DELIVERY_STATES),
     ("jobs", "kind"): one_of(("import", "label", "order", "score", "train")),
     ("jobs", "state"): one_of(_STATES),
     ("people", "name"): name,

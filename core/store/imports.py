@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import sqlalchemy as sa
 
 from core.access import LOCAL, Actor, Right, needs
-from core.errors import AccessError, NotFoundError, StoreError
-from core.file_names import decoded_name
+from core.errors import AccessError, DatasetError, NotFoundError, StoreError
+from core.file_names import decoded_name, free_name, relative_name, safe_name
 from core.store.audit import record_audit
 from core.store.database import Database, one_line
 from core.store.schema import import_refusals, imports
@@ -166,6 +168,25 @@ class UploadFolder:
             raise StoreError(f"The folder {path} cannot be used: {error.strerror}.") from error
         return path
 
+    def stage(self, files: Iterable[tuple[str, bytes | BinaryIO]]) -> Path:
+        """Write uploaded files to a new folder, and give it: by name, and their bytes or an open file.
+
+        The folders of a data set are kept, doubled names told apart. Raises StoreError where the disk does
+        not take the files; none of them stays.
+        """
+        home = self.folder / uuid.uuid4().hex
+        try:
+            home.mkdir(parents=True)
+            for name, content in files:
+                path = _free_path(home / _safe_path(name))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("wb") as file:
+                    shutil.copyfileobj(io.BytesIO(content) if isinstance(content, bytes) else content, file)
+        except OSError as error:
+            shutil.rmtree(home, ignore_errors=True)
+            raise StoreError(f"The files could not be written to {self.folder}: {error.strerror}.") from error
+        return home
+
     def contains(self, path: Path) -> bool:
         """Whether the path is an upload's, which the store may remove once it is brought in."""
         return path != self.folder and path.resolve().is_relative_to(self.folder.resolve())
@@ -192,6 +213,19 @@ class UploadFolder:
     def _entries(self) -> Iterator[Path]:
         if self.folder.is_dir():
             yield from (path for path in self.folder.iterdir() if path.is_dir() and not path.is_symlink())
+
+
+def _safe_path(name: str) -> Path:
+    """The name as a path that stays in the folder; each part is made fit to be shown."""
+    try:
+        parts = Path(relative_name(name, "upload")).parts
+    except DatasetError:
+        parts = (name,)
+    return Path(*(safe_name(part) for part in parts))
+
+
+def _free_path(path: Path) -> Path:
+    return path.with_name(free_name(path.name, lambda name: path.with_name(name).exists()))
 
 
 def import_folders() -> tuple[Path, ...]:

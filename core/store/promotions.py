@@ -16,6 +16,7 @@ from core.store.audit import record_audit
 from core.store.database import Database, one_line
 from core.store.models import ModelRow, Models, model_from
 from core.store.schema import champions, comparisons, models, promotions
+from core.store.webhooks import PROMOTION, record_event
 from core.threads import IMPORTS
 
 if TYPE_CHECKING:  # they bring torch
@@ -182,6 +183,8 @@ class Promotions:
         details: dict[str, Any] = {"kind": model.kind, "previous": champion.name, "reason": made.reason}
         details |= {"comparison": made.comparison_id, "promotion": made.id}
         record_audit(connection, self.database, self.actor, made.action, model.name, **details)
+        told = {"kind": model.kind, "model": model.id, "name": model.name, "action": made.action}
+        record_event(self.database, connection, PROMOTION, told | {"previous": champion.name, "by": made.by})
         return made
 
 

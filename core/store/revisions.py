@@ -22,6 +22,7 @@ from core.store.schema import annotations as versions
 from core.store.schema import categories, photos, revision_items
 from core.store.schema import revisions as table
 from core.store.versions import Annotation, annotation_from, is_newest, newest_versions
+from core.store.webhooks import REVISION, record_event
 
 BATCH = 500
 """Rows in memory at a time."""
@@ -153,6 +154,7 @@ class Revisions:
         made = _write(self.database, connection, content, one_line(who.name, 200), note)
         details = {"digest": made.digest, "photos": made.photos, "boxes": made.boxes}
         record_audit(connection, self.database, who, "revision", f"revision {made.number}", **details)
+        record_event(self.database, connection, REVISION, details | {"revision": made.number, "by": made.by})
         return made
 
     def _pages(self, number: int, holdout: bool | None, chosen: Select[Any]) -> Iterator[Row]:

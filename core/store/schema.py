@@ -1,6 +1,7 @@
 """The store's tables. Times are seconds since 1970 on the database's clock; boxes and reasons are JSON.
 
-Nothing here is changed without a migration in ``migrations/versions``.
+Nothing here is changed without a migration in ``migrations/versions``; a table that one of them adds is named
+in ``ADDED_BY``, as backups of older schemas do not have it.
 """
 
 from sqlalchemy import (
@@ -322,3 +323,55 @@ comparisons = Table(
     Column("at", Double, nullable=False),
     UniqueConstraint("candidate_id", "champion_id", "revision"),
 )
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("person", String(200), nullable=False, index=True),  # in whose name it acts
+    Column("label", String(200), nullable=False),  # what it is for, in their words
+    Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of the token, which is nowhere else
+    Column("at", Double, nullable=False),
+    Column("expires_at", Double),  # None: never
+    Column("used_at", Double),
+    Column("revoked_at", Double),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("events", JSON, nullable=False),  # names of core.store.webhooks.EVENTS
+    Column("secret", String(100), nullable=False),  # signs what is sent
+    Column("active", Boolean, nullable=False),
+    Column("by", String(200), nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("webhook_id", ForeignKey("webhooks.id"), nullable=False),
+    Column("uid", String(64), nullable=False, unique=True),  # the same in every attempt
+    Column("event", String(64), nullable=False),
+    Column("body", Text, nullable=False),  # the JSON that is signed and sent
+    Column("state", String(16), nullable=False),  # waiting, delivered, failed
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_at", Double, nullable=False),  # when the next attempt is due
+    Column("message", Text, nullable=False, default=""),  # the last answer, in a sentence
+    Column("at", Double, nullable=False),
+    Column("ended_at", Double),
+)
+Index("ix_webhook_deliveries_due", webhook_deliveries.c.state, webhook_deliveries.c.next_at)
+Index("ix_webhook_deliveries_of", webhook_deliveries.c.webhook_id, webhook_deliveries.c.id)
+
+ADDED_BY = {"0006": (api_tokens.name, webhooks.name, webhook_deliveries.name)}
+"""The tables that migrations after the second have added."""
+
+
+def table_names(revision: str) -> set[str]:
+    """The tables that a store of a migration's schema has."""
+    later = {name for added_by, names in ADDED_BY.items() if added_by > revision for name in names}
+    return set(metadata.tables) - later

@@ -15,6 +15,7 @@ from core.errors import ConflictError, NotFoundError, RecipeError
 from core.store.database import Database, one_line
 from core.store.schema import revisions, training_lines, training_points
 from core.store.schema import trainings as table
+from core.store.webhooks import TRAINING, record_event
 
 KINDS = ("detector", "classifier")
 MODES = ("quick", "full")
@@ -186,7 +187,12 @@ class Trainings:
             raise ValueError(f"a training ends as one of {', '.join(ENDED)}, got {state!r}")
         now = self.database.now
         values = {"state": state, "message": one_line(message), "updated_at": now, "ended_at": now}
-        self.database.change(_at(id).where(table.c.state.in_(GOING)).values(**values))
+        change = _at(id).where(table.c.state.in_(GOING)).values(**values).returning(*table.c)
+        with self.database.write() as connection:
+            row = connection.execute(change).one_or_none()
+            if row is not None:
+                same = ("id", "kind", "mode", "revision", "state", "message", "by")
+                record_event(self.database, connection, TRAINING, {name: getattr(row, name) for name in same})
 
     @needs(Right.TRAIN)
     def cancel(self, id: int) -> None:

@@ -83,6 +83,11 @@ class Users:
         row = self.database.row(self._of(subject))
         return None if row is None else _user(row).actor
 
+    def actor_called(self, name: str) -> Actor | None:
+        """The user of this name as an actor, with the current roles; None for nobody, or nobody yet."""
+        row = self.database.row(sa.select(table).where(table.c.name == name, table.c.subject.is_not(None)))
+        return None if row is None else _user(row).actor
+
     @needs(Right.PEOPLE)
     def all(self) -> list[User]:
         """All users, by name."""

@@ -14,6 +14,7 @@ from core.store.boxes import AnnotatedBox, boxes_from
 from core.store.database import Database, one_line
 from core.store.schema import annotations as table
 from core.store.schema import categories, photos
+from core.store.webhooks import ANNOTATION, record_event
 
 SUBMITTED = ("imported", "submitted", "merged", "second")
 """Kinds that people and imports save."""
@@ -138,7 +139,13 @@ def add_version(database: Database, connection: Connection, new: NewVersion, pho
     values |= {"version": (connection.execute(last).scalar_one() or 0) + 1, "note": one_line(new.note)}
     values |= {"boxes": [box.as_dict() for box in boxes], "at": database.now}
     insert = sa.insert(table).values(**values).returning(*table.c)
-    return annotation_from(connection.execute(insert).one())
+    saved = annotation_from(connection.execute(insert).one())
+    if new.kind != "imported":  # an import is not told box by box
+        told = {"photo": new.photo_id, "name": photo.name, "version": saved.version, "kind": saved.kind}
+        record_event(
+            database, connection, ANNOTATION, told | {"author": saved.author, "boxes": len(saved.boxes)}
+        )
+    return saved
 
 
 def annotation_from(row: Row) -> Annotation:

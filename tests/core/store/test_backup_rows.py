@@ -82,6 +82,8 @@ def fill(store: Store) -> None:
     store.drafts.save(ids[1], "ben", boxes=one, sequence=3, base_version=1)
     revision = store.revisions.create("ada").number
     store.jobs.begin("job", "label", "ada")
+    store.api_tokens.create("script", person="ada")
+    store.webhooks.test(store.webhooks.add("http://127.0.0.1:9/").id)
     training = store.trainings.begin("detector", "quick", revision)
     store.trainings.say(training.id, "epoch 1")
     store.trainings.point(training.id, 1, {"loss": 1.5})

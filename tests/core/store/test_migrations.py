@@ -175,7 +175,8 @@ def backup_0002(source: Path, target: Path, rows: dict[str, list[dict[str, Any]]
     database.close()
     with zipfile.ZipFile(source) as new, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as out:
         manifest = json.loads(new.read(backup_file.MANIFEST)) | {"schema": "0002", "pictures": 0}
-        for name in manifest["tables"]:
+        manifest["tables"] = {}
+        for name in tables.tables.keys() - {"alembic_version"}:
             lines = b""
             for row in rows.get(name, []):
                 whole = dict.fromkeys(tables.tables[name].c.keys()) | row

@@ -1,0 +1,1 @@
+"""The workspace's HTTP API: photos, tasks, annotations, revisions, trainings, models and webhooks."""
