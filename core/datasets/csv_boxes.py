@@ -45,12 +45,15 @@ def read_box_csv(path: Path, report: ReadReport, index: PhotoIndex) -> Detection
     """
     rows_of: dict[str, list[tuple[int, Row]]] = {}
     known: list[str] | None = None
-    for line, written in enumerate(read_rows(path), 2):
+    for line, written, error in read_rows(path):
         row = {column.lower(): cell for column, cell in written.items()}
         if known is None:
             known = list(row)
             if not is_box_csv(known):
                 break
+        if error:
+            report.lose_box(path.name, f"{path.name} line {line}: {error}")
+            continue
         if line > max(FREE_ROWS, MOST_BOXES * len(rows_of)):
             raise DatasetError(
                 f"{path.name}: at most {MOST_BOXES:,} rows of a photo are read, got over {line:,} of "

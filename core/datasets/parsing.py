@@ -11,9 +11,9 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree as Xml
 
 import yaml  # type: ignore[import-untyped]
@@ -37,10 +37,23 @@ MOST_BOXES = 1000
 """Boxes that one photo may have; annotations beyond it are no work of people."""
 FREE_ROWS = 100_000
 """Boxes and rows that a file may hold before they are counted against its photos."""
-MOST_ELEMENTS = 4_000_000
+MOST_ELEMENTS = 1_000_000
 MOST_XML_DEPTH = 32
+MOST_PROLOG_BYTES = 64 * 1024
+"""Of XML before the end of its document type: lists of attributes in it take quadratic time."""
+MOST_TAG_BYTES = MIB
+"""Of a tag, of the text between two, of a comment: what is longer costs the parser more than it holds."""
+MOST_MARKS = 100_000
+"""Comments, CDATA sections and processing instructions of an XML file."""
+FREE_TAGS = 400_000
+BYTES_PER_TAG = 10
+"""Of more tags in XML, each has to bring this many bytes."""
+ATTRIBUTES_PER_TAG = 24
 MOST_YAML_EVENTS = 100_000
 XML_ENCODING = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]{1,20})["']""")
+XML_MARK = re.compile(rb"<!--|<!\[CDATA\[|<\?")
+XML_MARK_ENDS = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}
+_TAG_BOUND = f"tags, texts and comments of at most {MOST_TAG_BYTES // MIB} MiB are read"
 MOST_DECLARATION_BYTES = 512
 EAST_ASIAN = frozenset(
     (b"gb2312", b"gbk", b"gb18030", b"cp936", b"big5", b"cp950", b"shift_jis", b"cp932", b"euc-jp", b"euc-kr")
@@ -100,7 +113,9 @@ def read_xml(path: Path, most_elements: int = MOST_ELEMENTS) -> Xml.Element:
     data = read_bytes(path, MOST_XML_BYTES)
     parser = DefusedXMLParser(target=_BoundedBuilder(path.name, most_elements))
     try:
-        parser.feed(_in_utf_8(data))
+        data = _in_utf_8(data)
+        _check_xml(data, path.name)
+        parser.feed(data)
         root = parser.close()
     except (SyntaxError, ValueError, LookupError) as error:  # entities are refused as ValueErrors
         raise DatasetError(f"{path.name}: XML is expected, got: {_first_line(error)}") from error
@@ -110,12 +125,45 @@ def read_xml(path: Path, most_elements: int = MOST_ELEMENTS) -> Xml.Element:
 
 
 def _in_utf_8(data: bytes) -> bytes:
-    """XML in an encoding of East Asia, which the parser does not know, in UTF-8. Raises ValueError."""
+    """XML in UTF-16, or an encoding of East Asia that the parser does not know, in UTF-8; raises ValueError."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text = data.decode("utf-16")
+        start = text[:MOST_DECLARATION_BYTES]
+        return text[start.find("?>") + 2 if start.startswith("<?xml ") and "?>" in start else 0 :].encode()
     end = data.find(b">", 0, MOST_DECLARATION_BYTES) + 1
     encoding = XML_ENCODING.match(data[:end]) if data[:end].endswith(b"?>") else None
     if encoding is None or encoding[1].lower() not in EAST_ASIAN:
         return data
     return data[end:].decode(encoding[1].decode("ascii")).encode()
+
+
+def _check_xml(data: bytes, name: str) -> None:
+    """Raise DatasetError for XML that would cost the parser far more than what it holds."""
+    if any(data.find(word, MOST_PROLOG_BYTES) >= 0 for word in (b"<!ATTLIST", b"<!ELEMENT", b"<!NOTATION")):
+        raise DatasetError(
+            f"{name}: a document type of at most {MOST_PROLOG_BYTES // 1024} KiB is read, the file's is longer"
+        )
+    starts = range(0, len(data) - MOST_TAG_BYTES, MOST_TAG_BYTES)
+    if any(data.find(b"<", start, start + MOST_TAG_BYTES) < 0 for start in starts):
+        raise DatasetError(f"{name}: {_TAG_BOUND}, one of the file's is longer")
+    tags, attributes = data.count(b"<"), data.count(b"=")
+    if (
+        tags > max(FREE_TAGS, len(data) // BYTES_PER_TAG)
+        or attributes > FREE_TAGS + ATTRIBUTES_PER_TAG * tags
+    ):
+        raise DatasetError(
+            f"{name}: annotations are expected, got {tags:,} tags with {attributes:,} attributes in "
+            f"{len(data):,} bytes"
+        )
+    at = 0
+    for _ in range(MOST_MARKS):
+        if (mark := XML_MARK.search(data, at)) is None:
+            return
+        end = data.find(XML_MARK_ENDS[mark[0]], mark.end(), mark.end() + MOST_TAG_BYTES)
+        if end < 0 and mark.end() + MOST_TAG_BYTES < len(data):
+            raise DatasetError(f"{name}: {_TAG_BOUND}, one of the file's is longer")
+        at = max(end, mark.end())
+    raise DatasetError(f"{name}: at most {MOST_MARKS:,} comments are read, the file has more")
 
 
 class _BoundedBuilder(Xml.TreeBuilder):
@@ -171,17 +219,62 @@ def _check_events(events: Iterator[Any], name: str) -> None:
             )
 
 
-def read_rows(path: Path) -> Iterator[dict[str, str]]:
-    """The rows of a CSV by its columns; a missing cell is empty. Raises ``DatasetError`` for no CSV."""
+class CsvRow(NamedTuple):
+    """A row of a CSV by its columns, and the number of its line; ``error`` says why it is none."""
+
+    line: int
+    cells: dict[str, str]
+    error: str = ""
+
+
+def read_rows(path: Path) -> Iterator[CsvRow]:
+    """The rows of a CSV below its first one, but for blank ones; a missing cell is empty.
+
+    A line that is no row, for a quote that is never closed or a cell beyond ``csv.field_size_limit``, costs
+    itself. Raises ``DatasetError`` for no text.
+    """
     path = Path(path)
-    text = read_text(path, MOST_CSV_BYTES)
+    lines = io.StringIO(read_text(path, MOST_CSV_BYTES), newline="").readlines()
+    columns: list[str] | None = None
+    for line, row in _records(lines):
+        if isinstance(row, str):
+            yield CsvRow(line, dict.fromkeys(columns or (), ""), row)
+        elif not any(map(str.strip, row)):  # a blank line
+            continue
+        elif columns is None:
+            columns = [column.strip() for column in row]
+        else:
+            cells = row + [""] * (len(columns) - len(row))
+            yield CsvRow(line, dict(zip(columns, cells, strict=False)))
+
+
+def _records(lines: Sequence[str]) -> Iterator[tuple[int, list[str] | str]]:
+    """The rows of a CSV's lines with their numbers, or why a line is none.
+
+    A row whose quotes are wrong is read by its first line alone, so that it takes no other with it.
+    """
+    start = 0
+    while start < len(lines):
+        reader = csv.reader(map(lines.__getitem__, range(start, len(lines))), strict=True)
+        first = start
+        try:
+            for row in reader:
+                yield first + 1, row
+                first = start + reader.line_num
+            return
+        except csv.Error:
+            yield first + 1, _one_record(lines[first])
+            start = first + 1
+
+
+def _one_record(line: str) -> list[str] | str:
+    """One line's cells, with quotes that stand amid a cell as they are; or why it is no row."""
+    reader = csv.reader([line, "\n"])
     try:
-        reader = csv.reader(io.StringIO(text, newline=""))
-        columns = [column.strip() for column in next(reader, [])]
-        for row in reader:
-            yield dict(zip(columns, row + [""] * (len(columns) - len(row)), strict=False))
-    except csv.Error as error:
-        raise DatasetError(f"{path.name}: a CSV is expected, got: {error}") from error
+        row = next(reader, [])
+    except csv.Error:
+        return f"cells of at most {csv.field_size_limit():,} characters are read, one is longer"
+    return "a quotation mark is not closed" if reader.line_num > 1 else row
 
 
 def read_lines(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> list[str]:

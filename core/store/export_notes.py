@@ -122,8 +122,12 @@ def _of_format(tally: ExportTally, revision: Revision) -> Iterator[str]:
             )
         formulas = lost["formula"] + lost["formula name"]
         if formulas:
-            begin = _counted(formulas, "text begins", "texts begin")
-            yield f"{begin} like a formula and has an apostrophe before it, which spreadsheets need."
+            begin = _counted(
+                formulas,
+                "text begins like a formula and has an apostrophe before it",
+                "texts begin like formulas and have an apostrophe before them",
+            )
+            yield f"{begin}, which spreadsheets need."
     elif tally.photos:
         yield "Who annotated a photo, and in which version, is in the CSV export only."
         if lost["origin"]:
@@ -138,12 +142,17 @@ def _of_photos(tally: ExportTally) -> Iterator[str]:
             "Pictures are the store's own JPEG files, upright and without metadata, not those that came in."
         )
     if lost["ending"]:
-        came = _counted(lost["ending"], "photo did", "photos did")
-        yield f"{came} not come as .jpg and has this ending now, so that a.png is a.jpg."
+        came = _counted(
+            lost["ending"], "photo did not come as .jpg and has", "photos did not come as .jpg and have"
+        )
+        yield f"{came} this ending now, so that a.png is a.jpg."
     if lost["renamed"]:
-        have = _counted(lost["renamed"], "photo has", "photos have")
-        why = "as theirs is taken or is no safe name everywhere"
-        yield f"{have} another name than the one that came with it, {why}."
+        have = _counted(
+            lost["renamed"],
+            "photo has another name than it came with, as that",
+            "photos have other names than they came with, as those",
+        )
+        yield f"{have} {'is' if lost['renamed'] == 1 else 'are'} taken or not safe everywhere."
     if tally.deleted:
         were = _counted(len(tally.deleted), "photo was", "photos were")
         rest = "left out" if tally.names.pictures else "only annotations go out"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import torch
 from lightning.pytorch import LightningModule
@@ -49,8 +50,14 @@ def _other_training(checkpoint: Path, difference: str) -> str:
 
 
 def _read_checkpoint(checkpoint: Path) -> dict[str, Any]:
-    """A checkpoint as Lightning writes it, its tensors still on the disk. WeightsError for what is none."""
+    """A checkpoint as Lightning writes it, its tensors still on the disk. WeightsError for what is none.
+
+    PyTorch writes a zip with a checksum (CRC-32) of every tensor, and does not look at them when it reads.
+    """
     try:
+        with ZipFile(checkpoint) as archive:
+            if (part := archive.testzip()) is not None:
+                raise ValueError(f"{part} is damaged")
         saved = torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True)
         states, optimizers = saved["state_dict"], saved["optimizer_states"]
         tensors = isinstance(states, dict) and all(isinstance(value, Tensor) for value in states.values())

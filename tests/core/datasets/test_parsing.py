@@ -74,10 +74,77 @@ def test_texts_in_utf_16_and_with_any_line_ends_are_read(tmp_path: Path) -> None
     assert read_json(written(tmp_path, '{"a": "ä"}'.encode("utf-16"))) == {"a": "ä"}
     assert read_lines(written(tmp_path, "a\r\n\rb\u2028c\n".encode("utf-16"))) == ["a", "", "b\u2028c"]
     assert read_lines(written(tmp_path, "")) == []
-    assert list(read_rows(written(tmp_path, "a,b\n1\n2,3,4\n"))) == [
-        {"a": "1", "b": ""},
-        {"a": "2", "b": "3"},
-    ]
+
+
+LONG = "x" * 200_000
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("a,b\n1\n2,3,4\n", [(2, "1", "", ""), (3, "2", "3", "")]),
+        ("a,b\n\n1,2\n,\n", [(3, "1", "2", "")]),
+        ('a,b\n"1\n1",2\n3,4\n', [(2, "1\n1", "2", ""), (4, "3", "4", "")]),
+        ('a,b\n1,"2\n3,4\n5,6', [(2, "", "", "not closed"), (3, "3", "4", ""), (4, "5", "6", "")]),
+        ('a,b\n1,"2\n3,"4",\n5,6\n', [(2, "", "", "not closed"), (3, "3", "4", ""), (4, "5", "6", "")]),
+        ('a,b\n"1"x,2\n3,4\n', [(2, "1x", "2", ""), (3, "3", "4", "")]),
+        (f"a,b\n1,2\n{LONG},3\n4,5\n", [(2, "1", "2", ""), (3, "", "", "131,072"), (4, "4", "5", "")]),
+        (f'a,b\n1,"{LONG}"\n4,5\n', [(2, "", "", "131,072"), (3, "4", "5", "")]),
+    ],
+)
+def test_a_line_of_a_csv_that_is_no_row_costs_itself(
+    tmp_path: Path, text: str, rows: list[tuple[int, str, str, str]]
+) -> None:
+    found = list(read_rows(written(tmp_path, text)))
+    assert [(row.line, row.cells["a"], row.cells["b"]) for row in found] == [row[:3] for row in rows]
+    assert all(
+        (said in row.error) if said else not row.error for row, (*_, said) in zip(found, rows, strict=True)
+    )
+
+
+def test_a_csv_of_nothing_but_open_quotes_is_read_in_time_linear_in_it(tmp_path: Path) -> None:
+    found = list(read_rows(written(tmp_path, "a,b\n" + 'x,"y\n' * 40_001)))
+    assert len(found) == 40_001 and all(row.error for row in found)
+
+
+TAG = b"<annotations>"
+DENSE = b" " * 900_000
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b'<a b="' + b"x" * 2**22 + b'"/>', "at most 1 MiB"),
+        ('<?xml version="1.0" encoding="utf-16"?><a b="'.encode("utf-16") + "x".encode("utf-16-le") * 2**22, "at most 1 MiB"),
+        (b"<a>" + b"x" * 2**22 + b"</a>", "at most 1 MiB"),
+        (b"<a><!--" + (DENSE + b"<") * 3 + b"--></a>", "at most 1 MiB"),
+        (b"<a><![CDATA[" + (DENSE + b"<") * 3 + b"]]></a>", "at most 1 MiB"),
+        (b"<a>" + b"<!---->" * 100_001 + b"</a>", "100,000 comments"),
+        (b"<a>" + b"<b/>" * 500_000 + b"</a>", "500,002 tags"),
+        (b"<a>" + b"<b" + b' c=""' * 500_000 + b"/></a>", "at most 1 MiB"),
+        (b"<a>" + (b"<b" + b' c=""' * 100_000 + b"/>") * 5 + b"</a>", "500,000 attributes"),
+        (b"<!DOCTYPE a [<!ATTLIST a " + b'b CDATA "x" ' * 6000 + b"><!ATTLIST a c CDATA 'x'>]><a/>", "64 KiB"),
+    ],
+)  # fmt: skip
+def test_xml_that_costs_more_than_it_holds_is_refused_before_it_is_parsed(
+    tmp_path: Path, data: bytes, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "defusedxml.ElementTree.DefusedXMLParser.feed", lambda *_: pytest.fail("it is parsed")
+    )
+    with pytest.raises(DatasetError, match=said):
+        read_xml(written(tmp_path, data))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8", "latin-1"])
+@pytest.mark.parametrize(
+    "head", ["", '<?xml version="1.0" encoding="{}"?>\n<!DOCTYPE a [<!ATTLIST a b CDATA "x">]>']
+)
+def test_xml_is_read_in_the_encoding_that_it_says(tmp_path: Path, encoding: str, head: str) -> None:
+    text = head.format(encoding) + "<!-- ä --><a><b>\u00fc</b></a>"
+    if not head and encoding == "latin-1":
+        text = text.replace("\u00fc", "u").replace("ä", "a")
+    assert read_xml(written(tmp_path, text.encode(encoding))).findtext("b") in ("\u00fc", "u")
 
 
 def test_a_folder_or_a_missing_file_is_told(tmp_path: Path) -> None:
@@ -113,6 +180,6 @@ def test_a_photo_with_numbers_behind_it_is_told_in_time_linear_in_the_line(line:
 
 
 def test_a_head_of_a_million_encodings_is_no_declaration(tmp_path: Path):
-    with pytest.raises(DatasetError, match="XML is expected"):
+    with pytest.raises(DatasetError, match="XML is expected|at most 1 MiB"):
         read_xml(written(tmp_path, "<?xml " + 'encoding="gbk" ' * 70_000))
     assert root_tag(written(tmp_path, "<!" * 4_000)) == ""

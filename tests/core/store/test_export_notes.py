@@ -70,7 +70,7 @@ def test_names_endings_deleted_photos_and_a_missing_validation_are_said(one, mak
     out = io.BytesIO()
     text = "\n".join(export_revision(one, 1, "voc", out, pictures=True).left_out)
     assert "1 photo did not come as .jpg" in text
-    assert "1 photo has another name" in text
+    assert "1 photo has another name than it came with, as that is taken or not safe everywhere." in text
     assert "1 photo was deleted after the revision was made: left out." in text
     assert "fewer than 10" in text
     with ZipFile(out) as archive:
@@ -116,7 +116,7 @@ def test_the_apostrophe_before_a_formula_can_be_taken_off_again(one):
     revision_of(one, [box(1, 1, 9, 9, label="'=x"), box(2, 2, 9, 9, label="-1")], name="=1+{}.jpg")
     out = io.BytesIO()
     text = "\n".join(export_revision(one, 1, "csv", out).left_out)
-    assert "3 texts begin like a formula" in text
+    assert "3 texts begin like formulas and have an apostrophe before them, which spreadsheets need." in text
     rows = list(csv.DictReader(io.StringIO(out.getvalue().decode(), newline="")))
     assert [plain(row["label"]) for row in rows] == ["'=x", "-1"]
     assert {plain(row["photo"]) for row in rows} == {"=1+1.jpg"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,27 @@ def test_rubbish_and_a_file_that_was_cut_off_are_refused(checkpoint, saved):
         with pytest.raises(WeightsError, match=r"a damaged file or none; train without --resume") as refused:
             check_resumable(checkpoint, training())
         assert "\n" not in str(refused.value)
+
+
+def test_bytes_that_were_changed_anywhere_are_refused_or_change_nothing(checkpoint, saved):
+    own, rng = torch.load(checkpoint, weights_only=True)["state_dict"], random.Random(0)
+    middle, end = len(saved) // 2, len(saved) - 5_000
+    spans = [(middle, middle + 1_000), (middle, middle + 1)]
+    spans += [
+        (at, at + 1) for at in (*rng.sample(range(len(saved)), 8), *rng.sample(range(end, len(saved)), 24))
+    ]
+    for number, (start, stop) in enumerate(spans):
+        data = bytearray(saved)
+        data[start:stop] = bytes(255 - byte for byte in data[start:stop])
+        checkpoint.write_bytes(data)
+        try:
+            check_resumable(checkpoint, training())
+        except WeightsError as refused:
+            assert "a damaged file or none; train without --resume" in str(refused)
+            continue
+        assert number > 1, "a tensor is damaged"
+        read = torch.load(checkpoint, weights_only=True)["state_dict"]
+        assert all(torch.equal(read[name], value) for name, value in own.items())
 
 
 @pytest.mark.parametrize(
