@@ -21,12 +21,12 @@ from app.preview.selection import Corrections, PhotoView
 from app.preview.session import PreviewSession
 from core.errors import LapelError
 from core.files import data_folder
+from core.images.containers import KINDS_IN_WORDS, PHOTO_SUFFIXES
 
 if TYPE_CHECKING:
     from core.inference.labeler import Labeler
 
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
-PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
 EXAMPLE_SECONDS = 20.0
 
 
@@ -61,12 +61,13 @@ def show(session: PreviewSession, title: str) -> None:
 def _uploader(session: PreviewSession) -> None:
     key = f"uploads-{session.uploads}"  # a new one after every drop, so that no file is held twice
     st.file_uploader(
-        "Drop photos of clothing here: JPEG, PNG or WebP, or zips of them",
+        "Drop photos of clothing here, or zips of them",
         accept_multiple_files=True,
         key=key,
         on_change=_add_uploads,
         args=(session, key),
-        help="One or hundreds. They stay on this machine; location and date in them are removed.",
+        help=f"One or hundreds: {KINDS_IN_WORDS}. They stay on this machine; location and date in them are "
+        "removed.",
     )
 
 
@@ -84,7 +85,7 @@ def _buttons(session: PreviewSession) -> None:
 
 def sample_photos() -> list[Source]:
     """The drawn samples that ship."""
-    return [(path.name, path) for path in sorted(SAMPLES.glob("*")) if path.suffix.lower() in PICTURES]
+    return [(path.name, path) for path in sorted(SAMPLES.glob("*")) if path.suffix.lower() in PHOTO_SUFFIXES]
 
 
 def received(key: str) -> list[tuple[str, bytes]]:
