@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeGuard
 
 from PIL import Image
 
 from core.errors import ArchiveError, DatasetError, LapelError, PhotoError
-from core.file_names import safe_name, unique_in_batch
+from core.file_names import safe_name, safe_path, unique_in_batch
 from core.garments import Refusal
 from core.images.archives import count_entries, is_zip, unpack
 from core.images.container import Container
@@ -83,16 +83,21 @@ def open_photo(path: Path) -> Photo:
     return read_photo(_read_file(path), path.name)
 
 
-def iter_photos(sources: Iterable[tuple[str, Source]]) -> Iterator[Photo | Refusal]:
+def iter_photos(
+    sources: Iterable[tuple[str, Source]], *, skip: Collection[int] = (), folders: bool = False
+) -> Iterator[Photo | Refusal]:
     """Read photos one by one, in order: files, zips of photos, and folders (recursively, links left out).
 
     A broken file gives a Refusal and the others go on; a dangerous zip gives one Refusal for the whole of it.
     Names are unique in the batch, whatever their case: a second "shirt.jpg" becomes "shirt (2).jpg".
-    Memory holds one photo at a time.
+    Memory holds one photo at a time. Photos whose place, from 0, is in ``skip`` are passed over; with
+    ``folders`` names keep those of a zip.
     """
     taken: dict[str, int] = {}
-    for name, found in _expand(sources):
-        yield _photo_or_refusal(found, unique_in_batch(safe_name(name), taken))
+    for place, (name, found) in enumerate(_expand(sources)):
+        unique = unique_in_batch(safe_path(name) if folders else safe_name(name), taken)
+        if place not in skip:
+            yield _photo_or_refusal(found, unique)
 
 
 def count_photos(sources: Iterable[tuple[str, Source]]) -> int:
@@ -166,7 +171,7 @@ def _photo_or_refusal(found: Source | LapelError, name: str) -> Photo | Refusal:
     try:
         if isinstance(found, LapelError):
             raise found
-        return read_photo(_read_file(found) if isinstance(found, Path) else found, name)
+        return replace(read_photo(_read_file(found) if isinstance(found, Path) else found, name), name=name)
     except LapelError as error:
         return Refusal(name, str(error))
 
