@@ -25,6 +25,7 @@ from app.auth.origins import OwnOriginOnly, SecurityHeaders
 from app.auth.sign_in import SignInRedirect
 from app.auth.upload_limit import limit_from_environment
 from app.auth.uploads import BoundedUploads, UploadQuota, has_uploader, is_open
+from app.auth.visitor import VisitorCookie
 from app.worker_process import WorkerProcess
 from core.errors import AccessError
 from core.files import DATA_VARIABLE, data_folder
@@ -90,10 +91,10 @@ def prepare() -> None:
     """Import the pages, and clear up after killed processes, while the first browser loads."""
     with IMPORTS:
         from app.navigation import import_all_modules
-        from app.preview.batch import sweep_previews
+        from core.store.photo_drafts import sweep_drafts
 
     import_all_modules()
-    sweep_previews()
+    sweep_drafts()
 
 
 def workspace(open_at: str | None = None, origin: str | None = None) -> st.App:
@@ -115,6 +116,7 @@ def workspace(open_at: str | None = None, origin: str | None = None) -> st.App:
         Middleware(SignedInOnly, owners=owners),
         Middleware(BoundedUploads, quota=quota),
         Middleware(SignInRedirect),
+        Middleware(VisitorCookie),
     ]
     lifespan = lifespan_of(owners, quota, open_at)
     return st.App(ROOT / "app" / "main.py", middleware=middleware, lifespan=lifespan, routes=api_routes())

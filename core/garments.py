@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 Box = tuple[float, float, float, float]
 RankedLabels = tuple[tuple[str, float], ...]
+MODELS = ("detector", "classifier")
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,26 @@ class Garment:
         if self.corrected:
             entry |= {"corrected": True, "label": self.best_label}
         return entry
+
+    def as_saved(self) -> dict[str, Any]:
+        """All of it, for ``from_saved``."""
+        return asdict(self)
+
+    @classmethod
+    def from_saved(cls, entry: Mapping[str, Any]) -> Garment:
+        """A garment out of its saved form. Raises KeyError, TypeError or ValueError for what is none."""
+        x0, y0, x1, y1 = (float(value) for value in entry["box_xyxy"])
+        label = entry["label"]
+        alone = [entry.get(model) and (str(entry[model][0]), float(entry[model][1])) for model in MODELS]
+        return cls(
+            (x0, y0, x1, y1),
+            str(entry["category"]),
+            float(entry["score"]),
+            tuple((str(label), float(probability)) for label, probability in entry["top5"]),
+            None if label is None else str(label),
+            bool(entry["corrected"]),
+            *(said or None for said in alone),
+        )
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ if session.batch is None and not session.incoming:
     upload.show_example(labeler)
     st.stop()
 # Drawn while the first photo is being labeled, so that the browser has done this part when its boxes come.
-batch_view.show_toolbar(labeler.categories, session.names, labeler.default_threshold)
+batch_view.show_toolbar(session, labeler.categories, labeler.default_threshold)
 threshold, filters = batch_view.threshold_now(), batch_view.filters_now()
 gallery_side, photo_side = st.columns([2, 5], gap="medium")
 

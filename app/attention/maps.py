@@ -16,7 +16,7 @@ from PIL import Image
 
 from app.media import picture_url
 from app.preview.selection import PhotoView
-from core.garments import LabeledPhoto
+from core.garments import Box, LabeledPhoto
 from core.images.decode import Photo
 from core.images.drawing import heat_layer
 from core.threads import IMPORTS
@@ -32,7 +32,7 @@ STAGES = {"stride8": "Fine", "stride16": "Medium", "stride32": "Coarse"}
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-Key = tuple[int, tuple[tuple[int, str], ...]]
+Key = tuple[str, tuple[tuple[int, str, Box], ...]]
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,9 @@ def explain(labeler: Labeler, photo: Photo, labeled: LabeledPhoto) -> Explanatio
 
 
 def key_of(view: PhotoView) -> Key:
-    """What a photo's maps depend on: the photo, its visible garments and their labels."""
-    return view.item.number, tuple((number, garment.best_label) for number, garment in view.garments.items())
+    """What a photo's maps depend on: the photo, its visible garments and their labels and boxes."""
+    garments = ((number, garment.best_label, garment.box_xyxy) for number, garment in view.garments.items())
+    return view.item.spooled.digest, tuple(garments)
 
 
 def layers_of(labeler: Labeler, view: PhotoView) -> Layers:

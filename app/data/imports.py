@@ -13,6 +13,7 @@ from app.preview.upload import received
 from app.text import counted, literal, moment
 from core.datasets.export import neutral
 from core.errors import LapelError, StoreError
+from core.images.containers import KINDS_IN_WORDS
 from core.jobs import client
 from core.store import Store
 from core.store.importing import all_came
@@ -61,7 +62,7 @@ def _uploader(store: Store, person: str) -> None:
         key=key,
         on_change=_import_uploads,
         args=(store, person, key),
-        help="Photos: JPEG, PNG or WebP. A dataset in folders goes in as a zip. Photos "
+        help=f"Photos: {KINDS_IN_WORDS}. A dataset in folders goes in as a zip. Photos "
         "are stored without the location and date in them.",
     )
 

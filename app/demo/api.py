@@ -30,6 +30,7 @@ from app.demo.uploads import BoundedUploads
 from app.demo.view import Explain, LabelerLike
 from core.errors import LapelError, PhotoError, RecipeError
 from core.files import atomic_write
+from core.images.containers import KINDS_IN_WORDS
 from core.images.decode import Photo, read_photo
 from core.inference.explain import write_maps
 
@@ -37,7 +38,7 @@ _log = logging.getLogger(__name__)
 Upload = dict[str, Any] | None
 MODELS = "models"  # the page and the API share one place at the models
 LABEL_DOC = (
-    "Find the garments of one photo. `photo`: an uploaded file (JPEG, PNG, WebP). `threshold`: the "
+    f"Find the garments of one photo. `photo`: an uploaded file ({KINDS_IN_WORDS}). `threshold`: the "
     "lowest score of a garment in 0..1, by default the model card's. Gives one JSON object: `photo`, "
     "`width`, `height`, `seconds`, `models` {`detector`, `classifier`} and `garments`, each with its "
     "`box` [x0, y0, x1, y1] in pixels of the upright photo, `category`, `score` and `top5` [[label, "

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from core.inference.labeler import Labeler
 
 PASSWORD_VARIABLE = "LAPEL_DEMO_PASSWORD"
-PHOTO_ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
+PHOTO_ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}  # of examples, which browsers show
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
 MAX_FILE_SIZE = "30mb"

@@ -130,6 +130,7 @@ def show_refusals(refusals: Sequence[Refusal]) -> None:
 
 
 THRESHOLD_KEY = "threshold"
+MOST_SCORE = 0.95
 UNCERTAIN_HELP = (
     f"Uncertain: the best score lies within {NEAR_THRESHOLD:.2f} of the threshold, or the best two labels of "
     f"a garment lie less than {NARROW_MARGIN:.2f} apart."
@@ -153,22 +154,25 @@ def filters_now() -> Filters:
     )
 
 
-def show_toolbar(categories: Sequence[str], names: Mapping[str, str], default_threshold: float) -> None:
-    """The threshold's slider, and the filters beside it; ``names`` are the shop's."""
-    st.session_state.setdefault(THRESHOLD_KEY, round(max(default_threshold, MIN_SCORE), 2))
+def show_toolbar(session: PreviewSession, categories: Sequence[str], default_threshold: float) -> None:
+    """The threshold's slider, and the filters beside it."""
+    kept = session.work.settings.get("threshold")
+    threshold = kept if isinstance(kept, float) and MIN_SCORE <= kept <= MOST_SCORE else default_threshold
+    st.session_state.setdefault(THRESHOLD_KEY, round(max(threshold, MIN_SCORE), 2))
     threshold_slot, filter_slot = st.columns([2, 3], vertical_alignment="bottom", gap="medium")
     with threshold_slot:
         st.slider(
             "Score threshold",
             min_value=MIN_SCORE,
-            max_value=0.95,
+            max_value=MOST_SCORE,
             step=0.01,
             key=THRESHOLD_KEY,
             persist_state="session",
+            on_change=lambda: session.set("threshold", threshold_now()),
             help="Boxes with a lower score are hidden, except those you corrected.",
         )
     with filter_slot:
-        _filter_bar(categories, names)
+        _filter_bar(categories, session.names)
 
 
 def _filter_bar(categories: Sequence[str], names: Mapping[str, str]) -> None:

@@ -14,9 +14,9 @@ from PIL import Image
 
 from app.preview.selection import PhotoView
 from app.preview.session import PreviewSession
-from app.text import counted
+from app.text import counted, literal
 from core.datasets.export import neutral, plain, write_zip
-from core.errors import DatasetError
+from core.errors import DatasetError, LapelError, PhotoError
 from core.threads import IMPORTS
 
 OURS, THEIRS = "Lapel", "Your shop"
@@ -93,12 +93,10 @@ def _written(cell: str | None) -> str:
 
 def save_edits(session: PreviewSession, key: str, known: Sequence[str]) -> None:
     """Take over the names that were edited in the table ``key``, a row for each of ``known``."""
+    names = dict(session.names)
     for row, cells in st.session_state[key]["edited_rows"].items():
-        theirs = _written(cells.get(THEIRS))
-        if theirs:
-            session.names[known[row]] = theirs
-        else:
-            session.names.pop(known[row], None)
+        names[known[row]] = _written(cells.get(THEIRS))
+    session.set_names({ours: theirs for ours, theirs in names.items() if theirs})
 
 
 def import_names(session: PreviewSession, key: str, known: Sequence[str]) -> None:
@@ -107,7 +105,7 @@ def import_names(session: PreviewSession, key: str, known: Sequence[str]) -> Non
     if upload is None:
         return
     try:
-        session.names = read_names(upload.getvalue(), known)
+        session.set_names(read_names(upload.getvalue(), known))
         session.names_edition += 1
     except DatasetError as error:
         session.notice = str(error)
@@ -133,7 +131,8 @@ def show_download(session: PreviewSession, photos: Sequence[PhotoView], categori
     state = fingerprint(photos, session.names, with_photos)
     if session.zip_requested:
         session.zip_requested = False
-        session.archive = (state, _prepare(session, photos, categories, with_photos))
+        path = _prepare(session, photos, categories, with_photos)
+        session.archive = None if path is None else (state, path)
     if session.archive is None or session.archive[0] != state:
         st.button(
             "Prepare the zip",
@@ -159,19 +158,23 @@ def show_download(session: PreviewSession, photos: Sequence[PhotoView], categori
 
 def _prepare(
     session: PreviewSession, photos: Sequence[PhotoView], categories: Sequence[str], with_photos: bool
-) -> Path:
-    assert session.batch is not None
-    path = session.batch.spool.folder / FILE_NAME
+) -> Path | None:
+    path = session.files / FILE_NAME
     bar = st.progress(0.0, text="Preparing the zip…")
-    make_zip(
-        photos,
-        session.names,
-        categories,
-        path,
-        lambda part: bar.progress(part, text="Preparing the zip…"),
-        with_photos=with_photos,
-    )
-    bar.empty()
+    try:
+        make_zip(
+            photos,
+            session.names,
+            categories,
+            path,
+            lambda part: bar.progress(part, text="Preparing the zip…"),
+            with_photos=with_photos,
+        )
+    except LapelError as error:
+        st.error(literal(str(error)), icon=":material/error:")
+        return None
+    finally:
+        bar.empty()
     return path
 
 
@@ -191,7 +194,10 @@ def make_zip(
     def image_of(name: str) -> Image.Image:
         asked.add(name)
         report(len(asked) / len(spooled))
-        return spooled[name].photo().image
+        try:
+            return spooled[name].photo().image
+        except PhotoError as error:
+            raise PhotoError(f"{name}: {error}") from error
 
     with path.open("wb") as out:
         write_zip([view.labeled for view in photos], image_of, out, names, categories, photos=with_photos)

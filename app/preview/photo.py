@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.preview import selection, viewer
-from app.preview.selection import PhotoView, edit_text
+from app.preview.selection import PhotoView, step_text
 from app.preview.session import PreviewSession
 from app.text import literal
 from core.garments import Garment
@@ -135,7 +135,7 @@ def undo_buttons(session: PreviewSession) -> None:
         icon=":material/undo:",
         key="undo",
         disabled=not done,
-        help=f"Undo: {edit_text(done[-1])} (Ctrl+Z)" if done else "Nothing to undo",
+        help=f"Undo: {step_text(done[-1])} (Ctrl+Z)" if done else "Nothing to undo",
         on_click=session.undo,
     )
     st.button(
@@ -143,7 +143,7 @@ def undo_buttons(session: PreviewSession) -> None:
         icon=":material/redo:",
         key="redo",
         disabled=not undone,
-        help=f"Redo: {edit_text(undone[-1])} (Ctrl+Shift+Z)" if undone else "Nothing to redo",
+        help=f"Redo: {step_text(undone[-1])} (Ctrl+Shift+Z)" if undone else "Nothing to redo",
         on_click=session.redo,
     )
 

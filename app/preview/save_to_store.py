@@ -12,9 +12,10 @@ import streamlit as st
 from app.auth.identity import current_actor, workspace_store
 from app.data.imports import outcomes
 from app.navigation import annotate_link, data_link
-from app.preview.selection import Corrections, PhotoView
+from app.preview.selection import PhotoView
 from app.preview.session import PreviewSession
 from app.text import counted, literal
+from core.corrections import Corrections
 from core.errors import ConflictError, LapelError
 from core.garments import Garment
 from core.jobs import client

@@ -5,74 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from app.preview.batch import Item
+from core.corrections import Corrections, Edit, Step
 from core.garments import Garment, LabeledPhoto
+from core.store.photo_spools import Item
 
 
-@dataclass(frozen=True)
-class Edit:
-    """One change of one garment of one photo; ``None`` stands for a deleted garment."""
-
-    photo: int
-    garment: int
-    before: Garment | None
-    after: Garment | None
-
-
-@dataclass
-class Corrections:
-    """The corrected garments of a batch, with undo and redo.
-
-    Photos and garments go by their number: the photo's in the batch, the garment's among the photo's
-    candidates.
-    """
-
-    changed: dict[int, dict[int, Garment | None]] = field(default_factory=dict)
-    done: list[Edit] = field(default_factory=list)
-    undone: list[Edit] = field(default_factory=list)
-
-    def of(self, photo: int) -> dict[int, Garment | None]:
-        """The changed garments of one photo by number."""
-        return self.changed.get(photo, {})
-
-    def apply(self, edit: Edit) -> None:
-        """Apply an edit; one that changes nothing is not recorded."""
-        if edit.before == edit.after:
-            return
-        self._set(edit.photo, edit.garment, edit.after)
-        self.done.append(edit)
-        self.undone.clear()
-
-    def undo(self) -> Edit | None:
-        """Undo the last edit; None where there is none."""
-        if not self.done:
-            return None
-        edit = self.done.pop()
-        self._set(edit.photo, edit.garment, edit.before)
-        self.undone.append(edit)
-        return edit
-
-    def redo(self) -> Edit | None:
-        """Redo the edit that was undone last; None where there is none."""
-        if not self.undone:
-            return None
-        edit = self.undone.pop()
-        self._set(edit.photo, edit.garment, edit.after)
-        self.done.append(edit)
-        return edit
-
-    def _set(self, photo: int, garment: int, value: Garment | None) -> None:
-        self.changed.setdefault(photo, {})[garment] = value
+def step_text(step: Step) -> str:
+    """A step of corrections as text for a button's help."""
+    texts = list(dict.fromkeys(map(edit_text, step)))
+    if len(step) == 1:
+        return texts[0]
+    photos = len({edit.photo for edit in step})
+    where = f"{len(step)} garments" + (f" of {photos} photos" if photos > 1 else "")
+    return f"{texts[0]}, {where}" if len(texts) == 1 else f"changes of {where}"
 
 
 def edit_text(edit: Edit) -> str:
-    """An edit as text for a button's help."""
+    """An edit as text."""
     if edit.after is None:
         return f"delete {edit.before.category if edit.before else 'a garment'}"
     if edit.before is None:
         return f"restore {edit.after.category}"
     if edit.before.category != edit.after.category:
         return f"category {edit.before.category} → {edit.after.category}"
+    if edit.before.box_xyxy != edit.after.box_xyxy:
+        return f"box of {edit.after.category}"
+    if edit.before.best_label == edit.after.best_label:
+        return f"accept {edit.after.category}"
     return f"label {edit.before.best_label} → {edit.after.best_label}"
 
 
@@ -136,18 +95,21 @@ def margin(garment: Garment) -> float:
 def view_of(item: Item, corrections: Corrections, score_threshold: float) -> PhotoView:
     """The photo at a threshold with its corrections, without deleted garments."""
     changed = corrections.of(item.number)
-    candidates = [changed.get(number, garment) for number, garment in enumerate(item.labeled.garments)]
+    found = item.labeled.garments
+    candidates = [changed.get(number, garment) for number, garment in enumerate(found)]
+    drawn = {number: garment for number, garment in sorted(changed.items()) if number >= len(found)}
     garments = {
         number: garment
         for number, garment in enumerate(candidates)
         if garment is not None and (garment.corrected or garment.score >= score_threshold)
     }
+    garments |= {number: garment for number, garment in drawn.items() if garment is not None}
     hidden = {
         number: garment
         for number, garment in enumerate(candidates)
         if garment is not None and number not in garments
     }
-    return PhotoView(item, garments, is_uncertain(candidates, score_threshold), hidden)
+    return PhotoView(item, garments, is_uncertain([*candidates, *drawn.values()], score_threshold), hidden)
 
 
 def matches(view: PhotoView, filters: Filters) -> bool:

@@ -1,37 +1,47 @@
-"""The state of the page Label photos between its runs, under one key of Streamlit's session state."""
+"""The state of the page Label photos between its runs, under one key of Streamlit's session state.
+
+What a person would miss (photos, corrections, names, settings) is in ``Work``, which all tabs of the person
+share and a restart finds again; what only a tab shows is in ``PreviewSession``.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from app.attention.maps import Maps
-from app.preview.batch import Batch, Source, Spool
-from app.preview.selection import Corrections, Edit, PhotoView
+from app.auth.visitor import owner_of_work
+from app.preview.batch import Batch, Source
+from app.preview.selection import PhotoView
+from app.preview.work import WORKS, Work
+from app.text import flash
+from core.corrections import Corrections, Edit, Step
+from core.errors import LapelError
 from core.garments import Garment
+from core.store.photo_spools import Spool
 
 if TYPE_CHECKING:
     from core.inference.labeler import Labeler
 
 KEY = "session"
+PROBLEM = "preview-problem"
 
 
 @dataclass
 class PreviewSession:
-    """One browser tab's state: the batch, the open photo and garment, corrections and the shop's names.
+    """One browser tab's state: the open photo and garment, what was asked for, and whose work it shows.
 
-    ``incoming`` are files that wait to be labeled; ``uploads`` counts uploaders, as a new one is shown once
-    its files are taken; ``notice`` is a sentence for the next run; ``archive`` is the zip with a digest of
-    its content; ``paged_to`` is the photo whose gallery page is shown.
+    ``owner`` stands for the person, whose work is kept; without one it goes with the tab. ``incoming`` are
+    files that wait to be labeled; ``uploads`` counts uploaders, as a new one is shown once its files are
+    taken; ``notice`` is a sentence for the next run; ``archive`` is the zip with a digest of its content;
+    ``paged_to`` is the photo whose gallery page is shown.
     """
 
-    batch: Batch | None = None
+    owner: str | None = None
     maps: Maps | None = None
-    corrections: Corrections = field(default_factory=Corrections)
-    names: dict[str, str] = field(default_factory=dict)
     names_edition: int = 0
     photo: int | None = None
     garment: int | None = None
@@ -44,38 +54,71 @@ class PreviewSession:
     zip_requested: bool = False
     page: int = 1
     paged_to: int | None = None
+    _own: Work = field(default_factory=Work)
+    _files: Spool | None = None
+
+    @property
+    def work(self) -> Work:
+        """The person's work as it is now, in whichever tab it was changed."""
+        return self._own if self.owner is None else WORKS.of(self.owner)
+
+    @property
+    def batch(self) -> Batch | None:
+        """The photos; None where there are none."""
+        return self.work.batch
+
+    @property
+    def corrections(self) -> Corrections:
+        """What the person corrected."""
+        return self.work.corrections
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The shop's names by Lapel's; ``set_names`` changes them."""
+        return self.work.names
+
+    @property
+    def files(self) -> Path:
+        """A folder for what this tab makes to be downloaded, removed with it."""
+        self._files = self._files or Spool()
+        return self._files.folder
 
     def start_labeling(self, labeler: Labeler, wait_seconds: float) -> Batch | None:
         """Add the incoming files to the batch, and wait a little for the first result.
 
         After a promotion the remaining photos are labeled by the new models.
         """
-        if self.batch is not None and self.maps is not None:
-            self.batch.use(labeler)
-            self.maps.use(labeler)
-        if self.incoming:
-            if self.batch is None:
-                self.batch, self.maps = Batch(labeler, Spool()), Maps(labeler)
-            sources, self.incoming = self.incoming, []
-            before = self.batch.progress().done
-            self.batch.add(sources)
+        if self.maps is None:
+            self.maps = Maps(labeler)
+        self.maps.use(labeler)
+        sources, self.incoming = self.incoming, []
+        if self.batch is None and not sources:
+            return None
+        batch = self.work.start(labeler)
+        if sources:
+            before = batch.progress().done
+            batch.add(sources)
             # A single photo is waited for to its end, so that the page need not poll.
-            self.batch.wait(
+            batch.wait(
                 lambda now: not now.running or (now.done > before and now.total > before + 1), wait_seconds
             )
-        return self.batch
+        return batch
 
     def open(self, number: int | None) -> None:
         """Open another photo."""
         if number != self.photo:
             self.photo, self.garment = number, None
 
+    def apply(self, *edits: Edit, sequence: int = 0) -> None:
+        """Correct garments as one step; where that cannot be kept, the page says so."""
+        self._keep(lambda: self.work.apply(*edits, sequence=sequence))
+
     def correct(self, view: PhotoView, *, category: str | None = None, label: str | None = None) -> None:
         """Correct the selected garment's category or label."""
         number, before = self._chosen(view)
         if before is not None:
             after = before.correct(category=category, label=label)
-            self.corrections.apply(Edit(view.item.number, number, before, after))
+            self.apply(Edit(view.item.number, number, before, after))
 
     def choose_ranked(self, view: PhotoView, rank: int) -> None:
         """Set the selected garment's label to one of its top five, by rank from 0."""
@@ -87,42 +130,65 @@ class PreviewSession:
         """Delete the selected garment from its photo."""
         number, before = self._chosen(view)
         if before is not None:
-            self.corrections.apply(Edit(view.item.number, number, before, None))
+            self.apply(Edit(view.item.number, number, before, None))
             self.garment = None
+
+    def step_garment(self, view: PhotoView, step: int) -> None:
+        """Select the garment ``step`` places on, around the ends."""
+        numbers = list(view.garments)
+        if numbers:
+            place = numbers.index(self.garment) + step if self.garment in numbers else 0
+            self.garment = numbers[place % len(numbers)]
 
     def request_zip(self) -> None:
         """Request the zip from the next run."""
         self.zip_requested = True
 
     def undo(self) -> None:
-        """Undo the last correction, and open its photo."""
-        self._show_edit(self.corrections.undo())
+        """Undo the last step, and open its photo."""
+        self._keep(lambda: self._show_step(self.work.undo()))
 
     def redo(self) -> None:
-        """Redo the correction that was undone last, and open its photo."""
-        self._show_edit(self.corrections.redo())
+        """Redo the step that was undone last, and open its photo."""
+        self._keep(lambda: self._show_step(self.work.redo()))
 
-    def start_over(self) -> None:
-        """Forget the batch and its corrections; the shop's names stay."""
-        if self.batch is not None:
-            self.batch.close()
-        self.batch = self.maps = self.photo = self.garment = self.archive = self.paged_to = None
-        self.corrections = Corrections()
+    def set_names(self, names: dict[str, str]) -> None:
+        """Have these names of the shop."""
+        self._keep(lambda: self.work.set("names", names))
+
+    def set(self, name: str, value: Any) -> None:
+        """Set something else that stays."""
+        self._keep(lambda: self.work.set(name, value))
+
+    def start_over(self, *, everything: bool = False) -> None:
+        """Forget the photos and their corrections; the shop's names and settings stay, but for everything."""
+        self.work.clear(everything=everything)
+        self.maps = self.photo = self.garment = self.archive = self.paged_to = None
         self.incoming = []
+
+    def _keep(self, change: Any) -> None:
+        try:
+            change()
+        except LapelError as error:
+            flash(PROBLEM, str(error), error=True)
 
     def _chosen(self, view: PhotoView) -> tuple[int, Garment | None]:
         """Number and garment that are selected; by default the photo's first."""
         number = self.garment if self.garment in view.garments else next(iter(view.garments), -1)
         return (-1 if number is None else number), view.garments.get(-1 if number is None else number)
 
-    def _show_edit(self, edit: Edit | None) -> None:
+    def _show_step(self, step: Step) -> None:
+        if step and self.photo not in {edit.photo for edit in step}:
+            self.photo = step[0].photo
+        edit = next((edit for edit in step if edit.photo == self.photo), None)
         if edit is not None:
-            self.photo, self.garment = edit.photo, edit.garment
+            self.garment = edit.garment
 
 
 def preview_session() -> PreviewSession:
-    """The state of this browser tab."""
+    """The state of this browser tab, which shows the work of the person whose page runs."""
     if KEY not in st.session_state:
         st.session_state[KEY] = PreviewSession()
     found: PreviewSession = st.session_state[KEY]
+    found.owner = owner_of_work()
     return found

@@ -14,19 +14,23 @@ from app.attention.maps import Layers, layers_of
 from app.auth.claims import sign_in_configured
 from app.auth.identity import page_title, show_account
 from app.preview import selection, upload, viewer
-from app.preview.batch import Batch, Source, Spool
+from app.preview.batch import Batch, Source
 from app.preview.photo import top5_bars
 from app.preview.samples import fetch_samples
-from app.preview.selection import Corrections, PhotoView
-from app.preview.session import PreviewSession
+from app.preview.selection import PhotoView
+from app.preview.session import PROBLEM, PreviewSession
+from app.text import literal, show_flash
+from core.corrections import Corrections
 from core.errors import LapelError
 from core.files import data_folder
+from core.images.containers import KINDS_IN_WORDS, PHOTO_SUFFIXES
+from core.store.photo_drafts import KEPT_DAYS
+from core.store.photo_spools import Spool
 
 if TYPE_CHECKING:
     from core.inference.labeler import Labeler
 
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
-PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
 EXAMPLE_SECONDS = 20.0
 
 
@@ -43,6 +47,11 @@ def show(session: PreviewSession, title: str) -> None:
         _uploader(session)
         with st.container(horizontal=True):
             _buttons(session)
+        if session.owner is not None:
+            st.caption(
+                f"What you label is kept on this machine until you clear it, or for {KEPT_DAYS} days after "
+                "your last visit: close the page and come back."
+            )
     else:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.title(title, width="content")
@@ -52,21 +61,53 @@ def show(session: PreviewSession, title: str) -> None:
             with st.popover("Add photos", icon=":material/add_photo_alternate:"):
                 _uploader(session)
                 _buttons(session)
-                st.button("Start over", icon=":material/restart_alt:", on_click=session.start_over)
+                st.divider()
+                _clearing(session)
+    if session.work.problem:
+        st.warning(literal(session.work.problem), icon=":material/warning:")
+    show_flash(PROBLEM)
     if session.notice:
         st.warning(session.notice, icon=":material/info:")
         session.notice = ""
 
 
+def _clearing(session: PreviewSession) -> None:
+    """What is kept, for how long, and the buttons that clear it."""
+    kept = session.work.kept
+    if kept is None:
+        st.caption("These photos go when this tab is closed.")
+    else:
+        st.caption(
+            f"Photos, corrections and names are kept on this machine, for you alone, until you clear them or "
+            f"{KEPT_DAYS} days after your last visit: {kept.used_bytes / 2**20:,.0f} MB of "
+            f"{kept.most_bytes / 2**20:,.0f}."
+        )
+    with st.container(horizontal=True):
+        st.button(
+            "Start over",
+            icon=":material/restart_alt:",
+            help="Clear the photos and their corrections. Your shop's names and settings stay.",
+            on_click=session.start_over,
+        )
+        st.button(
+            "Clear everything",
+            icon=":material/delete_forever:",
+            help="Clear photos, corrections, names and settings.",
+            on_click=session.start_over,
+            kwargs={"everything": True},
+        )
+
+
 def _uploader(session: PreviewSession) -> None:
     key = f"uploads-{session.uploads}"  # a new one after every drop, so that no file is held twice
     st.file_uploader(
-        "Drop photos of clothing here: JPEG, PNG or WebP, or zips of them",
+        "Drop photos of clothing here, or zips of them",
         accept_multiple_files=True,
         key=key,
         on_change=_add_uploads,
         args=(session, key),
-        help="One or hundreds. They stay on this machine; location and date in them are removed.",
+        help=f"One or hundreds: {KINDS_IN_WORDS}. They stay on this machine, without the location and date "
+        f"in them, until you clear them or for {KEPT_DAYS} days after your last visit.",
     )
 
 
@@ -84,7 +125,7 @@ def _buttons(session: PreviewSession) -> None:
 
 def sample_photos() -> list[Source]:
     """The drawn samples that ship."""
-    return [(path.name, path) for path in sorted(SAMPLES.glob("*")) if path.suffix.lower() in PICTURES]
+    return [(path.name, path) for path in sorted(SAMPLES.glob("*")) if path.suffix.lower() in PHOTO_SUFFIXES]
 
 
 def received(key: str) -> list[tuple[str, bytes]]:

@@ -13,6 +13,7 @@ import typer
 from core.cli.console import Device, ProgressBar, account_name, open_store, print_json
 from core.cli.store import chosen_revision
 from core.errors import ConflictError, DatasetError, RecipeError
+from core.images.containers import PHOTO_SUFFIXES
 from core.training.recipes import MOST_EPOCHS, TrainingOptions
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ FILE_TRAINING_OPTIONS = (
     "out",
     "resume",
 )
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 
 
 def train(kind: str, options: TrainingOptions) -> None:

@@ -16,10 +16,11 @@ from core.datasets.parsing import MOST_CSV_BYTES, read_text
 from core.datasets.report import named
 from core.errors import DatasetError
 from core.file_names import relative_name
+from core.images.containers import PHOTO_SUFFIXES
 
 log = logging.getLogger("lapel.datasets")
 
-SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".webp", ".JPG", ".JPEG", ".PNG", ".WEBP")
+SUFFIXES = ("", *PHOTO_SUFFIXES, *(suffix.upper() for suffix in PHOTO_SUFFIXES))
 
 
 @dataclass(frozen=True)

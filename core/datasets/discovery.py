@@ -12,7 +12,6 @@ from typing import Any
 from core.datasets import coco, cvat, deepfashion, via_labelme, voc, yolo
 from core.datasets.csv_boxes import is_box_csv, read_box_csv
 from core.datasets.detection import DetectionDataset
-from core.datasets.listed_paths import PHOTO_SUFFIXES
 from core.datasets.parsing import MOST_TEXT_BYTES, first_lines, read_json, read_xml, read_yaml
 from core.datasets.photo_index import ListedName, PhotoIndex
 from core.datasets.reading import KINDS, read_document, root_tag
@@ -20,6 +19,7 @@ from core.datasets.report import ReadReport, log, named
 from core.datasets.splits import HOLDOUT
 from core.datasets.yolo_texts import NO_LABELS, is_text, pair_texts
 from core.errors import DatasetError
+from core.images.containers import PHOTO_SUFFIXES
 
 UNREAD_SUFFIXES = (
     *(".jsonl", ".ndjson", ".tsv", ".parquet", ".tfrecord", ".record", ".pkl", ".mat", ".h5", ".npz"),
@@ -34,8 +34,9 @@ COMPANIONS = re.compile(
 )
 """Files that formats keep beside their annotations, and that add nothing to them."""
 
-LISTED_PHOTO = re.compile(r"\.(jpe?g|png|webp|bmp)\s*$", re.IGNORECASE)
-LISTED_NUMBERS = re.compile(r"\.(?:jpe?g|png|webp|bmp)[ ,\t]++-?+(?=(\d[., \d-]*+))", re.IGNORECASE)
+_ENDING = "|".join(suffix[1:] for suffix in PHOTO_SUFFIXES)
+LISTED_PHOTO = re.compile(rf"\.({_ENDING})\s*$", re.IGNORECASE)
+LISTED_NUMBERS = re.compile(rf"\.(?:{_ENDING})[ ,\t]++-?+(?=(\d[., \d-]*+))", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)

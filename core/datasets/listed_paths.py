@@ -8,10 +8,7 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from core.file_names import safe_path
-
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp")
-OTHER_PICTURES = (".gif", ".tif", ".tiff", ".heic", ".heif", ".avif")
-"""Pictures that are not read, and are refused with a sentence when they are opened."""
+from core.images.containers import PHOTO_SUFFIXES
 
 PHOTO_FOLDERS = ("photos", "images")
 PLAIN_FOLDERS = frozenset(
@@ -30,8 +27,8 @@ def folded(part: str) -> str:
 
 
 def has_photo_ending(name: str) -> bool:
-    """Whether a name in lower case ends as pictures do, of a kind that is read or not."""
-    return PurePosixPath(name).suffix in PHOTO_SUFFIXES + OTHER_PICTURES
+    """Whether a name in lower case ends as photos do."""
+    return PurePosixPath(name).suffix in PHOTO_SUFFIXES
 
 
 def name_key(name: str) -> Key:

@@ -18,13 +18,13 @@ from core.datasets.detection import (
     read_class_names,
 )
 from core.datasets.listed import FRACTIONS_WH
-from core.datasets.listed_paths import PHOTO_SUFFIXES
 from core.datasets.parsing import MOST_BOXES, read_lines, read_yaml
 from core.datasets.photo_index import ListedName, PhotoIndex, files_below
 from core.datasets.report import ReadReport
 from core.datasets.yolo_lines import LineStyle, rows_of, style_of
 from core.datasets.yolo_texts import is_text, pair_texts
 from core.errors import DatasetError
+from core.images.containers import PHOTO_SUFFIXES
 from core.images.decode import upright_size
 
 SPLITS = ("train", "val", "test")

@@ -1,7 +1,8 @@
-"""What a JPEG, PNG or WebP file is made of: its size and orientation, and the parts that make the picture.
+"""What a photo's file is made of: its kind, size and orientation, and the parts that make the picture.
 
-Only these parts go on to the decoder. Metadata (EXIF, GPS, XMP, ICC, comments, thumbnails, further frames) is
-left behind before any decoder sees it, so it can neither leak nor cost time or memory, however absurd it is.
+Of a JPEG, PNG or WebP file only these parts go on to the decoder. Metadata (EXIF, GPS, XMP, ICC, comments,
+thumbnails, further frames) is left behind before any decoder sees it, so it can neither leak nor cost time or
+memory, however absurd it is. TIFF, GIF and BMP are in ``raster_files``, HEIC and AVIF in ``heif``.
 """
 
 from __future__ import annotations
@@ -10,22 +11,43 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from core.errors import PhotoError
+from core.images.container import MAX_PARTS, Container, damaged_header, too_many_parts
+from core.images.heif import heif_kind, read_avif, read_heif
 from core.images.orientation import XMP_IN_JPEG, Orientation
+from core.images.raster_files import read_bmp, read_gif, read_tiff
 
-MAX_PARTS = 20_000  # segments or chunks in one file; a 50 MB photo in pieces of 4 KB has 12,000
+PHOTO_KINDS = frozenset({"JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "GIF", "BMP"})
+"""The kinds of files that are photos, as ``kind_of`` names them."""
+
+PHOTO_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp"),
+    *(".heic", ".heif", ".hif", ".avif", ".tif", ".tiff", ".gif"),
+)
+"""The endings of their names in small letters, the usual ones first."""
+
+KINDS_IN_WORDS = "JPEG, PNG, WebP, HEIC, AVIF, TIFF, GIF or BMP"
+
 MAX_JPEG_TABLES_BYTES = 2**17  # before the picture; 1 KB is usual, and Pillow takes seconds for 50 MB of them
 
 VIDEOS_ARE_READ = ": `core label` reads videos, and so does the demo's page Video; out of a zip, unpack it."
 
+_STARTS = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+)
 _OTHERS = (
     (b"\x1a\x45\xdf\xa3", "a video"),
-    (b"GIF8", "a GIF picture"),
-    (b"BM", "a BMP picture"),
-    (b"II*\0", "a TIFF or raw camera picture"),
-    (b"MM\0*", "a TIFF or raw camera picture"),
+    (b"II+\0", "a BigTIFF picture"),
+    (b"MM\0+", "a BigTIFF picture"),
+    (b"\xff\x0a", "a JPEG XL picture"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
     (b"8BPS", "a Photoshop file"),
     (b"%PDF", "a PDF"),
     (b"PK", "a zip archive"),
@@ -39,11 +61,15 @@ _MARKUP = (
     (b"<!doctype html", "an HTML page"),
     (b"<", "a text with markup"),
 )
-_BRANDS = {
-    b"avif": "an AVIF picture",
-    b"heic": "a HEIC photo",
-    b"heix": "a HEIC photo",
-    b"mif1": "a HEIC photo",
+_WHAT_TO_DO = {
+    "a video": VIDEOS_ARE_READ,
+    "a PDF": ": save its page as JPEG.",
+    "an SVG drawing": ": export it as PNG.",
+    "an HTML page": ": save the photo itself.",
+    "an empty file": ": copy it again.",
+    **dict.fromkeys(("a BigTIFF picture", "a JPEG XL picture", "a JPEG 2000 picture"), ": save it as JPEG."),
+    **dict.fromkeys(("a Photoshop file", "a file of another kind"), ": save it as JPEG."),
+    **dict.fromkeys(("a gzip archive", "a RAR archive", "a 7z archive"), ": unpack it, or pack a zip."),
 }
 
 # The next JPEG marker: neither a stuffed zero nor a restart, which belong to the picture's own data.
@@ -63,44 +89,27 @@ _WEBP_KEPT = frozenset({b"VP8 ", b"VP8L", b"ALPH", b"ANIM"})
 _WEBP_METADATA_FLAGS = 0x20 | 0x08 | 0x04  # ICC, EXIF, XMP
 
 
-@dataclass(frozen=True)
-class Container:
-    """A picture file without its metadata.
-
-    ``format`` is Pillow's name (JPEG, PNG, WEBP); ``size_wh`` is in pixels as stored, before ``orientation``
-    (1..8, by EXIF or XMP) is applied; ``scans`` is how often a decoder passes over the pixels; ``data`` is
-    the rest.
-    """
-
-    format: str
-    size_wh: tuple[int, int]
-    orientation: int
-    scans: int
-    data: bytes
-
-
 def read_container(data: bytes) -> Container:
-    """Take a JPEG, PNG or WebP file apart without decoding it; its bytes decide, not its name.
+    """Take a photo's file apart without decoding it; its bytes decide, not its name.
 
     Raises PhotoError for any other kind of file and for one that is damaged before its picture begins.
     """
     kind = kind_of(data)
-    readers = {"JPEG": _read_jpeg, "PNG": _read_png, "WEBP": _read_webp}
-    if kind not in readers:
-        more = VIDEOS_ARE_READ if kind == "a video" else "."
-        raise PhotoError(f"Expected a JPEG, PNG or WebP photo, got {kind}{more}")
+    if kind not in PHOTO_KINDS:
+        raise PhotoError(f"Expected a photo ({KINDS_IN_WORDS}), got {kind}{_WHAT_TO_DO.get(kind, '.')}")
     try:
-        return readers[kind](data)
+        return _READERS[kind](data)
     except (struct.error, IndexError) as error:
         raise PhotoError("The photo is damaged: its header ends too soon.") from error
 
 
 def kind_of(data: bytes) -> str:
-    """JPEG, PNG or WEBP by the first bytes, else what the file seems to be, in words for a person."""
-    if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
+    """One of ``PHOTO_KINDS`` by the first bytes, else what the file seems to be, in words for a person."""
+    for start, kind in _STARTS:
+        if data.startswith(start):
+            return kind
+    if data.startswith(b"BM") and data[6:10] == bytes(4):
+        return "BMP"
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "WEBP"
     if data.startswith(b"RIFF") and data[8:12] == b"AVI ":
@@ -108,7 +117,7 @@ def kind_of(data: bytes) -> str:
     if not data:
         return "an empty file"
     if data[4:8] == b"ftyp":
-        return _BRANDS.get(data[8:12], "a video")
+        return heif_kind(data) or "a video"
     text = data[:1000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith(b"<?xml") and b"<svg" in text:
         return "an SVG drawing"
@@ -156,13 +165,13 @@ def _jpeg_segments(data: bytes, position: int) -> Iterator[tuple[int, int, int]]
         if position > len(data):
             return
         yield marker, start, position
-    raise _too_many_parts()
+    raise too_many_parts()
 
 
 def _read_png(data: bytes) -> Container:
     size_wh, depth, colors = struct.unpack_from(">II", data, 16), data[24], data[25]
     if data[12:16] != b"IHDR" or depth not in (1, 2, 4, 8, 16):
-        raise PhotoError("The photo is damaged: its header does not say what a PNG's header says.")
+        raise damaged_header("a PNG's")
     kept, orientation, picture_begun = [data[:33]], Orientation(), False
     for kind, start, end in _png_chunks(data, 33):
         picture_begun = picture_begun or kind == b"IDAT"
@@ -187,7 +196,7 @@ def _png_chunks(data: bytes, position: int) -> Iterator[tuple[bytes, int, int]]:
         position += 12 + length
         if kind == b"IEND":
             return
-    raise _too_many_parts()
+    raise too_many_parts()
 
 
 def _png_transparency(body: bytes, depth: int, colors: int) -> bytes:
@@ -231,7 +240,7 @@ def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         end = position + 8 + length + length % 2
         yield kind, position, end
         position = end
-    raise _too_many_parts()
+    raise too_many_parts()
 
 
 def _webp_size(kind: bytes, body: bytes) -> tuple[int, int]:
@@ -245,5 +254,13 @@ def _webp_size(kind: bytes, body: bytes) -> tuple[int, int]:
     return width & 0x3FFF, height & 0x3FFF
 
 
-def _too_many_parts() -> PhotoError:
-    return PhotoError(f"The photo is refused: its file has more than {MAX_PARTS:,} parts.")
+_READERS = {
+    "JPEG": _read_jpeg,
+    "PNG": _read_png,
+    "WEBP": _read_webp,
+    "HEIF": read_heif,
+    "AVIF": read_avif,
+    "TIFF": read_tiff,
+    "GIF": read_gif,
+    "BMP": read_bmp,
+}

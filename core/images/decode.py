@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeGuard
 
-import numpy as np
-from PIL import Image, ImageChops
+from PIL import Image
 
 from core.errors import ArchiveError, DatasetError, LapelError, PhotoError
-from core.file_names import safe_name, unique_in_batch
+from core.file_names import safe_name, safe_path, unique_in_batch
 from core.garments import Refusal
 from core.images.archives import count_entries, is_zip, unpack
-from core.images.containers import Container, kind_of, read_container
+from core.images.container import Container
+from core.images.containers import KINDS_IN_WORDS, PHOTO_KINDS, PHOTO_SUFFIXES, kind_of, read_container
+from core.images.decoder_process import FORMATS, decode_apart, to_rgb
 
 Source = bytes | Path
 
@@ -28,7 +29,6 @@ MAX_PASSES = 32 * MAX_PIXELS  # pixels times scans of a progressive JPEG, which 
 MIN_SIDE = 8
 MAX_SIDE = 30_000  # beyond it, neither browsers nor JPEG's writers follow
 
-_PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"})
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -66,10 +66,11 @@ class Photo:
 
 
 def read_photo(data: bytes, name: str) -> Photo:
-    """Decode a JPEG, PNG or WebP file; the bytes decide, not the name.
+    """Decode a photo of one of ``PHOTO_KINDS``; the bytes decide, not the name.
 
-    Transparency is laid over white, of an animation the first frame is taken, 16-bit values keep their high
-    byte, colors are read as sRGB (embedded profiles are dropped with all other metadata).
+    Transparency is laid over white, of an animation the first frame is taken (of a HEIC or AVIF file its main
+    picture), 16-bit values keep their high byte, colors are read as sRGB (embedded profiles are dropped with
+    all other metadata).
     Raises PhotoError for another kind of file, a damaged one, and one beyond the limits above.
     """
     container = _bounded_container(data)
@@ -82,16 +83,21 @@ def open_photo(path: Path) -> Photo:
     return read_photo(_read_file(path), path.name)
 
 
-def iter_photos(sources: Iterable[tuple[str, Source]]) -> Iterator[Photo | Refusal]:
+def iter_photos(
+    sources: Iterable[tuple[str, Source]], *, skip: Collection[int] = (), folders: bool = False
+) -> Iterator[Photo | Refusal]:
     """Read photos one by one, in order: files, zips of photos, and folders (recursively, links left out).
 
     A broken file gives a Refusal and the others go on; a dangerous zip gives one Refusal for the whole of it.
     Names are unique in the batch, whatever their case: a second "shirt.jpg" becomes "shirt (2).jpg".
-    Memory holds one photo at a time.
+    Memory holds one photo at a time. Photos whose place, from 0, is in ``skip`` are passed over; with
+    ``folders`` names keep those of a zip.
     """
     taken: dict[str, int] = {}
-    for name, found in _expand(sources):
-        yield _photo_or_refusal(found, unique_in_batch(safe_name(name), taken))
+    for place, (name, found) in enumerate(_expand(sources)):
+        unique = unique_in_batch(safe_path(name) if folders else safe_name(name), taken)
+        if place not in skip:
+            yield _photo_or_refusal(found, unique)
 
 
 def count_photos(sources: Iterable[tuple[str, Source]]) -> int:
@@ -124,36 +130,23 @@ def _check_size(container: Container) -> None:
 
 def _decode(container: Container) -> Image.Image:
     try:
-        with Image.open(io.BytesIO(container.data), formats=[container.format]) as picture:
-            if picture.size != container.size_wh:
-                raise PhotoError("The photo is damaged: it names two different sizes.")
-            picture.load()
-            return _to_rgb(picture)
+        if container.format in FORMATS:
+            picture = decode_apart(container.data, container.format)
+            _check_named_size(picture, container)
+            return picture
+        with Image.open(io.BytesIO(container.data), formats=[container.format]) as opened:
+            _check_named_size(opened, container)
+            opened.load()
+            return to_rgb(opened)
     except PhotoError:
         raise
     except Exception as error:  # decoders answer hostile bytes with nearly every type of error
         raise PhotoError("The photo is damaged or cut off: its picture cannot be decoded.") from error
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    """A new RGB picture, transparency over white."""
-    if picture.mode.startswith("I"):
-        picture = _grey_of_sixteen_bits(picture)
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    if picture.mode != "RGBA":
-        picture = picture.convert("RGBA")
-    rgb = picture.convert("RGB")
-    rgb.paste("white", (0, 0), ImageChops.invert(picture.getchannel("A")))
-    return rgb
-
-
-def _grey_of_sixteen_bits(picture: Image.Image) -> Image.Image:
-    """Grey by its high byte, as Pillow reads 16-bit colors; its own conversion of grey clips at 255."""
-    grey = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-    if "transparency" in picture.info:
-        grey.info["transparency"] = picture.info["transparency"]
-    return grey
+def _check_named_size(picture: Image.Image, container: Container) -> None:
+    if picture.size != container.size_wh:
+        raise PhotoError("The photo is damaged: it names two different sizes.")
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
@@ -178,7 +171,7 @@ def _photo_or_refusal(found: Source | LapelError, name: str) -> Photo | Refusal:
     try:
         if isinstance(found, LapelError):
             raise found
-        return read_photo(_read_file(found) if isinstance(found, Path) else found, name)
+        return replace(read_photo(_read_file(found) if isinstance(found, Path) else found, name), name=name)
     except LapelError as error:
         return Refusal(name, str(error))
 
@@ -190,7 +183,7 @@ def _expand(sources: Iterable[tuple[str, Source]]) -> Iterator[tuple[str, Source
             paths = photo_paths(source)
             yield from ((path.name, path) for path in paths)
             if not paths:
-                yield name, PhotoError("The folder holds no JPEG, PNG or WebP photo.")
+                yield name, PhotoError(f"The folder holds no photo ({KINDS_IN_WORDS}).")
         elif is_zip(source):
             try:
                 yield from unpack(source)
@@ -222,10 +215,10 @@ def _looks_like_photo(path: Path) -> bool:
     try:
         if path.is_symlink() or not path.is_file():
             return False
-        if path.suffix.lower() in _PHOTO_SUFFIXES:
+        if path.suffix.lower() in PHOTO_SUFFIXES:
             return True
         with path.open("rb") as file:
-            return kind_of(file.read(16)) in ("JPEG", "PNG", "WEBP")
+            return kind_of(file.read(16)) in PHOTO_KINDS
     except OSError:
         return False
 
@@ -250,8 +243,7 @@ def open_dataset_photo(path: Path) -> Photo:
 def upright_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels that open_photo gives, from the file's header and without decoding it.
 
-    Raises DatasetError for a file that open_photo refuses by its header: no JPEG, PNG or WebP photo (a BMP
-    is none either), or one beyond the limits.
+    Raises DatasetError for a file that open_photo refuses by its header: no photo, or one beyond the limits.
     """
     if not path.exists():
         raise DatasetError(f"the size of {path.name} is needed, but there is no such photo")

@@ -21,7 +21,7 @@ from typing import IO, Any
 from PIL import Image
 
 from core.errors import VideoError
-from core.images.containers import kind_of
+from core.images.containers import PHOTO_KINDS, kind_of
 from core.images.decode import is_folder, photo_paths
 from core.images.video_process import FRAME_HEADER
 
@@ -81,7 +81,7 @@ def is_video(path: Path) -> bool:
             head = file.read(16)
     except OSError:
         return False
-    named = path.suffix.lower() in SUFFIXES and kind_of(head) not in ("JPEG", "PNG", "WEBP")
+    named = path.suffix.lower() in SUFFIXES and kind_of(head) not in PHOTO_KINDS
     return named or container_of(head) is not None
 
 

@@ -25,7 +25,7 @@ from core.file_names import relative_name, safe_path
 from core.files import disk_errors
 from core.garments import Refusal
 from core.images.archives import ZipLimits, is_zip, unpack
-from core.images.containers import kind_of
+from core.images.containers import PHOTO_KINDS, kind_of
 from core.store.import_items import (
     Corners,
     Item,
@@ -335,7 +335,7 @@ def looks_like_photo(path: Path) -> bool:
         return False
     try:
         with path.open("rb") as file:
-            return kind_of(file.read(16)) in ("JPEG", "PNG", "WEBP")
+            return kind_of(file.read(16)) in PHOTO_KINDS
     except OSError:
         return False
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,21 @@ launcher.main(["--port", sys.argv[1], "--data", sys.argv[2], "--no-browser"])
 expect.set_options(timeout=WAIT_MS)
 
 
+@contextmanager
+def started(port: int, data: Path, models: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A workspace in a process of its own, ended in the end."""
+    command = [sys.executable, "-c", PROGRAM, str(port), str(data), models]
+    settings = os.environ | {"LAPEL_ENGINE": "onnxruntime"}  # what most people's machines take
+    with subprocess.Popen(
+        command, cwd=ROOT, env=settings, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as server:
+        wait_until_open(port, server)
+        yield server
+        if server.poll() is None:
+            server.terminate()
+        server.communicate(timeout=120)
+
+
 @pytest.fixture(
     scope="module",
     params=[
@@ -56,16 +72,9 @@ expect.set_options(timeout=WAIT_MS)
 )
 def address(request, tmp_path_factory) -> Iterator[str]:
     """A workspace in a process of its own."""
-    port, data = free_port(), tmp_path_factory.mktemp("data")
-    command = [sys.executable, "-c", PROGRAM, str(port), str(data), request.param]
-    settings = os.environ | {"LAPEL_ENGINE": "onnxruntime"}  # what most people's machines take
-    with subprocess.Popen(
-        command, cwd=ROOT, env=settings, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
-    ) as server:
-        wait_until_open(port, server)
+    port = free_port()
+    with started(port, tmp_path_factory.mktemp("data"), request.param):
         yield f"http://127.0.0.1:{port}"
-        server.terminate()
-        server.communicate(timeout=120)
 
 
 @pytest.fixture

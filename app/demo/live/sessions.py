@@ -15,6 +15,8 @@ from core.images.decode import Photo, read_photo
 from core.inference.video_labeler import VideoLabeler
 
 MOST_SESSIONS = 4
+FRAME_FORMATS = ("JPEG", "PNG", "WEBP")
+"""What browsers make of a camera's picture, and what is decoded at once."""
 IDLE_SECONDS = 15.0
 MOST_FRAME_BYTES = 512 * 1024
 MOST_FRAME_SIDE = 1280
@@ -124,7 +126,10 @@ def read_frame(data: bytes) -> Photo:
     """A camera's frame. Raises PhotoError for what is no picture, and for one beyond the limits above."""
     if len(data) > MOST_FRAME_BYTES:
         raise PhotoError(f"Expected a frame of at most {MOST_FRAME_BYTES // 1024} KiB, got a larger one.")
-    width, height = read_container(data).size_wh
+    container = read_container(data)
+    if container.format not in FRAME_FORMATS:
+        raise PhotoError(f"Expected a frame as JPEG, PNG or WebP, got {container.format}.")
+    width, height = container.size_wh
     if max(width, height) > MOST_FRAME_SIDE:
         raise PhotoError(f"Expected a frame of at most {MOST_FRAME_SIDE} pixels, got {width} x {height}.")
     return read_photo(data, "camera")

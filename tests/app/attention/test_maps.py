@@ -11,9 +11,10 @@ from PIL import Image
 from app.attention import maps as maps_module
 from app.attention.maps import LAYER_SIDE, Maps, layer_png
 from app.preview import selection
-from app.preview.batch import Batch, Spool
-from app.preview.selection import Corrections, Edit
+from app.preview.batch import Batch
+from core.corrections import Corrections, Edit
 from core.files import DATA_VARIABLE
+from core.store.photo_spools import Spool
 from tests.fakes import FakeLabeler, fake_explain
 from tests.pictures import jpeg
 

@@ -6,12 +6,13 @@ import threading
 
 import pytest
 
-from app.preview import batch as batch_module
-from app.preview.batch import MIN_SCORE, Batch, Progress, Spool, time_left
+from app.preview.batch import MIN_SCORE, Batch, Progress, time_left
 from core.files import DATA_VARIABLE
+from core.store.photo_drafts import KeptSpool
+from core.store.photo_spools import Spool
 from tests.fakes import FakeLabeler
 from tests.pictures import jpeg, zipped
-from tests.waiting import PATIENCE_SECONDS, until
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +66,7 @@ def test_a_zip_counts_by_its_photos():
     assert batch.progress().total == 3
     gate.permits.release(3)
     finished(batch)
-    assert [item.spooled.name for item in batch.items] == ["a.jpg", "b.jpg", "c.png"]
+    assert [item.spooled.name for item in batch.items] == ["x/a.jpg", "x/b.jpg", "c.png"]
 
 
 def test_the_first_result_is_there_before_the_last():
@@ -148,17 +149,42 @@ def test_a_full_disk_is_said_and_takes_nothing_with_it(monkeypatch):
     assert "disk is full" in batch.refusals[0].error
 
 
-def test_a_batch_that_nobody_looks_at_pauses_until_somebody_does(monkeypatch):
-    monkeypatch.setattr(batch_module, "ABANDONED_SECONDS", -1.0)  # since its first photo
-    gate = Gate()
-    batch = Batch(gate, Spool())
-    batch.add([(f"{number}.jpg", jpeg(shade=number)) for number in range(3)])
-    gate.permits.release(3)
-    until(lambda: not any(thread.name == "lapel-batch" for thread in threading.enumerate()))
-    assert len(batch.items) < 3
-    monkeypatch.setattr(batch_module, "ABANDONED_SECONDS", PATIENCE_SECONDS)
-    batch.resume()
-    assert finished(batch).done == 3
+def test_a_batch_goes_on_where_a_stopped_server_left_it(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # one photo in work at a time
+    gate, kept = Gate(), KeptSpool("somebody")
+    batch = Batch(gate, kept)
+    photos = {f"x/{number}.jpg": jpeg(shade=number) for number in range(4)}
+    batch.add([("broken.jpg", b"<script>"), ("some.zip", zipped(photos)), ("last.jpg", jpeg(shade=9))])
+    gate.permits.release(2)
+    batch.wait(lambda now: now.done == 3, PATIENCE_SECONDS)
+    batch.cancel()
+    gate.permits.release(1)  # for the one in work
+    done = finished(batch).done
+    kept.release()
+
+    again = KeptSpool("somebody")
+    restored = Batch(None, again, again.draft())
+    stopped = restored.progress()
+    assert (stopped.done, stopped.total, stopped.running) == (done, 6, False)
+    restored.use(FakeLabeler())
+    restored.resume()
+    assert finished(restored).done == 6
+    names = [item.spooled.name for item in restored.items]
+    assert names == [*photos, "last.jpg"], "each once, in order"
+    assert len({item.number for item in restored.items}) == 5
+    assert [refusal.photo for refusal in restored.refusals] == ["broken.jpg"]
+    assert not list(again.folder.glob("incoming*"))
+    again.release()
+
+
+def test_what_there_is_no_room_for_is_refused_and_the_rest_goes_on():
+    kept = KeptSpool("somebody", most_bytes=60_000)
+    batch = Batch(FakeLabeler(), kept)
+    batch.add([("a.jpg", jpeg()), ("large.zip", bytes(70_000)), ("b.jpg", jpeg(2))])
+    finished(batch)
+    assert [item.spooled.name for item in batch.items] == ["a.jpg", "b.jpg"]
+    assert "There is no room" in batch.refusals[0].error
+    kept.release()
 
 
 def test_files_that_waited_are_removed_once_they_are_read():
@@ -166,7 +192,8 @@ def test_files_that_waited_are_removed_once_they_are_read():
     batch.add([("a.jpg", jpeg()), ("b.jpg", jpeg(1))])
     finished(batch)
     assert sorted(path.name for path in batch.spool.folder.iterdir()) == [
-        "000000.jpg", "000000.view.jpg", "000001.jpg", "000001.view.jpg",
+        "000000.jpg", "000000.small.jpg", "000000.view.jpg",
+        "000001.jpg", "000001.small.jpg", "000001.view.jpg",
     ]  # fmt: skip
 
 

@@ -14,6 +14,12 @@ from core.errors import DatasetError
 ACTORS = ("top", "pants", "one piece")
 
 
+def with_names() -> PreviewSession:
+    session = PreviewSession()
+    session.set_names({"pants": "Hosen"})
+    return session
+
+
 def test_names_come_back_as_they_went_out():
     names = {"top": "Oberteile", "pants": "Hosen, lang", "one piece": 'Kleider "fein"\u00e4'}
     assert read_names(write_names(names, ACTORS).encode(), ACTORS) == names
@@ -65,7 +71,7 @@ def test_a_short_row_counts_as_no_name():
 
 
 def test_what_is_typed_into_the_table_is_kept_and_what_is_emptied_is_forgotten(monkeypatch):
-    session = PreviewSession(names={"pants": "Hosen"})
+    session = with_names()
     edits = {"edited_rows": {0: {THEIRS: " Oberteile "}, 1: {THEIRS: None}}}
     monkeypatch.setattr(names_module.st, "session_state", {"table": edits})
     names_module.save_edits(session, "table", ACTORS)
@@ -73,7 +79,7 @@ def test_what_is_typed_into_the_table_is_kept_and_what_is_emptied_is_forgotten(m
 
 
 def test_a_table_that_cannot_be_read_leaves_the_names_and_a_sentence(monkeypatch):
-    session = PreviewSession(names={"pants": "Hosen"})
+    session = with_names()
     monkeypatch.setattr(names_module.st, "session_state", {"file": io.BytesIO(b"no table")})
     names_module.import_names(session, "file", ACTORS)
     assert session.names == {"pants": "Hosen"}
@@ -81,7 +87,7 @@ def test_a_table_that_cannot_be_read_leaves_the_names_and_a_sentence(monkeypatch
 
 
 def test_a_table_that_comes_in_replaces_the_names(monkeypatch):
-    session = PreviewSession(names={"pants": "Hosen"})
+    session = with_names()
     file = io.BytesIO(write_names({"top": "Oberteile"}, ACTORS).encode())
     monkeypatch.setattr(names_module.st, "session_state", {"file": file})
     names_module.import_names(session, "file", ACTORS)

@@ -9,10 +9,11 @@ import zipfile
 import pytest
 
 from app.preview import selection
-from app.preview.batch import Batch, Spool
+from app.preview.batch import Batch
 from app.preview.download import fingerprint, make_zip
-from app.preview.selection import Corrections, Edit
+from core.corrections import Corrections, Edit
 from core.files import DATA_VARIABLE
+from core.store.photo_spools import Spool
 from tests.fakes import FakeLabeler
 from tests.pictures import jpeg
 

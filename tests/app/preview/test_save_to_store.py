@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from app.preview import selection
-from app.preview.batch import Batch, Spool
+from app.preview.batch import Batch
 from app.preview.save_to_store import WRONG, boxes_of, report_wrong, save_photos
-from app.preview.selection import Corrections, Edit
+from core.corrections import Corrections, Edit
 from core.files import DATA_VARIABLE
 from core.garments import Garment
 from core.store import Store
+from core.store.photo_spools import Spool
 from tests.fakes import FakeLabeler
 from tests.pictures import jpeg
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from app.preview.batch import Item, SpooledPhoto
 from app.preview.selection import (
     NOTHING_FOUND,
     UNCERTAIN,
@@ -20,6 +19,7 @@ from app.preview.selection import (
     view_of,
 )
 from core.garments import Garment, LabeledPhoto
+from core.store.photo_spools import Item, SpooledPhoto
 
 SURE = (("T-Shirt", 0.7), ("Shirt", 0.2))
 TORN = (("T-Shirt", 0.45), ("Shirt", 0.35))

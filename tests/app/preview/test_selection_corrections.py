@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from app.preview.selection import Corrections, Edit, edit_text
+from app.preview.selection import edit_text
+from core.corrections import Corrections, Edit
 from core.garments import Garment
 
 TOP = Garment((0, 0, 10, 10), "top", 0.9, (("T-Shirt", 0.6), ("Shirt", 0.2)))
@@ -35,8 +36,8 @@ def test_a_new_change_forgets_what_was_taken_back():
 
 def test_nothing_to_undo_or_redo_is_nothing():
     corrections = Corrections()
-    assert corrections.undo() is None
-    assert corrections.redo() is None
+    assert corrections.undo() == ()
+    assert corrections.redo() == ()
 
 
 def test_a_change_that_changes_nothing_leaves_no_trace():

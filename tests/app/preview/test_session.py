@@ -102,7 +102,7 @@ def test_another_photo_begins_without_a_chosen_garment(session):
 
 
 def test_starting_over_forgets_the_photos_and_keeps_the_shops_names(session):
-    session.names["top"] = "Oberteil"
+    session.set_names({"top": "Oberteil"})
     session.correct(view(session), category="dress")
     folder = session.batch.spool.folder
     session.start_over()

@@ -10,9 +10,10 @@ import pytest
 from app.attention import maps as maps_module
 from app.attention.maps import Layers
 from app.preview import gallery, viewer
-from app.preview.batch import Item, SpooledPhoto
-from app.preview.selection import Corrections, Edit, view_of
+from app.preview.selection import view_of
+from core.corrections import Corrections, Edit
 from core.garments import Garment, LabeledPhoto
+from core.store.photo_spools import Item, SpooledPhoto
 
 FIRST = Garment((10, 20, 50, 80), "top", 0.9, (("Shirt", 0.6), ("Hat", 0.2)))
 SECOND = Garment((0, 0, 5, 5), "pants", 0.54, (("Pants", 0.9), ("Hat", 0.01)))

@@ -166,11 +166,9 @@ def test_every_file_cut_short_is_refused_or_left_to_the_decoder() -> None:
     ("data", "kind"),
     [
         (b"", "an empty file"),
-        (b"GIF89a" + bytes(20), "a GIF picture"),
-        (b"BM" + bytes(60), "a BMP picture"),
-        (b"II*\0" + bytes(20), "a TIFF or raw camera picture"),
-        (b"\0\0\0\x18ftypheic" + bytes(20), "a HEIC photo"),
-        (b"\0\0\0\x18ftypavif" + bytes(20), "an AVIF picture"),
+        (b"8BPS" + bytes(20), "a Photoshop file"),
+        (b"BMW and Audi", "a file of another kind"),
+        (b"II+\0" + bytes(20), "a BigTIFF picture"),
         (b"%PDF-1.7", "a PDF"),
         (b"PK\x03\x04", "a zip archive"),
         (b"\xef\xbb\xbf\n<!DOCTYPE html><script>alert(1)</script>", "an HTML page"),
@@ -182,7 +180,7 @@ def test_every_file_cut_short_is_refused_or_left_to_the_decoder() -> None:
 )
 def test_other_files_are_named_in_the_refusal(data: bytes, kind: str) -> None:
     assert kind_of(data) == kind
-    with pytest.raises(PhotoError, match=f"^Expected a JPEG, PNG or WebP photo, got {kind}\\.$"):
+    with pytest.raises(PhotoError, match=rf"^Expected a photo \(JPEG, .* or BMP\), got {kind}(: [^.]+)?\.$"):
         read_container(data)
 
 
@@ -190,5 +188,5 @@ def test_other_files_are_named_in_the_refusal(data: bytes, kind: str) -> None:
     "data", [b"\0\0\0\x18ftypmp42" + bytes(20), b"\x1a\x45\xdf\xa3" + bytes(20), b"RIFF\0\0\0\0AVI LIST"]
 )
 def test_a_video_is_told_where_it_is_read(data: bytes) -> None:
-    with pytest.raises(PhotoError, match="^Expected a JPEG, PNG or WebP photo, got a video: `core label`"):
+    with pytest.raises(PhotoError, match=r"^Expected a photo \(.*\), got a video: `core label`"):
         read_container(data)

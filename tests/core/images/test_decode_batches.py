@@ -10,6 +10,7 @@ import pytest
 from core.errors import PhotoError
 from core.file_names import MAX_NAME_BYTES
 from core.garments import Refusal
+from core.images.containers import KINDS_IN_WORDS
 from core.images.decode import Photo, count_photos, iter_photos, open_photo
 from tests.core.picture_files import encoded, scene, zipped
 from tests.effort import count_lines
@@ -19,7 +20,8 @@ def test_a_broken_file_refuses_itself_only() -> None:
     good = encoded(scene())
     got = list(iter_photos([("a.png", good), ("b.jpg", b"<html>"), ("c.png", good)]))
     assert [type(item) for item in got] == [Photo, Refusal, Photo]
-    assert got[1] == Refusal("b.jpg", "Expected a JPEG, PNG or WebP photo, got an HTML page.")
+    sentence = f"Expected a photo ({KINDS_IN_WORDS}), got an HTML page: save the photo itself."
+    assert got[1] == Refusal("b.jpg", sentence)
 
 
 def test_zips_are_opened_in_place_by_their_bytes(tmp_path: Path) -> None:
@@ -104,7 +106,7 @@ def test_a_folder_gives_its_photos_sorted_and_follows_no_link(tmp_path: Path) ->
 def test_an_empty_batch_gives_nothing_and_an_empty_folder_says_so(tmp_path: Path) -> None:
     assert list(iter_photos([])) == [] and count_photos([]) == 0
     assert list(iter_photos([("f", tmp_path)])) == [
-        Refusal("f", "The folder holds no JPEG, PNG or WebP photo.")
+        Refusal("f", f"The folder holds no photo ({KINDS_IN_WORDS}).")
     ]
     assert count_photos([("f", tmp_path)]) == 1
 

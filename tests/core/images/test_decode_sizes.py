@@ -108,12 +108,12 @@ def test_a_missing_photo_and_one_that_is_none_are_told_apart(tmp_path: Path) -> 
         upright_size(tmp_path / "a.jpg")
 
 
-def test_a_bmp_has_no_size_as_it_cannot_be_opened_either(tmp_path: Path) -> None:
-    path = tmp_path / "a.bmp"
-    scene().save(path)
-    with pytest.raises(DatasetError, match="Expected a JPEG, PNG or WebP photo, got a BMP picture"):
+def test_a_photoshop_file_has_no_size_as_it_cannot_be_opened_either(tmp_path: Path) -> None:
+    path = tmp_path / "a.psd"
+    path.write_bytes(b"8BPS" + bytes(60))
+    with pytest.raises(DatasetError, match="got a Photoshop file: save it as JPEG"):
         upright_size(path)
-    with pytest.raises(PhotoError, match="got a BMP picture"):
+    with pytest.raises(PhotoError, match="got a Photoshop file: save it as JPEG"):
         open_photo(path)
 
 

@@ -61,7 +61,7 @@ def test_a_frame_is_answered_with_boxes_and_colors(client: TestClient, frame: by
 def test_faults_are_sentences_with_their_status(client: TestClient, frame: bytes) -> None:
     session = started(client)
     for address, data, status, sentence in (
-        (f"{session}/frames", b"<html>", 422, "Expected a JPEG"),
+        (f"{session}/frames", b"<html>", 422, "Expected a photo"),
         (f"{session}/frames", bytes(MOST_FRAME_BYTES + 1), 422, "at most 512 KiB"),
         (f"{session}/frames?threshold=abc", frame, 422, "a threshold in 0..1"),
         (f"{session}/frames?threshold=nan", frame, 422, "a threshold in 0..1"),

@@ -120,8 +120,8 @@ def huge(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (lambda: b"", "Expected a JPEG"),
-        (lambda: b"<html>", "Expected a JPEG"),
+        (lambda: b"", "Expected a photo"),
+        (lambda: b"<html>", "Expected a photo"),
         (lambda: frame()[:300], "."),
         (lambda: huge(4000, 16), "at most 1280 pixels, got 4000 x 16"),
         (lambda: bytes(MOST_FRAME_BYTES + 1), "at most 512 KiB"),

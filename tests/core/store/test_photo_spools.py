@@ -12,9 +12,9 @@ import sys
 import pytest
 from PIL import Image
 
-from app.preview import batch
 from core.files import DATA_VARIABLE
 from core.images.decode import read_photo
+from core.store import photo_drafts as batch
 from tests.pictures import encoded, jpeg, picture
 
 
@@ -54,7 +54,7 @@ def test_nothing_kept_says_where_the_photo_was_taken(data):
     held = batch.Spool()
     spooled = held.add(read_photo(original, "a.jpg"), 0)
     files = [path.read_bytes() for path in held.folder.iterdir()] + [spooled.thumbnail]
-    assert len(files) == 3
+    assert len(files) == 4
     assert all(not Image.open(io.BytesIO(file)).getexif() for file in files)
     assert all(b"Secret" not in file and b"Exif" not in file for file in files)
 
@@ -62,20 +62,22 @@ def test_nothing_kept_says_where_the_photo_was_taken(data):
 def test_files_are_named_by_us_not_by_the_upload():
     held = batch.Spool()
     held.add(read_photo(jpeg(), "../../etc/passwd.jpg"), 7)
-    held.stash(b"x")
+    held.stash(0, "../x.jpg", b"x")
     assert {path.name.split("-")[0] for path in held.folder.iterdir()} == {
         "000007.jpg",
         "000007.view.jpg",
+        "000007.small.jpg",
         "incoming",
     }
 
 
 def test_what_waited_is_removed_and_a_strangers_file_is_not(tmp_path):
     held = batch.Spool()
-    waiting, foreign = held.stash(b"x"), tmp_path / "own.jpg"
+    foreign = tmp_path / "own.jpg"
     foreign.write_bytes(b"y")
-    held.unstash([waiting, foreign])
-    assert not waiting.exists()
+    waiting = held.stash(0, "a.jpg", b"x")
+    held.unstash([waiting, held.stash(1, "own.jpg", foreign)])
+    assert not waiting.path.exists()
     assert foreign.exists()
 
 
@@ -94,7 +96,7 @@ def test_a_sweep_removes_what_a_killed_session_left_but_not_what_is_in_use(data)
         folder.mkdir(parents=True)
         (folder / "000000.jpg").write_bytes(b"x")
     os.utime(old, (0, 0))
-    assert batch.sweep_previews() == 1
+    assert batch.sweep_drafts() == 1
     assert (old.exists(), new.exists()) == (False, True)
 
 
@@ -108,7 +110,7 @@ def test_a_sweep_removes_the_photos_of_a_process_that_is_gone_at_once(data):
     for folder in (gone, elsewhere, foreign):
         folder.mkdir(parents=True)
     held = batch.Spool()
-    assert batch.sweep_previews() == 1
+    assert batch.sweep_drafts() == 1
     assert [folder.exists() for folder in (gone, elsewhere, foreign, held.folder)] == [
         False,
         True,
@@ -118,4 +120,4 @@ def test_a_sweep_removes_the_photos_of_a_process_that_is_gone_at_once(data):
 
 
 def test_a_sweep_of_nothing_is_fine():
-    assert batch.sweep_previews() == 0
+    assert batch.sweep_drafts() == 0
