@@ -81,6 +81,7 @@ def test_a_refused_save_is_tried_again_by_itself(open_editor: Open, harness: Har
 
 def test_a_refused_submit_keeps_the_task_open(open_editor: Open, harness: Harness):
     harness.set(busy=True)
+    harness.set(options={"undecided": "accept"})
     page = open_editor()
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_have_text("The database is busy; nothing was changed.")
@@ -91,6 +92,7 @@ def test_a_refused_submit_keeps_the_task_open(open_editor: Open, harness: Harnes
 
 
 def test_a_submit_into_a_lost_connection_is_one_request(open_editor: Open, harness: Harness):
+    harness.set(options={"undecided": "accept"})
     page = open_editor(quiet=False)
     page.keyboard.press("n")
     page.keyboard.press("a")
