@@ -18,7 +18,7 @@ from app.annotate.prefetch import (
     prefetch_next,
     proposal_jobs,
 )
-from app.annotate.save import advance, own_keys, perform, retry_submit, save_draft
+from app.annotate.save import advance, own_keys, own_options, perform, retry_submit, save_draft
 from app.annotate.session import AnnotationSession, OpenPhoto, open_next, open_photo
 from app.auth.identity import show_account
 from app.editor import EditorAction, EditorPhoto, box_editor
@@ -113,9 +113,11 @@ def _editor(store: Store, session: AnnotationSession, opened: OpenPhoto, picture
         labels=labels(),
         parents=parents_of(categories),
         keys=own_keys(store, session.person),
+        options=own_options(store, session.person),
         sequence=session.saved_sequence,
         notice=_notice(store, session, opened),
         readonly=bool(opened.locked_reason),
+        coming=is_blank(session, opened) and proposal_jobs().pending(store, photo.id),
         on_work=partial(save_draft, store, session),
         on_act=partial(_perform, store, session),
     )

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 import streamlit as st
@@ -28,6 +29,10 @@ from core.store.queue import LEASE_SECONDS
 
 TICK_SECONDS = 30.0
 SETTING = "keys"
+OPTIONS = "editor"
+UNDECIDED = ("ask", "accept", "reject")
+"""What a submit does with proposals that nobody has decided on."""
+
 RENEW_AFTER_SECONDS = 60.0
 
 
@@ -57,7 +62,7 @@ def save_draft(store: Store, session: AnnotationSession, work: EditorDraft) -> N
 
 
 def perform(store: Store, session: AnnotationSession, done: EditorAction) -> None:
-    """Perform an action of the editor: submit, skip, back or keys.
+    """Perform an action of the editor: submit, skip, back, keys or options.
 
     Raises a LapelError with a sentence where it cannot be done; a submit that the store was too busy for
     waits in ``session.unsaved``.
@@ -67,6 +72,7 @@ def perform(store: Store, session: AnnotationSession, done: EditorAction) -> Non
         "skip": partial(skip, store, session),
         "back": partial(open_previous, store, session),
         "keys": partial(save_keys, store, session.person, done.keys),
+        "options": partial(store.settings.put_own, session.person, OPTIONS, dict(done.options)),
     }
     session.message = ""
     if done.name in actions:
@@ -77,9 +83,13 @@ def submit(store: Store, session: AnnotationSession, done: EditorAction) -> None
     """Save the boxes as the photo's next version and open the next photo.
 
     Where somebody else has saved a version meanwhile, ``session.conflict`` holds both, and the boxes stay a
-    draft until they are merged.
+    draft until they are merged. Proposals that are undecided are accepted or rejected as the user has chosen;
+    raises StoreError where that is to be asked, which the editor does before it submits.
     """
     opened = require_open(session, done.key)
+    done = replace(
+        done, boxes=settled(done.boxes, own_options(store, session.person).get("undecided", "ask"))
+    )
     try:
         store.annotations.submit(
             opened.photo.id,
@@ -100,6 +110,19 @@ def submit(store: Store, session: AnnotationSession, done: EditorAction) -> None
         session.unsaved = done
         raise
     advance(store, session)
+
+
+def settled(boxes: Sequence[AnnotatedBox], undecided: str) -> tuple[AnnotatedBox, ...]:
+    """The boxes with no proposal undecided: accepted, or rejected and left out, by the user's choice.
+
+    Raises StoreError where there are some and the choice is to ask.
+    """
+    open_boxes = sum(not box.accepted for box in boxes)
+    if open_boxes and undecided == "ask":
+        are = "proposal is" if open_boxes == 1 else "proposals are"
+        raise StoreError(f"{open_boxes} {are} undecided: accept or reject them, then submit.")
+    kept = boxes if undecided == "accept" else [box for box in boxes if box.accepted]
+    return tuple(replace(box, accepted=True) for box in kept)
 
 
 def retry_submit(store: Store, session: AnnotationSession) -> None:
@@ -243,3 +266,9 @@ def own_keys(store: Store, person: str) -> dict[str, str]:
 def save_keys(store: Store, person: str, keys: Mapping[str, str]) -> None:
     """Save the user's key bindings; an empty mapping restores the defaults."""
     store.settings.put_own(person, SETTING, dict(keys))
+
+
+def own_options(store: Store, person: str) -> dict[str, str]:
+    """How the user wants the editor to behave, by setting; empty for most."""
+    found = store.settings.own(person, OPTIONS, {})
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}

@@ -31,17 +31,17 @@ const request = (editor, name, message) => {
 
 const choose = (index) => (editor) => {
   const entry = editor.task.choices()[index];
-  return entry ? editor.chooseEntry(entry) : null;
+  return entry ? editor.edits.chooseEntry(entry) : null;
 };
 
 export const HANDLERS = {
-  submit: (editor) => (editor.stage.seen ? request(editor, "submit", "Submitting") : "The photo is still on its way"), // a second Enter
+  submit: (editor) => editor.submitting.submit(),
   skip: (editor) => request(editor, "skip", "Skipping"),
   back: (editor) => request(editor, "back", "Going back"),
   history: (editor) => request(editor, "history", "Asking for the history"),
   undo: (editor) => changed(editor, editor.task.undo(), `Undone${editor.task.history.future.length ? `: ${editor.task.history.future.at(-1).title}` : ""}`) ?? "Nothing to undo",
   redo: (editor) => changed(editor, editor.task.redo(), "Done again") ?? "Nothing to redo",
-  keys: (editor) => void editor.help.show(editor.shortcuts.keymap),
+  keys: (editor) => void editor.help.show(editor.shortcuts.keymap, editor.options),
   accept: (editor) => {
     const { task } = editor;
     if (!task.box) return advance(editor, "No box is chosen");
@@ -61,7 +61,7 @@ export const HANDLERS = {
   next: (editor) => (editor.task.cycle(1), announceSelected(editor)),
   previous: (editor) => (editor.task.cycle(-1), announceSelected(editor)),
   draw: (editor) => {
-    if (editor.armed) return editor.drawInTheMiddle();
+    if (editor.armed) return editor.edits.drawInTheMiddle();
     editor.armed = true;
     return "Drawing: drag from corner to corner, or press the key again for a box in the middle";
   },
@@ -71,7 +71,7 @@ export const HANDLERS = {
     editor.hidden = !editor.hidden;
     return editor.hidden ? "Boxes hidden" : "Boxes shown";
   },
-  attention: (editor) => editor.toggleHeat(),
+  attention: (editor) => editor.view.toggleHeat(),
   fit: (editor) => (editor.stage.fit(), "The whole photo"),
   zoomIn: (editor) => void editor.stage.zoom(1.25),
   zoomOut: (editor) => void editor.stage.zoom(0.8),

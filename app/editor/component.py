@@ -68,9 +68,11 @@ def box_editor(
     labels: Sequence[str] = (),
     parents: Mapping[str, int] | None = None,
     keys: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
     sequence: int = 0,
     notice: str = "",
     readonly: bool = False,
+    coming: bool = False,
     on_work: Callable[[EditorDraft], object] | None = None,
     on_act: Callable[[EditorAction], object] | None = None,
     place: str = PLACE,
@@ -79,7 +81,9 @@ def box_editor(
 
     ``key`` names the work: the person, the photo and the version it begins from; another key is another
     task. ``boxes`` and ``sequence`` are the saved draft's, or where the work begins and 0. ``parents`` gives
-    labels their category, so that choosing a label sets both. ``keys`` maps actions to a person's own keys.
+    labels their category, so that choosing a label sets both. ``keys`` maps actions to a person's own keys,
+    ``options`` settings to their choices. ``coming`` says that the models' boxes are on their way: a submit
+    waits for them.
 
     ``on_work`` saves a draft and ``on_act`` does what was asked; both are called before the page's script
     runs, so that the script already passes the new ``sequence`` (a browser shows "saved" once it has come
@@ -91,6 +95,8 @@ def box_editor(
         "code": script_url(_CODE, f"{place}/code"),
         "key": key,
         "keys": dict(keys or {}),
+        "options": dict(options or {}),
+        "coming": coming,
         "sequence": sequence,
         "readonly": readonly,
         "notice": notice or st.session_state.get(_refused(place), ""),

@@ -1,11 +1,12 @@
 // The box editor: one photo, its boxes, and everything that is done to them, here in the browser.
 // data: {key, photo: {id, url, width, height, name, attention}, boxes, categories: [{id, name, color, ink}], labels,
-//        parents: {label: category}, keys: {action: chord}, sequence, readonly, notice, answered}
-// out:  state "work" {key, sequence, boxes, seconds, attempt}; trigger "act" {name, key, sequence, boxes, request, seconds, keys}
+//        parents: {label: category}, keys: {action: chord}, options, sequence, readonly, coming, notice, answered}
+// out:  state "work" {key, sequence, boxes, seconds, attempt}; trigger "act" {name, key, sequence, boxes, request, seconds, keys, options}
 import { HANDLERS, isAllowed } from "./actions.js";
 import { actionButton, Toolbars } from "./toolbars.js";
 import { createElement, setText, setVisible } from "./dom.js";
 import { LabelPicker } from "./label_picker.js";
+import { Edits } from "./edits.js";
 import { Gestures } from "./gestures.js";
 import { Help } from "./help.js";
 import { Keyboard } from "./keyboard.js";
@@ -13,6 +14,8 @@ import { Sync } from "./sync.js";
 import { Sidebar } from "./sidebar.js";
 import { Stage } from "./stage.js";
 import { Shortcuts } from "./shortcuts.js";
+import { Submitting } from "./submit_dialog.js";
+import { View } from "./view.js";
 import { HistoryStorage } from "./history_storage.js";
 import { Task, undecided } from "./task.js";
 
@@ -25,17 +28,21 @@ const STATUSES = {
   asking: "Sending…",
   readonly: "To look at only",
 };
+const DEFAULTS = { undecided: "ask" };
 const HINT = "Tab and Shift Tab choose a box, Escape and then Tab leaves the photo, question mark shows all keys.";
 
 class Editor {
   constructor(root) {
-    Object.assign(this, { root, armed: false, hidden: false, heat: false, opacity: 0.6, leaving: false, recent: [] });
+    Object.assign(this, { root, armed: false, hidden: false, leaving: false, recent: [], options: {} });
     const run = (name) => this.run(name);
     this.stage = new Stage();
-    this.toolbars = new Toolbars(run, (opacity) => this.setOpacity(opacity));
-    this.sidebar = new Sidebar({ run, choose: (entry) => this.announce(this.chooseEntry(entry)), flag: (name) => this.toggleFlag(name), select: (uid) => this.select(uid), resolve: (uid, action) => this.resolve(uid, action) });
-    this.labelPicker = new LabelPicker({ onChoose: (entry) => this.labelChosen(entry), onClose: (back) => this.focusStage(back) });
-    this.help = new Help((keymap) => this.shortcuts.change(keymap));
+    this.view = new View(this);
+    this.edits = new Edits(this);
+    this.toolbars = new Toolbars(run, (opacity) => this.view.setOpacity(opacity));
+    this.sidebar = new Sidebar({ run, choose: (entry) => this.announce(this.edits.chooseEntry(entry)), flag: (name) => this.edits.toggleFlag(name), select: (uid) => this.select(uid), resolve: (uid, action) => this.resolve(uid, action) });
+    this.labelPicker = new LabelPicker({ onChoose: (entry) => this.edits.labelChosen(entry), onClose: (back) => this.focusStage(back) });
+    this.help = new Help((keymap) => this.shortcuts.change(keymap), (options) => this.setOptions(options));
+    this.submitting = new Submitting(this);
     this.sync = new Sync({ storage: window.localStorage, onStatus: (status) => this.showStatus(status), onNewer: (boxes) => this.takeNewer(boxes) });
     this.shortcuts = new Shortcuts(root, (keys) => this.sync.act("keys", { keys }));
     this.historyStorage = new HistoryStorage(window.sessionStorage);
@@ -55,7 +62,8 @@ class Editor {
     const canvas = createElement("div", { className: "place" }, this.stage.root, this.labelPicker.root);
     this.sidebar.root.prepend(this.notice);
     this.sidebar.root.append(this.status, this.footer);
-    this.root.append(createElement("div", { className: "frame" }, this.toolbars.editing, this.toolbars.viewing, canvas, this.sidebar.root), this.help.root, this.liveRegion, this.hintText);
+    this.root.onclick = (event) => this.clicked(event);
+    this.root.append(createElement("div", { className: "frame" }, this.toolbars.editing, this.toolbars.viewing, canvas, this.sidebar.root), this.help.root, this.submitting.dialog.root, this.liveRegion, this.hintText);
   }
 
   gestureHost() {
@@ -68,13 +76,18 @@ class Editor {
       onActivity: () => { this.leaving = false; this.labelPicker.close(false); this.sync.countTime(); },
       pick: (candidates, again) => { this.task.pick(candidates, again); this.render(); },
       place: (uid, box, title) => { if (this.task.setBox(uid, box, title)) this.changed(); this.redraw(uid); this.render(); },
-      drawn: (box) => this.drawn(box),
+      drawn: (box) => this.edits.drawn(box),
       rename: () => this.labelPicker.open(this.task, this.stage),
     };
   }
 
   get locked() {
     return Boolean(this.data.readonly || this.sync.pending);
+  }
+
+  // Whether a dialog has the keys.
+  get isAsking() {
+    return this.help.root.open || this.submitting.dialog.isOpen;
   }
 
   get readonly() {
@@ -88,11 +101,12 @@ class Editor {
     this.data = data;
     if (!before || before.key !== data.key || before.readonly !== data.readonly) this.open(data, send);
     else this.update(before, data, send);
+    this.options = { ...DEFAULTS, ...data.options, ...this.chosen };
     this.shortcuts.update(data.keys);
-    setText(this.notice, data.notice);
-    setVisible(this.notice, Boolean(data.notice));
-    this.showHeat();
+    this.showNotice();
+    this.view.show();
     this.render();
+    this.submitting.update();
   }
 
   open(data, send) {
@@ -101,7 +115,9 @@ class Editor {
     this.start(data, begin.earlier ?? begin.boxes);
     if (begin.earlier) this.takeNewer(begin.boxes);
     this.stage.readonly = data.readonly;
-    Object.assign(this, { armed: false, hidden: false, heat: this.heat && Boolean(data.photo.attention), asked: false, leaving: false });
+    Object.assign(this, { armed: false, hidden: false, leaving: false });
+    this.submitting.kept = false;
+    this.view.open(data.photo);
     this.stage.open(data.photo);
     this.gestures.clicked = null;
     const open = this.task.boxes.filter(undecided).length;
@@ -126,7 +142,7 @@ class Editor {
     this.task.categories = new Map(data.categories.map((category) => [category.id, category]));
     Object.assign(this.task, { labels: data.labels, parents: data.parents });
     if (before.photo.url !== data.photo.url) this.stage.open(data.photo);
-    if (before.photo.attention && !data.photo.attention) Object.assign(this, { heat: false, asked: false }); // made by other models
+    this.view.update(before.photo, data.photo);
   }
 
   takeNewer(boxes) {
@@ -145,51 +161,24 @@ class Editor {
     this.render();
   }
 
-  changed() {
+  changed(send = true) {
     this.hidden = false;
     this.sync.countTime();
-    this.sync.change(this.task.boxes);
+    this.sync.change(this.task.boxes, send);
     this.historyStorage.saveSoon(this.data.key, this.task.history);
   }
 
-  chooseEntry(entry) {
-    if (this.locked) return null;
-    const title = this.task.choose(entry);
-    if (title) this.changed();
-    this.render();
-    return `${entry.text}${title ? "" : ", as before"}`;
-  }
-
-  toggleFlag(name) {
-    if (this.locked) return;
-    const title = this.task.toggleFlag(name);
-    if (title) this.changed();
-    this.announce(title);
+  setOptions(options) {
+    this.chosen = { ...this.chosen, ...options };
+    this.options = { ...this.options, ...options };
+    this.sync.act("options", { options: this.options });
     this.render();
   }
 
-  labelChosen(entry) {
-    this.announce(this.chooseEntry(entry));
-    this.focusStage(true);
-  }
-
-  drawn(box) {
-    this.armed = false;
-    if (box && this.task.add(box)) {
-      this.changed();
-      this.announce(`Drawn: ${this.task.nameOf(this.task.box)}`);
-      this.labelPicker.open(this.task, this.stage);
-    }
-    this.render();
-  }
-
-  drawInTheMiddle() {
-    const { size, shape } = this.stage;
-    const [from, to] = [0.35, 0.65].map((part) => this.stage.toPhotoPoint({ x: size.width * part, y: size.height * part }));
-    const within = (value, most) => Math.round(Math.min(Math.max(value, 0), most));
-    const box = [within(from.x, shape.width - 8), within(from.y, shape.height - 8), within(to.x, shape.width), within(to.y, shape.height)];
-    this.drawn([box[0], box[1], Math.max(box[2], box[0] + 8), Math.max(box[3], box[1] + 8)]);
-    return null;
+  // After a click on a button the keys are the photo's again; who came by the Tab key stays.
+  clicked(event) {
+    const [target] = event.composedPath();
+    if (event.detail > 0 && target.closest?.("button") && !target.closest("dialog, .finder")) this.focusStage(!this.labelPicker.isOpen);
   }
 
   select(uid) {
@@ -220,25 +209,12 @@ class Editor {
     return Boolean(this.task?.box) && !this.locked;
   }
 
-  toggleHeat() {
-    this.heat = !this.heat;
-    this.showHeat();
-    if (!this.heat) return "Attention map off";
-    if (this.data.photo.attention) return "Attention map on";
-    if (!this.asked) this.sync.act("attention");
-    this.asked = true;
-    return "The attention map is asked for";
-  }
-
-  setOpacity(opacity) {
-    this.opacity = opacity;
-    this.showHeat();
-  }
-
   // --- what is seen
 
-  showHeat() {
-    this.stage.showHeat(this.heat ? this.data.photo.attention : null, this.opacity);
+  showNotice() {
+    const notice = [this.data.notice, this.submitting.notice].filter(Boolean).join(" ");
+    setText(this.notice, notice);
+    setVisible(this.notice, Boolean(notice));
   }
 
   showStatus(status) {
@@ -258,12 +234,13 @@ class Editor {
     if (!this.task) return;
     const { locked, readonly } = this;
     this.wasLocked = locked;
+    this.showNotice();
     this.shortcuts.setNaming(this.naming);
     this.stage.root.classList.toggle("armed", this.armed);
     this.stage.svg.classList.toggle("away", this.hidden);
     this.stage.root.setAttribute("aria-busy", String(Boolean(this.sync.pending)));
     this.stage.render(this.task);
-    this.toolbars.render({ ...this, locked, readonly });
+    this.toolbars.render({ ...this, heat: this.view.heat, locked, readonly });
     this.sidebar.render({ task: this.task, locked, readonly });
     for (const button of this.footer.children) button.disabled = locked && !(readonly && button.dataset.action === "back");
     setVisible(this.footer, !readonly);

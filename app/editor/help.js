@@ -1,23 +1,28 @@
-// All keys in a dialog; each action's key can be changed there.
+// All keys in a dialog, where each action's key can be changed, and how the editor behaves.
 import { createElement, setText } from "./dom.js";
 import { ACTIONS, chordOf, FIXED, formatChord, isAssignable, Keymap } from "./keys.js";
 
+// What a person can choose, with what each choice means.
+export const OPTIONS = [
+  ["undecided", "Proposals that nobody decided on, at a submit", { ask: "Ask", accept: "Accept them", reject: "Reject them" }],
+];
+
 export class Help {
-  constructor(onChange) {
-    Object.assign(this, { onChange, capturing: null });
+  constructor(onChange, onOptions) {
+    Object.assign(this, { onChange, onOptions, capturing: null });
     this.status = createElement("p", { className: "said", role: "status" });
     this.body = createElement("div", { className: "keys" });
     this.reset = createElement("button", { type: "button", className: "plain", textContent: "Back to the usual keys", onclick: () => this.change(new Keymap(), "The usual keys are back.") });
     const close = createElement("button", { type: "button", className: "plain primary", textContent: "Close", onclick: () => this.root.close() });
-    this.root = createElement("dialog", { className: "help", "aria-label": "Keys" }, createElement("h2", { textContent: "Keys" }), this.body, createElement("div", { className: "feet" }, this.status, this.reset, close));
+    this.root = createElement("dialog", { className: "help", "aria-label": "Keys" }, createElement("h2", { textContent: "Keys and settings" }), this.body, createElement("div", { className: "feet" }, this.status, this.reset, close));
     this.root.onkeydown = (event) => this.key(event);
     this.root.oncancel = (event) => this.capturing && event.preventDefault();
     this.root.onclose = () => this.capture(null);
     this.root.onclick = (event) => event.target === this.root && this.root.close();
   }
 
-  show(keymap) {
-    this.keymap = keymap;
+  show(keymap, options) {
+    Object.assign(this, { keymap, options });
     this.render();
     setText(this.status, "");
     this.root.showModal();
@@ -27,7 +32,20 @@ export class Help {
     const groups = Map.groupBy ? Map.groupBy(ACTIONS, ({ group }) => group) : new Map([...new Set(ACTIONS.map(({ group }) => group))].map((group) => [group, ACTIONS.filter((action) => action.group === group)]));
     const sections = [...groups].map(([group, actions]) => createElement("section", {}, createElement("h3", { textContent: group }), ...actions.map((action) => this.row(action))));
     const fixed = FIXED.map(([chord, title]) => createElement("div", { className: "line" }, createElement("span", { textContent: title }), createElement("kbd", { textContent: chord })));
-    this.body.replaceChildren(...sections, createElement("section", {}, createElement("h3", { textContent: "Always" }), ...fixed));
+    const settings = createElement("section", {}, createElement("h3", { textContent: "Settings" }), ...OPTIONS.map((option) => this.option(option)));
+    this.body.replaceChildren(settings, ...sections, createElement("section", {}, createElement("h3", { textContent: "Always" }), ...fixed));
+  }
+
+  option([name, title, choices]) {
+    const select = createElement("select", { "data-option": name, onchange: () => this.choose(name, select.value) },
+      ...Object.entries(choices).map(([value, text]) => createElement("option", { value, textContent: text, selected: this.options[name] === value })));
+    return createElement("label", { className: "line" }, createElement("span", { textContent: title }), select);
+  }
+
+  choose(name, value) {
+    this.options = { ...this.options, [name]: value };
+    this.onOptions({ [name]: value });
+    setText(this.status, "Saved.");
   }
 
   row({ name, title }) {

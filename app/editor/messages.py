@@ -10,7 +10,7 @@ from typing import Any
 from core.errors import StoreError
 from core.store.boxes import AnnotatedBox, boxes_from
 
-ACTIONS = ("submit", "skip", "back", "history", "attention", "keys")
+ACTIONS = ("submit", "skip", "back", "history", "attention", "keys", "options")
 MOST_KEYS = 100
 MOST_SECONDS = 86_400.0
 
@@ -36,7 +36,8 @@ class EditorAction:
     """What a person asked for, with the boxes as they were then: one of ``ACTIONS``.
 
     ``request`` is the same where the browser asks again, as it has had no answer. ``keys`` maps actions to
-    chosen keys where ``name`` is "keys". ``attention`` asks for the map that was not there.
+    chosen keys where ``name`` is "keys", ``options`` names settings where it is "options". ``attention`` asks
+    for the map that was not there.
     """
 
     name: str
@@ -46,6 +47,7 @@ class EditorAction:
     request: str
     seconds: float
     keys: Mapping[str, str] = field(default_factory=dict, hash=False)
+    options: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ def action_from(entry: Any) -> EditorAction:
         boxes_from(_entries(fields)),
         _text(fields, "request", most=64),
         _seconds(fields),
-        _keys(fields.get("keys") or {}),
+        _texts(fields.get("keys") or {}, "a key for each action"),
+        _texts(fields.get("options") or {}, "a choice for each setting"),
     )
 
 
@@ -118,10 +121,10 @@ def _seconds(fields: Mapping[str, Any]) -> float:
     return min(max(float(value), 0.0), MOST_SECONDS)
 
 
-def _keys(keys: Any) -> dict[str, str]:
-    if not isinstance(keys, Mapping) or len(keys) > MOST_KEYS:
-        raise StoreError("expected a key for each action")
-    for action, key in keys.items():
-        if not (isinstance(action, str) and isinstance(key, str) and len(action) <= 40 and len(key) <= 40):
-            raise StoreError(f"expected a key for each action, got {action!r:.60}: {key!r:.60}")
-    return dict(keys)
+def _texts(entries: Any, what: str) -> dict[str, str]:
+    if not isinstance(entries, Mapping) or len(entries) > MOST_KEYS:
+        raise StoreError(f"expected {what}")
+    for name, value in entries.items():
+        if not (isinstance(name, str) and isinstance(value, str) and len(name) <= 40 and len(value) <= 40):
+            raise StoreError(f"expected {what}, got {name!r:.60}: {value!r:.60}")
+    return dict(entries)

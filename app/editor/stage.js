@@ -147,6 +147,15 @@ export class Stage {
     return toPhoto(this.camera, point);
   }
 
+  // A box in whole pixels of the photo, in the middle of what is seen.
+  boxInTheMiddle() {
+    const { size, shape } = this;
+    const [from, to] = [0.35, 0.65].map((part) => this.toPhotoPoint({ x: size.width * part, y: size.height * part }));
+    const within = (value, most) => Math.round(Math.min(Math.max(value, 0), most));
+    const [x0, y0] = [within(from.x, shape.width - 8), within(from.y, shape.height - 8)];
+    return [x0, y0, Math.max(within(to.x, shape.width), x0 + 8), Math.max(within(to.y, shape.height), y0 + 8)];
+  }
+
   // A box's corners in the view.
   toViewBox([x0, y0, x1, y1]) {
     const [from, to] = [toScreen(this.camera, { x: x0, y: y0 }), toScreen(this.camera, { x: x1, y: y1 })];

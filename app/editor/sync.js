@@ -53,11 +53,12 @@ export class Sync {
     this.tick();
   }
 
-  change(boxes) {
+  // `send` is false where an act with the same boxes follows at once.
+  change(boxes, send = true) {
     this.boxes = boxes;
     this.draft.change(Date.now());
     this.store();
-    this.tick();
+    if (send) this.tick();
   }
 
   // Time counts while a person does something; a pause longer than a minute does not.

@@ -149,6 +149,11 @@ export class Task {
     return this.commit(this.boxes.map((box) => (box.accepted ? box : { ...box, accepted: true })), "accept all");
   }
 
+  rejectAll() {
+    if (!this.boxes.some(undecided)) return null;
+    return this.commit(this.boxes.filter((box) => !undecided(box)), "reject all");
+  }
+
   // A choice is {kind: "category", value: id} or {kind: "label", value: name}; a label brings its category along.
   choose({ kind, value }) {
     const { box } = this;

@@ -76,8 +76,9 @@ class Workbench:
                     queue.release(task.id, person)
 
     def visit(self, browser: Browser, person: str, *, width: int = 1280, **parameters: object) -> Page:
-        """The page as a person opens it, in a context of its own."""
+        """The page as a person opens it, in a context of its own; a submit accepts what is undecided."""
         self.visitors.add(person)
+        self.store.settings.put_own(person, "editor", {"undecided": "accept"})
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme="light")
         context.set_default_timeout(WAIT_MS)
         expect.set_options(timeout=WAIT_MS)

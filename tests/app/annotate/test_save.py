@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.annotate.save import (
@@ -87,6 +89,24 @@ def test_submitting_makes_a_version_and_opens_another_photo(store, session):
     assert saved is not None and saved.author == "anna" and saved.seconds == 5.0
     assert photo_of(session) != first
     assert session.counts is not None and session.counts.mine_done_today == 1
+
+
+@pytest.mark.parametrize(
+    ("choice", "kept"), [("accept", ["sure", "open"]), ("reject", ["sure"]), (None, None)]
+)
+def test_undecided_proposals_are_stored_only_as_the_user_has_chosen(store, session, choice, kept):
+    photo = photo_of(session)
+    if choice:
+        perform(store, session, act_on(session, "options", options={"undecided": choice}))
+    submit = act_on(session, "submit", [box(uid="sure"), box(50, uid="open", origin="model", accepted=False)])
+    if kept is None:
+        with pytest.raises(StoreError, match="1 proposal is undecided"):
+            perform(store, session, submit)
+        assert store.annotations.latest(photo) is None
+        return
+    perform(store, session, submit)
+    latest = store.annotations.latest(photo)
+    assert latest is not None and [b.uid for b in latest.boxes] == kept
 
 
 def test_a_submit_sent_twice_is_one_version(store, session):
@@ -219,7 +239,7 @@ def test_without_a_version_before_both_are_set_against_what_the_models_proposed(
     session = opened(store, "anna")
     (proposal,) = session.boxes
     submitted_by_another(store, photo_of(session))  # ben takes it out
-    perform(store, session, act_on(session, "submit", [proposal]))
+    perform(store, session, act_on(session, "submit", [replace(proposal, accepted=True)]))
     assert session.conflict is not None and session.conflict.base == (proposal,)
 
 

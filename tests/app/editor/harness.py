@@ -76,10 +76,13 @@ def act(asked: EditorAction) -> None:
         store["at"] = (store["at"] - 1) % len(store["tasks"])
     elif asked.name == "keys":
         store["keys"] = dict(asked.keys)
+    elif asked.name == "options":
+        store["options"] = dict(asked.options)
     write(store)
 
 
 st.set_page_config(page_title="Editor", layout="wide")
+st.button("Beside the editor")
 store = read()
 task = store["tasks"][store["at"]]
 draft = store["drafts"].get(task["key"], {"sequence": 0, "boxes": task["boxes"]})
@@ -104,8 +107,10 @@ box_editor(
     labels=labels.categories,
     parents=parents,
     keys=store.get("keys", {}),
+    options=store.get("options", {}),
     sequence=draft["sequence"],
     readonly=store.get("readonly", False),
+    coming=store.get("coming", False),
     on_work=save,
     on_act=act,
 )

@@ -214,7 +214,7 @@ def test_a_second_enter_does_not_submit_a_photo_that_nobody_has_seen(open_editor
     store = harness.store
     store["tasks"][1]["file"] = "late.jpg"
     draw_scene(77, SIZE_WH, "person").image.save(harness.folder / "late.jpg")
-    harness.put(store)
+    harness.put(store | {"options": {"undecided": "accept"}})
     page, held = open_editor(), []
     page.route(re.compile(r"/media/.*\.jpg"), lambda route: held.append(route))
     page.keyboard.press("Enter")

@@ -81,6 +81,7 @@ def test_a_refused_save_is_tried_again_by_itself(open_editor: Open, harness: Har
 
 def test_a_refused_submit_keeps_the_task_open(open_editor: Open, harness: Harness):
     harness.set(busy=True)
+    harness.set(options={"undecided": "accept"})
     page = open_editor()
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_have_text("The database is busy; nothing was changed.")
@@ -91,6 +92,7 @@ def test_a_refused_submit_keeps_the_task_open(open_editor: Open, harness: Harnes
 
 
 def test_a_submit_into_a_lost_connection_is_one_request(open_editor: Open, harness: Harness):
+    harness.set(options={"undecided": "accept"})
     page = open_editor(quiet=False)
     page.keyboard.press("n")
     page.keyboard.press("a")
@@ -103,7 +105,7 @@ def test_a_submit_into_a_lost_connection_is_one_request(open_editor: Open, harne
     acts = harness.store["acts"]
     assert {act["name"] for act in acts} == {"submit"}
     assert len({act["request"] for act in acts}) == 1
-    assert [box["accepted"] for box in acts[0]["boxes"]] == [False, True, False]
+    assert [box["accepted"] for box in acts[0]["boxes"]] == [True, True, True]
 
 
 def test_newer_work_from_elsewhere_is_shown_and_can_be_undone(open_editor: Open, harness: Harness):
