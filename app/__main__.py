@@ -26,9 +26,10 @@ from app.auth.sign_in import SignInRedirect
 from app.auth.upload_limit import limit_from_environment
 from app.auth.uploads import BoundedUploads, UploadQuota, has_uploader, is_open
 from app.auth.visitor import VisitorCookie
-from app.worker_process import WorkerProcess
+from app.worker_process import WORKERS
 from core.errors import AccessError
 from core.files import DATA_VARIABLE, data_folder
+from core.store.projects import FIRST
 from core.threads import IMPORTS, let_threads_sleep
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -150,13 +151,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"Lapel opens at {url} (data in {data_folder()})", flush=True)
     if auth is not None and auth.is_in_clear:
         print(f"{auth.origin} is not https: others on the way can read what people see.", file=sys.stderr)
-    worker = WorkerProcess()
-    worker.start()
+    WORKERS.enable()
+    WORKERS.start(FIRST)
     try:
         open_at, origin = None if chosen.no_browser else url, auth.origin if auth else None
         workspace(open_at, origin).run(config=options(chosen.port, address, auth))
     finally:
-        worker.stop()
+        WORKERS.stop()
     return 0
 
 

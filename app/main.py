@@ -15,7 +15,10 @@ from core.threads import IMPORTS
 
 with IMPORTS:  # the launcher holds it while it imports the same
     from app.auth.identity import current_actor, is_visitor
+    from app.auth.projects import current_project
     from app.navigation import import_modules, pages_for
+    from app.resources import machine_store
+    from core.store.projects import FIRST
 
 LOGO = str(Path(__file__).resolve().parent.parent / "assets" / "logo.svg")
 
@@ -29,6 +32,8 @@ try:
     if is_visitor():
         sign_in.show()
         st.stop()
+    if current_project() != FIRST:
+        machine_store()  # raises where there is no such project
     pages = pages_for(
         current_actor(refresh=True)
     )  # reads the name now, as the next page's URL may not have it

@@ -140,6 +140,7 @@ ENTRIES = (
         Right.PEOPLE,
         (
             "app.people.audit",
+            "app.people.projects",
             "app.people.roster",
         ),
     ),

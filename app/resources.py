@@ -9,9 +9,13 @@ from weakref import WeakKeyDictionary
 
 import streamlit as st
 
-from core.errors import StoreError
+from app.auth.projects import current_project
+from app.worker_process import WORKERS
+from core.access import LOCAL
+from core.errors import NotFoundError, StoreError
 from core.files import data_folder
 from core.store import DATABASE_VARIABLE, Store
+from core.store.projects import open_chosen
 from core.threads import IMPORTS
 
 if TYPE_CHECKING:
@@ -19,19 +23,23 @@ if TYPE_CHECKING:
     from core.inference.model_cache import ModelCache
 
 
-def machine_store() -> Store:
+def machine_store(project: str | None = None) -> Store:
     """The store with every right, for the workspace's own needs such as loading models.
 
-    It is that of the data folder, or of ``LAPEL_DATABASE_URL`` where that is set. Raises StoreError with one
-    sentence where it cannot be opened.
+    It is that of a project, by default of the page's (see :func:`current_project`), in the data folder or at
+    ``LAPEL_DATABASE_URL`` where that is set. Raises StoreError with one sentence where it cannot be opened,
+    NotFoundError for no such project.
     """
-    return _opened(os.environ.get(DATABASE_VARIABLE), str(data_folder()))
+    slug = current_project() if project is None else project
+    return _opened(os.environ.get(DATABASE_VARIABLE), str(data_folder()), slug)
 
 
 @st.cache_resource(show_spinner="Opening the store…")
-def _opened(url: str | None, folder: str) -> Store:
-    """One store for each place that the environment names; Store.open reads the same places."""
-    return Store.open()
+def _opened(url: str | None, folder: str, project: str) -> Store:
+    """One store for each project of the places that the environment names."""
+    store = open_chosen(slug=project)
+    WORKERS.start(project)
+    return store
 
 
 _WARNINGS: WeakKeyDictionary[Labeler, tuple[str, ...]] = WeakKeyDictionary()
@@ -44,10 +52,18 @@ def labeler() -> Labeler:
     """
     try:
         store = machine_store()
+    except NotFoundError:
+        raise
     except StoreError as error:
         shipped = _shipped_labeler()
         _WARNINGS[shipped] = (f"{error} The models that ship label meanwhile.",)
         return shipped
+    return labeler_of(store)
+
+
+def labeler_of(store: Store) -> Labeler:
+    """The labeler with a store's current champions, for work outside a page's run. Raises WeightsError."""
+    store = store.acting(LOCAL)
     serving = _model_cache(f"{store.database.engine.url} {store.folder}", store).current()
     _WARNINGS[serving.labeler] = serving.warnings
     return serving.labeler

@@ -41,8 +41,8 @@ VIEWPORT: Any = {"width": 1280, "height": 860}
 SERVER = """
 import sys
 from app import __main__ as launcher
-from app.worker_process import WorkerProcess
-launcher.WorkerProcess = lambda: WorkerProcess((sys.executable, "-c", "import sys; sys.stdin.read()"))
+from app.worker_process import WORKERS, WorkerProcess
+WORKERS.build = lambda project: WorkerProcess((sys.executable, "-c", "import sys; sys.stdin.read()"))
 launcher.main(sys.argv[1:])
 """
 BUSY = """

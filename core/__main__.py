@@ -33,6 +33,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+@app.callback()
+def everything(
+    project: Annotated[
+        str | None, typer.Option(help="The slug of a project of the store; LAPEL_PROJECT, else the first.")
+    ] = None,
+) -> None:
+    """Label clothing photos, and say why."""
+    if project is not None:
+        os.environ["LAPEL_PROJECT"] = project
+
+
 Photos = Annotated[
     list[Path], typer.Argument(help="Photos, videos, folders of them, or zips of photos.", show_default=False)
 ]
@@ -198,6 +210,7 @@ app.command()(store.backup)
 app.command()(store.restore)
 app.add_typer(people.app, name="people")
 app.add_typer(people.tokens, name="tokens")
+app.add_typer(people.projects, name="projects")
 app.command()(people.audit)
 
 

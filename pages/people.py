@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from app.auth.identity import page_title, require_right, workspace_store
-from app.people import audit, roster
+from app.people import audit, projects, roster
 from app.text import literal
 from core.access import Right
 from core.errors import LapelError
 
-TABS = {"Roles": roster.show, "Audit log": audit.show}
+TABS = {"Roles": roster.show, "Projects": projects.show, "Audit log": audit.show}
 
 require_right(Right.PEOPLE)
 page_title("People")

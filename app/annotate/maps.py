@@ -89,7 +89,7 @@ def make_map(store: Store, photo_id: int) -> AttentionMap:
     from app import resources
 
     with suppress(Exception):  # what is wrong with the models is for the map itself to say
-        resources.labeler()  # the first call makes a new store's champions known
+        resources.labeler_of(store)  # the first call makes a new store's champions known
     serving = champions(store)
     return AttentionMap(attention_png(store, photo_id), serving)
 
@@ -106,7 +106,7 @@ def attention_png(store: Store, photo_id: int) -> bytes | None:
     from app.attention import maps
 
     try:
-        labeler = resources.labeler()
+        labeler = resources.labeler_of(store)
         photo = store.photos.open(photo_id)
         prediction = prediction_of(store, photo_id)
         garments = prediction.garments if prediction else ()

@@ -21,6 +21,7 @@ from app.annotate.prefetch import (
 from app.annotate.save import advance, own_keys, own_options, perform, retry_submit, save_draft
 from app.annotate.session import AnnotationSession, OpenPhoto, open_next, open_photo
 from app.auth.identity import show_account
+from app.auth.projects import current_project
 from app.editor import EditorAction, EditorPhoto, box_editor
 from app.text import counted, literal
 from core.active_learning.ranking import reasons_after_prediction
@@ -99,7 +100,7 @@ def _editor(store: Store, session: AnnotationSession, opened: OpenPhoto, picture
     layer = maps.png(store, photo.id)
     categories = store.categories.by_id()
     box_editor(
-        opened.key,
+        f"{project}/{opened.key}" if (project := current_project()) else opened.key,
         EditorPhoto(
             photo.id,
             pictures.url(photo.id),

@@ -90,7 +90,7 @@ def predict_photo(store: Store, photo_id: int) -> bool:
 
     try:
         if store.predictions.get(photo_id) is None:  # a worker may have been here meanwhile
-            predict(store, resources.labeler(), photo_id)
+            predict(store, resources.labeler_of(store), photo_id)
         return True
     except Exception:
         logger.exception("no boxes for photo %d", photo_id)

@@ -5,24 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import Depends, HTTPException
+from fastapi import Depends, Header, HTTPException
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.auth.claims import sign_in_configured
 from app.resources import machine_store
 from core.access import LOCAL, Actor
 from core.store import Store
+from core.store.projects import FIRST
 
 BEARER = HTTPBearer(
     auto_error=False, description="A token of the page API, or of `python -m core tokens add`."
 )
 
 
-def acting_store(given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> Store:
-    """The store with the rights that the token's person has now. Raises HTTPException (401)."""
+def acting_store(
+    given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
+    lapel_project: Annotated[str, Header(description="The slug of a project; by default the first.")] = FIRST,
+) -> Store:
+    """The store with the rights that the token's person has there now. Raises HTTPException (401)."""
     if given is None:
         raise _unknown("Expected a header `Authorization: Bearer TOKEN`, got none.")
-    store = machine_store()
+    store = machine_store(lapel_project)
     person = store.api_tokens.person_of(given.credentials)
     actor = None if person is None else _actor(store, person)
     if actor is None:

@@ -28,14 +28,23 @@ class LapelApiError(Exception):
 
 
 class Lapel:
-    """A workspace at ``url``, acting as the person of ``token``; a context manager that closes itself."""
+    """A workspace at ``url``, acting as the person of ``token``; a context manager that closes itself.
+
+    ``project`` is the slug of one of its projects, by default the first.
+    """
 
     def __init__(
-        self, url: str, token: str, *, timeout: float = 60.0, http: httpx.Client | None = None
+        self,
+        url: str,
+        token: str,
+        *,
+        project: str = "",
+        timeout: float = 60.0,
+        http: httpx.Client | None = None,
     ) -> None:
         self._http = http or httpx.Client(timeout=timeout)
         self._base = url.rstrip("/") + "/api/v1"
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._headers = {"Authorization": f"Bearer {token}"} | ({"Lapel-Project": project} if project else {})
 
     def __enter__(self) -> Lapel:
         return self

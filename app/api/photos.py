@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response, UploadFile
 
 from app.api.access import ActingStore
 from app.api.forms import CategoryIn, iso, timed
-from app.resources import labeler
+from app.resources import labeler_of
 from core.access import Right
 from core.errors import StoreError
 from core.images.decode import read_photo
@@ -44,7 +44,7 @@ def label(
     data = file.file.read(MOST_PHOTO_BYTES + 1)
     if len(data) > MOST_PHOTO_BYTES:
         raise StoreError(f"expected a photo of at most {MOST_PHOTO_BYTES // 2**20} MiB, got a larger one")
-    return labeler().label(read_photo(data, file.filename or "photo"), threshold).as_dict()
+    return labeler_of(store).label(read_photo(data, file.filename or "photo"), threshold).as_dict()
 
 
 @router.post("/photos", status_code=202, tags=["photos"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import streamlit as st
@@ -14,11 +15,13 @@ import streamlit as st
 from app.auth.claims import name_of, roles_in, sign_in_configured, subject_of
 from app.auth.config import require_loopback
 from app.auth.names import current_name, show_name_menu
+from app.auth.projects import current_project, show_project_menu
 from app.resources import machine_store
 from app.text import literal
 from core.access import LOCAL, Actor, Right, Role
 from core.errors import AccessError, LapelError
 from core.store import Store
+from core.store.projects import FIRST, all_projects
 
 FRESH_SECONDS = 1.0
 
@@ -30,18 +33,18 @@ class ActorCache:
     """
 
     def __init__(self) -> None:
-        self._people: dict[str, tuple[float, Actor]] = {}
+        self._people: dict[tuple[str, str], tuple[float, Actor]] = {}
         self._lock = threading.Lock()
 
-    def note(self, subject: str, actor: Actor) -> None:
-        """Cache a user."""
+    def note(self, subject: str, project: str, actor: Actor) -> None:
+        """Cache a user of a project."""
         with self._lock:
-            self._people[subject] = (time.monotonic(), actor)
+            self._people[subject, project] = (time.monotonic(), actor)
 
-    def recall(self, subject: str) -> Actor | None:
+    def recall(self, subject: str, project: str) -> Actor | None:
         """The cached user; None once that is too old."""
         with self._lock:
-            at, actor = self._people.get(subject, (0.0, None))
+            at, actor = self._people.get((subject, project), (0.0, None))
         return actor if actor is not None and time.monotonic() - at < FRESH_SECONDS else None
 
     def forget(self) -> None:
@@ -62,6 +65,7 @@ class SignedIn(Actor):
     """
 
     subject: str = ""
+    project: str = ""
 
     @property
     def rights(self) -> frozenset[Right]:
@@ -73,10 +77,10 @@ class SignedIn(Actor):
         self._now().require(right)
 
     def _now(self) -> Actor:
-        actor = ACTORS.recall(self.subject)
+        actor = ACTORS.recall(self.subject, self.project)
         if actor is None:
-            actor = machine_store().users.actor_of(self.subject) or Actor(self.name)
-            ACTORS.note(self.subject, actor)
+            actor = machine_store(self.project).users.actor_of(self.subject) or Actor(self.name)
+            ACTORS.note(self.subject, self.project, actor)
         return actor
 
 
@@ -101,12 +105,13 @@ def current_actor(*, refresh: bool = False) -> Actor:
     subject = subject_of(claims)
     if subject is None:
         raise AccessError("Expected the sign-in to name a subject (the claim sub), got none.")
-    found = None if refresh else ACTORS.recall(subject)
+    project = current_project()
+    found = None if refresh else ACTORS.recall(subject, project)
     if found is None:
         name = name_of(claims)
-        found = machine_store().users.sign_in(name, subject, roles_in(claims, name))
-        ACTORS.note(subject, found)
-    return SignedIn(found.name, found.roles, subject)
+        found = machine_store(project).users.sign_in(name, subject, roles_in(claims, name))
+        ACTORS.note(subject, project, found)
+    return SignedIn(found.name, found.roles, subject, project)
 
 
 def require_right(right: Right) -> Actor:
@@ -126,8 +131,10 @@ KEY = "account"
 def show_account() -> str:
     """The account menu; returns the user's name.
 
-    With sign-in it shows the role and signs out, without it the name can be changed.
+    With sign-in it shows the role and signs out, without it the name can be changed. Beside it are the
+    projects, where there are several.
     """
+    show_project()
     if not sign_in_configured():
         return show_name_menu()
     actor = current_actor()
@@ -142,13 +149,31 @@ def show_account() -> str:
 
 
 def page_title(title: str) -> None:
-    """A page's title; with sign-in the account menu beside it."""
-    if not sign_in_configured():
-        st.title(title)
-        return
+    """A page's title; beside it the projects, where there are several, and with sign-in the account menu."""
     with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
         st.title(title, width="stretch")
-        show_account()
+        if sign_in_configured():
+            show_account()
+        else:
+            show_project()
+
+
+def show_project() -> None:
+    """The menu of projects, where there are several."""
+    with suppress(LapelError):  # what is wrong with the store is for the page to say
+        show_project_menu(all_projects(machine_store(FIRST)), current_project())
+
+
+def first_store() -> Store:
+    """The first project's store, which knows the others, acting as the current user with their rights there.
+
+    Raises as ``workspace_store``.
+    """
+    store, actor = machine_store(FIRST), current_actor()
+    if isinstance(actor, SignedIn):
+        there = store.users.actor_of(actor.subject) or Actor(actor.name)
+        actor = SignedIn(there.name, there.roles, actor.subject, FIRST)
+    return store.acting(actor)
 
 
 def workspace_store() -> Store:

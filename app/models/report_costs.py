@@ -57,7 +57,8 @@ def show(store: Store) -> None:
 
 
 def _key(rows: Sequence[ModelRow], timed: bool) -> str:
-    return f"{'time' if timed else 'count'} {' '.join(f'{row.id}:{row.digest[:12]}' for row in rows)}"
+    models = " ".join(f"{row.id}:{row.name}:{row.digest[:12]}" for row in rows)
+    return f"{'time' if timed else 'count'} {models}"
 
 
 def _start_timing(store: Store, rows: Sequence[ModelRow]) -> None:

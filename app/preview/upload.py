@@ -12,7 +12,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app.attention.maps import Layers, layers_of
 from app.auth.claims import sign_in_configured
-from app.auth.identity import page_title, show_account
+from app.auth.identity import page_title, show_account, show_project
 from app.preview import selection, upload, viewer
 from app.preview.batch import Batch, Source
 from app.preview.photo import top5_bars
@@ -55,9 +55,11 @@ def show(session: PreviewSession, title: str) -> None:
     else:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.title(title, width="content")
+            st.space("stretch")
             if sign_in_configured():
-                st.space("stretch")
                 show_account()
+            else:
+                show_project()
             with st.popover("Add photos", icon=":material/add_photo_alternate:"):
                 _uploader(session)
                 _buttons(session)

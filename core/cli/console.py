@@ -112,9 +112,9 @@ def output_file(file: Path) -> Iterator[BinaryIO]:
 
 def open_store(data: Path | None, by: str | None = None) -> Store:
     """The store in a folder, acting for ``by`` or the shell's account, which has all rights."""
-    from core.store import Store
+    from core.store.projects import open_chosen
 
-    store = Store.open(folder=data)
+    store = open_chosen(data)
     return store.acting(store.actor.known_as(by or account_name()))
 
 

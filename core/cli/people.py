@@ -47,6 +47,33 @@ def revoke(name: Name, data: Data = None) -> None:
     print_json(_described(open_store(data).users.set_role(name, None)))
 
 
+projects = typer.Typer(
+    help="Projects, each with a store of its own: a JSON line each.", invoke_without_command=True
+)
+
+
+@projects.callback()
+def every_project(context: typer.Context, data: Data = None) -> None:
+    """Projects, each with a store of its own: a JSON line each."""
+    from core.store.projects import all_projects, open_chosen
+
+    if context.invoked_subcommand is None:
+        for project in all_projects(open_chosen(data, "")):
+            print_json({"slug": project.slug, "name": project.name})
+
+
+@projects.command("add")
+def new_project(
+    name: Annotated[str, typer.Argument(help="Its name.", show_default=False)], data: Data = None
+) -> None:
+    """Make a new, empty project; its slug is what --project takes."""
+    from core.store.projects import add_project, open_chosen
+
+    store = open_chosen(data, "")
+    made = add_project(store.acting(store.actor.known_as(account_name())), name)
+    print_json({"slug": made.slug, "name": made.name})
+
+
 tokens = typer.Typer(help="Tokens of the HTTP API: a JSON line each.", invoke_without_command=True)
 
 

@@ -42,13 +42,13 @@ def import_photos(path: Path, *, by: str | None, data: Path | None) -> int:
     """
     from core.jobs.client import start_labeling, start_ordering
     from core.jobs.import_steps import import_here, import_limits
-    from core.store import Store
     from core.store.importing import all_came
+    from core.store.projects import open_chosen
 
     if not path.exists():
         raise StoreError(f"expected photos, a zip, a folder or a data set at {path}, got nothing there")
     import_limits()  # said now if they are none
-    store = Store.open(folder=data)
+    store = open_chosen(data)
     import_id = store.imports.begin(path.name or str(path), by or account_name(), str(path.absolute()))
     try:
         with ProgressBar() as bar:
@@ -73,12 +73,12 @@ def export(
     data: Data = None,
 ) -> None:
     """Write a revision of the annotations to a file, and report what its format does not hold."""
-    from core.store import Store
     from core.store.exports import export_revision
+    from core.store.projects import open_chosen
 
     if format not in FORMATS:
         raise StoreError(f"expected a format out of {', '.join(FORMATS)}, got {format!r}")
-    store = Store.open(folder=data)
+    store = open_chosen(data)
     chosen = chosen_revision(store, revision, by or account_name())
     with output_file(out) as file:
         exported = export_revision(store, chosen.number, format, file, pictures=pictures)
@@ -133,11 +133,11 @@ def work(
     from core.jobs.step_process import steps_of
     from core.jobs.worker import work as serve
     from core.jobs.workflows import WorkerContext
-    from core.store import Store
+    from core.store.projects import open_chosen
 
     _check_device(device)
     chosen = _kinds(kinds, KINDS)
-    store = Store.open(folder=data)
+    store = open_chosen(data)
 
     def ready(worker: Worker) -> None:
         if not attached:

@@ -30,7 +30,6 @@ VERSION = "1"
 POLL_SECONDS = 2.0
 """The interval of DBOS's polling, which costs an idle machine a few milliseconds each time."""
 
-SCHEMA = "lapel_jobs"
 KINDS = (IMPORT, LABEL, ORDER, TRAIN)
 """All kinds of work."""
 
@@ -54,7 +53,7 @@ class Engine:
         config = DBOSConfig(
             name="lapel",
             system_database_url=system_url(store),
-            dbos_system_schema=SCHEMA,
+            dbos_system_schema=system_schema(store),
             application_version=VERSION,
             executor_id=name,
             serializer=DBOSPortableJSONSerializer(),
@@ -130,6 +129,11 @@ class Engine:
     def close(self) -> None:
         """Stop; running jobs continue when a worker is started again."""
         DBOS.destroy(destroy_registry=True)
+
+
+def system_schema(store: Store) -> str:
+    """The schema of DBOS's tables in PostgreSQL, one for each project."""
+    return f"{store.database.namespace or 'lapel'}_jobs"
 
 
 def system_url(store: Store) -> str:

@@ -24,6 +24,7 @@ from typing import Any
 from core.files import DATA_VARIABLE
 from core.jobs.steps import NO_LIMITS, JobCancelled, StepDied, StepLimits, StepResult, Steps, perform
 from core.store import BLOBS_VARIABLE, DATABASE_VARIABLE, Store
+from core.store.projects import FIRST, PROJECT_VARIABLE
 
 COMMAND = (sys.executable, "-m", "core.jobs.step_process")
 OUT_OF_MEMORY = 77
@@ -193,6 +194,7 @@ def _environment(store: Store) -> dict[str, str]:
         DATABASE_VARIABLE: store.database.engine.url.render_as_string(hide_password=False),
         DATA_VARIABLE: str(store.folder),
         BLOBS_VARIABLE: store.blobs.url,
+        PROJECT_VARIABLE: FIRST,
         "PYTHONPATH": modules,
     }
 

@@ -6,6 +6,7 @@ checks the other numbers now and then. No time limit is involved: a slow worker 
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +47,15 @@ def try_worker_lock(store: Store, number: int) -> WorkerLock | None:
     """The lock of this number, or None where it is held."""
     if store.database.is_sqlite:
         return _file_lock(store.folder / "workers", number)
-    lock = store.database.session_lock(_ADVISORY_LOCKS + number)  # PostgreSQL's, for as long as a session
+    lock = store.database.session_lock(
+        _project_key(store) + _ADVISORY_LOCKS + number
+    )  # PostgreSQL's, for as long as a session
     return None if lock is None else WorkerLock(number, lock.check, lock.release)
+
+
+def _project_key(store: Store) -> int:
+    """Locks are the whole server's: those of another schema get other numbers, the first project's none."""
+    return (zlib.crc32(store.database.namespace.encode()) & 0x7FFFFFFF) << 32
 
 
 def worker_number(name: str) -> int | None:

@@ -65,19 +65,21 @@ class Store:
     actor: Actor = LOCAL
 
     @classmethod
-    def open(cls, url: str | None = None, folder: Path | None = None) -> Store:
+    def open(cls, url: str | None = None, folder: Path | None = None, blobs: str | None = None) -> Store:
         """The store of this machine's settings, with its schema up to date.
 
         ``url`` defaults to ``LAPEL_DATABASE_URL``, else to SQLite in the folder; ``folder`` to
-        ``LAPEL_DATA``, else the user's share folder; blobs lie in the folder, or at ``LAPEL_BLOBS_URL``.
-        An empty store gets the street's thirteen categories. Raises StoreError where the database or the
-        folder cannot be used.
+        ``LAPEL_DATA``, else the user's share folder; ``blobs`` to ``LAPEL_BLOBS_URL``, else a folder
+        in it. An empty store gets the street's thirteen categories. Raises StoreError where the database or
+        the folder cannot be used.
         """
         folder = (folder or data_folder()).absolute()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             database = Database.connect(url or os.environ.get(DATABASE_VARIABLE) or sqlite_url(folder))
-            store = cls(database, Blobs(os.environ.get(BLOBS_VARIABLE) or str(folder / "blobs")), folder)
+            store = cls(
+                database, Blobs(blobs or os.environ.get(BLOBS_VARIABLE) or str(folder / "blobs")), folder
+            )
             database.upgrade()
         except OSError as error:
             raise StoreError(f"The folder {folder} cannot be used: {error.strerror}.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import unicodedata
@@ -29,6 +30,7 @@ VERSIONS = sa.table("alembic_version", sa.column("version_num"))
 
 UPGRADE_LOCK = 0x1A9E1  # any number that every process agrees on
 
+_SEARCH_PATH = re.compile(r"-csearch_path=(\w+)")
 _WAIT_MS = "lapel_wait_ms"
 _CLOSE_MS = 20
 """A connection that waits so much longer than is asked is not set again: that takes a statement."""
@@ -183,6 +185,26 @@ class Database:
             return None
         return SessionLock(connection)
 
+    @property
+    def namespace(self) -> str:
+        """PostgreSQL's schema that the URL's ``search_path`` names; empty for the usual one, and SQLite."""
+        found = _SEARCH_PATH.search(str(self.engine.url.query.get("options", "")))
+        return found[1] if found else ""
+
+    def has_namespace(self) -> bool:
+        """Whether that schema is there."""
+        chosen = sa.text("select 1 from information_schema.schemata where schema_name = :name")
+        with self.read() as connection:
+            return connection.execute(chosen, {"name": self.namespace}).first() is not None
+
+    def create_namespace(self) -> None:
+        """Make that schema, unless it is there. Raises StoreError where this user may not."""
+        try:
+            with self.write() as connection:
+                connection.execute(sa.schema.CreateSchema(self.namespace, if_not_exists=True))
+        except DBAPIError as error:
+            raise StoreError(f"The project's tables cannot be made: {error.orig}.") from error
+
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
@@ -290,7 +312,8 @@ def _sqlite_engine(url: sa.URL, wait_seconds: float, connections: int) -> Engine
 def _postgresql_engine(url: sa.URL, wait_seconds: float, connections: int) -> Engine:
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
-    options = f"-c lock_timeout={round(wait_seconds * 1000)}"
+    named = url.query.get("options", "")  # of the URL; what is given to connect would replace it
+    options = f"{named} -c lock_timeout={round(wait_seconds * 1000)}".strip()
     return sa.create_engine(
         url,
         connect_args={"options": options, "connect_timeout": max(1, round(wait_seconds))},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from core.value_checks import (
     list_of,
     map_of,
     name,
+    number,
     or_none,
     positive,
     share,
@@ -29,6 +31,10 @@ from core.value_checks import (
 )
 
 MOST_CHARACTERS = 100
+PROJECTS_SETTING = "projects"
+"""Of the first project's store: all of them, see core.store.projects."""
+
+_PROJECTS_LOCK = 0x1A9EC
 
 
 def check_setting(setting: str, value: Any) -> None:
@@ -40,7 +46,11 @@ def check_setting(setting: str, value: Any) -> None:
 _ISSUE: dict[str, Check] = {
     "photo_id": positive, "kind": name, "score": share, "reason": text, "version": positive
 }  # fmt: skip
+_PROJECT: dict[str, Check] = {
+    "slug": text, "name": name, "by": text, "at": lambda value: number(value, 0.0)
+}  # fmt: skip
 _CHECKS: dict[str, Check] = {
+    "projects": list_of(lambda entry: fields(entry, _PROJECT, _PROJECT.keys())),
     "second_share": share,
     "queue_method": name,
     "queue_model": or_none(list_of(positive, exactly=2)),
@@ -76,6 +86,21 @@ class Settings:
         """Save a value that the machine has found; nobody chose it, and the audit log does not have it."""
         with self.database.write() as connection:
             self._put(connection, name, value)
+
+    @needs(Right.PREVIEW)
+    def known_projects(self) -> list[dict[str, Any]]:
+        """The projects as :mod:`core.store.projects` saves them: everybody may know their names."""
+        return list(self._get(PROJECTS_SETTING, ()))
+
+    @needs(Right.SETTINGS)
+    def change_projects(self, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+        """Replace the projects by what ``change`` makes of them, one change at a time; it is audited."""
+        with self.database.write() as connection:
+            self.database.lock(connection, _PROJECTS_LOCK)
+            row = connection.execute(sa.select(table.c.value).where(table.c.name == PROJECTS_SETTING)).first()
+            value = change([] if row is None else list(row.value))
+            self._put(connection, PROJECTS_SETTING, value)
+            record_audit(connection, self.database, self.actor, "setting", PROJECTS_SETTING, value=value)
 
     @needs(Right.READ)
     def own(self, person: str, name: str, default: Any = None) -> Any:

@@ -38,14 +38,14 @@ WORKSPACE = """
 import sys
 from app import __main__ as launcher, resources
 from app.attention import maps
-from app.worker_process import WorkerProcess
+from app.worker_process import WORKERS, WorkerProcess
 from tests.e2e.serving import WORKER
 from tests.fakes import FakeLabeler, fake_explain
 fake = FakeLabeler()
 resources.labeler = lambda: fake
 maps.explain = fake_explain
 resources.freeze_garbage_collector()
-launcher.WorkerProcess = lambda: WorkerProcess((sys.executable, "-c", WORKER, sys.argv[3]))
+WORKERS.build = lambda project: WorkerProcess((sys.executable, "-c", WORKER, sys.argv[3]))
 launcher.main(["--port", sys.argv[1], "--data", sys.argv[2], "--no-browser"])
 """
 

@@ -54,8 +54,8 @@ commands.app()
 """
 WORKSPACE = """
 from app import __main__ as launcher
-from app.worker_process import WorkerProcess
-launcher.WorkerProcess = lambda: WorkerProcess((sys.executable, "-c", {worker!r}))
+from app.worker_process import WORKERS, WorkerProcess
+WORKERS.build = lambda project: WorkerProcess((sys.executable, "-c", {worker!r}))
 launcher.main(["--port", {port!r}, "--data", {data!r}, "--no-browser"])
 """
 ANNOTATED = 24

@@ -32,11 +32,11 @@ WORKSPACE = """
 import sys
 from pathlib import Path
 from app import __main__ as launcher
-from app.worker_process import WorkerProcess
+from app.worker_process import WORKERS, WorkerProcess
 from core.models import cards
 cards.WEIGHTS_FOLDER = Path(sys.argv[3])
 idle = (sys.executable, "-c", "import sys; sys.stdin.read()")
-launcher.WorkerProcess = lambda: WorkerProcess(idle)
+WORKERS.build = lambda project: WorkerProcess(idle)
 launcher.main(["--port", sys.argv[1], "--data", sys.argv[2], "--no-browser"])
 """
 

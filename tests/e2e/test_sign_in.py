@@ -32,13 +32,13 @@ PROGRAM = """
 import sys
 from app import __main__ as launcher, resources
 from app.attention import maps
-from app.worker_process import WorkerProcess
+from app.worker_process import WORKERS, WorkerProcess
 from tests.fakes import FakeLabeler, fake_explain
 fake = FakeLabeler()
 resources.labeler = lambda: fake
 maps.explain = fake_explain
 idle = (sys.executable, "-c", "import sys; sys.stdin.read()")
-launcher.WorkerProcess = lambda: WorkerProcess(idle)
+WORKERS.build = lambda project: WorkerProcess(idle)
 launcher.main(["--port", sys.argv[1], "--data", sys.argv[2], "--no-browser"])
 """
 PEOPLE = {

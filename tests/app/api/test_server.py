@@ -21,6 +21,7 @@ from core.files import DATA_VARIABLE
 from core.jobs.import_steps import import_here
 from core.jobs.steps import Steps
 from core.store import Store
+from core.store.projects import add_project, open_chosen
 from tests.app.annotating import filled_store
 from tests.app.signing_in import configure
 from tests.fakes import FakeLabeler
@@ -37,9 +38,7 @@ def store(monkeypatch, tmp_path: Path) -> Store:
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
     ACTORS.forget()
     st.cache_resource.clear()
-    made = filled_store(tmp_path, 2, predicted=True)
-    monkeypatch.setattr("app.api.access.machine_store", lambda: made)
-    return made
+    return filled_store(tmp_path, 2, predicted=True)
 
 
 @pytest.fixture
@@ -165,7 +164,7 @@ def test_photos_are_imported_and_reported(lapel, store, tmp_path):
 
 
 def test_a_photo_is_labeled_without_being_stored(lapel, store, tmp_path, monkeypatch):
-    monkeypatch.setattr(photos, "labeler", FakeLabeler)
+    monkeypatch.setattr(photos, "labeler_of", lambda store: FakeLabeler())
     (tmp_path / "a.jpg").write_bytes(jpeg())
     assert lapel.label(tmp_path / "a.jpg")["photo"] == "a.jpg"
     (tmp_path / "b.jpg").write_bytes(b"no photo")
@@ -225,6 +224,18 @@ def test_with_a_sign_in_a_token_has_the_rights_of_its_person_now(lapel, store, m
     assert "may not see the store's photos" in refused(lambda: next(lapel.photos()), 403)
 
 
+def test_a_project_has_tokens_and_photos_of_its_own(lapel, store):
+    slug = add_project(store, "Second").slug
+    second = open_chosen(store.folder, slug)
+    token = second.api_tokens.create("test", person="bo")
+    there = Lapel("http://lapel", token, project=slug, http=UnderApi(build_api(), base_url="http://lapel"))
+    assert there.me()["name"] == "bo" and list(there.photos()) == [] and len(list(lapel.photos())) == 2
+    lapel_there = Lapel("http://lapel", token, http=UnderApi(build_api(), base_url="http://lapel"))
+    refused(lapel_there.me, 401)
+    nowhere = Lapel("http://lapel", token, project="no", http=UnderApi(build_api(), base_url="http://lapel"))
+    assert refused(nowhere.me, 404) == "There is no project 'no'."
+
+
 def test_a_body_that_is_too_large_is_refused_as_it_arrives(store):
     token = store.api_tokens.create("test", person="ann")
     small = TestClient(build_api(most_bytes=2**20), raise_server_exceptions=False)
@@ -237,10 +248,10 @@ def test_a_body_that_is_too_large_is_refused_as_it_arrives(store):
 
 
 def test_a_fault_of_the_server_is_one_sentence_too(lapel, store, monkeypatch):
-    def broken() -> FakeLabeler:
+    def broken(store: Store) -> FakeLabeler:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(photos, "labeler", broken)
+    monkeypatch.setattr(photos, "labeler_of", broken)
     http = TestClient(build_api(), raise_server_exceptions=False)
     headers = {"Authorization": f"Bearer {store.api_tokens.create('x', person='ann')}"}
     answer = http.post("/v1/label", files={"file": ("a.jpg", jpeg())}, headers=headers)

@@ -31,9 +31,9 @@ BOUNDARY = "ends-here"
 PROGRAM = """
 import sys
 from app import __main__ as launcher
-from app.worker_process import WorkerProcess
+from app.worker_process import WORKERS, WorkerProcess
 idle = (sys.executable, "-c", "import sys; sys.stdin.read()")
-launcher.WorkerProcess = lambda: WorkerProcess(idle)
+WORKERS.build = lambda project: WorkerProcess(idle)
 launcher.main(["--port", sys.argv[1], "--data", sys.argv[2], "--no-browser"])
 """
 

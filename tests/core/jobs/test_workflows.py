@@ -164,12 +164,12 @@ def test_a_busy_database_is_waited_for_and_a_fault_is_told(monkeypatch: pytest.M
 def test_the_engine_keeps_no_pickles(carrier: Worker, shoot: Shoot) -> None:
     import sqlalchemy as sa
 
-    from core.jobs.engine import SCHEMA, system_url
+    from core.jobs.engine import system_schema, system_url
 
     ask_for_import(carrier.store, shoot(1))
     settle(carrier)
     engine = sa.create_engine(system_url(carrier.store).replace("postgresql://", "postgresql+psycopg://"))
-    prefix = "" if carrier.store.database.is_sqlite else f"{SCHEMA}."
+    prefix = "" if carrier.store.database.is_sqlite else f"{system_schema(carrier.store)}."
     with engine.connect() as connection:
         for table in ("workflow_status", "operation_outputs"):
             kinds = connection.execute(
