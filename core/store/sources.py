@@ -149,9 +149,10 @@ class _FolderScan:
     """The items of one folder: photos of its data sets, those that no annotation lists, and the report."""
 
     def __init__(self, root: Path, find_stored: FindStored, names: Mapping[Path, str] | None = None) -> None:
-        self.report = ReadReport()
+        self.report = ReadReport(root=root)
         self._root, self._find_stored, self._names = root, find_stored, names
         self._listed_by: dict[Path, str] = {}
+        self._unboxed: set[Path] = set()  # listed, with rows of which none gives a box
         self._boxes: dict[Path, set[Corners]] = {}
         self._formats: list[str] = []
         self._unlisted: set[str] = set()
@@ -178,6 +179,8 @@ class _FolderScan:
                 self._boxes[path] = {rounded(row) for row in item.boxes}
                 self._came[item.name] = item.listed.name if item.listed else item.name
                 yield item
+            elif item.listed is not None:
+                self._unboxed.add(path)
         self._compare(found.name, again)
         yield from self._stored(found, missing)
 
@@ -253,29 +256,31 @@ class _FolderScan:
 
     def unlisted(self, photos: Iterable[Path]) -> Iterator[Item]:
         """The photos that no data set annotates: they come without boxes."""
-        names: list[str] = []
+        unlisted: list[str] = []
+        unboxed: list[str] = []
         crops = self._root / CROPS if (self._root / PREVIEW_LINES).is_file() else None
         for path in photos:
             if crops is not None and path.is_relative_to(crops):
                 continue
             if path not in self._listed_by:
                 name = path.relative_to(self._root).as_posix()
-                names.append(name)
+                if name not in self.report.unreadable:
+                    (unboxed if path in self._unboxed else unlisted).append(name)
                 self._unlisted.add(name)
                 self._came[name] = name
                 stored = (self._names or {}).get(path, name)
                 yield Item(name, str(path), str(self._root), stored_name=stored)
         if crops is not None and crops.is_dir():
             self.report.remark(CROPS, "the garments' crops of a preview are no photos, and were not read")
-        if names and self._formats:
-            photos_came = (
-                "1 photo that no annotation lists"
-                if len(names) == 1
-                else f"{len(names):,} photos that no annotation lists"
-            )
-            self.report.remark(
-                "Photos without annotations", f"{photos_came} came without boxes: {named(names)}"
-            )
+        for names, why in (
+            (unlisted if self._formats else [], "that no annotation lists"),
+            (unboxed, "of whose rows none could be kept"),
+        ):
+            if names:
+                photos_here = "1 photo" if len(names) == 1 else f"{len(names):,} photos"
+                self.report.remark(
+                    "Photos without annotations", f"no boxes came for {photos_here} {why}: {named(names)}"
+                )
 
     def rest(self, files: Iterable[Path], everything: bool) -> Iterator[Item]:
         """Files that are neither photos nor annotations; refused where all are meant to be photos."""
@@ -292,7 +297,7 @@ class _FolderScan:
     def reported(self) -> Iterator[Item]:
         """What the report says, as items; those of one name with all of its sentences.
 
-        A photo that could not be read and comes as one that no annotation lists is refused there.
+        A photo that could not be opened for its size is refused once more where it comes in.
         """
         if apart := [name for name, listed in self._came.items() if self._is_holdout(name, listed)]:
             self.report.remark(
@@ -300,7 +305,10 @@ class _FolderScan:
                 "these photos were set apart as a holdout where they come from; here a photo's content "
                 f"decides on that, so that most are ordinary photos: {named(apart)}",
             )
-        entries = [e for e in self.report.entries() if e.loss != "photo" or e.name not in self._unlisted]
+        twice = self.report.unreadable & self._unlisted
+        entries = [
+            entry for entry in self.report.entries() if entry.loss != "photo" or entry.name not in twice
+        ]
         sentences: dict[str, list[str]] = {}
         for entry in entries:
             sentences.setdefault(entry.name, []).append(entry.reason)
