@@ -129,8 +129,7 @@ def voc_document(photo: BoxedPhoto, categories: tuple[str, ...]) -> bytes:
         _add(thing, difficult=int("difficult" in flags))
         if "occluded" in flags:
             _add(thing, occluded=1)
-        xmin, xmax = _whole(box_xyxy[0], box_xyxy[2], photo.width)
-        ymin, ymax = _whole(box_xyxy[1], box_xyxy[3], photo.height)
+        xmin, ymin, xmax, ymax = whole_pixels(box_xyxy, photo.width, photo.height)
         _add(Xml.SubElement(thing, "bndbox"), xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax)
         if label is not None:
             attributes = Xml.SubElement(thing, "attributes")
@@ -268,6 +267,13 @@ def _number(element: Xml.Element, tag: str, path: Path) -> float:
 def _add(parent: Xml.Element, **texts: str | int) -> None:
     for tag, text in texts.items():
         Xml.SubElement(parent, tag).text = NOT_XML.sub("\ufffd", str(text))
+
+
+def whole_pixels(box_xyxy: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
+    """A box in whole pixels, as VOC's files give it: at least one wide and high, within the photo."""
+    xmin, xmax = _whole(box_xyxy[0], box_xyxy[2], width)
+    ymin, ymax = _whole(box_xyxy[1], box_xyxy[3], height)
+    return xmin, ymin, xmax, ymax
 
 
 def _whole(low: float, high: float, limit: int) -> tuple[int, int]:

@@ -12,7 +12,6 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path, PurePosixPath
 
-from core.datasets.detection import DetectionDataset
 from core.datasets.discovery import DatasetFinder, FoundDataset
 from core.datasets.listed import photos_root
 from core.datasets.listed_paths import Key, folded, name_key, stem_of
@@ -168,7 +167,7 @@ class _FolderScan:
     def _annotated(self, found: FoundDataset) -> Iterator[Item]:
         again: list[Item] = []
         missing: list[Item] = []
-        for item in self._named(found.dataset):
+        for item in self._named(found):
             path = Path(item.path)
             if not path.is_file():
                 missing.append(item)
@@ -201,16 +200,16 @@ class _FolderScan:
                     name, f"{item.name} has the boxes of {first}; a {row[4][:60]!r} of {name} was left out"
                 )
 
-    def _named(self, dataset: DetectionDataset) -> Iterator[Item]:
+    def _named(self, found: FoundDataset) -> Iterator[Item]:
         """The data set's photos, with the names that they are to have in the store."""
-        names = self._names
+        names, dataset = self._names, found.dataset
         if names is None:
             names = stored_names(
                 [(dataset.folder or self._root) / p.file_name for p in dataset.photos], self._root
             )
         for item in boxed_items(dataset, self._root):
             name = names.get(Path(item.path)) or without_plain_folders(item.name)
-            yield replace(item, stored_name=name)
+            yield replace(item, stored_name=name, format=found.format)
 
     def are_stored(self, listed: Sequence[ListedName]) -> list[bool]:
         """Which photos the store has."""
