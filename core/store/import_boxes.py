@@ -84,7 +84,7 @@ def _compared(boxes: Iterable[AnnotatedBox], held: Held) -> Iterable[tuple[Key, 
             yield (box.category_id, label if held.labels else "", flags), corners
 
 
-def _match(mine: list[tuple[Key, Corners]], theirs: list[tuple[Key, Corners]], near: float) -> bool:
+def _match(mine: Sequence[tuple[Key, Corners]], theirs: Sequence[tuple[Key, Corners]], near: float) -> bool:
     """Whether each box has one of its own among the others, with corners so near."""
     left: dict[Key, list[Corners]] = {}
     for key, corners in theirs:

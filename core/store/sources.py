@@ -15,7 +15,15 @@ from pathlib import Path, PurePosixPath
 from core.datasets.discovery import DatasetFinder, FoundDataset
 from core.datasets.listed import photos_root
 from core.datasets.listed_paths import Key, folded, name_key, stem_of
-from core.datasets.photo_index import NO_PHOTO, ListedName, NotFound, PhotoIndex, files_below, is_picture
+from core.datasets.photo_index import (
+    NO_PHOTO,
+    ListedName,
+    NotFound,
+    PhotoIndex,
+    StoredPhoto,
+    files_below,
+    is_picture,
+)
 from core.datasets.report import ReadReport, named
 from core.datasets.splits import HOLDOUT
 from core.datasets.yolo_texts import is_text
@@ -61,7 +69,8 @@ class SourceScanner:
     that look like it, as in a folder of the server. ``find_stored`` finds photos of the store by name, for
     annotations that come without theirs. ``may_read`` says which folders a single annotation file's photos
     may be looked for in, besides its own; ``stored_among`` which of some names are exactly stored photos',
-    which then annotates these rather than photos elsewhere in the folder whose paths end alike.
+    which then annotates these rather than photos elsewhere in the folder whose paths end alike; and
+    ``stored_at_ends`` which stored photos some names end with, which they may mean as well.
     """
 
     work: Path
@@ -69,6 +78,7 @@ class SourceScanner:
     find_stored: FindStored = lambda listed, root: [NotFound(NO_PHOTO)] * len(listed)
     may_read: Callable[[Path], bool] = lambda folder: True
     stored_among: Callable[[Collection[str]], Collection[str]] = lambda names: ()
+    stored_at_ends: Callable[[Sequence[str]], Sequence[Sequence[StoredPhoto]]] | None = None
 
     def items(self, source: Path) -> Iterator[Item]:
         """All that is to be brought in, in an order that stays. Raises StoreFullError without room."""
@@ -105,14 +115,13 @@ class SourceScanner:
         files = [source]
         if is_yaml:  # its labels are texts of their own
             files += [file for file in files_below(root) if is_text(file)]
-        index = PhotoIndex(root, stored_among=self.stored_among)
+        index = PhotoIndex(root, stored_among=self.stored_among, stored_at_ends=self.stored_at_ends)
         yield from scan.datasets(DatasetFinder(root, files, index, scan.report, scan.are_stored))
         if index.passed_over:
             others = named([path.relative_to(root).as_posix() for path in index.passed_over.values()])
             stored = named(list(index.passed_over))
-            scan.report.remark(
-                source.name, f"it annotates stored photos of exactly the listed names, {stored}; not {others}"
-            )
+            exactly = "it annotates stored photos of exactly the listed names"
+            scan.report.remark(source.name, f"{exactly}, {stored}; not {others}")
         yield from scan.reported()
 
     def _files(self, folder: Path, everything: bool, zips: Iterator[int] | None) -> Iterator[Item]:
