@@ -86,7 +86,7 @@ def coco_dataset(
         _add(annotation, category_of, rows, path, report)
     fractions = are_fractions([box for row in rows.values() for box in (*row.boxes, *row.crowds)])
     if fractions:
-        report.remark(path.name, FRACTIONS)
+        report.remark(path, FRACTIONS)
     listed = list(rows.values())
     index = index or PhotoIndex(photos_root(path, photos))
     placed, folder = place_photos([_file_name(row.image) for row in listed], path, index, report)
@@ -231,9 +231,9 @@ def _by_id(entries: Sequence[Any], kind: str, path: Path, report: ReadReport) ->
         id = _id(entry.get("id")) if isinstance(entry, dict) else None
         if id is None:
             got = shown(entry.get("id") if isinstance(entry, dict) else entry)
-            lose(path.name, f"{path.name}: every {kind} has an id, got {got}")
+            lose(path, f"{path.name}: every {kind} has an id, got {got}")
         elif id in found:
-            lose(path.name, f"{path.name}: every {kind} has an id of its own, got {shown(id)} twice")
+            lose(path, f"{path.name}: every {kind} has an id of its own, got {shown(id)} twice")
         else:
             found[id] = entry
     return found
@@ -252,10 +252,10 @@ def _categories(
             texts.append(name)
         else:
             report.lose_box(
-                path.name, f"{path.name}: a text 'name' is expected of category {id}, got {shown(name)}"
+                path, f"{path.name}: a text 'name' is expected of category {id}, got {shown(name)}"
             )
             texts.append(None)
-    names, place_of = merged_categories(texts, path.name, report)
+    names, place_of = merged_categories(texts, path, report)
     return {id: place_of[place] for place, id in enumerate(by_id) if place in place_of}, names
 
 
@@ -268,13 +268,13 @@ def _add(
 ) -> None:
     """Put an annotation to its photo, or lose it alone."""
     if not isinstance(annotation, dict):
-        report.lose_box(path.name, f"{path.name}: an annotation is an object, got {shown(annotation)}")
+        report.lose_box(path, f"{path.name}: an annotation is an object, got {shown(annotation)}")
         return
     image_id = _id(annotation.get("image_id"))
     row = rows.get(image_id) if image_id is not None else None
     if row is None:
         report.lose_box(
-            path.name,
+            path,
             f"{_where(annotation, path)} has an unknown image_id {shown(annotation.get('image_id'))}",
         )
         return
@@ -285,7 +285,7 @@ def _add(
         box = _row(annotation, category_of, path)
     except DatasetError as error:
         row.lost += 1
-        report.lose_box(path.name, str(error))
+        report.lose_box(path, str(error))
         return
     row.rotated += bool(_rotation(annotation))
     # A crowd's box covers many garments and would teach a false one.
@@ -346,14 +346,14 @@ def _photo(
         row.boxes, row.crowds = in_pixels(row.boxes, size_wh), in_pixels(row.crowds, size_wh)
     if row.annotations > MOST_BOXES:
         most = f"at most {MOST_BOXES:,} of a photo are read"
-        report.lose_box(path.name, f"{path.name}: {name} has {row.annotations:,} annotations, {most}")
+        report.lose_box(path, f"{path.name}: {name} has {row.annotations:,} annotations, {most}")
         row.boxes, row.crowds, row.lost = [], [], row.annotations
     listed = ListedName(_file_name(row.image), path)
     report.note_holdout(listed.name, row.image)
     photo, dropped = boxed_photo(
         name, *size_wh, row.boxes, crowds=row.crowds, lost=row.lost > 0, listed=listed
     )
-    report.drop_boxes(path.name, name, dropped)
+    report.drop_boxes(path, name, dropped)
     return photo, dropped
 
 
@@ -373,9 +373,9 @@ def _size(
             raise DatasetError(reason)
         size_wh = upright_size(folder / name)
     except DatasetError:
-        report.lose_photo(name, reason)
+        report.lose_unreadable((folder or path.parent) / name, name, reason)
         return None
-    report.remark(path.name, f"{reason.removeprefix(path.name + ': ')}; the photo's own size was taken")
+    report.remark(path, f"{reason.removeprefix(path.name + ': ')}; the photo's own size was taken")
     return size_wh
 
 
@@ -384,7 +384,7 @@ def _report_regions(rows: Sequence[_Rows], path: Path, report: ReadReport) -> No
     if rotated:
         count = sum(rotated.values())
         boxes = "1 rotated box was" if count == 1 else f"{count:,} rotated boxes were"
-        report.remark(path.name, f"{boxes} read as the upright ones around them, in {named(list(rotated))}")
+        report.remark(path, f"{boxes} read as the upright ones around them, in {named(list(rotated))}")
 
 
 def _without_doubles(boxed: Sequence[BoxedPhoto], path: Path, report: ReadReport) -> list[BoxedPhoto]:

@@ -52,18 +52,18 @@ def read_box_csv(path: Path, report: ReadReport, index: PhotoIndex) -> Detection
             if not is_box_csv(known):
                 break
         if error:
-            report.lose_box(path.name, f"{path.name} line {line}: {error}")
+            report.lose_box(path, f"{path.name} line {line}: {error}")
             continue
         if line > max(FREE_ROWS, MOST_BOXES * len(rows_of)):
             raise DatasetError(
-                f"{path.name}: at most {MOST_BOXES:,} rows of a photo are read, got over {line:,} of "
-                f"{len(rows_of):,} photos"
+                f"{path.name}: at most {MOST_BOXES:,} rows of a photo are read, got over {line - 2:,} of "
+                f"{len(rows_of):,} {'photo' if len(rows_of) == 1 else 'photos'}"
             )
         name = plain(_of(row, PHOTO_COLUMNS))
         if name:
             rows_of.setdefault(name, []).append((line, row))
         else:
-            report.lose_box(path.name, f"{path.name} line {line}: a photo's name is expected, there is none")
+            report.lose_box(path, f"{path.name} line {line}: a photo's name is expected, there is none")
     if known is None or not is_box_csv(known):
         raise DatasetError(
             f"{path.name}: boxes are expected, as in a COCO file or a CSV with the columns photo, x0, y0, "
@@ -79,9 +79,7 @@ def _photo(name: str, rows: list[tuple[int, Row]], path: Path, report: ReadRepor
     size_wh = (sides[0], sides[1]) if sides[0] and sides[1] else None
     report.note_holdout(name, first)
     if len(rows) > MOST_BOXES:
-        report.lose_box(
-            path.name, f"{path.name}: {name}: at most {MOST_BOXES:,} rows are read, got {len(rows):,}"
-        )
+        report.lose_box(path, f"{path.name}: {name}: at most {MOST_BOXES:,} rows are read, got {len(rows):,}")
         return ListedPhoto(name, size_wh, (), True)
     boxes: list[NamedRow] = []
     lost = False
@@ -91,7 +89,7 @@ def _photo(name: str, rows: list[tuple[int, Row]], path: Path, report: ReadRepor
                 boxes.append(box)
         except DatasetError as error:
             lost = True
-            report.lose_box(path.name, f"{path.name} line {line}: {error}")
+            report.lose_box(path, f"{path.name} line {line}: {error}")
     return ListedPhoto(name, size_wh, tuple(boxes), lost)
 
 

@@ -52,11 +52,11 @@ def cvat_dataset(root: Xml.Element, path: Path, report: ReadReport, index: Photo
         what = "the tracks of a video" if root.find("track") is not None else "no 'image'"
         raise DatasetError(f"{path.name}: CVAT's annotations of images are expected, got {what}")
     if root.find("track") is not None:
-        report.lose_box(path.name, f"{path.name}: the tracks of a video are not read")
+        report.lose_box(path, f"{path.name}: the tracks of a video are not read")
     read = [_read(image, path, report) for image in images]
     listed = [name.text or "" for name in root.iterfind("./meta//labels/label/name")]
     written = list(dict.fromkeys([*listed, *(name for image in read for _, name in image.rows)]))
-    categories, place_of = merged_categories([name or None for name in written], path.name, report)
+    categories, place_of = merged_categories([name or None for name in written], path, report)
     places = {name: place_of[number] for number, name in enumerate(written) if number in place_of}
     return dataset_of(read, categories, places, path, report, index)
 
@@ -71,18 +71,18 @@ def _read(image: Xml.Element, path: Path, report: ReadReport) -> ListedPhoto:
     shapes = [shape for shape in image if shape.tag != "tag"]
     tags = image.findall("tag")
     if tags:
-        report.lose_box(path.name, f"{path.name}: {name}: tags name no place, and are not read")
+        report.lose_box(path, f"{path.name}: {name}: tags name no place, and are not read")
     rows: list[NamedRow] = []
     if len(shapes) > MOST_BOXES:
         report.lose_box(
-            path.name, f"{path.name}: {name}: at most {MOST_BOXES:,} shapes are read, got {len(shapes):,}"
+            path, f"{path.name}: {name}: at most {MOST_BOXES:,} shapes are read, got {len(shapes):,}"
         )
         return ListedPhoto(name, size_wh, (), True)
     for number, shape in enumerate(shapes, 1):
         try:
             rows.append(_row(shape, path, report))
         except DatasetError as error:
-            report.lose_box(path.name, f"{path.name}: {name}: {shape.tag} {number}: {error}")
+            report.lose_box(path, f"{path.name}: {name}: {shape.tag} {number}: {error}")
     return ListedPhoto(name, size_wh, tuple(rows), len(rows) < len(shapes) or bool(tags))
 
 
@@ -105,7 +105,7 @@ def _row(shape: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
         raise DatasetError(f"a rotation in degrees is expected, got {rotation}")
     if rotation % 360:
         corners = turned_box(*corners, rotation)
-        report.remark(path.name, TURNED.format(rotation))
+        report.remark(path, TURNED.format(rotation))
     attributes = {entry.get("name"): entry.text or "" for entry in shape.findall("attribute")}
     given = {name: attributes.get(name) or shape.get(name) or "" for name in BOX_FLAGS}
     flags = frozenset(name for name, value in given.items() if is_flagged(value))

@@ -290,7 +290,7 @@ def matched_categories(names: Sequence[str], known: Sequence[str]) -> dict[str, 
 
 
 def merged_categories(
-    names: Sequence[str | None], source: str, report: ReadReport
+    names: Sequence[str | None], source: Path | str, report: ReadReport
 ) -> tuple[tuple[str, ...], dict[int, int]]:
     """Categories without doubles, and the place among them of each given one that has a name.
 

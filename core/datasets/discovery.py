@@ -13,7 +13,7 @@ from core.datasets import coco, cvat, deepfashion, via_labelme, voc, yolo
 from core.datasets.csv_boxes import is_box_csv, read_box_csv
 from core.datasets.detection import DetectionDataset
 from core.datasets.parsing import MOST_TEXT_BYTES, first_lines, read_json, read_xml, read_yaml
-from core.datasets.photo_index import ListedName, PhotoIndex
+from core.datasets.photo_index import NO_PHOTO, ListedName, NotFound, PhotoIndex
 from core.datasets.reading import KINDS, read_document, root_tag
 from core.datasets.report import ReadReport, log, named
 from core.datasets.splits import HOLDOUT
@@ -203,8 +203,13 @@ class DatasetFinder:
         files = [path for path in self._index.paths if path.suffix.lower() in PHOTO_SUFFIXES]
         unpaired = ReadReport()
         text_of = pair_texts(files, texts, self._root, self._root, unpaired)
-        theirs = {text for file, text in text_of.items() if self._index.is_passed_over(text, file)}
-        text_of = {file: text for file, text in text_of.items() if text not in theirs}
+        better = {text: self._index.unless_stored(text, file) for file, text in text_of.items()}
+        unclear = {text: found.reason for text, found in better.items() if isinstance(found, NotFound)}
+        theirs = [text for text, reason in unclear.items() if reason == NO_PHOTO]
+        text_of = {file: text for file, text in text_of.items() if text not in unclear}
+        texts = [text for text in texts if unclear.get(text, NO_PHOTO) == NO_PHOTO]
+        for text in unclear.keys() - set(theirs):
+            self._report.lose_file(text, f"{text.name}: {unclear[text]}")
         groups: dict[Path | None, dict[Path, Path | None]] = {}
         for file, text in text_of.items():
             if lists or _has_label_lines(text):
@@ -214,7 +219,7 @@ class DatasetFinder:
         used = set(text_of.values())
         stored: Mapping[Path, Sequence[Path]] = {}
         if lists and (theirs or not used):
-            stored = yield from self._stored_yolo([*theirs] if used else texts, lists)
+            stored = yield from self._stored_yolo(theirs if used else texts, lists)
             used |= {text for some in stored.values() for text in some}
         self._name_unpaired([text for text in texts if text not in used], bool(lists))
         alone = list(groups.pop(None, {}).values())

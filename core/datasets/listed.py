@@ -76,7 +76,7 @@ def dataset_of(
     dropped = 0
     fractions = are_fractions([row for photo in listed for row, _ in photo.rows])
     if fractions:
-        report.remark(path.name, FRACTIONS)
+        report.remark(path, FRACTIONS)
     for photo, name in zip(listed, names, strict=True):
         if name is None:
             continue
@@ -95,7 +95,7 @@ def dataset_of(
         boxed[name], lost = boxed_photo(
             name, *size_wh, rows, lost=photo.lost, listed=photo.listed or ListedName(photo.name, path)
         )
-        report.drop_boxes(path.name, name, lost)
+        report.drop_boxes(photo.listed.file if photo.listed else path, name, lost)
         dropped += lost
     return DetectionDataset(categories, tuple(boxed.values()), folder, dropped)
 
@@ -105,7 +105,7 @@ def by_name(
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """The categories of photos whose boxes name them, by the alphabet, and the place of each name."""
     written = sorted({category for photo in listed for _, category in photo.rows})
-    categories, place_of = merged_categories(written, path.name, report)
+    categories, place_of = merged_categories(written, path, report)
     return categories, {name: place_of[number] for number, name in enumerate(written)}
 
 

@@ -45,13 +45,13 @@ def place_own(
     taken: set[Path | str] = set()
     chosen: list[Path | str | None] = []
     for name, (found, other) in zip(listed, own_photos(listed, index), strict=True):
-        file = name.file.name
+        file = name.file
         photo = found if isinstance(found, Path) else _missing(name, found, taken, report)
         if isinstance(found, Path) and isinstance(other, Path) and other != found:
             report.remark(file, f"it says {other.name}; its boxes went to {found.name}, of its own name")
         if photo in taken:
             shown = photo.name if isinstance(photo, Path) else photo
-            report.lose_file(file, f"{file}: every photo has one annotation file, {shown!r} has two")
+            report.lose_file(file, f"{file.name}: every photo has one annotation file, {shown!r} has two")
             photo = None
         if photo is not None:
             taken.add(photo)
@@ -114,7 +114,7 @@ def _missing(name: ListedName, found: NotFound, taken: set[Path | str], report: 
     """What a photo that is not there is called: as its file says, else as the file; None where it is lost."""
     file = name.file.name
     if found.reason != NO_PHOTO:
-        report.lose_file(file, f"{file}: {found.reason}")
+        report.lose_file(name.file, f"{file}: {found.reason}")
         return None
     if not report.strict:
         try:

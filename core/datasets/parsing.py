@@ -33,6 +33,12 @@ LISTS = (b'"images"', b'"annotations"', b'"categories"', b'"shapes"', b'"regions
 """Keys whose lists are a data set's content."""
 BYTES_PER_OBJECT = 24
 """Of more objects, each has to bring this many bytes: annotations do, files of empty objects do not."""
+ROWS_OF_PHOTOS = {
+    b'"bbox"': (b'"file_name"', b'"coco_url"', b'"path"'),
+    b'"points"': (b'"imagePath"',),
+    b'"shape_attributes"': (b'"filename"',),
+}
+"""Keys of boxes and of their photos, in COCO's, labelme's and VIA's JSON."""
 MOST_BOXES = 1000
 """Boxes that one photo may have; annotations beyond it are no work of people."""
 FREE_ROWS = 100_000
@@ -68,17 +74,20 @@ def read_json(path: Path) -> Any:
     """
     path = Path(path)
     data = read_bytes(path, MOST_JSON_BYTES)
-    boxes, photos = data.count(b'"bbox"'), data.count(b'"file_name"')
-    if boxes > max(FREE_ROWS, MOST_BOXES * photos):
-        raise DatasetError(
-            f"{path.name}: at most {MOST_BOXES:,} boxes of a photo are read, got {boxes:,} of {photos:,} "
-            "photos"
-        )
+    for row, photo in ROWS_OF_PHOTOS.items():
+        if (rows := data.count(row)) > FREE_ROWS:
+            photos = sum(map(data.count, photo))
+            if rows > MOST_BOXES * photos:
+                these = "1 photo" if photos == 1 else f"{photos:,} photos"
+                raise DatasetError(
+                    f"{path.name}: at most {MOST_BOXES:,} boxes of a photo are read, got {rows:,} of {these}"
+                )
     objects = data.count(b"{") + data.count(b"[")
-    if objects > max(FREE_OBJECTS, len(data) // BYTES_PER_OBJECT):
+    most = max(FREE_OBJECTS, len(data) // BYTES_PER_OBJECT)
+    if objects > most:
         raise DatasetError(
-            f"{path.name}: annotations are expected, got {objects:,} objects in {len(data):,} bytes, most of "
-            "them empty"
+            f"{path.name}: at most {most:,} objects and lists are read of a file of {len(data):,} bytes, got "
+            f"{objects:,}"
         )
     try:
         has_repeats = any(data.count(key) > 1 for key in LISTS)
@@ -125,7 +134,10 @@ def read_xml(path: Path, most_elements: int = MOST_ELEMENTS) -> Xml.Element:
 
 
 def _in_utf_8(data: bytes) -> bytes:
-    """XML in UTF-16, or an encoding of East Asia that the parser does not know, in UTF-8; raises ValueError."""
+    """XML in UTF-16, or in an encoding of East Asia that the parser does not know, in UTF-8.
+
+    Raises ValueError.
+    """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         text = data.decode("utf-16")
         start = text[:MOST_DECLARATION_BYTES]
@@ -141,7 +153,7 @@ def _check_xml(data: bytes, name: str) -> None:
     """Raise DatasetError for XML that would cost the parser far more than what it holds."""
     if any(data.find(word, MOST_PROLOG_BYTES) >= 0 for word in (b"<!ATTLIST", b"<!ELEMENT", b"<!NOTATION")):
         raise DatasetError(
-            f"{name}: a document type of at most {MOST_PROLOG_BYTES // 1024} KiB is read, the file's is longer"
+            f"{name}: a document type of at most {MOST_PROLOG_BYTES // 1024} KiB is read, this one is longer"
         )
     starts = range(0, len(data) - MOST_TAG_BYTES, MOST_TAG_BYTES)
     if any(data.find(b"<", start, start + MOST_TAG_BYTES) < 0 for start in starts):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -21,6 +22,17 @@ from core.datasets.listed_paths import (
     stem_of,
     stored_forms,
 )
+from core.datasets.name_fit import (
+    NO_FIT,
+    Entry,
+    Fit,
+    Keys,
+    Wanted,
+    hint,
+    nearness,
+    path_end,
+    same_parts,
+)
 from core.datasets.report import named
 from core.file_names import decoded_name
 
@@ -34,38 +46,6 @@ SHOWN_PARTS = 2
 
 NO_PHOTO = "there is no such photo"
 
-Fit = tuple[int, bool, bool, int]
-"""How close a photo is to a name: parts of the path in common; whether the whole path is the same, and the
-ending; parts that are the same in upper and lower case as well."""
-
-NO_FIT: Fit = (0, False, False, 0)
-
-
-@dataclass(frozen=True)
-class _Entry:
-    path: Path
-    raw: Key  # all folders and the file's name
-    key: Key  # without the folders that tell nothing apart
-    written: Key  # the same, with upper and lower case
-
-
-@dataclass(frozen=True)
-class _Keys:
-    """Entries by their whole paths, and by every end of them."""
-
-    wholes: dict[Key, list[_Entry]]
-    ends: dict[Key, list[_Entry]]
-
-    @classmethod
-    def of(cls, pairs: Iterable[tuple[Key, _Entry]]) -> _Keys:
-        wholes: dict[Key, list[_Entry]] = {}
-        ends: dict[Key, list[_Entry]] = {}
-        for key, entry in pairs:
-            wholes.setdefault(key, []).append(entry)
-            for start in range(len(key)):
-                ends.setdefault(key[start:], []).append(entry)
-        return cls(wholes, ends)
-
 
 @dataclass(frozen=True)
 class NotFound:
@@ -75,27 +55,19 @@ class NotFound:
     is_ambiguous: bool = False
 
 
+class StoredPhoto(NamedTuple):
+    """A photo that is elsewhere already: its name there, and the SHA-256 (hex) of the file that came."""
+
+    name: str
+    digest: str
+
+
 class ListedName(NamedTuple):
     """What an annotation file calls a photo; ``is_own`` where the file is that photo's alone."""
 
     name: str
     file: Path
     is_own: bool = False
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """A name that is looked for; ``is_free`` where its folders are another machine's, and say little."""
-
-    raw: Key
-    key: Key
-    written: Key
-    is_free: bool
-
-    @classmethod
-    def of(cls, parts: Key, is_free: bool) -> _Wanted:
-        """Out of a path's parts in NFC."""
-        return cls(folded_key(parts), plain_key(folded_key(parts)), plain_key(parts), is_free)
 
 
 class PhotoIndex:
@@ -107,7 +79,10 @@ class PhotoIndex:
     ``stored_among`` says which of some names are exactly those of stored photos. Such a name goes to the
     photo at the path that it gives, from ``root``, the annotation file or their folder of photos; else it is
     not found here (``passed_over`` has it with the photo below ``root`` whose path merely ends alike), since
-    the stored photo fits better.
+    the stored photo fits better. ``stored_at_ends`` gives the stored photos whose whole names are ends of
+    such a name, as ``1.jpg`` is of ``a/1.jpg``: they may have come without their outer folders, so that the
+    name may be theirs, and goes to neither unless both are one file. ``is_store`` says that ``paths`` are
+    such names.
     """
 
     def __init__(
@@ -115,10 +90,14 @@ class PhotoIndex:
         root: Path,
         paths: Sequence[Path] | None = None,
         stored_among: Callable[[Collection[str]], Collection[str]] | None = None,
+        stored_at_ends: Callable[[Sequence[str]], Sequence[Sequence[StoredPhoto]]] | None = None,
+        *,
+        is_store: bool = False,
     ) -> None:
         self.root = root
         self.passed_over: dict[str, Path] = {}
-        self._given, self._stored_among = paths, stored_among
+        self._given, self._stored_among, self._stored_at_ends = paths, stored_among, stored_at_ends
+        self._is_store = is_store
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:
@@ -163,14 +142,23 @@ class PhotoIndex:
 
         With ``is_free``, its folder is that of all annotations, and says nothing of the photo's.
         """
-        ranked = [self._best(self._by_stem, _Wanted.of(stem_of(self._parts(path)), is_free), path)]
+        ranked = [self._best(self._by_stem, Wanted.of(stem_of(self._parts(path)), is_free), path)]
         return self._without_stored([self._shown(path.with_suffix(""))], ranked, path, has_ending=False)[0][0]
 
-    def is_passed_over(self, file: Path, photo: Path) -> bool:
-        """Whether an annotation file's name is exactly a stored photo's, and ``photo`` lies elsewhere."""
+    def unless_stored(self, file: Path, photo: Path) -> Path | NotFound:
+        """The photo, unless a stored one fits its annotation file's name better, or as well."""
         name = self._shown(file.with_suffix(""))
-        found = self._without_stored([name], [(photo, NO_FIT)], file, has_ending=False)
-        return isinstance(found[0][0], NotFound)
+        return self._without_stored([name], [(photo, NO_FIT)], file, has_ending=False)[0][0]
+
+    def whole_at_end(self, name: str) -> list[Path]:
+        """The photos whose whole paths, without ending, are ends of a listed one."""
+        found: dict[Path, None] = {}
+        for parts, _ in listed_parts(name):
+            stem = stem_of(parts) if has_photo_ending(parts[-1].lower()) else parts
+            key = plain_key(folded_key(stem))
+            for start in range(len(key)):
+                found |= dict.fromkeys(entry.path for entry in self._by_stem.wholes.get(key[start:], ()))
+        return list(found)
 
     def _without_stored(
         self,
@@ -194,16 +182,46 @@ class PhotoIndex:
                 kept[number] = NotFound(NO_PHOTO), NO_FIT
                 if isinstance(found := ranked[number][0], Path):
                     self.passed_over[min(theirs & stored)] = found
+        self._doubt(names, kept, place)
         return kept
 
-    def _is_elsewhere(self, found: Path | NotFound, name: str, place: Path) -> bool:
-        """Whether a photo lies not where its name says, or several such photos are as close."""
+    def _doubt(self, names: Sequence[str], kept: list[tuple[Path | NotFound, Fit]], place: Path) -> None:
+        """Take photos back that names may mean as well as stored ones."""
+        doubted: dict[int, int] = {}
+        for number, (name, (found, _)) in enumerate(zip(names, kept, strict=True)):
+            if isinstance(found, Path) and (parts := self._parts_that_fit(found, name, place)) is not None:
+                doubted[number] = parts
+        if self._stored_at_ends is None or not doubted:
+            return
+        rivals = self._stored_at_ends([names[number] for number in doubted])
+        for (number, parts), some in zip(doubted.items(), rivals, strict=True):
+            found = kept[number][0]
+            others = [photo for photo in some if len(name_key(photo.name)) > parts]
+            if isinstance(found, Path) and others and not _is_one_of(found, others):
+                stored = named([photo.name for photo in others])
+                reason = f"it may be {self._shown(found)} or, of the stored photos, {stored}"
+                kept[number] = NotFound(reason, True), NO_FIT
+
+    def _parts_that_fit(self, found: Path, name: str, place: Path) -> int | None:
+        """Parts of a photo's whole path that are a listed path's end; None where it lies just there."""
+        key = stem_of(plain_key(folded_key(self._parts(found))))
+        for parts, is_free in listed_parts(name):
+            wanted = plain_key(folded_key(parts))
+            if is_free and key in (wanted[-len(key) :], stem_of(wanted)[-len(key) :]):
+                return len(key)
+        return 0 if self._is_elsewhere(found, name, place, free=False) else None
+
+    def _is_elsewhere(self, found: Path | NotFound, name: str, place: Path, *, free: bool = True) -> bool:
+        """Whether a photo lies not where its name says, or several such photos are as close.
+
+        Names with another machine's folders say nothing of that; they do where these are not ``free``.
+        """
         if isinstance(found, NotFound):
             return found.is_ambiguous
         for parts, is_free in listed_parts(name):
-            wanted = _Wanted.of(parts, is_free)
+            wanted = Wanted.of(parts, is_free)
             for base in (self.root, place.parent):
-                if is_free or _is_at(found, base, wanted.key):
+                if (is_free and free) or _is_at(found, base, wanted.key):
                     return False
         return True
 
@@ -218,33 +236,47 @@ class PhotoIndex:
                 return found, fit
         return NotFound(NO_PHOTO), NO_FIT
 
-    def _readings(self, name: str) -> Iterator[tuple[_Keys, _Wanted]]:
+    def _readings(self, name: str) -> Iterator[tuple[Keys, Wanted]]:
         """What a name may mean: a file as it is written, a stem, or a path of another machine."""
         for parts, is_free in listed_parts(name):
-            yield self._by_name, _Wanted.of(parts, is_free)
+            yield self._by_name, Wanted.of(parts, is_free)
             stem = stem_of(parts) if has_photo_ending(parts[-1].lower()) else parts
-            yield self._by_stem, _Wanted.of(stem, is_free)
+            yield self._by_stem, Wanted.of(stem, is_free)
 
-    def _best(self, index: _Keys, wanted: _Wanted, place: Path) -> tuple[Path | NotFound, Fit]:
+    def _best(self, index: Keys, wanted: Wanted, place: Path) -> tuple[Path | NotFound, Fit]:
         """The entry with the longest end in common with the name, and how close it is."""
         for length in range(min(len(wanted.key), self._deepest), 0, -1):
             is_whole = not wanted.is_free and length < len(wanted.key)
             entries = (index.wholes if is_whole else index.ends).get(wanted.key[-length:])
             if entries:
-                return self._one_of(entries, wanted, length, place)
+                found, fit = self._one_of(entries, wanted, length, place)
+                rivals = self._unwrapped_rivals(index, wanted, length, found) if self._is_store else []
+                if rivals and isinstance(found, Path):
+                    several = named([self._shown(path) for path in (found, *rivals)])
+                    return NotFound(f"several photos may be meant: {several}", True), NO_FIT
+                return found, fit
         return NotFound(NO_PHOTO), NO_FIT
 
+    @staticmethod
+    def _unwrapped_rivals(index: Keys, wanted: Wanted, length: int, found: Path | NotFound) -> list[Path]:
+        """Photos whose whole path ends the name, where the one that was found has more folders than both."""
+        wholes = [entry.path for entry in index.wholes.get(wanted.key[-length:], ())]
+        if found in wholes:
+            return []
+        shorter = (index.wholes.get(wanted.key[-short:], ()) for short in range(1, length))
+        return [entry.path for entries in shorter for entry in entries]
+
     def _one_of(
-        self, entries: list[_Entry], wanted: _Wanted, length: int, place: Path
+        self, entries: list[Entry], wanted: Wanted, length: int, place: Path
     ) -> tuple[Path | NotFound, Fit]:
         """One of the entries that fit equally: by the whole path, by what the place says, else none."""
         by_raw = [entry for entry in entries if self._cut(entry.raw, wanted) == wanted.raw]
         whole = by_raw or [entry for entry in entries if len(entry.key) == length]
         best = whole if len(whole) == 1 else entries
         if len(best) > 1:
-            same = [_same_parts(entry, wanted, length) for entry in best]
+            same = [same_parts(entry, wanted, length) for entry in best]
             best = [entry for entry, count in zip(best, same, strict=True) if count == max(same)]
-        for closeness in (_hint, _path_end, _nearness):
+        for closeness in (hint, path_end, nearness):
             if 1 < len(best) <= MOST_ALIKE:
                 close = [closeness(entry, wanted, place) for entry in best]
                 best = [entry for entry, count in zip(best, close, strict=True) if count == max(close)]
@@ -252,11 +284,11 @@ class PhotoIndex:
             names = named([self._shown(entry.path) for entry in best])
             return NotFound(f"several photos have this name: {names}", True), NO_FIT
         has_ending = best[0].raw[-1] == wanted.raw[-1]
-        is_whole = bool(by_raw) or _path_end(best[0], wanted, place) == len(wanted.raw) - 1
-        return best[0].path, (length, is_whole, has_ending, _same_parts(best[0], wanted, length))
+        is_whole = bool(by_raw) or path_end(best[0], wanted, place) == len(wanted.raw) - 1
+        return best[0].path, (length, is_whole, has_ending, same_parts(best[0], wanted, length))
 
     @staticmethod
-    def _cut(raw: Key, wanted: _Wanted) -> Key:
+    def _cut(raw: Key, wanted: Wanted) -> Key:
         """The entry's path with or without its ending, as the name has it."""
         return raw if raw[-1] == wanted.raw[-1] else (*raw[:-1], PurePosixPath(raw[-1]).stem)
 
@@ -267,12 +299,12 @@ class PhotoIndex:
         return PurePosixPath(unicodedata.normalize("NFC", decoded_name(self._shown(path)))).parts
 
     @cached_property
-    def _entries(self) -> tuple[_Entry, ...]:
+    def _entries(self) -> tuple[Entry, ...]:
         entries = []
         for path in self.paths:
             parts = self._parts(path)
             raw = folded_key(parts)
-            entries.append(_Entry(path, raw, plain_key(raw), plain_key(parts)))
+            entries.append(Entry(path, raw, plain_key(raw), plain_key(parts)))
         return tuple(entries)
 
     @cached_property
@@ -281,12 +313,12 @@ class PhotoIndex:
         return max((len(entry.key) for entry in self._entries), default=0)
 
     @cached_property
-    def _by_name(self) -> _Keys:
-        return _Keys.of((entry.key, entry) for entry in self._entries)
+    def _by_name(self) -> Keys:
+        return Keys.of((entry.key, entry) for entry in self._entries)
 
     @cached_property
-    def _by_stem(self) -> _Keys:
-        return _Keys.of((stem_of(entry.key), entry) for entry in self._entries)
+    def _by_stem(self) -> Keys:
+        return Keys.of((stem_of(entry.key), entry) for entry in self._entries)
 
 
 def _is_at(photo: Path, base: Path, key: Key) -> bool:
@@ -302,47 +334,18 @@ def _is_at(photo: Path, base: Path, key: Key) -> bool:
     return key in (whole, stem_of(whole)) or stem_of(key) == stem_of(whole)
 
 
+def _is_one_of(file: Path, photos: Sequence[StoredPhoto]) -> bool:
+    """Whether a file is what a stored photo came in."""
+    try:
+        with file.open("rb") as data:
+            digest = hashlib.file_digest(data, "sha256").hexdigest()
+    except OSError:
+        return False
+    return any(photo.digest == digest for photo in photos)
+
+
 def _end(name: str) -> str:
     return "/".join(PurePosixPath(name.replace("\\", "/")).parts[-SHOWN_PARTS:])
-
-
-def _same_parts(entry: _Entry, wanted: _Wanted, length: int) -> int:
-    """How many of the parts that they have in common are written the same, in upper and lower case."""
-    has_ending = entry.raw[-1] == wanted.raw[-1]
-    written = entry.written if has_ending else stem_of(entry.written)
-    return sum(a == b for a, b in zip(written[-length:], wanted.written[-length:], strict=True))
-
-
-def _hint(entry: _Entry, wanted: _Wanted, place: Path) -> int:
-    """How many of its folders the annotation file's name says, as ``train`` of ``instances_train.json``."""
-    return len(set(_words(place)) & set(entry.key[:-1]))
-
-
-def _path_end(entry: _Entry, wanted: _Wanted, place: Path) -> int:
-    """How many folders at the end of both paths are the same, with those that formats put there."""
-    return _common_head(entry.raw[-2::-1], wanted.raw[-2::-1])
-
-
-def _nearness(entry: _Entry, wanted: _Wanted, place: Path) -> int:
-    """How many folders it shares with the annotation file."""
-    return _common_head(entry.path.parent.parts, place.parent.parts)
-
-
-def _words(place: Path) -> Iterator[str]:
-    """The words of a file's name, as ``train`` of ``instances_train.json``."""
-    text = place.stem.casefold()
-    for separator in "_-. ":
-        text = text.replace(separator, "/")
-    yield from filter(None, text.split("/"))
-
-
-def _common_head(one: Sequence[str], other: Sequence[str]) -> int:
-    count = 0
-    for a, b in zip(one, other, strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
 
 
 def is_picture(path: Path) -> bool:

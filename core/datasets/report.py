@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from core.datasets.splits import HOLDOUT
@@ -61,38 +63,53 @@ class ReadReport:
     """Collects what readers leave out; where it is ``strict``, the first loss raises DatasetError instead.
 
     Evaluation and training read strictly, since a figure from part of a data set would mislead. Imports take
-    what they can, and show the report.
+    what they can, and show the report. Files that are given as paths are named from ``root`` on.
     """
 
-    def __init__(self, *, strict: bool = False) -> None:
-        self.strict = strict
+    def __init__(self, *, strict: bool = False, root: Path | None = None) -> None:
+        self.strict, self._root = strict, root
+        self.unreadable: set[str] = set()
+        """Names of listed photos that are there, and could not be opened."""
         self.holdout: set[str] = set()
         """Photos that files set apart as their holdout, as they are listed."""
         self._reasons: dict[tuple[str, str], _Reasons] = {}
         self._dropped: dict[str, dict[str, int]] = {}
 
-    def lose_file(self, name: str, reason: str) -> None:
+    def name_of(self, file: Path | str) -> str:
+        """What the report calls a file."""
+        if isinstance(file, str):
+            return file
+        is_below = self._root is not None and file != self._root and file.is_relative_to(self._root)
+        return file.relative_to(self._root).as_posix() if self._root and is_below else file.name
+
+    def lose_file(self, name: Path | str, reason: str) -> None:
         """An annotation file that is not read at all."""
         self._lose("file", name, reason)
 
-    def lose_photo(self, name: str, reason: str) -> None:
+    def lose_photo(self, name: Path | str, reason: str) -> None:
         """A listed photo that does not come."""
         self._lose("photo", name, reason)
 
-    def lose_box(self, source: str, reason: str) -> None:
+    def lose_unreadable(self, photo: Path, name: str, reason: str) -> None:
+        """A listed photo that is there, and cannot be opened; ``name`` is for reports without a root."""
+        name = name if self._root is None else self.name_of(photo)
+        self.lose_photo(name, reason)
+        self.unreadable.add(name)
+
+    def lose_box(self, source: Path | str, reason: str) -> None:
         """A row of an annotation file that gives no box."""
         self._lose("box", source, reason)
 
-    def drop_boxes(self, source: str, photo_name: str, count: int) -> None:
+    def drop_boxes(self, source: Path | str, photo_name: str, count: int) -> None:
         """Boxes without area or outside their photo; counted by strict readers too, and never raised."""
         if count:
-            of_source = self._dropped.setdefault(source, {})
+            of_source = self._dropped.setdefault(self.name_of(source), {})
             of_source[photo_name] = of_source.get(photo_name, 0) + count
 
-    def remark(self, name: str, reason: str) -> None:
+    def remark(self, name: Path | str, reason: str) -> None:
         """Something that was read otherwise than it is written, and lost nothing."""
         if self.strict:
-            log.warning("%s: %s", name, reason)
+            log.warning("%s: %s", self.name_of(name), reason)
         else:
             self._add("", name, reason)
 
@@ -116,16 +133,18 @@ class ReadReport:
             if not loss:
                 yield ReportEntry(name, reasons.together(loss))
 
-    def _lose(self, loss: str, name: str, reason: str) -> None:
+    def _lose(self, loss: str, name: Path | str, reason: str) -> None:
         if self.strict:
             raise DatasetError(reason)
         self._add(loss, name, reason)
 
-    def _add(self, loss: str, name: str, reason: str) -> None:
+    def _add(self, loss: str, file: Path | str, reason: str) -> None:
+        name = self.name_of(file)
         if (loss, name) not in self._reasons and len(self._reasons) >= MOST_ENTRIES:
             name = "And more"
-        own = f"{name.rpartition('/')[2]}: "  # stands before the sentence in the report
-        self._reasons.setdefault((loss, name), _Reasons()).add(reason.removeprefix(own))
+        own = re.escape(name.rpartition("/")[2])  # stands before the sentence in the report
+        reason = re.sub(f"^{own}(: | (?=line ))", "", reason)
+        self._reasons.setdefault((loss, name), _Reasons()).add(reason)
 
 
 def read_each(

@@ -43,7 +43,7 @@ def read_via(document: Any, path: Path, report: ReadReport, index: PhotoIndex) -
     listed = [_via_photo(entry, path, report) for entry in _via_entries(document)]
     keys = dict.fromkeys(_category_keys(document))
     if set(keys) - set(CATEGORY_KEYS):
-        report.remark(path.name, f"categories were read from the attribute {' and '.join(map(repr, keys))}")
+        report.remark(path, f"categories were read from the attribute {' and '.join(map(repr, keys))}")
     return dataset_of(listed, *by_name(listed, path, report), path, report, index)
 
 
@@ -144,7 +144,7 @@ def read_labelme(
             photo = _photo(name, size_wh, document["shapes"], _labelme_row, path, report)
             listed.append(replace(photo, listed=given))
     place = documents[-1][0] if documents else index.root / "labelme"
-    categories, places = by_name(listed, place, report)
+    categories, places = by_name(listed, place.parent if len(documents) > 1 else place, report)
     found = [name for name in placed if name is not None]
     return dataset_of(listed, categories, places, place, report, index, (found, folder))
 
@@ -188,7 +188,7 @@ def _photo(
     """A photo with the shapes that can be read; each of the others is lost alone."""
     if len(entries) > MOST_BOXES:
         report.lose_box(
-            path.name, f"{path.name}: {name}: at most {MOST_BOXES:,} shapes are read, got {len(entries):,}"
+            path, f"{path.name}: {name}: at most {MOST_BOXES:,} shapes are read, got {len(entries):,}"
         )
         return ListedPhoto(name, size_wh, (), True)
     rows: list[NamedRow] = []
@@ -196,7 +196,7 @@ def _photo(
         try:
             rows.append(read(entry))
         except DatasetError as error:
-            report.lose_box(path.name, f"{path.name}: {name}: shape {count}: {error}")
+            report.lose_box(path, f"{path.name}: {name}: shape {count}: {error}")
     return ListedPhoto(name, size_wh, tuple(rows), len(rows) < len(entries))
 
 

@@ -78,7 +78,7 @@ def voc_dataset(files: Sequence[Path], index: PhotoIndex, report: ReadReport) ->
         try:
             parsed.append(_read(file, report))
         except DatasetError as error:
-            report.lose_file(file.name, str(error))
+            report.lose_file(file, str(error))
     if not parsed:
         return DetectionDataset((), (), index.root)
     listed = [ListedName(annotation.listed, annotation.file, True) for annotation in parsed]
@@ -96,9 +96,9 @@ def voc_dataset(files: Sequence[Path], index: PhotoIndex, report: ReadReport) ->
             continue
         if fractions:
             rows = in_pixels(rows, size_wh)
-            report.remark(annotation.file.name, FRACTIONS)
+            report.remark(annotation.file, FRACTIONS)
         photo, lost = boxed_photo(name, *size_wh, rows, lost=annotation.lost, listed=named)
-        report.drop_boxes(annotation.file.name, name, lost)
+        report.drop_boxes(annotation.file, name, lost)
         boxed.append(photo)
         dropped += lost
     return DetectionDataset(names, tuple(boxed), folder, dropped)
@@ -129,8 +129,7 @@ def voc_document(photo: BoxedPhoto, categories: tuple[str, ...]) -> bytes:
         _add(thing, difficult=int("difficult" in flags))
         if "occluded" in flags:
             _add(thing, occluded=1)
-        xmin, xmax = _whole(box_xyxy[0], box_xyxy[2], photo.width)
-        ymin, ymax = _whole(box_xyxy[1], box_xyxy[3], photo.height)
+        xmin, ymin, xmax, ymax = whole_pixels(box_xyxy, photo.width, photo.height)
         _add(Xml.SubElement(thing, "bndbox"), xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax)
         if label is not None:
             attributes = Xml.SubElement(thing, "attributes")
@@ -187,14 +186,14 @@ def _read(path: Path, report: ReadReport) -> _Annotation:
     things = root.findall("object")
     if len(things) > MOST_BOXES:
         report.lose_box(
-            path.name, f"{path.name}: at most {MOST_BOXES:,} objects of a photo are read, got {len(things):,}"
+            path, f"{path.name}: at most {MOST_BOXES:,} objects of a photo are read, got {len(things):,}"
         )
         return _Annotation(path, listed or path.stem, size_wh, size_error, (), True)
     for number, thing in enumerate(things, 1):
         try:
             rows.append(_row(thing, path, report))
         except DatasetError as error:
-            report.lose_box(path.name, f"{error} (object {number})")
+            report.lose_box(path, f"{error} (object {number})")
     return _Annotation(path, listed or path.stem, size_wh, size_error, tuple(rows), len(rows) < len(things))
 
 
@@ -216,9 +215,9 @@ def _own_size(
             raise DatasetError(annotation.size_error)
         size_wh = upright_size(folder / name)
     except DatasetError:
-        report.lose_file(annotation.file.name, annotation.size_error)
+        report.lose_file(annotation.file, annotation.size_error)
         return None
-    report.remark(annotation.file.name, f"{annotation.size_error}; the photo's own size was taken")
+    report.remark(annotation.file, f"{annotation.size_error}; the photo's own size was taken")
     return size_wh
 
 
@@ -227,7 +226,7 @@ def _row(thing: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
     attributes = {entry.findtext("name"): entry.findtext("value") or "" for entry in thing.iter("attribute")}
     if rotation := _rotation(attributes.get("rotation", "")):
         x0, y0, x1, y1 = turned_box(x0, y0, x1, y1, rotation)
-        report.remark(path.name, TURNED.format(rotation))
+        report.remark(path, TURNED.format(rotation))
     given = {name: (thing.findtext(name) or "", attributes.get(name, "")) for name in BOX_FLAGS}
     flags = frozenset(name for name, texts in given.items() if any(map(is_flagged, texts)))
     return (
@@ -268,6 +267,13 @@ def _number(element: Xml.Element, tag: str, path: Path) -> float:
 def _add(parent: Xml.Element, **texts: str | int) -> None:
     for tag, text in texts.items():
         Xml.SubElement(parent, tag).text = NOT_XML.sub("\ufffd", str(text))
+
+
+def whole_pixels(box_xyxy: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
+    """A box in whole pixels, as VOC's files give it: at least one wide and high, within the photo."""
+    xmin, xmax = _whole(box_xyxy[0], box_xyxy[2], width)
+    ymin, ymax = _whole(box_xyxy[1], box_xyxy[3], height)
+    return xmin, ymin, xmax, ymax
 
 
 def _whole(low: float, high: float, limit: int) -> tuple[int, int]:

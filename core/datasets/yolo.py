@@ -100,7 +100,7 @@ def yolo_dataset(
 
     Photos that ``are_stored`` are not among the files: their boxes are fractions of ``FRACTIONS_WH``.
     """
-    categories, place_of = merged_categories(classes.names, classes.file.name, report)
+    categories, place_of = merged_categories(classes.names, classes.file, report)
     tables = {text: _table(text, report) for text in text_of.values() if text is not None}
     lines = (line.values for table in tables.values() for line in table.lines)
     style = style_of(lines, _key_points(classes.setting))
@@ -279,11 +279,11 @@ def _table(text: Path, report: ReadReport) -> _Table:
     try:
         written = read_lines(text, MOST_LABEL_BYTES)
     except DatasetError as error:
-        report.lose_file(text.name, str(error))
+        report.lose_file(text, str(error))
         return _Table(text, (), True)
     if len(written) > MOST_BOXES:
         report.lose_box(
-            text.name, f"{text.name}: at most {MOST_BOXES:,} lines a photo are read, got {len(written):,}"
+            text, f"{text.name}: at most {MOST_BOXES:,} lines a photo are read, got {len(written):,}"
         )
         return _Table(text, (), True)
     for number, line in enumerate(written, 1):
@@ -295,7 +295,7 @@ def _table(text: Path, report: ReadReport) -> _Table:
         except ValueError:
             lost = True
             report.lose_box(
-                text.name,
+                text,
                 f"{text.name} line {number}: numbers 'class cx cy w h' are expected, got {line[:60]!r}",
             )
     return _Table(text, tuple(lines), lost)
@@ -306,7 +306,7 @@ def _size(file: Path, name: str, report: ReadReport) -> tuple[int, int] | None:
     try:
         return upright_size(file)
     except DatasetError as error:
-        report.lose_photo(name, str(error))
+        report.lose_unreadable(file, name, str(error))
         return None
 
 
@@ -324,13 +324,14 @@ def _photo(
     width, height = size_wh
     rows: list[BoxRow] = []
     lost = table is not None and table.lost
+    source = file if table is None else table.file
     for line in table.lines if table is not None else ():
         try:
             corners = rows_of(line.values, line.texts, style)
             category_id = _category(line.values[0], place_of, classes)
         except DatasetError as error:
             lost = True
-            report.lose_box(file.stem + ".txt", f"{file.stem}.txt line {line.number}: {error}")
+            report.lose_box(source, f"{source.name} line {line.number}: {error}")
             continue
         x0, y0, x1, y1 = corners
         rows.append(BoxRow(x0 * width, y0 * height, x1 * width, y1 * height, category_id))
@@ -338,7 +339,7 @@ def _photo(
     photo, dropped = boxed_photo(
         name, width, height, rows, lost=lost, is_annotated=table is not None, listed=listed
     )
-    report.drop_boxes(table.file.name if table else name, name, dropped)
+    report.drop_boxes(source, name, dropped)
     return photo, dropped
 
 

@@ -53,7 +53,7 @@ def pair_texts(
         spare = [text for text in spare if text not in used]
     for text in spare:
         if not NO_LABELS.fullmatch(text.name):
-            report.lose_file(text.name, f"{text.name}: labels need a photo of that name, there is none")
+            report.lose_file(text, f"{text.name}: labels need a photo of that name, there is none")
     return text_of
 
 

@@ -27,7 +27,7 @@ class Item:
     boxes are all there are, also where there are none. A ``photo_id`` is that of a photo that is stored
     already, and has no path. ``error`` says what did not come, and ``loss`` what kind of thing it was: photo,
     file, box, or nothing (a remark); ``count`` is how many of them. ``listed`` is what its annotation file
-    calls it; the manifest does not have that.
+    calls it; the manifest does not have that. ``format`` is that of the boxes, as the finder calls it.
     """
 
     name: str
@@ -41,13 +41,22 @@ class Item:
     loss: str = ""
     count: int = 0
     stored_name: str = ""
+    format: str = ""
     listed: ListedName | None = None
 
     def as_list(self) -> list[Any]:
         """The form in an import's manifest."""
         boxes = [list(box) for box in self.boxes]
         start = [self.name, self.path, self.root, self.error, list(self.size_wh), boxes]
-        return [*start, self.is_annotated, self.photo_id, self.loss, self.count, self.stored_name]
+        return [
+            *start,
+            self.is_annotated,
+            self.photo_id,
+            self.loss,
+            self.count,
+            self.stored_name,
+            self.format,
+        ]
 
     @classmethod
     def from_list(cls, entry: list[Any]) -> Item:

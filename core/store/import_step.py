@@ -13,7 +13,7 @@ from core.images.decode import open_photo
 from core.store.boxes import MOST_BOXES, MOST_LABEL, AnnotatedBox
 from core.store.categories import MOST_CATEGORIES, TOO_MANY
 from core.store.database import one_line
-from core.store.import_boxes import BoxesError, are_same, scale
+from core.store.import_boxes import BoxesError, are_same, have_same_corners, scale
 from core.store.import_items import Item
 from core.store.imports import ImportRow
 from core.store.sources import leads_out
@@ -87,27 +87,28 @@ class ImportStep:
     def _annotate(self, item: Item, row: PhotoRow) -> None:
         """Save a data set's boxes as the photo's first annotation; what is there already stays."""
         request = f"import-{self._import.id}-{row.id}"
+        held = item.format, (row.width, row.height)
         try:
             boxes, lost = self._boxes(item, row)
             saved = self._store.annotations.submit(
                 row.id, boxes, author=self._import.by, base_version=0, request=request, kind="imported"
             )
         except VersionConflict as conflict:
-            if are_same(boxes, conflict.theirs.boxes):
+            if are_same(boxes, conflict.theirs.boxes, *held):
                 self.counts["unchanged"] += 1
                 self.counts["already_there"] += len(boxes)
                 if lost:
                     self._lose_boxes(item, *lost)
                 self._tell_cut_labels(item)
                 return
-            reason = (
-                "The photo is annotated already, with other boxes; those that came with it were left out."
-            )
+            is_renamed = have_same_corners(boxes, conflict.theirs.boxes, *held)
+            others = "other categories, labels or flags of its boxes" if is_renamed else "other boxes"
+            reason = f"The photo is annotated already, with {others}; those that came were left out."
             self._lose_boxes(item, len(item.boxes), reason)
         except BoxesError as error:
             self._lose_boxes(item, len(item.boxes), f"The photo's boxes were left out: {error}")
         else:
-            if not are_same(boxes, saved.boxes):  # of a copy of this photo, with a name of its own
+            if not are_same(boxes, saved.boxes, *held):  # of a copy of this photo, with a name of its own
                 reason = f"The photo came twice in this import; the boxes of {item.name} were left out."
                 self._lose_boxes(item, len(item.boxes), reason)
                 return

@@ -122,6 +122,7 @@ def prepare_import(store: Store, import_id: int, *, trusted: bool = False) -> Im
         everything=uploads.contains(source),
         find_stored=store.photos.find_listed,
         stored_among=store.photos.names_among,
+        stored_at_ends=store.photos.find_at_ends,
         may_read=lambda folder: trusted or is_permitted(folder),
     )
     names: dict[str, None] = {}

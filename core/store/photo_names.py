@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from core.datasets.listed_paths import folded, listed_parts
 from core.datasets.own_photos import find_listed
-from core.datasets.photo_index import NO_PHOTO, ListedName, NotFound, PhotoIndex
+from core.datasets.photo_index import NO_PHOTO, ListedName, NotFound, PhotoIndex, StoredPhoto
 from core.file_names import safe_path
 
 
@@ -37,7 +37,7 @@ def find_stored(
             if path in ids:
                 doubled[path] = doubled.get(path, 1) + 1
             ids.setdefault(path, id)
-    index = PhotoIndex(root, list(ids))
+    index = PhotoIndex(root, list(ids), is_store=True)
     moved = [name._replace(file=_as_stored(name.file, root)) for name in listed]
     taken: set[Path] = set()
     found: list[int | NotFound] = []
@@ -52,6 +52,23 @@ def find_stored(
             taken.add(photo)
             found.append(ids[photo])
     return found
+
+
+def find_at_ends(listed: Sequence[str], stored: Iterable[tuple[str, str]]) -> list[Sequence[StoredPhoto]]:
+    """The stored photos (name, digest) whose whole names are ends of listed names, in any case and ending.
+
+    >>> find_at_ends(["a/1.jpg", "b.jpg"], [("1.png", "d"), ("b/1.jpg", "e")])
+    [[StoredPhoto(name='1.png', digest='d')], []]
+    """
+    root = Path("stored")
+    sought = {last for name in listed for last in _lasts(ListedName(name, root))}
+    photos: dict[Path, StoredPhoto] = {}
+    for name, digest in stored:
+        last = folded(PurePosixPath(name).name)
+        if last and (last in sought or PurePosixPath(last).stem in sought):
+            photos.setdefault(root / name, StoredPhoto(name, digest))
+    index = PhotoIndex(root, list(photos))
+    return [[photos[path] for path in index.whole_at_end(name)] for name in listed]
 
 
 def _found(listed: Sequence[ListedName], index: PhotoIndex) -> list[Path | NotFound]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
 from core.access import LOCAL, Actor, Right, needs
-from core.datasets.photo_index import ListedName, NotFound
+from core.datasets.photo_index import ListedName, NotFound, StoredPhoto
 from core.errors import NotFoundError, StoreBusyError
 from core.images.decode import Photo, read_photo
 from core.store.audit import record_audit
@@ -25,7 +25,7 @@ from core.store.ingest import (
     PictureBlobs,
     PictureDigests,
 )
-from core.store.photo_names import find_stored
+from core.store.photo_names import find_at_ends, find_stored
 from core.store.schema import annotations as versions
 from core.store.schema import drafts, photos, predictions, tasks
 from core.store.schema import photos as table
@@ -159,6 +159,14 @@ class Photos:
         with self.database.read() as connection:
             rows = connection.execution_options(yield_per=BATCH).execute(chosen)
             return find_stored(listed, root, ((row.name, row.id) for row in rows))
+
+    @needs(Right.IMPORT)
+    def find_at_ends(self, listed: Sequence[str]) -> list[Sequence[StoredPhoto]]:
+        """The live photos whose whole names are ends of listed ones: ``find_at_ends``."""
+        chosen = sa.select(table.c.name, table.c.digest).where(table.c.deleted_at.is_(None))
+        with self.database.read() as connection:
+            rows = connection.execution_options(yield_per=BATCH).execute(chosen.order_by(table.c.id))
+            return find_at_ends(listed, ((row.name, row.digest) for row in rows))
 
     @needs(Right.IMPORT)
     def names_among(self, names: Collection[str]) -> set[str]:

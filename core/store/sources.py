@@ -12,11 +12,18 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path, PurePosixPath
 
-from core.datasets.detection import DetectionDataset
 from core.datasets.discovery import DatasetFinder, FoundDataset
 from core.datasets.listed import photos_root
 from core.datasets.listed_paths import Key, folded, name_key, stem_of
-from core.datasets.photo_index import NO_PHOTO, ListedName, NotFound, PhotoIndex, files_below, is_picture
+from core.datasets.photo_index import (
+    NO_PHOTO,
+    ListedName,
+    NotFound,
+    PhotoIndex,
+    StoredPhoto,
+    files_below,
+    is_picture,
+)
 from core.datasets.report import ReadReport, named
 from core.datasets.splits import HOLDOUT
 from core.datasets.yolo_texts import is_text
@@ -62,7 +69,8 @@ class SourceScanner:
     that look like it, as in a folder of the server. ``find_stored`` finds photos of the store by name, for
     annotations that come without theirs. ``may_read`` says which folders a single annotation file's photos
     may be looked for in, besides its own; ``stored_among`` which of some names are exactly stored photos',
-    which then annotates these rather than photos elsewhere in the folder whose paths end alike.
+    which then annotates these rather than photos elsewhere in the folder whose paths end alike; and
+    ``stored_at_ends`` which stored photos some names end with, which they may mean as well.
     """
 
     work: Path
@@ -70,6 +78,7 @@ class SourceScanner:
     find_stored: FindStored = lambda listed, root: [NotFound(NO_PHOTO)] * len(listed)
     may_read: Callable[[Path], bool] = lambda folder: True
     stored_among: Callable[[Collection[str]], Collection[str]] = lambda names: ()
+    stored_at_ends: Callable[[Sequence[str]], Sequence[Sequence[StoredPhoto]]] | None = None
 
     def items(self, source: Path) -> Iterator[Item]:
         """All that is to be brought in, in an order that stays. Raises StoreFullError without room."""
@@ -106,14 +115,13 @@ class SourceScanner:
         files = [source]
         if is_yaml:  # its labels are texts of their own
             files += [file for file in files_below(root) if is_text(file)]
-        index = PhotoIndex(root, stored_among=self.stored_among)
+        index = PhotoIndex(root, stored_among=self.stored_among, stored_at_ends=self.stored_at_ends)
         yield from scan.datasets(DatasetFinder(root, files, index, scan.report, scan.are_stored))
         if index.passed_over:
             others = named([path.relative_to(root).as_posix() for path in index.passed_over.values()])
             stored = named(list(index.passed_over))
-            scan.report.remark(
-                source.name, f"it annotates stored photos of exactly the listed names, {stored}; not {others}"
-            )
+            exactly = "it annotates stored photos of exactly the listed names"
+            scan.report.remark(source.name, f"{exactly}, {stored}; not {others}")
         yield from scan.reported()
 
     def _files(self, folder: Path, everything: bool, zips: Iterator[int] | None) -> Iterator[Item]:
@@ -149,9 +157,10 @@ class _FolderScan:
     """The items of one folder: photos of its data sets, those that no annotation lists, and the report."""
 
     def __init__(self, root: Path, find_stored: FindStored, names: Mapping[Path, str] | None = None) -> None:
-        self.report = ReadReport()
+        self.report = ReadReport(root=root)
         self._root, self._find_stored, self._names = root, find_stored, names
         self._listed_by: dict[Path, str] = {}
+        self._unboxed: set[Path] = set()  # listed, with rows of which none gives a box
         self._boxes: dict[Path, set[Corners]] = {}
         self._formats: list[str] = []
         self._unlisted: set[str] = set()
@@ -167,7 +176,7 @@ class _FolderScan:
     def _annotated(self, found: FoundDataset) -> Iterator[Item]:
         again: list[Item] = []
         missing: list[Item] = []
-        for item in self._named(found.dataset):
+        for item in self._named(found):
             path = Path(item.path)
             if not path.is_file():
                 missing.append(item)
@@ -178,6 +187,8 @@ class _FolderScan:
                 self._boxes[path] = {rounded(row) for row in item.boxes}
                 self._came[item.name] = item.listed.name if item.listed else item.name
                 yield item
+            elif item.listed is not None:
+                self._unboxed.add(path)
         self._compare(found.name, again)
         yield from self._stored(found, missing)
 
@@ -198,16 +209,16 @@ class _FolderScan:
                     name, f"{item.name} has the boxes of {first}; a {row[4][:60]!r} of {name} was left out"
                 )
 
-    def _named(self, dataset: DetectionDataset) -> Iterator[Item]:
+    def _named(self, found: FoundDataset) -> Iterator[Item]:
         """The data set's photos, with the names that they are to have in the store."""
-        names = self._names
+        names, dataset = self._names, found.dataset
         if names is None:
             names = stored_names(
                 [(dataset.folder or self._root) / p.file_name for p in dataset.photos], self._root
             )
         for item in boxed_items(dataset, self._root):
             name = names.get(Path(item.path)) or without_plain_folders(item.name)
-            yield replace(item, stored_name=name)
+            yield replace(item, stored_name=name, format=found.format)
 
     def are_stored(self, listed: Sequence[ListedName]) -> list[bool]:
         """Which photos the store has."""
@@ -253,29 +264,31 @@ class _FolderScan:
 
     def unlisted(self, photos: Iterable[Path]) -> Iterator[Item]:
         """The photos that no data set annotates: they come without boxes."""
-        names: list[str] = []
+        unlisted: list[str] = []
+        unboxed: list[str] = []
         crops = self._root / CROPS if (self._root / PREVIEW_LINES).is_file() else None
         for path in photos:
             if crops is not None and path.is_relative_to(crops):
                 continue
             if path not in self._listed_by:
                 name = path.relative_to(self._root).as_posix()
-                names.append(name)
+                if name not in self.report.unreadable:
+                    (unboxed if path in self._unboxed else unlisted).append(name)
                 self._unlisted.add(name)
                 self._came[name] = name
                 stored = (self._names or {}).get(path, name)
                 yield Item(name, str(path), str(self._root), stored_name=stored)
         if crops is not None and crops.is_dir():
             self.report.remark(CROPS, "the garments' crops of a preview are no photos, and were not read")
-        if names and self._formats:
-            photos_came = (
-                "1 photo that no annotation lists"
-                if len(names) == 1
-                else f"{len(names):,} photos that no annotation lists"
-            )
-            self.report.remark(
-                "Photos without annotations", f"{photos_came} came without boxes: {named(names)}"
-            )
+        for names, why in (
+            (unlisted if self._formats else [], "that no annotation lists"),
+            (unboxed, "of whose rows none could be kept"),
+        ):
+            if names:
+                photos_here = "1 photo" if len(names) == 1 else f"{len(names):,} photos"
+                self.report.remark(
+                    "Photos without annotations", f"no boxes came for {photos_here} {why}: {named(names)}"
+                )
 
     def rest(self, files: Iterable[Path], everything: bool) -> Iterator[Item]:
         """Files that are neither photos nor annotations; refused where all are meant to be photos."""
@@ -292,7 +305,7 @@ class _FolderScan:
     def reported(self) -> Iterator[Item]:
         """What the report says, as items; those of one name with all of its sentences.
 
-        A photo that could not be read and comes as one that no annotation lists is refused there.
+        A photo that could not be opened for its size is refused once more where it comes in.
         """
         if apart := [name for name, listed in self._came.items() if self._is_holdout(name, listed)]:
             self.report.remark(
@@ -300,7 +313,10 @@ class _FolderScan:
                 "these photos were set apart as a holdout where they come from; here a photo's content "
                 f"decides on that, so that most are ordinary photos: {named(apart)}",
             )
-        entries = [e for e in self.report.entries() if e.loss != "photo" or e.name not in self._unlisted]
+        twice = self.report.unreadable & self._unlisted
+        entries = [
+            entry for entry in self.report.entries() if entry.loss != "photo" or entry.name not in twice
+        ]
         sentences: dict[str, list[str]] = {}
         for entry in entries:
             sentences.setdefault(entry.name, []).append(entry.reason)

@@ -246,7 +246,7 @@ COCO_AND_VOC: dict[str, Case] = {
     "voc: photos that no file names": Case(
         laid({"a.jpg": 1, "b.jpg": 2, "a.xml": voc("a.jpg")}),
         {"a.jpg": ONE, "b.jpg": None},
-        ("1 photo that no annotation lists came without boxes: b.jpg",),
+        ("no boxes came for 1 photo that no annotation lists: b.jpg",),
     ),
     "voc: subfolders, of files and of photos": Case(
         laid({"JPEGImages/x/1.jpg": 1, "JPEGImages/y/1.jpg": 2, "Annotations/x/1.xml": voc("1.jpg"),

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from typing import Any
 
 from tests.core.store.import_cases import (
@@ -14,7 +16,12 @@ from tests.core.store.import_cases import (
     Case,
     H,
     W,
+    box,
+    coco,
+    image,
     laid,
+    thing,
+    voc,
 )
 
 NAMED = {"width": W, "height": H}
@@ -34,6 +41,14 @@ def labelme(*shapes: dict[str, Any], **more: Any) -> str:
 
 def table(columns: str, *rows: str) -> str:
     return "\n".join((columns, *rows, ""))
+
+
+def huge_png() -> bytes:
+    """The head of a picture of 13,300 x 13,300 pixels."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", 13_300, 13_300, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n\0\0\0\r" + head + struct.pack(">I", zlib.crc32(head)) + b"\0\0\0\0IEND\xaeB`\x82"
+    )
 
 
 FORMATS: dict[str, Case] = {
@@ -97,7 +112,7 @@ FORMATS: dict[str, Case] = {
     "yolo: a comment, and NUL bytes for labels": Case(
         laid({"a.jpg": 1, "b.jpg": 2, "a.txt": "# made\n" + LINE, "b.txt": b"\0\0", "classes.txt": "shirt\n"}),
         {"a.jpg": ONE, "b.jpg": None},
-        ("a.txt", "b.txt", "no annotation lists"),
+        ("a.txt", "b.txt", "none could be kept: b.jpg"),
         whole=False,
     ),
     "yolo: DOTA's lines, and names in one text": Case(
@@ -105,6 +120,36 @@ FORMATS: dict[str, Case] = {
               "b/images/b.jpg": 2, "b/labels/b.txt": LINE, "b/data.yaml": "names: shirt, hat\n"}),
         {"a.jpg": None, "b/images/b.jpg": ONE},
         ("a.txt", "no categories"),
+        whole=False,
+    ),
+    # files of one name in several folders, photos that are listed and refused
+    "yolo: CVAT's subsets with a bad line in each": Case(
+        laid({"obj_train_data/a/1.jpg": 1, "obj_train_data/a/1.txt": f"{LINE}x\n", "obj_train_data/b/1.jpg": 2,
+              "obj_train_data/b/1.txt": f"{LINE}7 .5 .5 .5 .5\n", "obj.names": "shirt\n"}),
+        {"a/1.jpg": ONE, "b/1.jpg": ONE},
+        ("obj_train_data/a/1.txt: line 2", "obj_train_data/b/1.txt: line 2"),
+        whole=False,
+    ),
+    "voc: files of one name, a bad object in each": Case(
+        laid({"JPEGImages/a/1.jpg": 1, "JPEGImages/b/1.jpg": 2, "Annotations/a/1.xml": voc("1.jpg", thing() + "<object/>"),
+              "Annotations/b/1.xml": voc("1.jpg", thing() + "<object/>")}),
+        {"a/1.jpg": ONE, "b/1.jpg": ONE},
+        ("Annotations/a/1.xml: a text", "Annotations/b/1.xml: a text"),
+        whole=False,
+    ),
+    "labelme, coco, csv: files of one name, a bad row in each": Case(
+        laid({"a/1.jpg": 1, "b/2.jpg": 2, "c/3.jpg": 3, "c/4.jpg": 4, "a/1.json": labelme(LABELME["shapes"][0], {"label": ""}, imagePath="1.jpg"),  # type: ignore[index]
+              "b/x.json": coco([image(1, "2.jpg")], [box(), box(2, category_id=9)]),
+              "c/x.json": coco([image(1, "3.jpg")], [box(), box(2, category_id=8)]),
+              "c/y.csv": table("filename,class,xmin,ymin,xmax,ymax", "4.jpg,shirt,24,32,72,96", "4.jpg,shirt,x,32,72,96")}),
+        {"a/1.jpg": ONE, "b/2.jpg": ONE, "c/3.jpg": ONE, "c/4.jpg": ONE},
+        ("a/1.json: a/1.jpg: shape 2", "b/x.json: annotation 2", "c/x.json: annotation 2", "c/y.csv: line 3"),
+        whole=False,
+    ),
+    "yolo: a photo too large to be opened has its labels": Case(
+        laid({"a.jpg": 1, "a.txt": LINE, "b.png": huge_png(), "b.txt": LINE, "classes.txt": "shirt\n"}),
+        {"a.jpg": ONE},
+        ("b.png: The photo has 176.9 million pixels",),
         whole=False,
     ),
     # CVAT, VIA, labelme, CSV

@@ -106,6 +106,39 @@ ALONE: dict[str, Alone] = {
         ("a.jpg",), {"x.csv": CSV_ROW.format("a.jpg"), "b/a.jpg": 7}, {"a.jpg": ONE}, ("not b/a.jpg",), source="x.csv"),
     "yolo: a stored photo of the text's name, and another photo's end": Alone(
         ("a.jpg",), {"labels/a.txt": LINE, "data.yaml": "names: [shirt]\n", "b/a.jpg": 7}, {"a.jpg": ONE}, ("not b/a.jpg",), source="data.yaml"),
+    # stored photos came without their outer folder, as the only one of their import
+    "coco: a stored photo of a folder that was unwrapped, and another's end": Alone(
+        ("a/001.jpg",), {"x.json": coco([image(1, "a/001.jpg")], [box()]), "holiday/2019/a/001.jpg": 7}, {"001.jpg": None},
+        ("it may be holiday/2019/a/001.jpg or, of the stored photos, 001.jpg",), False, "x.json"),
+    "coco: another ending and case, another machine's folders": Alone(
+        ("a/001.PNG",), {"x.json": coco([image(1, "/srv/a/001.jpg")], [box()]), "holiday/a/001.jpg": 7}, {"001.PNG": None},
+        ("of the stored photos, 001.PNG",), False, "x.json"),
+    "coco: another's end is the stored photo itself": Alone(
+        ("a/001.jpg",), {"x.json": coco([image(1, "a/001.jpg")], [box()]), "holiday/a/001.jpg": 1}, {"001.jpg": ONE}, source="x.json"),
+    "coco: no photo lies elsewhere": Alone(
+        ("a/001.jpg",), {"x.json": coco([image(1, "a/001.jpg")], [box()])}, {"001.jpg": ONE}, source="x.json"),
+    "coco: the photo lies where the name says": Alone(
+        ("b/001.jpg",), {"x.json": coco([image(1, "a/001.jpg")], [box()]), "images/a/001.jpg": 7}, {"001.jpg": None, "a/001.jpg": ONE}, source="x.json"),
+    "cvat: a stored photo of a folder that was unwrapped, and another's end": Alone(
+        ("men/a.jpg",), {"x.xml": CVAT.replace('<points label="shirt"\npoints="1,2"/>', "").split('<image id="1"')[0] + "</annotations>", "b/men/a.jpg": 7},
+        {"a.jpg": None}, ("of the stored photos, a.jpg",), False, "x.xml"),
+    "csv: a stored photo of a folder that was unwrapped, and another's end": Alone(
+        ("a/1.jpg",), {"x.csv": CSV_ROW.format("a/1.jpg"), "b/a/1.jpg": 7}, {"1.jpg": None}, ("of the stored photos, 1.jpg",), False, "x.csv"),
+    "via: a stored photo of a folder that was unwrapped, and another's end": Alone(
+        ("a/b.jpg",), {"x.json": json.dumps({"b.jpg1": VIA["b.jpg1"] | {"filename": "a/b.jpg"}}), "c/a/b.jpg": 7}, {"b.jpg": None},  # type: ignore[operator]
+        ("of the stored photos, b.jpg",), False, "x.json"),
+    "voc: a stored photo of a folder that was unwrapped, and another's end": Alone(
+        ("a/1.jpg",), {"old.xml": voc("a/1.jpg"), "b/a/1.jpg": 7}, {"1.jpg": None}, ("of the stored photos, 1.jpg",), False, "old.xml"),
+    "labelme: a stored photo of a folder that was unwrapped, and another's end": Alone(
+        ("a/1.jpg",), {"old.json": labelme("a/1.jpg"), "b/a/1.jpg": 7}, {"1.jpg": None}, ("of the stored photos, 1.jpg",), False, "old.json"),
+    "yolo: a stored photo of a folder that was unwrapped, and another's end": Alone(
+        ("a/1.jpg",), {"labels/a/1.txt": LINE, "data.yaml": "names: [shirt]\n", "b/a/1.jpg": 7}, {"1.jpg": None},
+        ("labels/a/1.txt: it may be b/a/1.jpg or, of the stored photos, 1.jpg",), False, "data.yaml"),
+    "coco: a stored name that ends alike, and one of a folder that was unwrapped": Alone(
+        ("1.jpg", "b/a/1.jpg"), {"x.json": coco([image(1, "a/1.jpg")], [box()])}, {"1.jpg": None, "b/a/1.jpg": None},
+        ("several photos may be meant: b/a/1.jpg, 1.jpg",), False, "x.json"),
+    "coco: a stored name, and one of a folder that was unwrapped": Alone(
+        ("1.jpg", "a/1.jpg"), {"x.json": coco([image(1, "a/1.jpg")], [box()])}, {"1.jpg": None, "a/1.jpg": ONE}, source="x.json"),
     # YOLO's texts say no size, which the store knows
     "yolo: a folder of labels": Alone(
         ("men/a.jpg", "women/a.png", "c.jpg"), {"labels/men/a.txt": LINE, "labels/women/a.txt": "", "data.yaml": "names: [shirt]\n"},

@@ -318,3 +318,18 @@ def test_photos_that_were_a_holdout_elsewhere_are_named(store: Store, tmp_path: 
 def test_a_data_set_without_a_holdout_has_no_remark_on_one(store: Store, tmp_path: Path) -> None:
     laid({"train/a.jpg": 1, "b.jpg": 2, "x.csv": LISTED_CSV.format("false")})(tmp_path / "set")
     assert reasons(store, brought_in(store, tmp_path / "set")) == {}
+
+
+@on_sqlite
+def test_photos_without_boxes_are_told_by_why_they_have_none(store: Store, tmp_path: Path) -> None:
+    photos = {"crowd.jpg": 1, "bad.jpg": 2, "unlisted.jpg": 3, "fine.jpg": 4}
+    rows = [box(1, 1, iscrowd=1), box(2, 2, category_id=9), box(3, 3)]
+    listed = [image(1, "crowd.jpg"), image(2, "bad.jpg"), image(3, "fine.jpg")]
+    laid(photos | {"damaged.jpg": b"\xff\xd8\xff\xe0", "x.json": coco(listed, rows)})(tmp_path / "set")
+    row = brought_in(store, tmp_path / "set")
+    told = reasons(store, row)
+    assert told["Photos without annotations"] == (
+        "no boxes came for 2 photos that no annotation lists: damaged.jpg, unlisted.jpg; "
+        "no boxes came for 2 photos of whose rows none could be kept: bad.jpg, crowd.jpg."
+    )
+    assert "damaged.jpg" in told and (row.counts["refused"], row.counts["dropped"]) == (1, 1)

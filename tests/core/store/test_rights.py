@@ -18,7 +18,7 @@ from core.store import Part, Store
 TABLE = {
     "Photos": {
         Right.READ: "get picture thumbnail_of open page count last_id",
-        Right.IMPORT: "add find_listed names_among",
+        Right.IMPORT: "add find_at_ends find_listed names_among",
         Right.DELETE: "delete sweep",
     },
     "Categories": {
