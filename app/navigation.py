@@ -124,7 +124,7 @@ ENTRIES = (
         ("app.anchors.page",),
     ),
     Entry(
-        "../pages/access.py",
+        "../pages/api.py",
         "API",
         ":material/api:",
         "Tokens for scripts, how to call, and webhooks.",

@@ -26,8 +26,8 @@ from core.inference.costs import row_of, take_turns
 from core.inference.engines.engine import Engine, is_installed, open_export
 from core.inference.engines.pytorch import PyTorchEngine
 from core.models.cards import WEIGHTS_FOLDER
-from core.models.checkpoints import fuse_for_inference
 from core.models.graphs import DetectorGraph, Graph, export_onnx, load_graph, replace_mish
+from core.models.loading import fuse_for_inference
 from core.models.yolov4 import YOLOv4
 
 PACKAGES = ("torch", "onnxruntime", "openvino")

@@ -222,7 +222,7 @@ def _checked(boxes_wh: np.ndarray) -> np.ndarray:
 def _nearest(sizes: _Sizes, anchors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each box's best anchor (N,) and its IoU with it (N,) float32.
 
-    The loop maximises intersection / (area + anchor's area), which rises with IoU and spares a subtraction.
+    The loop maximizes intersection / (area + anchor's area), which rises with IoU and spares a subtraction.
     """
     ids = np.empty(len(sizes), dtype=np.uint16)
     ratios = np.empty(len(sizes), dtype=np.float32)
@@ -262,7 +262,7 @@ def _lloyd(sizes: _Sizes, anchors: np.ndarray, max_steps: int = 300, patience: i
     """Assign and move in turn until nothing moves, or ``patience`` steps brought nothing; keeps the best
     step.
 
-    Medians do not minimise 1 - IoU exactly, so the mean IoU may dip late: hence the best step, not the last.
+    Medians do not minimize 1 - IoU exactly, so the mean IoU may dip late: hence the best step, not the last.
     """
     best, best_iou, stale, steps = anchors, -1.0, 0, 0
     while steps < max_steps and stale < patience:

@@ -11,7 +11,7 @@ from PIL import Image
 
 
 def picture(bands: int = 3, size_wh: tuple[int, int] = (90, 120), shade: int = 0) -> Image.Image:
-    """A grey picture with stripes in the first ``bands`` of three bands; ``shade`` tells it from others."""
+    """A gray picture with stripes in the first ``bands`` of three bands; ``shade`` tells it from others."""
     width, height = size_wh
     pixels = np.full((height, width, 3), 100 + shade % 100, dtype=np.uint8)
     pixels[: bands * height // 3, ::6] = 230

@@ -194,6 +194,36 @@ def test_pages_get_at_data_only_through_what_checks_rights():
     assert wrong == []
 
 
+def places_to_change() -> list[tuple[str, list[Path], list[str]]]:
+    """README's table of what to change where: the subject, its files and folders, and the names in them."""
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    rows = lines[lines.index("| to change | open | name in it |") + 2 :]
+    found = []
+    for row in rows[: next(n for n, line in enumerate(rows) if not line.startswith("|"))]:
+        subject, opened, names = (cell.strip() for cell in row.replace("\\|", "/").strip("|").split("|"))
+        folder, paths = "", []  # a name without a folder lies in the folder of the one before it
+        for name in re.findall(r"`([^`]+)`", opened):
+            folder = name.rpartition("/")[0] if "/" in name else folder
+            beside = name if "/" in name or not folder else f"{folder}/{name}"
+            paths.append(ROOT / beside)
+        found.append((subject, paths, re.findall(r"`([^`]+)`", names)))
+    return found
+
+
+def test_readme_names_what_is_there_to_change():
+    places = places_to_change()
+    missing = [f"{subject}: {path}" for subject, paths, _ in places for path in paths if not path.exists()]
+    for subject, paths, names in places:
+        files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
+        text = "".join(
+            f"{file.name} {file.read_text(encoding='utf-8')}"
+            for file in files
+            if file.suffix in (".py", ".js", ".css", ".html", ".json", ".toml", ".cpp")
+        )
+        missing += [f"{subject}: {name}" for name in names if name.rpartition(".")[2] not in text]
+    assert not missing and len(places) > 50
+
+
 def test_no_module_has_a_name_that_says_nothing():
     assert [str(path) for path in modules_of(*ROOMS) if path.stem in VAGUE_NAMES] == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tools.gpu_crops import Augmentation
-from tools.gpu_fitting import Schedule
+from tools.gpu_trainer import Schedule
 
 LABELS = (
     "Bag", "Belt", "Blazer", "Blouse", "Body", "Dress", "Hat", "Hoodie", "Longsleeve", "Outwear", "Pants",

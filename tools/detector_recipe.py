@@ -14,8 +14,8 @@ from core.models.cards import read_card
 from core.models.weights import check_state
 from core.models.yolov4 import YOLOv4
 from tools.eight_bit_weights import read_carried
-from tools.gpu_fitting import Schedule, say
 from tools.gpu_photos import Augmentation, Pack
+from tools.gpu_trainer import Schedule, say
 
 OBJECTNESS_PRIOR, CLASS_PRIOR = 0.01, 0.05
 
@@ -35,7 +35,7 @@ class GpuDetectorRecipe:
     distillation: Schedule = field(
         default_factory=lambda: Schedule(2e-3, backbone_rate=1.0, weight_decay=0.02, batch=96)
     )
-    distilled_scenes: Augmentation = field(
+    distillation_augmentation: Augmentation = field(
         default_factory=lambda: Augmentation(mosaic=0.0, zoom=(0.8, 2.2), stretch=1.25, masking=0.0)
     )
     clean_share: float = 0.28  # of the detector's own time: 25 % of the whole
@@ -53,8 +53,8 @@ class GpuDetectorRecipe:
             largest_gradient=10.0,
         )
     )
-    scenes: Augmentation = field(default_factory=Augmentation)
-    clean_scenes: Augmentation = field(
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    plain_augmentation: Augmentation = field(
         default_factory=lambda: Augmentation(
             mosaic=0.0, zoom=(0.7, 1.25), stretch=1.1, rotation=0.25, degrees=4.0, color=0.6, masking=0.0
         )

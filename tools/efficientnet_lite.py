@@ -199,7 +199,7 @@ def convert_published(source: Path, target: Path, size: str = "lite2") -> None:
 def load_lite(
     path: Path, size: str = "lite2", classes: int | None = None, **options: float
 ) -> EfficientNetLite:
-    """A network of ImageNet weights, under their published names or ours, quantised or not.
+    """A network of ImageNet weights, under their published names or ours, quantized or not.
 
     With ``classes`` its dense top is new, with small random weights; ``options`` are the module's.
     Raises WeightsError where the file holds something else.

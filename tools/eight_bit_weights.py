@@ -21,7 +21,7 @@ CLIPS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7)
 """Shares of a channel's largest weight that may become 127; the one with the least squared error is taken."""
 
 
-def quantise(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def quantize(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state with its matrices and kernels as int8, each beside ``NAME.scale`` (channels,) float32."""
     small: dict[str, Tensor] = {}
     for name, value in state.items():
@@ -45,7 +45,7 @@ def _rounded(rows: Tensor, scale: Tensor) -> Tensor:
 
 
 def restore(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state that :func:`quantise` was given, in float32 and nearly; any other state as it is."""
+    """The state that :func:`quantize` was given, in float32 and nearly; any other state as it is."""
     whole = {}
     for name, value in state.items():
         if name.endswith(SCALE):
@@ -58,7 +58,7 @@ def restore(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read_carried(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, whether it was quantised or not."""
+    """The tensors of a safetensors file, whether it was quantized or not."""
     return restore(read_tensors(path))
 
 
@@ -77,7 +77,7 @@ def main() -> None:
         state = load_file(path)
         if not any(name.endswith(SCALE) for name in state):
             before = path.stat().st_size
-            save_file(quantise(state), path)
+            save_file(quantize(state), path)
             print(f"{path.name}: {before} bytes, now {path.stat().st_size}")
 
 

@@ -40,11 +40,11 @@ from tools.gpu_distillation import (
     smoothed_loss,
     soft_labels,
 )
-from tools.gpu_fitting import (
+from tools.gpu_trainer import (
     SPEED_STEPS,
     WARM_STEPS,
-    Average,
     Clock,
+    GpuEMA,
     Schedule,
     fastest_layout,
     fit,
@@ -200,16 +200,16 @@ class ClassifierRun:
         shared: Callable[[float], float] | None = None,
     ) -> nn.Module:
         """Train by the clock with the curve and, for the student, the files kept up to date."""
-        average = Average(model, schedule.average_decay)
+        ema = GpuEMA(model, schedule.ema_decay)
         is_student = name == "student"
 
         def watch(state: dict[str, Any]) -> None:
             if is_student:
-                self.write(average.model)
+                self.write(ema.model)
             if state.pop("saving") or self.left + self.reserve < 2 * self.measuring:
                 return
             began = time.monotonic()
-            figures = measure(average.model, self.pictures, side)
+            figures = measure(ema.model, self.pictures, side)
             self.measuring = time.monotonic() - began
             entry = {"stage": name, "seconds": round(began - self.started, 1), **state, **figures}
             self.curve.append(entry)
@@ -217,7 +217,7 @@ class ClassifierRun:
 
         done = fit(
             model,
-            average,
+            ema,
             head=head,
             schedule=schedule,
             clock=Clock(min(seconds, self.left)),
@@ -231,8 +231,8 @@ class ClassifierRun:
         self.stages.append({"stage": name, **done})
         watch({"loss": done["loss"], "images": done["images"], "saving": False})
         if is_student:
-            self.write(average.model)
-        return average.model
+            self.write(ema.model)
+        return ema.model
 
     def write(self, model: nn.Module) -> None:
         """The student's weights in half precision with their card: whole files or none."""

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tools.gpu_fitting import say
+from tools.gpu_trainer import say
 
 COMPILE_SECONDS = 45
 LEAST_GAIN = 1.15

@@ -183,7 +183,7 @@ class Augmentation:
     contrast: float = 0.35
     saturation: float = 0.4
     hue_degrees: float = 18.0
-    grey: float = 0.05
+    gray: float = 0.05
     sharpened: float = 0.3  # or blurred
     erased: float = 0.25
     slack: float = 0.15  # how far a view may lie outside its base rectangle, of its size
@@ -193,7 +193,7 @@ def random_views(pictures: Tensor, base_xyxy: Tensor, side: int, how: Augmentati
     """Random views (B, 3, side, side) in -1..1 of squares (B, 3, S, S) uint8: one affine sampling a batch."""
     theta = _affine(base_xyxy, how)
     grid = F.affine_grid(theta, [len(pictures), 3, side, side], align_corners=False)
-    views = F.grid_sample(as_input(pictures), grid, mode="bilinear", align_corners=False)  # grey outside
+    views = F.grid_sample(as_input(pictures), grid, mode="bilinear", align_corners=False)  # gray outside
     return _erased(_sharpened(_recolored(views, how), how), how)
 
 
@@ -253,20 +253,20 @@ def _affine(base_xyxy: Tensor, how: Augmentation) -> Tensor:
 
 @lru_cache
 def _color_constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Identity, luma in every row, and the cross product with the grey axis, each (3, 3).
+    """Identity, luma in every row, and the cross product with the gray axis, each (3, 3).
 
     Made once a device: a copy from the host in every batch would stop the device's queue.
     """
-    grey = torch.tensor((0.299, 0.587, 0.114)).expand(3, 3)
+    gray = torch.tensor((0.299, 0.587, 0.114)).expand(3, 3)
     cross = torch.tensor(((0.0, -1.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 1.0, 0.0))) / 3**0.5
-    return torch.eye(3, device=device), grey.to(device), cross.to(device)
+    return torch.eye(3, device=device), gray.to(device), cross.to(device)
 
 
 def _recolored(views: Tensor, how: Augmentation) -> Tensor:
-    """Brightness, contrast, saturation, hue and grey as one color matrix for each picture."""
+    """Brightness, contrast, saturation, hue and gray as one color matrix for each picture."""
     on = _sometimes(views, how.colored).float()
     saturation = 1 + on * _uniform(views, -how.saturation, how.saturation)
-    saturation = torch.where(_sometimes(views, how.grey), torch.zeros_like(saturation), saturation)
+    saturation = torch.where(_sometimes(views, how.gray), torch.zeros_like(saturation), saturation)
     contrast = 1 + on * _uniform(views, -how.contrast, how.contrast)
     lift = on * _uniform(views, -how.brightness, how.brightness)
     hue = on * torch.deg2rad(_uniform(views, -how.hue_degrees, how.hue_degrees))
@@ -277,12 +277,12 @@ def _recolored(views: Tensor, how: Augmentation) -> Tensor:
 
 
 def _saturation_matrix(amount: Tensor) -> Tensor:
-    identity, grey, _ = _color_constants(amount.device)
-    return amount[:, None, None] * identity + (1 - amount)[:, None, None] * grey
+    identity, gray, _ = _color_constants(amount.device)
+    return amount[:, None, None] * identity + (1 - amount)[:, None, None] * gray
 
 
 def _hue_matrix(angle: Tensor) -> Tensor:
-    """Rotations about the grey axis (Rodrigues), (B, 3, 3)."""
+    """Rotations about the gray axis (Rodrigues), (B, 3, 3)."""
     identity, _, cross = _color_constants(angle.device)
     cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
     return cos * identity + (1 - cos) / 3 + sin * cross

@@ -1,7 +1,7 @@
-"""Trains the detector on one GPU in minutes: distilled backbone, mosaics, then clean scenes.
+"""Trains the detector on one GPU in minutes: distilled backbone, mosaics, then plain photos.
 
 Three stages by the clock: an ImageNet network's features are distilled into the backbone on all photos; the
-detector learns from street, chictopia and catalog scenes with mosaic; the last quarter has plain scenes and
+detector learns from street, chictopia and catalog photos with mosaic; the last quarter has plain photos and
 ends annealed. Chictopia and catalog photos are partly labeled, and the loss leaves out what they do not say.
 ``python -m tools.gpu_detector --pack DIR --out DIR --seconds N`` runs it alone.
 """
@@ -30,20 +30,20 @@ from core.training.yolo_loss import YoloLoss
 from tools.detector_recipe import GpuDetectorRecipe, fitted_anchors, load_start, new_detector
 from tools.gpu_compiling import quickest
 from tools.gpu_evaluation import SCORE_THRESHOLD, Validation
-from tools.gpu_fitting import (
+from tools.gpu_photos import PackedDataset, load_pack
+from tools.gpu_sampler import BatchSampler
+from tools.gpu_teaching import Distiller, load_teacher, standardized
+from tools.gpu_trainer import (
     SPEED_STEPS,
     WARM_STEPS,
-    Average,
     Clock,
+    GpuEMA,
     Schedule,
     fastest_layout,
     fit,
     say,
     training_facts,
 )
-from tools.gpu_mixture import Mixture
-from tools.gpu_photos import Scenes, load_pack
-from tools.gpu_teaching import Distiller, load_teacher, standardised
 
 CPU_PHOTOS = 24  # of each set and split: enough to try the way
 CPU_CANVASES = ((64, 96), (96, 128))
@@ -104,7 +104,7 @@ class DetectorRun:
         """The autocast that steps run in: bfloat16 on a GPU."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda")  # type: ignore[return-value]
 
-    def distil(self, seconds: float) -> None:
+    def distill(self, seconds: float) -> None:
         """Stage 1: the backbone learns a teacher's features on all photos, boxed or not."""
         recipe = self.recipe
         end = time.monotonic() + seconds
@@ -119,20 +119,20 @@ class DetectorRun:
         distiller = Distiller(self.model.backbone, channels).to(self.device)
         layout = fastest_layout(distiller)
         teacher.to(memory_format=layout)
-        scenes = Scenes.of(self.pack, self.all_photos, recipe.seed)
+        dataset = PackedDataset.of(self.pack, self.all_photos, recipe.seed)
         canvas_wh = recipe.distilled_wh if self.device.type == "cuda" else CPU_CANVASES[0]
-        average = Average(distiller, recipe.distillation.average_decay)
+        ema = GpuEMA(distiller, recipe.distillation.ema_decay)
 
         def loss_of(batch: int) -> Tensor:
             with torch.no_grad():
                 photos = torch.randint(
                     len(self.all_photos), (batch, 1), device=self.device, generator=self.generator
                 )
-                pictures, _, _ = scenes.draw(photos, canvas_wh, recipe.distilled_scenes)
+                pictures, _, _ = dataset.draw(photos, canvas_wh, recipe.distillation_augmentation)
                 pictures = pictures.contiguous(memory_format=layout)
                 with self.to_train:  # type: ignore[attr-defined]
                     features = teacher.pyramid(pictures * 2 - 1)
-                wanted = [standardised(part) for part in features]
+                wanted = [standardized(part) for part in features]
             with self.to_train:  # type: ignore[attr-defined]
                 found = distiller(pictures)
             losses = [(a.float() - b).square().mean() for a, b in zip(found, wanted, strict=True)]
@@ -141,21 +141,21 @@ class DetectorRun:
         self._fit(
             "distillation",
             distiller,
-            average,
+            ema,
             recipe.distillation,
             Clock(end - time.monotonic()),
             loss_of,
             None,
         )
-        average.give_back(distiller)
+        ema.give_back(distiller)
 
     def train(self) -> None:
-        """Stages 2 and 3 under one cosine: mosaics on several canvases, then plain scenes on the input's."""
+        """Stages 2 and 3 under one cosine: mosaics on several canvases, then plain photos on the input's."""
         recipe, model = self.recipe, self.model
         on_gpu = self.device.type == "cuda"
-        scenes = Scenes.of(self.pack, self.boxed, recipe.seed)
-        mixture = Mixture(self.pack, self.boxed, recipe.rebalance)
-        shares, clean_shares = mixture.shares(recipe.shares), mixture.shares(recipe.clean_shares)
+        dataset = PackedDataset.of(self.pack, self.boxed, recipe.seed)
+        sampler = BatchSampler(self.pack, self.boxed, recipe.rebalance)
+        shares, clean_shares = sampler.shares(recipe.shares), sampler.shares(recipe.clean_shares)
         criterion = YoloLoss(
             recipe.box_weight, recipe.class_weight, recipe.objectness_weight, "iou", recipe.label_smoothing
         )
@@ -177,13 +177,13 @@ class DetectorRun:
             canvas_wh = input_wh
             if not clean and chooser.random() < recipe.other_canvases:
                 canvas_wh = chooser.choice(others)
-            settings = recipe.clean_scenes if clean else recipe.scenes
+            settings = recipe.plain_augmentation if clean else recipe.augmentation
             with torch.no_grad():
-                photos = mixture.draw(
+                photos = sampler.draw(
                     clean_shares if clean else shares, batch, 1 if clean else 4, self.generator
                 )
-                pictures, targets, used = scenes.draw(photos, canvas_wh, settings)
-                labeled = mixture.labeled(photos, used)
+                pictures, targets, used = dataset.draw(photos, canvas_wh, settings)
+                labeled = sampler.labeled(photos, used)
             forward = quick if canvas_wh == input_wh else model
             with self.to_train:  # type: ignore[attr-defined]
                 raw = forward(pictures.contiguous(memory_format=layout))
@@ -191,10 +191,10 @@ class DetectorRun:
             parts.update({name: value.detach() for name, value in losses.items()})
             return losses["loss"]
 
-        average = Average(model, recipe.fitting.average_decay)
+        ema = GpuEMA(model, recipe.fitting.ema_decay)
 
         def watch(state: dict[str, Any]) -> None:
-            self.save(average.model)
+            self.save(ema.model)
             for entry in self.validation.collect():
                 say(json.dumps(entry))
             if not state["saving"]:
@@ -205,22 +205,22 @@ class DetectorRun:
                     **{name: round(float(value), 4) for name, value in parts.items() if name != "loss"},
                 }
                 self.curve.append(entry)
-                self.validation.start(average.model, average.model.anchors_wh, entry)  # type: ignore[arg-type]
+                self.validation.start(ema.model, ema.model.anchors_wh, entry)  # type: ignore[arg-type]
 
-        self.save(average.model)  # something to bring home, whatever comes
+        self.save(ema.model)  # something to bring home, whatever comes
         try:
-            self._fit("detector", model, average, recipe.fitting, clock, loss_of, watch)
+            self._fit("detector", model, ema, recipe.fitting, clock, loss_of, watch)
         except BaseException:
-            self.save(average.model)
+            self.save(ema.model)
             raise
         final = {"loss": self.stages[-1]["loss"], "images": self.stages[-1]["images"], "saving": False}
-        self.average = average.model
+        self.ema_network = ema.model
         if self.device.type == "cuda" or self.left > 0 or self.most_steps:
             watch(final)
         wait_seconds = 30.0 if self.most_steps else min(max(self.left + self.reserve / 2, 1), 30)
         for entry in self.validation.collect(wait_seconds):
             say(json.dumps(entry))
-        self.save(average.model)
+        self.save(ema.model)
         if speedup == "measure":
             quickest(model, recipe.fitting.batch, input_wh, layout, speedup, int(self.left))
 
@@ -228,7 +228,7 @@ class DetectorRun:
         self,
         name: str,
         model: nn.Module,
-        average: Average,
+        ema: GpuEMA,
         schedule: Schedule,
         clock: Clock,
         loss_of: Callable[[int], Tensor],
@@ -238,7 +238,7 @@ class DetectorRun:
             schedule = replace(schedule, batch=min(schedule.batch, CPU_BATCH))
         done = fit(
             model,
-            average,
+            ema,
             head=(),
             schedule=schedule,
             clock=clock,
@@ -252,7 +252,7 @@ class DetectorRun:
         say(json.dumps(self.stages[-1]))
 
     def save(self, model: nn.Module) -> None:
-        """The average's weights in half precision with their card: whole files or none."""
+        """The EMA network's weights in half precision with their card: whole files or none."""
         finite = torch.stack([value.isfinite().all() for value in model.state_dict().values()]).all()
         if not bool(finite):
             say("weights that are not finite are not saved")
@@ -295,7 +295,7 @@ class DetectorRun:
         """All stages; a failure of the first costs no more than its time."""
         try:
             if self.is_fresh:
-                self.distil(self.recipe.distilled_share * self.left)
+                self.distill(self.recipe.distilled_share * self.left)
         except Exception:
             say(f"the distillation failed:\n{traceback.format_exc()}")
         if self.device.type == "cuda":

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from core.images.crops import CROP_MARGIN
 from core.models.mobilenet import INPUT_SIZE
 from tools.gpu_crops import UNLABELED, PictureCache, as_input, build_cache, items_of
-from tools.gpu_fitting import in_bfloat16
+from tools.gpu_trainer import in_bfloat16
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from core.images import letterbox
 from core.training.yolo_loss import PaddedTargets
 from tools.photo_files import decode_pack, decoded_folder, first_pixels, read_index
 
-GREY = 114 / 255
+GRAY = letterbox.GRAY[0] / 255
 SMALLEST_SIDE = 3.0
 VISIBLE_SHARE = 0.3
 MOST_COVERED = 0.6
@@ -103,7 +104,7 @@ def load_pack(folder: Path, device: str | torch.device, limit: int | None = None
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How scenes are drawn; ranges are factors, chances lie in 0..1."""
+    """How photos are augmented; ranges are factors, chances lie in 0..1."""
 
     mosaic: float = 0.6
     zoom: tuple[float, float] = (0.5, 1.6)  # of the scale at which the photo fits the canvas
@@ -125,7 +126,7 @@ PLAIN = Augmentation(mosaic=0.0, zoom=(1.0, 1.0), stretch=1.0, flip=0.0, rotatio
 
 
 @dataclass(frozen=True, eq=False)
-class Scenes:
+class PackedDataset:
     """Photos of a pack ready for sampling: RGBA pixels of three sizes, and boxes padded to sixteen a photo.
 
     Photo numbers are positions in ``numbers``. Tables are (levels, N) and (N, ...).
@@ -142,7 +143,7 @@ class Scenes:
     generator: torch.Generator = field(repr=False)
 
     @classmethod
-    def of(cls, pack: Pack, numbers: Sequence[int], seed: int = 0) -> Scenes:
+    def of(cls, pack: Pack, numbers: Sequence[int], seed: int = 0) -> PackedDataset:
         """The photos of these numbers, their smaller sizes made here."""
         device = pack.pixels.device
         parts: list[Tensor] = []
@@ -182,14 +183,14 @@ class Scenes:
     def draw(
         self, photos: Tensor, canvas_wh: tuple[int, int], settings: Augmentation
     ) -> tuple[Tensor, PaddedTargets, Tensor]:
-        """Scenes of photos (B, 4), or (B, 1) for no mosaics: pictures (B, 3, H, W) in 0..1, their
+        """Pictures of photos (B, 4), or (B, 1) for no mosaics: (B, 3, H, W) in 0..1, their
         garments, and which of the photos are in them (B, T).
         """
         tiles = self._tiles(photos, canvas_wh, settings)
         maps = self._maps(photos, tiles, settings, canvas_wh)
         pictures, inside = self._sample(photos, tiles, maps, canvas_wh)
         pictures = self._recolor(pictures, settings)
-        pictures = torch.where(inside[..., None], pictures, GREY)
+        pictures = torch.where(inside[..., None], pictures, GRAY)
         boxes, valid = self._boxes(photos, tiles, maps)
         if settings.masking > 0:
             pictures, valid = self._mask(pictures, boxes, valid, settings)
@@ -360,7 +361,7 @@ class Scenes:
     def _mask(
         self, pictures: Tensor, boxes: Tensor, valid: Tensor, settings: Augmentation
     ) -> tuple[Tensor, Tensor]:
-        """Cover up to three rectangles with grey; a garment covered by more than 60 % is dropped."""
+        """Cover up to three rectangles with gray; a garment covered by more than 60 % is dropped."""
         batch, height, width = pictures.shape[:3]
         extent = constant((width, height), self.device)
         size = (0.08 + 0.22 * self._uniform(batch, 3, 2)) * extent
@@ -379,4 +380,4 @@ class Scenes:
         )
         hidden = over.clamp(min=0).prod(dim=-1).sum(dim=-1)  # overlaps of rectangles count twice
         area = (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1).clamp(min=1e-6)
-        return torch.where(covered[..., None], GREY, pictures), valid & (hidden / area <= MOST_COVERED)
+        return torch.where(covered[..., None], GRAY, pictures), valid & (hidden / area <= MOST_COVERED)

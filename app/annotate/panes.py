@@ -84,5 +84,5 @@ def name_in(categories: Mapping[int, Category], category_id: int) -> str:
 
 
 def color_in(categories: Mapping[int, Category], category_id: int) -> str:
-    """A category's color, grey for one that is not there any more."""
+    """A category's color, gray for one that is not there any more."""
     return categories[category_id].color if category_id in categories else "#777777"

@@ -149,16 +149,16 @@ def show_label_issues(store: Store, session: AnnotationSession, pictures: Pictur
     st.caption(
         "Annotations that the models contradict most. Open one, and correct it or submit it unchanged."
     )
-    for suspect in found:
+    for issue in found:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
-                literal(store.photos.get(suspect.photo_id, deleted_ok=True).name),
-                key=f"suspect-{suspect.photo_id}",
+                literal(store.photos.get(issue.photo_id, deleted_ok=True).name),
+                key=f"label-issue-{issue.photo_id}",
                 icon=":material/open_in_new:",
                 on_click=open_by_button,
-                args=(store, session, suspect.photo_id),
+                args=(store, session, issue.photo_id),
             )
-            st.caption(literal(suspect.reason))
+            st.caption(literal(issue.reason))
 
 
 def show_drafts(store: Store, session: AnnotationSession, pictures: PictureUrls) -> None:

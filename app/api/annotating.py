@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from app.api.access import ActingStore
+from app.api.bearer import ActingStore
 from app.api.forms import AnnotationIn, annotation_out, boxes_of, timed
 from core.errors import ConflictError
 from core.store import Store

@@ -11,7 +11,7 @@ from typing import Annotated, Any, BinaryIO
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from app.api.access import ActingStore
+from app.api.bearer import ActingStore
 from app.api.forms import PromotionIn, RevisionIn, RollbackIn, TrainingIn, timed
 from core.jobs import client
 from core.store.exports import export_name, export_revision, is_zip

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response, UploadFile
 
-from app.api.access import ActingStore
+from app.api.bearer import ActingStore
 from app.api.forms import CategoryIn, iso, timed
 from app.resources import labeler_of
 from core.access import Right

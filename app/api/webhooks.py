@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from app.api.access import ActingStore
+from app.api.bearer import ActingStore
 from app.api.forms import WebhookChange, WebhookIn, timed
 from core.store.webhooks import Delivery, Webhook
 

@@ -96,7 +96,7 @@ const barCanvas = (table) => {
   return canvas;
 };
 
-const grey = (image) => {
+const gray = (image) => {
   const canvas = document.createElement("canvas");
   const factor = Math.min(1, 512 / Math.max(image.naturalWidth, image.naturalHeight));
   canvas.width = Math.max(1, Math.round(image.naturalWidth * factor));
@@ -115,7 +115,7 @@ export const pngOf = (sections, picture, tables, options) => {
   context.scale(2, 2);
   context.fillStyle = "#fff";
   context.fillRect(0, 0, width, height);
-  const photo = grey(picture.image);
+  const photo = gray(picture.image);
   for (const thing of things) {
     if (thing.kind === "text") {
       context.fillStyle = "#111";
@@ -141,7 +141,7 @@ const escaped = (words) => words.replace(/[&<>"]/g, (mark) => `&#${mark.charCode
 
 export const svgOf = (sections, picture, tables, options) => {
   const { things, width, height } = layout(sections, picture, tables, options);
-  const photo = grey(picture.image).toDataURL("image/jpeg", 0.9);
+  const photo = gray(picture.image).toDataURL("image/jpeg", 0.9);
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${FONT}">`,
     `<rect width="100%" height="100%" fill="#fff"/><defs><image id="photo" width="1" height="1" preserveAspectRatio="none" href="${photo}"/></defs>`,

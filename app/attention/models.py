@@ -112,7 +112,7 @@ def _keep_file() -> None:
     if set(by_ending) != {f".{ending}" for ending in WEIGHTS_ENDINGS}:
         return  # the other of the two is still to come
     with IMPORTS:
-        from core.models.checkpoints import check_weights  # brings torch
+        from core.models.loading import check_weights  # brings torch
 
     kept: _Folder = st.session_state.setdefault(
         FILES_KEY, _Folder(tempfile.TemporaryDirectory(prefix="lapel-weights-"), {})

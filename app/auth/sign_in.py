@@ -31,7 +31,7 @@ def show() -> None:
         )
         if st.button("Sign in", type="primary", icon=":material/login:", width="stretch", key="sign-in-go"):
             st.login()
-        st.caption("Sign in with your organisation's account.")
+        st.caption("Sign in with your organization's account.")
 
 
 COOKIE = "lapel_redirect"

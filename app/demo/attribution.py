@@ -1,4 +1,4 @@
-"""A garment looked into: heads from a point, two labels, maps before and after; without Gradio.
+"""A garment inspected: heads from a point, two labels, maps before and after; without Gradio.
 
 The same numbers as on the page Attention, from the networks in PyTorch, which is loaded at the first look.
 """
@@ -74,7 +74,7 @@ class Inspectors:
     @property
     def simam_modules(self) -> list[tuple[str, str]]:
         """SimAM's modules as titles and choices, from the first stage to the last."""
-        from core.models.blocks import GSModule  # PyTorch is there, as a garment is looked into
+        from core.models.blocks import GSModule  # PyTorch is there, as a garment is inspected
 
         stages = self.detector.network.backbone.stages
         counts = [sum(isinstance(part, GSModule) for part in stage.modules()) for stage in stages]
@@ -110,8 +110,8 @@ class ColorBar:
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
-    """A garment of a session that is looked into, and the point (row, column) that was chosen on it.
+class InspectedGarment:
+    """A garment of a session that is inspected, and the point (row, column) that was chosen on it.
 
     ``crop`` is the garment with its margin to scale, ``square`` the same as the classifier sees it; maps lie
     over either. Both are cut from the session's small picture.
@@ -128,7 +128,7 @@ class Looked:
         """Places along a side of what attention connects."""
         return int(self.inspection.activations.shape[-1])
 
-    def at(self, place_xy: Any) -> Looked:
+    def at(self, place_xy: Any) -> InspectedGarment:
         """The same from another point, given in pixels of ``crop``. Raises RecipeError for what is none."""
         numbers = place_xy if isinstance(place_xy, list | tuple) and len(place_xy) == 2 else (None, None)
         places = []
@@ -151,8 +151,8 @@ def _is_within(value: Any, pixels: int) -> bool:
     return is_number and math.isfinite(value) and 0 <= value <= pixels
 
 
-def look(inspectors: Inspectors, shown: Shown, index: int | None) -> Looked | None:
-    """Look into one of the garments, from its middle; None where it is not there. Raises WeightsError."""
+def inspect(inspectors: Inspectors, shown: Shown, index: int | None) -> InspectedGarment | None:
+    """Inspect one of the garments, from its middle; None where it is not there. Raises WeightsError."""
     garments = shown.labeled.garments
     if not isinstance(index, int) or not 0 <= index < len(garments):
         return None
@@ -162,14 +162,14 @@ def look(inspectors: Inspectors, shown: Shown, index: int | None) -> Looked | No
     square = inspectors.classifier.crop(_as_photo(shown, picture), box)
     inspection = inspectors.classifier.inspect(square)
     middle = inspection.activations.shape[-1] // 2
-    return Looked(index, crop, square, inspection, (middle, middle))
+    return InspectedGarment(index, crop, square, inspection, (middle, middle))
 
 
-def pointed(looked: Looked) -> Image.Image:
+def pointed(inspected: InspectedGarment) -> Image.Image:
     """The garment with the chosen place outlined."""
-    picture = looked.crop.copy()
-    row, column = looked.point
-    width, height = (side / looked.places for side in picture.size)
+    picture = inspected.crop.copy()
+    row, column = inspected.point
+    width, height = (side / inspected.places for side in picture.size)
     box = (column * width, row * height, (column + 1) * width - 1, (row + 1) * height - 1)
     draw = ImageDraw.Draw(picture)
     draw.rectangle(box, outline="#ffffff", width=5)
@@ -179,23 +179,23 @@ def pointed(looked: Looked) -> Image.Image:
     return picture
 
 
-def heads(looked: Looked) -> tuple[Captioned, ColorBar]:
+def heads(inspected: InspectedGarment) -> tuple[Captioned, ColorBar]:
     """What each head attends to from the chosen point, their mean first, all in one scale of shares."""
-    places = looked.places
-    row, column = looked.point
-    attention = looked.inspection.attention[:, row * places + column].reshape(-1, places, places)
+    places = inspected.places
+    row, column = inspected.point
+    attention = inspected.inspection.attention[:, row * places + column].reshape(-1, places, places)
     maps = [attention.mean(axis=0), *attention]
     titles = ["Mean", *(f"Head {number}" for number in range(1, len(attention) + 1))]
     bar = ColorBar(
         0.0, 100 * float(attention.max()), False, f"% of the attention, of {places * places} places"
     )
-    return _figures(looked, [100 * values for values in maps], titles, bar), bar
+    return _figures(inspected, [100 * values for values in maps], titles, bar), bar
 
 
-def compared(looked: Looked, label: Any, other: Any) -> tuple[Captioned, ColorBar]:
+def compared(inspected: InspectedGarment, label: Any, other: Any) -> tuple[Captioned, ColorBar]:
     """Signed class activation of a label, of another, and their difference, all in one scale."""
-    found = looked.inspection
-    chosen = [looked.label(name) for name in (label, other) if name]
+    found = inspected.inspection
+    chosen = [inspected.label(name) for name in (label, other) if name]
     maps = [found.activations[place] for place in chosen]
     titles = [f"{found.labels[place]}, {found.probabilities[place]:.0%}" for place in chosen]
     if len(maps) == 2:
@@ -203,20 +203,20 @@ def compared(looked: Looked, label: Any, other: Any) -> tuple[Captioned, ColorBa
         titles.append(f"{found.labels[chosen[0]]} - {found.labels[chosen[1]]}")
     most = max((float(np.abs(values).max()) for values in maps), default=0.0) or 1.0
     bar = ColorBar(-most, most, True, "contribution to the label's logit; below zero it speaks against it")
-    return _figures(looked, maps, titles, bar), bar
+    return _figures(inspected, maps, titles, bar), bar
 
 
-def best_labels(looked: Looked, shown: Shown) -> tuple[str, str]:
+def best_labels(inspected: InspectedGarment, shown: Shown) -> tuple[str, str]:
     """The garment's best label that the model knows, and the likeliest other one."""
-    found = looked.inspection
+    found = inspected.inspection
     by_chance = [found.labels[place] for place in np.argsort(-found.probabilities)]
-    best = shown.labeled.garments[looked.index].best_label
+    best = shown.labeled.garments[inspected.index].best_label
     first = best if best in found.labels else by_chance[0]
     return first, next((label for label in by_chance if label != first), first)
 
 
 def slid(
-    inspectors: Inspectors, shown: Shown, looked: Looked, choice: Any
+    inspectors: Inspectors, shown: Shown, inspected: InspectedGarment, choice: Any
 ) -> tuple[tuple[Image.Image, Image.Image], ColorBar]:
     """Two pictures to slide between: the garment without and with a map, or SimAM before and after.
 
@@ -226,15 +226,15 @@ def slid(
         return _simam(inspectors, shown, choice.removeprefix(SIMAM))
     if not isinstance(choice, str) or choice not in GARMENT_MAPS:
         raise RecipeError(f"Expected one of the maps in the menu, got {str(choice)[:60]!r}.")
-    best, _ = best_labels(looked, shown)
-    values = inspectors.classifier.map_of(choice, looked.square, best, looked.inspection)
+    best, _ = best_labels(inspected, shown)
+    values = inspectors.classifier.map_of(choice, inspected.square, best, inspected.inspection)
     if choice == "class_activation":
         most = float(np.abs(values).max()) or 1.0
         bar = ColorBar(-most, most, True, f"contribution to the logit of {best}")
     else:
         values = 100 * values
         bar = ColorBar(0.0, float(values.max()), False, "% of the attention that a place receives")
-    return (looked.crop, _overlaid(looked.crop, values, bar)), bar
+    return (inspected.crop, _overlaid(inspected.crop, values, bar)), bar
 
 
 def _simam(
@@ -251,8 +251,10 @@ def _simam(
     return (_overlaid(small, before, bar, module.extent), _overlaid(small, after, bar, module.extent)), bar
 
 
-def _figures(looked: Looked, maps: Sequence[np.ndarray], titles: Sequence[str], bar: ColorBar) -> Captioned:
-    small = _enlarged(looked.crop, SMALL_SIDE)
+def _figures(
+    inspected: InspectedGarment, maps: Sequence[np.ndarray], titles: Sequence[str], bar: ColorBar
+) -> Captioned:
+    small = _enlarged(inspected.crop, SMALL_SIDE)
     return [(_overlaid(small, values, bar), title) for values, title in zip(maps, titles, strict=True)]
 
 

@@ -9,7 +9,7 @@ import gradio as gr
 
 from app.demo import attribution
 from app.demo.api import MODELS, sentences
-from app.demo.attribution import GARMENT_MAPS, Inspectors, Looked
+from app.demo.attribution import GARMENT_MAPS, InspectedGarment, Inspectors
 from app.demo.theme import HIDDEN
 from app.demo.view import Shown
 from core.errors import LapelError
@@ -33,9 +33,9 @@ class AttributionSection:
 
     def __init__(self, inspectors: Inspectors) -> None:
         self.inspectors = inspectors
-        self.looked = gr.State(None, time_to_live=STATE_SECONDS)
+        self.inspected = gr.State(None, time_to_live=STATE_SECONDS)
         self.open = gr.Button(OPEN, elem_id="look")
-        self.note = gr.Markdown(elem_id="look-note")
+        self.note = gr.Markdown(elem_id="inspect-note")
         with gr.Column(elem_classes=[HIDDEN], elem_id="look-panel") as self.panel, gr.Tabs():
             with gr.Tab("Heads", render_children=True):
                 self._lay_out_heads()
@@ -81,30 +81,31 @@ class AttributionSection:
         }  # fmt: skip
         quick = models | {"concurrency_id": "drawing", "concurrency_limit": 4, "show_progress": "hidden"}
         self.open.click(self.begin, [shown, garment], self.outputs, **models)
-        garment.change(self.follow, [shown, garment, self.looked], self.outputs, **models)
+        garment.change(self.follow, [shown, garment, self.inspected], self.outputs, **models)
         self.point.select(
-            self.move, [self.looked], [self.looked, self.point, self.heads, self.heads_bar], **quick
+            self.move, [self.inspected], [self.inspected, self.point, self.heads, self.heads_bar], **quick
         )
         gr.on(
-            [self.label.input, self.other.input], self.compare, [self.looked, self.label, self.other],
+            [self.label.input, self.other.input], self.compare, [self.inspected, self.label, self.other],
             [self.compared, self.compared_bar], **quick,
         )  # fmt: skip
         self.choice.input(
-            self.slide, [shown, self.looked, self.choice], [self.slider, self.slider_bar], **models
+            self.slide, [shown, self.inspected, self.choice], [self.slider, self.slider_bar], **models
         )
 
     @property
     def outputs(self) -> list[Any]:
-        """All that a look changes."""
+        """All that another garment changes."""
         return [
-            self.looked, self.open, self.note, self.panel, self.point, self.heads, self.heads_bar, self.label,
-            self.other, self.compared, self.compared_bar, self.choice, self.slider, self.slider_bar,
+            self.inspected, self.open, self.note, self.panel, self.point, self.heads, self.heads_bar,
+            self.label, self.other, self.compared, self.compared_bar, self.choice, self.slider,
+            self.slider_bar,
         ]  # fmt: skip
 
     def closed(self) -> Updates:
         """The section before anybody asked."""
         return {
-            self.looked: None,
+            self.inspected: None,
             self.open: gr.Button(elem_classes=[]),
             self.note: "",
             self.panel: gr.Column(elem_classes=[HIDDEN]),
@@ -116,25 +117,27 @@ class AttributionSection:
             yield {self.note: LOADING}
         yield self._looked_into(shown, garment)
 
-    def follow(self, shown: Shown | None, garment: int | None, looked: Looked | None) -> Updates:
-        """Another garment was chosen: look into it where the section is open."""
-        if looked is None or looked.index == garment:
+    def follow(self, shown: Shown | None, garment: int | None, inspected: InspectedGarment | None) -> Updates:
+        """Another garment was chosen: inspect it where the section is open."""
+        if inspected is None or inspected.index == garment:
             return {self.note: gr.skip()}
         return self._looked_into(shown, garment)
 
     def _looked_into(self, shown: Shown | None, garment: int | None) -> Updates:
         try:
             with sentences(for_page=True):
-                looked = attribution.look(self.inspectors, shown, garment) if shown is not None else None
-                if shown is None or looked is None:
+                inspected = (
+                    attribution.inspect(self.inspectors, shown, garment) if shown is not None else None
+                )
+                if shown is None or inspected is None:
                     return self.closed() | {self.note: "Choose a garment first."}
-                return self._all(shown, looked)
+                return self._all(shown, inspected)
         except gr.Error as error:  # said in place, where it stays
             return self.closed() | {self.note: str(error.message)}
 
-    def _all(self, shown: Shown, looked: Looked) -> Updates:
-        label, other = attribution.best_labels(looked, shown)
-        labels = list(looked.inspection.labels)
+    def _all(self, shown: Shown, inspected: InspectedGarment) -> Updates:
+        label, other = attribution.best_labels(inspected, shown)
+        labels = list(inspected.inspection.labels)
         choices = [(title, name) for name, title in GARMENT_MAPS.items()]
         try:
             choices += self.inspectors.simam_modules
@@ -142,50 +145,50 @@ class AttributionSection:
             choices = list(choices)
         first = choices[0][1]
         return {
-            self.looked: looked,
+            self.inspected: inspected,
             self.open: gr.Button(elem_classes=[HIDDEN]),
-            self.note: f"### Garment {looked.index + 1} looked into",
+            self.note: f"### Garment {inspected.index + 1} inspected",
             self.panel: gr.Column(elem_classes=[]),
             self.label: gr.Dropdown(choices=labels, value=label),
             self.other: gr.Dropdown(choices=labels, value=other),
             self.choice: gr.Dropdown(choices=choices, value=first),
-            **self._pointed(looked),
-            **self._compared(looked, label, other),
-            **self._slid(shown, looked, first),
+            **self._pointed(inspected),
+            **self._compared(inspected, label, other),
+            **self._slid(shown, inspected, first),
         }
 
-    def move(self, looked: Looked | None, event: gr.SelectData) -> Updates:
+    def move(self, inspected: InspectedGarment | None, event: gr.SelectData) -> Updates:
         """Another point: the maps of all heads from there."""
-        if looked is None:
+        if inspected is None:
             return {self.heads_bar: gr.skip()}
         with sentences(for_page=True):
-            moved = looked.at(event.index)
-            return {self.looked: moved, **self._pointed(moved)}
+            moved = inspected.at(event.index)
+            return {self.inspected: moved, **self._pointed(moved)}
 
-    def compare(self, looked: Looked | None, label: str | None, other: str | None) -> Updates:
+    def compare(self, inspected: InspectedGarment | None, label: str | None, other: str | None) -> Updates:
         """Other labels, one or two."""
-        if looked is None:
+        if inspected is None:
             return {self.compared_bar: gr.skip()}
         with sentences(for_page=True):
-            return self._compared(looked, label, other)
+            return self._compared(inspected, label, other)
 
-    def slide(self, shown: Shown | None, looked: Looked | None, choice: str | None) -> Updates:
+    def slide(self, shown: Shown | None, inspected: InspectedGarment | None, choice: str | None) -> Updates:
         """Another map between the two sides of the slider."""
-        if shown is None or looked is None:
+        if shown is None or inspected is None:
             return {self.slider_bar: gr.skip()}
         with sentences(for_page=True):
-            return self._slid(shown, looked, choice)
+            return self._slid(shown, inspected, choice)
 
-    def _pointed(self, looked: Looked) -> Updates:
-        figures, bar = attribution.heads(looked)
-        return {self.point: attribution.pointed(looked), self.heads: figures, self.heads_bar: bar.html()}
+    def _pointed(self, inspected: InspectedGarment) -> Updates:
+        figures, bar = attribution.heads(inspected)
+        return {self.point: attribution.pointed(inspected), self.heads: figures, self.heads_bar: bar.html()}
 
-    def _compared(self, looked: Looked, label: str | None, other: str | None) -> Updates:
-        figures, bar = attribution.compared(looked, label, other)
+    def _compared(self, inspected: InspectedGarment, label: str | None, other: str | None) -> Updates:
+        figures, bar = attribution.compared(inspected, label, other)
         return {self.compared: figures, self.compared_bar: bar.html()}
 
-    def _slid(self, shown: Shown, looked: Looked, choice: str | None) -> Updates:
-        pictures, bar = attribution.slid(self.inspectors, shown, looked, choice)
+    def _slid(self, shown: Shown, inspected: InspectedGarment, choice: str | None) -> Updates:
+        pictures, bar = attribution.slid(self.inspectors, shown, inspected, choice)
         return {self.slider: pictures, self.slider_bar: bar.html()}
 
 

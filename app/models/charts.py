@@ -21,7 +21,7 @@ ARM_NAMES = {"selected": "active learning", "control": "random"}
 def class_differences(classes: Sequence[ClassComparison]) -> go.Figure:
     """Candidate minus champion for each class that was evaluated, in points, with 95 % intervals.
 
-    The worst is on top. Red has lost more than the gate allows; grey is what the interval cannot tell from 0.
+    The worst is on top. Red has lost more than the gate allows; gray is what the interval cannot tell from 0.
     """
     shown = [entry for entry in classes if entry.metric.difference is not None]
     shown.sort(key=lambda entry: entry.metric.difference or 0.0)

@@ -18,7 +18,6 @@ from benchmarks.papers.experiments import TITLES
 from core.files import atomic_write
 from core.inference.engines.engine import Engine, is_installed, open_export
 from core.inference.engines.pytorch import PyTorchEngine
-from core.models.checkpoints import fuse_for_inference
 from core.models.classifier import ClassifierNetwork
 from core.models.cost import summarize_model
 from core.models.graphs import (
@@ -29,6 +28,7 @@ from core.models.graphs import (
     export_onnx,
     replace_mish,
 )
+from core.models.loading import fuse_for_inference
 from core.models.registry import is_exported, model_config
 from core.models.yolov4 import YOLOv4
 from core.training.run import current_commit

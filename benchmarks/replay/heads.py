@@ -22,7 +22,7 @@ Order = Callable[[np.ndarray, np.ndarray, np.ndarray, int], list[int]]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Features standardised by the pool (no label needed for that), and labels, of pool and test."""
+    """Features standardized by the pool (no label needed for that), and labels, of pool and test."""
 
     pool: np.ndarray
     pool_labels: np.ndarray

@@ -269,7 +269,7 @@ def _with_label_issues(candidates: Iterable[Candidate]) -> list[QueuePlace]:
 
 def _explained(candidate: Candidate, novelty: float) -> QueuePlace:
     uncertainty = candidate.uncertainty or Uncertainty()
-    parts = {**uncertainty.parts, "new": novelty}
+    parts = {**uncertainty.parts, "novelty": novelty}
     return _place(candidate, "selected", reasons_of(uncertainty, novelty), parts)
 
 
@@ -280,7 +280,7 @@ def _place(
     if parts is None:
         parts = dict(candidate.uncertainty.parts) if candidate.uncertainty else {}
     if candidate.issue:
-        parts["suspect"] = candidate.issue_score
+        parts["label_issue"] = candidate.issue_score
     return QueuePlace(
         candidate.photo_id, 0.0, arm, reasons, {name: round(part, 4) for name, part in parts.items()}
     )

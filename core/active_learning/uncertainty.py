@@ -12,12 +12,10 @@ from dataclasses import dataclass, field
 
 from core.boxes import iou
 from core.garments import Garment
+from core.models.nms import CROSS_CLASS_IOU_THRESHOLD
 
 LEAST_CERTAIN_GARMENTS = 3
 """The detector's part is the mean uncertainty of this many garments."""
-
-SAME_OBJECT_IOU = 0.8
-"""The IoU above which boxes of two categories are taken for one object."""
 
 LEAST_SHARE = 0.5
 """Boxes from this share of the threshold on are compared."""
@@ -110,7 +108,10 @@ def category_margins(garments: Sequence[Garment], threshold: float) -> list[Marg
     margins = []
     for number, one in enumerate(candidates):
         for other in candidates[number + 1 :]:
-            if one.category != other.category and iou(one.box_xyxy, other.box_xyxy) > SAME_OBJECT_IOU:
+            if (
+                one.category != other.category
+                and iou(one.box_xyxy, other.box_xyxy) > CROSS_CLASS_IOU_THRESHOLD
+            ):
                 higher, lower = sorted((one, other), key=lambda garment: -garment.score)
                 if higher.score >= threshold:
                     margins.append(Margin(lower.score / higher.score, higher.category, lower.category))

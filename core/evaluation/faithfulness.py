@@ -2,7 +2,7 @@
 
 A map may be of any size and scale; only deletion, insertion and the pointing game's order of its values, and
 for average drop its values from 0 up count. Places that are taken away get a baseline, a blurred picture by
-default: black or grey squares are pictures of something else that the network has not been trained on either.
+default: black or gray squares are pictures of something else that the network has not been trained on either.
 """
 
 from __future__ import annotations

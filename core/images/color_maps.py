@@ -46,7 +46,7 @@ def colored(values: np.ndarray, low: float, high: float, name: str = "sequential
 def overlay_values(
     image: Image.Image, values: np.ndarray, low: float, high: float, *, signed: bool, opacity: float = 0.65
 ) -> Image.Image:
-    """The picture in grey under a map (h, w) over all of it, in even colors from ``low`` to ``high``."""
+    """The picture in gray under a map (h, w) over all of it, in even colors from ``low`` to ``high``."""
     fine = np.asarray(
         Image.fromarray(np.asarray(values, dtype=np.float32)).resize(image.size, Image.Resampling.BILINEAR)
     )

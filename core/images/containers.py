@@ -200,7 +200,7 @@ def _png_chunks(data: bytes, position: int) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _png_transparency(body: bytes, depth: int, colors: int) -> bytes:
-    """A tRNS chunk whose transparent grey or color has eight bits, as Pillow's pixels have."""
+    """A tRNS chunk whose transparent gray or color has eight bits, as Pillow's pixels have."""
     if colors == 0 or colors == 2:
         values = struct.unpack_from(">H" if colors == 0 else ">3H", body)
         scaled = [v >> 8 if depth == 16 else min(255, v * 255 // (2**depth - 1)) for v in values]

@@ -47,7 +47,7 @@ def decode_apart(data: bytes, format: str) -> Image.Image:
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
-    """A new RGB picture: transparency over white, 16-bit grey by its high byte."""
+    """A new RGB picture: transparency over white, 16-bit gray by its high byte."""
     if picture.mode.startswith("I"):
         picture = _grey_of_sixteen_bits(picture)
     if not picture.has_transparency_data:
@@ -60,13 +60,13 @@ def to_rgb(picture: Image.Image) -> Image.Image:
 
 
 def _grey_of_sixteen_bits(picture: Image.Image) -> Image.Image:
-    """Grey by its high byte, as Pillow reads 16-bit colors; its own conversion of grey clips at 255."""
+    """Gray by its high byte, as Pillow reads 16-bit colors; its own conversion of gray clips at 255."""
     import numpy as np
 
-    grey = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    gray = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if "transparency" in picture.info:
-        grey.info["transparency"] = picture.info["transparency"]
-    return grey
+        gray.info["transparency"] = picture.info["transparency"]
+    return gray
 
 
 def main(arguments: Sequence[str]) -> int:

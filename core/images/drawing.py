@@ -15,7 +15,7 @@ Rect = tuple[int, int, int, int]
 Rgb = tuple[int, int, int]
 
 # Ten evenly spaced stops of matplotlib's plasma (CC0). Its lightness only ever rises, so the order of the
-# values survives a grey print and color blindness, and unlike inferno it has color at both ends: a hot
+# values survives a gray print and color blindness, and unlike inferno it has color at both ends: a hot
 # spot shows on white.
 _HEAT_STOPS = np.array(
     [

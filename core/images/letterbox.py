@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-GREY = (114, 114, 114)
+GRAY = (114, 114, 114)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +39,11 @@ class Letterboxed:
 
 
 def letterbox(image: Image.Image, canvas_wh: tuple[int, int]) -> Letterboxed:
-    """Scale a picture to fit the canvas, centered, grey around it."""
+    """Scale a picture to fit the canvas, centered, gray around it."""
     factor = min(canvas_wh[0] / image.width, canvas_wh[1] / image.height)
     size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
     offset = ((canvas_wh[0] - size[0]) // 2, (canvas_wh[1] - size[1]) // 2)
-    canvas = Image.new("RGB", canvas_wh, GREY)
+    canvas = Image.new("RGB", canvas_wh, GRAY)
     canvas.paste(image.resize(size, Image.Resampling.BILINEAR), offset)
     return Letterboxed(canvas, offset, size, image.size)
 

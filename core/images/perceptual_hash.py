@@ -31,11 +31,11 @@ _FLAT_DIFFERENCE = 8.0
 def difference_hash(image: Image.Image) -> bytes:
     """The picture's difference hash, 256 bits in 32 bytes.
 
-    It says for each cell of a 16 x 16 grid of grey means whether the next one to the right is brighter
+    It says for each cell of a 16 x 16 grid of gray means whether the next one to the right is brighter
     (dHash, Krawetz 2013, with 16 cells a side instead of 8: clothing on plain ground has few edges).
     """
-    grey = image.convert("L").resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.BOX)
-    cells = np.asarray(grey, dtype=np.int16)
+    gray = image.convert("L").resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.BOX)
+    cells = np.asarray(gray, dtype=np.int16)
     return np.packbits(cells[:, 1:] > cells[:, :-1]).tobytes()
 
 

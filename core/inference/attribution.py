@@ -23,7 +23,7 @@ from core.images.decode import Photo
 from core.images.letterbox import Letterboxed, letterbox, tight_canvas
 from core.models import attribution, library_cams
 from core.models.cards import ModelCard
-from core.models.checkpoints import load_classifier_network, load_detector_network
+from core.models.loading import load_classifier_network, load_detector_network
 from core.models.mobilenet import MobileNetMHA
 from core.models.yolov4 import YOLOv4
 from core.threads import share_the_cores

@@ -49,8 +49,8 @@ def cost_of(model: CostedModel) -> dict[str, Any]:
     The network is built without its weights, from what the card says. Raises WeightsError, RecipeError.
     """
     with IMPORTS:
-        from core.models.checkpoints import network_of_card  # brings torch
         from core.models.cost import summarize
+        from core.models.loading import network_of_card  # brings torch
 
     card = model.card
     figures = summarize(network_of_card(card), (card.input_size, card.input_size))

@@ -20,8 +20,8 @@ from core.boxes import box_iou
 from core.errors import RecipeError
 from core.models import fused
 from core.models.blocks import GSModule
-from core.models.checkpoints import QuickMish
 from core.models.decode import decode_boxes
+from core.models.loading import QuickMish
 from core.models.mobilenet import MobileNetMHA
 from core.models.yolov4 import STRIDES, YOLOv4
 

@@ -220,7 +220,7 @@ void norm_activate_backward(const float* x, const float* dy, float* dx, const fl
                 }
         });
     });
-    std::vector<float> centre(channels), tilt(channels);
+    std::vector<float> center(channels), tilt(channels);
     for (long c = 0; c < channels; ++c) {
         double sum = 0, product = 0;
         for (long b = 0; b < blocks.count; ++b) {
@@ -229,7 +229,7 @@ void norm_activate_backward(const float* x, const float* dy, float* dx, const fl
         }
         dbias[c] = static_cast<float>(sum);
         dweight[c] = static_cast<float>(product * invstd[c]);
-        centre[c] = training ? static_cast<float>(sum / rows) : 0.f;
+        center[c] = training ? static_cast<float>(sum / rows) : 0.f;
         tilt[c] = training ? static_cast<float>(product / rows * invstd[c] * invstd[c]) : 0.f;
     }
     side_by_side(channels, [&](auto k) {
@@ -241,7 +241,7 @@ void norm_activate_backward(const float* x, const float* dy, float* dx, const fl
                 for (long c = 0; c < K; ++c) {
                     scale[c] = weight[from + c] * invstd[from + c];
                     slope[c] = scale[c] * tilt[from + c];
-                    level[c] = scale[c] * centre[from + c] - slope[c] * mean[from + c];
+                    level[c] = scale[c] * center[from + c] - slope[c] * mean[from + c];
                 }
                 const long first = b * blocks.size;
                 for (long row = first; row < first + blocks.in(b); ++row) {

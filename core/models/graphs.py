@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from core.models.blocks import GSModule, SimAM
 from core.models.cards import ModelCard, read_card
-from core.models.checkpoints import QuickMish, load_classifier_network, load_detector_network
 from core.models.classifier import ClassifierNetwork
 from core.models.decode import decode
+from core.models.loading import QuickMish, load_classifier_network, load_detector_network
 from core.models.yolov4 import STRIDES, Backbone, YOLOv4
 
 OPSET = 18

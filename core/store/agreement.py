@@ -15,7 +15,7 @@ from core.errors import StoreError
 from core.store.boxes import AnnotatedBox, new_uid
 from core.threads import IMPORTS
 
-SAME_GARMENT_IOU = 0.5
+MATCH_IOU = 0.5
 """The least intersection over union at which two boxes are about the same garment."""
 
 SAME_NAME_BONUS = 0.1
@@ -56,7 +56,7 @@ def agreement(boxes_a: Boxes, boxes_b: Boxes) -> Agreement:
 def pairs(boxes_a: Boxes, boxes_b: Boxes) -> list[tuple[int, int, float]]:
     """Which box of A is which of B: indices and IoU, from the assignment with the greatest overlap in all.
 
-    Boxes are paired from an IoU of ``SAME_GARMENT_IOU`` on (Kuhn-Munkres by ``scipy.optimize``).
+    Boxes are paired from an IoU of ``MATCH_IOU`` on (Kuhn-Munkres by ``scipy.optimize``).
     """
     with IMPORTS:
         from scipy.optimize import linear_sum_assignment  # takes a while to load
@@ -66,9 +66,9 @@ def pairs(boxes_a: Boxes, boxes_b: Boxes) -> list[tuple[int, int, float]]:
     ious = box_iou(_corners(boxes_a), _corners(boxes_b))  # (A, B)
     ids_a, ids_b = ([box.category_id for box in boxes] for boxes in (boxes_a, boxes_b))
     worth = ious + SAME_NAME_BONUS * (np.array(ids_a)[:, None] == np.array(ids_b)[None, :])
-    rows, columns = linear_sum_assignment(np.where(ious >= SAME_GARMENT_IOU, worth, 0.0), maximize=True)
+    rows, columns = linear_sum_assignment(np.where(ious >= MATCH_IOU, worth, 0.0), maximize=True)
     chosen = zip(rows.tolist(), columns.tolist(), strict=True)
-    return [(i, j, float(ious[i, j])) for i, j in chosen if ious[i, j] >= SAME_GARMENT_IOU]
+    return [(i, j, float(ious[i, j])) for i, j in chosen if ious[i, j] >= MATCH_IOU]
 
 
 def _corners(boxes: Boxes) -> np.ndarray:

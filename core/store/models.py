@@ -116,7 +116,7 @@ class Models:
         weights that could not serve, StoreError where parent or revision are not there.
         """
         with IMPORTS:
-            from core.models.checkpoints import check_weights  # brings torch
+            from core.models.loading import check_weights  # brings torch
 
         known = self._of_training(training_id)
         if known is not None:
@@ -307,7 +307,7 @@ def _checked_card(path: Path, kind: str) -> ModelCard:
     if card.kind == kind and card.data.get(DIGEST) == digest_of_unchanged(path):
         return card
     with IMPORTS:
-        from core.models.checkpoints import check_weights  # brings torch
+        from core.models.loading import check_weights  # brings torch
 
     return check_weights(path, kind)
 

@@ -149,7 +149,7 @@ class Promotions:
     def _check(self, model: ModelRow) -> None:
         """Raises WeightsError for weights that could not serve."""
         with IMPORTS:
-            from core.models.checkpoints import check_weights  # brings torch
+            from core.models.loading import check_weights  # brings torch
 
         check_weights(self.models.file_of(model), model.kind, model.card.categories)
 

@@ -18,7 +18,7 @@ from core.datasets.classification import read_labeled, with_known_labels
 from core.datasets.detection import DetectionDataset, letterboxed_wh
 from core.datasets.reading import read_fitted
 from core.errors import DatasetError, RecipeError, WeightsError
-from core.models.checkpoints import GHOST_OF
+from core.models.loading import GHOST_OF
 from core.models.registry import detector_names, has_anchors
 from core.models.weights import read_tensors
 from core.models.yolov4 import PRESETS

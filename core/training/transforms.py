@@ -16,8 +16,8 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 from core.images.crops import CROP_SIZE
+from core.images.letterbox import GRAY
 
-GRAY = (114, 114, 114)
 SMALLEST_SIDE = 3.0
 VISIBLE_SHARE = 0.3
 

@@ -20,7 +20,8 @@ from core.models.yolov4 import STRIDES
 
 ASSIGN_IOU = 0.213
 IGNORE_IOU = 0.7
-SAME_PLACE_IOU = 0.5
+UNLABELED_IOU = 0.5
+"""Above this IoU with a garment a confident box counts, whatever the photo's dataset does not box."""
 
 
 @dataclass(frozen=True)
@@ -242,4 +243,4 @@ def _maybe_unlabeled(level: Tensor, best: Tensor, labeled: LabeledCategories) ->
     score = level[..., 4].sigmoid() * likeliest.sigmoid()
     pictures = torch.arange(len(level), device=level.device)[:, None, None, None]
     unboxed = ~labeled.complete[pictures, category]
-    return unboxed & (score > labeled.ignore_score[:, None, None, None]) & (best < SAME_PLACE_IOU)
+    return unboxed & (score > labeled.ignore_score[:, None, None, None]) & (best < UNLABELED_IOU)

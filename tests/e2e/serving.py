@@ -91,7 +91,7 @@ launch.serve(labeler, fake_explain, port=int(sys.argv[1]), password=password)
 def demo(labeler: str, weights: Path | None = None, **environment: str) -> Iterator[str]:
     """A demo in a process of its own, over what ``labeler`` ("module:callable") gives: its address.
 
-    Garments are looked into by the networks in ``weights``, a folder as ``tests.weights.save_both`` makes it.
+    Garments are inspected by the networks in ``weights``, a folder as ``tests.weights.save_both`` makes it.
     """
     port = free_port()
     command = [sys.executable, "-c", DEMO, str(port), labeler, *([str(weights)] if weights else [])]

@@ -197,7 +197,7 @@ def test_a_garment_is_looked_into(page: Page, address_with_networks: str, photo:
 
     page.locator("#garment input").click()
     page.get_by_role("option", name=re.compile("pants")).click()
-    says(page, "#look-note", "Garment 2 looked into")
+    says(page, "#inspect-note", "Garment 2 inspected")
     assert not errors
 
 

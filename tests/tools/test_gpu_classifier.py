@@ -15,7 +15,7 @@ from core.models.weights import save_weights
 from tools.classifier_recipe import LABELS, GpuClassifierRecipe
 from tools.efficientnet_lite import EfficientNetLite
 from tools.gpu_classifier import ClassifierRun, load_pictures, train_classifier
-from tools.gpu_fitting import Schedule
+from tools.gpu_trainer import Schedule
 
 CATEGORIES = ("bag", "top")
 QUICK = GpuClassifierRecipe(

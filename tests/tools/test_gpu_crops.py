@@ -20,7 +20,7 @@ from tools.gpu_crops import (
 CATEGORIES = ("bag", "footwear", "top", "scarf_tie")
 LABELS = ("Bag", "Scarf", "Shirt", "Shoes")
 CPU = torch.device("cpu")
-STILL = Augmentation(plain=1.0, turned=0.0, colored=0.0, grey=0.0, sharpened=0.0, erased=0.0)
+STILL = Augmentation(plain=1.0, turned=0.0, colored=0.0, gray=0.0, sharpened=0.0, erased=0.0)
 
 
 def smooth_photo(width=120, height=90, seed=0):

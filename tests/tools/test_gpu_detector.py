@@ -15,12 +15,12 @@ from safetensors.torch import save_file
 from core.boxes import GroundTruth
 from core.inference.detector import Detector
 from core.models.cards import read_card
-from core.models.checkpoints import load_detector_network
 from core.models.decode import decode
+from core.models.loading import load_detector_network
 from core.models.mobilenet import MobileNetFeatures, imagenet_layers
 from core.models.weights import read_tensors
 from tools.detector_recipe import GpuDetectorRecipe, load_start
-from tools.eight_bit_weights import quantise
+from tools.eight_bit_weights import quantize
 from tools.gpu_detector import (
     DetectorRun,
     fitted_anchors,
@@ -28,8 +28,8 @@ from tools.gpu_detector import (
     train_detector,
 )
 from tools.gpu_evaluation import Candidates, detections_of, measure
-from tools.gpu_mixture import CATALOG_IGNORE_SCORE, Mixture
 from tools.gpu_photos import load_pack
+from tools.gpu_sampler import CATALOG_IGNORE_SCORE, BatchSampler
 from tools.pack_photos import write_pack
 
 CATEGORIES = ("bag", "belt", "boots", "footwear", "outerwear", "top", "scarf_tie")
@@ -86,16 +86,16 @@ def test_anchors_are_fitted_to_boxes_as_they_lie_on_the_canvas(pack):
 
 def test_photos_are_drawn_by_their_sets_shares_and_say_what_they_label(pack):
     numbers = pack.numbers(split="train")
-    mixture = Mixture(pack, numbers, rebalance=0.1)
-    shares = mixture.shares((("street", 0.5), ("chictopia", 0.5), ("catalog", 0.0)))
-    photos = mixture.draw(shares, 400, 4, torch.Generator().manual_seed(0))
+    sampler = BatchSampler(pack, numbers, rebalance=0.1)
+    shares = sampler.shares((("street", 0.5), ("chictopia", 0.5), ("catalog", 0.0)))
+    photos = sampler.draw(shares, 400, 4, torch.Generator().manual_seed(0))
     names = np.array([pack.photos[number]["set"] for number in numbers])[photos.numpy()]
     assert (names == names[:, :1]).all() and set(names.ravel()) == {"street", "chictopia"}
     assert 150 < (names[:, 0] == "street").sum() < 250
     catalog = next(i for i, n in enumerate(numbers) if pack.photos[n]["set"] == "catalog")
     chictopia = next(i for i, n in enumerate(numbers) if pack.photos[n]["set"] == "chictopia")
     some = torch.tensor([[0, chictopia], [chictopia, chictopia], [catalog, catalog]])
-    labeled = mixture.labeled(some, torch.tensor([[True, False], [True, True], [True, True]]))
+    labeled = sampler.labeled(some, torch.tensor([[True, False], [True, True], [True, True]]))
     assert labeled.complete[0].all() and labeled.known[0].all()
     rough = [name not in ("belt", "boots", "scarf_tie") for name in CATEGORIES]
     assert labeled.complete[1].tolist() == labeled.known[1].tolist() == rough
@@ -129,7 +129,7 @@ def test_a_run_without_a_teacher_distils_nothing_and_takes_boxed_photos(pack_fol
         "recipe": TINY,
     }
     run = DetectorRun(pack_folder, tmp_path, **given)
-    run.distil(1e6)
+    run.distill(1e6)
     assert run.stages == []
     assert len(run.boxed) == 12 and len(run.all_photos) == 14
 
@@ -152,7 +152,7 @@ def test_a_run_takes_every_stage_and_the_product_loads_its_weights(pack_folder, 
     network, _ = load_detector_network(weights)
     pictures = torch.rand(1, 3, 192, 128)
     with torch.inference_mode():
-        own = decode(run.average(pictures), run.average.anchors_wh)
+        own = decode(run.ema_network(pictures), run.ema_network.anchors_wh)
         loaded = decode(network(pictures), network.anchors_wh)
     assert torch.allclose(own[1], loaded[1], atol=2e-3)
     assert torch.allclose(own[0], loaded[0], atol=2.0, rtol=0.02)
@@ -166,9 +166,9 @@ def test_a_run_begins_with_the_weights_that_a_pack_carries(pack_folder, tmp_path
         (pack / "weights" / f"detector-pico{ending}").rename(pack / "weights" / f"detector{ending}")
     weights = pack / "weights" / "detector.safetensors"
     carried, card = read_tensors(weights), read_card(weights)
-    save_file(quantise(carried), weights)
+    save_file(quantize(carried), weights)
     run = train_detector(pack, tmp_path / "out", seconds=0, device="cpu", recipe=replace(TINY, seed=7))
-    assert [stage["stage"] for stage in run.stages] == ["detector"]  # nothing to distil
+    assert [stage["stage"] for stage in run.stages] == ["detector"]  # nothing to distill
     assert run.facts()["began"] == "with the weights in the pack"
     assert tuple(map(tuple, run.anchors.tolist())) == card.anchors_wh
     head, before = run.model.heads[0][1].weight, carried["heads.0.1.weight"]

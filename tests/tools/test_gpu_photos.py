@@ -11,10 +11,10 @@ from PIL import Image
 from core.images.letterbox import letterbox
 from tools.gpu_evaluation import letterboxed
 from tools.gpu_photos import (
-    GREY,
+    GRAY,
     PLAIN,
     Augmentation,
-    Scenes,
+    PackedDataset,
     load_pack,
 )
 from tools.pack_photos import write_pack
@@ -89,8 +89,8 @@ def test_a_photo_that_cannot_be_decoded_is_left_out(tmp_path, monkeypatch):
 
 
 def test_plain_scenes_are_letterboxes(pack):
-    scenes = Scenes.of(pack, range(6))
-    pictures, targets, used = scenes.draw(torch.arange(6)[:, None], (128, 192), PLAIN)
+    dataset = PackedDataset.of(pack, range(6))
+    pictures, targets, used = dataset.draw(torch.arange(6)[:, None], (128, 192), PLAIN)
     expected, boxes, ids = letterboxed(pack, range(6), (128, 192))
     assert used.all() and targets.valid.sum() == 18
     for index in range(6):
@@ -120,11 +120,11 @@ def test_letterboxes_are_those_of_the_detector_in_use(pack):
 )
 def test_boxes_follow_their_pixels(pack, settings):
     """Each photo has one rectangle of each color: where a scene has one photo, its box holds the color."""
-    scenes = Scenes.of(pack, range(6), seed=3)
+    dataset = PackedDataset.of(pack, range(6), seed=3)
     photos = torch.arange(6).repeat(8)[:, None]
     if settings.mosaic:
         photos = torch.stack([torch.roll(photos[:, 0], shift) for shift in range(4)], dim=1)
-    pictures, targets, used = scenes.draw(photos, (160, 224), settings)
+    pictures, targets, used = dataset.draw(photos, (160, 224), settings)
     checked = 0
     slack = 7 if settings.rotation else 2.5
     for index in range(len(photos)):
@@ -145,10 +145,10 @@ def test_boxes_follow_their_pixels(pack, settings):
 
 
 def test_mosaics_keep_their_photos_apart(pack):
-    scenes = Scenes.of(pack, range(6), seed=1)
+    dataset = PackedDataset.of(pack, range(6), seed=1)
     settings = Augmentation(mosaic=1.0, color=0.0, masking=0.0)
     photos = torch.randint(6, (16, 4))
-    _, targets, used = scenes.draw(photos, (160, 224), settings)
+    _, targets, used = dataset.draw(photos, (160, 224), settings)
     assert used.all() and int(targets.valid.sum()) > 16 * 4
     boxes = targets.boxes_xyxy[targets.valid]
     assert (boxes >= 0).all() and (boxes[:, [0, 2]] <= 160).all() and (boxes[:, [1, 3]] <= 224).all()
@@ -156,11 +156,11 @@ def test_mosaics_keep_their_photos_apart(pack):
 
 
 def test_what_shows_no_photo_is_grey_whatever_the_colors(pack):
-    scenes = Scenes.of(pack, range(6), seed=1)
-    pictures, _, _ = scenes.draw(
+    dataset = PackedDataset.of(pack, range(6), seed=1)
+    pictures, _, _ = dataset.draw(
         torch.arange(6)[:, None], (160, 320), Augmentation(mosaic=0.0, zoom=(0.3, 0.31))
     )
-    assert ((pictures - GREY).abs().amax(dim=1) < 1e-6).float().mean() > 0.6
+    assert ((pictures - GRAY).abs().amax(dim=1) < 1e-6).float().mean() > 0.6
 
 
 def test_a_garment_that_is_covered_is_dropped(tmp_path, monkeypatch):
@@ -169,22 +169,22 @@ def test_a_garment_that_is_covered_is_dropped(tmp_path, monkeypatch):
     write_pack(
         tmp_path / "pack", ("red", "green"), packed([(photo((160, 240), (large, small)), (large, small))])
     )
-    scenes = Scenes.of(load_pack(tmp_path / "pack", "cpu"), [0], seed=5)
+    dataset = PackedDataset.of(load_pack(tmp_path / "pack", "cpu"), [0], seed=5)
     masked = replace(PLAIN, masking=1.0)
-    pictures, targets, _ = scenes.draw(torch.zeros(80, 1, dtype=torch.long), (160, 240), masked)
-    grey = ((pictures - GREY).abs().amax(dim=1) < 1e-6).float()  # (B, H, W)
+    pictures, targets, _ = dataset.draw(torch.zeros(80, 1, dtype=torch.long), (160, 240), masked)
+    gray = ((pictures - GRAY).abs().amax(dim=1) < 1e-6).float()  # (B, H, W)
     kept = ((targets.classes == 1) & targets.valid).any(dim=1)
-    hidden = grey[:, 116:124, 76:84].mean(dim=(1, 2))
+    hidden = gray[:, 116:124, 76:84].mean(dim=(1, 2))
     assert not kept[hidden > 0.7].any() and kept[hidden < 0.2].all()
     assert (hidden > 0.7).any() and (hidden < 0.2).any()
-    assert ((targets.classes == 0) & targets.valid).any(dim=1).all() and grey.any(dim=(1, 2)).all()
+    assert ((targets.classes == 0) & targets.valid).any(dim=1).all() and gray.any(dim=(1, 2)).all()
 
 
 def test_the_same_seed_draws_the_same_scenes(pack):
     drawn = [
-        Scenes.of(pack, range(6), seed=9).draw(torch.arange(4)[:, None], (64, 96), Augmentation(mosaic=0.0))[
-            0
-        ]
+        PackedDataset.of(pack, range(6), seed=9).draw(
+            torch.arange(4)[:, None], (64, 96), Augmentation(mosaic=0.0)
+        )[0]
         for _ in range(2)
     ]
     assert torch.equal(*drawn)

@@ -44,7 +44,7 @@ class FindsRed:
 
 
 def picture(box, ground=0, size=(60, 80)):
-    """A red box on a ground of grey patches; every ground looks different."""
+    """A red box on a ground of gray patches; every ground looks different."""
     patches = np.random.default_rng(ground).integers(60, 200, (8, 6), dtype=np.uint8)
     image = Image.fromarray(patches).resize(size, Image.Resampling.BICUBIC).convert("RGB")
     image.paste((250, 0, 0), box)

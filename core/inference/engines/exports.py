@@ -32,7 +32,7 @@ log = logging.getLogger("lapel.engines")
 
 ROOT = Path(__file__).resolve().parents[3]
 NETWORKS = (
-    *("graphs", "checkpoints", "decode", "yolov4", "blocks"),
+    *("graphs", "loading", "decode", "yolov4", "blocks"),
     *("classifier", "mobilenet", "attention", "vgg"),
 )
 """Modules of core.models whose code an export depends on."""

@@ -15,8 +15,8 @@ from core.datasets.classification import ClassificationSample
 from core.errors import DatasetError
 from core.images.crops import crop_garment
 from core.models.cards import ModelCard
-from core.models.checkpoints import fuse_for_inference
 from core.models.classifier import ClassifierNetwork, build_classifier
+from core.models.loading import fuse_for_inference
 from core.models.weights import check_state, read_tensors
 from core.store.revisions import RevisionItem
 from core.training.classifier import ClassifierData, ClassifierTraining, MixedTargets

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from core.datasets.detection import BoxedPhoto, BoxRow, DetectionDataset, boxed_photo
 from core.models.cards import ModelCard
-from core.models.checkpoints import GHOST_OF, fuse_for_inference
 from core.models.detection import Targets
+from core.models.loading import GHOST_OF, fuse_for_inference
 from core.models.weights import check_state, read_tensors
 from core.models.yolov4 import YOLOv4
 from core.store.revisions import RevisionItem

@@ -42,7 +42,7 @@ def test_a_large_photo_is_kept_small_and_its_boxes_follow() -> None:
     assert picture.size == (500, 1280)
     edge = np.asarray(picture)[:, 100:110].astype(int)  # the boxes' left side is at 0.2 * 500
     inside = np.asarray(picture)[:, 200:210].astype(int)
-    assert np.ptp(edge, axis=2).mean() > 5 * np.ptp(inside, axis=2).mean(), "a colored line on a grey photo"
+    assert np.ptp(edge, axis=2).mean() > 5 * np.ptp(inside, axis=2).mean(), "a colored line on a gray photo"
 
 
 def test_the_summary_counts_and_says_what_to_do_about_nothing() -> None:

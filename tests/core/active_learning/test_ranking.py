@@ -166,7 +166,7 @@ def test_label_issues_get_their_share_of_the_places_most_probable_first() -> Non
     assert found == [1004, 1003, 1002, 1001, 1000]
     assert order_of(ranked).index(1004) == 9
     (worst,) = (entry for entry in ranked if entry.photo_id == 1004)
-    assert worst.reasons == ("issue 4",) and worst.parts["suspect"] == pytest.approx(0.54)
+    assert worst.reasons == ("issue 4",) and worst.parts["label_issue"] == pytest.approx(0.54)
 
 
 def test_what_was_brought_with_boxes_waits_behind_all_others() -> None:

@@ -71,8 +71,8 @@ def one(photo: str = "a.jpg", category: str = "top", label: str = "Top") -> list
     return [LabeledPhoto(photo, 8, 8, 0.1, garments=(Garment((0, 0, 8, 8), category, 0.5, ((label, 1.0),)),))]
 
 
-def grey(name: str) -> Image.Image:
-    return Image.new("RGB", (8, 8), "grey")
+def gray(name: str) -> Image.Image:
+    return Image.new("RGB", (8, 8), "gray")
 
 
 def test_the_zip_holds_every_format() -> None:
@@ -208,7 +208,7 @@ def test_a_box_outside_the_photo_gives_no_crop() -> None:
     "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1", "=cmd|'/c calc'!A1"]
 )
 def test_formulas_are_neutral_in_every_text_cell(text: str) -> None:
-    (row,) = rows_of(exported(one(photo=f"{text}.jpg", category=text, label=text), image_of=grey))
+    (row,) = rows_of(exported(one(photo=f"{text}.jpg", category=text, label=text), image_of=gray))
     for column in ("photo", "category", "label", "label_1"):
         assert row[column] == f"'{text}" + (".jpg" if column == "photo" else "")
     assert row["shop_category"].startswith("'")
@@ -242,7 +242,7 @@ HOSTILE = (
 
 @pytest.mark.parametrize("name", [*HOSTILE, "", "x" * 400 + ".jpg", "a\nb.jpg", "\ud800.jpg", "a/b/c.jpg"])
 def test_hostile_names_stay_inside_the_folder_and_readable(tmp_path: Path, name: str) -> None:
-    archive = exported(one(photo=name, label=name), image_of=grey)
+    archive = exported(one(photo=name, label=name), image_of=gray)
     for member in archive.namelist():
         assert not set('<>:"|?*\\') & set(member)
         parts = member.removesuffix("/").split("/")
@@ -254,14 +254,14 @@ def test_hostile_names_stay_inside_the_folder_and_readable(tmp_path: Path, name:
 
 
 def test_markup_in_a_label_stays_text() -> None:
-    archive = exported(one(label="<script>alert(1)</script>"), image_of=grey)
+    archive = exported(one(label="<script>alert(1)</script>"), image_of=gray)
     assert b"<script>" not in archive.read("voc/a.xml")
     assert rows_of(archive)[0]["label"] == "<script>alert(1)</script>"
 
 
 def test_photos_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
     photos = [*one("x/a.jpg"), *one("a.jpg"), *one("../a.jpg"), *one("A.png"), *one("a.jpg")]
-    archive = exported(photos, image_of=grey)
+    archive = exported(photos, image_of=gray)
     assert len([name for name in archive.namelist() if name.startswith("voc/")]) == 5
     assert len({name.casefold() for name in archive.namelist()}) == len(archive.namelist())
     archive.extractall(tmp_path)
@@ -274,7 +274,7 @@ def test_crops_whose_names_would_meet_are_kept_apart() -> None:
         LabeledPhoto("a.jpg", 8, 8, 0.1, garments=garments[:1]),
         LabeledPhoto("a_1.jpg", 8, 8, 0.1, garments=garments),
     ]
-    assert len([name for name in exported(photos, image_of=grey).namelist() if "crops/" in name]) == 3
+    assert len([name for name in exported(photos, image_of=gray).namelist() if "crops/" in name]) == 3
 
 
 def test_an_empty_batch_is_an_empty_export() -> None:
@@ -341,5 +341,5 @@ def test_with_the_photos_names_lead_to_their_pictures() -> None:
     ]
     own = ["shop/a.jpg", "shop/a.jpg", "empty.png", "b.jpg"]
     assert [row["photo"] for row in rows_of(archive)] == own, "these lead there as they are"
-    alike = exported([*one("a.png"), *one("a.jpg")], image_of=grey, with_photos=True)
+    alike = exported([*one("a.png"), *one("a.jpg")], image_of=gray, with_photos=True)
     assert [row["photo"] for row in rows_of(alike)] == ["yolo/images/a_2.jpg", "yolo/images/a.jpg"]

@@ -11,11 +11,11 @@ from core.images import drawing
 from core.images.drawing import annotate, explained_table, heat_layer, hex_to_rgb, overlay_heat, text_color
 from core.taxonomy import color_of
 
-GREY = (120, 120, 120)
+GRAY = (120, 120, 120)
 
 
 def photo(width: int = 400, height: int = 300) -> Image.Image:
-    return Image.new("RGB", (width, height), GREY)
+    return Image.new("RGB", (width, height), GRAY)
 
 
 def differs(a: Image.Image, b: Image.Image) -> np.ndarray:
@@ -47,8 +47,8 @@ def test_a_box_is_drawn_on_its_own_pixels_in_its_categorys_color() -> None:
     for corner in ((100, 219), (199, 219), (150, 219), (100, 150), (199, 150)):
         assert drawn.getpixel(corner) == color
     for outside in ((99, 150), (200, 150), (150, 220)):
-        assert drawn.getpixel(outside) == GREY
-    assert drawn.getpixel((150, 150)) == GREY, "the garment itself stays clear"
+        assert drawn.getpixel(outside) == GRAY
+    assert drawn.getpixel((150, 150)) == GRAY, "the garment itself stays clear"
 
 
 def test_the_photo_that_was_passed_in_is_left_as_it_was() -> None:

@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from core.images.letterbox import GREY, letterbox, tight_canvas
+from core.images.letterbox import GRAY, letterbox, tight_canvas
 
 
 def test_a_landscape_photo_by_hand():
     boxed = letterbox(Image.new("RGB", (200, 100), "red"), (96, 96))
     assert boxed.scale_xy == (0.48, 0.48) and boxed.offset_xy == (0, 24) and boxed.photo_wh == (200, 100)
     assert boxed.image.size == (96, 96)
-    assert boxed.image.getpixel((48, 23)) == GREY and boxed.image.getpixel((48, 24)) == (255, 0, 0)
-    assert boxed.image.getpixel((48, 71)) == (255, 0, 0) and boxed.image.getpixel((48, 72)) == GREY
+    assert boxed.image.getpixel((48, 23)) == GRAY and boxed.image.getpixel((48, 24)) == (255, 0, 0)
+    assert boxed.image.getpixel((48, 71)) == (255, 0, 0) and boxed.image.getpixel((48, 72)) == GRAY
     assert boxed.to_photo(np.array([[0.0, 24.0, 48.0, 72.0]])).tolist() == [[0, 0, 100, 100]]
 
 

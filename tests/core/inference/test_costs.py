@@ -10,8 +10,8 @@ import pytest
 from core.errors import WeightsError
 from core.inference.costs import CostedModel, cost_of, cost_table, take_turns
 from core.models.cards import read_card
-from core.models.checkpoints import load_classifier_network
 from core.models.cost import count_macs
+from core.models.loading import load_classifier_network
 
 
 def costed(folder: Path, kind: str) -> CostedModel:

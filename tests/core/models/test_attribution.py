@@ -20,7 +20,7 @@ from core.models.attribution import (
     rollout,
     simam_states,
 )
-from core.models.checkpoints import fuse_for_inference
+from core.models.loading import fuse_for_inference
 from core.models.mobilenet import MobileNetMHA
 from core.models.yolov4 import YOLOv4
 from tests.weights import acquaint, acquainted_classifier, scenes, sharpen

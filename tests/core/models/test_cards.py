@@ -30,7 +30,7 @@ def test_a_card_is_the_same_after_json():
     assert card_from(json.loads(json.dumps(asdict(CARD)))) == CARD
 
 
-@pytest.mark.parametrize("change", [{"colour": "red"}, {"anchors_wh": [[1]]}])
+@pytest.mark.parametrize("change", [{"color": "red"}, {"anchors_wh": [[1]]}])
 def test_what_is_no_card_is_refused(change):
     with pytest.raises((TypeError, ValueError)):
         card_from(asdict(CARD) | change)
@@ -58,7 +58,7 @@ def test_a_card_comes_back_as_it_was_written(tmp_path):
         ("[1, 2]", "net.json is not a model card"),
         ("{}", "net.json is not a model card"),
         ('{"categories": 3}', "net.json is not a model card"),
-        ('{"categories": ["top"], "kind": "detector", "colour": "red"}', "net.json is not a model card"),
+        ('{"categories": ["top"], "kind": "detector", "color": "red"}', "net.json is not a model card"),
     ],
 )
 def test_a_missing_or_broken_card_is_one_sentence(text, sentence, tmp_path):

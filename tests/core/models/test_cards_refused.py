@@ -74,7 +74,7 @@ def test_an_input_size_of_thousands_of_digits_is_refused(tmp_path):
         {"metrics": [1]},
         {"model": 3},
         {"name": None},
-        {"colour": "red"},
+        {"color": "red"},
     ],
 )
 def test_contents_that_a_card_cannot_have_are_refused(changes, tmp_path):

@@ -38,7 +38,7 @@ def distillation(teacher):
     return Distillation("pico", teacher)
 
 
-def test_features_are_standardised_channel_by_channel():
+def test_features_are_standardized_channel_by_channel():
     features = torch.randn(3, 4, 5, 6) * torch.tensor([1.0, 2, 3, 4])[:, None, None] + 7
     standard = standardize(features)
     assert torch.allclose(standard.mean(dim=(0, 2, 3)), torch.zeros(4), atol=1e-5)

@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from core.errors import WeightsError
-from core.models import checkpoints
+from core.models import loading
 from core.models.cards import card_path, read_card, write_card
-from core.models.checkpoints import QuickMish, check_weights, fuse_batch_norm, fuse_for_inference
+from core.models.loading import QuickMish, check_weights, fuse_batch_norm, fuse_for_inference
 from core.models.mobilenet import MobileNetFeatures
 from core.models.yolov4 import YOLOv4
 

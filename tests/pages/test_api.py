@@ -31,7 +31,7 @@ def opened(monkeypatch, store: Store, role: str, tab: str | None = None) -> AppT
     app.run()
     if tab:
         app.query_params["api"] = tab
-    return app.switch_page("../pages/access.py").run()
+    return app.switch_page("../pages/api.py").run()
 
 
 def press(page: AppTest, label: str) -> AppTest:

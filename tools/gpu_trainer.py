@@ -1,7 +1,7 @@
-"""Training by the clock: a loop whose learning rate follows the time that is left, and a moving average.
+"""Training by the clock: a loop whose learning rate follows the time that is left, and an EMA.
 
 Defensive, as a rented machine is used once: a batch too large for the memory is halved, a loss that is no
-number takes the weights back to their average, and what to save and to measure is asked for by seconds.
+number takes the weights back to their EMA, and what to save and to measure is asked for by seconds.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Schedule:
     warmup: float = 0.06  # share of the time
     last_rate: float = 0.01
     largest_gradient: float = 5.0
-    average_decay: float = 0.998
+    ema_decay: float = 0.998
 
     def rate_at(self, progress: float) -> float:
         """The share of the peak rate at ``progress`` in 0..1."""
@@ -100,7 +100,7 @@ class Clock:
         return min(self.passed / self.seconds, 1.0) if self.seconds > 0 else 1.0
 
 
-class Average:
+class GpuEMA:
     """An exponential moving average of a network, in eval mode; batch norm's statistics are averaged too."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -109,7 +109,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Take in the network as it is now; early on the average forgets faster."""
+        """Take in the network as it is now; early on it forgets faster."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         own, theirs = _floats(self.model), _floats(model)
@@ -117,7 +117,7 @@ class Average:
 
     @torch.no_grad()
     def give_back(self, model: nn.Module) -> None:
-        """Put the average into the network."""
+        """Put the EMA into the network."""
         torch._foreach_copy_(_floats(model), _floats(self.model))
 
 
@@ -169,7 +169,7 @@ def fastest_layout(model: nn.Module) -> torch.memory_format:
 
 def fit(
     model: nn.Module,
-    average: Average,
+    ema: GpuEMA,
     *,
     head: Sequence[nn.Module],
     schedule: Schedule,
@@ -217,11 +217,11 @@ def fit(
         if steps % CHECK_EVERY == 0 or steps == 1:
             loss_value = loss.item()
             if not math.isfinite(loss_value):
-                say(f"loss {loss_value} at step {steps}: back to the average, at half the rate")
-                average.give_back(model)
+                say(f"loss {loss_value} at step {steps}: back to the EMA, at half the rate")
+                ema.give_back(model)
                 optimizer, slowed = optimizer_of(model, head, schedule), slowed / 2
                 continue
-        average.update(model)
+        ema.update(model)
         if steps == WARM_STEPS:
             _wait_for(device)
             counted_from = (time.monotonic(), images)

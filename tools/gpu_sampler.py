@@ -19,7 +19,7 @@ CATALOG_IGNORE_SCORE = 0.5
 """A catalog photo's one label says nothing of what is worn beside it."""
 
 
-class Mixture:
+class BatchSampler:
     """Draws photos by their set's share of a batch, rare categories more often, and what they label."""
 
     def __init__(self, pack: Pack, numbers: Sequence[int], rebalance: float) -> None:
@@ -59,6 +59,6 @@ class Mixture:
         return torch.multinomial(self.weights[sets], tiles, replacement=True, generator=generator)
 
     def labeled(self, photos: Tensor, used: Tensor) -> LabeledCategories:
-        """What is labeled in scenes of photos (B, T), of which ``used`` (B, T) are in the picture."""
+        """What is labeled in pictures of photos (B, T), of which ``used`` (B, T) are in the picture."""
         complete = (self.complete[photos] | ~used[..., None]).all(dim=1)
         return LabeledCategories(self.known[photos[:, 0]], complete, self.ignore_score[photos[:, 0]])

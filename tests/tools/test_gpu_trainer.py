@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from tools.gpu_fitting import (
-    Average,
+from tools.gpu_trainer import (
     Clock,
+    GpuEMA,
     Schedule,
     fastest_layout,
     fit,
@@ -30,14 +30,14 @@ def test_a_clock_without_time_is_at_its_end():
 
 def test_the_average_follows_weights_and_statistics():
     model = nn.BatchNorm1d(2)
-    average = Average(model, 0.5)
+    ema = GpuEMA(model, 0.5)
     with torch.no_grad():
         model.weight.fill_(3.0)
         model.running_mean.fill_(4.0)
-    average.update(model)  # the first decay is 2 / 11
-    torch.testing.assert_close(average.model.weight.data, torch.full((2,), 1 + 2 * 9 / 11))
-    torch.testing.assert_close(average.model.running_mean, torch.full((2,), 4 * 9 / 11))
-    assert not average.model.training
+    ema.update(model)  # the first decay is 2 / 11
+    torch.testing.assert_close(ema.model.weight.data, torch.full((2,), 1 + 2 * 9 / 11))
+    torch.testing.assert_close(ema.model.running_mean, torch.full((2,), 4 * 9 / 11))
+    assert not ema.model.training
 
 
 def test_norms_and_biases_do_not_decay_and_the_backbone_learns_at_its_share():
@@ -50,37 +50,37 @@ def test_norms_and_biases_do_not_decay_and_the_backbone_learns_at_its_share():
 def test_fitting_brings_the_loss_down_and_counts():
     torch.manual_seed(0)
     model = nn.Linear(2, 1)
-    average = Average(model, 0.9)
+    ema = GpuEMA(model, 0.9)
 
     def loss_of(count):
         x = torch.randn(count, 2)
         return (model(x) - x.sum(dim=1, keepdim=True)).square().mean()
 
     done = fit(
-        model, average, head=[], schedule=Schedule(0.1, backbone_rate=1.0, weight_decay=0.0, warmup=0.0),
+        model, ema, head=[], schedule=Schedule(0.1, backbone_rate=1.0, weight_decay=0.0, warmup=0.0),
         clock=Clock(1e6), loss_of=loss_of, most_steps=200, **CPU_STEPS,
     )  # fmt: skip
     assert done["steps"] == 200 and done["images"] == 200 * 8
-    torch.testing.assert_close(average.model.weight.data, torch.ones(1, 2), atol=0.05, rtol=0)
+    torch.testing.assert_close(ema.model.weight.data, torch.ones(1, 2), atol=0.05, rtol=0)
 
 
 def test_a_gradient_that_is_no_number_changes_nothing():
     model = nn.Linear(1, 1)
     before = model.weight.detach().clone()
-    average = Average(model, 0.9)
+    ema = GpuEMA(model, 0.9)
     done = fit(
-        model, average, head=[], schedule=Schedule(0.1), clock=Clock(1e6),
+        model, ema, head=[], schedule=Schedule(0.1), clock=Clock(1e6),
         loss_of=lambda count: model(torch.full((count, 1), float("nan"))).mean(), most_steps=25, **CPU_STEPS,
     )  # fmt: skip
     assert done["steps"] == 25
     torch.testing.assert_close(model.weight.data, before)
-    assert average.model.weight.isfinite().all()
+    assert ema.model.weight.isfinite().all()
 
 
 def test_a_stage_may_be_told_to_take_less_time_and_ends_by_the_clock():
     model, clock, speeds = nn.Linear(1, 1), Clock(1e6), []
     done = fit(
-        model, Average(model, 0.9), head=[], schedule=Schedule(0.1), clock=clock,
+        model, GpuEMA(model, 0.9), head=[], schedule=Schedule(0.1), clock=clock,
         loss_of=lambda count: model(torch.ones(count, 1)).mean(),
         shared=lambda speed: speeds.append(speed) or 0.5, **CPU_STEPS,
     )  # fmt: skip
@@ -95,7 +95,7 @@ def test_what_fails_while_measuring_does_not_end_the_training():
         raise OSError("no space")
 
     done = fit(
-        model, Average(model, 0.9), head=[], schedule=Schedule(0.1), clock=Clock(1e6), watch=watch,
+        model, GpuEMA(model, 0.9), head=[], schedule=Schedule(0.1), clock=Clock(1e6), watch=watch,
         loss_of=lambda count: model(torch.ones(count, 1)).mean(), validate_seconds=0.0, most_steps=3,
     )  # fmt: skip
     assert done["steps"] == 3
@@ -112,7 +112,7 @@ def test_a_batch_that_does_not_fit_is_halved():
         return model(torch.ones(count, 1)).mean()
 
     done = fit(
-        model, Average(model, 0.9), head=[], schedule=Schedule(0.1), clock=Clock(1e6), loss_of=loss_of,
+        model, GpuEMA(model, 0.9), head=[], schedule=Schedule(0.1), clock=Clock(1e6), loss_of=loss_of,
         most_steps=2, **CPU_STEPS,
     )  # fmt: skip
     assert asked == [8, 4, 4]
