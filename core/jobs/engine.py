@@ -5,6 +5,7 @@ The process has a low priority, and may end with its parent.
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, WorkflowStatus
+from dbos._error import DBOSAwaitedWorkflowCancelledError, DBOSWorkflowCancelledError
 
 from core.errors import StoreError
 from core.jobs.client import IMPORT, LABEL, ORDER, TRAIN
@@ -61,6 +63,7 @@ class Engine:
             enable_otlp=False,
         )
         DBOS(config=config)
+        logging.getLogger("dbos").addFilter(_is_no_cancelling)
         self._workflows: Mapping[str, Callable[[str], None]] = {
             **workflows(context),
             TRAIN: training_workflow(context),
@@ -134,6 +137,12 @@ class Engine:
 def system_schema(store: Store) -> str:
     """The schema of DBOS's tables in PostgreSQL, one for each project."""
     return f"{store.database.namespace or 'lapel'}_jobs"
+
+
+def _is_no_cancelling(record: logging.LogRecord) -> bool:
+    """Whether a line of DBOS's log is about something else than a job that a person cancelled."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, DBOSAwaitedWorkflowCancelledError | DBOSWorkflowCancelledError)
 
 
 def system_url(store: Store) -> str:

@@ -133,13 +133,15 @@ class StepProcesses(Steps):
             raise
 
     def cancel(self, job: str) -> None:
-        """Kill the job's process, and let it begin no other."""
+        """Kill the job's process, let it begin no other, and prepare the next job's."""
         with self._lock:
             super().cancel(job)
             process = self._of.pop(job, None)
         if process is not None:
             process.is_cancelled = True
             process.kill()
+            if self._keeps_standby:
+                self.warm_up()
 
     def end(self, job: str) -> None:
         """End the job's process, and prepare the next job's."""
@@ -153,6 +155,8 @@ class StepProcesses(Steps):
     def warm_up(self) -> None:
         """Keep a process ready for the next job, from now on."""
         with self._lock:
+            if self._is_closed:
+                return
             self._keeps_standby = True
             if self._standby is None:
                 self._standby = StepProcess(self.store, self._command)

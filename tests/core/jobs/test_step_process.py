@@ -92,6 +92,12 @@ def test_a_process_that_is_warm_takes_the_next_job_and_another_warms_up_after_it
     assert len(begun) == 1
     steps.end("job-1")
     assert len(begun) == 2
+    steps.run("job-2", "say", word="")
+    steps.cancel("job-2")
+    assert len(begun) == 3
+    steps.close()
+    steps.warm_up()
+    assert len(begun) == 3
 
 
 def test_a_step_beyond_its_limits_is_ended_and_the_job_goes_on(steps: StepProcesses) -> None:

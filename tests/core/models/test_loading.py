@@ -121,7 +121,7 @@ def test_a_missing_file_or_card_is_refused(weights):
 
 def test_a_file_that_is_too_large_is_not_read(weights, monkeypatch):
     path = weights("detector")
-    monkeypatch.setattr(checkpoints, "LARGEST_BYTES", path.stat().st_size - 1)
+    monkeypatch.setattr(loading, "LARGEST_BYTES", path.stat().st_size - 1)
     with pytest.raises(WeightsError, match="at most"):
         check_weights(path, "detector")
 
