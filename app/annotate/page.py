@@ -113,6 +113,8 @@ def _editor(store: Store, session: AnnotationSession, opened: OpenPhoto, picture
         categories=tuple(categories.values()),
         labels=labels(),
         parents=parents_of(categories),
+        candidates=opened.candidates,
+        tightened=session.tightened,
         keys=own_keys(store, session.person),
         options=own_options(store, session.person),
         sequence=session.saved_sequence,

@@ -19,13 +19,14 @@ from app.annotate.session import (
     open_next,
     open_previous,
 )
-from app.editor import EditorAction, EditorDraft
+from app.editor import EditorAction, EditorDraft, Tightened
 from app.text import literal
 from core.errors import ConflictError, LapelError, NotFoundError, StoreBusyError, StoreError, StoreFullError
 from core.store import Store
 from core.store.annotations import VersionConflict
 from core.store.boxes import AnnotatedBox
 from core.store.queue import LEASE_SECONDS
+from core.threads import IMPORTS
 
 TICK_SECONDS = 30.0
 SETTING = "keys"
@@ -62,7 +63,7 @@ def save_draft(store: Store, session: AnnotationSession, work: EditorDraft) -> N
 
 
 def perform(store: Store, session: AnnotationSession, done: EditorAction) -> None:
-    """Perform an action of the editor: submit, skip, back, keys or options.
+    """Perform an action of the editor: submit, skip, back, keys, options or tighten.
 
     Raises a LapelError with a sentence where it cannot be done; a submit that the store was too busy for
     waits in ``session.unsaved``.
@@ -72,6 +73,7 @@ def perform(store: Store, session: AnnotationSession, done: EditorAction) -> Non
         "skip": partial(skip, store, session),
         "back": partial(open_previous, store, session),
         "keys": partial(save_keys, store, session.person, done.keys),
+        "tighten": partial(tighten, store, session, done),
         "options": partial(store.settings.put_own, session.person, OPTIONS, dict(done.options)),
     }
     session.message = ""
@@ -167,6 +169,18 @@ def back_to_editor(session: AnnotationSession) -> None:
 def new_request_id() -> str:
     """An idempotency key: a save that is sent twice makes one version."""
     return uuid.uuid4().hex
+
+
+def tighten(store: Store, session: AnnotationSession, done: EditorAction) -> None:
+    """Look for a tighter place for one box of the open photo; ``session.tightened`` is the answer."""
+    opened = require_open(session, done.key)
+    box = next((box for box in done.boxes if box.uid == done.uid), None)
+    if box is None:
+        return
+    with IMPORTS:
+        from core.images.foreground import tightened
+    image = store.photos.open(opened.photo.id).image
+    session.tightened = Tightened(box.uid, box.box_xyxy, tightened(image, box.box_xyxy))
 
 
 def skip(store: Store, session: AnnotationSession) -> None:

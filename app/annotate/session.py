@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from app.editor import EditorAction
+from app.editor import EditorAction, Tightened
 from app.text import clock
 from core.errors import ConflictError
-from core.inference.predictions import prediction_of, proposals
+from core.inference.predictions import category_ids, prediction_of, proposals, proposed_boxes
 from core.store import Store
 from core.store.annotations import Annotation, Draft
 from core.store.boxes import AnnotatedBox
@@ -19,6 +19,7 @@ from core.store.photos import PhotoRow
 from core.store.queue import QueueCounts, Task
 
 KEY = "annotate-session"
+MOST_CANDIDATES = 40
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class OpenPhoto:
     ``base_version`` is the version that the person has seen, 0 where there was none; ``boxes`` are the
     draft's, else the version's, else the models' proposals; ``sequence`` is the draft's. ``task`` is None
     where somebody else has the photo's lease, as ``locked_reason`` says. ``notice`` is shown in the editor.
+    ``candidates`` are all that the models see, also below the threshold of proposals.
     """
 
     photo: PhotoRow
@@ -38,6 +40,7 @@ class OpenPhoto:
     task: Task | None = None
     notice: str = ""
     locked_reason: str = ""
+    candidates: tuple[AnnotatedBox, ...] = ()
 
     @property
     def key(self) -> str:
@@ -79,9 +82,10 @@ class AnnotationSession:
 
     ``boxes`` are the photo's as the store has them, with ``saved_sequence`` as the last change in them, 0 for
     none. ``unsaved`` is a submit that the store was too busy for. ``message`` is the result of the last
-    action, ``lease_lost`` a sentence about a lease that ran out. ``back_from`` is the task that "back" goes
-    on from, ``skipped`` the photo that it leads to where that was skipped just now; ``address`` the photo
-    that the URL named last; ``next_photo`` the key of the open photo with the id of the one that follows.
+    action, ``tightened`` the last answer about a tighter box, ``lease_lost`` a sentence about a lease that
+    ran out. ``back_from`` is the task that "back" goes on from, ``skipped`` the photo that it leads to where
+    that was skipped just now; ``address`` the photo that the URL named last; ``next_photo`` the key of the
+    open photo with the id of the one that follows.
     """
 
     person: str
@@ -92,6 +96,7 @@ class AnnotationSession:
     conflict: Conflict | None = None
     counts: QueueCounts | None = None
     message: str = ""
+    tightened: Tightened | None = None
     lease_lost: str = ""
     back_from: int | None = None
     skipped: int | None = None
@@ -103,6 +108,7 @@ class AnnotationSession:
     def open(self, opened: OpenPhoto | None) -> None:
         """Replace the open photo and reset what belonged to the last one."""
         self.opened, self.conflict, self.unsaved, self.lease_lost = opened, None, None, ""
+        self.tightened = None
         self.boxes = opened.boxes if opened else ()
         self.saved_sequence = opened.sequence if opened else 0
         self.renewed_at = time.monotonic()
@@ -161,14 +167,21 @@ def load_photo(
     photo = store.photos.get(photo_id)
     latest = store.annotations.latest(photo_id)
     draft = store.drafts.load(photo_id, person)
+    seen = candidates(store, photo_id)
     if draft is not None:
-        notice = _draft_notice(draft, latest)
-        return OpenPhoto(
-            photo, draft.base_version, draft.boxes, draft.sequence, person, task, notice, locked_reason
-        )
-    boxes = initial_boxes(store, photo_id, task)
-    notice = "" if boxes or latest else _why_no_boxes(store, photo_id)
-    return OpenPhoto(photo, latest.version if latest else 0, boxes, 0, person, task, notice, locked_reason)
+        notice, begun = _draft_notice(draft, latest), (draft.base_version, draft.boxes, draft.sequence)
+    else:
+        boxes = initial_boxes(store, photo_id, task)
+        notice = "" if boxes or latest else _why_no_boxes(store, photo_id)
+        begun = (latest.version if latest else 0, boxes, 0)
+    return OpenPhoto(photo, *begun, person, task, notice, locked_reason, seen)
+
+
+def candidates(store: Store, photo_id: int) -> tuple[AnnotatedBox, ...]:
+    """What the models see in a photo, the surest first, also below the threshold of proposals."""
+    prediction = prediction_of(store, photo_id)
+    garments = prediction.garments[:MOST_CANDIDATES] if prediction else ()
+    return proposed_boxes(photo_id, garments, category_ids(store))
 
 
 def initial_boxes(

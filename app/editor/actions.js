@@ -2,7 +2,7 @@
 import { describe } from "./sidebar.js";
 import { undecided } from "./task.js";
 
-const READ_ONLY = new Set(["next", "previous", "uncertain", "hide", "attention", "fit", "zoomIn", "zoomOut", "keys", "history", "back", "skip"]);
+const READ_ONLY = new Set(["next", "previous", "uncertain", "hide", "attention", "fit", "zoomIn", "zoomOut", "rotate", "crosshair", "brighter", "darker", "contrast", "flatter", "copy", "keys", "history", "back", "skip"]);
 
 export const isAllowed = (name, { locked, readonly }) => (readonly ? READ_ONLY.has(name) && name !== "skip" : !locked || READ_ONLY.has(name) && name !== "back" && name !== "skip");
 
@@ -29,10 +29,7 @@ const request = (editor, name, message) => {
   return message;
 };
 
-const choose = (index) => (editor) => {
-  const entry = editor.task.choices()[index];
-  return entry ? editor.edits.chooseEntry(entry) : null;
-};
+const choose = (index) => (editor) => editor.edits.byNumber(index);
 
 export const HANDLERS = {
   submit: (editor) => editor.submitting.submit(),
@@ -63,8 +60,12 @@ export const HANDLERS = {
   draw: (editor) => {
     if (editor.armed) return editor.edits.drawInTheMiddle();
     editor.armed = true;
-    return "Drawing: drag from corner to corner, or press the key again for a box in the middle";
+    return "Drawing: drag from corner to corner, click for the models' box, or press the key again for one in the middle";
   },
+  tighten: (editor) => editor.edits.tighten(),
+  copy: (editor) => editor.edits.copy(),
+  paste: (editor) => editor.edits.paste("copied"),
+  pasteBefore: (editor) => editor.edits.paste("before"),
   duplicate: (editor) => changed(editor, editor.task.duplicate()?.uid ?? null, "Duplicated"),
   remove: (editor) => changed(editor, editor.task.remove(), "Deleted"),
   hide: (editor) => {
@@ -72,6 +73,12 @@ export const HANDLERS = {
     return editor.hidden ? "Boxes hidden" : "Boxes shown";
   },
   attention: (editor) => editor.view.toggleHeat(),
+  rotate: (editor) => editor.view.rotate(),
+  crosshair: (editor) => editor.view.toggleCrosshair(),
+  brighter: (editor) => editor.view.adjust("brightness", 10),
+  darker: (editor) => editor.view.adjust("brightness", -10),
+  contrast: (editor) => editor.view.adjust("contrast", 10),
+  flatter: (editor) => editor.view.adjust("contrast", -10),
   fit: (editor) => (editor.stage.fit(), "The whole photo"),
   zoomIn: (editor) => void editor.stage.zoom(1.25),
   zoomOut: (editor) => void editor.stage.zoom(0.8),
@@ -80,4 +87,8 @@ export const HANDLERS = {
   choose3: choose(2),
   choose4: choose(3),
   choose5: choose(4),
+  choose6: choose(5),
+  choose7: choose(6),
+  choose8: choose(7),
+  choose9: choose(8),
 };

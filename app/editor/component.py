@@ -15,6 +15,7 @@ from app.editor.messages import Edited, EditorAction, EditorDraft, action_from, 
 from app.editor.modules import joined
 from app.media import ink_on, script_url
 from core.errors import LapelError, StoreError
+from core.garments import Box
 from core.store.boxes import AnnotatedBox
 
 PLACE = "editor"
@@ -59,6 +60,15 @@ class EditorPhoto:
     attention: str | None = None
 
 
+@dataclass(frozen=True)
+class Tightened:
+    """A tighter place for the box ``uid`` whose corners were ``from_xyxy``; None where none was found."""
+
+    uid: str
+    from_xyxy: Box
+    box_xyxy: Box | None
+
+
 def box_editor(
     key: str,
     photo: EditorPhoto,
@@ -67,6 +77,8 @@ def box_editor(
     categories: Sequence[EditorCategory],
     labels: Sequence[str] = (),
     parents: Mapping[str, int] | None = None,
+    candidates: Sequence[AnnotatedBox] = (),
+    tightened: Tightened | None = None,
     keys: Mapping[str, str] | None = None,
     options: Mapping[str, str] | None = None,
     sequence: int = 0,
@@ -81,9 +93,10 @@ def box_editor(
 
     ``key`` names the work: the person, the photo and the version it begins from; another key is another
     task. ``boxes`` and ``sequence`` are the saved draft's, or where the work begins and 0. ``parents`` gives
-    labels their category, so that choosing a label sets both. ``keys`` maps actions to a person's own keys,
-    ``options`` settings to their choices. ``coming`` says that the models' boxes are on their way: a submit
-    waits for them.
+    labels their category, so that choosing a label sets both. ``candidates`` are what the models see, also
+    below the threshold of ``boxes``: a drawn box takes its category and labels from them. ``tightened``
+    answers the act "tighten". ``keys`` maps actions to a person's own keys, ``options`` settings to their
+    choices. ``coming`` says that the models' boxes are on their way: a submit waits for them.
 
     ``on_work`` saves a draft and ``on_act`` does what was asked; both are called before the page's script
     runs, so that the script already passes the new ``sequence`` (a browser shows "saved" once it has come
@@ -94,6 +107,8 @@ def box_editor(
     data = editor_data(photo, boxes, categories, labels, parents or {}) | {
         "code": script_url(_CODE, f"{place}/code"),
         "key": key,
+        "candidates": [box.as_dict() for box in candidates],
+        "tightened": None if tightened is None else asdict(tightened),
         "keys": dict(keys or {}),
         "options": dict(options or {}),
         "coming": coming,

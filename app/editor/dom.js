@@ -28,6 +28,19 @@ export const setVisible = (element, visible) => {
   if (element.hidden === visible) element.hidden = !visible;
 };
 
+const ink = document.createElement("canvas").getContext("2d");
+const widths = new Map();
+
+// Measured beside the page, so that three hundred names cost no layout.
+export const textWidth = (text, font) => {
+  const known = `${font}|${text}`;
+  if (!widths.has(known)) {
+    ink.font = font;
+    widths.set(known, ink.measureText(text).width);
+  }
+  return widths.get(known);
+};
+
 // Strokes on a grid of 24.
 const PATHS = {
   undo: "M8 5 4 9l4 4M4 9h9a5.5 5.5 0 0 1 0 11H9",
@@ -42,7 +55,13 @@ const PATHS = {
   zoomIn: "M11 4a7 7 0 1 0 .01 0M16 16l4.5 4.5M11 8v6M8 11h6",
   zoomOut: "M11 4a7 7 0 1 0 .01 0M16 16l4.5 4.5M8 11h6",
   fit: "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5",
-  duplicate: "M8 8h12v12H8zM4 16V4h12",
+  adjust: "M12 4a8 8 0 1 0 .01 0M12 4v16M12 8h5M12 12h8M12 16h5",
+  rotate: "M20 12a8 8 0 1 1-3-6.2M17 2v4h-4",
+  tighten: "M3 3l6 6M9 4v5H4M21 21l-6-6M15 20v-5h5",
+  copy: "M8 8h12v12H8zM4 16V4h12",
+  paste: "M6 5h12v16H6zM9 3h6v4H9M9 13h6M9 17h4",
+  pasteBefore: "M9 5h11v16H9zM12 3h5v4h-5M6 9 3 12l3 3M3 12h9",
+  duplicate: "M8 8h12v12H8zM4 16V4h12M14 11v6M11 14h6",
   remove: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
   history: "M12 4a8 8 0 1 0 .01 0M12 8v4l3 2",
   search: "M11 4a7 7 0 1 0 .01 0M16 16l4.5 4.5",

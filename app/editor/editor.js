@@ -6,6 +6,7 @@ import { HANDLERS, isAllowed } from "./actions.js";
 import { actionButton, Toolbars } from "./toolbars.js";
 import { createElement, setText, setVisible } from "./dom.js";
 import { LabelPicker } from "./label_picker.js";
+import { Clipboard } from "./clipboard.js";
 import { Edits } from "./edits.js";
 import { Gestures } from "./gestures.js";
 import { Help } from "./help.js";
@@ -28,7 +29,7 @@ const STATUSES = {
   asking: "Sending…",
   readonly: "To look at only",
 };
-const DEFAULTS = { undecided: "ask" };
+const DEFAULTS = { undecided: "ask", draw: "n", crosshair: "off" };
 const HINT = "Tab and Shift Tab choose a box, Escape and then Tab leaves the photo, question mark shows all keys.";
 
 class Editor {
@@ -38,14 +39,15 @@ class Editor {
     this.stage = new Stage();
     this.view = new View(this);
     this.edits = new Edits(this);
-    this.toolbars = new Toolbars(run, (opacity) => this.view.setOpacity(opacity));
-    this.sidebar = new Sidebar({ run, choose: (entry) => this.announce(this.edits.chooseEntry(entry)), flag: (name) => this.edits.toggleFlag(name), select: (uid) => this.select(uid), resolve: (uid, action) => this.resolve(uid, action) });
+    this.toolbars = new Toolbars(run, this.view);
+    this.sidebar = new Sidebar({ run, choose: (entry) => this.announce(this.edits.chooseEntry(entry)), flag: (name) => this.edits.toggleFlag(name), draw: (entry) => this.announce(this.edits.drawNext(entry)), select: (uid) => this.select(uid), resolve: (uid, action) => this.resolve(uid, action) });
     this.labelPicker = new LabelPicker({ onChoose: (entry) => this.edits.labelChosen(entry), onClose: (back) => this.focusStage(back) });
     this.help = new Help((keymap) => this.shortcuts.change(keymap), (options) => this.setOptions(options));
     this.submitting = new Submitting(this);
     this.sync = new Sync({ storage: window.localStorage, onStatus: (status) => this.showStatus(status), onNewer: (boxes) => this.takeNewer(boxes) });
     this.shortcuts = new Shortcuts(root, (keys) => this.sync.act("keys", { keys }));
     this.historyStorage = new HistoryStorage(window.sessionStorage);
+    this.clipboard = new Clipboard(window.sessionStorage);
     this.gestures = new Gestures(this.stage, this.gestureHost());
     this.keyboard = new Keyboard(this);
     this.stage.onCamera = (camera) => this.toolbars.showZoom(camera);
@@ -77,6 +79,7 @@ class Editor {
       pick: (candidates, again) => { this.task.pick(candidates, again); this.render(); },
       place: (uid, box, title) => { if (this.task.setBox(uid, box, title)) this.changed(); this.redraw(uid); this.render(); },
       drawn: (box) => this.edits.drawn(box),
+      take: (point) => this.edits.take(point),
       rename: () => this.labelPicker.open(this.task, this.stage),
     };
   }
@@ -102,7 +105,7 @@ class Editor {
     if (!before || before.key !== data.key || before.readonly !== data.readonly) this.open(data, send);
     else this.update(before, data, send);
     this.options = { ...DEFAULTS, ...data.options, ...this.chosen };
-    this.shortcuts.update(data.keys);
+    this.shortcuts.update(data.keys, this.options.draw);
     this.showNotice();
     this.view.show();
     this.render();
@@ -111,12 +114,16 @@ class Editor {
 
   open(data, send) {
     const { submittedKey, ...begin } = this.sync.open(data, send);
-    if (submittedKey) this.historyStorage.remove(submittedKey);
+    if (submittedKey) {
+      this.historyStorage.remove(submittedKey);
+      this.clipboard.put("before", this.task.boxes, this.task.photo);
+    }
     this.start(data, begin.earlier ?? begin.boxes);
     if (begin.earlier) this.takeNewer(begin.boxes);
     this.stage.readonly = data.readonly;
     Object.assign(this, { armed: false, hidden: false, leaving: false });
     this.submitting.kept = false;
+    this.edits.open();
     this.view.open(data.photo);
     this.stage.open(data.photo);
     this.gestures.clicked = null;
@@ -140,7 +147,8 @@ class Editor {
     if (given !== this.given && untouched) this.start(data, data.boxes);
     this.given = given;
     this.task.categories = new Map(data.categories.map((category) => [category.id, category]));
-    Object.assign(this.task, { labels: data.labels, parents: data.parents });
+    Object.assign(this.task, { labels: data.labels, parents: data.parents, candidates: data.candidates ?? [] });
+    this.edits.update(data);
     if (before.photo.url !== data.photo.url) this.stage.open(data.photo);
     this.view.update(before.photo, data.photo);
   }
@@ -156,7 +164,7 @@ class Editor {
   run(name) {
     this.leaving = false;
     if (!isAllowed(name, this)) return;
-    if (name !== "draw") this.armed = false;
+    if (name !== "draw" && !/^choose/.test(name)) this.edits.disarm();
     this.announce(HANDLERS[name](this));
     this.render();
   }
@@ -171,6 +179,7 @@ class Editor {
   setOptions(options) {
     this.chosen = { ...this.chosen, ...options };
     this.options = { ...this.options, ...options };
+    this.shortcuts.update(this.data.keys, this.options.draw);
     this.sync.act("options", { options: this.options });
     this.render();
   }
@@ -195,7 +204,7 @@ class Editor {
   // One thing at a time: a drag, the drawing, the choice; then Tab may leave the photo.
   escape() {
     if (this.gestures.cancelDrag()) return true;
-    if (this.armed) this.armed = false;
+    if (this.armed) this.edits.disarm();
     else {
       this.task.select(null);
       this.leaving = true;
@@ -238,10 +247,11 @@ class Editor {
     this.shortcuts.setNaming(this.naming);
     this.stage.root.classList.toggle("armed", this.armed);
     this.stage.svg.classList.toggle("away", this.hidden);
+    this.stage.crosshair = this.armed || this.options.crosshair === "on";
     this.stage.root.setAttribute("aria-busy", String(Boolean(this.sync.pending)));
     this.stage.render(this.task);
     this.toolbars.render({ ...this, heat: this.view.heat, locked, readonly });
-    this.sidebar.render({ task: this.task, locked, readonly });
+    this.sidebar.render({ task: this.task, locked, readonly, next: this.edits.next });
     for (const button of this.footer.children) button.disabled = locked && !(readonly && button.dataset.action === "back");
     setVisible(this.footer, !readonly);
   }

@@ -14,6 +14,14 @@ export const contains = ([x0, y0, x1, y1], { x, y }) => x >= x0 && x <= x1 && y 
 
 export const sameBox = (a, b) => a.every((value, index) => value === b[index]);
 
+// Intersection over union.
+export const boxIou = (a, b) => {
+  const wide = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
+  const high = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
+  if (wide <= 0 || high <= 0) return 0;
+  return (wide * high) / (area(a) + area(b) - wide * high);
+};
+
 // The box between two points, in whole pixels inside the photo; null where it would be too small to be meant.
 export const boxBetween = (from, to, photo) => {
   const box = [
@@ -98,6 +106,14 @@ export const placeBeside = ([x0, y0, x1], size, room, gap = 10) => {
 export const placeBelow = ([, y0, , y1], room, enough, gap = 8) => {
   const [under, over] = [room.bottom - y1 - gap, y0 - gap - room.top];
   return under >= Math.min(enough, over) ? { y: y1 + gap, height: under, over: false } : { y: y0 - gap, height: over, over: true };
+};
+
+// A point of a view turned clockwise by quarters, as the turned picture has it; `size` is the view's.
+export const unturned = ({ x, y }, quarters, { width, height }) => {
+  const [dx, dy] = [x - width / 2, y - height / 2];
+  const [right, down] = [[dx, dy], [dy, -dx], [-dx, -dy], [-dy, dx]][quarters % 4];
+  const inner = quarters % 2 ? { width: height, height: width } : { width, height };
+  return { x: inner.width / 2 + right, y: inner.height / 2 + down };
 };
 
 export const toPhoto = ({ scale, x, y }, point) => ({ x: (point.x - x) / scale, y: (point.y - y) / scale });

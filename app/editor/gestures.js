@@ -8,10 +8,11 @@ import { boxBetween, boxesAt, contains, handleAt, moveBox, onBorder, resizeBox, 
 const REACH = { mouse: 7, pen: 9, touch: 18 };
 const THRESHOLD = { mouse: 3, pen: 4, touch: 8 };
 const SAME_SPOT = 6;
+const ASIDE = { n: "e", s: "e", e: "n", w: "n", nw: "ne", se: "ne", ne: "nw", sw: "nw" }; // in a view turned by a quarter
 const CURSORS = { n: "ns", s: "ns", e: "ew", w: "ew", nw: "nwse", se: "nwse", ne: "nesw", sw: "nesw" };
 
 export class Gestures {
-  // host: {task, armed, hidden, locked, pick(candidates, again), place(uid, box, title), drawn(box), rename(), onActivity()}
+  // host: {task, armed, hidden, locked, pick(candidates, again), place(uid, box, title), drawn(box), take(point), rename(), onActivity()}
   constructor(stage, host) {
     Object.assign(this, { stage, host, pointers: new Map(), drag: null, space: false, frame: 0 });
     const { root } = stage;
@@ -19,7 +20,7 @@ export class Gestures {
     root.onpointermove = (event) => this.move(event);
     root.onpointerup = (event) => this.up(event);
     root.onpointercancel = (event) => this.cancel(event.pointerId);
-    root.onpointerleave = () => stage.hover(null);
+    root.onpointerleave = () => (stage.hover(null), stage.crossAt(null));
     root.oncontextmenu = (event) => this.drag && event.preventDefault();
     root.onauxclick = (event) => event.preventDefault();
     root.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
@@ -57,6 +58,7 @@ export class Gestures {
   }
 
   move(event) {
+    this.stage.crossAt(event.pointerType === "touch" ? null : event);
     if (!this.pointers.has(event.pointerId)) {
       this.updateCursor(event);
       return;
@@ -123,6 +125,7 @@ export class Gestures {
 
   click(event, drag) {
     if (drag.kind === "pan" && !this.host.locked) return;
+    if (this.host.armed && !this.host.locked) return void this.host.take(this.stage.photoPoint(event));
     if (this.onName(event)) return void this.host.rename();
     const { at } = drag;
     const again = Boolean(this.clicked) && Math.hypot(at.x - this.clicked.x, at.y - this.clicked.y) < SAME_SPOT;
@@ -187,7 +190,7 @@ export class Gestures {
   updateCursor(event) {
     if (this.space || event.pointerType === "touch") return;
     const { kind, handle, uid } = this.drag ?? this.hitTest(event);
-    const cursor = !this.drag && this.onName(event) ? "pointer" : { pan: "grab", draw: "crosshair", move: "move", resize: `${CURSORS[handle]}-resize` }[kind];
+    const cursor = !this.drag && this.onName(event) ? "pointer" : { pan: "grab", draw: "crosshair", move: "move", resize: `${CURSORS[this.stage.quarters % 2 ? ASIDE[handle] : handle]}-resize` }[kind];
     if (this.stage.root.style.cursor !== cursor) this.stage.root.style.cursor = cursor;
     if (!this.drag) this.stage.hover(uid ?? boxesAt(this.host.task.boxes, this.stage.photoPoint(event))[0]?.uid ?? null);
   }

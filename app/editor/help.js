@@ -5,6 +5,8 @@ import { ACTIONS, chordOf, FIXED, formatChord, isAssignable, Keymap } from "./ke
 // What a person can choose, with what each choice means.
 export const OPTIONS = [
   ["undecided", "Proposals that nobody decided on, at a submit", { ask: "Ask", accept: "Accept them", reject: "Reject them" }],
+  ["draw", "Keys", { n: "N draws, U goes to the next uncertain box", d: "D draws, N goes to the next uncertain box" }],
+  ["crosshair", "Crosshair at the pointer", { off: "Off", on: "On" }],
 ];
 
 export class Help {
@@ -12,9 +14,9 @@ export class Help {
     Object.assign(this, { onChange, onOptions, capturing: null });
     this.status = createElement("p", { className: "said", role: "status" });
     this.body = createElement("div", { className: "keys" });
-    this.reset = createElement("button", { type: "button", className: "plain", textContent: "Back to the usual keys", onclick: () => this.change(new Keymap(), "The usual keys are back.") });
+    this.reset = createElement("button", { type: "button", className: "plain", textContent: "Back to the usual keys", onclick: () => this.change(new Keymap({}, this.options.draw), "The usual keys are back.") });
     const close = createElement("button", { type: "button", className: "plain primary", textContent: "Close", onclick: () => this.root.close() });
-    this.root = createElement("dialog", { className: "help", "aria-label": "Keys" }, createElement("h2", { textContent: "Keys and settings" }), this.body, createElement("div", { className: "feet" }, this.status, this.reset, close));
+    this.root = createElement("dialog", { className: "help", "aria-label": "Keys and settings" }, createElement("h2", { textContent: "Keys and settings" }), this.body, createElement("div", { className: "feet" }, this.status, this.reset, close));
     this.root.onkeydown = (event) => this.key(event);
     this.root.oncancel = (event) => this.capturing && event.preventDefault();
     this.root.onclose = () => this.capture(null);
@@ -45,6 +47,9 @@ export class Help {
   choose(name, value) {
     this.options = { ...this.options, [name]: value };
     this.onOptions({ [name]: value });
+    this.keymap = new Keymap(this.keymap.overrides, this.options.draw);
+    this.render();
+    this.body.querySelector(`[data-option=${name}]`)?.focus();
     setText(this.status, "Saved.");
   }
 

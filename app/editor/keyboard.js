@@ -79,7 +79,7 @@ export class Keyboard {
     const { editor } = this;
     if (!editor.task.box || editor.locked) return false;
     const [dx, dy] = ARROWS[key].map((step) => step * (shiftKey ? 10 : 1));
-    const title = ctrlKey || metaKey ? editor.task.stretch(dx, dy) : editor.task.nudge(dx, dy);
+    const title = ctrlKey || metaKey ? editor.task.stretch(dx, dy) : editor.task.nudge(...editor.stage.toPhotoStep(dx, dy));
     if (title) editor.changed();
     editor.render();
     return true;

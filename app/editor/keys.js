@@ -10,20 +10,34 @@ export const ACTIONS = [
   ["accept", "Accept, and on to the next uncertain box", "Decide", ["a"]],
   ["reject", "Reject, and on to the next uncertain box", "Decide", ["x"]],
   ["acceptAll", "Accept all boxes", "Decide", ["Shift+a"]],
-  ["uncertain", "Next uncertain box", "Decide", ["n"]],
+  ["uncertain", "Next uncertain box", "Decide", ["u"]],
   ["search", "Find a category or label", "Decide", ["/"]],
-  ["choose1", "First label", "Decide", ["1"]],
-  ["choose2", "Second label", "Decide", ["2"]],
-  ["choose3", "Third label", "Decide", ["3"]],
-  ["choose4", "Fourth label", "Decide", ["4"]],
-  ["choose5", "Fifth label", "Decide", ["5"]],
+  ["choose1", "First label; where no box is chosen, draw the first category", "Decide", ["1"]],
+  ["choose2", "Second label; where no box is chosen, draw the second category", "Decide", ["2"]],
+  ["choose3", "Third label; where no box is chosen, draw the third category", "Decide", ["3"]],
+  ["choose4", "Fourth label; where no box is chosen, draw the fourth category", "Decide", ["4"]],
+  ["choose5", "Fifth label; where no box is chosen, draw the fifth category", "Decide", ["5"]],
+  ["choose6", "Draw the sixth category", "Decide", ["6"]],
+  ["choose7", "Draw the seventh category", "Decide", ["7"]],
+  ["choose8", "Draw the eighth category", "Decide", ["8"]],
+  ["choose9", "Draw the ninth category", "Decide", ["9"]],
   ["next", "Next box", "Boxes", ["Tab"]],
   ["previous", "Box before", "Boxes", ["Shift+Tab"]],
-  ["draw", "Draw a box (twice: one in the middle)", "Boxes", ["d", "Shift+d"]],
+  ["draw", "Draw a box; a click takes the models' box there (twice: one in the middle)", "Boxes", ["n", "d", "Shift+d"]],
+  ["tighten", "Tighten the box to the garment", "Boxes", ["e"]],
   ["duplicate", "Duplicate", "Boxes", ["Ctrl+d"]],
+  ["copy", "Copy the chosen box, or all", "Boxes", ["Ctrl+c"]],
+  ["paste", "Paste what was copied, here or on another photo", "Boxes", ["Ctrl+v"]],
+  ["pasteBefore", "Paste the boxes of the photo before", "Boxes", ["Ctrl+Shift+v"]],
   ["remove", "Delete", "Boxes", ["Delete", "Backspace"]],
   ["hide", "Hide or show the boxes", "View", ["h", "Shift+h"]],
   ["attention", "Attention map under the boxes", "View", ["m", "Shift+m"]],
+  ["rotate", "Rotate the view", "View", ["r", "Shift+r"]],
+  ["crosshair", "Crosshair at the pointer", "View", ["c", "Shift+c"]],
+  ["brighter", "Brighter", "View", ["]"]],
+  ["darker", "Darker", "View", ["["]],
+  ["contrast", "More contrast", "View", ["}"]],
+  ["flatter", "Less contrast", "View", ["{"]],
   ["fit", "Fit the photo", "View", ["0"]],
   ["zoomIn", "Zoom in", "View", ["+", "="]],
   ["zoomOut", "Zoom out", "View", ["-"]],
@@ -42,8 +56,11 @@ export const FIXED = [
   ["Letters", "Find a name for the chosen box; only those that decide about a box stay keys then"],
 ];
 
-// What is not about the chosen box: most names begin with one of these letters, which therefore find a name then.
-const YIELD_TO_TYPING = new Set(["skip", "back", "draw", "hide", "attention"]);
+// Keys of what is not about the chosen box: most names begin with one of these letters, which therefore find a name then.
+const YIELD_TO_TYPING = new Set(["s", "b", "d", "h", "m", "r", "c"]);
+
+// The usual keys until N drew, for who would rather keep them.
+const DRAW_BY_D = { draw: ["d", "Shift+d"], uncertain: ["n"] };
 
 const MODIFIERS = new Set(["Control", "Shift", "Alt", "Meta", "AltGraph", "CapsLock", "Dead", "Unidentified", "Process"]);
 const RESERVED = new Set(["Escape", " ", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]);
@@ -63,7 +80,9 @@ export const isAssignable = (chord) => chord !== "" && !RESERVED.has(chord.split
 
 // A user's overrides of the default keys. `overrides` maps an action to one chord, or to "" for none.
 export class Keymap {
-  constructor(overrides = {}) {
+  // `drawBy` is "n", or "d" for the usual keys as they were before.
+  constructor(overrides = {}, drawBy = "n") {
+    this.drawBy = drawBy;
     this.overrides = Object.fromEntries(Object.entries(overrides).filter(([name]) => ACTIONS.some((action) => action.name === name)));
     this.actions = new Map();
     for (const { name } of ACTIONS) for (const chord of this.chords(name)) this.actions.set(chord, name);
@@ -74,13 +93,14 @@ export class Keymap {
   chords(name) {
     if (name in this.overrides) return this.overrides[name] ? [this.overrides[name]] : [];
     const taken = new Set(Object.values(this.overrides));
-    return ACTIONS.find((action) => action.name === name).chords.filter((chord) => !taken.has(chord));
+    const usual = (this.drawBy === "d" && DRAW_BY_D[name]) || ACTIONS.find((action) => action.name === name).chords;
+    return usual.filter((chord) => !taken.has(chord));
   }
 
   // What a chord does; `chosen` says whether a box is chosen, and letters look for its name.
   action(chord, chosen = false) {
     const name = this.actions.get(chord) ?? null;
-    return chosen && YIELD_TO_TYPING.has(name) && isLetter(chord) && this.overrides[name] !== chord ? null : name;
+    return chosen && YIELD_TO_TYPING.has(chord) && this.overrides[name] !== chord ? null : name;
   }
 
   // The first chord that does an action now, or "".
@@ -94,7 +114,7 @@ export class Keymap {
     const before = this.action(chord);
     if (before && before !== name && before in overrides) overrides[before] = "";
     overrides[name] = chord;
-    return new Keymap(overrides);
+    return new Keymap(overrides, this.drawBy);
   }
 }
 

@@ -80,8 +80,9 @@ export class LabelPicker {
     this.list.replaceChildren(...this.matches.map((entry, index) => {
       const dot = createElement("span", { className: "swatch" });
       if (entry.color) dot.style.background = entry.color;
+      const key = entry.number && !this.input.value ? createElement("kbd", { textContent: entry.number }) : null;
       return createElement("li", { role: "option", id: `lapel-found-${index}`, className: entry.kind, onpointerdown: (event) => this.press(event, index), onpointerup: () => this.release(index), onclick: () => this.choose(index) },
-        dot, createElement("span", { textContent: entry.text }), createElement("span", { className: "kind", textContent: entry.kind }));
+        dot, createElement("span", { textContent: entry.text }), createElement("span", { className: "kind", textContent: entry.kind }), key);
     }));
     this.markActive();
   }
@@ -119,10 +120,12 @@ export class LabelPicker {
 
   key(event) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const numbered = this.input.value ? -1 : this.matches.findIndex(({ number }) => String(number) === event.key);
     if (step && this.matches.length) {
       this.active = (this.active + step + this.matches.length) % this.matches.length;
       this.markActive();
-    } else if (event.key === "Enter") this.choose(this.active);
+    } else if (numbered >= 0) this.choose(numbered);
+    else if (event.key === "Enter") this.choose(this.active);
     else if (event.key === "Escape" || event.key === "Tab") this.close();
     else return void event.stopPropagation();
     event.preventDefault();

@@ -10,7 +10,7 @@ from typing import Any
 from core.errors import StoreError
 from core.store.boxes import AnnotatedBox, boxes_from
 
-ACTIONS = ("submit", "skip", "back", "history", "attention", "keys", "options")
+ACTIONS = ("submit", "skip", "back", "history", "attention", "keys", "options", "tighten")
 MOST_KEYS = 100
 MOST_SECONDS = 86_400.0
 
@@ -37,7 +37,7 @@ class EditorAction:
 
     ``request`` is the same where the browser asks again, as it has had no answer. ``keys`` maps actions to
     chosen keys where ``name`` is "keys", ``options`` names settings where it is "options". ``attention`` asks
-    for the map that was not there.
+    for the map that was not there, ``tighten`` for a tighter place for the box ``uid``.
     """
 
     name: str
@@ -48,6 +48,7 @@ class EditorAction:
     seconds: float
     keys: Mapping[str, str] = field(default_factory=dict, hash=False)
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
+    uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def action_from(entry: Any) -> EditorAction:
         _seconds(fields),
         _texts(fields.get("keys") or {}, "a key for each action"),
         _texts(fields.get("options") or {}, "a choice for each setting"),
+        _text(fields, "uid", most=64) if fields.get("uid") else "",
     )
 
 

@@ -9,10 +9,10 @@ export class Shortcuts {
   }
 
   // What the page knows; what was changed here holds until it has heard of it.
-  update(known) {
+  update(known, drawBy = this.keymap.drawBy) {
     this.known = known;
     if (this.unsaved && this.unsaved.over !== JSON.stringify(known)) this.unsaved = null;
-    this.keymap = new Keymap(this.unsaved?.keys ?? known);
+    this.keymap = new Keymap(this.unsaved?.keys ?? known, drawBy);
     showKeys(this.root, this.keymap, this.naming);
   }
 

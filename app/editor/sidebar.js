@@ -10,7 +10,7 @@ export const describe = (box, task) =>
     .filter(Boolean).join(", ");
 
 export class Sidebar {
-  // handlers: run(action), choose(choice), flag(name), select(uid), resolve(uid, action)
+  // handlers: run(action), choose(choice), flag(name), select(uid), resolve(uid, action), draw(category)
   constructor(handlers) {
     this.handlers = handlers;
     this.rows = new Map();
@@ -20,10 +20,13 @@ export class Sidebar {
     this.choices = createElement("div", { className: "choices", role: "group", "aria-label": "Labels of the chosen box" });
     this.flags = createElement("div", { className: "flags", role: "group", "aria-label": "Flags of the chosen box" },
       ...FLAGS.map((name) => createElement("button", { type: "button", className: "flag", "data-flag": name, "aria-pressed": "false", textContent: name, onclick: () => handlers.flag(name) })));
-    this.tools = createElement("div", { className: "tools" }, ...["accept", "reject", "search", "duplicate", "remove"].map((name) => actionButton(name, handlers.run)));
+    this.tools = createElement("div", { className: "tools" }, ...["accept", "reject", "search", "tighten", "duplicate", "copy", "remove"].map((name) => actionButton(name, handlers.run)));
     this.chosen = createElement("section", { className: "chosen", "aria-label": "Chosen box" },
       createElement("div", { className: "head" }, this.swatch, this.title, this.note), this.choices, this.flags, this.tools);
-    this.hint = createElement("p", { className: "hint", textContent: "Click a box to choose it, or drag to draw one." });
+    this.drawing = createElement("div", { className: "choices drawing", role: "group", "aria-label": "Category to draw" });
+    this.pasting = createElement("div", { className: "tools" }, actionButton("paste", handlers.run, { caption: true, className: "small" }), actionButton("pasteBefore", handlers.run, { caption: true, className: "small" }));
+    this.hint = createElement("section", { className: "hint", "aria-label": "No box is chosen" },
+      createElement("p", { textContent: "Click a box to choose it, or drag to draw one. A number draws its category:" }), this.drawing, this.pasting);
     this.count = createElement("span", { className: "count" });
     this.all = actionButton("acceptAll", handlers.run, { caption: true, className: "small" });
     this.list = createElement("ul", { className: "rows", "aria-label": "Boxes" });
@@ -32,8 +35,9 @@ export class Sidebar {
       createElement("section", { className: "all", "aria-label": "All boxes" }, createElement("div", { className: "head" }, this.count, this.all), this.list));
   }
 
-  render({ task, locked, readonly }) {
+  render({ task, locked, readonly, next }) {
     this.renderChosen(task, locked, readonly);
+    this.renderDrawing(task, locked, next);
     const open = task.boxes.filter(undecided).length;
     const boxes = `${task.boxes.length} ${task.boxes.length === 1 ? "box" : "boxes"}`;
     setText(this.count, open ? `${boxes}, ${open} to decide` : boxes);
@@ -62,6 +66,22 @@ export class Sidebar {
     }
     this.renderChoices(task, locked);
     for (const button of this.tools.children) button.disabled = locked || (button.dataset.action === "accept" && box.accepted);
+  }
+
+  renderDrawing(task, locked, next) {
+    const entries = task.categoryKeys();
+    const state = JSON.stringify([entries, locked, next?.value]);
+    if (task.box || state === this.drawable) return;
+    this.drawable = state;
+    this.drawing.replaceChildren(...entries.map((entry, index) => {
+      const swatch = createElement("span", { className: "swatch" });
+      swatch.style.background = entry.color;
+      const button = createElement("button", { type: "button", className: "choice", "aria-pressed": String(entry.value === next?.value), "aria-keyshortcuts": String(index + 1),
+        onclick: () => this.handlers.draw(entry) }, createElement("kbd", { textContent: index + 1 }), swatch, createElement("span", { className: "text", textContent: entry.text }));
+      button.disabled = locked;
+      return button;
+    }));
+    for (const button of this.pasting.children) button.disabled = locked;
   }
 
   renderChoices(task, locked) {

@@ -1,24 +1,12 @@
 // The photo, the map over it and one SVG with the boxes, seen through one camera. What moves under a finger is moved
 // alone: `previewBox` touches one group, and nothing is built again until the change is made.
-import { createElement, createSvg } from "./dom.js";
-import { area, clampCamera, fitCamera, handlePoint, handlesOf, revealCamera, toPhoto, toScreen, zoomCamera } from "./geometry.js";
+import { createElement, createSvg, textWidth } from "./dom.js";
+import { area, clampCamera, fitCamera, handlePoint, handlesOf, revealCamera, toPhoto, toScreen, unturned, zoomCamera } from "./geometry.js";
 import { displayNames, originOf } from "./task.js";
 
 const MANY = 40;
 const REPAINT_MS = 140;
 const TAG_HEIGHT = 18;
-const ink = document.createElement("canvas").getContext("2d");
-const widths = new Map();
-
-// Measured beside the page, so that three hundred names cost no layout.
-const textWidth = (text, font) => {
-  const known = `${font}|${text}`;
-  if (!widths.has(known)) {
-    ink.font = font;
-    widths.set(known, ink.measureText(text).width);
-  }
-  return widths.get(known);
-};
 
 export class Stage {
   constructor() {
@@ -28,7 +16,11 @@ export class Stage {
     this.ghost = createSvg("rect", { class: "ghost", visibility: "hidden" });
     this.handles = createSvg("g", { class: "grips" });
     this.svg = createSvg("svg", { class: "boxes", preserveAspectRatio: "none", "aria-hidden": "true" }, this.groups, this.ghost, this.handles);
-    this.root = createElement("div", { className: "canvas", tabindex: "0", role: "application" }, this.photo, this.heat, this.svg);
+    this.turned = createElement("div", { className: "turned" }, this.photo, this.heat, this.svg);
+    this.cross = ["across", "along"].map((className) => createElement("div", { className: `cross ${className}`, hidden: true }));
+    this.root = createElement("div", { className: "canvas", tabindex: "0", role: "application" }, this.turned, ...this.cross);
+    this.quarters = 0;
+    this.crosshair = false;
     this.drawn = new Map();
     this.size = { width: 0, height: 0 };
     this.fits = true;
@@ -65,8 +57,10 @@ export class Stage {
   // --- the camera
 
   resize() {
-    const { clientWidth: width, clientHeight: height } = this.root;
-    if (!width || !height || !this.shape) return;
+    const { clientWidth, clientHeight } = this.root;
+    if (!clientWidth || !clientHeight || !this.shape) return;
+    const [width, height] = this.quarters % 2 ? [clientHeight, clientWidth] : [clientWidth, clientHeight];
+    Object.assign(this.turned.style, { width: `${width}px`, height: `${height}px`, left: `${(clientWidth - width) / 2}px`, top: `${(clientHeight - height) / 2}px` });
     const middle = this.camera && !this.fits && toPhoto(this.camera, { x: this.size.width / 2, y: this.size.height / 2 });
     this.size = { width, height };
     const { scale } = this.camera ?? {};
@@ -133,10 +127,40 @@ export class Stage {
     return before;
   }
 
-  // A pointer's place in the view, and in the photo.
-  viewPoint(event) {
+  // Turn the photo with its boxes clockwise, by so many quarters. The camera goes on as if it were upright: what a
+  // pointer says is turned back.
+  turn(quarters) {
+    if (quarters === this.quarters) return;
+    this.quarters = quarters;
+    this.turned.style.transform = quarters ? `rotate(${quarters * 90}deg)` : "";
+    this.svg.style.setProperty("--turn", `${-quarters * 90}deg`);
+    this.fits = true;
+    this.resize();
+    for (const { box, group } of this.drawn.values()) this.setGroupBox(group, box.box);
+  }
+
+  // A step as it is seen, to the right and down, in the photo.
+  toPhotoStep(right, down) {
+    return [[right, down], [down, -right], [-right, -down], [-down, right]][this.quarters];
+  }
+
+  // A pointer's place in the frame, in the view as it would be upright, and in the photo.
+  framePoint(event) {
     const { left, top } = this.root.getBoundingClientRect();
     return { x: event.clientX - left - this.root.clientLeft, y: event.clientY - top - this.root.clientTop };
+  }
+
+  viewPoint(event) {
+    return unturned(this.framePoint(event), this.quarters, { width: this.root.clientWidth, height: this.root.clientHeight });
+  }
+
+  // The crosshair follows the pointer, where it is wanted.
+  crossAt(event) {
+    const at = event && this.crosshair ? this.framePoint(event) : null;
+    for (const line of this.cross) line.hidden = !at;
+    if (!at) return;
+    this.cross[0].style.transform = `translateY(${at.y}px)`;
+    this.cross[1].style.transform = `translateX(${at.x}px)`;
   }
 
   photoPoint(event) {
@@ -156,10 +180,13 @@ export class Stage {
     return [x0, y0, Math.max(within(to.x, shape.width), x0 + 8), Math.max(within(to.y, shape.height), y0 + 8)];
   }
 
-  // A box's corners in the view.
+  // A box's corners in the frame, as it is seen.
   toViewBox([x0, y0, x1, y1]) {
-    const [from, to] = [toScreen(this.camera, { x: x0, y: y0 }), toScreen(this.camera, { x: x1, y: y1 })];
-    return [from.x, from.y, to.x, to.y];
+    const { clientWidth: width, clientHeight: height } = this.root;
+    const back = (4 - this.quarters) % 4;
+    const inner = this.quarters % 2 ? { width: height, height: width } : { width, height };
+    const [a, b] = [{ x: x0, y: y0 }, { x: x1, y: y1 }].map((point) => unturned(toScreen(this.camera, point), back, inner));
+    return [Math.min(a.x, b.x), Math.min(a.y, b.y), Math.max(a.x, b.x), Math.max(a.y, b.y)];
   }
 
   // --- the boxes
@@ -210,6 +237,9 @@ export class Stage {
       rect.setAttribute("width", x1 - x0);
       rect.setAttribute("height", y1 - y0);
     }
+    // The name stands at the corner that is seen as the upper left one.
+    const [x, y] = [[0, 0], [0, y1 - y0], [x1 - x0, y1 - y0], [x1 - x0, 0]][this.quarters];
+    group.lastChild.style.setProperty("--at", `${x}px, ${y}px`);
   }
 
   // Small boxes lie over large ones, and the chosen one over all.

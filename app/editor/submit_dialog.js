@@ -33,7 +33,7 @@ export class SubmitDialog {
     const count = `${open.length} ${open.length === 1 ? "proposal is" : "proposals are"}`;
     setText(this.title, late ? (task.boxes.length ? "The boxes have come" : "The models found nothing") : `${count} undecided`);
     const first = late ? "You asked to submit before they were there. " : "";
-    setText(this.text, open.length ? `${first}${count} the models’ only: dashed on the photo.` : `${first}Submit the photo without boxes?`);
+    setText(this.text, open.length ? `${first}Nobody has accepted or rejected ${open.length === 1 ? "it" : "them"} yet: dashed on the photo.` : `${first}Submit the photo without boxes?`);
     const names = open.slice(0, MAX_NAMED).map((box) => createElement("li", { textContent: named(box, task) }));
     if (open.length > MAX_NAMED) names.push(createElement("li", { textContent: `and ${open.length - MAX_NAMED} more` }));
     this.list.replaceChildren(...names);

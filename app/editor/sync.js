@@ -1,20 +1,25 @@
 // Messages to the server: drafts after every change, acts until they are answered, and a status that says what is saved.
 import { Draft, DraftStorage, initialWork } from "./draft.js";
+import { PrefixedStorage } from "./storage.js";
 import { randomId } from "./task.js";
 
 const TICK_MS = 1000;
 const PROBE_MS = 4000;
 const IDLE_MS = 60_000;
 const RETRY_MS = [3000, 5000, 8000, 13_000];
+const MAX_TIMES = 40;
+const TIMES_EVERY_MS = 5000;
 const AWAITS_ANSWER = new Set(["submit", "skip", "back"]);
 
 export class Sync {
   // onStatus(status), onNewer(boxes): told of what happens.
   constructor({ storage, onStatus, onNewer }) {
-    Object.assign(this, { storage: new DraftStorage(storage), onStatus, onNewer, pending: null, reachable: true });
+    Object.assign(this, { storage: new DraftStorage(storage), times: new PrefixedStorage(storage, "lapel-times"), onStatus, onNewer, pending: null, reachable: true });
     this.timer = setInterval(() => this.tick(), TICK_MS);
     this.onConnectionChange = () => this.probe();
     this.onBeforeUnload = (event) => this.draft?.unsaved && !this.stored && event.preventDefault();
+    this.onPageHide = () => this.storeTime();
+    window.addEventListener("pagehide", this.onPageHide);
     window.addEventListener("online", this.onConnectionChange);
     window.addEventListener("offline", this.onConnectionChange);
     window.addEventListener("beforeunload", this.onBeforeUnload);
@@ -22,6 +27,8 @@ export class Sync {
 
   close() {
     clearInterval(this.timer);
+    this.storeTime();
+    window.removeEventListener("pagehide", this.onPageHide);
     window.removeEventListener("online", this.onConnectionChange);
     window.removeEventListener("offline", this.onConnectionChange);
     window.removeEventListener("beforeunload", this.onBeforeUnload);
@@ -30,12 +37,13 @@ export class Sync {
   // Another task; gives the boxes to begin with, and as `submittedKey` the task that was submitted and is done with.
   open(data, send) {
     const submittedKey = this.pending?.name === "submit" ? this.pending.key : null;
+    this.storeTime(submittedKey);
     if (submittedKey) this.storage.remove(submittedKey);
     this.pending = null;
     this.storage.prune(Date.now());
     Object.assign(this, { key: data.key, url: data.photo.url, send, stored: true, activeAt: null, readonly: data.readonly });
     const initial = data.readonly ? initialWork(null, data) : initialWork(this.storage.read(data.key), data);
-    this.draft = new Draft({ sequence: initial.sequence, server: data.sequence, seconds: initial.seconds });
+    this.draft = new Draft({ sequence: initial.sequence, server: data.sequence, seconds: Math.max(initial.seconds, this.times.get("")?.[data.key]?.[0] ?? 0) });
     this.boxes = initial.boxes;
     this.tick();
     return { ...initial, submittedKey };
@@ -68,6 +76,17 @@ export class Sync {
     this.activeAt = now;
   }
 
+  // The time at the open task, where a reload finds it, also where nothing was changed; `done` is a task that needs it
+  // no more.
+  storeTime(done = null) {
+    if (!this.draft || this.readonly) return;
+    const times = { ...this.times.get(""), [this.key]: [this.seconds, Date.now()] };
+    if (done) delete times[done];
+    const newest = Object.entries(times).sort(([, a], [, b]) => b[1] - a[1]).slice(0, MAX_TIMES);
+    this.times.set("", JSON.stringify(Object.fromEntries(newest)));
+    this.timedAt = Date.now();
+  }
+
   get seconds() {
     return Math.round(this.draft.seconds * 10) / 10;
   }
@@ -95,6 +114,7 @@ export class Sync {
       this.send("work", { key: this.key, sequence: this.draft.local, boxes: this.boxes, seconds: this.seconds, attempt });
     }
     if (this.shouldProbe(now)) this.probe();
+    if (this.activeAt > (this.timedAt ?? 0) && now - (this.timedAt ?? 0) > TIMES_EVERY_MS) this.storeTime();
     this.onStatus(this.status(now));
   }
 

@@ -1,10 +1,13 @@
 // The work on one photo: its boxes, which of them is chosen, and its undo history. Boxes are values; every change makes
 // a new list, which is what the history keeps.
+import { candidateAt, candidateUnder } from "./candidates.js";
 import { moveBox, resizeBox, sameBox } from "./geometry.js";
 import { History } from "./history.js";
+import { plain } from "./search.js";
 
 const MAX_BOXES = 1000;
 const MAX_CHOICES = 5;
+const MAX_CATEGORY_KEYS = 9;
 
 // What annotation formats say of a box beside its category.
 export const FLAGS = ["difficult", "truncated", "occluded"];
@@ -26,8 +29,8 @@ export const displayNames = (box, task) => {
 };
 
 export class Task {
-  constructor({ photo, boxes, categories, labels = [], parents = {}, recent = [], saved = null }) {
-    Object.assign(this, { photo, labels, parents, recent });
+  constructor({ photo, boxes, categories, labels = [], parents = {}, recent = [], candidates = [], saved = null }) {
+    Object.assign(this, { photo, labels, parents, recent, candidates });
     this.categories = new Map(categories.map((category) => [category.id, category]));
     this.history = new History(saved?.state ?? boxes, saved ?? {});
     this.selected = null;
@@ -95,17 +98,42 @@ export class Task {
     return this.commit(boxes, title, options);
   }
 
-  add(corners, like = null) {
+  // A box that a person drew, or a copy of one. What a drawn one shows is the category that was chosen for it, else what
+  // the models see there, whose labels are keys 1 to 5 then, else what was chosen last.
+  add(corners, like = null, chosen = null) {
     if (this.boxes.length >= MAX_BOXES) return null;
-    const category = like?.category ?? this.lastCategory() ?? [...this.categories.keys()][0];
-    const box = {
-      uid: randomId(), box: corners, category, label: like?.label ?? null, origin: "person",
-      changed: false, accepted: true, score: null, top5: like?.top5 ?? [],
-      ...(like?.flags?.length ? { flags: like.flags } : {}),
-    };
+    const seen = like ? null : candidateAt(this.candidates, corners);
+    const category = like?.category ?? (chosen && this.categoryOf(chosen)) ?? seen?.category ?? this.lastCategory() ?? [...this.categories.keys()][0];
+    const box = this.newBox(corners, category, chosen?.kind === "label" ? chosen.value : like?.label ?? null, like?.top5 ?? seen?.top5 ?? [], like?.flags);
     this.commit([...this.boxes, box], like ? "duplicate" : "draw");
     this.select(box.uid);
     if (like) this.movable = box.uid; // on its way to its own place
+    return this.box;
+  }
+
+  newBox(corners, category, label, top5, flags) {
+    return { uid: randomId(), box: corners, category, label, origin: "person", changed: false, accepted: true, score: null, top5, ...(flags?.length ? { flags } : {}) };
+  }
+
+  // Boxes of another photo, or of this one, as a person's own, in the same places; how many.
+  paste(boxes) {
+    const known = boxes.filter(({ category }) => this.categories.has(category)).slice(0, MAX_BOXES - this.boxes.length);
+    const isThere = (copy) => this.boxes.some(({ box, category }) => category === copy.category && sameBox(box, copy.box));
+    const made = known.map((copy) => this.newBox(isThere(copy) ? moveBox(copy.box, 12, 12, this.photo) : copy.box, copy.category, copy.label ?? null, copy.top5 ?? [], copy.flags));
+    if (made.length) this.commit([...this.boxes, ...made], "paste");
+    this.select(made.length === 1 ? made[0].uid : null);
+    this.movable = this.selected;
+    return made.length;
+  }
+
+  // What the models see around a point, where no box shows it yet, as a person's choice; null where they see nothing.
+  addCandidate(point) {
+    const found = this.boxes.length < MAX_BOXES && candidateUnder(this.candidates, this.boxes, point);
+    if (!found) return null;
+    const uid = this.find(found.uid) ? randomId() : found.uid;
+    this.commit([...this.boxes, { ...found, uid, accepted: true }], "take the models' box");
+    this.select(uid);
+    this.movable = uid;
     return this.box;
   }
 
@@ -140,6 +168,12 @@ export class Task {
     return title;
   }
 
+  // Another place for a box, where it is still as it was when that was asked for.
+  tighten({ uid, from, box }) {
+    const found = this.find(uid);
+    return found && sameBox(found.box, from) ? this.setBox(uid, box, "tighten") : null;
+  }
+
   accept() {
     return this.box && (this.box.accepted ? null : this.change(this.selected, { accepted: true }, "accept"));
   }
@@ -160,7 +194,7 @@ export class Task {
     if (!box) return null;
     const parent = kind === "label" ? this.parents[value] ?? box.category : value;
     const stays = kind === "category" && (this.parents[box.label] ?? value) === value;
-    const label = kind === "label" ? value : stays ? box.label : null;
+    const label = kind === "label" ? value : stays ? box.label : this.labels.find((name) => this.parents[name] === value && this.isSynonym(name)) ?? null;
     this.remember({ kind, value });
     if (box.accepted && parent === box.category && label === box.label) return null;
     const changed = box.changed || parent !== box.category || label !== box.label;
@@ -186,10 +220,15 @@ export class Task {
     this.recent = [choice, ...rest].slice(0, MAX_CHOICES);
   }
 
+  categoryOf({ kind, value }) {
+    const id = kind === "category" ? value : this.parents[value];
+    return this.categories.has(id) ? id : null;
+  }
+
   lastCategory() {
-    for (const { kind, value } of this.recent) {
-      const id = kind === "category" ? value : this.parents[value];
-      if (this.categories.has(id)) return id;
+    for (const choice of this.recent) {
+      const id = this.categoryOf(choice);
+      if (id !== null) return id;
     }
     return null;
   }
@@ -199,16 +238,30 @@ export class Task {
     return { kind, value, share, text: kind === "category" ? category?.name ?? "" : value, color: category?.color ?? null };
   }
 
+  // Each name once: a category's only label that is called as it is, is that category.
   entries() {
     const categories = [...this.categories.keys()].map((id) => this.entry({ kind: "category", value: id }));
-    return [...categories, ...this.labels.map((label) => this.entry({ kind: "label", value: label }))];
+    return [...categories, ...this.labels.filter((label) => !this.isSynonym(label)).map((label) => this.entry({ kind: "label", value: label }))];
   }
 
-  // All entries, the chosen box's own first: Enter keeps it.
+  isSynonym(label) {
+    const category = this.categories.get(this.parents[label]);
+    return Boolean(category) && plain(category.name) === plain(label) && this.labels.every((other) => other === label || this.parents[other] !== category.id);
+  }
+
+  // The categories on the number keys while no box is chosen.
+  categoryKeys() {
+    return [...this.categories.keys()].slice(0, MAX_CATEGORY_KEYS).map((id) => this.entry({ kind: "category", value: id }));
+  }
+
+  // All entries; the chosen box's own comes first: Enter keeps it. Then what keys 1 to 5 choose, with their numbers.
   entriesFor(box) {
-    const own = (entry) => entry.kind === (box.label ? "label" : "category") && entry.value === (box.label ?? box.category);
-    const entries = this.entries();
-    return [...entries.filter(own), ...entries.filter((entry) => !own(entry))];
+    const isOwn = (entry) => entry.kind === (box.label ? "label" : "category") && entry.value === (box.label ?? box.category);
+    const same = (a, b) => a.kind === b.kind && a.value === b.value;
+    const numbered = this.choices().map((entry, index) => ({ ...entry, number: index + 1 }));
+    const first = [...numbered.filter(isOwn), ...numbered.filter((entry) => !isOwn(entry))];
+    const rest = this.entries().filter((entry) => !first.some((other) => same(entry, other)));
+    return [...(first.some(isOwn) ? [] : rest.filter(isOwn)), ...first, ...rest.filter((entry) => !isOwn(entry))];
   }
 
   // Keys 1 to 5: the model's labels; for a box without them what was chosen last, then the first categories.

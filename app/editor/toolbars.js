@@ -3,11 +3,13 @@ import { createElement, icon, setText, setVisible } from "./dom.js";
 import { ACTIONS, formatChord } from "./keys.js";
 
 const EDITING = [["undo", "redo"], ["draw", "uncertain"], ["accept", "reject"], ["submit"]];
-const VIEWING = [["hide", "attention"], ["zoomOut", "fit", "zoomIn"], ["history", "keys"]];
+const VIEWING = [["hide", "attention"], ["adjust", "rotate"], ["zoomOut", "fit", "zoomIn"], ["history", "keys"]];
 const CAPTIONS = {
   undo: "Undo", redo: "Redo", draw: "Draw a box", uncertain: "Next uncertain box", accept: "Accept", reject: "Reject", submit: "Submit",
   hide: "Hide the boxes", attention: "Attention map", zoomOut: "Zoom out", zoomIn: "Zoom in", fit: "Fit the photo",
-  history: "History of this photo", keys: "Keys", duplicate: "Duplicate", remove: "Delete", search: "Find a category or label",
+  adjust: "Brightness and contrast", rotate: "Rotate the view",
+  history: "History of this photo", keys: "Keys and settings", duplicate: "Duplicate", tighten: "Tighten to the garment", copy: "Copy",
+  paste: "Paste", pasteBefore: "Paste from the photo before", remove: "Delete", search: "Find a category or label",
   skip: "Skip", back: "Back", acceptAll: "Accept all",
 };
 // A button that does an action: icon or caption, with the key in its tip and for screen readers.
@@ -41,14 +43,40 @@ const toolbar = (label, className, groups, run) =>
     ...groups.map((names) => createElement("div", { className: "group" }, ...names.map((name) => actionButton(name, run)))));
 
 export class Toolbars {
-  constructor(run, onopacity) {
+  constructor(run, view) {
     this.editing = toolbar("Edit", "editing", EDITING, run);
     this.viewing = toolbar("View", "seeing", VIEWING, run);
     this.percent = createElement("output", { className: "percent", "aria-label": "Zoom" });
     this.button("zoomOut").after(this.percent);
     this.range = createElement("input", { type: "range", min: "10", max: "100", value: "60", "aria-label": "Opacity of the attention map",
-      oninput: () => onopacity(this.range.valueAsNumber / 100) });
+      oninput: () => view.setOpacity(this.range.valueAsNumber / 100) });
     this.button("attention").after(this.range);
+    this.addLight(view);
+  }
+
+  // Brightness and contrast unfold under the bar.
+  addLight(view) {
+    const slider = (name, text) => {
+      const input = createElement("input", { type: "range", min: "40", max: "250", step: "5", value: "100", "aria-label": text, "data-light": name, oninput: () => view.setLight(name, input.valueAsNumber) });
+      return createElement("label", {}, createElement("span", { textContent: text }), input);
+    };
+    const reset = createElement("button", { type: "button", className: "do", textContent: "Reset", onclick: () => view.resetLight() });
+    this.light = createElement("div", { className: "light", role: "group", "aria-label": "Brightness and contrast" }, slider("brightness", "Brightness"), slider("contrast", "Contrast"), reset);
+    this.light.hidden = true;
+    const button = this.button("adjust");
+    button.onclick = () => this.unfold(this.light.hidden);
+    this.unfold(false);
+    this.viewing.append(this.light);
+  }
+
+  unfold(open) {
+    setVisible(this.light, open);
+    this.button("adjust").setAttribute("aria-expanded", String(open));
+  }
+
+  showLight(light) {
+    for (const input of this.light.querySelectorAll("input")) input.value = light[input.dataset.light];
+    this.button("adjust").setAttribute("aria-pressed", String(Object.values(light).some((percent) => percent !== 100)));
   }
 
   button(name) {

@@ -86,7 +86,7 @@ def test_correcting_by_mouse(visit, bench):
 def test_correcting_by_keyboard_alone(visit, bench):
     page = visit("keys")
     photo = photo_of(page)
-    for key in ("n", "x"):  # the least certain box, the pants, is rejected
+    for key in ("u", "x"):  # the least certain box, the pants, is rejected
         page.keyboard.press(key)
     for key in ("Tab", "Shift+ArrowRight", "ArrowDown", "Control+ArrowLeft"):
         page.keyboard.press(key)
@@ -161,7 +161,7 @@ def test_two_versions_of_one_photo_are_merged_box_by_box(visit, bench):
     task = bench.store.queue.take(photo, "anna")
     bench.store.queue.release(task.id, "anna")  # as if anna's time had run out
     ben = visit("ben", photo=photo)
-    ben.keyboard.press("n")
+    ben.keyboard.press("u")
     ben.keyboard.press("x")
     mark(ben, "Saved")
     act(ben, "submit")

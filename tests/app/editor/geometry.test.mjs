@@ -114,3 +114,15 @@ test("a list on a narrow screen goes under its box, or over it where there is mo
   assert.deepEqual(geometry.placeBelow([10, 300, 200, 560], room, 250), { y: 292, height: 192, over: true }, "the larger of two too small");
   assert.deepEqual(geometry.placeBelow([10, 240, 200, 560], room, 250), { y: 568, height: 132, over: false }, "likewise");
 });
+
+test("a point of a turned view is where it would be upright, and turning on comes back", () => {
+  const size = { width: 100, height: 60 };
+  assert.deepEqual([1, 2, 3].map((quarters) => geometry.unturned({ x: 0, y: 0 }, quarters, size)), [{ x: 0, y: 100 }, { x: 100, y: 60 }, { x: 60, y: 0 }]);
+  const inner = geometry.unturned({ x: 30, y: 10 }, 1, size);
+  assert.deepEqual(geometry.unturned(inner, 3, { width: 60, height: 100 }), { x: 30, y: 10 });
+});
+
+test("intersection over union", () => {
+  assert.equal(geometry.boxIou([0, 0, 10, 10], [5, 0, 15, 10]), 1 / 3);
+  assert.equal(geometry.boxIou([0, 0, 10, 10], [20, 0, 30, 10]), 0);
+});

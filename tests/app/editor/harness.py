@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from app.editor import EditorAction, EditorDraft, EditorPhoto, box_editor
+from app.editor import EditorAction, EditorDraft, EditorPhoto, Tightened, box_editor
 from app.media import picture_url
 from core.errors import StoreBusyError
+from core.images.foreground import tightened
 from core.store.boxes import boxes_from
 from core.taxonomy import color_of, load_taxonomy
 
@@ -78,6 +80,10 @@ def act(asked: EditorAction) -> None:
         store["keys"] = dict(asked.keys)
     elif asked.name == "options":
         store["options"] = dict(asked.options)
+    elif asked.name == "tighten":
+        box = next(box.box_xyxy for box in asked.boxes if box.uid == asked.uid)
+        image = Image.open(FOLDER / store["tasks"][store["at"]]["file"])
+        st.session_state["tightened"] = Tightened(asked.uid, box, tightened(image, box))
     write(store)
 
 
@@ -107,6 +113,8 @@ box_editor(
     labels=labels.categories,
     parents=parents,
     keys=store.get("keys", {}),
+    candidates=boxes_from(store.get("candidates", [])),
+    tightened=st.session_state.get("tightened"),
     options=store.get("options", {}),
     sequence=draft["sequence"],
     readonly=store.get("readonly", False),

@@ -36,17 +36,23 @@ test("a person's key replaces the usual ones, and who had it before loses it", (
 
 test("while a box is chosen, letters that are not about it are left to its name", () => {
   const keymap = new Keymap();
-  for (const letter of ["s", "b", "d", "h", "m"]) {
+  for (const letter of ["s", "b", "d", "h", "m", "r", "c"]) {
     assert.equal(keymap.action(letter, true), null);
     assert.equal(keymap.action(`Shift+${letter}`, true), keymap.action(letter));
   }
-  assert.deepEqual(["a", "x", "n", "1", "Enter"].map((chord) => keymap.action(chord, true)), ["accept", "reject", "uncertain", "choose1", "submit"]);
+  assert.deepEqual(["a", "x", "n", "u", "e", "1", "Enter"].map((chord) => keymap.action(chord, true)), ["accept", "reject", "draw", "uncertain", "tighten", "choose1", "submit"]);
   assert.equal(keymap.chord("skip"), "s");
   assert.equal(keymap.chord("skip", true), "Shift+s");
   assert.equal(keymap.chord("accept", true), "a");
   const own = new Keymap({ skip: "k", back: "" });
   assert.equal(own.action("k", true), "skip", "what a person chose stays a key");
   assert.equal(own.chord("back", true), "");
+});
+
+test("who would rather draw by D has the keys as they were", () => {
+  const keymap = new Keymap({ skip: "k" }, "d");
+  assert.deepEqual(["n", "d", "u", "k"].map((chord) => keymap.action(chord)), ["uncertain", "draw", null, "skip"]);
+  assert.equal(keymap.with("back", "u").action("n"), "uncertain");
 });
 
 test("kept keys that mean nothing here are left out", () => {

@@ -19,3 +19,8 @@ test("nothing typed shows the first, nothing found shows none", () => {
   assert.deepEqual(found(" ", 2), ["Sweater", "Button-Down"]);
   assert.deepEqual(found("zzz"), []);
 });
+
+test("the exact name comes first, and a category before a label of the same rank", () => {
+  const mixed = [{ kind: "label", text: "Top" }, { kind: "label", text: "Topcoat" }, { kind: "category", text: "top" }, { kind: "category", text: "topper" }];
+  assert.deepEqual(ranked("top", mixed).map(({ kind, text }) => `${kind} ${text}`), ["category top", "label Top", "category topper", "label Topcoat"]);
+});

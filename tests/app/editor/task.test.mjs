@@ -150,3 +150,46 @@ test("flags stay through every change of a box, and a copy has them too", () => 
   task.add([0, 0, 10, 10]);
   assert.equal("flags" in task.box, false);
 });
+
+test("a label that is only another word for its category is listed once, as the category, and brings itself along", () => {
+  const task = new Task({ photo: { width: 100, height: 100 }, boxes: [proposal("a", 0.9)], categories, labels: ["Tee", "Top", "Dress"], parents: { Tee: 1, Top: 1, Dress: 3 } });
+  assert.deepEqual(task.entries().map(({ text }) => text), ["top", "pants", "dress", "Tee", "Top"]);
+  task.select("a");
+  task.choose({ kind: "category", value: 3 });
+  assert.deepEqual([task.box.category, task.box.label], [3, "Dress"]);
+});
+
+test("a drawn box takes what the models see there, and keys 1 to 5 their labels", () => {
+  const candidates = [proposal("weak", 0.2, { box: [60, 60, 90, 90], category: 2, label: "Jeans", top5: [["Jeans", 0.8]] })];
+  const task = new Task({ photo: { width: 100, height: 100 }, boxes: [], categories, labels: Object.keys(parents), parents, candidates });
+  task.add([62, 60, 92, 90]);
+  assert.deepEqual([task.box.category, task.box.label, task.choices()[0].text], [2, null, "Jeans"]);
+  assert.deepEqual(task.entriesFor(task.box).slice(0, 3).map(({ text, number }) => [text, number ?? null]), [["pants", null], ["Jeans", 1], ["top", null]]);
+  task.add([0, 0, 20, 20], null, { kind: "category", value: 3 });
+  assert.deepEqual([task.box.category, task.box.top5], [3, []]);
+});
+
+test("a click takes the surest candidate there that no box shows", () => {
+  const candidates = [proposal("shown", 0.9), proposal("weak", 0.2, { box: [20, 20, 80, 80], category: 3 })];
+  const task = new Task({ photo: { width: 100, height: 100 }, boxes: [proposal("a", 0.9)], categories, labels: [], parents: {}, candidates });
+  assert.deepEqual([task.addCandidate({ x: 30, y: 30 }).uid, task.box.accepted, task.box.origin], ["weak", true, "model"]);
+  assert.equal(task.addCandidate({ x: 30, y: 30 }), null);
+  assert.equal(task.addCandidate({ x: 95, y: 95 }), null);
+});
+
+test("pasted boxes are the person's, in the same places, aside where the same box lies", () => {
+  const task = taskOf(proposal("a", 0.9));
+  assert.equal(task.paste([proposal("a", 0.9), proposal("b", 0.5, { box: [60, 60, 90, 90], flags: ["occluded"] }), proposal("c", 0.5, { category: 99 })]), 2);
+  const [, first, second] = task.boxes;
+  assert.deepEqual([first.box, second.box], [[22, 22, 62, 62], [60, 60, 90, 90]]);
+  assert.deepEqual([second.origin, second.accepted, second.score, second.flags, second.uid === "b"], ["person", true, null, ["occluded"], false]);
+  task.undo();
+  assert.equal(task.boxes.length, 1);
+});
+
+test("a tighter place counts where the box is still as it was", () => {
+  const task = taskOf(proposal("a", 0.9));
+  assert.equal(task.tighten({ uid: "a", from: [10, 10, 50, 49], box: [12, 12, 40, 40] }), null);
+  assert.equal(task.tighten({ uid: "a", from: [10, 10, 50, 50], box: [12, 12, 40, 40] }), "tighten");
+  assert.deepEqual(task.boxes[0].box, [12, 12, 40, 40]);
+});

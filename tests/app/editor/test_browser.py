@@ -174,7 +174,7 @@ def test_everything_by_keyboard_alone(open_editor: Open, harness: Harness):
     page = open_editor()
     chosen = page.locator(".groups .chosen")
     keys = page.keyboard
-    keys.press("n")
+    keys.press("u")
     expect(chosen).to_have_attribute("data-uid", PANTS)  # 0.34: the least certain
     for _ in range(3):
         keys.press("ArrowRight")
@@ -232,7 +232,7 @@ def test_a_second_enter_does_not_submit_a_photo_that_nobody_has_seen(open_editor
 def test_accepting_walks_through_what_is_uncertain(open_editor: Open, harness: Harness):
     page = open_editor()
     for left in (2, 1):
-        page.keyboard.press("n" if left == 2 else "a")
+        page.keyboard.press("u" if left == 2 else "a")
         page.keyboard.press("a") if left == 2 else None
         expect(page.locator(".count")).to_have_text(f"3 boxes, {left} to decide")
     page.keyboard.press("Shift+A")
@@ -271,7 +271,7 @@ def test_the_list_works_by_arrows_and_buttons(open_editor: Open, harness: Harnes
 def test_rapid_edits_on_a_slow_server_are_all_kept(open_editor: Open, harness: Harness):
     harness.set(slow=0.4)
     page = open_editor()
-    page.keyboard.press("n")
+    page.keyboard.press("u")
     for number in range(12):
         page.keyboard.press("ArrowRight")
         if number % 4 == 0:
@@ -362,7 +362,7 @@ def test_among_three_hundred_boxes_a_drag_redraws_one_and_a_zoom_none(open_edito
         boxes.append(proposal(number, corners, dice.choice(CATEGORIES), dice.random(), []))
     harness.reset(boxes)
     page = open_editor()
-    page.keyboard.press("n")
+    page.keyboard.press("u")
     chosen = page.locator(".groups .chosen").get_attribute("data-uid")
     assert page.evaluate(REDRAWN, "drag") == [chosen]
     assert page.evaluate(REDRAWN, "zoom") == []

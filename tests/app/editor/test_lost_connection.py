@@ -36,7 +36,7 @@ def pants(harness: Harness) -> list[float]:
 
 def test_edits_while_the_server_is_away_arrive_when_it_is_back(open_editor: Open, harness: Harness):
     page = open_editor(quiet=False)
-    page.keyboard.press("n")
+    page.keyboard.press("u")
     page.keyboard.press("ArrowRight")
     mark(page, "Saved")
     harness.stop()
@@ -56,7 +56,7 @@ def test_edits_while_the_server_is_away_arrive_when_it_is_back(open_editor: Open
 def test_unsent_work_comes_back_after_a_reload(open_editor: Open, harness: Harness):
     harness.set(busy=True)
     page = open_editor()
-    page.keyboard.press("n")
+    page.keyboard.press("u")
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("alert")).to_have_text("The database is busy; nothing was changed.")
     mark(page, "Not saved yet, trying again")
@@ -71,7 +71,7 @@ def test_unsent_work_comes_back_after_a_reload(open_editor: Open, harness: Harne
 def test_a_refused_save_is_tried_again_by_itself(open_editor: Open, harness: Harness):
     harness.set(busy=True)
     page = open_editor()
-    page.keyboard.press("n")
+    page.keyboard.press("u")
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("alert")).to_be_visible()
     harness.set(busy=False)
@@ -94,7 +94,7 @@ def test_a_refused_submit_keeps_the_task_open(open_editor: Open, harness: Harnes
 def test_a_submit_into_a_lost_connection_is_one_request(open_editor: Open, harness: Harness):
     harness.set(options={"undecided": "accept"})
     page = open_editor(quiet=False)
-    page.keyboard.press("n")
+    page.keyboard.press("u")
     page.keyboard.press("a")
     mark(page, "Saved")
     harness.stop()
@@ -110,7 +110,7 @@ def test_a_submit_into_a_lost_connection_is_one_request(open_editor: Open, harne
 
 def test_newer_work_from_elsewhere_is_shown_and_can_be_undone(open_editor: Open, harness: Harness):
     page = open_editor()
-    page.keyboard.press("n")
+    page.keyboard.press("u")
     page.keyboard.press("ArrowRight")
     mark(page, "Saved")
     store = harness.store

@@ -151,7 +151,7 @@ def test_a_narrow_screen_has_the_list_below_and_a_bar_that_stays(open_editor: Op
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_is_readable_on_its_ground(open_editor: Open, harness: Harness, scheme: str):
     page = open_editor(color_scheme=scheme, reduced_motion="reduce")  # no color on its way to another
-    page.keyboard.press("n")
+    page.keyboard.press("u")
     weak = page.evaluate(CONTRAST)
     assert weak == []
     assert on_screen(page, TOP)
