@@ -202,6 +202,7 @@ def import_photos(
 app.command()(store.export)
 app.command()(store.order)
 app.command("worker")(store.work)
+app.command("status")(store.show_status)
 app.command("export-model")(export_model)
 app.command()(models.models)
 app.command()(models.promote)

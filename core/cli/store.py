@@ -114,11 +114,17 @@ def work(
     kinds: Annotated[
         str | None, typer.Option(help="Kinds of work, with commas: import,label,order,train; by default all.")
     ] = None,
+    metrics: Annotated[
+        int | None,
+        typer.Option("--metrics-port", help="Answer /metrics (Prometheus), /health and /ready on this port."),
+    ] = None,
+    metrics_address: Annotated[str, typer.Option(help="The address to answer them on.")] = "127.0.0.1",
     attached: Annotated[bool, typer.Option("--attached", hidden=True)] = False,
 ) -> None:
-    """Run background jobs: imports, labeling, ordering of the queue, trainings.
+    """Run background jobs: imports, labeling, ordering of the queue, trainings, webhooks.
 
-    Several may run, on several machines with PostgreSQL, each on a GPU of its own; none opens a port.
+    Several may run, on several machines with PostgreSQL, each on a GPU of its own (--device); they label one
+    store together. None opens a port unless --metrics-port names one.
     """
     from core.jobs.engine import end_with_parent, lower_priority
 
@@ -128,16 +134,20 @@ def work(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))  # jobs are made to be cut off anywhere
 
+    from core.jobs.context import WorkerContext
     from core.jobs.engine import KINDS  # after giving way: loading these takes seconds
     from core.jobs.import_steps import import_limits
     from core.jobs.step_process import steps_of
     from core.jobs.worker import work as serve
-    from core.jobs.workflows import WorkerContext
     from core.store.projects import open_chosen
 
     _check_device(device)
     chosen = _kinds(kinds, KINDS)
     store = open_chosen(data)
+    if metrics is not None:
+        from core.jobs.status import serve_metrics
+
+        serve_metrics(store, metrics, metrics_address)
 
     def ready(worker: Worker) -> None:
         if not attached:
@@ -150,6 +160,13 @@ def work(
     except LapelError as error:
         print(f"lapel: {error}", file=sys.stderr, flush=True)
         os._exit(2)
+
+
+def show_status(data: Data = None) -> None:
+    """What goes on: workers, jobs with rates and time left, photos without predictions, open tasks."""
+    from core.jobs.status import status
+
+    print_json(status(open_store(data)).as_dict())
 
 
 def _check_device(device: str) -> None:

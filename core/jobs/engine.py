@@ -18,9 +18,11 @@ from dbos._error import DBOSAwaitedWorkflowCancelledError, DBOSWorkflowCancelled
 
 from core.errors import StoreError
 from core.jobs.client import IMPORT, LABEL, ORDER, TRAIN
+from core.jobs.context import WorkerContext
+from core.jobs.labeling import CHUNKS
 from core.jobs.training import training_workflow
 from core.jobs.webhooks import WEBHOOK, delivery_workflow
-from core.jobs.workflows import WorkerContext, workflows
+from core.jobs.workflows import workflows
 from core.store import Store
 from core.store.jobs import JobRow
 from core.store.webhooks import Delivery
@@ -36,7 +38,10 @@ KINDS = (IMPORT, LABEL, ORDER, TRAIN)
 """All kinds of work."""
 
 ONE_AT_ONCE = (LABEL, ORDER)
-"""Kinds of which one job runs at a time on all workers together; of imports and trainings, one on each."""
+"""Kinds of which one job runs at a time, in chunks for all workers; of imports and trainings, one on each."""
+
+CHUNKS_AT_ONCE = 2
+"""Chunks of photos that a worker holds: one is labeled, and the next is there when it ends."""
 
 DELIVERIES_AT_ONCE = 4
 """Webhooks that a worker sends at a time, each in a thread."""
@@ -69,7 +74,8 @@ class Engine:
             TRAIN: training_workflow(context),
         }
         self._deliver = delivery_workflow(store)
-        DBOS.listen_queues([*(kind for kind in KINDS if kind in kinds), WEBHOOK])
+        chunks = (CHUNKS,) if LABEL in kinds else ()
+        DBOS.listen_queues([*(kind for kind in KINDS if kind in kinds), *chunks, WEBHOOK])
         DBOS.launch()
         self.name = name
         for kind in self._workflows:
@@ -81,12 +87,13 @@ class Engine:
                 polling_interval_sec=POLL_SECONDS,
                 on_conflict="always_update",
             )
-        DBOS.register_queue(
-            WEBHOOK,
-            worker_concurrency=DELIVERIES_AT_ONCE,
-            polling_interval_sec=POLL_SECONDS,
-            on_conflict="always_update",
-        )
+        for queue, at_once in ((CHUNKS, CHUNKS_AT_ONCE), (WEBHOOK, DELIVERIES_AT_ONCE)):
+            DBOS.register_queue(
+                queue,
+                worker_concurrency=at_once,
+                polling_interval_sec=POLL_SECONDS,
+                on_conflict="always_update",
+            )
 
     def ensure_running(self, job: JobRow) -> bool:
         """Enqueue a job's workflow, or resume it where it stopped.

@@ -149,7 +149,7 @@ def learn(store: Store, job: str, device: str) -> StepResult:
     return {"candidate": register_candidate(store, training, weights).id}
 
 
-def compare(store: Store, job: str, candidate: int) -> StepResult:
+def compare(store: Store, job: str, candidate: int, device: str = "auto") -> StepResult:
     """Compare a training's candidate with the champion; the result in words under "message"."""
     from core.training.finetune.run import compare_and_summarize
     from core.training.finetune.run_directory import CancelToken
@@ -157,7 +157,7 @@ def compare(store: Store, job: str, candidate: int) -> StepResult:
     training = training_of(job)
     row, token = store.trainings.get(training), CancelToken(is_training_cancelled(store, training))
     store.trainings.progress(training, row.steps, row.steps, "Comparing with the champion on the holdout.")
-    message = compare_and_summarize(store, training, candidate, lambda *_: token.check())
+    message = compare_and_summarize(store, training, candidate, lambda *_: token.check(), device=device)
     return {"candidate": candidate, "message": message}
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from dbos import DBOS
 
 from core.jobs.client import training_of
+from core.jobs.context import WorkerContext, cancellable
 from core.jobs.steps import JobCancelled, StepResult
-from core.jobs.workflows import WorkerContext, cancellable, run_or_say
+from core.jobs.workflows import run_or_say
 from core.store import Store
 
 
@@ -26,7 +27,8 @@ def training_workflow(context: WorkerContext) -> Callable[[str], None]:
     @DBOS.step(name="train.compare")
     def compare(job: str, answer: StepResult) -> StepResult:
         with cancellable():
-            return _run_or_clear(context, job, "train.compare", candidate=int(answer["candidate"]))
+            candidate = int(answer["candidate"])
+            return _run_or_clear(context, job, "train.compare", candidate=candidate, device=context.device)
 
     @DBOS.step(name="train.finish")
     def end_training(job: str, answer: StepResult) -> None:

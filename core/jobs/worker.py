@@ -9,10 +9,12 @@ from pathlib import Path
 
 from core.errors import LapelError
 from core.jobs.client import TRAIN, start_ordering
+from core.jobs.context import WorkerContext
 from core.jobs.engine import KINDS, Engine
+from core.jobs.labeling import is_labeling_due, request_labeling
 from core.jobs.training import end_job
 from core.jobs.worker_lock import acquire_worker_lock, try_worker_lock, worker_number
-from core.jobs.workflows import DIED, WorkerContext, is_labeling_due, is_order_due, request_labeling
+from core.jobs.workflows import DIED, is_order_due
 from core.store import Store
 from core.store.imports import UploadFolder
 from core.store.jobs import JobRow

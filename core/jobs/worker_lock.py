@@ -58,6 +58,21 @@ def _project_key(store: Store) -> int:
     return (zlib.crc32(store.database.namespace.encode()) & 0x7FFFFFFF) << 32
 
 
+def held_locks(store: Store) -> list[int]:
+    """The numbers of the workers that live, on all machines of the store (with SQLite there is one)."""
+    if not store.database.is_sqlite:
+        first = _project_key(store) + _ADVISORY_LOCKS
+        return [key - first for key in store.database.session_locks() if 0 <= key - first < MAX_WORKERS]
+    held = []
+    for file in (store.folder / "workers").glob("*.lock"):
+        lock = _file_lock(file.parent, int(file.stem)) if file.stem.isdigit() else None
+        if lock is not None:
+            lock.release()
+        elif file.stem.isdigit():
+            held.append(int(file.stem))
+    return sorted(held)
+
+
 def worker_number(name: str) -> int | None:
     """The number in a worker's name."""
     number = name.removeprefix("worker-")

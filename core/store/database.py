@@ -205,6 +205,24 @@ class Database:
         except DBAPIError as error:
             raise StoreError(f"The project's tables cannot be made: {error.orig}.") from error
 
+    def check(self) -> None:
+        """Raises StoreError where the database does not answer."""
+        try:
+            with self.read() as connection:
+                connection.execute(sa.select(sa.literal(1)))
+        except DBAPIError as error:
+            raise StoreError(f"The database does not answer: {error.orig}.") from error
+
+    def session_locks(self) -> list[int]:
+        """The keys of PostgreSQL's locks that sessions of this database hold now."""
+        key = "((classid::bigint << 32) | objid::bigint)"
+        chosen = sa.text(
+            f"select {key} from pg_locks where locktype = 'advisory' and objsubid = 1 and granted "
+            "and database = (select oid from pg_database where datname = current_database()) order by 1"
+        )
+        with self.read() as connection:
+            return [int(row[0]) for row in connection.execute(chosen)]
+
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)

@@ -94,11 +94,23 @@ class Predictions:
         return None if row is None else _prediction(row)
 
     @needs(Right.READ)
-    def missing(self, models: ModelPair, limit: int) -> list[int]:
-        """The ids of at most ``limit`` live photos that the model pair has not labeled yet."""
-        predicted = sa.exists().where(table.c.photo_id == photos.c.id, _made_by(models))
-        chosen = sa.select(photos.c.id).where(photos.c.deleted_at.is_(None), ~predicted)
+    def missing(self, models: ModelPair, limit: int, *, after: int = 0) -> list[int]:
+        """The ids of at most ``limit`` live photos after one that the model pair has not labeled yet."""
+        chosen = sa.select(photos.c.id).where(*_is_missing(models), photos.c.id > after)
         return [row.id for row in self.database.rows(chosen.order_by(photos.c.id).limit(limit))]
+
+    @needs(Right.READ)
+    def missing_among(self, models: ModelPair, photo_ids: Sequence[int]) -> list[int]:
+        """Those of these photos that are live and not labeled by the model pair, in their order."""
+        chosen = sa.select(photos.c.id).where(*_is_missing(models), photos.c.id.in_(photo_ids))
+        found = {row.id for row in self.database.rows(chosen)}
+        return [id for id in photo_ids if id in found]
+
+    @needs(Right.READ)
+    def missing_count(self, models: ModelPair) -> int:
+        """How many live photos the model pair has not labeled yet."""
+        chosen = sa.select(sa.func.count()).select_from(photos).where(*_is_missing(models))
+        return int(self.database.value(chosen))
 
     @needs(Right.READ)
     def iterate(self, models: ModelPair) -> Iterator[Prediction]:
@@ -154,6 +166,11 @@ class Predictions:
         chosen = sa.select(models_table.c.card).where(models_table.c.id == models.detector_id)
         row = self.database.found(chosen, f"There is no model number {models.detector_id}.")
         return card_from(row.card).score_threshold
+
+
+def _is_missing(models: ModelPair) -> tuple[sa.ColumnElement[bool], ...]:
+    predicted = sa.exists().where(table.c.photo_id == photos.c.id, _made_by(models))
+    return photos.c.deleted_at.is_(None), ~predicted
 
 
 def _made_by(models: ModelPair) -> sa.ColumnElement[bool]:

@@ -27,7 +27,6 @@ from core.inference.detector import LOWEST_THRESHOLD, Detector
 from core.inference.predictions import ensure_category_ids
 from core.store import Store
 from core.store.boxes import AnnotatedBox
-from core.store.models import ModelRow
 from core.store.promotions import ComparisonRow
 
 MAX_CHANGES = 100
@@ -61,22 +60,29 @@ def compare_models(
     champion_id: int,
     revision: int,
     progress: Progress = lambda done, total: None,
+    device: str = "auto",
 ) -> ComparisonRow:
     """Measure both models on the revision's holdout, as it was annotated in it, and store the comparison.
 
     Detectors get whole photos, and their categories are mapped to the store's. Classifiers get the crops of
     labeled boxes, so that no detector's errors count. Photos that were deleted since or cannot be opened are
     skipped and counted. ``progress`` is called with the photos done and their number; what it raises ends the
-    comparison. Raises DatasetError where the holdout has nothing to measure on, WeightsError where a
-    model cannot be loaded, StoreError for two models that are not of one kind.
+    comparison. ``device`` is that of both. Raises DatasetError where the holdout has nothing to measure on,
+    WeightsError where a model cannot be loaded, StoreError for two models that are not of one kind.
     """
     store.actor.require(Right.TRAIN)
     candidate, champion = store.models.get(candidate_id), store.models.get(champion_id)
     if candidate.kind != champion.kind:
         raise StoreError(f"expected two models of a kind, got a {candidate.kind} and a {champion.kind}")
     started, changed = time.monotonic(), ChangedPhotos()
-    compare = _compare_detectors if candidate.kind == "detector" else _compare_classifiers
-    measured = compare(store, champion, candidate, _holdout(store, revision, changed, progress), changed)
+    files = [store.models.file_of(row) for row in (champion, candidate)]
+    photos = _holdout(store, revision, changed, progress)
+    if candidate.kind == "detector":
+        detectors = [Detector.load(file, device) for file in files]
+        measured = _compare_detectors(store, detectors, photos, changed)
+    else:
+        classifiers = [Classifier.load(file, device) for file in files]
+        measured = _compare_classifiers(classifiers, photos, changed)
     report = {
         "comparison": measured.as_dict(),
         "changed": changed.worst(),
@@ -109,9 +115,9 @@ def _open(store: Store, photo_id: int) -> Photo | None:
 
 
 def _compare_detectors(
-    store: Store, champion: ModelRow, candidate: ModelRow, holdout: Holdout, changed: ChangedPhotos
+    store: Store, models: Sequence[Detector], holdout: Holdout, changed: ChangedPhotos
 ) -> Comparison:
-    models = [Detector.load(store.models.file_of(row)) for row in (champion, candidate)]
+    """Of the champion and the candidate."""
     mapping = _CategoryMapping.of(store, *(model.card.categories for model in models))
     thresholds = (models[0].card.score_threshold, models[1].card.score_threshold)
     truths: list[GroundTruth] = []
@@ -158,9 +164,10 @@ class _CategoryMapping:
 
 
 def _compare_classifiers(
-    store: Store, champion: ModelRow, candidate: ModelRow, holdout: Holdout, changed: ChangedPhotos
+    classifiers: Sequence[Classifier], holdout: Holdout, changed: ChangedPhotos
 ) -> Comparison:
-    before, after = (_LabelRanks(Classifier.load(store.models.file_of(row))) for row in (champion, candidate))
+    """Of the champion and the candidate."""
+    before, after = map(_LabelRanks, classifiers)
     known = {*before.classifier.card.categories, *after.classifier.card.categories}
     size = max(ranks.classifier.card.input_size for ranks in (before, after))
     labels: list[str] = []

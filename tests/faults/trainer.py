@@ -9,9 +9,9 @@ import sys
 import threading
 from pathlib import Path
 
+from core.jobs.context import WorkerContext
 from core.jobs.step_process import StepProcesses
 from core.jobs.worker import work
-from core.jobs.workflows import WorkerContext
 from core.models import cards
 from core.store import Store
 

@@ -224,18 +224,28 @@ def register_candidate(store: Store, training: int, weights: Path) -> ModelRow:
 
 
 def compare_candidate(
-    store: Store, training: int, candidate: int, progress: Callable[[int, int], Any] = lambda *_: None
+    store: Store,
+    training: int,
+    candidate: int,
+    progress: Callable[[int, int], Any] = lambda *_: None,
+    *,
+    device: str = "auto",
 ) -> ComparisonRow:
     """Compare a candidate with the champion on its revision's holdout. Raises DatasetError."""
     from core.training.comparison import compare_models
 
     row = store.trainings.get(training)
     champion = store.models.champion(row.kind)
-    return compare_models(store, candidate, champion.id, row.revision, progress=progress)
+    return compare_models(store, candidate, champion.id, row.revision, progress=progress, device=device)
 
 
 def compare_and_summarize(
-    store: Store, training: int, candidate: int, progress: Callable[[int, int], Any] = lambda *_: None
+    store: Store,
+    training: int,
+    candidate: int,
+    progress: Callable[[int, int], Any] = lambda *_: None,
+    *,
+    device: str = "auto",
 ) -> str:
     """Compare, and return the result as a sentence or two, also where comparing fails.
 
@@ -243,7 +253,7 @@ def compare_and_summarize(
     """
     name = store.models.get(candidate).name
     try:
-        verdict = compare_candidate(store, training, candidate, progress).verdict
+        verdict = compare_candidate(store, training, candidate, progress, device=device).verdict
     except TrainingCancelled:
         raise
     except LapelError as error:

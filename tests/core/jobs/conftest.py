@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from core.inference.labeler import Labeler
-from core.jobs import engine, steps, workflows
+from core.jobs import engine, labeling, steps
+from core.jobs.context import WorkerContext
 from core.jobs.worker import Worker
-from core.jobs.workflows import WorkerContext
 from core.store import Store
 from tests.core.store.conftest import (
     fresh_store,
@@ -51,10 +51,9 @@ def worker(context: WorkerContext) -> Iterator[Worker]:
 @pytest.fixture
 def carrier(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     """A worker that brings photos in, and neither labels nor orders: it has no models to load."""
-    nothing = {"done": 0, "total": 0, "left": 0, "failures": []}
-    monkeypatch.setattr(workflows, "label_next_photos", lambda *_: nothing)
+    monkeypatch.setattr(labeling, "plan_chunks", lambda context, job, state: state | {"chunks": []})
     monkeypatch.setattr(
-        workflows, "_end_labeling", lambda context, job, _: context.store.jobs.finish(job, "done")
+        labeling, "end_labeling", lambda context, job, _: context.store.jobs.finish(job, "done")
     )
     monkeypatch.setattr(steps, "STEPS", steps.STEPS | {"order": lambda store, job: {"predicted": 0.0}})
     hired = Worker(WorkerContext(store))

@@ -12,10 +12,10 @@ import pytest
 
 from core.inference.labeler import Labeler
 from core.jobs.client import cancel, cancel_training, resume, start_labeling, start_ordering, start_training
+from core.jobs.context import WorkerContext
 from core.jobs.step_process import StepProcesses
 from core.jobs.steps import JobCancelled
 from core.jobs.worker import Worker
-from core.jobs.workflows import WorkerContext
 from core.store import Store
 from core.training.finetune.run_directory import RunDirectory
 from tests.core.jobs.hostile_steps import COMMAND, STARTED

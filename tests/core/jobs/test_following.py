@@ -9,8 +9,9 @@ import pytest
 
 from core.inference.predictions import prediction_of, queue_models, serving_models
 from core.jobs.client import cancel
+from core.jobs.context import WorkerContext
+from core.jobs.labeling import is_labeling_due, request_labeling
 from core.jobs.worker import Worker
-from core.jobs.workflows import WorkerContext, is_labeling_due, request_labeling
 from core.store import Store
 from core.store.predictions import ModelPair
 from tests.core.jobs.conftest import settle

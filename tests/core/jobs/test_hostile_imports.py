@@ -10,10 +10,10 @@ import pytest
 
 from core.errors import StoreError
 from core.jobs.client import cancel, resume, start_import
+from core.jobs.context import WorkerContext
 from core.jobs.import_steps import import_limits
 from core.jobs.step_process import StepProcesses
 from core.jobs.worker import Worker
-from core.jobs.workflows import WorkerContext
 from core.store import Store
 from tests.core.jobs.hostile_steps import COMMAND, STARTED
 from tests.databases import on_sqlite

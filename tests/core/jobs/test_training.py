@@ -15,8 +15,8 @@ import pytest
 
 from core.errors import DatasetError
 from core.jobs.client import cancel_training, resume, start_import, start_ordering, start_training
+from core.jobs.context import WorkerContext
 from core.jobs.worker import Worker, clean_up
-from core.jobs.workflows import WorkerContext
 from core.models.cards import read_card, write_card
 from core.store import Store
 from core.training.finetune import run

@@ -12,9 +12,10 @@ from core.errors import StoreBusyError
 from core.inference.predictions import model_pair
 from core.jobs import steps
 from core.jobs.client import cancel, resume, start_import, start_labeling
+from core.jobs.context import WorkerContext
 from core.jobs.steps import run_step
 from core.jobs.worker import Worker
-from core.jobs.workflows import ORDER_EVERY, WorkerContext
+from core.jobs.workflows import ORDER_EVERY
 from core.store import Store
 from tests.core.jobs.conftest import settle
 from tests.databases import on_sqlite

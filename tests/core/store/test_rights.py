@@ -27,12 +27,19 @@ TABLE = {
         Right.TAXONOMY: "add rename add_defaults",
     },
     "Predictions": {
-        Right.READ: "get missing iterate beside_annotations of_photos last_at latest_models score_threshold",
+        Right.READ: "get missing missing_among missing_count iterate beside_annotations of_photos last_at "
+        "latest_models score_threshold",
         Right.IMPORT: "save",
     },
     "Imports": {Right.READ: "get recent refusals", Right.IMPORT: "begin progress cancel retry refuse"},
     "Jobs": {Right.READ: "get recent running cancelled", Right.IMPORT: "begin request retry progress finish"},
-    "Settings": {Right.READ: "get own", Right.ANNOTATE: "put_own", Right.SETTINGS: "put remember"},
+    "Settings": {
+        Right.PREVIEW: "known_projects",
+        Right.READ: "get own",
+        Right.ANNOTATE: "put_own",
+        Right.SETTINGS: "put remember change_projects",
+    },
+    "projects": {Right.PREVIEW: "all_projects", Right.SETTINGS: "add_project rename_project"},
     "Annotations": {
         Right.READ: "latest latest_of history version annotated_count newest_versions training_pool last_id",
         Right.ANNOTATE: "submit",
@@ -157,7 +164,8 @@ def test_a_role_may_do_what_its_rights_say_and_nothing_else(fresh_store, role):
 def test_a_merchant_can_do_nothing_in_the_store_but_label(fresh_store):
     store = fresh_store("sqlite")
     allowed = {name for name, call in guarded_calls(store.acting(merchant())).items() if not is_refused(call)}
-    assert allowed == {"Models.champion", "Models.file_of"}
+    names_of_projects = {"Settings.known_projects", "projects.all_projects"}
+    assert allowed == {"Models.champion", "Models.file_of"} | names_of_projects
 
 
 def merchant() -> Actor:

@@ -1,0 +1,144 @@
+"""Many workers label one store: photos a second and efficiency, with stand-in models of a fixed cost.
+
+``python -m benchmarks.scale`` prints a table to stderr and one line of JSON to stdout. A PostgreSQL of its
+own gets ``--photos`` rows, and 1, 2, 4 and 8 workers (processes of ``core.jobs.worker``) label them. The
+stand-in waits ``--cost`` seconds a photo, as a GPU would work, so that two cores show what the job engine
+itself costs; what it saves is a garment and an embedding. Measured are ``--seconds`` of the clock, once all
+are at work. Efficiency is the rate divided by as many times one worker's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from benchmarks.load.many import add_photos
+from benchmarks.machine import describe_machine, machine_line
+from benchmarks.store import postgresql, url_of
+from core.garments import Garment
+from core.jobs.client import start_labeling
+from core.store import DATABASE_VARIABLE, Store
+
+PACKAGES = ("dbos", "psycopg", "sqlalchemy")
+ROOT = Path(__file__).resolve().parents[1]
+FOUND = Garment((10.0, 10.0, 60.0, 90.0), "skirt", 0.8, (("Skirt", 0.9),))
+
+
+def serve(folder: Path, cost: float) -> None:
+    """A worker that only labels, with the stand-in; until its standard input ends."""
+    from core.inference import predictions
+    from core.jobs.client import LABEL
+    from core.jobs.context import WorkerContext
+    from core.jobs.engine import end_with_parent
+    from core.jobs.worker import work
+
+    end_with_parent()
+    store, embedding = Store.open(folder=folder), np.zeros(1024, np.float32)
+    store.models.register_shipped()
+    names = {kind: store.models.champion(kind).name for kind in ("detector", "classifier")}
+
+    def predict(store: Store, labeler: Any, photo_id: int) -> tuple[Garment, ...]:
+        time.sleep(cost)
+        store.predictions.save(photo_id, predictions.model_pair(store, labeler), [FOUND], embedding)
+        return (FOUND,)
+
+    predictions.predict = predict  # type: ignore[assignment]
+    stand_in: Any = SimpleNamespace(names=names)
+    work(WorkerContext(store, lambda: stand_in), threading.Event(), kinds={LABEL})
+
+
+@contextmanager
+def workers(store: Store, count: int, cost: float) -> Iterator[None]:
+    """So many worker processes on a store."""
+    environment = os.environ | {DATABASE_VARIABLE: url_of(store), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "benchmarks.scale", "--serve", str(store.folder), "--cost", str(cost)]
+    started = [
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        for _ in range(count)
+    ]
+    try:
+        yield
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def labeled(store: Store) -> int:
+    """How many predictions there are."""
+    import sqlalchemy as sa
+
+    from core.store.schema import predictions
+
+    return int(store.database.value(sa.select(sa.func.count()).select_from(predictions)))
+
+
+def measure_workers(folder: Path, count: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Photos a second of so many workers, from when all are at work on."""
+    with postgresql(folder) as store:
+        if store is None:
+            raise SystemExit("no PostgreSQL: install Debian's postgresql package")
+        add_photos(store, options.photos)
+        store.models.register_shipped()
+        start_labeling(store)
+        with workers(store, count, options.cost):
+            while labeled(store) < 20 * count:  # models registered, first chunks planned by the others' speed
+                time.sleep(0.1)
+            time.sleep(options.warm)
+            began, before = time.perf_counter(), labeled(store)
+            while time.perf_counter() - began < options.seconds and labeled(store) < options.photos:
+                time.sleep(0.1)
+            done, passed = labeled(store) - before, time.perf_counter() - began
+    return {"workers": count, "photos": done, "seconds": round(passed, 1), "rate": round(done / passed, 1)}
+
+
+def with_efficiency(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, each with its rate as a share of as many times the first one's a worker."""
+    one = rows[0]["rate"] / rows[0]["workers"]
+    return [row | {"efficiency": round(row["rate"] / row["workers"] / one, 3)} for row in rows]
+
+
+def main() -> None:
+    """Measure, print the table and the JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=int, default=20_000)
+    parser.add_argument("--cost", type=float, default=0.1, help="seconds that the stand-in waits a photo")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--seconds", type=float, default=40.0, help="measured for each number of workers")
+    parser.add_argument("--warm", type=float, default=10.0, help="seconds before, when all are at work")
+    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.serve, options.cost)
+        return
+    rows = []
+    for count in options.workers:
+        with tempfile.TemporaryDirectory() as name:
+            rows.append(measure_workers(Path(name), count, options))
+    rows = with_efficiency(rows)
+    print(
+        f"{options.photos:,} photos, {options.cost * 1000:g} ms each; {machine_line(PACKAGES)}",
+        file=sys.stderr,
+    )
+    for row in rows:
+        line = f"{row['workers']:3} workers {row['rate']:8.1f} photos/s, efficiency {row['efficiency']:.2f}"
+        print(line, file=sys.stderr)
+    result = {"benchmark": "scale", "cost_ms": options.cost * 1000, "workers": rows}
+    print(json.dumps(result | {"machine": describe_machine(PACKAGES)}))
+
+
+if __name__ == "__main__":
+    main()

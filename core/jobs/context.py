@@ -1,0 +1,81 @@
+"""What a worker's jobs share: the store, the models, the device, and how a cancelled job ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dbos._error import DBOSWorkflowCancelledError
+
+from core.jobs.steps import JobCancelled, Steps
+from core.store import Store
+
+if TYPE_CHECKING:
+    from core.inference.labeler import Labeler
+    from core.inference.model_cache import ModelCache
+
+CHECK_SECONDS = 0.1
+"""How often a step that waits for the models asks whether its job was cancelled."""
+
+
+class WorkerContext:
+    """What jobs need: the store, the models, loaded on first use, and the device.
+
+    The models are the champions, also after a promotion, unless ``load`` returns others. ``device``, of
+    labeling and trainings, is auto, cpu, cuda or cuda:N. ``steps`` says in which process all steps but
+    labeling are done, by default this one.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        load: Callable[[], Labeler] | None = None,
+        *,
+        device: str = "auto",
+        steps: Steps | None = None,
+    ) -> None:
+        self.store, self.device = store, device
+        self.steps = steps or Steps(store)
+        self._load = load
+        self._labeler: Labeler | None = None
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="lapel-models")
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether models are loaded."""
+        return self._labeler is not None
+
+    @property
+    def labeler(self) -> Labeler:
+        """The models that serve now, loaded at the first call."""
+        if self._load is None:
+            self._labeler = self._model_cache.current().labeler
+        elif self._labeler is None:
+            self._labeler = self._load()
+        return self._labeler
+
+    def labeler_for(self, job: str) -> Labeler:
+        """The models, for a job. Raises JobCancelled at once: loading goes on, for the next job."""
+        loading = self._loader.submit(lambda: self.labeler)
+        while not wait([loading], CHECK_SECONDS).done:
+            if self.steps.is_cancelled(job):
+                raise JobCancelled(job)
+        return loading.result()
+
+    @cached_property
+    def _model_cache(self) -> ModelCache:
+        from core.inference.model_cache import ModelCache  # brings torch
+
+        return ModelCache(self.store, self.device)
+
+
+@contextmanager
+def cancellable() -> Iterator[None]:
+    """Within a step: where its job is cancelled, DBOS records nothing of it, and does it again if resumed."""
+    try:
+        yield
+    except JobCancelled as error:
+        raise DBOSWorkflowCancelledError(f"{error} was cancelled") from error
