@@ -64,7 +64,7 @@ def learn_at_once(store: Store, job: str, **_: Any) -> dict[str, Any]:
     return {"candidate": 1}
 
 
-def compare_at_once(store: Store, job: str, candidate: int) -> dict[str, Any]:
+def compare_at_once(store: Store, job: str, candidate: int, device: str) -> dict[str, Any]:
     """A comparison that is over as it begins."""
     return {"candidate": candidate, "message": "Compared."}
 
