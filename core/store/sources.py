@@ -264,31 +264,27 @@ class _FolderScan:
 
     def unlisted(self, photos: Iterable[Path]) -> Iterator[Item]:
         """The photos that no data set annotates: they come without boxes."""
-        unlisted: list[str] = []
-        unboxed: list[str] = []
+        without: dict[str, list[str]] = {}
+        has_lost = self.report.has_lost_files
+        unlisted = "of which no annotation was read" if has_lost else "that no annotation lists"
         crops = self._root / CROPS if (self._root / PREVIEW_LINES).is_file() else None
         for path in photos:
-            if crops is not None and path.is_relative_to(crops):
+            if path in self._listed_by or (crops is not None and path.is_relative_to(crops)):
                 continue
-            if path not in self._listed_by:
-                name = path.relative_to(self._root).as_posix()
-                if name not in self.report.unreadable:
-                    (unboxed if path in self._unboxed else unlisted).append(name)
-                self._unlisted.add(name)
-                self._came[name] = name
-                stored = (self._names or {}).get(path, name)
-                yield Item(name, str(path), str(self._root), stored_name=stored)
+            name = path.relative_to(self._root).as_posix()
+            if name not in self.report.unreadable and (self._formats or has_lost):
+                why = "of whose rows none could be kept" if path in self._unboxed else unlisted
+                without.setdefault(why, []).append(name)
+            self._unlisted.add(name)
+            self._came[name] = name
+            stored = (self._names or {}).get(path, name)
+            yield Item(name, str(path), str(self._root), stored_name=stored)
         if crops is not None and crops.is_dir():
             self.report.remark(CROPS, "the garments' crops of a preview are no photos, and were not read")
-        for names, why in (
-            (unlisted if self._formats else [], "that no annotation lists"),
-            (unboxed, "of whose rows none could be kept"),
-        ):
-            if names:
-                photos_here = "1 photo" if len(names) == 1 else f"{len(names):,} photos"
-                self.report.remark(
-                    "Photos without annotations", f"no boxes came for {photos_here} {why}: {named(names)}"
-                )
+        for why, names in sorted(without.items(), reverse=True):
+            photos_here = "1 photo" if len(names) == 1 else f"{len(names):,} photos"
+            told = f"no boxes came for {photos_here} {why}: {named(names)}"
+            self.report.remark("Photos without annotations", told)
 
     def rest(self, files: Iterable[Path], everything: bool) -> Iterator[Item]:
         """Files that are neither photos nor annotations; refused where all are meant to be photos."""
