@@ -322,9 +322,10 @@ class DatasetFinder:
                 self._report.holdout.update(lines)
             self._name_missing(file, [line for line in lines if LISTED_PHOTO.search(line)])
         for file in self._take(lambda file: file.suffix.lower() in UNREAD_SUFFIXES):
-            self._report.lose_file(
-                self._shown(file), f"{file.name} is of a kind that is not read: {KINDS} is"
-            )
+            why = f"{file.name} is of a kind that is not read: {KINDS} is"
+            if file.suffix.lower() == ".zip":
+                why = "a zip in a folder is not opened: bring it in by itself"
+            self._report.lose_file(self._shown(file), why)
 
     def _name_missing(self, file: Path, listed: Sequence[str]) -> None:
         """Photos that a split's list names and that are not there, where others of it are."""
