@@ -53,7 +53,7 @@ class DatasetFinder:
 
     Each file is read as what its content is, whatever its folder is called: VOC's files together, and
     labelme's; COCO, VIA, CVAT and CSV by file; YOLO by class list. After ``datasets``, ``left`` are the files
-    that are no annotations at all. ``are_stored`` says which photos are elsewhere already, for texts of YOLO
+    that are no annotations at all. ``find_stored`` finds photos that are elsewhere already, for texts of YOLO
     that come without any photo.
     """
 
@@ -63,10 +63,13 @@ class DatasetFinder:
         files: Sequence[Path],
         index: PhotoIndex,
         report: ReadReport,
-        are_stored: Callable[[Sequence[ListedName]], Sequence[bool]] = lambda listed: [False] * len(listed),
+        find_stored: Callable[[Sequence[ListedName]], Sequence[int | NotFound]] = (
+            lambda listed: [NotFound(NO_PHOTO)] * len(listed)
+        ),
     ) -> None:
         self.left = list(files)
-        self._root, self._index, self._report, self._are_stored = root, index, report, are_stored
+        self._unclear: dict[Path, str] = {}  # texts of which several stored photos may be meant
+        self._root, self._index, self._report, self._find_stored = root, index, report, find_stored
 
     def datasets(self) -> Iterator[FoundDataset]:
         """The data sets, one in memory at a time, those of formats that hold most of a box first."""
@@ -245,12 +248,11 @@ class DatasetFinder:
     ) -> Generator[FoundDataset, None, Mapping[Path, Sequence[Path]]]:
         """The texts of stored photos, by class list; gives those that were read, by its folder."""
         listed = [ListedName(text.stem, text, True) for text in texts if not _is_note(text)]
-        stored = [
-            name.file for name, is_stored in zip(listed, self._are_stored(listed), strict=True) if is_stored
-        ]
         groups: dict[Path, list[Path]] = {}
-        for text in stored:
-            if (place := _nearest(text, lists)) is not None:
+        for (_, text, _), photo in zip(listed, self._find_stored(listed), strict=True):
+            if isinstance(photo, NotFound):
+                self._unclear |= {text: photo.reason} if photo.is_ambiguous else {}
+            elif (place := _nearest(text, lists)) is not None:
                 groups.setdefault(place, []).append(text)
         for place, some in groups.items():
             read = partial(yolo.stored_dataset, some, lists[place], self._root, self._report)
@@ -268,7 +270,7 @@ class DatasetFinder:
                     name, f"{text.name}: boxes in a list of photos are not read: {KINDS} is"
                 )
             elif (has_classes and not _is_note(text)) or _has_label_lines(text):
-                why = "labels need a photo of that name, there is none"
+                why = f"labels need a photo of that name, {self._unclear.get(text, 'there is none')}"
                 if other is not None:
                     why = f"its photo has the labels of {self._shown(other)}"
                 self._report.lose_file(name, f"{text.name}: {why}")

@@ -116,7 +116,7 @@ class SourceScanner:
         if is_yaml:  # its labels are texts of their own
             files += [file for file in files_below(root) if is_text(file)]
         index = PhotoIndex(root, stored_among=self.stored_among, stored_at_ends=self.stored_at_ends)
-        yield from scan.datasets(DatasetFinder(root, files, index, scan.report, scan.are_stored))
+        yield from scan.datasets(DatasetFinder(root, files, index, scan.report, scan.find_stored))
         if index.passed_over:
             others = named([path.relative_to(root).as_posix() for path in index.passed_over.values()])
             stored = named(list(index.passed_over))
@@ -146,7 +146,7 @@ class SourceScanner:
                 scan.report.lose_file(name, f"{path.name} is a link that leads out of the folder")
         inside = [path for path in others if path not in outside]
         index = PhotoIndex(root, [path for path in photos if path not in outside])
-        finder = DatasetFinder(root, inside, index, scan.report, scan.are_stored)
+        finder = DatasetFinder(root, inside, index, scan.report, scan.find_stored)
         yield from scan.datasets(finder)
         yield from scan.unlisted(photos)
         yield from scan.rest(finder.left, everything)
@@ -220,9 +220,9 @@ class _FolderScan:
             name = names.get(Path(item.path)) or without_plain_folders(item.name)
             yield replace(item, stored_name=name, format=found.format)
 
-    def are_stored(self, listed: Sequence[ListedName]) -> list[bool]:
-        """Which photos the store has."""
-        return [isinstance(photo, int) for photo in self._find_stored(listed, self._root)]
+    def find_stored(self, listed: Sequence[ListedName]) -> Sequence[int | NotFound]:
+        """The store's photos of these names."""
+        return self._find_stored(listed, self._root)
 
     def _stored(self, found: FoundDataset, missing: list[Item]) -> Iterator[Item]:
         """Items of photos that did not come along: with the store's, where it has one of that name.
