@@ -84,11 +84,13 @@ def coco_dataset(
     rows = {image_id: _Rows(image) for image_id, image in _by_id(images, "image", path, report).items()}
     for annotation in annotations:
         _add(annotation, category_of, rows, path, report)
+    if annotations and not any(row.annotations for row in rows.values()):  # whose they are is not known
+        for row in rows.values():
+            row.lost = len(annotations)
     fractions = are_fractions([box for row in rows.values() for box in (*row.boxes, *row.crowds)])
     if fractions:
         report.remark(path, FRACTIONS)
-    listed = list(rows.values())
-    index = index or PhotoIndex(photos_root(path, photos))
+    listed, index = list(rows.values()), index or PhotoIndex(photos_root(path, photos))
     placed, folder = place_photos([_file_name(row.image) for row in listed], path, index, report)
     if folder is None:
         first = next((name for name in placed if name), None)
@@ -251,9 +253,8 @@ def _categories(
         if isinstance(name, str) and name.strip():
             texts.append(name)
         else:
-            report.lose_box(
-                path, f"{path.name}: a text 'name' is expected of category {id}, got {shown(name)}"
-            )
+            what = f"a text 'name' is expected of category {id}, got {shown(name)}"
+            report.lose_box(path, f"{path.name}: {what}")
             texts.append(None)
     names, place_of = merged_categories(texts, path, report)
     return {id: place_of[place] for place, id in enumerate(by_id) if place in place_of}, names
@@ -293,16 +294,15 @@ def _add(
 
 
 def _where(annotation: Mapping[str, Any], path: Path) -> str:
-    return f"{path.name}: annotation {shown(annotation.get('id'))}"
+    numbered = "an annotation" if annotation.get("id") is None else f"annotation {shown(annotation['id'])}"
+    return f"{path.name}: {numbered}"
 
 
 def _row(annotation: dict[str, Any], category_of: Mapping[str, int], path: Path) -> BoxRow:
     where = _where(annotation, path)
     bbox = annotation.get("bbox")
-    if not isinstance(bbox, list) or len(bbox) != 4:
-        raise DatasetError(f"{where} needs a 'bbox' of four numbers, got {shown(bbox)}")
-    values = [number(value) for value in bbox]
-    if None in values:
+    values = [number(value) for value in bbox] if isinstance(bbox, list) else []
+    if len(values) != 4 or None in values:
         raise DatasetError(f"{where} needs a 'bbox' of four numbers, got {shown(bbox)}")
     x, y, width, height = (value or 0.0 for value in values)
     category = _id(annotation.get("category_id"))
@@ -380,11 +380,11 @@ def _size(
 
 
 def _report_regions(rows: Sequence[_Rows], path: Path, report: ReadReport) -> None:
-    rotated = {_file_name(row.image): row.rotated for row in rows if row.rotated}
-    if rotated:
+    if rotated := {_file_name(row.image): row.rotated for row in rows if row.rotated}:
         count = sum(rotated.values())
-        boxes = "1 rotated box was" if count == 1 else f"{count:,} rotated boxes were"
-        report.remark(path, f"{boxes} read as the upright ones around them, in {named(list(rotated))}")
+        one = "1 rotated box was read as the upright one around it"
+        boxes = one if count == 1 else f"{count:,} rotated boxes were read as the upright ones around them"
+        report.remark(path, f"{boxes}, in {named(list(rotated))}")
 
 
 def _without_doubles(boxed: Sequence[BoxedPhoto], path: Path, report: ReadReport) -> list[BoxedPhoto]:

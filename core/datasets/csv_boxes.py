@@ -100,6 +100,8 @@ def _row(row: Row) -> NamedRow | None:
     category = " ".join(plain(_of(row, CATEGORY_COLUMNS)).split())
     if not any(texts) and not category:
         return None
+    if not any(texts):
+        raise DatasetError(f"four corners in pixels are expected of {category[:60]!r}, there are none")
     try:
         x0, y0, x1, y1 = (float(text) for text in texts)
     except ValueError as error:

@@ -11,7 +11,7 @@ import numpy as np
 
 from core.boxes import BOX_FLAGS, NO_FLAGS, BoxFlags, GroundTruth, no_boxes, no_ids
 from core.datasets.listed_paths import PHOTO_FOLDERS
-from core.datasets.parsing import read_lines
+from core.datasets.parsing import first_repeated, read_lines
 from core.datasets.photo_index import ListedName
 from core.datasets.report import ReadReport, log, named
 from core.errors import DatasetError
@@ -319,13 +319,3 @@ def merged_categories(
 def class_list(categories: Iterable[str]) -> str:
     """The text of a ``classes.txt``: a category a line, whatever line ends a name may hold."""
     return "".join(f"{' '.join(name.splitlines())}\n" for name in categories)
-
-
-def first_repeated(names: Sequence[object]) -> object | None:
-    """The first entry that was there before, or ``None`` where all differ."""
-    seen: set[object] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return None

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from core.datasets import coco, cvat, deepfashion, via_labelme, voc, yolo
 from core.datasets.csv_boxes import is_box_csv, read_box_csv
 from core.datasets.detection import DetectionDataset
+from core.datasets.listed_paths import name_key
 from core.datasets.parsing import MOST_TEXT_BYTES, first_lines, read_json, read_xml, read_yaml
-from core.datasets.photo_index import NO_PHOTO, ListedName, NotFound, PhotoIndex
+from core.datasets.photo_index import NO_PHOTO, SHOWN_PARTS, ListedName, NotFound, PhotoIndex
 from core.datasets.reading import KINDS, read_document, root_tag
 from core.datasets.report import ReadReport, log, named
 from core.datasets.splits import HOLDOUT
 from core.datasets.yolo_texts import NO_LABELS, is_text, pair_texts
 from core.errors import DatasetError
+from core.file_names import safe_path
 from core.images.containers import PHOTO_SUFFIXES
 
 UNREAD_SUFFIXES = (
@@ -53,7 +55,7 @@ class DatasetFinder:
 
     Each file is read as what its content is, whatever its folder is called: VOC's files together, and
     labelme's; COCO, VIA, CVAT and CSV by file; YOLO by class list. After ``datasets``, ``left`` are the files
-    that are no annotations at all. ``are_stored`` says which photos are elsewhere already, for texts of YOLO
+    that are no annotations at all. ``find_stored`` finds photos that are elsewhere already, for texts of YOLO
     that come without any photo.
     """
 
@@ -63,10 +65,13 @@ class DatasetFinder:
         files: Sequence[Path],
         index: PhotoIndex,
         report: ReadReport,
-        are_stored: Callable[[Sequence[ListedName]], Sequence[bool]] = lambda listed: [False] * len(listed),
+        find_stored: Callable[[Sequence[ListedName]], Sequence[int | NotFound]] = (
+            lambda listed: [NotFound(NO_PHOTO)] * len(listed)
+        ),
     ) -> None:
         self.left = list(files)
-        self._root, self._index, self._report, self._are_stored = root, index, report, are_stored
+        self._unclear: dict[Path, str] = {}  # texts of which several stored photos may be meant
+        self._root, self._index, self._report, self._find_stored = root, index, report, find_stored
 
     def datasets(self) -> Iterator[FoundDataset]:
         """The data sets, one in memory at a time, those of formats that hold most of a box first."""
@@ -193,16 +198,21 @@ class DatasetFinder:
             else:
                 self._report.lose_file(
                     self._shown(file),
-                    f"{file.name}: a CSV with corners of boxes is expected, got the columns {first[:80]!r}",
+                    f"{file.name}: a CSV with corners of boxes is expected, got "
+                    + (f"the columns {first[:80]!r}" if first else "no columns"),
                 )
 
     def _yolo(self) -> Iterator[FoundDataset]:
         """The texts of photos, by the class list of the nearest folder around them."""
         lists = self._class_lists()
         texts = self._take(lambda file: is_text(file) and not yolo.is_class_list(file))
-        files = [path for path in self._index.paths if path.suffix.lower() in PHOTO_SUFFIXES]
-        unpaired = ReadReport()
-        text_of = pair_texts(files, texts, self._root, self._root, unpaired)
+        text_of: dict[Path, Path] = {}
+        for are_read in (True, False):  # labels of a picture that is not read are none without a photo
+            files = [
+                path for path in self._index.paths if (path.suffix.lower() in PHOTO_SUFFIXES) is are_read
+            ]
+            left = [text for text in texts if text not in set(text_of.values())]
+            text_of |= pair_texts(files, left, self._root, self._root, ReadReport())
         better = {text: self._index.unless_stored(text, file) for file, text in text_of.items()}
         unclear = {text: found.reason for text, found in better.items() if isinstance(found, NotFound)}
         theirs = [text for text, reason in unclear.items() if reason == NO_PHOTO]
@@ -221,7 +231,7 @@ class DatasetFinder:
         if lists and (theirs or not used):
             stored = yield from self._stored_yolo(theirs if used else texts, lists)
             used |= {text for some in stored.values() for text in some}
-        self._name_unpaired([text for text in texts if text not in used], bool(lists))
+        self._name_unpaired(texts, used, bool(lists))
         alone = list(groups.pop(None, {}).values())
         if alone:
             self._lose_alone([text for text in alone if text is not None])
@@ -240,28 +250,32 @@ class DatasetFinder:
     ) -> Generator[FoundDataset, None, Mapping[Path, Sequence[Path]]]:
         """The texts of stored photos, by class list; gives those that were read, by its folder."""
         listed = [ListedName(text.stem, text, True) for text in texts if not _is_note(text)]
-        stored = [
-            name.file for name, is_stored in zip(listed, self._are_stored(listed), strict=True) if is_stored
-        ]
         groups: dict[Path, list[Path]] = {}
-        for text in stored:
-            if (place := _nearest(text, lists)) is not None:
+        for (_, text, _), photo in zip(listed, self._find_stored(listed), strict=True):
+            if isinstance(photo, NotFound):
+                self._unclear |= {text: photo.reason} if photo.is_ambiguous else {}
+            elif (place := _nearest(text, lists)) is not None:
                 groups.setdefault(place, []).append(text)
         for place, some in groups.items():
             read = partial(yolo.stored_dataset, some, lists[place], self._root, self._report)
             yield from self._read("YOLO", place, read)
         return groups
 
-    def _name_unpaired(self, texts: Sequence[Path], has_classes: bool) -> None:
+    def _name_unpaired(self, texts: Sequence[Path], used: Collection[Path], has_classes: bool) -> None:
         """Texts without a photo: labels are lost, lists of another tool's boxes too, the rest is notes."""
-        for text in texts:
+        pairs = {name_key(self._shown(text)): text for text in used}
+        for text in [text for text in texts if text not in used]:
             name = self._shown(text)
+            other = pairs.get(name_key(name))
             if _has_listed_boxes(text):
                 self._report.lose_file(
                     name, f"{text.name}: boxes in a list of photos are not read: {KINDS} is"
                 )
             elif (has_classes and not _is_note(text)) or _has_label_lines(text):
-                self._report.lose_file(name, f"{text.name}: labels need a photo of that name, there is none")
+                why = f"labels need a photo of that name, {self._unclear.get(text, 'there is none')}"
+                if other is not None:
+                    why = f"its photo has the labels of {self._shown(other)}"
+                self._report.lose_file(name, f"{text.name}: {why}")
             else:
                 self.left.append(text)
 
@@ -289,6 +303,8 @@ class DatasetFinder:
                     )
                     continue
                 classes = yolo.read_classes(file)
+                if not any(classes.names):
+                    raise DatasetError(f"{file.name}: a category a line is expected, there is none")
             except DatasetError as error:
                 self._report.lose_file(self._shown(file), str(error))
                 continue
@@ -305,12 +321,24 @@ class DatasetFinder:
 
     def _name_the_rest(self) -> None:
         for file in self._take(lambda file: bool(COMPANIONS.fullmatch(file.name))):
+            lines = [line.strip() for line in first_lines(file, MOST_TEXT_BYTES)]
             if file.name.lower() == f"{HOLDOUT}.txt":
-                self._report.holdout.update(line.strip() for line in first_lines(file, MOST_TEXT_BYTES))
+                self._report.holdout.update(lines)
+            self._name_missing(file, [line for line in lines if LISTED_PHOTO.search(line)])
         for file in self._take(lambda file: file.suffix.lower() in UNREAD_SUFFIXES):
-            self._report.lose_file(
-                self._shown(file), f"{file.name} is of a kind that is not read: {KINDS} is"
-            )
+            why = f"{file.name} is of a kind that is not read: {KINDS} is"
+            if file.suffix.lower() == ".zip":
+                why = "a zip in a folder is not opened: bring it in by itself"
+            self._report.lose_file(self._shown(file), why)
+
+    def _name_missing(self, file: Path, listed: Sequence[str]) -> None:
+        """Photos that a split's list names and that are not there, where others of it are."""
+        found = self._index.find(listed, file)
+        missing = [name for name, photo in zip(listed, found, strict=True) if photo == NotFound(NO_PHOTO)]
+        if 0 < len(missing) < len(listed):
+            photos = "1 photo that is" if len(missing) == 1 else f"{len(missing):,} photos that are"
+            ends = [safe_path("/".join(PurePosixPath(name).parts[-SHOWN_PARTS:])) for name in missing]
+            self._report.remark(file, f"it lists {photos} not there: {named(ends)}")
 
 
 def _nearest(text: Path, lists: Mapping[Path, yolo.ClassList]) -> Path | None:

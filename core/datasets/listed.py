@@ -232,7 +232,7 @@ def name_of_missing(name: str, place: Path, report: ReadReport, taken: Container
                 end = relative_name("/".join(parts[start:]), place.name)
                 if end not in taken:
                     return end
-        report.lose_photo(_shown(name), str(error))
+        report.lose_photo(_shown(name) if name.strip() else place, str(error))
         return None
 
 

@@ -6,7 +6,7 @@ the one that it names, unless that one has a file of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from core.datasets.listed import name_of_missing
@@ -64,22 +64,28 @@ def own_photos(listed: Sequence[ListedName], index: PhotoIndex) -> list[tuple[Fo
     folders = {name.file.parent for name in listed}
     is_free = len(folders) == 1 and not _mirrors(next(iter(folders)), index.root)
     own = [index.of_stem(name.file, is_free=is_free) for name in listed]
-    claimed = {path for path in own if isinstance(path, Path)}
+    others = _by_names(listed, own, index, is_free)
+    photo_of: dict[Path, Found] = {}
+    for name, mine, other in zip(listed, own, others, strict=True):
+        is_unclear = isinstance(mine, NotFound) and mine.is_ambiguous  # of several, the one that it names
+        photo_of[name.file] = other if is_unclear and isinstance(other, Path) else mine
+    claimed = {photo for photo in photo_of.values() if isinstance(photo, Path)}
     found: list[tuple[Found, Found]] = []
-    for name, mine, other in zip(listed, own, _by_names(listed, own, index, is_free), strict=True):
-        photo = mine
-        if not isinstance(mine, Path):
-            photo = mine if isinstance(other, NotFound) and mine.is_ambiguous else other
-            if isinstance(other, Path) and (other in claimed or _has_own_file(other, name.file)):
-                photo = NotFound(f"its photo is missing, and {other.name} has a file of its own")
+    for name, other in zip(listed, others, strict=True):
+        photo = photo_of[name.file]
+        if photo == NotFound(NO_PHOTO):
+            photo = other
+            if isinstance(other, Path) and (other in claimed or _has_own_file(other, name.file, photo_of)):
+                photo = NotFound(f"it says {other.name}, but {other.name} has a file of its own")
         found.append((photo, other))
     return found
 
 
-def _has_own_file(photo: Path, file: Path) -> bool:
-    """Whether a photo's own annotation file lies beside another one, read or not."""
+def _has_own_file(photo: Path, file: Path, photo_of: Mapping[Path, Found]) -> bool:
+    """Whether a photo's own annotation file lies beside another one, read or not, and is not another's."""
     try:
-        return photo.stem != file.stem and file.with_name(photo.stem + file.suffix).is_file()
+        own = file.with_name(photo.stem + file.suffix)
+        return photo.stem != file.stem and own.is_file() and not isinstance(photo_of.get(own), Path)
     except (OSError, ValueError):  # a name that no file system takes
         return False
 

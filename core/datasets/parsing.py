@@ -105,9 +105,8 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object, whose keys differ: of two lists under one key the first would be lost without a word."""
     made = dict(pairs)
     if len(made) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice[:60]!r} twice in one object")
+        twice = first_repeated([key for key, _ in pairs])
+        raise ValueError(f"the key {str(twice)[:60]!r} twice in one object")
     return made
 
 
@@ -122,7 +121,7 @@ def read_xml(path: Path, most_elements: int = MOST_ELEMENTS) -> Xml.Element:
     data = read_bytes(path, MOST_XML_BYTES)
     parser = DefusedXMLParser(target=_BoundedBuilder(path.name, most_elements))
     try:
-        data = _in_utf_8(data)
+        data = _in_utf_8(data).lstrip()  # some tools begin with an empty line
         _check_xml(data, path.name)
         parser.feed(data)
         root = parser.close()
@@ -214,7 +213,9 @@ def read_yaml(path: Path) -> Any:
         _check_events(yaml.parse(text, Loader=loader), path.name)
         return yaml.load(text, Loader=loader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise DatasetError(f"{path.name}: YAML is expected, got: {_first_line(error)}") from error
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        what = f"{problem}: line {mark.line + 1}" if mark and problem else _first_line(error)
+        raise DatasetError(f"{path.name}: YAML is expected, got: {what}") from error
 
 
 def _check_events(events: Iterator[Any], name: str) -> None:
@@ -243,7 +244,7 @@ def read_rows(path: Path) -> Iterator[CsvRow]:
     """The rows of a CSV below its first one, but for blank ones; a missing cell is empty.
 
     A line that is no row, for a quote that is never closed or a cell beyond ``csv.field_size_limit``, costs
-    itself. Raises ``DatasetError`` for no text.
+    itself. Raises ``DatasetError`` for no text, and for two columns of one name.
     """
     path = Path(path)
     lines = io.StringIO(read_text(path, MOST_CSV_BYTES), newline="").readlines()
@@ -255,6 +256,11 @@ def read_rows(path: Path) -> Iterator[CsvRow]:
             continue
         elif columns is None:
             columns = [column.strip() for column in row]
+            keys = [column.lower() for column in columns if column]
+            if (twice := first_repeated(keys)) is not None:
+                raise DatasetError(
+                    f"{path.name}: columns of different names are expected, got {twice!r} twice"
+                )
         else:
             cells = row + [""] * (len(columns) - len(row))
             yield CsvRow(line, dict(zip(columns, cells, strict=False)))
@@ -342,3 +348,13 @@ def read_bytes(path: Path, most_bytes: int) -> bytes:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def first_repeated(names: Sequence[object]) -> object | None:
+    """The first entry that was there before, or ``None`` where all differ."""
+    seen: set[object] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None

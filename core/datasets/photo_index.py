@@ -272,7 +272,7 @@ class PhotoIndex:
         """One of the entries that fit equally: by the whole path, by what the place says, else none."""
         by_raw = [entry for entry in entries if self._cut(entry.raw, wanted) == wanted.raw]
         whole = by_raw or [entry for entry in entries if len(entry.key) == length]
-        best = whole if len(whole) == 1 else entries
+        best = whole or entries
         if len(best) > 1:
             same = [same_parts(entry, wanted, length) for entry in best]
             best = [entry for entry, count in zip(best, same, strict=True) if count == max(same)]

@@ -119,6 +119,11 @@ class ReadReport:
         if is_marked or str(entry.get("split")).strip().lower() == HOLDOUT:
             self.holdout.add(name)
 
+    @property
+    def has_lost_files(self) -> bool:
+        """Whether an annotation file was not read."""
+        return any(loss == "file" for loss, _ in self._reasons)
+
     def entries(self) -> Iterator[ReportEntry]:
         """What was left out, by file or photo, in the order in which it was met; then the remarks."""
         for (loss, name), reasons in self._reasons.items():

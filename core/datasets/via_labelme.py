@@ -116,7 +116,7 @@ def _choice(value: Any) -> str:
     if isinstance(value, dict):
         chosen = [key for key, is_set in value.items() if is_flagged(is_set)]
         return str(chosen[0]).strip() if len(chosen) == 1 else ""
-    return value.strip() if isinstance(value, str) else ""
+    return _text(value)
 
 
 def is_labelme(document: Any) -> bool:
@@ -150,15 +150,17 @@ def read_labelme(
 
 
 def _text(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else ""
+    """A text, or a whole number as one: some name their categories so."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value).strip() if isinstance(value, str) or is_number else ""
 
 
 def _labelme_row(shape: Any) -> NamedRow:
     if not isinstance(shape, dict):
         raise DatasetError(f"a shape is an object, got {shown(shape)}")
-    category = shape.get("label")
-    if not isinstance(category, str) or not category.strip():
-        raise DatasetError(f"a text 'label' is expected, got {shown(category)}")
+    category = _text(shape.get("label"))
+    if not category:
+        raise DatasetError(f"a text 'label' is expected, got {shown(shape.get('label'))}")
     points = shape.get("points")
     if not isinstance(points, list) or not all(
         isinstance(point, list) and len(point) == 2 for point in points
@@ -174,7 +176,7 @@ def _labelme_row(shape: Any) -> NamedRow:
     marks = shape.get("flags")
     marks = marks if isinstance(marks, dict) else {}
     flags = frozenset(name for name in BOX_FLAGS if is_flagged(marks.get(name, shape.get(name))))
-    return BoxRow(*around(xs, ys), 0, None, flags), category.strip()
+    return BoxRow(*around(xs, ys), 0, None, flags), category
 
 
 def _photo(

@@ -57,10 +57,10 @@ def read_voc(
     """Read a folder of VOC files, or a single one; photos are looked for in ``photos``, else in the folder.
 
     A file belongs to the photo of its own name, as LabelImg goes by; only where there is none, to the one
-    that ``<filename>`` names. Categories follow ``classes.txt`` where there is one, then the alphabet. An
-    attribute ``fine_label`` or ``label``, as CVAT writes attributes, becomes the fine label; ``BOX_FLAGS``
-    are kept, and evaluation ignores objects that are ``difficult``. A file that is no VOC annotation raises
-    ``DatasetError``, or goes to the ``report``.
+    that ``<filename>``, or else ``<path>``, names. Categories follow ``classes.txt`` where there is one, then
+    the alphabet. An attribute ``fine_label`` or ``label``, as CVAT writes attributes, becomes the fine label;
+    ``BOX_FLAGS`` are kept, and evaluation ignores objects that are ``difficult``. A file that is no VOC
+    annotation raises ``DatasetError``, or goes to the ``report``.
     """
     path = Path(path)
     files = [path] if path.is_file() else [file for file in files_below(path) if is_xml(file)]
@@ -172,7 +172,7 @@ def _read(path: Path, report: ReadReport) -> _Annotation:
     root = read_xml(path, MOST_VOC_ELEMENTS)
     if root.tag != "annotation":
         raise DatasetError(f"{path.name}: VOC's root element 'annotation' is expected, got {shown(root.tag)}")
-    listed = (root.findtext("filename") or "").strip()
+    listed = next((text for tag in ("filename", "path") if (text := (root.findtext(tag) or "").strip())), "")
     if not listed and report.strict:
         raise DatasetError(f"{path.name}: a text in <filename> is expected, there is none")
     size_wh, size_error = None, ""

@@ -57,9 +57,11 @@ class ImportStep:
             self._refuse(item, str(error))
             return
         added = self._store.photos.add(photo, by=self._import.by, import_id=self._import.id)
-        self.counts[self._outcome(added, photo.digest)] += 1
+        outcome = self._outcome(added, photo.digest)
+        self.counts[outcome] += 1
         if item.is_annotated and added.row is not None:
-            self._annotate(item, added.row)
+            is_copy = outcome == "exact" and added.row.import_id == self._import.id
+            self._annotate(item, added.row, is_copy=is_copy)
 
     def _outcome(self, added: Added, digest: str) -> str:
         """The outcome, as it was the first time where this step is repeated."""
@@ -84,8 +86,12 @@ class ImportStep:
         self.counts["exact"] += 1
         self._annotate(item, row)
 
-    def _annotate(self, item: Item, row: PhotoRow) -> None:
-        """Save a data set's boxes as the photo's first annotation; what is there already stays."""
+    def _annotate(self, item: Item, row: PhotoRow, *, is_copy: bool = False) -> None:
+        """Save a data set's boxes as the photo's first annotation; what is there already stays.
+
+        ``is_copy`` says that the photo came before in this import, perhaps with boxes.
+        """
+        is_again = is_copy and self._store.annotations.latest(row.id) is not None
         request = f"import-{self._import.id}-{row.id}"
         held = item.format, (row.width, row.height)
         try:
@@ -117,8 +123,8 @@ class ImportStep:
             self._tell_cut_labels(item)
             if saved.kind == "imported":
                 self.counts["annotated"] += 1
-                self.counts["boxes"] += len(boxes)
-                self.counts["negatives"] += not boxes
+                self.counts["already_there" if is_again else "boxes"] += len(boxes)
+                self.counts["negatives"] += not boxes and not is_again
 
     def _boxes(self, item: Item, row: PhotoRow) -> tuple[list[AnnotatedBox], tuple[int, str] | None]:
         """The boxes as they are to be saved; and how many cannot be, for their categories, and why."""

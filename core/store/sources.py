@@ -116,7 +116,7 @@ class SourceScanner:
         if is_yaml:  # its labels are texts of their own
             files += [file for file in files_below(root) if is_text(file)]
         index = PhotoIndex(root, stored_among=self.stored_among, stored_at_ends=self.stored_at_ends)
-        yield from scan.datasets(DatasetFinder(root, files, index, scan.report, scan.are_stored))
+        yield from scan.datasets(DatasetFinder(root, files, index, scan.report, scan.find_stored))
         if index.passed_over:
             others = named([path.relative_to(root).as_posix() for path in index.passed_over.values()])
             stored = named(list(index.passed_over))
@@ -146,7 +146,7 @@ class SourceScanner:
                 scan.report.lose_file(name, f"{path.name} is a link that leads out of the folder")
         inside = [path for path in others if path not in outside]
         index = PhotoIndex(root, [path for path in photos if path not in outside])
-        finder = DatasetFinder(root, inside, index, scan.report, scan.are_stored)
+        finder = DatasetFinder(root, inside, index, scan.report, scan.find_stored)
         yield from scan.datasets(finder)
         yield from scan.unlisted(photos)
         yield from scan.rest(finder.left, everything)
@@ -220,9 +220,9 @@ class _FolderScan:
             name = names.get(Path(item.path)) or without_plain_folders(item.name)
             yield replace(item, stored_name=name, format=found.format)
 
-    def are_stored(self, listed: Sequence[ListedName]) -> list[bool]:
-        """Which photos the store has."""
-        return [isinstance(photo, int) for photo in self._find_stored(listed, self._root)]
+    def find_stored(self, listed: Sequence[ListedName]) -> Sequence[int | NotFound]:
+        """The store's photos of these names."""
+        return self._find_stored(listed, self._root)
 
     def _stored(self, found: FoundDataset, missing: list[Item]) -> Iterator[Item]:
         """Items of photos that did not come along: with the store's, where it has one of that name.
@@ -264,31 +264,27 @@ class _FolderScan:
 
     def unlisted(self, photos: Iterable[Path]) -> Iterator[Item]:
         """The photos that no data set annotates: they come without boxes."""
-        unlisted: list[str] = []
-        unboxed: list[str] = []
+        without: dict[str, list[str]] = {}
+        has_lost = self.report.has_lost_files
+        unlisted = "of which no annotation was read" if has_lost else "that no annotation lists"
         crops = self._root / CROPS if (self._root / PREVIEW_LINES).is_file() else None
         for path in photos:
-            if crops is not None and path.is_relative_to(crops):
+            if path in self._listed_by or (crops is not None and path.is_relative_to(crops)):
                 continue
-            if path not in self._listed_by:
-                name = path.relative_to(self._root).as_posix()
-                if name not in self.report.unreadable:
-                    (unboxed if path in self._unboxed else unlisted).append(name)
-                self._unlisted.add(name)
-                self._came[name] = name
-                stored = (self._names or {}).get(path, name)
-                yield Item(name, str(path), str(self._root), stored_name=stored)
+            name = path.relative_to(self._root).as_posix()
+            if name not in self.report.unreadable and (self._formats or has_lost):
+                why = "of whose rows none could be kept" if path in self._unboxed else unlisted
+                without.setdefault(why, []).append(name)
+            self._unlisted.add(name)
+            self._came[name] = name
+            stored = (self._names or {}).get(path, name)
+            yield Item(name, str(path), str(self._root), stored_name=stored)
         if crops is not None and crops.is_dir():
             self.report.remark(CROPS, "the garments' crops of a preview are no photos, and were not read")
-        for names, why in (
-            (unlisted if self._formats else [], "that no annotation lists"),
-            (unboxed, "of whose rows none could be kept"),
-        ):
-            if names:
-                photos_here = "1 photo" if len(names) == 1 else f"{len(names):,} photos"
-                self.report.remark(
-                    "Photos without annotations", f"no boxes came for {photos_here} {why}: {named(names)}"
-                )
+        for why, names in sorted(without.items(), reverse=True):
+            photos_here = "1 photo" if len(names) == 1 else f"{len(names):,} photos"
+            told = f"no boxes came for {photos_here} {why}: {named(names)}"
+            self.report.remark("Photos without annotations", told)
 
     def rest(self, files: Iterable[Path], everything: bool) -> Iterator[Item]:
         """Files that are neither photos nor annotations; refused where all are meant to be photos."""

@@ -152,6 +152,19 @@ FORMATS: dict[str, Case] = {
         ("b.png: The photo has 176.9 million pixels",),
         whole=False,
     ),
+    "via, labelme: categories that are numbers": Case(
+        laid({"a.jpg": 1, "b.jpg": 2, "a.json": labelme(LABELME["shapes"][0] | {"label": 3}),  # type: ignore[index]
+              "x.json": json.dumps({"b.jpg1": {"filename": "b.jpg", "regions": [{"region_attributes": {"class": 4},
+              "shape_attributes": {"name": "rect", "x": 24, "y": 32, "width": 48, "height": 64}}]}})}),
+        {"a.jpg": [("3", BOX)], "b.jpg": [("4", BOX)]},
+    ),
+    "csv: a cell of 200,000 characters, an open quote, a blank line, a column twice": Case(
+        laid({"a.jpg": 1, "x.csv": table("filename,class,xmin,ymin,xmax,ymax", f"a.jpg,{'x' * 200_000},1,2,3,4", "", 'a.jpg,"shirt,1,2,3,4',
+              "a.jpg,shirt,24,32,72,96"), "y.csv": table("filename,class,xmin,ymin,xmax,ymax,Class", "a.jpg,shirt,1,2,3,4,hat")}),
+        {"a.jpg": ONE},
+        ("2 rows were left out: line 2: cells of at most 131,072", "line 4: a quotation mark", "'class' twice"),
+        whole=False,
+    ),
     # CVAT, VIA, labelme, CSV
     "cvat: a subset called default is no folder of the photos": Case(
         laid({"images/default/men/a.jpg": 1, "x.xml": cvat(name="men/a.jpg", more='subset="default"')}), {"men/a.jpg": ONE}

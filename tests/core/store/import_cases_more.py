@@ -144,6 +144,33 @@ YOLO_AND_OTHERS: dict[str, Case] = {
         laid({"images/train/a.jpg": 1, "labels/train/a.txt": LINE, "labels/train/classes.txt": "shirt\n"}),
         {"a.jpg": ONE},
     ),
+    "yolo: labels of pictures that are not read": Case(
+        laid({"images/a.jpg": 1, "labels/a.txt": LINE, "images/b.gif": b"GIF89a", "labels/b.txt": LINE, "data.yaml": "names: [shirt]\n"}),
+        {"a.jpg": ONE},
+        ("b.gif: Expected a JPEG",),
+        whole=False,
+    ),
+    "yolo: two texts of one photo": Case(
+        laid({"images/a.jpg": 1, "images/a.txt": LINE, "labels/a.txt": LINE, "data.yaml": "names: [shirt]\n"}),
+        {"a.jpg": ONE},
+        ("labels/a.txt: its photo has the labels of images/a.txt",),
+        whole=False,
+    ),
+    "yolo: an empty class list": Case(
+        laid({"a.jpg": 1, "a.txt": LINE, "classes.txt": "\n"}),
+        {"a.jpg": None},
+        ("a category a line is expected", "of which no annotation was read"),
+        whole=False,
+    ),
+    "yolo: a setting that is no YAML": Case(
+        laid({"images/a.jpg": 1, "labels/a.txt": LINE, "data.yaml": "names:\n\t- shirt\n"}), {"a.jpg": None}, ("line 2",), whole=False
+    ),
+    "yolo: a split's list names a photo that is not there": Case(
+        laid({"obj_train_data/a.jpg": 1, "obj_train_data/a.txt": LINE, "obj.names": "shirt\n",
+              "train.txt": "data/obj_train_data/a.jpg\ndata/obj_train_data/gone.jpg\n"}),
+        {"a.jpg": ONE},
+        ("it lists 1 photo that is not there: obj_train_data/gone.jpg",),
+    ),
     "yolo: no labels at all": Case(
         laid({"images/a.jpg": 1, "data.yaml": "names: [shirt]\n"}), {"a.jpg": None},
         ("there are no labels",),
@@ -170,6 +197,11 @@ YOLO_AND_OTHERS: dict[str, Case] = {
         laid({"1.jpg": 1, "1.xml": voc("1.jpg"), "men/1.jpg": 2, "men/1.xml": voc("1.jpg", "")}),
         {"1.jpg": ONE, "men/1.jpg": []},
     ),
+    "voc: an empty line first, a path and no file name": Case(
+        laid({"images/a.jpg": 1, "xml/0001.xml": '\n<?xml version="1.0"?>' + voc(None).replace(
+            "<size>", r"<path>C:\me\images\a.jpg</path><size>")}),
+        {"a.jpg": ONE},
+    ),
     "voc: a long comment first": Case(
         laid({"a.jpg": 1, "a.xml": f"<!-- {'x' * 20_000} -->{voc('a.jpg')}"}), {"a.jpg": ONE}
     ),
@@ -194,6 +226,12 @@ YOLO_AND_OTHERS: dict[str, Case] = {
               [box(bbox=[0.25, 0.25, 0.5, 0.5]), box(2, bbox=[0.5, 0.5, 0.504, 0.5])])}),
         {"a.jpg": [*ONE, ("shirt", (48, 64, 96, 128))]},
         ("fractions", "own size"),
+    ),
+    "coco: annotations of other photos alone": Case(
+        laid({"a.jpg": 1, "x.json": coco([image(1, "a.jpg")], [box(image_id="a.jpg")])}),  # type: ignore[arg-type]
+        {"a.jpg": None},
+        ("unknown image_id", "none could be kept"),
+        whole=False,
     ),
     "coco: a file a category": Case(
         laid({"a.jpg": 1, "a.json": COCO_ONE, "b.json": coco([image(1, "a.jpg")], [box()], ["pants"])}),

@@ -79,3 +79,35 @@ def test_boxes_that_differ_in_their_names_alone_are_told_so(store: Store, tmp_pa
     told = reasons(store, brought_in(store, file))
     assert set(told) == {"men/001.jpg", "edge.jpg"}
     assert "with other categories, labels or flags of its boxes" in told["edge.jpg"]
+
+
+@on_sqlite
+@pytest.mark.parametrize("format", ["coco", "voc", "csv"])
+def test_photos_that_differ_in_case_ending_or_folder_come_again_as_themselves(
+    store: Store, tmp_path: Path, format: str
+) -> None:
+    category = store.categories.all()[0].id
+    for number, name in enumerate(("a.jpg", "a.png", "A.jpg", "b/a.jpg")):
+        row = store.photos.add(
+            replace(open_photo(picture(tmp_path / f"{number}.jpg", number)), name=name), by="eve"
+        ).row
+        assert row is not None
+        made = [AnnotatedBox((5, 5, 20 + number, 30), category)]
+        store.annotations.submit(row.id, made, author="eve", base_version=0, request=name)
+    row = brought_in(store, exported(store, tmp_path / "out", format, pictures=False))
+    assert (row.counts["unchanged"], row.counts["dropped"], row.counts["refused"]) == (4, 0, 0), reasons(
+        store, row
+    )
+
+
+@on_sqlite
+def test_a_text_that_several_stored_photos_fit_is_told_so(store: Store, tmp_path: Path) -> None:
+    for number, name in enumerate(("a.jpg", "a.png")):
+        photo = open_photo(picture(tmp_path / f"{number}.jpg", number))
+        store.photos.add(replace(photo, name=name), by="eve")
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    (folder / "a.txt").write_text("0 .5 .5 .5 .5\n")
+    (folder / "classes.txt").write_text("shirt\n")
+    told = reasons(store, brought_in(store, folder))
+    assert "several photos have this name" in told["a.txt"]

@@ -333,3 +333,18 @@ def test_photos_without_boxes_are_told_by_why_they_have_none(store: Store, tmp_p
         "no boxes came for 2 photos of whose rows none could be kept: bad.jpg, crowd.jpg."
     )
     assert "damaged.jpg" in told and (row.counts["refused"], row.counts["dropped"]) == (1, 1)
+
+
+@on_sqlite
+@pytest.mark.parametrize("most", [1, 9])
+def test_boxes_of_a_photo_that_comes_twice_are_counted_once(store: Store, tmp_path: Path, most: int) -> None:
+    rows = [box(), box(2, 2)]
+    laid({"a.jpg": 1, "b.jpg": 1, "x.json": coco([image(1, "a.jpg"), image(2, "b.jpg")], rows)})(
+        tmp_path / "set"
+    )
+    id = store.imports.begin("set", "ada", str(tmp_path / "set"))
+    checkpoint = prepare_import(store, id, trusted=True)
+    while not checkpoint.ended:
+        checkpoint = import_batch(store, id, checkpoint, most=most)
+    row = finish_import(store, id, checkpoint)
+    assert (row.counts["boxes"], row.counts["already_there"], reasons(store, row)) == (1, 1, {})
