@@ -51,11 +51,7 @@ def worker(context: WorkerContext) -> Iterator[Worker]:
 @pytest.fixture
 def carrier(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     """A worker that brings photos in, and neither labels nor orders: it has no models to load."""
-    nothing = {"done": 0, "total": 0, "left": 0, "failures": []}
-    monkeypatch.setattr(workflows, "label_next_photos", lambda *_: nothing)
-    monkeypatch.setattr(
-        workflows, "_end_labeling", lambda context, job, _: context.store.jobs.finish(job, "done")
-    )
+    monkeypatch.setattr(workflows, "label_next_photos", lambda *_: {"failed": "There are no models."})
     monkeypatch.setattr(steps, "STEPS", steps.STEPS | {"order": lambda store, job: {"predicted": 0.0}})
     hired = Worker(WorkerContext(store))
     yield hired
