@@ -128,7 +128,8 @@ class ComputeSlots:
 SLOTS = ComputeSlots()
 """This process's slots, which all of its engines share."""
 
-_marked: dict[str, float] = {}
+_marked: dict[Path, float] = {}
+"""When this process last left each mark, by ``time.monotonic``."""
 
 
 def _mark_file(side: str, process: int | None = None) -> Path:
@@ -146,12 +147,12 @@ def _marks(named: str | None) -> Path:
 
 
 def _mark(side: str) -> None:
-    now = time.monotonic()
-    if now - _marked.get(side, -1e9) < MARK_SECONDS:
-        return
-    _marked[side] = now
     with suppress(OSError):  # without a place for marks each process uses all cores
-        file = os.open(_mark_file(side), os.O_CREAT | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        mark, now = _mark_file(side), time.monotonic()
+        if now - _marked.get(mark, -1e9) < MARK_SECONDS:
+            return
+        _marked[mark] = now
+        file = os.open(mark, os.O_CREAT | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o600)
         os.utime(file)
         os.close(file)
 

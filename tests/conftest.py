@@ -110,7 +110,7 @@ def exported_here(monkeypatch: pytest.MonkeyPatch) -> None:
             export_for(path, engine, folder)
 
     one_at_a_time = threading.Lock()  # PyTorch's exporter is not for two threads
-    monkeypatch.setattr(exports, "_run_export", make)
+    monkeypatch.setattr(exports, "run_export", make)
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,8 @@ LARGE = re.compile(
 MOST_MODULES_AT_THE_TOP_OF_APP = 8
 WEB = {"streamlit", "gradio", "gradio_client", "starlette", "fastapi"}
 MOST_LINES = 400
+PATCHING = {"setattr", "delattr", "getattr", "patch", "object"}
+OTHERS_PRIVATES = {"tests/core/evaluation/oracle.py: _prepare"}  # pycocotools'
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "misc", "common"}
 
 
@@ -222,6 +224,42 @@ def test_readme_names_what_is_there_to_change():
         )
         missing += [f"{subject}: {name}" for name in names if name.rpartition(".")[2] not in text]
     assert not missing and len(places) > 50
+
+
+def own_private_names() -> set[str]:
+    """The names with one underscore in front that our functions, classes, variables and attributes have."""
+    found = set()
+    for path in modules_of(*ROOMS, "benchmarks"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                found.add(node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                found.add(node.attr)
+    return {name for name in found if re.fullmatch(r"_[A-Za-z]\w*", name)}
+
+
+def names_reached_into(node: ast.AST) -> list[str]:
+    """The names that a node takes from a module or an object of others, also as text in ``setattr``."""
+    if isinstance(node, ast.Attribute):
+        return [] if ast.unparse(node.value) in ("self", "cls") else [node.attr]
+    if isinstance(node, ast.ImportFrom):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in PATCHING:
+        texts = [given.value for given in node.args if isinstance(given, ast.Constant)]
+        return [text.rpartition(".")[2] for text in texts if isinstance(text, str)]
+    return []
+
+
+def test_tests_use_what_is_public():
+    """A test that reaches into privates holds the code still, and may pass where a user sees nothing work."""
+    private, found = own_private_names(), []
+    for path in modules_of("tests"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = private.intersection(names_reached_into(node))
+            found += [f"{path.relative_to(ROOT)}: {name}" for name in names]
+    assert len(private) > 1000 and sorted(set(found) - OTHERS_PRIVATES) == []
 
 
 def test_no_module_has_a_name_that_says_nothing():

@@ -79,15 +79,16 @@ class Schedule:
 
 
 class Clock:
-    """Time that is given and passes; ``seconds`` may be changed on the way."""
+    """Time that is given and passes; ``seconds`` may be changed on the way, ``now`` reads it in seconds."""
 
-    def __init__(self, seconds: float) -> None:
-        self.began, self.seconds = time.monotonic(), seconds
+    def __init__(self, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
+        self.now, self.seconds = now, seconds
+        self.began = now()
 
     @property
     def passed(self) -> float:
         """Seconds since the start."""
-        return time.monotonic() - self.began
+        return self.now() - self.began
 
     @property
     def left(self) -> float:
@@ -192,7 +193,7 @@ def fit(
     batch = schedule.batch if device.type == "cuda" else min(schedule.batch, CPU_BATCH)
     steps = images = 0
     slowed, loss_value = 1.0, float("nan")
-    validated = saved = time.monotonic()
+    validated = saved = clock.now()
     counted_from: tuple[float, int] | None = None
     measured = 0.0
     while clock.progress < 1 and not (most_steps and steps >= most_steps):
@@ -224,20 +225,20 @@ def fit(
         ema.update(model)
         if steps == WARM_STEPS:
             _wait_for(device)
-            counted_from = (time.monotonic(), images)
+            counted_from = (clock.now(), images)
         if counted_from and steps == WARM_STEPS + SPEED_STEPS:
             _wait_for(device)
-            measured = (images - counted_from[1]) / max(time.monotonic() - counted_from[0], 1e-9)
+            measured = (images - counted_from[1]) / max(clock.now() - counted_from[0], 1e-9)
             say(f"{measured:.0f} pictures a second at batch {batch}")
             if shared is not None:
                 clock.seconds = min(clock.seconds, shared(measured))
-        now = time.monotonic()
+        now = clock.now()
         if now - validated >= validate_seconds:
             _try(watch, {"loss": round(loss_value, 5), "images": images, "saving": False})
-            validated = saved = time.monotonic()
+            validated = saved = clock.now()
         elif save_seconds and now - saved >= save_seconds:
             _try(watch, {"loss": round(loss_value, 5), "images": images, "saving": True})
-            saved = time.monotonic()
+            saved = clock.now()
     _wait_for(device)
     return {
         "steps": steps,

@@ -88,6 +88,7 @@ def box_editor(
     on_work: Callable[[EditorDraft], object] | None = None,
     on_act: Callable[[EditorAction], object] | None = None,
     place: str = PLACE,
+    mount: Callable[..., Any] = _component,
 ) -> Edited:
     """Show the editor.
 
@@ -102,7 +103,8 @@ def box_editor(
     runs, so that the script already passes the new ``sequence`` (a browser shows "saved" once it has come
     back). A LapelError that they raise is shown in the editor. Both get only what belongs to ``key``.
     ``on_work`` may get the same state again. ``on_act`` gets a request once in a session; boxes that are
-    newer than ``sequence`` go to ``on_work`` before it, but for a submit, which takes them itself.
+    newer than ``sequence`` go to ``on_work`` before it, but for a submit, which takes them itself. ``mount``
+    puts the component on the page, and returns what it says.
     """
     data = editor_data(photo, boxes, categories, labels, parents or {}) | {
         "code": script_url(_CODE, f"{place}/code"),
@@ -117,7 +119,7 @@ def box_editor(
         "notice": notice or st.session_state.get(_refused(place), ""),
         "answered": st.session_state.get(_answered(place)),
     }
-    result = _component(
+    result = mount(
         key=place,
         data=data,
         on_work_change=partial(_take_work, place, key, on_work),

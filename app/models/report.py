@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -90,7 +89,8 @@ def show(store: Store, kind: str) -> None:
     if part == "training":
         _training(store, [model, *(row for row in (champion, *others) if row.id != model.id)], against)
         return
-    first, second = _report_model(model), _report_model(against) if against else None
+    first = ReportModel.of_row(model)  # its weights are fetched once they are needed
+    second = ReportModel.of_row(against) if against else None
     key = report_key(first, revision_digest(store, number, photos_of), second)
     report = kept_report(key)
     if report is None:
@@ -100,11 +100,6 @@ def show(store: Store, kind: str) -> None:
     rows = [row for row in (model, against) if row is not None]
     report["training"] = training_curves([run for row in rows if (run := curve_of(store, row)) is not None])
     _report(store, key, report, part)
-
-
-def _report_model(row: ModelRow) -> ReportModel:
-    """The model as reports know it; its weights are fetched once they are needed."""
-    return ReportModel(Path(), row.card, row.name, row.digest)
 
 
 def _said_model(champion: ModelRow, model: ModelRow) -> str:
@@ -192,7 +187,7 @@ def _make(
 ) -> None:
     """Compute a report and keep it. Raises LapelError with a sentence."""
     rows = [row for row in (model, against) if row is not None]
-    models = [ReportModel(store.models.file_of(row), row.card, row.name, row.digest) for row in rows]
+    models = [ReportModel.of_row(row, store.models.file_of(row)) for row in rows]
     data = data_of_revision(store, number, photos_of)
     report = make_report(models[0], data, models[1] if against else None, progress)
     try:

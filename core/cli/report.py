@@ -146,7 +146,7 @@ def _model(said: str, store: OpenStore) -> ReportModel:
         except NotFoundError as error:
             wanted = "detector, classifier, champion:KIND, candidate:KIND, a .safetensors file or a model"
             raise WeightsError(f"expected {wanted} of the store, got {said!r}") from error
-    return ReportModel(models.file_of(row), row.card, row.name, row.digest)
+    return ReportModel.of_row(row, models.file_of(row))
 
 
 def _data(said: str, kind: str, photos: Path | None, store: OpenStore) -> ReportData:
@@ -185,7 +185,7 @@ def _all_models(store: OpenStore) -> list[ReportModel]:
     from core.inference.reports import ReportModel
 
     models = store().models
-    return [ReportModel(models.file_of(row), row.card, row.name, row.digest) for row in models.all()]
+    return [ReportModel.of_row(row, models.file_of(row)) for row in models.all()]
 
 
 def _costs(models: Sequence[ReportModel], time: bool) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from core.inference.detector import LOWEST_THRESHOLD, Detector
 from core.inference.report_data import DataPhoto, ReportData
 from core.machine import machine_line
 from core.models.cards import ModelCard, read_card
+from core.store.models import ModelRow
 
 Progress = Callable[[int, int], object]
 """Called with the photos done and their number; what it raises ends the report."""
@@ -51,6 +52,14 @@ class ReportModel:
         """Weights with their card beside them. Raises WeightsError."""
         card = read_card(path)
         return cls(path, card, name or card.name or path.stem, _digest_of(path))
+
+    @classmethod
+    def of_row(cls, row: ModelRow, path: Path = Path()) -> ReportModel:
+        """A model of the store, with the file that its weights were fetched to.
+
+        Without one it is known by its digest: enough to find its kept reports, not to make one.
+        """
+        return cls(path, row.card, row.name, row.digest)
 
     def as_dict(self) -> dict[str, Any]:
         """What a report says of the model."""

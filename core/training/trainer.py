@@ -26,6 +26,7 @@ from core.training.resuming import check_resumable, finished_epochs
 from core.training.sampler import EpochSampler
 
 LAST = "last.ckpt"
+CHECKPOINT_EPOCHS = 1
 
 
 class TrainingData(LightningDataModule):
@@ -284,11 +285,11 @@ def training_memory_format(device: torch.device) -> torch.memory_format:
 
 
 def _checkpoints(out: Path) -> ModelCheckpoint:
-    """``last.ckpt`` after every epoch, in place of the one before."""
+    """``last.ckpt`` every ``CHECKPOINT_EPOCHS``, in place of the one before."""
     return ModelCheckpoint(
         dirpath=out,
         filename="last",
-        every_n_epochs=1,
+        every_n_epochs=CHECKPOINT_EPOCHS,
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )

@@ -208,5 +208,5 @@ def test_features_come_from_imagenet_and_are_kept(
     assert "Not sure" not in catalog.labels and len(catalog.paths) == 3
     features = places.features_of(catalog.paths, places.imagenet_weights())
     assert features.shape == (3, 1024) and np.isfinite(features).all()
-    monkeypatch.setattr(places, "_pooled", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(places, "open_dataset_photo", lambda path: pytest.fail(f"{path} was opened again"))
     assert (places.features_of(catalog.paths, places.imagenet_weights()) == features).all()

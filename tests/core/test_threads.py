@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from core import threads
+from core.files import cache_folder
 from core.threads import (
     WAITING,
     ComputeSlots,
@@ -29,8 +30,15 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(autouse=True)
 def own_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAPEL_CACHE", str(tmp_path))
-    monkeypatch.setattr(threads, "_marked", {})
     monkeypatch.delenv("LAPEL_BACKGROUND", raising=False)
+    # A mark of this test is a fresh one, however busy the machine is.
+    monkeypatch.setattr(threads, "ACTIVE_SECONDS", {"foreground": 1000.0, "background": 1000.0})
+
+
+def mark_of(side: str, process: int | None = None) -> Path:
+    """The mark that a process of a side leaves, by default this one; this one has left one before."""
+    (own,) = (cache_folder() / "computing").glob(f"*-{side}-{os.getpid()}.mark")
+    return own.with_name(own.name.replace(f"-{os.getpid()}.", f"-{process or os.getpid()}."))
 
 
 def as_side(side: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,10 +64,10 @@ def test_a_side_that_stopped_leaves_its_cores(monkeypatch: pytest.MonkeyPatch) -
     as_side("background", monkeypatch)
     assert compute_threads() == 2
     long_ago = time.time() - threads.ACTIVE_SECONDS["foreground"] - 1
-    os.utime(threads._mark_file("foreground"), (long_ago, long_ago))
+    os.utime(mark_of("foreground"), (long_ago, long_ago))
     assert compute_threads() == 4
     ahead = time.time() + 1000
-    os.utime(threads._mark_file("foreground"), (ahead, ahead))
+    os.utime(mark_of("foreground"), (ahead, ahead))
     assert compute_threads() == 4, "a clock that was set back"
 
 
@@ -68,11 +76,11 @@ def test_processes_of_one_side_share_what_it_has(monkeypatch: pytest.MonkeyPatch
     as_side("background", monkeypatch)
     assert compute_threads() == 8
     for other in (1, 2):
-        threads._mark_file("background", other).touch()
+        mark_of("background", other).touch()
     assert compute_threads() == 8 // 3, "labeling, training and ordering"
     as_side("foreground", monkeypatch)
     assert compute_threads() == 4
-    threads._mark_file("foreground", 1).touch()
+    mark_of("foreground", 1).touch()
     assert compute_threads() == 2
 
 
@@ -80,20 +88,23 @@ def test_a_mark_is_no_link_to_elsewhere(tmp_path: Path, monkeypatch: pytest.Monk
     victim = tmp_path / "victim"
     victim.write_bytes(b"")
     os.utime(victim, (1, 1))
-    threads._mark_file("foreground").symlink_to(victim)
+    monkeypatch.setattr(threads, "MARK_SECONDS", 0.0)
+    compute_threads()
+    mark = mark_of("foreground")
+    mark.unlink()
+    compute_threads()
+    assert mark.is_file(), "it marks each time"
+    mark.unlink()
+    mark.symlink_to(victim)
     compute_threads()
     assert victim.stat().st_mtime == 1
 
 
-def test_without_a_place_for_marks_all_cores_are_used(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_without_a_place_for_marks_all_cores_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-
-    def nowhere(_: str | None) -> Path:
-        raise PermissionError("another user's")
-
-    monkeypatch.setattr(threads, "_marks", nowhere)
+    (cache_folder() / "computing").write_bytes(b"")  # a file is in the folder's place
+    assert compute_threads() == 3
+    as_side("background", monkeypatch)
     assert compute_threads() == 3
 
 

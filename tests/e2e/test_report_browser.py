@@ -103,7 +103,7 @@ def address(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> Ite
             store.annotations.submit(row.id, [box], author="anna", base_version=0, request=f"r{place}")
         store.revisions.create("anna")
         row = store.models.champion("detector")
-        model = ReportModel(store.models.file_of(row), row.card, row.name, row.digest)
+        model = ReportModel.of_row(row, store.models.file_of(row))
         data = data_of_revision(store, 1, ALL)
         keep_report(report_key(model, data.digest), make_report(model, data, n_bootstrap=5))
         store.close()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+from zipfile import ZipFile
+
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.models import report as view
 from app.models import report_papers
 from app.models.background import task_runner
 from core.inference.report_data import ALL, revision_digest
-from core.inference.reports import keep_report, kept_report, report_key
+from core.inference.reports import ReportModel, keep_report, kept_report, report_key
 from tests.core.evaluation.report.reports import report as made_report
 from tests.pages.test_models import candidate, component, shown, store, text_of, visit
 from tests.waiting import until
@@ -27,8 +31,8 @@ def own_cache(monkeypatch, tmp_path):
 
 def kept(store, against=None) -> str:
     """A report of the champion is kept, whose photo is the store's; its key."""
-    champion = view._report_model(store.models.champion("detector"))
-    second = view._report_model(against) if against else None
+    champion = ReportModel.of_row(store.models.champion("detector"))
+    second = ReportModel.of_row(against) if against else None
     key = report_key(champion, revision_digest(store, 1, ALL), second)
     (row,) = store.photos.page(0, 1)
     made = made_report()
@@ -47,7 +51,7 @@ def test_a_report_is_made_in_the_background_and_kept(visit, store):
     page = visit(view="report", data=DATA)
     assert "This report is not there yet" in text_of(page) and "over 1 photo" in text_of(page)
     shown(page.button(key="report-make").click().run())
-    key = report_key(view._report_model(store.models.champion("detector")), revision_digest(store, 1, ALL))
+    key = report_key(ReportModel.of_row(store.models.champion("detector")), revision_digest(store, 1, ALL))
     until(lambda: not task_runner().get(key).is_going)
     assert "Measured on all photos of revision 1: 1 photo, 1 box." in html_of(shown(page.run()))
     assert kept_report(key)["boxes"] == 1
@@ -80,7 +84,7 @@ def test_a_photo_that_was_deleted_since_is_left_out(visit, store):
     kept(store)
     (row,) = store.photos.page(0, 1)
     store.photos.delete(row.id, by="Anna")
-    kept_again = view._report_model(store.models.champion("detector"))
+    kept_again = ReportModel.of_row(store.models.champion("detector"))
     made = made_report()
     keep_report(report_key(kept_again, revision_digest(store, 1, ALL)), made | {"photos": made["photos"]})
     assert "No photo to show" in text_of(visit(view="report", data=DATA, part="confusion"))
@@ -107,13 +111,23 @@ def test_without_a_revision_it_says_what_to_do(visit, store, monkeypatch):
     assert "create a revision" in text_of(visit(view="report"))
 
 
-def test_the_downloads_are_the_file_and_the_tables(store):
+def test_the_downloads_are_the_file_and_the_tables(visit, store, monkeypatch):
     kept(store)
-    report = kept_report(kept(store))
-    assert report is not None
-    report |= {"model": {"name": "m", "digest": "d"}}
-    assert b"data:image/jpeg" in view._file(store, report, 1)
-    assert b"data:image/jpeg" not in view._file(store, report, 0)
+    offered = {}
+
+    def button(label, data, file_name, mime, **_):
+        offered[label] = (data, file_name, mime)
+
+    monkeypatch.setattr(st, "download_button", button)
+    page = visit(view="report", data=DATA)
+    html, name, mime = offered["Report (HTML)"]
+    assert (name, mime) == ("report-tiny-detector.html", "text/html")
+    assert b"tiny detector" in html() and b"data:image/jpeg" not in html()
+    shown(page.checkbox(key=view.PHOTOS_KEY).check().run())
+    assert b"data:image/jpeg" in offered["Report (HTML)"][0]()
+    tables, name, mime = offered["Tables (CSV, LaTeX)"]
+    assert (name, mime) == ("tables-tiny-detector.zip", "application/zip")
+    assert ZipFile(BytesIO(tables())).testzip() is None
 
 
 def test_the_papers_tables_are_shown_once_they_were_run(visit, store, monkeypatch, tmp_path):

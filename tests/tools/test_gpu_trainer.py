@@ -25,7 +25,13 @@ def test_the_rate_warms_up_and_ends_low():
 
 def test_a_clock_without_time_is_at_its_end():
     assert Clock(0.0).progress == 1.0
-    assert 0 <= Clock(100.0).progress < 0.1
+    hands = [5.0]
+    clock = Clock(100.0, lambda: hands[0])
+    assert (clock.progress, clock.left) == (0.0, 100.0)
+    hands[0] += 25
+    assert (clock.passed, clock.progress, clock.left) == (25.0, 0.25, 75.0)
+    hands[0] += 100
+    assert (clock.progress, clock.left) == (1.0, -25.0)
 
 
 def test_the_average_follows_weights_and_statistics():
@@ -78,14 +84,34 @@ def test_a_gradient_that_is_no_number_changes_nothing():
 
 
 def test_a_stage_may_be_told_to_take_less_time_and_ends_by_the_clock():
-    model, clock, speeds = nn.Linear(1, 1), Clock(1e6), []
+    model, hands, speeds = nn.Linear(1, 1), [0.0], []
+    clock = Clock(1e6, lambda: hands[0])
+
+    def loss_of(count):
+        hands[0] += 1 / 64  # seconds that a step takes
+        return model(torch.ones(count, 1)).mean()
+
     done = fit(
-        model, GpuEMA(model, 0.9), head=[], schedule=Schedule(0.1), clock=clock,
-        loss_of=lambda count: model(torch.ones(count, 1)).mean(),
+        model, GpuEMA(model, 0.9), head=[], schedule=Schedule(0.1), clock=clock, loss_of=loss_of,
         shared=lambda speed: speeds.append(speed) or 0.5, **CPU_STEPS,
     )  # fmt: skip
-    assert len(speeds) == 1 and speeds[0] > 0
-    assert clock.seconds == 0.5 and clock.progress == 1.0 and done["steps"] >= 20
+    assert speeds == [8 * 64]
+    assert clock.seconds == 0.5 and clock.progress == 1.0 and done["steps"] == 32
+
+
+def test_measuring_and_saving_come_when_their_seconds_have_passed():
+    model, hands, told = nn.Linear(1, 1), [0.0], []
+
+    def loss_of(count):
+        hands[0] += 1.0
+        return model(torch.ones(count, 1)).mean()
+
+    fit(
+        model, GpuEMA(model, 0.9), head=[], schedule=Schedule(0.1), clock=Clock(1e6, lambda: hands[0]),
+        loss_of=loss_of, watch=lambda state: told.append((hands[0], state["saving"])),
+        validate_seconds=6.0, save_seconds=4.0, most_steps=13,
+    )  # fmt: skip
+    assert told == [(4, True), (6, False), (10, True), (12, False)]
 
 
 def test_what_fails_while_measuring_does_not_end_the_training():

@@ -113,7 +113,7 @@ def _make(path: Path, engine: str, folder: Path) -> dict[str, Any]:
         shutil.rmtree(folder, ignore_errors=True)
         _check_room(path, folder.parent)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as temporary:
-            _run_export(path, engine, Path(temporary))
+            run_export(path, engine, Path(temporary))
             Path(temporary).chmod(0o755)
             Path(temporary).rename(folder)
             Path(temporary).mkdir()  # for TemporaryDirectory to remove
@@ -132,7 +132,11 @@ def _check_room(path: Path, folder: Path) -> None:
         raise OSError(f"its cache folder has {free / MIB:,.0f} MiB of room, expected {needed / MIB:,.0f} MiB")
 
 
-def _run_export(path: Path, engine: str, folder: Path) -> None:
+def run_export(path: Path, engine: str, folder: Path) -> None:
+    """Export weights into a folder, with how far they agree, by a process of its own.
+
+    Raises WeightsError where they cannot serve, ValueError with the process's last line where it fails.
+    """
     command = [
         sys.executable,
         "-m",

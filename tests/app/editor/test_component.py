@@ -60,14 +60,14 @@ def browser(monkeypatch: pytest.MonkeyPatch) -> Browser:
     """The browser of one session, whose state is a plain dictionary."""
     opened = Browser()
     monkeypatch.setattr(st, "session_state", {})
-    monkeypatch.setattr(component, "_component", opened)
     monkeypatch.setattr(component, "script_url", lambda code, place: f"/media/{place}")
     return opened
 
 
-def run(**given: Any) -> Edited:
+def run(browser: Browser, **given: Any) -> Edited:
     """A run of the page with the editor on it."""
-    return component.box_editor("me/4/0", PHOTO, [BOX], categories=[Category(3, "top", "#ffe000")], **given)
+    categories = [Category(3, "top", "#ffe000")]
+    return component.box_editor("me/4/0", PHOTO, [BOX], categories=categories, mount=browser, **given)
 
 
 def busy(_: Any) -> None:
@@ -87,42 +87,42 @@ def test_the_browser_gets_boxes_in_pixels_and_a_readable_ink_for_each_color():
 
 def test_work_of_the_open_task_is_saved(browser: Browser):
     got: list[EditorDraft] = []
-    run(on_work=got.append)
+    run(browser, on_work=got.append)
     browser.says("work", said())
     assert [work.sequence for work in got] == [7]
     assert got[0].boxes == (AnnotatedBox.from_dict(BOX.as_dict()),)
-    assert run(sequence=7, on_work=got.append).work == got[0] and len(got) == 1
+    assert run(browser, sequence=7, on_work=got.append).work == got[0] and len(got) == 1
 
 
 @pytest.mark.parametrize("entry", [said(key="me/3/0"), {"key": "me/4/0"}, None, "nonsense"])
 def test_work_of_another_task_and_nonsense_are_left_alone(browser: Browser, entry: Any):
     got: list[EditorDraft] = []
-    run(on_work=got.append)
+    run(browser, on_work=got.append)
     browser.says("work", entry)
-    assert run(on_work=got.append).work is None and got == []
+    assert run(browser, on_work=got.append).work is None and got == []
 
 
 def test_a_refusal_is_kept_for_the_editor_until_something_goes_well(browser: Browser):
-    run(on_work=busy)
+    run(browser, on_work=busy)
     browser.says("work", said())
-    run(on_work=lambda work: None)
+    run(browser, on_work=lambda work: None)
     assert browser.shown["notice"] == "The database is busy."
     browser.says("work", said(attempt=2))
-    run(sequence=7)
+    run(browser, sequence=7)
     assert browser.shown["notice"] == ""
 
 
 def test_an_act_is_answered_also_when_it_was_refused(browser: Browser):
-    run(on_act=busy)
+    run(browser, on_act=busy)
     browser.says("act", said(name="submit", request="r1"))
-    run()
+    run(browser)
     assert (browser.shown["answered"], browser.shown["notice"]) == ("r1", "The database is busy.")
 
 
 def test_an_act_that_is_asked_again_is_done_once(browser: Browser):
     done: list[str] = []
     for _ in range(2):
-        run(on_act=lambda act: done.append(act.request))
+        run(browser, on_act=lambda act: done.append(act.request))
         browser.says("act", said(name="skip", request="r1"))
     assert done == ["r1"]
 
@@ -135,6 +135,7 @@ def test_the_last_edit_is_saved_before_the_photo_is_left(
 ):
     done: list[str] = []
     run(
+        browser,
         sequence=sequence,
         on_act=lambda act: done.append(act.name),
         on_work=lambda work: done.append(f"work {work.sequence}"),
@@ -144,7 +145,7 @@ def test_the_last_edit_is_saved_before_the_photo_is_left(
 
 
 def test_other_errors_are_not_hidden(browser: Browser):
-    run(on_act=lambda act: 1 / 0)
+    run(browser, on_act=lambda act: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         browser.says("act", said(name="submit", request="r1"))
 
@@ -156,5 +157,5 @@ def test_work_that_came_without_a_callback_is_saved_once(browser: Browser, monke
     browser.said["work"] = said()
     got: list[EditorDraft] = []
     for sequence in (3, 3, 7):
-        run(sequence=sequence, on_work=got.append)
+        run(browser, sequence=sequence, on_work=got.append)
     assert ([work.sequence for work in got], reruns) == ([7], [True])

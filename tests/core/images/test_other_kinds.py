@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,6 @@ import pytest
 from PIL import Image, ImageOps
 
 from core.errors import PhotoError
-from core.images import decoder_process
 from core.images.containers import PHOTO_SUFFIXES, read_container
 from core.images.decode import MAX_PIXELS, header_size, photo_paths, read_photo
 from tests.core.picture_files import HEIC, encoded, scene
@@ -174,8 +174,11 @@ def test_damage_of_any_kind_is_one_sentence() -> None:
                 assert str(error).endswith(".")
 
 
-def test_a_decoder_that_crashes_costs_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoder_process, "_ROOT", Path("/"))  # the module is not found there
+def test_a_decoder_that_crashes_costs_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crashing = tmp_path / "python"
+    crashing.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    crashing.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(crashing))
     refused(HEIC, "damaged or cut off")
 
 

@@ -8,18 +8,24 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.cli.export_model import export_model as command
+from core.datasets.classification import ClassificationSample
 from core.errors import DatasetError, EngineError, WeightsError
+from core.evaluation.classification import ClassificationReport
+from core.images.decode import Photo, open_dataset_photo
 from core.inference import export_model as module
 from core.inference.classifier import Classifier
 from core.inference.detector import Detector
 from core.inference.export_model import FORMATS, export_model
+from core.inference.measure import measure_classifier
 from core.models.cards import read_card, write_card
+from core.models.nms import calibrated as calibrated_scores
 from core.models.nms import nms
 from tests.weights import MANY, drawn_photo
 
@@ -71,8 +77,14 @@ def test_the_readmes_program_finds_the_garments_that_lapel_finds(
     detector = Detector.load(weights)
     from core.images.decode import open_photo
 
-    boxed, boxes, scores = detector._decoded(open_photo(done.folder / "photo.jpg"))
-    found = nms(boxes, scores, score_threshold=detector.card.score_threshold, limit=1000)
+    boxed, pictures = detector.input_of(open_photo(done.folder / "photo.jpg"))
+    raw = detector.engine.run({"images": pictures}, ("boxes", "scores"))
+    found = nms(
+        raw["boxes"][0],
+        calibrated_scores(raw["scores"][0], 0.8, 0.3),
+        score_threshold=detector.card.score_threshold,
+        limit=1000,
+    )
     assert len(lines) == len(found) > 5
     said = [re.fullmatch(r"(.+?) ([01]\.\d+) \[(.*)\]", line) for line in lines]
     told = np.array([[*map(float, match[3].split(",")), float(match[2])] for match in said if match])
@@ -119,11 +131,8 @@ def test_int8_says_what_it_loses_on_photos_that_it_did_not_see(
 ) -> None:
     needs("onnx")
     monkeypatch.setattr(module, "TIMED_PASSES", 1)
-    rows = ["image,label"]
-    for number in range(12):
-        drawn_photo(number).image.save(tmp_path / f"{number}.png")
-        rows.append(f"{number}.png,{'Dress' if number % 2 else 'Hat'}")
-    (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n")
+    calibrating, measured = seen_photos(monkeypatch)
+    labeled_pictures(tmp_path, 12)
     done = export_model(
         tiny_weights / "classifier.safetensors", "onnx", tmp_path / "out", int8=tmp_path / "labels.csv",
         photos=tmp_path,
@@ -132,10 +141,49 @@ def test_int8_says_what_it_loses_on_photos_that_it_did_not_see(
     small, large = done.figures["megabytes"]["int8"], done.figures["megabytes"]["float32"]
     assert small is not None and large is not None and small < large / 2
     assert "| top5 | " in (done.folder / "README.md").read_text()
-    first, rest = module._split(range(12))
-    assert len(first) == 6 and not set(first) & set(rest) and len(first) + len(rest) == 12
+    assert len(set(calibrating)) == 6 and not set(calibrating) & set(measured)
+    assert set(calibrating) | set(measured) == {f"{number}.png" for number in range(12)}
+    assert measured[:6] == measured[6:], "float32 and int8 on the same photos"
+
+
+def test_int8_needs_photos_to_read_ranges_from_and_others_to_measure_on(
+    tiny_weights: Path, tmp_path: Path
+) -> None:
+    needs("onnx")
+    labels = labeled_pictures(tmp_path, 9)
     with pytest.raises(DatasetError, match="10 photos or more, got 9"):
-        module._split(range(9))
+        export_model(
+            tiny_weights / "classifier.safetensors", "onnx", tmp_path / "out", int8=labels, photos=tmp_path
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def labeled_pictures(folder: Path, count: int) -> Path:
+    """So many pictures in a folder, and the CSV file of their labels."""
+    rows = ["image,label"]
+    for number in range(count):
+        drawn_photo(number).image.save(folder / f"{number}.png")
+        rows.append(f"{number}.png,{'Dress' if number % 2 else 'Hat'}")
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    return folder / "labels.csv"
+
+
+def seen_photos(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], list[str]]:
+    """The names of the photos that an export opens to read ranges from, and of those that it measures on."""
+    opened: list[str] = []
+    measured: list[str] = []
+
+    def open_photo(path: Path) -> Photo:
+        opened.append(path.name)
+        return open_dataset_photo(path)
+
+    def measure(classifier: Classifier, rows: Sequence[ClassificationSample]) -> ClassificationReport:
+        measured.extend(row.path.name for row in rows)
+        return measure_classifier(classifier, rows)
+
+    monkeypatch.setattr(module, "open_dataset_photo", open_photo)
+    monkeypatch.setattr(module, "measure_classifier", measure)
+    return opened, measured
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,9 @@ def test_what_each_model_said_alone_is_kept_beside_the_decision(tiny_labeler: La
     candidates = tiny_labeler.detector.candidates(photo, THRESHOLD)
     boxes = [tuple(box) for box in candidates.boxes_xyxy.tolist()]
     alone = dict(zip(boxes, tiny_labeler.classifier.classify(photo, boxes), strict=True))
-    for garment in tiny_labeler.label(photo).garments:
+    garments = tiny_labeler.label(photo).garments
+    assert len(garments) == 2
+    for garment in garments:
         row = boxes.index(garment.box_xyxy)
         scores = candidates.class_scores[row]
         assert garment.detector == (tiny_labeler.categories[int(scores.argmax())], scores.max())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import pytest
@@ -105,10 +105,15 @@ def test_a_frame_says_its_number_time_and_size():
 
 def test_boxes_stay_in_the_frame():
     labeler = VideoLabeler(moving_labeler())
-    for number, photo in enumerate(frames(40, step=9)):
-        for tracked in labeler.label(photo, number * SECONDS).garments:
-            x0, y0, x1, y1 = tracked.garment.box_xyxy
-            assert 0 <= x0 < x1 <= 320 and 0 <= y0 < y1 <= 240
+    found = [
+        [tracked.garment.box_xyxy for tracked in labeler.label(photo, number * SECONDS).garments]
+        for number, photo in enumerate(frames(40, step=11))
+    ]
+    assert all(len(boxes) >= 2 for boxes in found)
+    for x0, y0, x1, y1 in chain.from_iterable(found):
+        assert 0 <= x0 < x1 <= 320 and 0 <= y0 < y1 <= 240
+    rightmost = max(x1 for _, _, x1, _ in chain.from_iterable(found))
+    assert rightmost == 320, "where a garment went that was seen two frames ago is beyond the frame's edge"
 
 
 def test_the_shipped_kind_of_networks_run_at_another_size(tiny_labeler: Labeler, drawn_scene) -> None:

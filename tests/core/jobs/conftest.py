@@ -51,10 +51,7 @@ def worker(context: WorkerContext) -> Iterator[Worker]:
 @pytest.fixture
 def carrier(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     """A worker that brings photos in, and neither labels nor orders: it has no models to load."""
-    monkeypatch.setattr(labeling, "plan_chunks", lambda context, job, state: state | {"chunks": []})
-    monkeypatch.setattr(
-        labeling, "end_labeling", lambda context, job, _: context.store.jobs.finish(job, "done")
-    )
+    monkeypatch.setattr(labeling, "plan_chunks", lambda *_: {"failed": "There are no models."})
     monkeypatch.setattr(steps, "STEPS", steps.STEPS | {"order": lambda store, job: {"predicted": 0.0}})
     hired = Worker(WorkerContext(store))
     yield hired

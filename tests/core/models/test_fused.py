@@ -1,6 +1,7 @@
 """The fused kernels equal PyTorch, forward and backward, and give way where they can't work."""
 
 import copy
+import os
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-from core.files import cache_folder
 from core.models import fused
 from core.models.blocks import ACTIVATIONS, ConvBlock, GhostConv, GSModule
 from core.models.yolov4 import yolov4_gs
@@ -128,43 +128,64 @@ def test_without_a_compiler_pytorch_computes(monkeypatch):
         fused.kernels.cache_clear()
 
 
+@pytest.fixture
+def compiled(monkeypatch, tmp_path):
+    """An empty cache and a compiler that makes empty libraries, quickly; lists what was compiled there."""
+    real = os.environ.get("CXX") or next(filter(None, map(shutil.which, fused.COMPILERS)))
+    log = tmp_path / "compiled.log"
+    for name in ("compiler", "another"):
+        script = tmp_path / name
+        script.write_text(
+            f'#!/bin/sh\nfor out; do :; done\necho "$@" >> {log}\n'  # the last argument is the output
+            f'exec {real} -shared -x c++ /dev/null -o "$out"\n'
+        )
+        script.chmod(0o755)
+    monkeypatch.setenv("CXX", str(tmp_path / "compiler"))
+    monkeypatch.setenv("LAPEL_CACHE", str(tmp_path / "cache"))
+    return lambda: (
+        [] if not log.is_file() else [line for line in log.read_text().splitlines() if " -c " in line]
+    )
+
+
 @needs_compiler
 @pytest.mark.parametrize("harm", [None, "cut off", "no digest"])
-def test_what_was_compiled_is_used_again_unless_it_is_damaged(monkeypatch, tmp_path, harm):
-    (library,) = [path for path in (cache_folder() / "kernels").glob("*.so") if path == fused._compiled()]
-    kept = tmp_path / "kernels"
-    kept.mkdir()
-    for path in (library, library.with_suffix(".sha256")):
-        shutil.copy(path, kept / path.name)
+def test_what_was_compiled_is_used_again_unless_it_is_damaged(compiled, tmp_path, harm):
+    fused.Kernels()
+    kept = tmp_path / "cache" / "kernels"
+    (library,) = kept.glob("*.so")
+    whole = library.read_bytes()
     if harm == "cut off":
-        (kept / library.name).write_bytes(library.read_bytes()[:5000])
+        library.unlink()  # it is loaded: a file in use is not to be written to
+        library.write_bytes(whole[:5000])
     elif harm == "no digest":
-        (kept / library.name).with_suffix(".sha256").unlink()
-    began = []
-
-    def compile_anew(folder, *_):
-        began.append(folder)
-        return Path(shutil.copy(library, folder / "fused.so"))
-
-    monkeypatch.setenv("LAPEL_CACHE", str(tmp_path))
-    monkeypatch.setattr(fused, "_compile", compile_anew)
-    assert fused._compiled().read_bytes() == library.read_bytes()
-    fused._compiled()
-    assert len(began) == (0 if harm is None else 1)
+        library.with_suffix(".sha256").unlink()
+    for _ in range(2):
+        fused.Kernels()
+        assert len(compiled()) == (1 if harm is None else 2)
+        assert library.read_bytes() == whole
     assert sorted(path.suffix for path in kept.iterdir()) == [".lock", ".sha256", ".so"]
 
 
 @needs_compiler
-@pytest.mark.parametrize("changed", [{"FLAGS": ("-O2",)}, {"SOURCE": Path(__file__)}])
-def test_other_sources_and_flags_are_compiled_anew(monkeypatch, changed):
-    before = fused._key(["c++"], "omp")
-    for name, value in changed.items():
-        monkeypatch.setattr(fused, name, value)
-    assert before not in (
-        fused._key(["c++"], "omp"),
-        fused._key(["clang++"], "omp"),
-        fused._key(["c++"], "-fopenmp"),
-    )
+@pytest.mark.parametrize("changed", ["flags", "source", "compiler", "OpenMP"])
+def test_other_sources_flags_compilers_and_libraries_are_compiled_anew(
+    compiled, monkeypatch, tmp_path, changed
+):
+    fused.Kernels()
+    if changed == "flags":
+        monkeypatch.setattr(fused, "FLAGS", (*fused.FLAGS, "-O2"))
+    elif changed == "source":
+        monkeypatch.setattr(fused, "SOURCE", Path(__file__))
+    elif changed == "compiler":
+        monkeypatch.setenv("CXX", str(tmp_path / "another"))
+    else:
+        another = tmp_path / "torch" / "lib" / "libgomp.so.1"
+        another.parent.mkdir(parents=True)
+        another.touch()
+        monkeypatch.setattr(torch, "__file__", str(tmp_path / "torch" / "__init__.py"))
+    fused.Kernels()
+    assert len(compiled()) == 2
+    assert len([*(tmp_path / "cache" / "kernels").glob("*.so")]) == 2
 
 
 def test_a_compiler_that_fails_is_done_without_and_the_log_says_so(monkeypatch, caplog):

@@ -18,6 +18,12 @@ from core.store.schema import models, photos
 SIZE_WH = (640, 480)
 
 
+def clock_of(database: Database) -> float:
+    """What the database's clock says, in seconds since 1970."""
+    now: float = database.value(sa.select(database.now))
+    return now
+
+
 def add_photos(database: Database, count: int, *, first: int = 1, **values: Any) -> list[int]:
     """So many photos, numbered by name from ``first``; their ids."""
     rows = [photo_row(number) | values for number in range(first, first + count)]

@@ -12,9 +12,9 @@ from core.errors import ConflictError, NotFoundError
 from core.queue_place import QueuePlace
 from core.store import Store
 from core.store.database import Database
-from core.store.queue import BATCH, Queue, QueueCounts
+from core.store.queue import BATCH, LEASE_SECONDS, Queue, QueueCounts
 from core.store.schema import tasks
-from tests.core.store.rows import add_photos, box
+from tests.core.store.rows import add_photos, box, clock_of
 
 
 def ranked(photos, **more):
@@ -80,7 +80,7 @@ def test_photos_that_came_with_annotations_wait_behind_those_without(store):
 
 
 def test_the_lowest_rank_comes_first_with_its_reasons(store, photos):
-    before = time.time()
+    before = clock_of(store.database)
     entry = QueuePlace(photos[4], -1.0, "control", ("two categories nearly tied",), {"margin": 0.75})
     assert store.queue.order([entry]) == 1
     task = store.queue.next("ann")
@@ -88,7 +88,7 @@ def test_the_lowest_rank_comes_first_with_its_reasons(store, photos):
     assert (task.kind, task.state, task.arm) == ("first", "open", "control")
     assert (task.reasons, task.parts) == (("two categories nearly tied",), {"margin": 0.75})
     assert task.lease_by == "ann"
-    assert before + 899 < task.lease_until < time.time() + 901
+    assert before + LEASE_SECONDS <= task.lease_until <= clock_of(store.database) + LEASE_SECONDS
 
 
 def test_only_open_tasks_are_ranked(store, photos):
@@ -144,10 +144,10 @@ def test_a_lease_that_ran_out_frees_the_task(store, photos):
 
 
 def test_a_lease_runs_on_the_databases_clock(store, photos, monkeypatch):
-    now = time.time()
     monkeypatch.setattr(time, "time", lambda: 0.0)
+    before = clock_of(store.database)
     task = store.queue.next("ann", lease_seconds=60)
-    assert now + 30 < task.lease_until < now + 600
+    assert before + 60 <= task.lease_until <= clock_of(store.database) + 60
     assert store.queue.next("bob", lease_seconds=-1).photo_id == photos[1]
     assert store.queue.next("cleo").photo_id == photos[1]
 

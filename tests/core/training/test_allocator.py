@@ -1,5 +1,6 @@
 """Memory that a training uses again."""
 
+import ctypes
 import subprocess
 import sys
 
@@ -44,7 +45,35 @@ def test_tensors_find_their_memory_again_and_the_system_gets_it_back_afterwards(
     assert given_back > 200e6  # of 400 MB
 
 
-def test_without_glibc_nothing_changes(monkeypatch):
-    monkeypatch.setattr(allocator, "glibc", lambda: None)
+class Libc:
+    """Stands in glibc's place: what it was told."""
+
+    def __init__(self):
+        self.told = []
+
+    def mallopt(self, option, value):
+        self.told.append((option, value))
+
+    def malloc_trim(self, pad):
+        self.told.append("trimmed")
+
+
+def test_a_training_that_fails_gives_the_memory_back_too(monkeypatch):
+    libc = Libc()
+    monkeypatch.setattr(allocator, "glibc", lambda: libc)
+    with pytest.raises(KeyboardInterrupt), reused_memory():
+        assert libc.told == [*allocator.KEEP.items()]
+        raise KeyboardInterrupt
+    assert libc.told == [*allocator.KEEP.items(), *allocator.AFTERWARDS.items(), "trimmed"]
+
+
+def test_without_glibc_a_training_runs_and_nothing_is_asked_of_the_system(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: pytest.fail(f"{name} was loaded"))
+    assert not is_adjustable()
+    ran = []
     with reused_memory():
-        pass
+        ran.append("a step")
+    with pytest.raises(OSError, match="full"), reused_memory():
+        raise OSError("the disk is full")
+    assert ran == ["a step"]

@@ -127,7 +127,7 @@ def test_an_export_is_made_once_and_again_only_for_other_weights(
     def no_export(*_: object) -> None:
         raise AssertionError("nothing is exported twice")
 
-    monkeypatch.setattr(exports, "_run_export", no_export)
+    monkeypatch.setattr(exports, "run_export", no_export)
     assert exports.exported(path, card, "onnxruntime") == made
     recalibrated = replace(card, calibration={"slope": 2.0, "intercept": 0.0})
     assert exports.exported(path, recalibrated, "onnxruntime") == made, "calibration is not in the graph"
@@ -166,7 +166,7 @@ def test_a_damaged_export_is_made_again(
         begun.append(engine)
         shutil.copytree(sound.parent, folder, dirs_exist_ok=True)
 
-    monkeypatch.setattr(exports, "_run_export", make)
+    monkeypatch.setattr(exports, "run_export", make)
     whole = made.read_bytes()
     damaged = made.parent / file
     damaged.write_bytes(whole[:-1] + b"x" if content is None else content)  # None: one byte has changed
@@ -224,7 +224,7 @@ def test_a_full_disk_is_told_before_an_export_is_tried(
 ) -> None:
     full = shutil.disk_usage(tmp_path)._replace(free=10_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
-    monkeypatch.setattr(exports, "_run_export", lambda *_: pytest.fail("it takes seconds to fail"))
+    monkeypatch.setattr(exports, "run_export", lambda *_: pytest.fail("it takes seconds to fail"))
     path = save_detector(tmp_path / "d.safetensors")
     engine, _ = open_engine(path, "detector", engine="onnxruntime")
     assert engine.name == "pytorch"
@@ -330,16 +330,27 @@ def test_a_cache_that_cannot_be_written_gives_way_to_a_temporary_one(
     assert exports.cache_folder().parent == tmp_path
 
 
-def test_exports_that_nobody_used_for_long_go(tmp_path: Path) -> None:
-    for age in range(exports.MOST_EXPORTS + 3):
-        folder = tmp_path / f"{age:02}"
-        folder.mkdir()
+def test_exports_that_nobody_used_for_long_go(
+    tiny_weights: Path, exported_here: None, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tiny_weights / "detector.safetensors"
+    sound = exports.exported(path, read_card(path), "onnxruntime")
+    assert sound is not None
+    engines = request.getfixturevalue("cache") / "engines"
+    for age, name in enumerate([".killed", *(f"{number:02}" for number in range(exports.MOST_EXPORTS + 3))]):
+        folder = engines / name
+        folder.mkdir(parents=True)
         (folder / exports.MODEL_FILE).write_bytes(b"x")
         os.utime(folder, (1e9 - age, 1e9 - age))
-    exports._forget_old(tmp_path)
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == [
-        f"{n:02}" for n in range(exports.MOST_EXPORTS)
-    ]
+
+    def make(path: Path, engine: str, folder: Path) -> None:
+        shutil.copytree(sound.parent, folder, dirs_exist_ok=True)
+
+    monkeypatch.setattr(exports, "run_export", make)
+    made = exports.exported(path, read_card(path), "onnxruntime")
+    assert made is not None
+    kept = {f"{number:02}" for number in range(exports.MOST_EXPORTS - 1)} | {made.parent.name}
+    assert {entry.name for entry in engines.iterdir() if entry.is_dir()} == kept
 
 
 def test_labeling_with_an_export_loads_no_torch(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,8 @@ from core.models.graphs import export_onnx, load_graph
 from tests.weights import save_detector
 
 pytest.importorskip("openvino", reason="OpenVINO is an extra: make openvino")
+
+from openvino import Core
 
 from core.inference.engines import openvino
 from core.inference.engines.pytorch import PyTorchEngine
@@ -24,10 +29,28 @@ def test_many_shapes_are_answered_and_few_are_kept(tmp_path: Path, monkeypatch: 
     graph, _ = load_graph(weights, mish="operator")
     export_onnx(graph, tmp_path / "d.onnx")
     engine, reference = openvino.OpenVINOEngine(tmp_path / "d.onnx"), PyTorchEngine.load(weights)
+    compiled = watch_compiling(monkeypatch)
     rng = np.random.default_rng(0)
     for _ in range(openvino.COMPILED_FROM):
         for side in range(1, openvino.MOST_SHAPES + 3):
             pictures = rng.random((1, 3, 64, 32 * side), dtype=np.float32)
             ours, theirs = (each.run({"images": pictures}, ["scores"]) for each in (engine, reference))
             np.testing.assert_allclose(ours["scores"], theirs["scores"], atol=2e-2)
-    assert len(engine._compiled) == openvino.MOST_SHAPES
+    gc.collect()
+    in_memory = [model for model in compiled if model() is not None]
+    assert len(in_memory) == openvino.MOST_SHAPES + 1, "and one for all other shapes"
+    assert len(compiled) > len(in_memory)
+
+
+def watch_compiling(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Any]]:
+    """Weak references to all models that OpenVINO compiles from now on; each holds a copy of the weights."""
+    compiled: list[weakref.ref[Any]] = []
+    compile_model = Core.compile_model
+
+    def compile_and_watch(*arguments: Any) -> Any:
+        model = compile_model(*arguments)
+        compiled.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr(Core, "compile_model", compile_and_watch)
+    return compiled
