@@ -196,9 +196,9 @@ def _why(opened: OpenPhoto, boxes: Sequence[AnnotatedBox]) -> str:
 def _progress(session: AnnotationSession) -> str:
     counts = session.counts
     assert counts is not None
-    parts = [f"{counts.done:,} done", f"{counts.open:,} to do"]
+    parts = [f"{counts.done:,} done", f"{counts.first_open:,} to do"]
     if counts.second_open:
-        parts.append(f"{counts.second_open:,} of them for consensus review")
+        parts.append(f"{counts.second_open:,} for consensus review")
     if counts.mine_done_today:
         parts.append(f"{counts.mine_done_today:,} by you today")
     return " · ".join(parts)

@@ -31,16 +31,20 @@ TABLE = {
         Right.IMPORT: "save",
     },
     "Imports": {Right.READ: "get recent refusals", Right.IMPORT: "begin progress cancel retry refuse"},
-    "Jobs": {Right.READ: "get recent running cancelled", Right.IMPORT: "begin request retry progress finish"},
+    "Jobs": {
+        Right.READ: "get recent latest running cancelled",
+        Right.IMPORT: "begin request retry progress finish",
+    },
     "Settings": {Right.READ: "get own", Right.ANNOTATE: "put_own", Right.SETTINGS: "put remember"},
     "Annotations": {
-        Right.READ: "latest latest_of history version annotated_count newest_versions training_pool last_id",
+        Right.READ: "latest latest_of history version annotated_count newest_versions training_pool last_id "
+        "count_since",
         Right.ANNOTATE: "submit",
     },
     "Drafts": {Right.READ: "load of", Right.ANNOTATE: "save"},
     "Queue": {
-        Right.READ: "upcoming get last_done counts open_photos",
-        Right.IMPORT: "fill",
+        Right.READ: "upcoming get last_done counts open_photos reviews_imported",
+        Right.IMPORT: "fill review_imported",
         Right.ANNOTATE: "order next take renew release skip put_first recall_skipped",
     },
     "ConsensusReviews": {Right.READ: "waiting get", Right.REVIEW: "accept returned"},
