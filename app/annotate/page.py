@@ -114,6 +114,7 @@ def _editor(store: Store, session: AnnotationSession, opened: OpenPhoto, picture
         labels=labels(),
         parents=parents_of(categories),
         candidates=opened.candidates,
+        attributes=store.categories.attributes(),
         tightened=session.tightened,
         keys=own_keys(store, session.person),
         options=own_options(store, session.person),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from core.boxes import BOX_FLAGS
+from core.boxes import flag_name
 from core.datasets.detection import BoxRow, DetectionDataset
 from core.datasets.export import plain
 from core.datasets.listed import ListedPhoto, NamedRow, by_name, dataset_of, whole_size
@@ -106,7 +106,7 @@ def _row(row: Row) -> NamedRow | None:
         raise DatasetError(f"four corners in pixels are expected, got {', '.join(texts)[:60]!r}") from error
     if not category:
         raise DatasetError("a category is expected, there is none")
-    flags = frozenset(row.get("flags", "").split()) & frozenset(BOX_FLAGS)
+    flags = frozenset(filter(None, map(flag_name, row.get("flags", "").split())))
     label = plain(row.get("label", "")) if any(key in row for key in CATEGORY_COLUMNS[:-1]) else ""
     return BoxRow(x0, y0, x1, y1, 0, label or None, flags), category
 

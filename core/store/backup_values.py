@@ -13,7 +13,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from core.access import Role
-from core.boxes import BOX_FLAGS
+from core.boxes import MOST_FLAGS, flag_name
 from core.datasets.parsing import MOST_BOXES
 from core.images.decode import MAX_SIDE
 from core.images.perceptual_hash import HASH_BYTES
@@ -123,8 +123,9 @@ def _address(value: str) -> None:
 
 
 def _flags(value: Any) -> None:
-    list_of(one_of(BOX_FLAGS))(value)
-    require(len(set(value)) == len(value), "each flag once")
+    list_of(name)(value)
+    require(len(set(value)) == len(value) <= MOST_FLAGS, f"each attribute once, at most {MOST_FLAGS}")
+    require(all(flag_name(entry) == entry for entry in value), "names of attributes without blanks")
 
 
 _RANKED = list_of(pair(name, share))

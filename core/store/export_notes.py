@@ -79,6 +79,7 @@ def _lost(box: AnnotatedBox) -> Iterator[str]:
             yield "formula"
     if box.flags:
         yield "flags"
+    yield from (f"flag {name}" for name in box.flags)
     if any(value % 1 for value in box.box_xyxy):
         yield "fraction"
     if box.origin != "person":
@@ -101,8 +102,9 @@ def _of_format(tally: ExportTally, revision: Revision) -> Iterator[str]:
         if lost["label"]:
             yield f"{_counted(lost['label'], 'box loses its fine label', 'boxes lose their fine labels')}."
         if lost["flags"]:
-            lose = _counted(lost["flags"], "box loses its flags", "boxes lose their flags")
-            yield f"{lose} (difficult, truncated, occluded)."
+            names = sorted(entry.removeprefix("flag ") for entry in lost if entry.startswith("flag "))
+            lose = _counted(lost["flags"], "box loses its attributes", "boxes lose their attributes")
+            yield f"{lose} ({', '.join(names)})."
         if tally.photos and not tally.names.pictures:
             yield YOLO_WITHOUT_PICTURES
     if tally.format == "voc":

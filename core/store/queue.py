@@ -54,8 +54,8 @@ class QueueCounts:
     """How many photos are to do (the leased too), leased now, done, and open for a second annotation.
 
     ``done`` are photos whose annotation stands, also those that came with it; ``open`` has those for a second
-    annotation in it, ``first_open`` has not: with ``done`` it makes all photos. ``mine_done_today`` is how many
-    the person did since midnight on this machine's clock.
+    annotation in it, ``first_open`` has not: with ``done`` it makes all photos. ``mine_done_today`` is how
+    many the person did since midnight on this machine's clock.
     """
 
     open: int

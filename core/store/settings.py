@@ -61,6 +61,7 @@ _CHECKS: dict[str, Check] = {
     "order_every": positive,
     "ordered_at": integer,
     "review_imported": truth,
+    "box_attributes": list_of(name),
 }
 
 

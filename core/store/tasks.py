@@ -82,7 +82,7 @@ def open_again(connection: Connection, photo_id: int, reason: str) -> None:
 
 
 def settle_imported(database: Database, connection: Connection, *, review: bool) -> None:
-    """Close the tasks of photos that came with annotations: nobody has to do them; with ``review``, open them.
+    """Close the tasks of photos that came with annotations: nobody has to do them. ``review`` opens them.
 
     A task is closed where all of its photo's versions were imported, and nobody has begun it or sent it back.
     """

@@ -22,9 +22,9 @@ TABLE = {
         Right.DELETE: "delete sweep",
     },
     "Categories": {
-        Right.READ: "all by_id",
+        Right.READ: "all by_id attributes",
         Right.IMPORT: "ensure",
-        Right.TAXONOMY: "add rename add_defaults",
+        Right.TAXONOMY: "add rename set_attributes add_defaults",
     },
     "Predictions": {
         Right.READ: "get missing iterate beside_annotations of_photos last_at latest_models score_threshold",
