@@ -30,6 +30,13 @@ MOST_FLAGS = 20
 """Flags of one box."""
 
 
+MOST_TAG = 60
+"""Characters of a photo's tag."""
+
+MOST_TAGS = 50
+"""Tags of one photo."""
+
+
 def flag_name(text: str) -> str:
     """The name of an attribute as it is kept: without blanks, which are ``_``; empty for what can be none.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from core.boxes import BOX_FLAGS, FINE_LABEL, BoxFlags, flag_name
+from core.boxes import BOX_FLAGS, FINE_LABEL, MOST_TAG, MOST_TAGS, BoxFlags, flag_name
 from core.datasets.listed import is_flagged
 
 NOT_OWN = frozenset({FINE_LABEL, "label", "keyframe", "outside", "crowd", "iscrowd", "ignore", "rotation"})
@@ -20,6 +20,14 @@ def box_flags(*attributes: Mapping[Any, Any]) -> BoxFlags:
     """
     usual = {name for name in BOX_FLAGS if any(is_flagged(given.get(name)) for given in attributes)}
     return frozenset(usual.union(*map(own_flags, attributes)))
+
+
+def photo_tags(texts: Any) -> tuple[str, ...]:
+    """A photo's tags out of a list of texts, or a text with semicolons between them; others are left out."""
+    given = texts.split(";") if isinstance(texts, str) else texts if isinstance(texts, list) else []
+    names = (" ".join(text.split()) for text in given if isinstance(text, str))
+    fitting = (name for name in names if name.isprintable() and ";" not in name and 0 < len(name) <= MOST_TAG)
+    return tuple(dict.fromkeys(fitting))[:MOST_TAGS]
 
 
 def own_flags(attributes: Mapping[Any, Any]) -> Iterator[str]:

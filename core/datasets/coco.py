@@ -11,7 +11,7 @@ from reprlib import repr as shown
 from typing import Any
 
 from core.boxes import FINE_LABEL
-from core.datasets.attributes import box_flags
+from core.datasets.attributes import box_flags, photo_tags
 from core.datasets.detection import (
     BoxedPhoto,
     BoxRow,
@@ -348,10 +348,10 @@ def _photo(
         most = f"at most {MOST_BOXES:,} of a photo are read"
         report.lose_box(path, f"{path.name}: {name} has {row.annotations:,} annotations, {most}")
         row.boxes, row.crowds, row.lost = [], [], row.annotations
-    listed = ListedName(_file_name(row.image), path)
+    listed, tags = ListedName(_file_name(row.image), path), photo_tags(row.image.get("tags"))
     report.note_holdout(listed.name, row.image)
     photo, dropped = boxed_photo(
-        name, *size_wh, row.boxes, crowds=row.crowds, lost=row.lost > 0, listed=listed
+        name, *size_wh, row.boxes, crowds=row.crowds, lost=row.lost > 0, listed=listed, tags=tags
     )
     report.drop_boxes(path, name, dropped)
     return photo, dropped

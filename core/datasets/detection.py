@@ -42,7 +42,8 @@ class BoxedPhoto:
     (Pascal VOC's flag, COCO's ``ignore``). COCO's crowd regions are none of the boxes: ``crowd_xyxy`` (M, 4)
     and ``crowd_ids`` (M,). ``is_annotated`` is off where no annotation names the photo, so that its lack of
     boxes says nothing.
-    ``listed`` is what the annotation file calls it, to look for it elsewhere.
+    ``listed`` is what the annotation file calls it, to look for it elsewhere. ``tags`` are of the photo as a
+    whole.
     """
 
     file_name: str
@@ -56,6 +57,7 @@ class BoxedPhoto:
     crowd_ids: np.ndarray = field(default_factory=no_ids)
     is_annotated: bool = True
     listed: ListedName | None = None
+    tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         boxes_xyxy = np.asarray(self.boxes_xyxy, dtype=np.float32).reshape(-1, 4)
@@ -199,6 +201,7 @@ def boxed_photo(
     lost: bool = False,
     is_annotated: bool = True,
     listed: ListedName | None = None,
+    tags: tuple[str, ...] = (),
 ) -> tuple[BoxedPhoto, int]:
     """A photo from rows of boxes, cut to the photo, and how many rows were dropped as no box at all.
 
@@ -223,6 +226,7 @@ def boxed_photo(
         crowd_xyxy,
         np.array([row.category_id for row in regions], dtype=np.int64),
         listed=listed,
+        tags=tags,
     )
     dropped = int((~kept).sum() + (~kept_crowds).sum())
     is_empty = not chosen and (lost or dropped > 0 or len(regions) > 0)

@@ -57,6 +57,7 @@ class ExportTally:
         for box in photo.annotation.boxes:
             self.used.add(box.category_id)
             self.lost.update(_lost(box))
+        self.lost["tags"] += bool(photo.tags)
         name = photo.row.name
         self.lost["ending"] += self.names.pictures and not name.lower().endswith(PICTURE_ENDING)
         self.lost["renamed"] += self.names.is_renamed(photo.boxed.file_name, name)
@@ -98,6 +99,8 @@ def left_out(tally: ExportTally, revision: Revision) -> tuple[str, ...]:
 
 def _of_format(tally: ExportTally, revision: Revision) -> Iterator[str]:
     lost = tally.lost
+    if tally.format in ("yolo", "voc") and lost["tags"]:
+        yield f"{_counted(lost['tags'], 'photo loses its tags', 'photos lose their tags')}."
     if tally.format == "yolo":
         if lost["label"]:
             yield f"{_counted(lost['label'], 'box loses its fine label', 'boxes lose their fine labels')}."
