@@ -21,7 +21,32 @@ BOX_FLAGS = ("difficult", "truncated", "occluded")
 """What annotation formats say of a box beside its category: Pascal VOC's flags, and CVAT's ``occluded``."""
 
 BoxFlags = frozenset[str]
-"""Some of ``BOX_FLAGS``."""
+"""Some of ``BOX_FLAGS``, and attributes of one's own, as :func:`flag_name` writes them."""
+
+MOST_FLAG = 40
+"""Characters of an own attribute's name."""
+
+MOST_FLAGS = 20
+"""Flags of one box."""
+
+
+MOST_TAG = 60
+"""Characters of a photo's tag."""
+
+MOST_TAGS = 50
+"""Tags of one photo."""
+
+
+def flag_name(text: str) -> str:
+    """The name of an attribute as it is kept: without blanks, which are ``_``; empty for what can be none.
+
+    >>> flag_name(" needs ironing ")
+    'needs_ironing'
+    """
+    name = "_".join(text.split())
+    fits = len(name) <= MOST_FLAG and name.isprintable() and not set(name) & set("\"'<>,;|&=")
+    return name if fits else ""
+
 
 FINE_LABEL = "fine_label"
 """The attribute of a box that holds its fine label in COCO and VOC; FiftyOne takes none called ``label``."""

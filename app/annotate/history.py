@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from itertools import combinations
+from operator import itemgetter
 
 import streamlit as st
 
@@ -16,6 +17,7 @@ from core.errors import LapelError
 from core.store import Store
 from core.store.annotations import Annotation
 from core.store.boxes import AnnotatedBox
+from core.store.photo_notes import Comment
 
 SAME_BOX_PIXELS = 0.5
 CHANGES = ("moved", "renamed", "flagged")
@@ -31,7 +33,7 @@ MOST_SHOWN = 50
 
 
 def show(store: Store, session: AnnotationSession, pictures: PictureUrls) -> None:
-    """The photo's versions, newest first, and the chosen one beside its base version."""
+    """The photo's versions and comments, newest first, and the chosen one beside its base version."""
     opened = session.opened
     if opened is None:
         st.caption("No photo is open.")
@@ -40,11 +42,16 @@ def show(store: Store, session: AnnotationSession, pictures: PictureUrls) -> Non
         st.caption("A consensus review is annotated without seeing the first annotation.")
         return
     versions = store.annotations.history(opened.photo.id)
+    comments = store.photo_notes.comments(opened.photo.id)
     if not versions:
         st.caption("Nobody has annotated this photo yet.")
+    shown = range(len(versions) - 1, max(-1, len(versions) - 1 - MOST_SHOWN), -1)
+    lines = [(versions[at].at, line(versions, at)) for at in shown]
+    lines += [(comment.at, comment_line(comment)) for comment in comments[-MOST_SHOWN:]]
+    for _, text in sorted(lines, key=itemgetter(0), reverse=True):
+        st.markdown(text)
+    if not versions:
         return
-    for at in range(len(versions) - 1, max(-1, len(versions) - 1 - MOST_SHOWN), -1):
-        st.markdown(line(versions, at))
     numbers = [version.version for version in reversed(versions)][:MOST_SHOWN]
     chosen = st.pills(
         "Show version", numbers, format_func=lambda n: f"Version {n}", key=_key(opened.photo.id)
@@ -69,6 +76,11 @@ def line(versions: Sequence[Annotation], at: int) -> str:
     if version.note:
         parts.append(f"“{literal(version.note)}”")
     return " · ".join(parts)
+
+
+def comment_line(comment: Comment) -> str:
+    """A comment as a line of Markdown."""
+    return f"**Comment** by {literal(comment.by)} · {clock(comment.at)} · “{literal(comment.text)}”"
 
 
 def base_of(versions: Sequence[Annotation], at: int) -> Annotation | None:

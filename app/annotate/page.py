@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.annotate import conflict, history, review
+from app.annotate import conflict, history, notes, review
 from app.annotate.maps import attention_maps
 from app.annotate.prefetch import (
     PREDICTING,
@@ -36,6 +36,7 @@ MORE_KEY = "annotate-more"
 DATA = "../pages/data.py"
 APP = Path(__file__).parents[1]
 MORE = {
+    "Tags and comments": notes.show,
     "History": history.show,
     "Consensus review": review.show,
     "Label issues": review.show_label_issues,
@@ -114,6 +115,7 @@ def _editor(store: Store, session: AnnotationSession, opened: OpenPhoto, picture
         labels=labels(),
         parents=parents_of(categories),
         candidates=opened.candidates,
+        attributes=store.categories.attributes(),
         tightened=session.tightened,
         keys=own_keys(store, session.person),
         options=own_options(store, session.person),
@@ -159,6 +161,9 @@ def _header(store: Store, session: AnnotationSession) -> None:
         st.subheader(literal(opened.photo.name) if opened else "Annotate", width="content", anchor=False)
         if opened is not None:
             st.caption(_why(opened, session.boxes), width="content")
+            said = "" if opened.is_consensus_review else notes.summary(store, opened.photo.id)
+            if said:
+                st.caption(said, width="content")
         st.space("stretch")
         if session.counts is not None:
             st.caption(_progress(session), width="content")
@@ -196,9 +201,9 @@ def _why(opened: OpenPhoto, boxes: Sequence[AnnotatedBox]) -> str:
 def _progress(session: AnnotationSession) -> str:
     counts = session.counts
     assert counts is not None
-    parts = [f"{counts.done:,} done", f"{counts.open:,} to do"]
+    parts = [f"{counts.done:,} done", f"{counts.first_open:,} to do"]
     if counts.second_open:
-        parts.append(f"{counts.second_open:,} of them for consensus review")
+        parts.append(f"{counts.second_open:,} for consensus review")
     if counts.mine_done_today:
         parts.append(f"{counts.mine_done_today:,} by you today")
     return " · ".join(parts)

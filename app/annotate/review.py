@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.annotate.notes import show_comments
 from app.annotate.panes import Pane, show_panes
 from app.annotate.prefetch import PictureUrls
 from app.annotate.session import AnnotationSession, open_photo
@@ -64,6 +65,7 @@ def _review(store: Store, session: AnnotationSession, pictures: PictureUrls, pai
         st.text(agreement_text(pair.agreement))
     if session.person in (first.author, second.author):
         st.caption("One of the two is yours: somebody else should decide.")
+    show_comments(store.photo_notes.comments(pair.photo_id))
     _decisions(store, session, pair)
     photo = store.photos.get(pair.photo_id)
     show_panes(

@@ -9,12 +9,14 @@ import streamlit as st
 from app.data.progress import statistics_of
 from app.text import flash, show_flash
 from core.access import Right
+from core.boxes import BOX_FLAGS
 from core.datasets.export import neutral
 from core.errors import LapelError
 from core.store import Store
 from core.store.categories import MOST_CHARACTERS, Category
 from core.threads import IMPORTS
 
+ATTRIBUTES_KEY = "box-attributes"
 NEW_KEY, CHOSEN_KEY, NAME_KEY, RESULT_KEY = (
     "category-new",
     "category-chosen",
@@ -35,6 +37,7 @@ def show(store: Store, person: str) -> None:
         if store.actor.may(Right.TAXONOMY):
             _add_form(store, person)
             _rename_form(store, categories, person)
+            _attributes(store)
         else:
             st.caption("An admin adds and renames categories.")
 
@@ -78,6 +81,30 @@ def _rename_form(store: Store, categories: Sequence[Category], person: str) -> N
         st.text_input("New name", key=NAME_KEY, max_chars=MOST_CHARACTERS)
         st.form_submit_button("Rename", icon=":material/edit:", on_click=_rename, args=(store, person))
     st.caption("Boxes keep their category under its new name. Earlier revisions keep the old name.")
+
+
+def _attributes(store: Store) -> None:
+    """The boxes' own attributes, chosen as a list of names."""
+    known = store.categories.attributes()
+    st.multiselect(
+        "Attributes of boxes",
+        sorted({*known, *st.session_state.get(ATTRIBUTES_KEY, ())}),
+        default=known,
+        key=ATTRIBUTES_KEY,
+        accept_new_options=True,
+        placeholder="needs_ironing",
+        on_change=_choose_attributes,
+        args=(store,),
+        help=f"Beside {', '.join(BOX_FLAGS)}. Boxes keep an attribute that is taken out here.",
+    )
+
+
+def _choose_attributes(store: Store) -> None:
+    try:
+        chosen = store.categories.set_attributes(st.session_state[ATTRIBUTES_KEY])
+        st.session_state[ATTRIBUTES_KEY] = list(chosen)
+    except LapelError as error:
+        flash(RESULT_KEY, str(error), error=True)
 
 
 def _add(store: Store, person: str) -> None:

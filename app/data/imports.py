@@ -25,6 +25,8 @@ FORMATS = (
 )
 ROUND_KEY, PATH_KEY, PROBLEM_KEY = "import-round", "import-path", "import-problem"
 LISTED = 10
+GOING = ("waiting", "running")
+FOLLOW_SECONDS = 2.0
 STATES = {
     "waiting": "waiting",
     "running": "running",
@@ -112,8 +114,15 @@ def _resume(store: Store, import_id: int) -> None:
 
 
 def _reports(store: Store) -> None:
-    """The latest imports, the newest expanded."""
+    """The latest imports, the newest expanded; those that run are followed."""
+    going = any(row.state in GOING for row in store.imports.recent(LISTED))
+    st.fragment(_listed, run_every=FOLLOW_SECONDS if going else None)(store, going)
+
+
+def _listed(store: Store, followed: bool) -> None:
     recent = store.imports.recent(LISTED)
+    if followed and not any(row.state in GOING for row in recent):
+        st.rerun()
     if not recent:
         st.info("Imports are listed here, with the files that were refused and why.", icon=":material/list:")
         return
@@ -128,6 +137,17 @@ def _reports(store: Store) -> None:
             _report(store, row)
 
 
+def contents(row: ImportRow) -> str:
+    """What an import's photos came to, so far where it still runs (Markdown)."""
+    listed = "\n".join(f"- {sentence}" for sentence in outcomes(row.counts))
+    if row.state == "waiting":
+        return listed or "It waits for the worker."
+    if row.state == "running":
+        total = f" of {row.total:,}" if row.total else ""
+        return f"{row.done:,}{total} files so far.\n\n{listed}".strip()
+    return listed or "Nothing was imported."
+
+
 def _report(store: Store, row: ImportRow) -> None:
     st.caption(f"Import {row.id}, by {literal(row.by)} on {moment(row.at)}.")
     if row.message:
@@ -140,7 +160,7 @@ def _report(store: Store, row: ImportRow) -> None:
             on_click=_resume,
             args=(store, row.id),
         )
-    st.markdown("\n".join(f"- {sentence}" for sentence in outcomes(row.counts)) or "Nothing was imported.")
+    st.markdown(contents(row))
     if row.state == "done" and row.total:
         if all_came(row.counts):
             st.success(verdict(row.counts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -56,7 +57,7 @@ def _tick(store: Store, shown: tuple[str, ...]) -> None:
     seen: dict[str, FirstProgress] = st.session_state.setdefault(SEEN_KEY, {})
     for job in going:
         with st.container(horizontal=True, vertical_alignment="center", key=f"job-{job.id}"):
-            st.progress(min(1.0, job.done / job.total) if job.total else 0.0, text=_text(job, seen))
+            st.progress(min(1.0, job.done / job.total) if job.total else 0.0, text=_text(job, seen, going))
             st.button(
                 "Cancel",
                 icon=":material/stop:",
@@ -66,11 +67,14 @@ def _tick(store: Store, shown: tuple[str, ...]) -> None:
             )
 
 
-def _text(job: JobRow, seen: dict[str, FirstProgress]) -> str:
+def _text(job: JobRow, seen: dict[str, FirstProgress], going: Sequence[JobRow] = ()) -> str:
     name = KINDS.get(job.kind, job.kind)
     now = time.monotonic()
     left = seconds_left(job, seen, now)
     if job.state == "waiting":
+        busy = [KINDS.get(other.kind, other.kind) for other in going if other.state == "running"]
+        if busy:
+            return f"{name}: waits while the worker is busy ({', '.join(dict.fromkeys(busy)).lower()})"
         if now - seen[job.id].at > WAITING_SECONDS:
             return f"{name}: no worker has taken it yet. `python -m core worker` starts one."
         return f"{name}: waiting for a worker"

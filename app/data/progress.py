@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import plotly.graph_objects as go
 import streamlit as st
 
 from app.data import charts
 from app.text import counted
+from core.access import Right
 from core.store import Store
 from core.store.statistics import Statistics, agreements, count_annotations, statistics_state
 
@@ -40,13 +44,32 @@ def show(store: Store, person: str) -> None:
 
 def _figures(store: Store, person: str) -> None:
     counts = store.queue.counts(person)
-    photos, annotated = store.photos.count(), store.annotations.annotated_count()
-    share = f"{annotated / photos:.0%}" if photos else "none yet"
+    photos = store.photos.count()
+    share = f"{counts.done / photos:.0%}" if photos else "none yet"
+    again = f"{counts.second_open:,} for consensus review" if counts.second_open else None
+    plain: Mapping[str, Any] = {
+        "border": True,
+        "height": "stretch",
+        "delta_color": "off",
+        "delta_arrow": "off",
+    }
     with st.grid(4, min_column_width=140):
-        st.metric("Photos", f"{photos:,}", border=True, height="stretch")
-        st.metric("Annotated", f"{annotated:,}", share, delta_color="off", delta_arrow="off", border=True)
-        st.metric("In the queue", f"{counts.open:,}", border=True, height="stretch")
-        st.metric("Done by you today", f"{counts.mine_done_today:,}", border=True, height="stretch")
+        st.metric("Photos", f"{photos:,}", **plain)
+        st.metric("Done", f"{counts.done:,}", share, **plain)
+        st.metric("To do", f"{counts.first_open:,}", again, **plain)
+        st.metric("Done by you today", f"{counts.mine_done_today:,}", **plain)
+    review = store.queue.reviews_imported()
+    chosen = st.toggle(
+        "Review annotations that came with photos",
+        review,
+        key="review-imported",
+        disabled=not store.actor.may(Right.IMPORT),
+        help="Photos that were imported with annotations count as done. Switched on, they wait in the queue "
+        "as well, behind the others.",
+    )
+    if chosen != review:
+        store.queue.review_imported(chosen)
+        st.rerun()
 
 
 def _class_balance(store: Store, numbers: Statistics) -> None:

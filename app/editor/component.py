@@ -78,6 +78,7 @@ def box_editor(
     labels: Sequence[str] = (),
     parents: Mapping[str, int] | None = None,
     candidates: Sequence[AnnotatedBox] = (),
+    attributes: Sequence[str] = (),
     tightened: Tightened | None = None,
     keys: Mapping[str, str] | None = None,
     options: Mapping[str, str] | None = None,
@@ -95,9 +96,10 @@ def box_editor(
     ``key`` names the work: the person, the photo and the version it begins from; another key is another
     task. ``boxes`` and ``sequence`` are the saved draft's, or where the work begins and 0. ``parents`` gives
     labels their category, so that choosing a label sets both. ``candidates`` are what the models see, also
-    below the threshold of ``boxes``: a drawn box takes its category and labels from them. ``tightened``
-    answers the act "tighten". ``keys`` maps actions to a person's own keys, ``options`` settings to their
-    choices. ``coming`` says that the models' boxes are on their way: a submit waits for them.
+    below the threshold of ``boxes``: a drawn box takes its category and labels from them. ``attributes`` are
+    what boxes may have beside the usual flags. ``tightened`` answers the act "tighten". ``keys`` maps actions
+    to a person's own keys, ``options`` settings to their choices. ``coming`` says that the models' boxes are
+    on their way: a submit waits for them.
 
     ``on_work`` saves a draft and ``on_act`` does what was asked; both are called before the page's script
     runs, so that the script already passes the new ``sequence`` (a browser shows "saved" once it has come
@@ -110,6 +112,7 @@ def box_editor(
         "code": script_url(_CODE, f"{place}/code"),
         "key": key,
         "candidates": [box.as_dict() for box in candidates],
+        "attributes": list(attributes),
         "tightened": None if tightened is None else asdict(tightened),
         "keys": dict(keys or {}),
         "options": dict(options or {}),

@@ -1,7 +1,7 @@
 // Beside the photo: the chosen box with its labels, and the list of all boxes, one stop of the Tab key each.
 import { actionButton } from "./toolbars.js";
 import { createElement, icon, setText, setVisible } from "./dom.js";
-import { displayNames, FLAGS, flagsOf, originOf, undecided } from "./task.js";
+import { displayNames, flagsOf, originOf, undecided } from "./task.js";
 
 const ORIGINS = { proposed: "proposed", accepted: "accepted", drawn: "drawn" };
 
@@ -18,8 +18,7 @@ export class Sidebar {
     this.swatch = createElement("span", { className: "swatch" });
     this.note = createElement("span", { className: "note" });
     this.choices = createElement("div", { className: "choices", role: "group", "aria-label": "Labels of the chosen box" });
-    this.flags = createElement("div", { className: "flags", role: "group", "aria-label": "Flags of the chosen box" },
-      ...FLAGS.map((name) => createElement("button", { type: "button", className: "flag", "data-flag": name, "aria-pressed": "false", textContent: name, onclick: () => handlers.flag(name) })));
+    this.flags = createElement("div", { className: "flags", role: "group", "aria-label": "Flags of the chosen box" });
     this.tools = createElement("div", { className: "tools" }, ...["accept", "reject", "search", "tighten", "duplicate", "copy", "remove"].map((name) => actionButton(name, handlers.run)));
     this.chosen = createElement("section", { className: "chosen", "aria-label": "Chosen box" },
       createElement("div", { className: "head" }, this.swatch, this.title, this.note), this.choices, this.flags, this.tools);
@@ -60,6 +59,9 @@ export class Sidebar {
     setVisible(this.choices, !readonly);
     setVisible(this.tools, !readonly);
     setVisible(this.flags, !readonly || flagsOf(box).length > 0);
+    const names = task.flagNames(box);
+    if (names.join() !== this.flagged) this.flags.replaceChildren(...names.map((name) => createElement("button", { type: "button", className: "flag", "data-flag": name, textContent: name, onclick: () => this.handlers.flag(name) })));
+    this.flagged = names.join();
     for (const button of this.flags.children) {
       button.setAttribute("aria-pressed", String(flagsOf(box).includes(button.dataset.flag)));
       button.disabled = locked;

@@ -29,8 +29,8 @@ export const displayNames = (box, task) => {
 };
 
 export class Task {
-  constructor({ photo, boxes, categories, labels = [], parents = {}, recent = [], candidates = [], saved = null }) {
-    Object.assign(this, { photo, labels, parents, recent, candidates });
+  constructor({ photo, boxes, categories, labels = [], parents = {}, recent = [], candidates = [], attributes = [], saved = null }) {
+    Object.assign(this, { photo, labels, parents, recent, candidates, attributes });
     this.categories = new Map(categories.map((category) => [category.id, category]));
     this.history = new History(saved?.state ?? boxes, saved ?? {});
     this.selected = null;
@@ -45,9 +45,7 @@ export class Task {
     return this.boxes.find(({ uid }) => uid === this.selected) ?? null;
   }
 
-  find(uid) {
-    return this.boxes.find((box) => box.uid === uid) ?? null;
-  }
+  find = (uid) => this.boxes.find((box) => box.uid === uid) ?? null;
 
   nameOf(box) {
     return this.categories.get(box.category)?.name ?? `category ${box.category}`;
@@ -201,12 +199,17 @@ export class Task {
     return this.change(this.selected, { category: parent, label, changed, accepted: true }, kind);
   }
 
+  // What can be said of a box: the usual flags, own attributes, and what it has already.
+  flagNames(box) {
+    return [...new Set([...FLAGS, ...this.attributes, ...flagsOf(box)])];
+  }
+
   // Set a flag of the chosen box, or take it off. A box without flags has no field for them, as the store keeps it.
   toggleFlag(flag) {
     const { box } = this;
-    if (!box || !FLAGS.includes(flag)) return null;
+    if (!box || !this.flagNames(box).includes(flag)) return null;
     const on = !flagsOf(box).includes(flag);
-    const flags = FLAGS.filter((name) => (name === flag ? on : flagsOf(box).includes(name))).sort();
+    const flags = this.flagNames(box).filter((name) => (name === flag ? on : flagsOf(box).includes(name))).sort();
     const { flags: before, ...rest } = box;
     const after = { ...rest, accepted: true, ...(flags.length ? { flags } : {}) };
     const title = on ? `mark as ${flag}` : `no longer ${flag}`;

@@ -5,7 +5,7 @@ The URL names the training that is shown, so that a link and a reload lead back 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import pandas as pd
@@ -110,9 +110,18 @@ USUAL_DURATIONS = {
 }
 WAITING_SECONDS = 20.0
 NO_WORKER = (
-    "No worker has taken it yet. `python -m app` starts one; where it is busy or missing, "
+    "No worker has taken it yet. `python -m app` starts one; where it is missing, "
     "`python -m core worker` starts another."
 )
+
+
+def waiting_text(running: Collection[str]) -> str:
+    """Why a training waits, by the kinds of jobs that run."""
+    if "train" in running:
+        return "A worker trains one model at a time, and another one is being trained."
+    if running:
+        return "It waits while the worker is busy with other work."
+    return NO_WORKER
 
 
 def title(row: TrainingRow) -> str:

@@ -92,9 +92,9 @@ def _going(store: Store, row: TrainingRow, points: Sequence[Point]) -> None:
             help="It stops within seconds, and makes no model.",
         )
     if row.state == "waiting" and time.time() - row.updated_at > history.WAITING_SECONDS:
-        others = [other for other in store.trainings.running() if other.state == "running"]
-        busy = "A worker trains one model at a time, and another one is being trained."
-        st.warning(busy if others else history.NO_WORKER, icon=":material/hourglass_empty:")
+        running = {job.kind for job in store.jobs.running() if job.state == "running"}
+        running |= {"train" for other in store.trainings.running() if other.state == "running"}
+        st.warning(history.waiting_text(running), icon=":material/hourglass_empty:")
 
 
 def _ended(store: Store, row: TrainingRow, model: ModelRow | None) -> None:

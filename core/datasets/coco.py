@@ -10,7 +10,8 @@ from pathlib import Path
 from reprlib import repr as shown
 from typing import Any
 
-from core.boxes import BOX_FLAGS, FINE_LABEL
+from core.boxes import FINE_LABEL
+from core.datasets.attributes import box_flags, photo_tags
 from core.datasets.detection import (
     BoxedPhoto,
     BoxRow,
@@ -59,7 +60,7 @@ def read_coco(
     and counted. Rotated boxes (CVAT's ``attributes.rotation``) become the upright ones around them; a file
     whose boxes are all fractions of the photo is scaled to pixels. ``iscrowd`` makes a region that evaluation
     ignores, apart from the boxes; ``ignore`` a difficult box. ``attributes.fine_label``, or ``label``, is the
-    fine label, ``attributes`` of ``BOX_FLAGS`` are the flags. Categories keep the file's order;
+    fine label, true ``attributes`` are the flags. Categories keep the file's order;
     ``info.labeled_categories`` names those of which every garment is boxed, where not all are.
 
     Raises ``DatasetError`` where a section is missing, and for a row that cannot be read; with a ``report``
@@ -314,9 +315,8 @@ def _row(annotation: dict[str, Any], category_of: Mapping[str, int], path: Path)
     attributes = _attributes(annotation)
     text = attributes.get(FINE_LABEL, attributes.get("label"))
     label = text if isinstance(text, str) else None
-    flags = {name for name in BOX_FLAGS if is_flagged(attributes.get(name))}
-    flags |= {"difficult"} if is_flagged(annotation.get("ignore")) else set()
-    return BoxRow(*corners, category_of[category], label, frozenset(flags))
+    flags = box_flags(attributes) | ({"difficult"} if is_flagged(annotation.get("ignore")) else set())
+    return BoxRow(*corners, category_of[category], label, flags)
 
 
 def _attributes(annotation: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -348,10 +348,10 @@ def _photo(
         most = f"at most {MOST_BOXES:,} of a photo are read"
         report.lose_box(path, f"{path.name}: {name} has {row.annotations:,} annotations, {most}")
         row.boxes, row.crowds, row.lost = [], [], row.annotations
-    listed = ListedName(_file_name(row.image), path)
+    listed, tags = ListedName(_file_name(row.image), path), photo_tags(row.image.get("tags"))
     report.note_holdout(listed.name, row.image)
     photo, dropped = boxed_photo(
-        name, *size_wh, row.boxes, crowds=row.crowds, lost=row.lost > 0, listed=listed
+        name, *size_wh, row.boxes, crowds=row.crowds, lost=row.lost > 0, listed=listed, tags=tags
     )
     report.drop_boxes(path, name, dropped)
     return photo, dropped

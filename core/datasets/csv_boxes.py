@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from core.boxes import BOX_FLAGS
+from core.boxes import flag_name
+from core.datasets.attributes import photo_tags
 from core.datasets.detection import BoxRow, DetectionDataset
 from core.datasets.export import plain
 from core.datasets.listed import ListedPhoto, NamedRow, by_name, dataset_of, whole_size
@@ -38,8 +39,8 @@ def is_box_csv(columns: Iterable[str]) -> bool:
 def read_box_csv(path: Path, report: ReadReport, index: PhotoIndex) -> DetectionDataset:
     """Read a CSV with a row a box; a row without corners lists a photo that shows nothing.
 
-    Columns: photo, x0, y0, x1, y1, category, and where they are there width, height, label and flags, as
-    Lapel writes them; or filename, width, height, class, xmin, ymin, xmax, ymax, and other usual names of
+    Columns: photo, x0, y0, x1, y1, category, and where they are there width, height, label, flags and tags,
+    as Lapel writes them; or filename, width, height, class, xmin, ymin, xmax, ymax, and other usual names of
     these, in upper or lower case. Corners are pixels of the upright photo. Raises ``DatasetError`` where the
     columns are missing.
     """
@@ -90,7 +91,7 @@ def _photo(name: str, rows: list[tuple[int, Row]], path: Path, report: ReadRepor
         except DatasetError as error:
             lost = True
             report.lose_box(path, f"{path.name} line {line}: {error}")
-    return ListedPhoto(name, size_wh, tuple(boxes), lost)
+    return ListedPhoto(name, size_wh, tuple(boxes), lost, tags=photo_tags(plain(first.get("tags", ""))))
 
 
 def _row(row: Row) -> NamedRow | None:
@@ -108,7 +109,7 @@ def _row(row: Row) -> NamedRow | None:
         raise DatasetError(f"four corners in pixels are expected, got {', '.join(texts)[:60]!r}") from error
     if not category:
         raise DatasetError("a category is expected, there is none")
-    flags = frozenset(row.get("flags", "").split()) & frozenset(BOX_FLAGS)
+    flags = frozenset(filter(None, map(flag_name, row.get("flags", "").split())))
     label = plain(row.get("label", "")) if any(key in row for key in CATEGORY_COLUMNS[:-1]) else ""
     return BoxRow(x0, y0, x1, y1, 0, label or None, flags), category
 

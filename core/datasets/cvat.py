@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 from core.boxes import BOX_FLAGS, FINE_LABEL
+from core.datasets.attributes import box_flags
 from core.datasets.detection import BoxRow, DetectionDataset, merged_categories
 from core.datasets.listed import (
     TURNED,
@@ -15,7 +16,6 @@ from core.datasets.listed import (
     NamedRow,
     around,
     dataset_of,
-    is_flagged,
     photos_root,
     turned_box,
     whole_size,
@@ -36,7 +36,7 @@ def read_cvat(
 
     Rotated boxes become the upright ones around them, polygons and ellipses the boxes around them. Other
     shapes (points, lines, masks) are lost, and so are the tracks of a video. An attribute ``fine_label`` or
-    ``label`` becomes the fine label; ``occluded``, and attributes of ``BOX_FLAGS``, the flags. Raises
+    ``label`` becomes the fine label; ``occluded``, and true attributes, the flags. Raises
     ``DatasetError`` as the other readers do.
     """
     path, report = Path(path), report or ReadReport(strict=True)
@@ -107,8 +107,7 @@ def _row(shape: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
         corners = turned_box(*corners, rotation)
         report.remark(path, TURNED.format(rotation))
     attributes = {entry.get("name"): entry.text or "" for entry in shape.findall("attribute")}
-    given = {name: attributes.get(name) or shape.get(name) or "" for name in BOX_FLAGS}
-    flags = frozenset(name for name, value in given.items() if is_flagged(value))
+    flags = box_flags(attributes, {name: shape.get(name) for name in BOX_FLAGS})
     return BoxRow(*corners, 0, attributes.get(FINE_LABEL) or attributes.get("label") or None, flags), category
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from core.boxes import BOX_FLAGS, NO_FLAGS, BoxFlags, GroundTruth, no_boxes, no_ids
+from core.boxes import NO_FLAGS, BoxFlags, GroundTruth, flag_name, no_boxes, no_ids
 from core.datasets.listed_paths import PHOTO_FOLDERS
 from core.datasets.parsing import first_repeated, read_lines
 from core.datasets.photo_index import ListedName
@@ -21,7 +21,7 @@ MOST_CLASS_LIST_BYTES = 2**20
 
 
 class BoxRow(NamedTuple):
-    """A box as a reader finds it: corners in pixels, 0-based category id, fine label, some of BOX_FLAGS."""
+    """A box as a reader finds it: corners in pixels, 0-based category id, fine label, flags."""
 
     x0: float
     y0: float
@@ -38,10 +38,12 @@ class BoxedPhoto:
 
     ``boxes_xyxy`` is (N, 4) float32 in pixels inside the photo, ``category_ids`` is (N,) int64 0-based into
     the data set's categories, ``labels`` holds N fine names (``None`` where the source has none).
-    ``flags`` holds N sets of ``BOX_FLAGS``; evaluation ignores boxes that are difficult (Pascal VOC's flag,
-    COCO's ``ignore``). COCO's crowd regions are none of the boxes: ``crowd_xyxy`` (M, 4) and ``crowd_ids``
-    (M,). ``is_annotated`` is off where no annotation names the photo, so that its lack of boxes says nothing.
-    ``listed`` is what the annotation file calls it, to look for it elsewhere.
+    ``flags`` holds N sets of ``BOX_FLAGS`` and own attributes; evaluation ignores boxes that are difficult
+    (Pascal VOC's flag, COCO's ``ignore``). COCO's crowd regions are none of the boxes: ``crowd_xyxy`` (M, 4)
+    and ``crowd_ids`` (M,). ``is_annotated`` is off where no annotation names the photo, so that its lack of
+    boxes says nothing.
+    ``listed`` is what the annotation file calls it, to look for it elsewhere. ``tags`` are of the photo as a
+    whole.
     """
 
     file_name: str
@@ -55,6 +57,7 @@ class BoxedPhoto:
     crowd_ids: np.ndarray = field(default_factory=no_ids)
     is_annotated: bool = True
     listed: ListedName | None = None
+    tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         boxes_xyxy = np.asarray(self.boxes_xyxy, dtype=np.float32).reshape(-1, 4)
@@ -73,11 +76,9 @@ class BoxedPhoto:
                 f"{self.file_name}: {len(boxes_xyxy)} boxes need as many sets of flags, and crowd regions a "
                 f"category each, got {len(flags)}, {len(crowd_xyxy)} regions and {len(crowd_ids)} categories"
             )
-        unknown = sorted(frozenset().union(*flags) - set(BOX_FLAGS))
-        if unknown:
-            raise DatasetError(
-                f"{self.file_name}: flags are of {', '.join(BOX_FLAGS)}, got {', '.join(unknown)}"
-            )
+        wrong = sorted(name for name in frozenset().union(*flags) if flag_name(name) != name)
+        if wrong:
+            raise DatasetError(f"{self.file_name}: names of attributes have no blanks, got {wrong}")
         if self.width < 1 or self.height < 1:
             raise DatasetError(
                 f"{self.file_name}: a photo is at least 1 x 1 pixel, got {self.width} x {self.height}"
@@ -200,6 +201,7 @@ def boxed_photo(
     lost: bool = False,
     is_annotated: bool = True,
     listed: ListedName | None = None,
+    tags: tuple[str, ...] = (),
 ) -> tuple[BoxedPhoto, int]:
     """A photo from rows of boxes, cut to the photo, and how many rows were dropped as no box at all.
 
@@ -224,6 +226,7 @@ def boxed_photo(
         crowd_xyxy,
         np.array([row.category_id for row in regions], dtype=np.int64),
         listed=listed,
+        tags=tags,
     )
     dropped = int((~kept).sum() + (~kept_crowds).sum())
     is_empty = not chosen and (lost or dropped > 0 or len(regions) > 0)

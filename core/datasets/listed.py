@@ -56,6 +56,7 @@ class ListedPhoto:
     rows: tuple[NamedRow, ...]
     lost: bool = False
     listed: ListedName | None = None
+    tags: tuple[str, ...] = ()
 
 
 def dataset_of(
@@ -93,8 +94,9 @@ def dataset_of(
         rows = [row._replace(category_id=places[category]) for row, category in photo.rows]
         rows = in_pixels(rows, size_wh) if fractions else rows
         boxed[name], lost = boxed_photo(
-            name, *size_wh, rows, lost=photo.lost, listed=photo.listed or ListedName(photo.name, path)
-        )
+            name, *size_wh, rows, lost=photo.lost, listed=photo.listed or ListedName(photo.name, path),
+            tags=photo.tags,
+        )  # fmt: skip
         report.drop_boxes(photo.listed.file if photo.listed else path, name, lost)
         dropped += lost
     return DetectionDataset(categories, tuple(boxed.values()), folder, dropped)

@@ -11,6 +11,7 @@ from reprlib import repr as shown
 from typing import Any
 
 from core.boxes import BOX_FLAGS
+from core.datasets.attributes import box_flags, is_own
 from core.datasets.detection import BoxRow, DetectionDataset
 from core.datasets.listed import (
     Corners,
@@ -83,7 +84,7 @@ def _via_row(region: Any) -> NamedRow:
     if not isinstance(shape, dict):
         raise DatasetError(f"'shape_attributes' are expected, got {shown(shape)}")
     attributes = attributes if isinstance(attributes, dict) else {}
-    flags = frozenset(name for name in BOX_FLAGS if is_flagged(_choice(attributes.get(name))))
+    flags = box_flags({name: _choice(value) for name, value in attributes.items()})
     return BoxRow(*_via_corners(shape), 0, None, flags), _via_category(attributes)[1]
 
 
@@ -105,7 +106,7 @@ def _via_category(attributes: Mapping[str, Any]) -> tuple[str, str]:
     """The attribute that is called like a category, else the only one that has a value; and the value."""
     texts = {key: text for key, value in attributes.items() if (text := _choice(value))}
     named = [(key, texts[key]) for key in CATEGORY_KEYS if key in texts]
-    others = [(key, text) for key, text in texts.items() if key not in BOX_FLAGS]
+    others = [(key, text) for key, text in texts.items() if key not in BOX_FLAGS and not is_own(key, text)]
     if not named and len(others) != 1:
         raise DatasetError(f"an attribute with the category is expected, got {shown(dict(attributes))}")
     return (named or others)[0]
@@ -175,7 +176,7 @@ def _labelme_row(shape: Any) -> NamedRow:
         raise DatasetError(f"rectangles, polygons and circles are read, got {shown(kind)}")
     marks = shape.get("flags")
     marks = marks if isinstance(marks, dict) else {}
-    flags = frozenset(name for name in BOX_FLAGS if is_flagged(marks.get(name, shape.get(name))))
+    flags = box_flags(marks, {name: shape.get(name) for name in BOX_FLAGS if name not in marks})
     return BoxRow(*around(xs, ys), 0, None, flags), category
 
 

@@ -11,6 +11,7 @@ from reprlib import repr as shown
 from xml.etree import ElementTree as Xml
 
 from core.boxes import BOX_FLAGS, FINE_LABEL, BoxFlags
+from core.datasets.attributes import box_flags
 from core.datasets.detection import (
     BoxedPhoto,
     BoxRow,
@@ -27,7 +28,6 @@ from core.datasets.listed import (
     UNKNOWN_WH,
     are_fractions,
     in_pixels,
-    is_flagged,
     turned_box,
     whole_size,
 )
@@ -131,9 +131,11 @@ def voc_document(photo: BoxedPhoto, categories: tuple[str, ...]) -> bytes:
             _add(thing, occluded=1)
         xmin, ymin, xmax, ymax = whole_pixels(box_xyxy, photo.width, photo.height)
         _add(Xml.SubElement(thing, "bndbox"), xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax)
-        if label is not None:
-            attributes = Xml.SubElement(thing, "attributes")
-            _add(Xml.SubElement(attributes, "attribute"), name=FINE_LABEL, value=label)
+        named = {} if label is None else {FINE_LABEL: label}
+        named |= dict.fromkeys(sorted(flags - set(BOX_FLAGS)), "true")
+        attributes = Xml.SubElement(thing, "attributes") if named else thing
+        for name, value in named.items():
+            _add(Xml.SubElement(attributes, "attribute"), name=name, value=value)
     Xml.indent(root)
     return bytes(Xml.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 
@@ -227,8 +229,7 @@ def _row(thing: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
     if rotation := _rotation(attributes.get("rotation", "")):
         x0, y0, x1, y1 = turned_box(x0, y0, x1, y1, rotation)
         report.remark(path, TURNED.format(rotation))
-    given = {name: (thing.findtext(name) or "", attributes.get(name, "")) for name in BOX_FLAGS}
-    flags = frozenset(name for name, texts in given.items() if any(map(is_flagged, texts)))
+    flags = box_flags({name: thing.findtext(name) for name in BOX_FLAGS}, attributes)
     return (
         x0,
         y0,

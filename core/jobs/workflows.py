@@ -78,9 +78,14 @@ def run_or_say(steps: Steps, job: str, name: str, **arguments: Any) -> StepResul
 
 
 def is_order_due(store: Store) -> bool:
-    """Whether enough annotations were saved since the last ordering of the queue."""
+    """Whether enough annotations were saved since the queue was last ordered, or that was cancelled."""
     every = int(store.settings.get(ORDER_EVERY_SETTING, ORDER_EVERY))
-    return store.annotations.last_id() - int(store.settings.get(ORDERED_AT, 0)) >= every
+    if store.annotations.last_id() - int(store.settings.get(ORDERED_AT, 0)) < every:
+        return False
+    latest = store.jobs.latest(ORDER)
+    if latest is None or latest.state != "cancelled":
+        return True
+    return store.annotations.count_since(latest.updated_at) >= every
 
 
 def _end_import(store: Store, job: str, answer: StepResult) -> None:

@@ -24,6 +24,7 @@ from core.store.imports import Imports
 from core.store.ingest import PerceptualHashIndex
 from core.store.jobs import Jobs
 from core.store.models import Models
+from core.store.photo_notes import PhotoNotes
 from core.store.photos import Photos
 from core.store.predictions import Predictions
 from core.store.promotions import Comparisons, Promotions
@@ -108,6 +109,7 @@ class Store:
     users = Part(Users)
     api_tokens = Part(ApiTokens)
     webhooks = Part(Webhooks)
+    photo_notes = Part(PhotoNotes)
 
     @property
     def photos(self) -> Photos:

@@ -132,6 +132,11 @@ class Annotations:
         """A number that grows with every saved version; 0 before the first."""
         return self.database.value(sa.select(sa.func.max(table.c.id))) or 0
 
+    @needs(Right.READ)
+    def count_since(self, at: float) -> int:
+        """How many versions were saved after a time on the database's clock."""
+        return int(self.database.value(sa.select(sa.func.count()).where(table.c.at > at)))
+
     def _save(self, connection: Connection, new: NewVersion) -> Annotation:
         photo = locked_photo(connection, new.photo_id)
         saved = saved_by(connection, new.request, new.photo_id)

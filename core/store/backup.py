@@ -33,6 +33,7 @@ from core.store.backup_file import (
     refused,
     row_of,
     table_file,
+    table_names,
     write_picture,
 )
 from core.store.backup_rows import RowChecker, filling_order
@@ -48,7 +49,6 @@ from core.store.schema import (
     models,
     photos,
     promotions,
-    table_names,
     trainings,
 )
 

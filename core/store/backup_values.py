@@ -13,13 +13,14 @@ import numpy as np
 import sqlalchemy as sa
 
 from core.access import Role
-from core.boxes import BOX_FLAGS
+from core.boxes import MOST_FLAGS, MOST_TAG, flag_name
 from core.datasets.parsing import MOST_BOXES
 from core.images.decode import MAX_SIDE
 from core.images.perceptual_hash import HASH_BYTES
 from core.store.boxes import MOST_LABEL, ORIGINS
 from core.store.jobs import ENDED, GOING
 from core.store.models import KINDS
+from core.store.photo_notes import MOST_COMMENT, tag_name
 from core.store.trainings import MODES
 from core.store.versions import REVIEWED, SUBMITTED
 from core.store.webhooks import EVENTS, TEST_EVENT, checked_url
@@ -122,9 +123,15 @@ def _address(value: str) -> None:
     checked_url(value)
 
 
+def _tag(value: Any) -> None:
+    text(value, MOST_TAG)
+    require(tag_name(value) == value, "a tag with single blanks")
+
+
 def _flags(value: Any) -> None:
-    list_of(one_of(BOX_FLAGS))(value)
-    require(len(set(value)) == len(value), "each flag once")
+    list_of(name)(value)
+    require(len(set(value)) == len(value) <= MOST_FLAGS, f"each attribute once, at most {MOST_FLAGS}")
+    require(all(flag_name(entry) == entry for entry in value), "names of attributes without blanks")
 
 
 _RANKED = list_of(pair(name, share))
@@ -170,6 +177,9 @@ _CHECKS: dict[tuple[str, str], Check] = {
     ("annotations", "seconds"): lambda value: number(value, 0.0, LATEST_SECONDS),
     ("annotations", "request"): name,
     ("drafts", "boxes"): saved_boxes,
+    ("photo_tags", "tag"): _tag,
+    ("revision_tags", "tag"): _tag,
+    ("photo_comments", "text"): lambda value: text(value, MOST_COMMENT),
     ("tasks", "kind"): one_of(("first", "second")),
     ("tasks", "state"): one_of(("open", "done", "dropped")),
     ("tasks", "arm"): one_of(_ARMS),

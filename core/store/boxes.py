@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from core.boxes import BOX_FLAGS, NO_FLAGS, BoxFlags
+from core.boxes import MOST_FLAGS, NO_FLAGS, BoxFlags, flag_name
 from core.datasets.parsing import MOST_BOXES
 from core.errors import StoreError
 from core.garments import Box, Garment
@@ -30,7 +30,7 @@ class AnnotatedBox:
     ``box_xyxy`` is in pixels of the upright photo; ``category_id`` is the store's; ``label`` a finer name.
     ``origin`` is where the box came from first, ``changed`` whether a person moved or renamed it since,
     ``accepted`` whether a person stands behind it (a model's proposal begins as False). ``score`` and
-    ``top5`` are the model's. ``flags`` are what a data set said of the box: some of BOX_FLAGS.
+    ``top5`` are the model's. ``flags`` are its attributes: some of BOX_FLAGS, and own ones.
     """
 
     box_xyxy: Box
@@ -50,9 +50,10 @@ class AnnotatedBox:
             raise StoreError(f"a box needs finite corners with x0 < x1 and y0 < y1, got {self.box_xyxy}")
         if self.origin not in ORIGINS:
             raise StoreError(f"a box comes from one of {', '.join(ORIGINS)}, got {self.origin!r}")
-        if not self.flags <= set(BOX_FLAGS):
+        wrong = sorted(name for name in self.flags if flag_name(name) != name)
+        if wrong or len(self.flags) > MOST_FLAGS:
             raise StoreError(
-                f"a box's flags are of {', '.join(BOX_FLAGS)}, got {', '.join(sorted(self.flags))}"
+                f"a box has at most {MOST_FLAGS} attributes, names without blanks, got {wrong or self.flags}"
             )
 
     def as_dict(self) -> dict[str, Any]:

@@ -9,15 +9,20 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from core.access import INITIAL_AUTHOR, LOCAL, Actor, Right, needs
+from core.boxes import BOX_FLAGS, MOST_FLAG, MOST_FLAGS, flag_name
 from core.errors import ConflictError, NotFoundError, StoreError
 from core.store.audit import record_audit
 from core.store.database import Database, one_line
 from core.store.schema import categories as table
+from core.store.schema import settings
 from core.taxonomy import category_key, color_of, load_taxonomy
 
 MOST_CHARACTERS = 60
 MOST_CATEGORIES = 1000
 TOO_MANY = f"expected at most {MOST_CATEGORIES} categories"
+
+ATTRIBUTES = "box_attributes"
+"""The setting with the boxes' own attributes."""
 
 _LOCK = 0x1A9E2
 
@@ -94,6 +99,32 @@ class Categories:
                     if _key(name) not in known:
                         known[_key(name)] = self._add(connection, name, self.actor.known_as(by), known)
         return {given: known[_key(name)].id for given, name in wanted.items()}
+
+    @needs(Right.READ)
+    def attributes(self) -> tuple[str, ...]:
+        """The attributes of one's own that boxes may have beside the usual flags."""
+        found = sa.select(settings.c.value).where(settings.c.name == ATTRIBUTES)
+        return tuple(self.database.value(found) or ())
+
+    @needs(Right.TAXONOMY)
+    def set_attributes(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Choose the boxes' own attributes, in this order; boxes keep what they have.
+
+        Blanks in a name become ``_``. Raises StoreError for a name that cannot be one, and too many.
+        """
+        chosen = tuple(dict.fromkeys(flag_name(name) for name in names if name.strip()))
+        if "" in chosen or len(chosen) > MOST_FLAGS:
+            raise StoreError(
+                f"expected at most {MOST_FLAGS} attributes with names of up to {MOST_FLAG} characters, "
+                "without quotation marks, commas and semicolons"
+            )
+        own = [name for name in chosen if name not in BOX_FLAGS]
+        insert = self.database.insert(settings).values(name=ATTRIBUTES, value=own)
+        with self.database.write() as connection:
+            change = insert.on_conflict_do_update(index_elements=[settings.c.name], set_={"value": own})
+            connection.execute(change)
+            record_audit(connection, self.database, self.actor, "setting", ATTRIBUTES, value=own)
+        return tuple(own)
 
     @needs(Right.TAXONOMY)
     def add_defaults(self) -> None:

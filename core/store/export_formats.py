@@ -17,6 +17,7 @@ from core.datasets.splits import HOLDOUT, SPLITS, TRAIN, VAL
 from core.datasets.voc import label_map, voc_document
 from core.datasets.yolo import yolo_lines, yolo_setting
 from core.store.export_photos import ExportedPhoto
+from core.store.photo_notes import TAG_SEPARATOR
 from core.store.revisions import Revision
 from core.store.streamed_zip import StreamedZip
 
@@ -26,7 +27,7 @@ IN_MEMORY = 2**17
 COLUMNS = (
     *("photo", "digest", "holdout", "deleted", "width", "height", "version", "author"),
     *("box", "x0", "y0", "x1", "y1", "category", "label", "origin", "changed", "score"),
-    *("split", "flags"),
+    *("split", "flags", "tags"),
 )
 
 
@@ -86,6 +87,7 @@ class CocoFile:
         """A photo with its boxes, numbered from ``first_id``."""
         entry = coco_image(photo.boxed, photo.row.id) | {"digest": photo.row.digest, "split": photo.split}
         entry |= {"holdout": True} if photo.row.holdout else {}
+        entry |= {"tags": list(photo.tags)} if photo.tags else {}
         entry |= {"deleted": True} if photo.deleted else {}
         self._images.add(_json(entry), b",\n")
         for box in coco_annotations(photo.boxed, photo.row.id, first_id):
@@ -230,7 +232,8 @@ class CsvTable:
     """A row a box; a photo without boxes has one row, which tells it from one that was left out.
 
     Texts are as ``core.datasets.export.neutral`` writes them, and ``plain`` there gives back what they were:
-    where a text begins with ``= + - @`` it has an apostrophe before it. ``flags`` are joined by blanks.
+    where a text begins with ``= + - @`` it has an apostrophe before it. ``flags`` are joined by blanks, the
+    photo's ``tags`` by semicolons.
     """
 
     def __init__(self, out: IO[bytes], revision: Revision) -> None:
@@ -292,14 +295,14 @@ class CsvZip(CsvTable):
 
 
 def _csv_rows(photo: ExportedPhoto, names: Mapping[int, str]) -> Iterator[list[str | float | None]]:
-    row, version = photo.row, photo.annotation
+    row, version, tags = photo.row, photo.annotation, TAG_SEPARATOR.join(photo.tags)
     start: list[str | float | None] = [photo.boxed.file_name, row.digest, _yes(row.holdout)]
     start += [_yes(photo.deleted), row.width, row.height, version.version, version.author]
     for number, box in enumerate(version.boxes, start=1):
         named = [names[box.category_id], box.label or "", box.origin, _yes(box.changed), box.score]
-        yield [*start, number, *box.box_xyxy, *named, photo.split, " ".join(sorted(box.flags))]
+        yield [*start, number, *box.box_xyxy, *named, photo.split, " ".join(sorted(box.flags)), tags]
     if not version.boxes:
-        yield [*start, *[""] * (len(COLUMNS) - len(start) - 2), photo.split, ""]
+        yield [*start, *[""] * (len(COLUMNS) - len(start) - 3), photo.split, "", tags]
 
 
 def _yes(value: bool) -> str:

@@ -57,6 +57,7 @@ class ExportTally:
         for box in photo.annotation.boxes:
             self.used.add(box.category_id)
             self.lost.update(_lost(box))
+        self.lost["tags"] += bool(photo.tags)
         name = photo.row.name
         self.lost["ending"] += self.names.pictures and not name.lower().endswith(PICTURE_ENDING)
         self.lost["renamed"] += self.names.is_renamed(photo.boxed.file_name, name)
@@ -79,6 +80,7 @@ def _lost(box: AnnotatedBox) -> Iterator[str]:
             yield "formula"
     if box.flags:
         yield "flags"
+    yield from (f"flag {name}" for name in box.flags)
     if any(value % 1 for value in box.box_xyxy):
         yield "fraction"
     if box.origin != "person":
@@ -97,12 +99,15 @@ def left_out(tally: ExportTally, revision: Revision) -> tuple[str, ...]:
 
 def _of_format(tally: ExportTally, revision: Revision) -> Iterator[str]:
     lost = tally.lost
+    if tally.format in ("yolo", "voc") and lost["tags"]:
+        yield f"{_counted(lost['tags'], 'photo loses its tags', 'photos lose their tags')}."
     if tally.format == "yolo":
         if lost["label"]:
             yield f"{_counted(lost['label'], 'box loses its fine label', 'boxes lose their fine labels')}."
         if lost["flags"]:
-            lose = _counted(lost["flags"], "box loses its flags", "boxes lose their flags")
-            yield f"{lose} (difficult, truncated, occluded)."
+            names = sorted(entry.removeprefix("flag ") for entry in lost if entry.startswith("flag "))
+            lose = _counted(lost["flags"], "box loses its attributes", "boxes lose their attributes")
+            yield f"{lose} ({', '.join(names)})."
         if tally.photos and not tally.names.pictures:
             yield YOLO_WITHOUT_PICTURES
     if tally.format == "voc":

@@ -31,6 +31,7 @@ class ExportedPhoto:
     boxed: BoxedPhoto
     stem: str
     split: str
+    tags: tuple[str, ...] = ()
 
     @property
     def deleted(self) -> bool:
@@ -147,7 +148,7 @@ class ExportedPhotos:
                 stem, file_name = self.names.of_photo(row.id, row.name)
                 boxed = _boxed(item.annotation, row, file_name, classes)
                 split = self.validation.split_of(row.digest, row.holdout)
-                yield ExportedPhoto(row, item.annotation, boxed, stem, split)
+                yield ExportedPhoto(row, item.annotation, boxed, stem, split, item.tags)
             self.on_photo()
 
     def renamed(self) -> Iterator[tuple[str, str]]:

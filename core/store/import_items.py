@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Item:
     count: int = 0
     stored_name: str = ""
     format: str = ""
+    tags: tuple[str, ...] = ()
     listed: ListedName | None = None
 
     def as_list(self) -> list[Any]:
@@ -56,6 +57,7 @@ class Item:
             self.count,
             self.stored_name,
             self.format,
+            list(self.tags),
         ]
 
     @classmethod
@@ -65,7 +67,8 @@ class Item:
         rows = tuple((*box[:6], tuple(box[6]) if len(box) > 6 else ()) for box in boxes)
         if len(rest) == 1:  # whether an error was about a whole photo
             rest = [bool(boxes), 0, "photo" if error and rest[0] else ""]
-        return cls(name, path, root, error, (width, height), rows, *rest)
+        item = cls(name, path, root, error, (width, height), rows, *rest)
+        return replace(item, tags=tuple(item.tags))
 
 
 def boxed_items(dataset: DetectionDataset, root: Path) -> Iterator[Item]:
@@ -83,7 +86,17 @@ def boxed_items(dataset: DetectionDataset, root: Path) -> Iterator[Item]:
         base = root if path.is_relative_to(root) else folder
         size_wh = (photo.width, photo.height)
         known_wh = (0, 0) if size_wh == UNKNOWN_WH else size_wh
-        yield Item(name, str(path), str(base), "", known_wh, rows, photo.is_annotated, listed=photo.listed)
+        yield Item(
+            name,
+            str(path),
+            str(base),
+            "",
+            known_wh,
+            rows,
+            photo.is_annotated,
+            listed=photo.listed,
+            tags=photo.tags,
+        )
 
 
 def stored_names(photos: Sequence[Path], root: Path) -> dict[Path, str]:

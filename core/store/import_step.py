@@ -59,6 +59,8 @@ class ImportStep:
         added = self._store.photos.add(photo, by=self._import.by, import_id=self._import.id)
         outcome = self._outcome(added, photo.digest)
         self.counts[outcome] += 1
+        if added.row is not None:
+            self._tag(item, added.row)
         if item.is_annotated and added.row is not None:
             is_copy = outcome == "exact" and added.row.import_id == self._import.id
             self._annotate(item, added.row, is_copy=is_copy)
@@ -84,7 +86,17 @@ class ImportStep:
             self._refuse(item, "There is no such file, and no such photo in the store any more.")
             return
         self.counts["exact"] += 1
+        self._tag(item, row)
         self._annotate(item, row)
+
+    def _tag(self, item: Item, row: PhotoRow) -> None:
+        """Give the photo the tags that came with it, beside those that it has."""
+        if not item.tags:
+            return
+        try:
+            self._store.photo_notes.tag([row.id], self._import.by, add=item.tags)
+        except StoreError as error:
+            self._lose_boxes(item, 0, f"Its tags were left out: {error}")
 
     def _annotate(self, item: Item, row: PhotoRow, *, is_copy: bool = False) -> None:
         """Save a data set's boxes as the photo's first annotation; what is there already stays.

@@ -93,6 +93,12 @@ class Jobs:
         return self._rows(sa.select(table).order_by(table.c.at.desc(), table.c.id).limit(most))
 
     @needs(Right.READ)
+    def latest(self, kind: str) -> JobRow | None:
+        """The latest job of a kind; None where there was none."""
+        chosen = sa.select(table).where(table.c.kind == kind).order_by(table.c.at.desc(), table.c.id)
+        return next(iter(self._rows(chosen.limit(1))), None)
+
+    @needs(Right.READ)
     def running(self) -> tuple[JobRow, ...]:
         """The jobs that wait or run, oldest first."""
         return self._rows(sa.select(table).where(table.c.state.in_(GOING)).order_by(table.c.at, table.c.id))

@@ -14,9 +14,10 @@ from sqlalchemy import Connection, Select
 from core.access import LOCAL, Actor, Right, needs
 from core.errors import ConflictError, NotFoundError
 from core.queue_place import QueuePlace
+from core.store.audit import record_audit
 from core.store.database import Database, one_line
 from core.store.schema import annotations as versions
-from core.store.schema import drafts, photos, skips, tasks
+from core.store.schema import drafts, photos, settings, skips, tasks
 from core.store.tasks import (
     Task,
     cold_task,
@@ -25,11 +26,15 @@ from core.store.tasks import (
     open_again,
     photos_without_task,
     select_tasks,
+    settle_imported,
     task_from,
 )
 from core.store.versions import is_annotated, locked_photo
 
 LEASE_SECONDS = 900.0
+REVIEW_IMPORTED = "review_imported"
+"""The setting that has photos which came with annotations wait in the queue as well."""
+
 BATCH = 1000
 """Rows in one transaction of a bulk change: between two of them, people's saves get through."""
 
@@ -46,9 +51,11 @@ class OpenPhoto:
 
 @dataclass(frozen=True)
 class QueueCounts:
-    """How many tasks are open (the leased among them), leased now, done, and open for a second annotation.
+    """How many photos are to do (the leased too), leased now, done, and open for a second annotation.
 
-    ``mine_done_today`` is how many the person did since midnight on this machine's clock.
+    ``done`` are photos whose annotation stands, also those that came with it; ``open`` has those for a second
+    annotation in it, ``first_open`` has not: with ``done`` it makes all photos. ``mine_done_today`` is how
+    many the person did since midnight on this machine's clock.
     """
 
     open: int
@@ -56,6 +63,11 @@ class QueueCounts:
     done: int
     second_open: int
     mine_done_today: int
+
+    @property
+    def first_open(self) -> int:
+        """Photos that nobody has annotated, or that are to be annotated again."""
+        return self.open - self.second_open
 
 
 @dataclass(frozen=True)
@@ -74,17 +86,41 @@ class Queue:
         """Make a task for every live photo without one, in an order that only its content decides; how many.
 
         Photos of the holdout are among the rest, as they have to be annotated to measure anything. Photos
-        that came with annotations wait behind those without.
+        that came with annotations are done, unless their review is asked for: then they wait behind others.
         """
         made = last = 0
         while True:
             with self.database.write() as connection:
                 rows = connection.execute(photos_without_task(last).limit(BATCH)).all()
                 if not rows:
+                    settle_imported(self.database, connection, review=self._reviews_imported(connection))
                     return made
                 insert = self.database.insert(tasks).on_conflict_do_nothing()
                 connection.execute(insert, [cold_task(row) for row in rows])
             made, last = made + len(rows), rows[-1].id
+
+    @needs(Right.READ)
+    def reviews_imported(self) -> bool:
+        """Whether photos that came with annotations wait in the queue."""
+        with self.database.read() as connection:
+            return self._reviews_imported(connection)
+
+    @needs(Right.IMPORT)
+    def review_imported(self, review: bool) -> None:
+        """Have photos that came with annotations wait in the queue, behind all others, or not (any more).
+
+        What somebody has begun, or a reviewer has sent back, stays to do.
+        """
+        insert = self.database.insert(settings).values(name=REVIEW_IMPORTED, value=review)
+        chosen = {"value": insert.excluded.value}
+        with self.database.write() as connection:
+            connection.execute(insert.on_conflict_do_update(index_elements=[settings.c.name], set_=chosen))
+            record_audit(connection, self.database, self.actor, "setting", REVIEW_IMPORTED, value=review)
+            settle_imported(self.database, connection, review=review)
+
+    def _reviews_imported(self, connection: Connection) -> bool:
+        found = sa.select(settings.c.value).where(settings.c.name == REVIEW_IMPORTED)
+        return bool(connection.execute(found).scalar_one_or_none())
 
     @needs(Right.ANNOTATE)
     def order(self, entries: Iterable[QueuePlace]) -> int:
@@ -236,6 +272,8 @@ class Queue:
             self.actor.require_sight(person)
         by_state = sa.select(tasks.c.state, tasks.c.kind, sa.func.count())
         by_state = by_state.group_by(tasks.c.state, tasks.c.kind)
+        gone = sa.select(sa.func.count()).join_from(tasks, photos, photos.c.id == tasks.c.photo_id)
+        gone = gone.where(photos.c.deleted_at.is_not(None), tasks.c.kind == "first", tasks.c.state == "done")
         leased = sa.select(sa.func.count()).where(
             tasks.c.lease_by > "",  # as NOT NULL, but a range that an index answers
             tasks.c.lease_until > self.database.now,
@@ -247,7 +285,7 @@ class Queue:
             return QueueCounts(
                 sum(count for (state, _), count in found.items() if state == "open"),
                 connection.execute(leased).scalar_one(),
-                sum(count for (state, _), count in found.items() if state == "done"),
+                found.get(("done", "first"), 0) - connection.execute(gone).scalar_one(),
                 found.get(("open", "second"), 0),
                 connection.execute(today).scalar_one(),
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from core.access import LOCAL, Actor, Right, needs
 from core.store.audit import record_audit
 from core.store.database import Database, one_line
+from core.store.photo_notes import current_tags, freeze_tags, frozen_tags
 from core.store.photos import PhotoRow
 from core.store.schema import annotations as versions
 from core.store.schema import categories, photos, revision_items
@@ -47,10 +48,11 @@ class Revision:
 
 @dataclass(frozen=True)
 class RevisionItem:
-    """A photo of a revision, by now perhaps deleted, with its annotation as it was."""
+    """A photo of a revision, by now perhaps deleted, with its annotation and tags as they were."""
 
     photo: PhotoRow
     annotation: Annotation
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,9 @@ class Revisions:
         Photos that were deleted since are among them, their rows with ``deleted_at``. No transaction stays
         open between two photos. Raises NotFoundError.
         """
+        tags = frozen_tags(self.database, number)
         for row in self._pages(number, holdout, _items(number)):
-            yield RevisionItem(_photo(row), annotation_from(row))
+            yield RevisionItem(_photo(row), annotation_from(row), tags.get(row.its_id, ()))
 
     @needs(Right.READ)
     def names(self, number: int, *, holdout: bool | None = None) -> Iterator[tuple[int, str]]:
@@ -178,23 +181,23 @@ class _Content:
     categories: Names
     boxes: int
     annotation_of: Mapping[int, int]  # photo to annotation
+    tags: Mapping[int, tuple[str, ...]]
 
 
-def content_lines(
-    names: Mapping[int, str], entries: Iterable[tuple[str, Sequence[Mapping[str, Any]]]]
-) -> Iterator[str]:
+def content_lines(names: Mapping[int, str], entries: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     """The lines that a digest is of: the categories, then for each photo its digest and its boxes.
 
-    ``entries`` are photos' digests, sorted, with boxes in their saved form. Boxes are rows of name, label and
-    corners, with flags where there are some, sorted: neither their order nor the categories' numbers matter.
+    ``entries`` are photos' digests, sorted, with boxes in their saved form, and their tags. Boxes are rows of
+    name, label and corners, with flags where there are some, sorted: neither their order nor the categories'
+    numbers matter.
     """
     yield json.dumps(["categories", *sorted(names.values())])
-    for digest, boxes in entries:
+    for digest, boxes, *tags in entries:
         rows = [
             [names[box["category"]], box.get("label") or "", *box["box"], *filter(None, [box.get("flags")])]
             for box in boxes
         ]
-        yield json.dumps([digest, *sorted(rows)])
+        yield json.dumps([digest, *sorted(rows), *({"tags": list(own)} for own in tags if own)])
 
 
 def _content(connection: Connection) -> _Content:
@@ -202,19 +205,21 @@ def _content(connection: Connection) -> _Content:
     ordered = sa.select(categories.c.id, categories.c.name).order_by(categories.c.position, categories.c.id)
     names: Names = tuple((row.id, row.name) for row in connection.execute(ordered))
     annotation_of: dict[int, int] = {}
+    tags = current_tags(connection)
     count = 0
 
-    def entries() -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
+    def entries() -> Iterator[tuple[Any, ...]]:
         nonlocal count
         for row in connection.execution_options(yield_per=BATCH).execute(_newest()):
             annotation_of[row.photo_id] = row.id
             count += len(row.boxes)
-            yield row.digest, row.boxes
+            yield row.digest, row.boxes, tags.get(row.photo_id, ())
 
     sha256 = hashlib.sha256()
     for line in content_lines(dict(names), entries()):
         sha256.update(line.encode() + b"\n")
-    return _Content(sha256.hexdigest(), names, count, annotation_of)
+    kept = {photo: own for photo, own in tags.items() if photo in annotation_of}
+    return _Content(sha256.hexdigest(), names, count, annotation_of, kept)
 
 
 def _newest() -> Select[Any]:
@@ -237,6 +242,7 @@ def _write(database: Database, connection: Connection, content: _Content, by: st
     while batch := list(islice(pairs, 10 * BATCH)):
         rows = [{"revision": row.number, "photo_id": photo, "annotation_id": id} for photo, id in batch]
         connection.execute(sa.insert(revision_items), rows)
+    freeze_tags(connection, row.number, content.tags)
     return _revision(row)
 
 

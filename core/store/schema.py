@@ -1,7 +1,7 @@
 """The store's tables. Times are seconds since 1970 on the database's clock; boxes and reasons are JSON.
 
 Nothing here is changed without a migration in ``migrations/versions``; a table that one of them adds is named
-in ``ADDED_BY``, as backups of older schemas do not have it.
+in ``ADDED_BY`` of ``backup_file``, as backups of older schemas do not have it.
 """
 
 from sqlalchemy import (
@@ -367,11 +367,29 @@ webhook_deliveries = Table(
 Index("ix_webhook_deliveries_due", webhook_deliveries.c.state, webhook_deliveries.c.next_at)
 Index("ix_webhook_deliveries_of", webhook_deliveries.c.webhook_id, webhook_deliveries.c.id)
 
-ADDED_BY = {"0006": (api_tokens.name, webhooks.name, webhook_deliveries.name)}
-"""The tables that migrations after the second have added."""
+photo_tags = Table(
+    "photo_tags",
+    metadata,
+    Column("photo_id", ForeignKey("photos.id"), primary_key=True),
+    Column("tag", String(60), primary_key=True, index=True),
+    Column("by", String(200), nullable=False),
+    Column("at", Double, nullable=False),
+)
 
+photo_comments = Table(
+    "photo_comments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("photo_id", ForeignKey("photos.id"), nullable=False, index=True),
+    Column("text", Text, nullable=False),
+    Column("by", String(200), nullable=False),
+    Column("at", Double, nullable=False),
+)
 
-def table_names(revision: str) -> set[str]:
-    """The tables that a store of a migration's schema has."""
-    later = {name for added_by, names in ADDED_BY.items() if added_by > revision for name in names}
-    return set(metadata.tables) - later
+revision_tags = Table(
+    "revision_tags",
+    metadata,
+    Column("revision", ForeignKey("revisions.number"), primary_key=True),
+    Column("photo_id", ForeignKey("photos.id"), primary_key=True),
+    Column("tag", String(60), primary_key=True),  # as the photo had it then
+)

@@ -28,6 +28,7 @@ from core.value_checks import (
     positive,
     share,
     text,
+    truth,
 )
 
 MOST_CHARACTERS = 100
@@ -59,6 +60,8 @@ _CHECKS: dict[str, Check] = {
     "label_issues": list_of(lambda entry: fields(entry, _ISSUE, _ISSUE.keys())),
     "order_every": positive,
     "ordered_at": integer,
+    "review_imported": truth,
+    "box_attributes": list_of(name),
 }
 
 

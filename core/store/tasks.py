@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select
 
 from core.store.database import Database
 from core.store.schema import annotations as versions
-from core.store.schema import photos, tasks
+from core.store.schema import drafts, photos, tasks
 
 Reasons = tuple[str, ...]
 _FREE: dict[str, Any] = {"lease_by": None, "lease_until": None}
@@ -79,6 +79,25 @@ def open_again(connection: Connection, photo_id: int, reason: str) -> None:
     again |= {"done_by": None, "done_at": None} | _FREE
     where = (tasks.c.photo_id == photo_id, tasks.c.kind == "first")
     connection.execute(sa.update(tasks).where(*where).values(**again))
+
+
+def settle_imported(database: Database, connection: Connection, *, review: bool) -> None:
+    """Close the tasks of photos that came with annotations: nobody has to do them. ``review`` opens them.
+
+    A task is closed where all of its photo's versions were imported, and nobody has begun it or sent it back.
+    """
+    first = (tasks.c.kind == "first",)
+    by_a_person = sa.exists().where(versions.c.photo_id == tasks.c.photo_id, versions.c.kind != "imported")
+    imported = sa.exists().where(versions.c.photo_id == tasks.c.photo_id)
+    if review:
+        unseen = (*first, tasks.c.state == "done", tasks.c.done_by.is_(None), imported, ~by_a_person)
+        connection.execute(sa.update(tasks).where(*unseen).values(state="open", done_at=None))
+        return
+    has_draft = sa.exists().where(drafts.c.photo_id == tasks.c.photo_id)
+    idle = (sa.or_(tasks.c.lease_until.is_(None), tasks.c.lease_until <= database.now), ~has_draft)
+    waiting = (*first, tasks.c.state == "open", tasks.c.arm != "returned", imported, ~by_a_person)
+    done = {"state": "done", "done_at": database.now} | _FREE
+    connection.execute(sa.update(tasks).where(*waiting, *idle).values(**done))
 
 
 def drop_lease(connection: Connection, task_id: int, person: str) -> None:

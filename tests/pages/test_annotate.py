@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.annotate import page as page_module
+from app.annotate.page import MORE_KEY
 from app.annotate.prefetch import ProposalJobs
 from app.annotate.save import perform, save_draft
 from app.annotate.session import KEY, AnnotationSession
@@ -217,3 +218,19 @@ def test_drafts_are_listed_and_opened(start, folder):
     page.run()
     pressed(page, f"Photo {other}")
     assert [entry["uid"] for entry in component_data(page)["boxes"]] == ["mine"]
+
+
+def test_tags_and_comments_of_a_photo_are_kept_and_shown_in_its_history(start, folder):
+    store = store_in(folder, 1)
+    page = start()
+    page.segmented_control(key=MORE_KEY).set_value("Tags and comments").run()
+    page.multiselect(key="photo-tags-1").set_value(["red  sale", "bad;tag"]).run()
+    assert "expected a tag" in json.dumps(component_data(page)["notice"])
+    page.multiselect(key="photo-tags-1").set_value(["red  sale"]).run()
+    assert store.photo_notes.tags_of([1]) == {1: ("red sale",)}
+    page.text_area(key="photo-comment-1").set_value("The *bag* is cut.")
+    pressed(page, "Add the comment")
+    assert [comment.text for comment in store.photo_notes.comments(1)] == ["The *bag* is cut."]
+    assert "red sale · 1 comment" in texts(page)
+    page.segmented_control(key=MORE_KEY).set_value("History").run()
+    assert "Comment** by anna" in texts(page) and not page.exception

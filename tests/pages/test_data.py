@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from streamlit.testing.v1 import AppTest
 
 from app.data import deletion
+from app.data.imports import contents
 from app.data.revisions import FILE_KEY
 from core.jobs import client
 from core.store import Store
@@ -58,6 +59,11 @@ def on(page: AppTest, tab: str) -> AppTest:
     page.run()
     assert not page.exception
     return page
+
+
+def bars(page: AppTest) -> str:
+    """What the progress bars say."""
+    return "\n".join(str(bar.proto.text) for bar in page.get("progress")).replace("\\", "")
 
 
 def photo(store: Store, shade: int = 0, name: str | None = None, bands: int = 3, **of: object) -> int:
@@ -274,7 +280,18 @@ def test_the_work_is_charted(page, store):
     annotate(store, photo(store), ids[0], ids[1])
     on(page, "Progress")
     assert len(page.get("plotly_chart")) >= 4
-    assert {metric.label: metric.value for metric in page.metric}["Annotated"] == "1"
+    assert {metric.label: metric.value for metric in page.metric}["Done"] == "1"
+
+
+def test_the_review_of_imported_annotations_is_asked_for_by_a_switch(page, store):
+    category = store.categories.all()[0].id
+    boxes = [AnnotatedBox((5.0, 5.0, 60.0, 90.0), category, origin="import")]
+    store.annotations.submit(photo(store), boxes, author="A", base_version=0, request="i", kind="imported")
+    store.queue.fill()
+    on(page, "Progress")
+    assert {metric.label: metric.value for metric in page.metric}["To do"] == "0"
+    page.toggle(key="review-imported").set_value(True).run()
+    assert {metric.label: metric.value for metric in page.metric}["To do"] == "1"
 
 
 def test_boxes_that_were_brought_in_are_nobodys_work(page, store):
@@ -313,6 +330,25 @@ def test_running_work_is_shown_with_a_way_to_stop_it(page, store):
     store.jobs.progress("job-1", 5, 20)
     on(page, "Photos")
     assert any(found.label == "Cancel" for found in page.button)
+
+
+def test_a_job_that_waits_beside_a_busy_worker_does_not_say_that_there_is_none(monkeypatch, page, store):
+    monkeypatch.setattr("app.data.jobs.WAITING_SECONDS", -1.0)
+    store.jobs.begin("label-1", "label", "Anna")
+    assert "no worker has taken it yet" in bars(on(page, "Photos"))
+    store.jobs.begin("import-1", "import", "Anna")
+    store.jobs.progress("import-1", 38, 80)
+    said = bars(on(page, "Photos"))
+    assert "Labeling photos: waits while the worker is busy (import)" in said and "no worker" not in said
+
+
+def test_an_import_that_runs_says_how_far_it_is(store):
+    id = store.imports.begin("a folder", "Anna")
+    assert contents(store.imports.get(id)) == "It waits for the worker."
+    store.imports.progress(id, 38, 80, {"new": 38})
+    assert contents(store.imports.get(id)) == "38 of 80 files so far.\n\n- 38 photos imported."
+    store.imports.progress(id, 80, 80, {}, "done")
+    assert contents(store.imports.get(id)) == "Nothing was imported."
 
 
 def test_a_store_that_cannot_be_opened_is_one_sentence(monkeypatch, tmp_path):

@@ -137,7 +137,7 @@ def test_a_save_sent_twice_is_one_version(lapel):
             "box 1: expected a category of the store, got 'no such'",
         ),
         ({"boxes": [BOX | {"box": [40, 20, 10, 60]}]}, "finite corners"),
-        ({"boxes": [BOX | {"flags": ["odd"]}]}, "flags are of"),
+        ({"boxes": [BOX | {"flags": ["two words"]}]}, "names without blanks"),
         ({"boxes": [BOX], "base_version": 7}, "begin from 0"),
         ({}, "boxes: Field required"),
     ],

@@ -115,6 +115,7 @@ box_editor(
     keys=store.get("keys", {}),
     candidates=boxes_from(store.get("candidates", [])),
     tightened=st.session_state.get("tightened"),
+    attributes=store.get("attributes", []),
     options=store.get("options", {}),
     sequence=draft["sequence"],
     readonly=store.get("readonly", False),

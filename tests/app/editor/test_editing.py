@@ -101,6 +101,17 @@ def test_a_loose_box_is_tightened_by_a_key_and_undone(open_editor: Open, harness
     assert harness.saved()[-1]["box"] == pytest.approx([100, 60, 500, 700], abs=SLACK_PX)
 
 
+def test_own_attributes_are_set_beside_the_usual_flags(open_editor: Open, harness: Harness):
+    harness.set(attributes=["needs_ironing"])
+    page = open_editor()
+    page.keyboard.press("Tab")
+    flags = page.get_by_role("group", name="Flags of the chosen box")
+    for name in ("needs_ironing", "occluded"):
+        flags.get_by_role("button", name=name).click()
+    saved(page)
+    assert harness.saved()[0]["flags"] == ["needs_ironing", "occluded"]
+
+
 def test_in_a_turned_view_boxes_are_drawn_moved_and_named_where_they_are_seen(
     open_editor: Open, harness: Harness
 ):

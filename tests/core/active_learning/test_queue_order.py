@@ -137,6 +137,7 @@ def test_imported_boxes_that_may_be_wrong_come_with_the_reason(store: Store, add
         annotate(store, photo_id, "top", kind="imported")
     for seed in range(3, 6):
         add(seed, sure())
+    store.queue.review_imported(True)
     assert reorder(store) == 5
     assert order_of(store)[-1] == right
     assert store.queue.take(wrong, "ann").reasons == ("drawn as top, while the model is sure of dress",)

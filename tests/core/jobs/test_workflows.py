@@ -129,6 +129,30 @@ def test_the_queue_is_ordered_anew_after_so_many_submits(worker: Worker, make_ph
 
 
 @on_sqlite
+def test_an_ordering_that_was_cancelled_comes_back_only_after_as_many_submits_again(
+    worker: Worker, make_photo: Callable
+) -> None:
+    store = worker.store
+    photo = store.photos.add(make_photo(1), by="ada").row
+
+    def submit(count: int) -> None:
+        for _ in range(count):
+            latest = store.annotations.latest(photo.id)
+            base = latest.version if latest else 0
+            store.annotations.submit(photo.id, [], author="ada", base_version=base, request=f"r{base}")
+
+    submit(ORDER_EVERY)
+    worker.maintain()
+    (job,) = [job for job in store.jobs.running() if job.kind == "order"]
+    cancel(store, job.id)
+    worker.maintain()
+    assert "order" not in [job.kind for job in store.jobs.running()]
+    submit(ORDER_EVERY)
+    worker.maintain()
+    assert "order" in [job.kind for job in store.jobs.running()]
+
+
+@on_sqlite
 def test_work_that_was_lost_with_its_tables_is_begun_again(carrier: Worker, shoot: Shoot) -> None:
     store = carrier.store
     import_id, job = ask_for_import(store, shoot(2))

@@ -164,7 +164,7 @@ BOX = {"uid": "a", "box": [1, 2, 30, 40], "category": 1}
         ("annotations", "boxes", [BOX | {"box": ["1", 2, 30, 40]}]),
         ("annotations", "boxes", [BOX | {"category": 99}]),
         ("annotations", "boxes", [BOX | {"category": True}]),
-        ("annotations", "boxes", [BOX | {"flags": ["bogus"]}]),
+        ("annotations", "boxes", [BOX | {"flags": ["two words"]}]),
         ("annotations", "boxes", [BOX | {"flags": "difficult"}]),
         ("annotations", "boxes", [BOX, BOX]),
         ("annotations", "boxes", [BOX | {"origin": "moon"}]),

@@ -43,7 +43,7 @@ def test_yolo_loses_labels_and_flags_and_says_how_many(one):
     revision_of(one, labeled)
     text = said(one, "yolo")
     assert "2 boxes lose their fine labels." in text
-    assert "1 box loses its flags (difficult, truncated, occluded)." in text
+    assert "1 box loses its attributes (" in text
     assert "lose" not in said(one, "coco") and "lose" not in said(one, "voc")
 
 

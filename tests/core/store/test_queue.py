@@ -71,12 +71,36 @@ def test_before_anything_is_known_the_order_is_as_good_as_random_and_always_the_
     assert 4 <= first_half <= 16
 
 
-def test_photos_that_came_with_annotations_wait_behind_those_without(store):
-    with_boxes, without = add_photos(store.database, 2)
-    submit(store, with_boxes, "import", kind="imported")
+def test_photos_that_came_with_annotations_are_done_unless_their_review_is_asked_for(store):
+    with_boxes, begun, without = add_photos(store.database, 3)
     store.queue.fill()
-    assert store.queue.next("ann").photo_id == without
-    assert store.queue.next("bob").photo_id == with_boxes
+    store.queue.take(begun, "bob")
+    for photo in (with_boxes, begun):
+        submit(store, photo, "import", kind="imported")
+    store.queue.fill()
+    counts = store.queue.counts()
+    assert (counts.first_open, counts.done) == (2, 1)  # what bob has begun stays with him
+    assert store.queue.next("ann").photo_id == without and store.queue.next("cleo") is None
+
+    store.queue.review_imported(True)
+    assert store.queue.reviews_imported() and store.queue.counts().done == 0
+    assert store.queue.next("cleo").photo_id == with_boxes
+    store.queue.release(store.queue.take(with_boxes, "cleo").id, "cleo")
+    store.queue.review_imported(False)
+    assert store.queue.counts().done == 1
+    store.queue.put_first(with_boxes, "a second look")
+    store.queue.fill()
+    assert store.queue.next("dora").photo_id == with_boxes  # asked for by a reviewer
+
+
+def test_the_photos_are_those_to_do_and_those_done(store, photos):
+    submit(store, photos[0], "ann")
+    submit(store, photos[1], "ann")
+    store.photos.delete(photos[1], "ann")
+    store.photos.delete(photos[2], "ann")
+    counts = store.queue.counts()
+    assert counts.done == store.annotations.annotated_count() == 1
+    assert counts.first_open + counts.done == store.photos.count()
 
 
 def test_the_lowest_rank_comes_first_with_its_reasons(store, photos):

@@ -22,9 +22,9 @@ TABLE = {
         Right.DELETE: "delete sweep",
     },
     "Categories": {
-        Right.READ: "all by_id",
+        Right.READ: "all by_id attributes",
         Right.IMPORT: "ensure",
-        Right.TAXONOMY: "add rename add_defaults",
+        Right.TAXONOMY: "add rename set_attributes add_defaults",
     },
     "Predictions": {
         Right.READ: "get missing missing_among missing_count iterate beside_annotations of_photos last_at "
@@ -32,7 +32,10 @@ TABLE = {
         Right.IMPORT: "save",
     },
     "Imports": {Right.READ: "get recent refusals", Right.IMPORT: "begin progress cancel retry refuse"},
-    "Jobs": {Right.READ: "get recent running cancelled", Right.IMPORT: "begin request retry progress finish"},
+    "Jobs": {
+        Right.READ: "get recent latest running cancelled",
+        Right.IMPORT: "begin request retry progress finish",
+    },
     "Settings": {
         Right.PREVIEW: "known_projects",
         Right.READ: "get own",
@@ -41,15 +44,17 @@ TABLE = {
     },
     "projects": {Right.PREVIEW: "all_projects", Right.SETTINGS: "add_project rename_project"},
     "Annotations": {
-        Right.READ: "latest latest_of history version annotated_count newest_versions training_pool last_id",
+        Right.READ: "latest latest_of history version annotated_count newest_versions training_pool last_id "
+        "count_since",
         Right.ANNOTATE: "submit",
     },
     "Drafts": {Right.READ: "load of", Right.ANNOTATE: "save"},
     "Queue": {
-        Right.READ: "upcoming get last_done counts open_photos",
-        Right.IMPORT: "fill",
+        Right.READ: "upcoming get last_done counts open_photos reviews_imported",
+        Right.IMPORT: "fill review_imported",
         Right.ANNOTATE: "order next take renew release skip put_first recall_skipped",
     },
+    "PhotoNotes": {Right.READ: "comments tags_of known_tags", Right.ANNOTATE: "comment tag"},
     "ConsensusReviews": {Right.READ: "waiting get", Right.REVIEW: "accept returned"},
     "Revisions": {Right.READ: "all get items names photos annotation_ids box_sizes", Right.EXPORT: "create"},
     "Users": {Right.PEOPLE: "all set_role"},
