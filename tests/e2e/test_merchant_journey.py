@@ -11,7 +11,7 @@ import pytest
 
 from tests.browsing import WAIT_MS, expect, settled
 from tests.core.picture_files import HEIC
-from tests.e2e.test_preview_journey import SAMPLES, boxes, drop, started
+from tests.e2e.test_preview_journey import SAMPLES, boxes, drop, keep_label, started
 from tests.ports import free_port
 
 if TYPE_CHECKING:
@@ -34,6 +34,31 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
+def many_at_once(page: Page) -> None:
+    """All garments as crops: chosen by click and Shift, set as one step, undone as one step, opened."""
+    page.get_by_role("radio", name="Garments").click()
+    garments, notes = page.locator(".lapel-garments .garment"), page.locator(".lapel-garments .note")
+    expect(garments.nth(4)).to_be_visible()
+    settled(page)
+    before = notes.all_inner_texts()
+    garments.nth(1).click()  # the first one's label is a person's, which would be asked about
+    garments.nth(3).click(modifiers=["Shift"])
+    expect(page.locator(".lapel-garments .count")).to_have_text("3 chosen")
+    page.get_by_role("combobox", name="Set category").select_option("footwear")
+    changed = page.locator(".lapel-garments .note", has_text="footwear ✓")
+    expect(changed).to_have_count(3)
+    settled(page)
+    garments.nth(0).press("Control+z")
+    expect(notes).to_have_text(before)
+    settled(page)
+    garments.nth(0).press("x")
+    expect(garments).to_have_count(len(before) - 3)
+    settled(page)
+    garments.nth(0).dblclick()
+    expect(boxes(page).first).to_be_visible()
+    settled(page)
+
+
 def test_photos_and_corrections_are_there_after_a_reload_and_a_killed_server(
     page: Page, place: tuple[int, Path], tmp_path: Path
 ) -> None:
@@ -51,6 +76,7 @@ def test_photos_and_corrections_are_there_after_a_reload_and_a_killed_server(
         right = "Shoes" if label.input_value() == "Dress" else "Dress"
         label.fill(right)
         page.get_by_role("option", name=right, exact=True).click()
+        keep_label(page)
         expect(mark).to_have_count(1)
         settled(page)
         page.reload()
@@ -64,6 +90,7 @@ def test_photos_and_corrections_are_there_after_a_reload_and_a_killed_server(
         expect(tiles).to_have_count(3)
         expect(label).to_have_value(right)
         settled(page)
+        many_at_once(page)
         page.get_by_role("button", name="Add photos").click()
         page.get_by_role("button", name="Start over").click()
         expect(page.get_by_text("What you get")).to_be_visible()
