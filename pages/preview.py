@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import resources
 from app.auth.identity import require_right
-from app.preview import batch_view, download, photo, save_to_store, selection, upload
+from app.preview import batch_view, download, photo, save_to_store, selection, shop, upload
 from app.preview.session import preview_session
 from core.access import Right
 from core.errors import LapelError
@@ -51,6 +51,11 @@ if photos:
     with download_side:
         st.subheader("Download")
         download.show_download(session, photos, labeler.categories)
+        with st.expander(
+            "Tables for a shop", icon=":material/storefront:", on_change="rerun", key="shop"
+        ) as table:
+            if table.open:
+                shop.show_shop(session, photos)
     with save_side:
         if actor.may(Right.IMPORT):
             st.subheader("Save to store")

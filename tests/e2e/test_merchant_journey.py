@@ -59,6 +59,21 @@ def many_at_once(page: Page) -> None:
     settled(page)
 
 
+def table_for_a_shop(page: Page) -> None:
+    """SKUs out of the names by a pattern, with a preview, in a CSV that Excel reads."""
+    page.get_by_text("Tables for a shop").click()
+    sku = page.get_by_role("textbox", name="SKU in the file name")
+    sku.fill("{sku}-*")
+    sku.press("Enter")
+    expect(page.get_by_role("cell", name="05", exact=True)).to_be_visible()
+    settled(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download garments.csv").click()
+    data = Path(download.value.path()).read_bytes()
+    assert data.startswith(b"\xef\xbb\xbfsku,folder,photo,garment,")
+    assert b"05,,05-striped-shirt.jpg," in data
+
+
 def test_photos_and_corrections_are_there_after_a_reload_and_a_killed_server(
     page: Page, place: tuple[int, Path], tmp_path: Path
 ) -> None:
@@ -91,6 +106,7 @@ def test_photos_and_corrections_are_there_after_a_reload_and_a_killed_server(
         expect(label).to_have_value(right)
         settled(page)
         many_at_once(page)
+        table_for_a_shop(page)
         page.get_by_role("button", name="Add photos").click()
         page.get_by_role("button", name="Start over").click()
         expect(page.get_by_text("What you get")).to_be_visible()
