@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.preview import batch_view, selection, viewer
+from app.preview import batch_view, boxes, selection, viewer
 from app.preview.selection import PhotoView
 from app.preview.session import PreviewSession
 from app.text import literal
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MAPS_SECONDS = 20.0
 KEYS = "← → photos · N next garment · A accept · X take out · 1 to 5 label · Ctrl+Z undo"
 BAR_PIXELS = 34
+EDITING = "edit-boxes"
 
 
 def show(
@@ -35,6 +36,12 @@ def show(
     if session.garment not in view.garments:
         session.garment = next(iter(view.garments), None)
     header = st.container()
+    if st.session_state.get(EDITING):
+        with header:
+            _header(session, view, order)
+        batch_view.show_question(session)
+        boxes.show_boxes(session, view, labeler)
+        return
     picture, panel = st.columns([5, 4], gap="medium")
     with picture:
         _picture(session, view, order)
@@ -61,6 +68,12 @@ def _header(session: PreviewSession, view: PhotoView, order: Sequence[PhotoView]
             st.text(f"{numbers.index(view.item.number) + 1} of {len(numbers)}")
         _step_button(session, view, order, 1, "Next photo (→)", "chevron_right")
         st.space("stretch")
+        st.toggle(
+            "Edit boxes",
+            key=EDITING,
+            help="Draw, move, name and delete boxes, in the editor that annotators have.",
+            persist_state="session",
+        )
         batch_view.show_undo(session)
 
 
@@ -145,7 +158,8 @@ def garment_panel(session: PreviewSession, view: PhotoView, labeler: Labeler) ->
     """Select a garment, see its top-5 labels, correct or delete it."""
     if not view.garments:
         st.info(
-            "Nothing found above the threshold. Lower it, or leave the photo as it is.",
+            "Nothing found above the threshold. Lower it, draw a box with *Edit boxes*, or leave the photo "
+            "as it is.",
             icon=":material/search_off:",
         )
         return

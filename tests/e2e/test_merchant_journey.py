@@ -74,6 +74,33 @@ def table_for_a_shop(page: Page) -> None:
     assert b"05,,05-striped-shirt.jpg," in data
 
 
+def a_box_is_drawn(page: Page) -> None:
+    """In the annotators' editor, without what that has for a queue; the garment is in the photo then."""
+    before = boxes(page).count()
+    switch = page.get_by_text("Edit boxes", exact=True)
+    switch.click()
+    stage = page.locator(".lapel-editor [role=application]")
+    expect(stage.locator("svg").first).to_be_visible()
+    settled(page)
+    expect(page.get_by_role("button", name="Submit", exact=True)).to_have_count(0)
+    stage.scroll_into_view_if_needed()
+    place = stage.bounding_box()
+    assert place is not None
+    at = lambda x, y: (place["x"] + x * place["width"], place["y"] + y * place["height"])  # noqa: E731
+    page.mouse.move(*at(0.45, 0.06))
+    page.keyboard.down("Shift")  # draws, also inside another box
+    page.mouse.down()
+    page.mouse.move(*at(0.55, 0.16), steps=4)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    expect(page.locator(".lapel-editor .mark")).to_have_text("Saved")
+    page.keyboard.press("Escape")
+    settled(page)
+    switch.click()
+    expect(boxes(page)).to_have_count(before + 1)
+    settled(page)
+
+
 def test_photos_and_corrections_are_there_after_a_reload_and_a_killed_server(
     page: Page, place: tuple[int, Path], tmp_path: Path
 ) -> None:
@@ -105,6 +132,7 @@ def test_photos_and_corrections_are_there_after_a_reload_and_a_killed_server(
         expect(tiles).to_have_count(3)
         expect(label).to_have_value(right)
         settled(page)
+        a_box_is_drawn(page)
         many_at_once(page)
         table_for_a_shop(page)
         page.get_by_role("button", name="Add photos").click()
