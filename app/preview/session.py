@@ -21,7 +21,7 @@ from app.preview.work import WORKS, Work
 from app.text import flash
 from core.corrections import Corrections, Edit, Step, contradicts, with_category, with_label
 from core.errors import LapelError
-from core.garments import Garment
+from core.garments import Garment, Refusal
 from core.store.photo_spools import Spool
 from core.taxonomy import categories_of_labels
 
@@ -48,9 +48,9 @@ class PreviewSession:
     """One browser tab's state: the open photo and garment, what was asked for, and whose work it shows.
 
     ``owner`` stands for the person, whose work is kept; without one it goes with the tab. ``incoming`` are
-    files that wait to be labeled; ``uploads`` counts uploaders, as a new one is shown once its files are
-    taken; ``notice`` is a sentence for the next run; ``archive`` is the zip with a digest of its content;
-    ``paged_to`` is the photo whose gallery page is shown.
+    files that wait to be labeled, ``refused`` those that did not arrive; ``uploads`` counts uploaders, as a
+    new one is shown once its files are taken; ``notice`` is a sentence for the next run; ``archive`` is the
+    zip with a digest of its content; ``paged_to`` is the photo whose gallery page is shown.
     """
 
     owner: str | None = None
@@ -59,6 +59,7 @@ class PreviewSession:
     photo: int | None = None
     garment: int | None = None
     incoming: list[Source] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
     uploads: int = 0
     notice: str = ""
     archive: tuple[str, Path] | None = None
@@ -106,9 +107,11 @@ class PreviewSession:
             self.maps = Maps(labeler)
         self.maps.use(labeler)
         sources, self.incoming = self.incoming, []
+        refused, self.refused = self.refused, []
         if self.batch is None and not sources:
             return None
         batch = self.work.start(labeler)
+        batch.refuse(refused)
         if sources:
             before = batch.progress().done
             batch.add(sources)
