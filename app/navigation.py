@@ -56,6 +56,7 @@ ENTRIES = (
             "app.preview.save_to_store",
             "app.preview.selection",
             "app.preview.session",
+            "app.preview.shop",
             "app.preview.upload",
         ),
     ),

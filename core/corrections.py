@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from core.garments import Garment
+from core.taxonomy import categories_of_labels, load_taxonomy
+
+DETECTOR_TAXONOMY = "street13"
 
 
 @dataclass(frozen=True)
@@ -75,3 +78,40 @@ class Corrections:
             self.changed.setdefault(edit.photo, {})[edit.garment] = garment
             if edit.uid:
                 self.drawn.setdefault(edit.photo, {})[edit.uid] = edit.garment
+
+
+def fits(label: str, category: str) -> bool:
+    """Whether a label may stand for a garment of this category; where either is unknown, it may.
+
+    >>> fits("Skirt", "skirt"), fits("Skirt", "top"), fits("Skirt", "apron"), fits("Poncho", "top")
+    (True, False, True, True)
+    """
+    known = categories_of_labels().get(label)
+    return known is None or category in known or category not in load_taxonomy(DETECTOR_TAXONOMY).categories
+
+
+def contradicts(garment: Garment) -> bool:
+    """Whether a garment's label belongs to another category than its own."""
+    return not fits(garment.best_label, garment.category)
+
+
+def with_category(garment: Garment, category: str, *, keep_label: bool = True) -> Garment:
+    """The garment in another category; a label that the model chose follows it.
+
+    The first of its labels that belongs to the category takes its place, or the category's name. A person's
+    own label stays, unless ``keep_label`` is false.
+    """
+    after = garment.correct(category=category)
+    if not contradicts(after) or (keep_label and garment.label is not None):
+        return after
+    known = categories_of_labels()
+    found = (label for label, _ in garment.top5 if category in known.get(label, ()))
+    return after.correct(label=next(found, category))
+
+
+def with_label(garment: Garment, label: str, *, category_follows: bool = False) -> Garment:
+    """The garment with another label, and by choice in the category that the label belongs to."""
+    after = garment.correct(label=label)
+    if not category_follows or not contradicts(after):
+        return after
+    return after.correct(category=categories_of_labels()[label][0])

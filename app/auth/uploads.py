@@ -24,6 +24,8 @@ MOST_FILES = 10_000
 FRAMING_BYTES = 2**16
 """Of a request's body around its file: boundaries and headers of the form."""
 
+NOT_ARRIVED = "The file did not arrive: the connection was lost on the way. Drop it again."
+
 _UPLOAD = re.compile(r"/_stcore/upload_file/([^/]+)/([^/]+)/?")
 _UPLOADER = "file_uploader_state_value"  # the kind of value by which Streamlit knows an uploader
 
@@ -34,8 +36,13 @@ class UploadQuota:
     ``session_bytes`` is the limit of a session.
     """
 
+    in_place: UploadQuota | None = None
+    """The one that follows this server's uploads."""
+
     def __init__(self, session_bytes: int) -> None:
         self.session_bytes = session_bytes
+        self._names: dict[str, dict[str, str]] = {}  # session to file id to the name of what may come
+        self._too_much: set[tuple[str, str]] = set()
         self._asked: dict[str, dict[str, int]] = {}  # session to file id to the bytes that are kept of it
         self._arriving: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -51,6 +58,7 @@ class UploadQuota:
         ``may_ask`` says whether a session's page has an uploader, ``is_open`` whether a session can still be
         gone on with.
         """
+        UploadQuota.in_place = self
         urls, add, remove, end = (
             manager.get_upload_urls, manager.add_file, manager.remove_file, manager.remove_session_files
         )  # fmt: skip
@@ -62,6 +70,9 @@ class UploadQuota:
                 return []
             issued = urls(session_id, list(file_names[:MOST_FILES]))
             self.ask(session_id, [info.file_id for info in issued])
+            with self._lock:
+                names = self._names.setdefault(session_id, {})
+                names.update({info.file_id: name for info, name in zip(issued, file_names, strict=False)})
             return issued
 
         def kept(session_id: str, file: Any) -> None:
@@ -93,6 +104,30 @@ class UploadQuota:
             for file in waiting[: max(0, len(asked) - MOST_FILES)]:
                 del asked[file]
 
+    def take_missing(self, session: str) -> list[tuple[str, str]]:
+        """Name and sentence of each file that was asked for and did not arrive, once.
+
+        To be called when an uploader reports, as it does once none of its files is under way.
+        """
+        with self._lock:
+            asked, names = self._asked.get(session, {}), self._names.get(session, {})
+            missing = [] if session in self._arriving else [file for file in names if not asked.get(file)]
+            found = [
+                (names[file], self.refusal if (session, file) in self._too_much else NOT_ARRIVED)
+                for file in missing
+                if file in asked
+            ]
+            for file in missing:
+                asked.pop(file, None)
+                self._too_much.discard((session, file))
+            self._names.pop(session, None)
+            return found
+
+    def refuse(self, session: str, file: str) -> None:
+        """Note that a file was too much."""
+        with self._lock:
+            self._too_much.add((session, file))
+
     def was_asked(self, session: str, file: str) -> bool:
         """Whether a file of this id may come."""
         with self._lock:
@@ -119,6 +154,8 @@ class UploadQuota:
         """Forget all of a session."""
         with self._lock:
             self._asked.pop(session, None)
+            self._names.pop(session, None)
+            self._too_much = {entry for entry in self._too_much if entry[0] != session}
 
     @contextmanager
     def arriving(self, session: str, file: str) -> Iterator[Callable[[int], None]]:
@@ -134,6 +171,7 @@ class UploadQuota:
             with self._lock:
                 replaced = self._asked.get(session, {}).get(file, 0)
                 if self._used(session) - replaced + size > self.session_bytes + FRAMING_BYTES:
+                    self._too_much.add((session, file))
                     raise HTTPException(413, self.refusal)
                 counted += size
                 self._arriving[session] = self._arriving.get(session, 0) + size
@@ -177,6 +215,7 @@ class BoundedUploads:
             return
         declared = dict(scope["headers"]).get(b"content-length", b"")
         if declared.isdigit() and int(declared) > self.quota.session_bytes + FRAMING_BYTES:
+            self.quota.refuse(session, file)
             await PlainTextResponse(self.quota.refusal, 413)(scope, receive, send)
             return
         with self.quota.arriving(session, file) as count:

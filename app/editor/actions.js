@@ -4,7 +4,7 @@ import { undecided } from "./task.js";
 
 const READ_ONLY = new Set(["next", "previous", "uncertain", "hide", "attention", "fit", "zoomIn", "zoomOut", "rotate", "crosshair", "brighter", "darker", "contrast", "flatter", "copy", "keys", "history", "back", "skip"]);
 
-export const isAllowed = (name, { locked, readonly }) => (readonly ? READ_ONLY.has(name) && name !== "skip" : !locked || READ_ONLY.has(name) && name !== "back" && name !== "skip");
+export const isAllowed = (name, { locked, readonly, data }) => !data.without?.includes(name) && (readonly ? READ_ONLY.has(name) && name !== "skip" : !locked || READ_ONLY.has(name) && name !== "back" && name !== "skip");
 
 const announceSelected = (editor) => {
   const { task } = editor;

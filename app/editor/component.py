@@ -86,6 +86,7 @@ def box_editor(
     notice: str = "",
     readonly: bool = False,
     coming: bool = False,
+    without: Sequence[str] = (),
     on_work: Callable[[EditorDraft], object] | None = None,
     on_act: Callable[[EditorAction], object] | None = None,
     place: str = PLACE,
@@ -99,7 +100,8 @@ def box_editor(
     below the threshold of ``boxes``: a drawn box takes its category and labels from them. ``attributes`` are
     what boxes may have beside the usual flags. ``tightened`` answers the act "tighten". ``keys`` maps actions
     to a person's own keys, ``options`` settings to their choices. ``coming`` says that the models' boxes are
-    on their way: a submit waits for them.
+    on their way: a submit waits for them. ``without`` are actions that the page has no use for: their buttons
+    are not shown, and their keys do nothing; "flags" are the boxes' flags.
 
     ``on_work`` saves a draft and ``on_act`` does what was asked; both are called before the page's script
     runs, so that the script already passes the new ``sequence`` (a browser shows "saved" once it has come
@@ -117,6 +119,7 @@ def box_editor(
         "keys": dict(keys or {}),
         "options": dict(options or {}),
         "coming": coming,
+        "without": list(without),
         "sequence": sequence,
         "readonly": readonly,
         "notice": notice or st.session_state.get(_refused(place), ""),

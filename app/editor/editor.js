@@ -106,6 +106,8 @@ class Editor {
     else this.update(before, data, send);
     this.options = { ...DEFAULTS, ...data.options, ...this.chosen };
     this.shortcuts.update(data.keys, this.options.draw);
+    this.root.dataset.without = (data.without ?? []).join(" ");
+    for (const button of this.root.querySelectorAll("[data-action]")) button.hidden = Boolean(data.without?.includes(button.dataset.action));
     this.showNotice();
     this.view.show();
     this.render();

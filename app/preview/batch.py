@@ -121,6 +121,13 @@ class Batch:
                 self._total += expected
         self.resume()
 
+    def refuse(self, refusals: Iterable[Refusal]) -> None:
+        """Note files that never came so far as to be read."""
+        with self._lock:
+            more = list(refusals)
+            self._refusals += more
+            self._total += len(more)
+
     def resume(self) -> None:
         """Label the waiting photos, unless the thread is running."""
         with self._lock:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.preview import gallery, selection
+from app.preview import gallery, garments, selection
 from app.preview.batch import MIN_SCORE, Batch, Progress, time_left
 from app.preview.selection import (
     ALL,
@@ -18,9 +19,14 @@ from app.preview.selection import (
     UNCERTAIN,
     Filters,
     PhotoView,
+    step_text,
 )
 from app.preview.session import PreviewSession
+from app.text import counted, literal
 from core.garments import Refusal
+
+if TYPE_CHECKING:
+    from core.inference.labeler import Labeler
 
 TICK_SECONDS = 1.0
 
@@ -31,30 +37,42 @@ def photo_views(session: PreviewSession, score_threshold: float) -> list[PhotoVi
     return [selection.view_of(item, session.corrections, score_threshold) for item in items]
 
 
-def show(session: PreviewSession, score_threshold: float, filters: Filters, *, running: bool) -> None:
-    """Draw progress and gallery, and poll every ``TICK_SECONDS`` while the batch runs.
+def show(
+    session: PreviewSession,
+    score_threshold: float,
+    filters: Filters,
+    *,
+    running: bool,
+    labeler: Labeler,
+) -> None:
+    """Draw progress and gallery, or all garments, and poll every ``TICK_SECONDS`` while the batch runs.
 
     ``running`` is the state when this run of the page read the photos; the page runs again once it ends.
     """
     if running:
-        st.fragment(_tick, run_every=TICK_SECONDS)(session, score_threshold, filters, session.photo)
+        st.fragment(_tick, run_every=TICK_SECONDS)(session, score_threshold, filters, session.photo, labeler)
     else:
-        _draw(session, score_threshold, filters)
+        _draw(session, score_threshold, filters, labeler)
 
 
-def _tick(session: PreviewSession, score_threshold: float, filters: Filters, photo: int | None) -> None:
+def _tick(
+    session: PreviewSession, score_threshold: float, filters: Filters, photo: int | None, labeler: Labeler
+) -> None:
     """Redraw; the whole page runs again when the batch ends or another photo is opened."""
     batch = session.batch
     first_came = photo is None and batch is not None and bool(batch.items)
     if batch is None or first_came or session.photo != photo or not batch.progress().running:
         st.rerun()
-    _draw(session, score_threshold, filters)
+    _draw(session, score_threshold, filters, labeler)
 
 
-def _draw(session: PreviewSession, score_threshold: float, filters: Filters) -> None:
+def _draw(session: PreviewSession, score_threshold: float, filters: Filters, labeler: Labeler) -> None:
     assert session.batch is not None
     show_progress(session.batch, session.batch.progress())
     photos = photo_views(session, score_threshold)
+    if view_now() == GARMENTS:
+        _garments(session, photos, filters, score_threshold, labeler)
+        return
     chosen = selection.chosen(photos, filters)
     st.caption(_summary(photos, chosen))
     show_refusals(session.batch.refusals)
@@ -62,6 +80,69 @@ def _draw(session: PreviewSession, score_threshold: float, filters: Filters) -> 
         _tiles(session, chosen)
     elif photos:
         st.info("No photo passes the filters.", icon=":material/filter_list_off:")
+
+
+def _garments(
+    session: PreviewSession,
+    photos: list[PhotoView],
+    filters: Filters,
+    score_threshold: float,
+    labeler: Labeler,
+) -> None:
+    assert session.batch is not None
+    targets = selection.garments_chosen(photos, filters, score_threshold)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        in_all = sum(len(view.garments) for view in photos)
+        of_all = f" of {in_all:,}" if len(targets) != in_all else ""
+        st.caption(f"{len(targets):,}{of_all} garments, {counted(len(photos), 'photo')}", width="content")
+        st.space("stretch")
+        show_undo(session)
+    show_refusals(session.batch.refusals)
+    show_question(session)
+    if targets:
+        garments.show_garments(
+            session, targets, categories=labeler.categories, labels=labeler.labels, on_open=_show_photos
+        )
+    elif photos:
+        st.info("No garment passes the filters.", icon=":material/filter_list_off:")
+
+
+def show_undo(session: PreviewSession) -> None:
+    """Undo and redo of corrections."""
+    done, undone = session.corrections.done, session.corrections.undone
+    st.button(
+        "",
+        icon=":material/undo:",
+        key="undo",
+        disabled=not done,
+        help=f"Undo: {step_text(done[-1])} (Ctrl+Z)" if done else "Nothing to undo",
+        on_click=session.undo,
+    )
+    st.button(
+        "",
+        icon=":material/redo:",
+        key="redo",
+        disabled=not undone,
+        help=f"Redo: {step_text(undone[-1])} (Ctrl+Shift+Z)" if undone else "Nothing to redo",
+        on_click=session.redo,
+    )
+
+
+def show_question(session: PreviewSession) -> None:
+    """What is asked before a label contradicts its category, with a button for each answer."""
+    if session.question is None:
+        return
+    with st.container(border=True, key="question"):
+        st.markdown(f":material/help: {literal(session.question.text)}")
+        with st.container(horizontal=True):
+            for place, (text, edits) in enumerate(session.question.answers):
+                st.button(
+                    literal(text),
+                    key=f"answer-{place}",
+                    type="secondary" if place else "primary",
+                    on_click=session.answer,
+                    args=(edits,),
+                )
 
 
 def _tiles(session: PreviewSession, chosen: list[PhotoView]) -> None:
@@ -142,24 +223,40 @@ def threshold_now() -> float:
     return float(st.session_state[THRESHOLD_KEY])
 
 
+PHOTOS, GARMENTS = "Photos", "Garments"
+VIEW_KEY = "view"
+
+
+def view_now() -> str:
+    """Whether photos are shown, or all garments as crops."""
+    return str(st.session_state.get(VIEW_KEY) or PHOTOS)
+
+
+def _show_photos() -> None:
+    st.session_state[VIEW_KEY] = PHOTOS
+
+
 def filters_now() -> Filters:
     """The filters and the order that are set now."""
     state = st.session_state
     low, high = state.get("scores", (0.0, 1.0))
     return Filters(
         tuple(state.get("categories", ())),
+        tuple(state.get("labels", ())),
         (low, high),
         state.get("show") or ALL,
         state.get("order") or next(iter(ORDERS)),
     )
 
 
-def show_toolbar(session: PreviewSession, categories: Sequence[str], default_threshold: float) -> None:
+def show_toolbar(session: PreviewSession, labeler: Labeler) -> None:
     """The threshold's slider, and the filters beside it."""
     kept = session.work.settings.get("threshold")
-    threshold = kept if isinstance(kept, float) and MIN_SCORE <= kept <= MOST_SCORE else default_threshold
+    threshold = (
+        kept if isinstance(kept, float) and MIN_SCORE <= kept <= MOST_SCORE else labeler.default_threshold
+    )
     st.session_state.setdefault(THRESHOLD_KEY, round(max(threshold, MIN_SCORE), 2))
-    threshold_slot, filter_slot = st.columns([2, 3], vertical_alignment="bottom", gap="medium")
+    threshold_slot, filter_slot = st.columns([2, 5], vertical_alignment="bottom", gap="medium")
     with threshold_slot:
         st.slider(
             "Score threshold",
@@ -172,15 +269,26 @@ def show_toolbar(session: PreviewSession, categories: Sequence[str], default_thr
             help="Boxes with a lower score are hidden, except those you corrected.",
         )
     with filter_slot:
-        _filter_bar(categories, session.names)
+        _filter_bar(labeler, session.names)
 
 
-def _filter_bar(categories: Sequence[str], names: Mapping[str, str]) -> None:
+def _filter_bar(labeler: Labeler, names: Mapping[str, str]) -> None:
+    categories = labeler.categories
     known = {
         category: f"{names[category]} ({category})" if category in names else category
         for category in categories
     }
-    wide, narrow = st.columns([3, 2], vertical_alignment="bottom")
+    first, wide, narrow = st.columns([2, 3, 2], vertical_alignment="bottom")
+    with first:
+        st.segmented_control(
+            "View",
+            (PHOTOS, GARMENTS),
+            default=PHOTOS,
+            required=True,
+            key=VIEW_KEY,
+            help="Garments: all that pass the filter as crops, to choose many and mend them at once.",
+            persist_state="session",
+        )
     with wide:
         st.segmented_control(
             "Show",
@@ -195,5 +303,6 @@ def _filter_bar(categories: Sequence[str], names: Mapping[str, str]) -> None:
         st.multiselect(
             "Category", categories, format_func=known.__getitem__, key="categories", persist_state="session"
         )
+        st.multiselect("Label", labeler.labels, key="labels", persist_state="session")
         st.slider("Score", 0.0, 1.0, (0.0, 1.0), step=0.01, key="scores", persist_state="session")
         st.selectbox("Sort by", list(ORDERS), key="order", persist_state="session")

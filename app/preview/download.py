@@ -113,6 +113,8 @@ def import_names(session: PreviewSession, key: str, known: Sequence[str]) -> Non
 
 FILE_NAME = "lapel.zip"
 PHOTOS_KEY = "download-photos"
+LEAST_SQUARE, SQUARE, MOST_SQUARE = 64, 1000, 4096
+"""Pixels a side of square crops: the least, the usual, the most."""
 
 
 def show_download(session: PreviewSession, photos: Sequence[PhotoView], categories: Sequence[str]) -> None:
@@ -128,10 +130,11 @@ def show_download(session: PreviewSession, photos: Sequence[PhotoView], categori
         key=PHOTOS_KEY,
         help="Upright JPEG files in yolo/images/, so that the YOLO files train as they are.",
     )
-    state = fingerprint(photos, session.names, with_photos)
+    square = _square(session)
+    state = fingerprint(photos, session.names, with_photos, square)
     if session.zip_requested:
         session.zip_requested = False
-        path = _prepare(session, photos, categories, with_photos)
+        path = _prepare(session, photos, categories, with_photos, square)
         session.archive = None if path is None else (state, path)
     if session.archive is None or session.archive[0] != state:
         st.button(
@@ -156,8 +159,35 @@ def show_download(session: PreviewSession, photos: Sequence[PhotoView], categori
     )
 
 
+def _square(session: PreviewSession) -> int:
+    """Pixels a side of square crops; 0 for crops as they are."""
+    kept = session.work.settings.get("square")
+    kept = kept if isinstance(kept, int) and 0 <= kept <= MOST_SQUARE else 0
+    on = st.toggle(
+        "Square crops on white",
+        value=bool(kept),
+        key="download-square",
+        help="Each garment in the middle of a white square, as shops show them.",
+    )
+    side = SQUARE
+    if on:
+        side = int(
+            st.number_input(
+                "Pixels a side", LEAST_SQUARE, MOST_SQUARE, kept or SQUARE, 50, key="download-square-side"
+            )
+        )
+    chosen = side if on else 0
+    if chosen != kept:
+        session.set("square", chosen)
+    return chosen
+
+
 def _prepare(
-    session: PreviewSession, photos: Sequence[PhotoView], categories: Sequence[str], with_photos: bool
+    session: PreviewSession,
+    photos: Sequence[PhotoView],
+    categories: Sequence[str],
+    with_photos: bool,
+    square: int,
 ) -> Path | None:
     path = session.files / FILE_NAME
     bar = st.progress(0.0, text="Preparing the zip…")
@@ -169,6 +199,7 @@ def _prepare(
             path,
             lambda part: bar.progress(part, text="Preparing the zip…"),
             with_photos=with_photos,
+            square=square,
         )
     except LapelError as error:
         st.error(literal(str(error)), icon=":material/error:")
@@ -186,6 +217,7 @@ def make_zip(
     report: Callable[[float], object],
     *,
     with_photos: bool = False,
+    square: int = 0,
 ) -> None:
     """Write the zip of these photos, by choice with the photos; ``report`` gets the part done, 0..1."""
     spooled = {view.labeled.photo: view.item.spooled for view in photos}
@@ -200,10 +232,13 @@ def make_zip(
             raise PhotoError(f"{name}: {error}") from error
 
     with path.open("wb") as out:
-        write_zip([view.labeled for view in photos], image_of, out, names, categories, photos=with_photos)
+        labeled = [view.labeled for view in photos]
+        write_zip(labeled, image_of, out, names, categories, photos=with_photos, square=square)
 
 
-def fingerprint(photos: Sequence[PhotoView], names: Mapping[str, str], with_photos: bool = False) -> str:
+def fingerprint(
+    photos: Sequence[PhotoView], names: Mapping[str, str], with_photos: bool = False, square: int = 0
+) -> str:
     """A digest of all that goes into the zip."""
-    content = [[view.labeled.as_dict() for view in photos], sorted(names.items()), with_photos]
+    content = [[view.labeled.as_dict() for view in photos], sorted(names.items()), with_photos, square]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

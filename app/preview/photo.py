@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.preview import selection, viewer
-from app.preview.selection import PhotoView, step_text
+from app.preview import batch_view, boxes, selection, viewer
+from app.preview.selection import PhotoView
 from app.preview.session import PreviewSession
 from app.text import literal
 from core.garments import Garment
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from core.inference.labeler import Labeler
 
 MAPS_SECONDS = 20.0
+KEYS = "← → photos · N next garment · A accept · X take out · 1 to 5 label · Ctrl+Z undo"
 BAR_PIXELS = 34
+EDITING = "edit-boxes"
 
 
 def show(
@@ -34,6 +36,12 @@ def show(
     if session.garment not in view.garments:
         session.garment = next(iter(view.garments), None)
     header = st.container()
+    if st.session_state.get(EDITING):
+        with header:
+            _header(session, view, order)
+        batch_view.show_question(session)
+        boxes.show_boxes(session, view, labeler)
+        return
     picture, panel = st.columns([5, 4], gap="medium")
     with picture:
         _picture(session, view, order)
@@ -60,7 +68,13 @@ def _header(session: PreviewSession, view: PhotoView, order: Sequence[PhotoView]
             st.text(f"{numbers.index(view.item.number) + 1} of {len(numbers)}")
         _step_button(session, view, order, 1, "Next photo (→)", "chevron_right")
         st.space("stretch")
-        undo_buttons(session)
+        st.toggle(
+            "Edit boxes",
+            key=EDITING,
+            help="Draw, move, name and delete boxes, in the editor that annotators have.",
+            persist_state="session",
+        )
+        batch_view.show_undo(session)
 
 
 def _step_button(
@@ -93,9 +107,10 @@ def _picture(session: PreviewSession, view: PhotoView, order: Sequence[PhotoView
             "stepped": partial(_stepped, session, view, order),
             "ranked": partial(_ranked, session, view),
             "reversed": partial(_reversed, session),
+            "keyed": partial(_keyed, session, view),
         },
     )
-    st.caption(labeled_by(view.item.labeled.models))
+    st.caption(f"{KEYS}  \n{labeled_by(view.item.labeled.models)}")
 
 
 def labeled_by(models: Mapping[str, str]) -> str:
@@ -120,6 +135,18 @@ def _ranked(session: PreviewSession, view: PhotoView) -> None:
     session.choose_ranked(view, int(viewer.event("ranked")))
 
 
+def _keyed(session: PreviewSession, view: PhotoView) -> None:
+    acts = {
+        "next": partial(session.step_garment, view, 1),
+        "previous": partial(session.step_garment, view, -1),
+        "accept": partial(session.accept_garment, view),
+        "take out": partial(session.delete_garment, view),
+    }
+    act = acts.get(viewer.event("keyed"))
+    if act is not None:
+        act()
+
+
 def _reversed(session: PreviewSession) -> None:
     if viewer.event("reversed") < 0:
         session.undo()
@@ -127,36 +154,17 @@ def _reversed(session: PreviewSession) -> None:
         session.redo()
 
 
-def undo_buttons(session: PreviewSession) -> None:
-    """Undo and redo of corrections."""
-    done, undone = session.corrections.done, session.corrections.undone
-    st.button(
-        "",
-        icon=":material/undo:",
-        key="undo",
-        disabled=not done,
-        help=f"Undo: {step_text(done[-1])} (Ctrl+Z)" if done else "Nothing to undo",
-        on_click=session.undo,
-    )
-    st.button(
-        "",
-        icon=":material/redo:",
-        key="redo",
-        disabled=not undone,
-        help=f"Redo: {step_text(undone[-1])} (Ctrl+Shift+Z)" if undone else "Nothing to redo",
-        on_click=session.redo,
-    )
-
-
 def garment_panel(session: PreviewSession, view: PhotoView, labeler: Labeler) -> None:
     """Select a garment, see its top-5 labels, correct or delete it."""
     if not view.garments:
         st.info(
-            "Nothing found above the threshold. Lower it, or leave the photo as it is.",
+            "Nothing found above the threshold. Lower it, draw a box with *Edit boxes*, or leave the photo "
+            "as it is.",
             icon=":material/search_off:",
         )
         return
     _picker(session, view)
+    batch_view.show_question(session)
     number = session.garment
     assert number is not None
     garment = view.garments[number]
@@ -228,13 +236,24 @@ def _corrections(session: PreviewSession, view: PhotoView, labeler: Labeler) -> 
     garment = view.garments[number]
     _choice(session, view, "category", garment.category, labeler.categories, session.names)
     _choice(session, view, "label", garment.best_label, labeler.labels, {})
-    st.button(
-        "Delete garment",
-        icon=":material/delete:",
-        key="take-out",
-        on_click=session.delete_garment,
-        args=(view,),
-    )
+    with st.container(horizontal=True):
+        st.button(
+            "Accept",
+            icon=":material/check:",
+            key="accept",
+            disabled=garment.corrected,
+            help="It is right as it is (A)",
+            on_click=session.accept_garment,
+            args=(view,),
+        )
+        st.button(
+            "Delete garment",
+            icon=":material/delete:",
+            key="take-out",
+            help="Take it out of the photo (X)",
+            on_click=session.delete_garment,
+            args=(view,),
+        )
 
 
 def _choice(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import streamlit as st
@@ -17,7 +17,6 @@ from app.preview.session import PreviewSession
 from app.text import counted, literal
 from core.corrections import Corrections
 from core.errors import ConflictError, LapelError
-from core.garments import Garment
 from core.jobs import client
 from core.store import Store
 from core.store.boxes import AnnotatedBox
@@ -67,13 +66,19 @@ def report_wrong(store: Store, view: PhotoView, corrections: Corrections, by: st
     return added.row.id
 
 
-def boxes_of(garments: Iterable[Garment], ids: Mapping[str, int]) -> tuple[AnnotatedBox, ...]:
-    """Garments as boxes; those that the user corrected are accepted, all others are proposals."""
-    boxes = []
-    for garment in garments:
+def boxes_of(view: PhotoView, ids: Mapping[str, int]) -> tuple[AnnotatedBox, ...]:
+    """A photo's garments as boxes; those that the user corrected are accepted, all others are proposals.
+
+    A garment that the user accepted as the models found it is unchanged; one that the user drew is theirs.
+    """
+    boxes, found = [], view.item.labeled.garments
+    for number, garment in view.garments.items():
         box = AnnotatedBox.from_garment(garment, ids[garment.category])
-        if garment.corrected:
-            box = replace(box, label=garment.label or box.label, changed=True, accepted=True)
+        if number >= len(found):
+            box = replace(box, label=garment.label, origin="person", accepted=True, score=None)
+        elif garment.corrected:
+            changed = garment != found[number].correct()
+            box = replace(box, label=garment.label or box.label, changed=changed, accepted=True)
         boxes.append(box)
     return tuple(boxes)
 
@@ -91,9 +96,8 @@ def _save_boxes(
     corrected = bool(corrections.of(view.item.number))
     if not (checked or corrected) or store.annotations.latest(photo_id) or store.drafts.load(photo_id, by):
         return False
-    garments = list(view.garments.values())
-    ids = store.categories.ensure({garment.category for garment in garments}, by)
-    boxes = boxes_of(garments, ids)
+    ids = store.categories.ensure({garment.category for garment in view.garments.values()}, by)
+    boxes = boxes_of(view, ids)
     if not checked:
         store.drafts.save(photo_id, by, boxes=boxes, sequence=1, base_version=0)
         return True

@@ -40,6 +40,7 @@ NARROW_MARGIN = 0.15
 
 ALL, NOTHING_FOUND, UNCERTAIN = "All", "Nothing found", "Uncertain"
 SHOWS = (ALL, NOTHING_FOUND, UNCERTAIN)
+UNCERTAIN_FIRST = "Most uncertain first"
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,18 @@ class PhotoView:
 
 @dataclass(frozen=True)
 class Filters:
-    """What the gallery shows; no category means every category, scores are in 0..1 and inclusive."""
+    """What the gallery shows; no category means every category, no label every label; scores are in 0..1."""
 
     categories: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     scores: tuple[float, float] = (0.0, 1.0)
     show: str = ALL
     order: str = "As uploaded"
+
+    @property
+    def narrow_garments(self) -> bool:
+        """Whether not every garment passes."""
+        return bool(self.categories or self.labels) or self.scores != (0.0, 1.0)
 
 
 def is_uncertain(candidates: Sequence[Garment | None], score_threshold: float) -> bool:
@@ -118,13 +125,38 @@ def matches(view: PhotoView, filters: Filters) -> bool:
         return not view.garments
     if filters.show == UNCERTAIN and not view.uncertain:
         return False
-    low, high = filters.scores
-    if not filters.categories and (low, high) == (0.0, 1.0):
+    if not filters.narrow_garments:
         return True
-    return any(
-        low <= garment.score <= high and (not filters.categories or garment.category in filters.categories)
-        for garment in view.garments.values()
+    return any(is_asked_for(garment, filters) for garment in view.garments.values())
+
+
+def is_asked_for(garment: Garment, filters: Filters) -> bool:
+    """Whether category, label and score of one garment pass the filters."""
+    low, high = filters.scores
+    return (
+        low <= garment.score <= high
+        and (not filters.categories or garment.category in filters.categories)
+        and (not filters.labels or garment.best_label in filters.labels)
     )
+
+
+def garments_chosen(
+    photos: Sequence[PhotoView], filters: Filters, score_threshold: float
+) -> list[tuple[PhotoView, int]]:
+    """The garments that pass the filters, each with its photo, in the order of the photos.
+
+    Where the order is by uncertainty, those with the narrowest margin between two labels come first.
+    """
+    found = [
+        (view, number)
+        for view in sorted(photos, key=ORDERS[filters.order])
+        for number, garment in view.garments.items()
+        if is_asked_for(garment, filters)
+        and (filters.show != UNCERTAIN or is_uncertain([garment], score_threshold))
+    ]
+    if filters.order == UNCERTAIN_FIRST:
+        found.sort(key=lambda pair: (pair[0].garments[pair[1]].corrected, margin(pair[0].garments[pair[1]])))
+    return found
 
 
 def _best_score(view: PhotoView) -> float:
@@ -134,7 +166,7 @@ def _best_score(view: PhotoView) -> float:
 ORDERS: dict[str, Callable[[PhotoView], tuple[float | str, ...]]] = {
     "As uploaded": lambda view: (view.item.number,),
     "Name": lambda view: (view.item.spooled.name.casefold(), view.item.number),
-    "Most uncertain first": lambda view: (not view.uncertain, _best_score(view), view.item.number),
+    UNCERTAIN_FIRST: lambda view: (not view.uncertain, _best_score(view), view.item.number),
     "Most garments first": lambda view: (-len(view.garments), view.item.number),
 }
 

@@ -6,6 +6,7 @@ share and a restart finds again; what only a tab shows is in ``PreviewSession``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,16 +19,28 @@ from app.preview.batch import Batch, Source
 from app.preview.selection import PhotoView
 from app.preview.work import WORKS, Work
 from app.text import flash
-from core.corrections import Corrections, Edit, Step
+from core.corrections import Corrections, Edit, Step, contradicts, with_category, with_label
 from core.errors import LapelError
-from core.garments import Garment
+from core.garments import Garment, Refusal
 from core.store.photo_spools import Spool
+from core.taxonomy import categories_of_labels
 
 if TYPE_CHECKING:
     from core.inference.labeler import Labeler
 
 KEY = "session"
+Target = tuple[PhotoView, int]
+"""A garment: its photo, and its number there."""
+
 PROBLEM = "preview-problem"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked before a label contradicts its category, and what each answer would do."""
+
+    text: str
+    answers: tuple[tuple[str, tuple[Edit, ...]], ...]
 
 
 @dataclass
@@ -35,9 +48,9 @@ class PreviewSession:
     """One browser tab's state: the open photo and garment, what was asked for, and whose work it shows.
 
     ``owner`` stands for the person, whose work is kept; without one it goes with the tab. ``incoming`` are
-    files that wait to be labeled; ``uploads`` counts uploaders, as a new one is shown once its files are
-    taken; ``notice`` is a sentence for the next run; ``archive`` is the zip with a digest of its content;
-    ``paged_to`` is the photo whose gallery page is shown.
+    files that wait to be labeled, ``refused`` those that did not arrive; ``uploads`` counts uploaders, as a
+    new one is shown once its files are taken; ``notice`` is a sentence for the next run; ``archive`` is the
+    zip with a digest of its content; ``paged_to`` is the photo whose gallery page is shown.
     """
 
     owner: str | None = None
@@ -46,6 +59,7 @@ class PreviewSession:
     photo: int | None = None
     garment: int | None = None
     incoming: list[Source] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
     uploads: int = 0
     notice: str = ""
     archive: tuple[str, Path] | None = None
@@ -54,6 +68,7 @@ class PreviewSession:
     zip_requested: bool = False
     page: int = 1
     paged_to: int | None = None
+    question: Question | None = None
     _own: Work = field(default_factory=Work)
     _files: Spool | None = None
 
@@ -92,9 +107,11 @@ class PreviewSession:
             self.maps = Maps(labeler)
         self.maps.use(labeler)
         sources, self.incoming = self.incoming, []
+        refused, self.refused = self.refused, []
         if self.batch is None and not sources:
             return None
         batch = self.work.start(labeler)
+        batch.refuse(refused)
         if sources:
             before = batch.progress().done
             batch.add(sources)
@@ -107,18 +124,40 @@ class PreviewSession:
     def open(self, number: int | None) -> None:
         """Open another photo."""
         if number != self.photo:
-            self.photo, self.garment = number, None
+            self.photo, self.garment, self.question = number, None, None
 
     def apply(self, *edits: Edit, sequence: int = 0) -> None:
         """Correct garments as one step; where that cannot be kept, the page says so."""
         self._keep(lambda: self.work.apply(*edits, sequence=sequence))
 
+    def change(
+        self, targets: Sequence[Target], *, category: str | None = None, label: str | None = None
+    ) -> None:
+        """Set the category or the label of garments as one step.
+
+        Where a label would contradict its category, ``question`` asks first.
+        """
+        self.question = None
+        afters = [_changed(_garment(target), category, label) for target in targets]
+        edits = tuple(_edit(target, after) for target, after in zip(targets, afters, strict=True))
+        clashes = [after for after in afters if contradicts(after)]
+        if clashes and label is not None:
+            self.question = _about_label(targets, label, len(clashes), edits)
+        elif clashes and category is not None:
+            self.question = _about_category(targets, category, clashes, edits)
+        else:
+            self.apply(*edits)
+
+    def answer(self, edits: Sequence[Edit]) -> None:
+        """Do what was chosen of a question; nothing for no edits."""
+        self.question = None
+        self.apply(*edits)
+
     def correct(self, view: PhotoView, *, category: str | None = None, label: str | None = None) -> None:
         """Correct the selected garment's category or label."""
-        number, before = self._chosen(view)
-        if before is not None:
-            after = before.correct(category=category, label=label)
-            self.apply(Edit(view.item.number, number, before, after))
+        number, garment = self._chosen(view)
+        if garment is not None:
+            self.change([(view, number)], category=category, label=label)
 
     def choose_ranked(self, view: PhotoView, rank: int) -> None:
         """Set the selected garment's label to one of its top five, by rank from 0."""
@@ -126,11 +165,27 @@ class PreviewSession:
         if garment is not None and 0 <= rank < len(garment.top5):
             self.correct(view, label=garment.top5[rank][0])
 
+    def accept(self, targets: Sequence[Target]) -> None:
+        """Stand behind garments as they are, as one step."""
+        self.apply(*(_edit(target, _garment(target).correct()) for target in targets))
+
+    def take_out(self, targets: Sequence[Target]) -> None:
+        """Take garments out of their photos, as one step."""
+        self.apply(*(_edit(target, None) for target in targets))
+
+    def accept_garment(self, view: PhotoView) -> None:
+        """Accept the selected garment, and select the next one."""
+        number, garment = self._chosen(view)
+        if garment is not None:
+            self.accept([(view, number)])
+            self.garment = number
+            self.step_garment(view, 1)
+
     def delete_garment(self, view: PhotoView) -> None:
         """Delete the selected garment from its photo."""
-        number, before = self._chosen(view)
-        if before is not None:
-            self.apply(Edit(view.item.number, number, before, None))
+        number, garment = self._chosen(view)
+        if garment is not None:
+            self.take_out([(view, number)])
             self.garment = None
 
     def step_garment(self, view: PhotoView, step: int) -> None:
@@ -163,7 +218,7 @@ class PreviewSession:
     def start_over(self, *, everything: bool = False) -> None:
         """Forget the photos and their corrections; the shop's names and settings stay, but for everything."""
         self.work.clear(everything=everything)
-        self.maps = self.photo = self.garment = self.archive = self.paged_to = None
+        self.maps = self.photo = self.garment = self.archive = self.paged_to = self.question = None
         self.incoming = []
 
     def _keep(self, change: Any) -> None:
@@ -183,6 +238,50 @@ class PreviewSession:
         edit = next((edit for edit in step if edit.photo == self.photo), None)
         if edit is not None:
             self.garment = edit.garment
+
+
+def _garment(target: Target) -> Garment:
+    return target[0].garments[target[1]]
+
+
+def _edit(target: Target, after: Garment | None) -> Edit:
+    return Edit(target[0].item.number, target[1], _garment(target), after)
+
+
+def _changed(garment: Garment, category: str | None, label: str | None) -> Garment:
+    if category is not None:
+        garment = with_category(garment, category)
+    return garment if label is None else with_label(garment, label)
+
+
+def _about_label(targets: Sequence[Target], label: str, clashes: int, edits: tuple[Edit, ...]) -> Question:
+    category = categories_of_labels()[label][0]
+    whose = f"this garment is {_garment(targets[0]).category}"
+    if len(targets) > 1:
+        many = (
+            f"{len(targets)} garments" if clashes == len(targets) else f"{clashes} of {len(targets)} garments"
+        )
+        whose = f"{many} are not"
+    follow = (with_label(_garment(target), label, category_follows=True) for target in targets)
+    following = tuple(_edit(target, after) for target, after in zip(targets, follow, strict=True))
+    answers = (
+        (f"Make {'it' if len(targets) == 1 else 'them'} {category}", following),
+        ("Only the label", edits),
+        ("Cancel", ()),
+    )
+    return Question(f"{label} is {category}, and {whose}.", answers)
+
+
+def _about_category(
+    targets: Sequence[Target], category: str, clashes: Sequence[Garment], edits: tuple[Edit, ...]
+) -> Question:
+    """Of labels that a person chose: the models' follow the category by themselves."""
+    follow = [with_category(_garment(target), category, keep_label=False) for target in targets]
+    following = tuple(_edit(target, after) for target, after in zip(targets, follow, strict=True))
+    labels = ", ".join(dict.fromkeys(after.best_label for after in clashes))
+    new = ", ".join(dict.fromkeys(after.best_label for after in follow))
+    answers = ((f"Take {new}", following), (f"Keep {labels}", edits), ("Cancel", ()))
+    return Question(f"The label {labels} does not belong to {category}.", answers)
 
 
 def preview_session() -> PreviewSession:

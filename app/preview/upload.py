@@ -13,6 +13,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from app.attention.maps import Layers, layers_of
 from app.auth.claims import sign_in_configured
 from app.auth.identity import page_title, show_account, show_project
+from app.auth.uploads import UploadQuota
 from app.preview import selection, upload, viewer
 from app.preview.batch import Batch, Source
 from app.preview.photo import top5_bars
@@ -22,7 +23,9 @@ from app.preview.session import PROBLEM, PreviewSession
 from app.text import literal, show_flash
 from core.corrections import Corrections
 from core.errors import LapelError
+from core.file_names import safe_name
 from core.files import data_folder
+from core.garments import Refusal
 from core.images.containers import KINDS_IN_WORDS, PHOTO_SUFFIXES
 from core.store.photo_drafts import KEPT_DAYS
 from core.store.photo_spools import Spool
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from core.inference.labeler import Labeler
 
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
+FIRST_SAMPLE = "03-hand-on-the-hip.jpg"  # of which the models that ship are surest
 EXAMPLE_SECONDS = 20.0
 
 
@@ -126,8 +130,9 @@ def _buttons(session: PreviewSession) -> None:
 
 
 def sample_photos() -> list[Source]:
-    """The drawn samples that ship."""
-    return [(path.name, path) for path in sorted(SAMPLES.glob("*")) if path.suffix.lower() in PHOTO_SUFFIXES]
+    """The drawn samples that ship, first the one that is the example."""
+    paths = (path for path in sorted(SAMPLES.glob("*")) if path.suffix.lower() in PHOTO_SUFFIXES)
+    return [(path.name, path) for path in sorted(paths, key=lambda path: path.name != FIRST_SAMPLE)]
 
 
 def received(key: str) -> list[tuple[str, bytes]]:
@@ -141,9 +146,18 @@ def received(key: str) -> list[tuple[str, bytes]]:
 
 def _add_uploads(session: PreviewSession, key: str) -> None:
     files = received(key)
+    session.refused += missing_uploads()
     if files:
         session.incoming += files
         session.uploads += 1
+
+
+def missing_uploads() -> list[Refusal]:
+    """Files that this tab meant to upload and that did not arrive: their entries go with the uploader."""
+    context, quota = get_script_run_ctx(), UploadQuota.in_place
+    if context is None or quota is None:
+        return []
+    return [Refusal(safe_name(name), sentence) for name, sentence in quota.take_missing(context.session_id)]
 
 
 def _release(uploads: Sequence[UploadedFile]) -> None:

@@ -233,10 +233,12 @@ class View {
     const mod = event.ctrlKey || event.metaKey;
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const rank = event.key.length === 1 ? "12345".indexOf(event.key) : -1;
-    if (isTyping(target) && (rank >= 0 || !isClosedList(target))) return;
+    const act = mod ? null : { n: event.shiftKey ? "previous" : "next", a: "accept", x: "take out", delete: "take out" }[event.key.toLowerCase()];
+    if (isTyping(target) && (rank >= 0 || act || !isClosedList(target))) return;
     if (mod && event.key.toLowerCase() === "z") this.send("reversed", event.shiftKey ? 1 : -1);
     else if (!mod && step) this.send("stepped", step);
     else if (!mod && rank >= 0) this.send("ranked", rank);
+    else if (act) this.send("keyed", act);
     else return;
     event.preventDefault();
     event.stopPropagation();

@@ -21,7 +21,7 @@ from core.store.photos import PhotoRow
 from core.taxonomy import color_of
 
 KEY = "viewer"
-EVENTS = ("picked", "wants", "stepped", "ranked", "reversed")
+EVENTS = ("picked", "wants", "stepped", "ranked", "reversed", "keyed")
 HERE = Path(__file__).parent
 HTML = '<div class="lapel-viewer"></div>'
 CSS, JS = ((HERE / name).read_text("utf-8") for name in ("viewer.css", "viewer.js"))
@@ -43,7 +43,7 @@ def show_photo(
 
     The events: ``picked``, a garment's number; ``wants``, an overlay whose maps are not there yet;
     ``stepped``, -1 or 1 for the photo before or after; ``ranked``, 0 to 4 for one of the selected garment's
-    best labels; ``reversed``, -1 to undo and 1 to redo.
+    best labels; ``reversed``, -1 to undo and 1 to redo; ``keyed``, next, previous, accept or take out.
     """
     callbacks: dict[str, Any] = {f"on_{name}_change": on_event[name] for name in EVENTS}
     _viewer(key=KEY, data=view_data(view, selected, layers, names, KEY), **callbacks)

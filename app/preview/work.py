@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from app.preview.batch import Batch
@@ -63,6 +65,11 @@ class Work:
         return names
 
     @property
+    def batch_id(self) -> str:
+        """What tells these photos from those that were cleared before, in the browser's memory too."""
+        return str(self.settings.get("batch", ""))
+
+    @property
     def is_idle(self) -> bool:
         """Whether nobody would miss it in memory."""
         running = self.batch is not None and self.batch.progress().running
@@ -73,6 +80,8 @@ class Work:
         with self._lock:
             if self.batch is None:
                 self.batch = Batch(labeler, self.kept or Spool())
+                with suppress(StoreError):  # it holds in memory, as the photos do then
+                    self.set("batch", uuid.uuid4().hex[:12])
             self.batch.use(labeler)
             if not self.batch.is_stopped:
                 self.batch.resume()

@@ -22,6 +22,7 @@ from core.datasets.yolo import yolo_lines, yolo_setting
 from core.errors import DatasetError
 from core.file_names import free_name, path_key, portable_name, portable_path, portable_stems, relative_name
 from core.garments import Garment, LabeledPhoto
+from core.images.crops import on_white
 from core.images.encode import jpeg
 from core.taxonomy import load_taxonomy
 
@@ -85,6 +86,7 @@ def write_zip(
     categories: Sequence[str] | None = None,
     *,
     photos: bool = False,
+    square: int = 0,
 ) -> None:
     """Write all that was found in ``labeled`` into ``out`` as a zip, with one picture in memory at a time.
 
@@ -94,7 +96,8 @@ def write_zip(
     CSV where a photo's own name would not lead to its picture. A photo without garments stays in every
     format; in the CSV it has a row with its name alone.
     ``names`` maps Lapel's category names to the shop's (CSV and JSON keep both); ``categories`` gives the
-    order of the class ids, by default the detector's own. ``out`` need not be seekable. What ``image_of``
+    order of the class ids, by default the detector's own. With ``square`` crops are squares of so many pixels
+    a side, the garment in the middle on white. ``out`` need not be seekable. What ``image_of``
     raises goes up.
     """
     batch = _batch(labeled, names or {}, categories or load_taxonomy("street13").categories, photos)
@@ -112,7 +115,7 @@ def write_zip(
         names_are = NAMES_WITH_PHOTOS if photos else NAMES_WITHOUT_PHOTOS
         readme = README.format(photos=len(labeled), yolo=how, names=names_are)
         archive.writestr("README.txt", readme)
-        for name, data in _pictures(batch, image_of, photos):
+        for name, data in _pictures(batch, image_of, photos, square):
             archive.writestr(name, data, ZIP_STORED)  # JPEG does not get smaller
 
 
@@ -146,7 +149,7 @@ def _batch(
     ids = {category: classes.index(name) for category, name in shop_names.items()}
     own = [photo.photo for photo in labeled]
     stems = portable_stems(own)
-    paths, crops = _paths(own) if with_photos else stems, _crop_names(labeled, stems)
+    paths, crops = _paths(own) if with_photos else stems, crop_names(labeled, stems)
     if with_photos:
         file_names = [_picture(path) for path in paths]
         table_names = own if _lead_to(own, file_names, crops) else file_names
@@ -267,21 +270,22 @@ def _json(content: Any) -> bytes:
 
 
 def _pictures(
-    batch: _Batch, image_of: Callable[[str], Image.Image], photos: bool
+    batch: _Batch, image_of: Callable[[str], Image.Image], photos: bool, square: int
 ) -> Iterator[tuple[str, bytes]]:
     """Names and JPEGs of the garments' crops, and with ``photos`` of the photos themselves."""
     for photo, path, crops in zip(batch.labeled, batch.paths, batch.crops, strict=True):
         if not photo.garments and not photos:
             continue
         # handed on unnamed, so that no picture is held while the next one is opened
-        for number, data in _cut(photo.garments, image_of(photo.photo), photos):
+        for number, data in _cut(photo.garments, image_of(photo.photo), photos, square):
             yield (f"{crops[number - 1]}.jpg" if number else _picture(path)), data
 
 
-def _crop_names(labeled: Sequence[LabeledPhoto], stems: Sequence[str]) -> list[list[str]]:
+def crop_names(labeled: Sequence[LabeledPhoto], stems: Sequence[str] | None = None) -> list[list[str]]:
     """The names of each photo's crops without ending, whether or not there is something to cut out."""
     taken: set[str] = set()
     names: list[list[str]] = []
+    stems = portable_stems([photo.photo for photo in labeled]) if stems is None else stems
     for photo, stem in zip(labeled, stems, strict=True):
         names.append([])
         for number, garment in enumerate(photo.garments, start=1):
@@ -293,24 +297,27 @@ def _crop_names(labeled: Sequence[LabeledPhoto], stems: Sequence[str]) -> list[l
     return names
 
 
-def _cut(garments: Sequence[Garment], image: Image.Image, whole: bool) -> Iterator[tuple[int, bytes]]:
+def _cut(
+    garments: Sequence[Garment], image: Image.Image, whole: bool, square: int
+) -> Iterator[tuple[int, bytes]]:
     """The garments' numbers from 1 and JPEGs; before them, where ``whole``, 0 and the photo's."""
     if whole:
         yield 0, _jpeg(image, PHOTO_QUALITY)
     for number, garment in enumerate(garments, start=1):
-        data = _crop(image, garment)
+        data = _crop(image, garment, square)
         if data is not None:
             yield number, data
 
 
-def _crop(image: Image.Image, garment: Garment) -> bytes | None:
+def _crop(image: Image.Image, garment: Garment, square: int) -> bytes | None:
     """The garment cut out as JPEG, or ``None`` where its box lies outside the picture."""
     x0, y0, x1, y1 = garment.box_xyxy
     left, top = max(0, int(x0)), max(0, int(y0))
     right, bottom = min(image.width, -int(-x1 // 1)), min(image.height, -int(-y1 // 1))
     if right <= left or bottom <= top:
         return None
-    return _jpeg(image.crop((left, top, right, bottom)), CROP_QUALITY)
+    cut = on_white(image, garment.box_xyxy, square) if square else image.crop((left, top, right, bottom))
+    return _jpeg(cut, CROP_QUALITY)
 
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:

@@ -41,6 +41,17 @@ def crop_garment(image: Image.Image, box_xyxy: Sequence[float], margin: float = 
     return image.crop(crop_rectangle(image.size, box_xyxy, margin))
 
 
+def on_white(image: Image.Image, box_xyxy: Sequence[float], side: int, margin: float = 0.05) -> Image.Image:
+    """A garment in the middle of a white square of ``side`` pixels, as large as it fits with its margin."""
+    cut = crop_garment(image, box_xyxy, margin).convert("RGB")
+    scale = side / max(cut.size)
+    size_wh = max(1, round(cut.width * scale)), max(1, round(cut.height * scale))
+    square = Image.new("RGB", (side, side), "white")
+    fitted = cut.resize(size_wh, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    square.paste(fitted, ((side - size_wh[0]) // 2, (side - size_wh[1]) // 2))
+    return square
+
+
 def to_array(image: Image.Image) -> np.ndarray:
     """RGB picture to (3, H, W) uint8."""
     return np.ascontiguousarray(np.asarray(image.convert("RGB")).transpose(2, 0, 1))

@@ -128,3 +128,12 @@ def test_labels_of_held_senders_are_mostly_right(test_data: Path, labeler: Label
     best = labeler.classifier.probabilities(pictures).argmax(axis=1).tolist()
     right = sum(labeler.labels[index] == row["label"] for index, row in zip(best, chosen, strict=True))
     assert right / CATALOG_PHOTOS > 0.6 * min(figures(card.metrics, "top1"))
+
+
+def test_the_first_sample_that_people_see_is_labeled_right(labeler: Labeler) -> None:
+    """The page's example and the first drawn sample (``FIRST_SAMPLE``): a person in a dress and shoes."""
+    found = labeler.label(open_photo(SAMPLES / "03-hand-on-the-hip.jpg"))
+    assert [(garment.category, garment.best_label) for garment in found.garments] == [
+        ("dress", "Dress"),
+        ("footwear", "Shoes"),
+    ]

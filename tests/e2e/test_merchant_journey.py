@@ -11,7 +11,7 @@ import pytest
 
 from tests.browsing import WAIT_MS, expect, settled
 from tests.core.picture_files import HEIC
-from tests.e2e.test_preview_journey import SAMPLES, boxes, drop, started
+from tests.e2e.test_preview_journey import SAMPLES, boxes, drop, keep_label, started
 from tests.ports import free_port
 
 if TYPE_CHECKING:
@@ -34,6 +34,73 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
+def many_at_once(page: Page) -> None:
+    """All garments as crops: chosen by click and Shift, set as one step, undone as one step, opened."""
+    page.get_by_role("radio", name="Garments").click()
+    garments, notes = page.locator(".lapel-garments .garment"), page.locator(".lapel-garments .note")
+    expect(garments.nth(4)).to_be_visible()
+    settled(page)
+    before = notes.all_inner_texts()
+    garments.nth(1).click()  # the first one's label is a person's, which would be asked about
+    garments.nth(3).click(modifiers=["Shift"])
+    expect(page.locator(".lapel-garments .count")).to_have_text("3 chosen")
+    page.get_by_role("combobox", name="Set category").select_option("footwear")
+    changed = page.locator(".lapel-garments .note", has_text="footwear ✓")
+    expect(changed).to_have_count(3)
+    settled(page)
+    garments.nth(0).press("Control+z")
+    expect(notes).to_have_text(before)
+    settled(page)
+    garments.nth(0).press("x")
+    expect(garments).to_have_count(len(before) - 3)
+    settled(page)
+    garments.nth(0).dblclick()
+    expect(boxes(page).first).to_be_visible()
+    settled(page)
+
+
+def table_for_a_shop(page: Page) -> None:
+    """SKUs out of the names by a pattern, with a preview, in a CSV that Excel reads."""
+    page.get_by_text("Tables for a shop").click()
+    sku = page.get_by_role("textbox", name="SKU in the file name")
+    sku.fill("{sku}-*")
+    sku.press("Enter")
+    expect(page.get_by_role("cell", name="05", exact=True)).to_be_visible()
+    settled(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download garments.csv").click()
+    data = Path(download.value.path()).read_bytes()
+    assert data.startswith(b"\xef\xbb\xbfsku,folder,photo,garment,")
+    assert b"05,,05-striped-shirt.jpg," in data
+
+
+def a_box_is_drawn(page: Page) -> None:
+    """In the annotators' editor, without what that has for a queue; the garment is in the photo then."""
+    before = boxes(page).count()
+    switch = page.get_by_text("Edit boxes", exact=True)
+    switch.click()
+    stage = page.locator(".lapel-editor [role=application]")
+    expect(stage.locator("svg").first).to_be_visible()
+    settled(page)
+    expect(page.get_by_role("button", name="Submit", exact=True)).to_have_count(0)
+    stage.scroll_into_view_if_needed()
+    place = stage.bounding_box()
+    assert place is not None
+    at = lambda x, y: (place["x"] + x * place["width"], place["y"] + y * place["height"])  # noqa: E731
+    page.mouse.move(*at(0.45, 0.06))
+    page.keyboard.down("Shift")  # draws, also inside another box
+    page.mouse.down()
+    page.mouse.move(*at(0.55, 0.16), steps=4)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    expect(page.locator(".lapel-editor .mark")).to_have_text("Saved")
+    page.keyboard.press("Escape")
+    settled(page)
+    switch.click()
+    expect(boxes(page)).to_have_count(before + 1)
+    settled(page)
+
+
 def test_photos_and_corrections_are_there_after_a_reload_and_a_killed_server(
     page: Page, place: tuple[int, Path], tmp_path: Path
 ) -> None:
@@ -51,6 +118,7 @@ def test_photos_and_corrections_are_there_after_a_reload_and_a_killed_server(
         right = "Shoes" if label.input_value() == "Dress" else "Dress"
         label.fill(right)
         page.get_by_role("option", name=right, exact=True).click()
+        keep_label(page)
         expect(mark).to_have_count(1)
         settled(page)
         page.reload()
@@ -64,6 +132,9 @@ def test_photos_and_corrections_are_there_after_a_reload_and_a_killed_server(
         expect(tiles).to_have_count(3)
         expect(label).to_have_value(right)
         settled(page)
+        a_box_is_drawn(page)
+        many_at_once(page)
+        table_for_a_shop(page)
         page.get_by_role("button", name="Add photos").click()
         page.get_by_role("button", name="Start over").click()
         expect(page.get_by_text("What you get")).to_be_visible()

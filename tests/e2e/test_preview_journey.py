@@ -50,9 +50,10 @@ def started(port: int, data: Path, models: str) -> Iterator[subprocess.Popen[byt
     with subprocess.Popen(
         command, cwd=ROOT, env=settings, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
     ) as server:
-        wait_until_open(port, server)
-        yield server
-        if server.poll() is None:
+        try:
+            wait_until_open(port, server)
+            yield server
+        finally:
             server.terminate()
         server.communicate(timeout=120)
 
@@ -100,6 +101,15 @@ def boxes(page: Page) -> Locator:
 
 def drop(page: Page, *files: Path) -> None:
     page.locator("input[type=file]").first.set_input_files(files)
+
+
+def keep_label(page: Page) -> None:
+    """Keep a label that was just chosen, where the page asks as it is another category's."""
+    only = page.get_by_role("button", name="Only the label")
+    expect(only.or_(page.locator(".lapel-viewer .tag", has_text="✓")).first).to_be_visible()
+    if only.is_visible():
+        only.click()
+        expect(only).to_have_count(0)
 
 
 def threshold(page: Page, key: str) -> None:
@@ -165,6 +175,7 @@ def test_from_the_first_drop_to_the_zip(page: Page, tmp_path: Path):
     label.fill(right)
     page.get_by_role("option", name=right, exact=True).click()
     mark = page.locator(".lapel-viewer .tag", has_text="✓")
+    keep_label(page)
     expect(mark).to_have_count(1)
     expect(label).to_have_attribute("aria-expanded", "false")  # an open list has the keys for itself
     settled(page)
@@ -221,6 +232,7 @@ def test_a_garment_is_chosen_by_its_box_and_a_label_by_its_rank(page: Page):
     bars = page.get_by_label(re.compile(f"^Top-5 labels: {label.input_value()} "))
     second = (bars.get_attribute("aria-label") or "").split(", ")[1].rpartition(" ")[0]
     page.locator("body").press("2")
+    keep_label(page)
     expect(label).to_have_value(second)
     expect(page.locator(".lapel-viewer .tag", has_text="✓")).to_have_count(1)
 

@@ -217,6 +217,8 @@ def test_a_label_is_put_right_for_the_chosen_garment(page):
     page.get("pills")[0].set_value(1).run()
     assert told(page, "lapel_viewer")["selected"] == 1
     page.selectbox(key="label-0-1").set_value("Hat").run()
+    assert not workspace_of(page).corrections.of(0), "a hat is no pants: that is asked about"
+    page.button(key="answer-1").click().run()
     garments = workspace_of(page).corrections.of(0)
     assert {number: g.best_label for number, g in garments.items() if g} == {1: "Hat"}
 

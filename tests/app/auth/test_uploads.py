@@ -113,3 +113,18 @@ def test_a_limit_that_is_none_is_refused(monkeypatch, text):
     monkeypatch.setenv(VARIABLE, text)
     with pytest.raises(AccessError, match="whole megabytes"):
         limit_from_environment()
+
+
+def test_files_that_did_not_arrive_are_named_once(watched):
+    names = ["here.jpg", "lost.jpg", "large.zip", "removed.jpg"]
+    here, lost, large, removed = (info.file_id for info in watched.manager.get_upload_urls("a", names))
+    watched.add("a", here, 10)
+    with pytest.raises(HTTPException), watched.quota.arriving("a", large) as count:
+        count(LIMIT * 2)
+    watched.manager.remove_file("a", removed)
+    assert not watched.quota.was_asked("a", removed) and watched.quota.was_asked("a", lost)
+    found = watched.quota.take_missing("a")
+    assert [name for name, _ in found] == ["lost.jpg", "large.zip"]
+    assert found[0][1] == uploads.NOT_ARRIVED and found[1][1] == watched.quota.refusal
+    assert watched.quota.take_missing("a") == []
+    assert watched.quota.used("a") == 10

@@ -120,6 +120,7 @@ box_editor(
     sequence=draft["sequence"],
     readonly=store.get("readonly", False),
     coming=store.get("coming", False),
+    without=store.get("without", []),
     on_work=save,
     on_act=act,
 )

@@ -91,3 +91,17 @@ def test_keys_are_the_photos_after_a_click_on_any_control(open_editor: Open, har
     expect(page.get_by_role("dialog", name="Submit")).to_be_hidden()
     expect(rows(page)).to_have_count(3)
     assert harness.store["acts"] == []
+
+
+def test_what_a_page_has_no_use_for_has_neither_button_nor_key(open_editor: Open, harness: Harness):
+    harness.put(harness.store | {"without": ["submit", "skip", "flags"]})
+    page = open_editor()
+    page.keyboard.press("Enter")
+    page.keyboard.press("s")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Delete", exact=True)).to_be_visible()
+    for name in ("Submit", "Skip"):
+        expect(page.get_by_role("button", name=name, exact=True)).to_have_count(0)
+    expect(page.locator(".lapel-editor .flags")).not_to_be_visible()
+    expect(page.get_by_role("dialog", name="Submit")).not_to_be_visible()
+    assert harness.store["acts"] == []

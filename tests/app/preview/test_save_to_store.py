@@ -12,9 +12,9 @@ from app.preview.batch import Batch
 from app.preview.save_to_store import WRONG, boxes_of, report_wrong, save_photos
 from core.corrections import Corrections, Edit
 from core.files import DATA_VARIABLE
-from core.garments import Garment
+from core.garments import Garment, LabeledPhoto
 from core.store import Store
-from core.store.photo_spools import Spool
+from core.store.photo_spools import Item, Spool, SpooledPhoto
 from tests.fakes import FakeLabeler
 from tests.pictures import jpeg
 
@@ -116,9 +116,18 @@ def test_a_wrong_photo_need_not_be_in_the_store_before(store, batch, corrections
     assert store.drafts.load(photo_id, "Anna") is not None
 
 
-def test_only_corrected_garments_count_as_accepted():
-    put_right = SHIRT.correct(label="Polo")
-    proposal, accepted = boxes_of([SHIRT, put_right], {"top": 4})
-    assert (proposal.accepted, proposal.changed, proposal.label) == (False, False, "T-Shirt")
-    assert (accepted.accepted, accepted.changed, accepted.label) == (True, True, "Polo")
-    assert proposal.origin == accepted.origin == "model" and accepted.category_id == 4
+def test_only_garments_that_a_person_decided_count_as_accepted():
+    labeled = LabeledPhoto("a.jpg", 100, 100, 0.1, {}, (SHIRT,) * 3)
+    item = Item(0, SpooledPhoto(Path("x"), "a.jpg", "d", b""), labeled)
+    made = Corrections()
+    drawn = Garment((1, 1, 9, 9), "top", 1.0, (), "Vest", True)
+    made.apply(Edit(0, 1, SHIRT, SHIRT.correct(label="Polo")), Edit(0, 2, SHIRT, SHIRT.correct()))
+    made.apply(Edit(0, 3, None, drawn, "uid"))
+    boxes = boxes_of(selection.view_of(item, made, 0.5), {"top": 4})
+    assert [(box.accepted, box.changed, box.label, box.origin) for box in boxes] == [
+        (False, False, "T-Shirt", "model"),
+        (True, True, "Polo", "model"),
+        (True, False, "T-Shirt", "model"),
+        (True, False, "Vest", "person"),
+    ]
+    assert {box.category_id for box in boxes} == {4}

@@ -9,15 +9,16 @@ import pytest
 from app.preview.selection import (
     NOTHING_FOUND,
     UNCERTAIN,
-    Corrections,
-    Edit,
+    UNCERTAIN_FIRST,
     Filters,
     chosen,
+    garments_chosen,
     is_uncertain,
     margin,
     neighbor,
     view_of,
 )
+from core.corrections import Corrections, Edit
 from core.garments import Garment, LabeledPhoto
 from core.store.photo_spools import Item, SpooledPhoto
 
@@ -150,3 +151,24 @@ def test_arrows_go_along_what_is_shown_and_stop_at_its_ends():
     assert neighbor(photos, 2, 1) == 2
     assert neighbor(photos, 99, 1) == 4  # not among them: begin at the first
     assert neighbor([], 7, 1) is None
+
+
+def test_garments_are_found_by_category_label_score_and_doubt():
+    photos = seen_at(
+        0.5, item(0, garment(0.9), garment(0.6, "pants", TORN)), item(1, garment(0.7, "top", TORN))
+    )
+    found = lambda **asked: [  # noqa: E731
+        (view.item.number, number) for view, number in garments_chosen(photos, Filters(**asked), 0.5)
+    ]
+    assert found() == [(0, 0), (0, 1), (1, 0)]
+    assert found(categories=("top",)) == [(0, 0), (1, 0)]
+    assert found(labels=("Shirt",)) == []
+    assert found(scores=(0.65, 0.8)) == [(1, 0)]
+    assert found(show=UNCERTAIN) == [(0, 1), (1, 0)]
+    assert found(show=NOTHING_FOUND) == [(0, 0), (0, 1), (1, 0)]
+    assert found(order=UNCERTAIN_FIRST)[-1] == (0, 0)
+
+
+def test_photos_are_found_by_label():
+    photos = seen_at(0.5, item(0, garment(0.9)), item(1, garment(0.9, "top", (("Shirt", 0.9),))))
+    assert numbers(chosen(photos, Filters(labels=("Shirt",)))) == [1]

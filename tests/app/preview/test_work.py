@@ -61,8 +61,8 @@ def test_photos_corrections_names_and_settings_outlive_a_restart():
 def test_two_tabs_show_one_work_and_another_person_does_not():
     one, two, other = tab(), tab(), tab("ben")
     with_photos(one, ("a.jpg", jpeg(3)))
-    one.correct(views(one)[0], label="Hat")
-    assert views(two)[0].garments[0].best_label == "Hat"
+    one.correct(views(one)[0], label="Shirt")
+    assert views(two)[0].garments[0].best_label == "Shirt"
     two.undo()
     assert not views(one)[0].garments[0].corrected
     assert other.batch is None
@@ -80,7 +80,7 @@ def test_more_photos_follow_those_that_were_kept():
 
 def test_clearing_leaves_nothing_for_the_next_start():
     session = with_photos(tab(), ("a.jpg", jpeg(3)))
-    session.correct(views(session)[0], label="Hat")
+    session.correct(views(session)[0], label="Shirt")
     session.set_names({"top": "Oberteil"})
     session.start_over()
     assert restarted().batch is None
@@ -116,8 +116,8 @@ def test_a_correction_that_cannot_be_kept_holds_and_is_said(monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(KeptSpool, "log", full)
-    session.correct(views(session)[0], label="Hat")
-    assert views(session)[0].garments[0].best_label == "Hat"
+    session.correct(views(session)[0], label="Shirt")
+    assert views(session)[0].garments[0].best_label == "Shirt"
     assert "the disk is full" in said[0]
 
 
