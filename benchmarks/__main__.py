@@ -27,6 +27,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "training": ("--steps", "1", "--preset", "pico", "--width", "96", "--height", "96"),
     "page": ("--repeats", "1", "--batch", "3"),
     "store": ("--seconds", "5", "--people", "5", "--photos", "2000", "--imported", "100", "--asked", "20"),
+    "finding": ("--photos", "2000", "--rounds", "2"),
     "workspace": ("--starts", "1", "--rounds", "1", "--changes", "5", "--reruns", "20"),
     "editor": ("--changes", "5", "--photos", "2", "--boxes", "30"),
     "queue_order": ("--quick",),
