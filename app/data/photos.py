@@ -1,39 +1,35 @@
-"""The store's photos on the page Data: a gallery with filters, and beside it the open photo."""
+"""Finding on the page Data: photos, crops of boxes or label errors that pass the filter; the open photo."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import streamlit as st
 
+from app.data import chosen, find
 from app.data.deletion import deletions, show_pending
-from app.media import picture_url
+from app.data.find import CROPS, ERRORS, Filter
+from app.data.tiles import Tile, show_tiles
 from app.navigation import annotate_link
-from app.preview import gallery
 from app.preview.viewer import show_picture
 from app.text import counted, moment
 from core.access import Right
+from core.active_learning.label_issues import SWAPPED, LabelIssue
+from core.inference.predictions import category_ids
 from core.store import Store
 from core.store.annotations import Annotation
 from core.store.categories import Category
 from core.store.photos import PhotoRow
+from core.store.search import FoundBox, PhotoQuery
+from core.threads import IMPORTS
 
-PAGE = 24
-ANY = 0
-"""Stands for every category; no category has this number."""
-
-KEY = "stored-photos"
+PAGE, CROPS_A_PAGE = 24, 48
 OPEN_KEY = "stored-photo"
-EVERY, TO_ANNOTATE, DONE, HOLDOUT = "All", "To annotate", "Annotated", "Holdout"
-HOLDOUT_HELP = (
-    "The holdout, 15 % of the photos by content, is annotated like all others but never trained on: "
-    "models are evaluated on it."
-)
+NO_COLOR = "#8a939b"
 
 
 def show(store: Store, person: str) -> None:
-    """The filters, the gallery and the open photo."""
+    """The filter, the results, what can be done to chosen ones, and the open photo."""
     show_pending(store, person)
     everything = store.photos.count()
     if not everything:
@@ -43,119 +39,172 @@ def show(store: Store, person: str) -> None:
         )
         return
     categories = store.categories.by_id()
-    chosen = _filters(categories)
-    found = store.photos.count(**chosen)
-    st.caption(_counts(store, found, everything))
+    asked = find.show_filter(store, categories)
+    issues = _issues(store) if asked.view == ERRORS else {}
+    query = find.of_issues(asked, list(issues)) if asked.view == ERRORS else asked.query
+    found = store.search.count_boxes(query) if asked.view == CROPS else store.search.count(query)
+    _say_found(store, asked, found, everything)
+    chosen.show_result(store, person)
     if not found:
-        st.info("No photo passes the filters.", icon=":material/filter_list_off:")
+        none = "No annotation looks wrong to the models, or none was compared with them yet."
+        passes = none if asked.view == ERRORS and not issues else "Nothing passes the filter."
+        st.info(passes, icon=":material/filter_list_off:")
         return
-    gallery_side, photo_side = st.columns([3, 2], gap="medium")
-    with gallery_side:
-        rows = _page_of(store, chosen, found)
-        _gallery(store, rows, categories)
+    results_side, photo_side = st.columns([3, 2], gap="medium")
+    with results_side:
+        tiles = _tiles(store, asked, query, found, issues, categories)
+        keys = [tile.key for tile in tiles]
+        said = _said(tiles, issues) if asked.view == ERRORS else {}
+        chosen.show_acts(store, asked.view, found, query, keys, categories, person, said)
+        show_tiles(
+            store,
+            tiles,
+            chosen.chosen().of(asked.view),
+            st.session_state.get(OPEN_KEY),
+            on_open=_opened,
+            on_choose=lambda keys, on: chosen.chosen().choose(asked.view, keys, on),
+        )
     with photo_side:
-        _open_photo(store, rows, categories, person)
+        _open_photo(store, tiles, categories, person)
 
 
-def _filters(categories: Mapping[int, Category]) -> dict[str, Any]:
-    """What to show, as the store's photos are asked for it."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        show = st.segmented_control(
-            "Show",
-            (EVERY, TO_ANNOTATE, DONE, HOLDOUT),
-            default=EVERY,
-            required=True,
-            key="stored-show",
-            help=HOLDOUT_HELP,
-            persist_state="session",
-        )
-        category = st.selectbox(
-            "Category",
-            [ANY, *categories],
-            format_func=lambda id: "any" if id == ANY else categories[id].name,
-            key="stored-category",
-            persist_state="session",
-            width=220,
-        )
-        text = st.text_input(
-            "Name contains", key="stored-text", icon=":material/search:", persist_state="session", width=260
-        )
-    return {
-        "annotated": {TO_ANNOTATE: False, DONE: True}.get(show or EVERY),
-        "holdout": True if show == HOLDOUT else None,
-        "text": (text or "").strip(),
-        "category": None if category == ANY else category,
-    }
+def _say_found(store: Store, asked: Filter, found: int, everything: int) -> None:
+    """How many there are, of how many, and a way back to all."""
+    if asked.view == CROPS:
+        shown = counted(found, "box", "boxes")
+    elif found == everything:
+        shown = counted(everything, "photo")
+    else:
+        shown = f"{found:,} of {counted(everything, 'photo')}"
+    done, held = _totals(str(store.database.engine.url), store.annotations.last_id(), everything, store)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{shown} · {done:,} annotated · {held:,} in the holdout", width="content")
+        if asked.query.ids is not None:
+            st.caption(f"Only {counted(len(asked.query.ids), 'photo')} by number", width="content")
+        if asked.query != PhotoQuery():
+            st.button(
+                "Clear the filter", icon=":material/filter_list_off:", key="clear-filter", type="tertiary",
+                on_click=find.clear_filter,
+            )  # fmt: skip
 
 
-def _counts(store: Store, found: int, everything: int) -> str:
-    shown = (
-        counted(everything, "photo")
-        if found == everything
-        else f"{found:,} of {counted(everything, 'photo')}"
-    )
-    done, held = store.photos.count(annotated=True), store.photos.count(holdout=True)
-    return f"{shown} · {done:,} annotated · {held:,} in the holdout"
+@st.cache_data(max_entries=8, show_spinner=False)
+def _totals(url: str, last_version: int, everything: int, _store: Store) -> tuple[int, int]:
+    """How many photos are annotated, and in the holdout: counted when something has come or gone."""
+    return _store.photos.count(annotated=True), _store.photos.count(holdout=True)
 
 
-def _page_of(store: Store, chosen: Mapping[str, Any], found: int) -> list[PhotoRow]:
-    pages = max(1, -(-found // PAGE))
+def _tiles(
+    store: Store,
+    asked: Filter,
+    query: PhotoQuery,
+    found: int,
+    issues: Mapping[int, LabelIssue],
+    categories: Mapping[int, Category],
+) -> list[Tile]:
+    """The results of one page."""
+    size = CROPS_A_PAGE if asked.view == CROPS else PAGE
+    pages = max(1, -(-found // size))
     page = 1
     if pages > 1:
-        # Another choice of photos begins on its first page.
-        key = f"stored-page-{'-'.join(str(value) for value in chosen.values())}-{pages}"
-        page = st.pagination(pages, key=key, max_visible_pages=7)
-    rows = store.photos.page((page - 1) * PAGE, PAGE, **chosen)
+        # Another question begins on its first page.
+        page = st.pagination(
+            pages, key=f"found-page-{hash((asked.view, query))}-{pages}", max_visible_pages=7
+        )
+    start = (page - 1) * size
+    if asked.view == CROPS:
+        ids = category_ids(store)
+        return [box_tile(one, ids, categories) for one in store.search.boxes(query, start, size)]
+    if asked.view == ERRORS:  # the worst first
+        passing = set(store.search.ids(query))
+        worst = [id for id in issues if id in passing][start : start + size]
+        by_id = {row.id: row for row in store.search.photos(PhotoQuery(ids=tuple(worst)), 0, size)}
+        rows = [by_id[id] for id in worst if id in by_id]
+    else:
+        rows = store.search.photos(query, start, size)
     hides = deletions().hides
-    return [row for row in rows if not hides(row.id)]
-
-
-def _gallery(store: Store, rows: Sequence[PhotoRow], categories: Mapping[int, Category]) -> None:
+    rows = [row for row in rows if not hides(row.id)]
     if not rows:
         st.info("All photos of this page are about to be deleted.", icon=":material/delete:")
-        return
-    annotations = store.annotations.latest_of([row.id for row in rows])
-    tiles = [tile(row, store.photos.thumbnail_of(row), annotations.get(row.id), categories) for row in rows]
-    gallery.show_tiles(tiles, st.session_state.get(OPEN_KEY), key=KEY, on_opened=_opened)
+    annotations = store.annotations.latest_of([row.id for row in rows]) if rows else {}
+    if asked.view == ERRORS:
+        return [error_tile(row, issues[row.id], annotations.get(row.id), categories) for row in rows]
+    return [photo_tile(row, annotations.get(row.id), categories) for row in rows]
 
 
-def tile(
-    row: PhotoRow, thumbnail: bytes, annotation: Annotation | None, categories: Mapping[int, Category]
-) -> dict[str, Any]:
-    """What the browser needs to draw one tile; boxes are those of the latest annotation."""
+def photo_tile(row: PhotoRow, annotation: Annotation | None, categories: Mapping[int, Category]) -> Tile:
+    """A photo with the boxes of its latest annotation."""
     boxes = annotation.boxes if annotation else ()
+    drawn = [(box.box_xyxy, categories[box.category_id].color) for box in boxes]
+    return Tile(str(row.id), row, row.name, note(row, annotation), drawn)
+
+
+def box_tile(one: FoundBox, ids: Mapping[str, int], categories: Mapping[int, Category]) -> Tile:
+    """One box as a crop; ``ids`` are the categories by the names that models have for them."""
+    id = one.category_id if one.uid else ids.get(one.category or "")
+    category = categories.get(id) if id is not None else None
+    name = category.name if category else one.category or "unknown"
+    score = "" if one.score is None else f" {one.score:.2f}"
+    key = f"{one.photo.id}:{one.uid}" if one.uid else f"{one.photo.id}#{one.place}"
+    note = f"{one.label} · {one.photo.name}" if one.label else one.photo.name
+    color = category.color if category else NO_COLOR
+    return Tile(key, one.photo, name + score, note, (), one.box_xyxy, color)
+
+
+def error_tile(
+    row: PhotoRow, issue: LabelIssue, annotation: Annotation | None, categories: Mapping[int, Category]
+) -> Tile:
+    """A box that the models contradict as a crop, with the reason; the whole photo where it is not known."""
+    boxes = annotation.boxes if annotation else ()
+    box = next((box for box in boxes if box.box_xyxy == issue.box_xyxy), None)
+    key = f"{row.id}:{box.uid}" if box else f"{row.id}#"
+    drawn = categories.get(box.category_id) if box else None
+    seen = categories.get(issue.category_id or 0)
+    if issue.kind == SWAPPED and drawn and seen:
+        name = f"{drawn.name} → {seen.name}"
+    else:
+        name = f"{seen.name}: {issue.kind}" if seen else issue.kind
+    known = drawn or seen
+    color = known.color if known else NO_COLOR
+    return Tile(key, row, name, f"{issue.score:.2f} · {issue.reason}", (), issue.box_xyxy, color)
+
+
+def _said(tiles: Sequence[Tile], issues: Mapping[int, LabelIssue]) -> dict[str, int]:
+    """The category that the models see in a swapped box, by the tile's key."""
+    found = {tile.key: issues[tile.photo.id] for tile in tiles if ":" in tile.key}
     return {
-        "number": row.id,
-        "url": picture_url(thumbnail, "image/jpeg", f"{KEY}/{row.id}"),
-        "alt": f"Photo {row.name}",
-        "width": row.width,
-        "height": row.height,
-        "name": row.name,
-        "note": note(row, annotation),
-        "boxes": [{"box": list(box.box_xyxy), "color": categories[box.category_id].color} for box in boxes],
+        key: issue.category_id
+        for key, issue in found.items()
+        if issue.kind == SWAPPED and issue.category_id is not None
     }
 
 
 def note(row: PhotoRow, annotation: Annotation | None) -> str:
-    """The line under a tile: boxes or "to annotate", holdout, near duplicate."""
+    """The line under a photo: boxes or "to annotate", holdout, near duplicate."""
     parts = [counted(len(annotation.boxes), "box", "boxes") if annotation else "to annotate"]
     parts += ["holdout"] if row.holdout else []
     parts += ["near duplicate"] if row.near_id is not None else []
     return " · ".join(parts)
 
 
-def _opened() -> None:
-    st.session_state[OPEN_KEY] = gallery.opened(KEY)
+def _issues(store: Store) -> dict[int, LabelIssue]:
+    """The label issues by photo."""
+    with IMPORTS:
+        from core.active_learning.queue_order import label_issues  # slow to import
+
+    return {issue.photo_id: issue for issue in label_issues(store)}
 
 
-def _open_photo(
-    store: Store, rows: Sequence[PhotoRow], categories: Mapping[int, Category], person: str
-) -> None:
-    row = next((row for row in rows if row.id == st.session_state.get(OPEN_KEY)), None)
-    if row is None:
+def _opened(key: str) -> None:
+    st.session_state[OPEN_KEY] = key
+
+
+def _open_photo(store: Store, tiles: Sequence[Tile], categories: Mapping[int, Category], person: str) -> None:
+    tile = next((tile for tile in tiles if tile.key == st.session_state.get(OPEN_KEY)), None)
+    if tile is None:
         st.info("Select a photo to see it large and to open it in Annotate.", icon=":material/touch_app:")
         return
-    annotation = store.annotations.latest(row.id)
+    row, annotation = tile.photo, store.annotations.latest(tile.photo.id)
     show_picture(
         row, store.photos.picture(row.id), annotation.boxes if annotation else (), categories, "stored"
     )

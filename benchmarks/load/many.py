@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from core.store import Store
 from core.store.boxes import AnnotatedBox
-from core.store.schema import annotations, photos
+from core.store.schema import annotations as versions
+from core.store.schema import photos
 
 SIZE_WH = (960, 1280)
 BOXES = 6
@@ -21,13 +22,13 @@ BATCH = 5000
 
 def add_photos(store: Store, count: int) -> None:
     """So many rows of photos, none of them like another."""
-    _insert(store, photos, (_photo(number) for number in range(count)))
+    insert(store, photos, (_photo(number) for number in range(count)))
 
 
 def annotate_all(store: Store, count: int) -> None:
     """A first version for each of the first ``count`` photos, six boxes each."""
     categories = [category.id for category in store.categories.all()]
-    _insert(store, annotations, (_annotation(number + 1, categories) for number in range(count)))
+    insert(store, versions, (_annotation(number + 1, categories) for number in range(count)))
 
 
 def some_boxes(random: Random, categories: list[int]) -> list[AnnotatedBox]:
@@ -35,7 +36,8 @@ def some_boxes(random: Random, categories: list[int]) -> list[AnnotatedBox]:
     return [_box(random, random.choice(categories), f"{number:012x}") for number in range(BOXES)]
 
 
-def _insert(store: Store, table: sa.Table, rows: Iterable[dict[str, Any]]) -> None:
+def insert(store: Store, table: sa.Table, rows: Iterable[dict[str, Any]]) -> None:
+    """Put rows into a table, some thousands a transaction."""
     remaining = iter(rows)
     while batch := list(islice(remaining, BATCH)):
         with store.database.write() as connection:

@@ -32,12 +32,16 @@ class LabelIssue:
     """An annotated photo with a probable error; ``reason`` says it in words.
 
     ``kind`` is overlooked, badly located or swapped; ``score`` in 0..1 is 1 for the most probable.
+    ``box_xyxy`` is the box in question, in pixels: the predicted one of an overlooked garment, else the
+    annotated one. ``category_id`` is what the model says it is. Issues of an older version have neither.
     """
 
     photo_id: int
     kind: str
     score: float
     reason: str
+    box_xyxy: Box | None = None
+    category_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,9 @@ def find_label_issues(
         worst = max(issues, key=lambda issue: issue[1], default=None)
         if worst is not None and worst[1] >= least:
             kind, score, boxes = worst
-            yield LabelIssue(photo.photo_id, kind, round(min(1.0, score), 4), reason(kind, boxes, names))
+            score = round(min(1.0, score), 4)
+            of_box = (boxes[0].box_xyxy, boxes[-1].category_id)
+            yield LabelIssue(photo.photo_id, kind, score, reason(kind, boxes, names), *of_box)
 
 
 def reason(kind: str, boxes: Sequence[LabeledBox], names: Mapping[int, str]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def reorder(store: Store) -> int:
     gathered = Gathered({photo.photo_id: _candidate(photo) for photo in store.queue.open_photos()})
     found = _find_label_issues(store, models) if models else []
     store.settings.remember(
-        LABEL_ISSUES_SETTING, [asdict(issue) | {"version": version} for issue, version in found]
+        LABEL_ISSUES_SETTING, [_saved_issue(issue) | {"version": version} for issue, version in found]
     )
     order_predicted = None
     if models and queue_method(store) == "ppal":
@@ -94,11 +95,20 @@ def label_issues(store: Store) -> list[LabelIssue]:
     """
     kept = store.settings.get(LABEL_ISSUES_SETTING, [])
     current = store.annotations.newest_versions([entry["photo_id"] for entry in kept])
-    return [
-        LabelIssue(entry["photo_id"], entry["kind"], entry["score"], entry["reason"])
-        for entry in kept
-        if current.get(entry["photo_id"]) == entry["version"]
-    ]
+    return [_issue_from(entry) for entry in kept if current.get(entry["photo_id"]) == entry["version"]]
+
+
+def _saved_issue(issue: LabelIssue) -> dict[str, Any]:
+    box = None if issue.box_xyxy is None else [float(value) for value in issue.box_xyxy]
+    return asdict(issue) | {"box_xyxy": box}
+
+
+def _issue_from(entry: Mapping[str, Any]) -> LabelIssue:
+    values = {name: value for name, value in entry.items() if name != "version"}
+    if values.get("box_xyxy") is not None:
+        x0, y0, x1, y1 = values["box_xyxy"]
+        values["box_xyxy"] = (x0, y0, x1, y1)
+    return LabelIssue(**values)
 
 
 def _candidate(photo: OpenPhoto) -> Candidate:

@@ -30,6 +30,7 @@ from core.store.predictions import Predictions
 from core.store.promotions import Comparisons, Promotions
 from core.store.queue import Queue
 from core.store.revisions import Revisions
+from core.store.search import Search
 from core.store.settings import Settings
 from core.store.trainings import Trainings
 from core.store.users import Users
@@ -103,6 +104,7 @@ class Store:
     queue = Part(Queue)
     consensus_reviews = Part(ConsensusReviews)
     revisions = Part(Revisions)
+    search = Part(Search)
     trainings = Part(Trainings)
     comparisons = Part(Comparisons)
     audit = Part(Audit)

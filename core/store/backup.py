@@ -37,6 +37,7 @@ from core.store.backup_file import (
     write_picture,
 )
 from core.store.backup_rows import RowChecker, filling_order
+from core.store.box_index import fill_index
 from core.store.database import Database, head, revisions
 from core.store.ingest import PHOTOS_LOCK
 from core.store.photos import mark_deleted
@@ -49,6 +50,7 @@ from core.store.schema import (
     models,
     photos,
     promotions,
+    stored_tables,
     trainings,
 )
 
@@ -107,9 +109,7 @@ def _write(store: Store, archive: ZipFile) -> Manifest:
     wanted: dict[str, list[int]] = {}
     with store.database.read() as connection:
         at = float(connection.execute(sa.select(store.database.now)).scalar_one())
-        parts = {
-            table.name: _write_table(connection, archive, table, wanted) for table in metadata.sorted_tables
-        }
+        parts = {table.name: _write_table(connection, archive, table, wanted) for table in stored_tables()}
     pictures, gone = _write_pictures(store, archive, wanted)
     manifest = Manifest(head(), at, parts, pictures, tuple(sorted(gone)))
     archive.writestr(MANIFEST, manifest.as_json())
@@ -182,7 +182,7 @@ def _checked(archive: ZipFile) -> Manifest:
     if set(manifest.tables) != names or set(archive.namelist()) != entries:
         raise refused("its manifest names other tables")
     if manifest.schema == head():  # rows of an older schema are checked as they are migrated
-        for table in metadata.sorted_tables:
+        for table in stored_tables():
             for _ in _rows(archive, manifest, table):
                 pass
     if sum(1 for _ in read_pictures(archive)) != manifest.pictures:
@@ -196,7 +196,7 @@ def _require_empty(connection: Connection) -> None:
     questions = [
         sa.select(sa.literal(1)).select_from(table).where(table.c.by != INITIAL_AUTHOR) for table in begun
     ]
-    others = [table for table in metadata.sorted_tables if table not in (*begun, champions)]
+    others = [table for table in stored_tables() if table not in (*begun, champions)]
     questions += [sa.select(sa.literal(1)).select_from(table) for table in others]
     if any(connection.execute(question.limit(1)).first() for question in questions):
         raise StoreError("A backup is restored into an empty store only, and this one holds something.")
@@ -264,6 +264,7 @@ def _fill(store: Store, connection: Connection, rows_of: Callable[[sa.Table], It
         _insert(connection, table, checker.rows(table, rows_of(table)))
         if not store.database.is_sqlite:
             _go_on_counting(connection, table)
+    fill_index(connection)
     for table in (imports, jobs, trainings):
         stopped = sa.update(table).where(table.c.state.in_(("waiting", "running")))
         connection.execute(stopped.values(state="cancelled", message="Stopped: restored from a backup."))

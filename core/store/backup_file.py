@@ -25,7 +25,7 @@ from core.errors import StoreError
 from core.images.archives import BoundedReader
 from core.models.cards import LARGEST_BYTES
 from core.store.blobs import digest_of
-from core.store.schema import metadata
+from core.store.schema import metadata, stored_tables
 from core.value_checks import strict_json
 
 FORMAT = "lapel backup 1"
@@ -45,13 +45,13 @@ ADDED_BY = {
     "0006": ("api_tokens", "webhooks", "webhook_deliveries"),
     "0007": ("photo_tags", "photo_comments", "revision_tags"),
 }
-"""The tables that migrations after the second have added."""
+"""The tables that migrations after the second have added, derived ones apart."""
 
 
 def table_names(revision: str) -> set[str]:
-    """The tables that a store of a migration's schema has."""
+    """The tables that a store of a migration's schema has, derived ones apart."""
     later = {name for added_by, names in ADDED_BY.items() if added_by > revision for name in names}
-    return set(metadata.tables) - later
+    return {table.name for table in stored_tables()} - later
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _exactly(stream: IO[bytes], length: int) -> bytes:
 
 
 def _check_entries(entries: list[ZipInfo]) -> None:
-    known = {MANIFEST, PICTURES} | {table_file(table) for table in metadata.sorted_tables}
+    known = {MANIFEST, PICTURES} | {table_file(table) for table in stored_tables()}
     oldest = {MANIFEST, PICTURES} | {table_file(metadata.tables[name]) for name in table_names("")}
     names = [entry.filename for entry in entries]
     if len(names) != len(set(names)) or not oldest <= set(names) <= known:

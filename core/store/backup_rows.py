@@ -23,6 +23,7 @@ from core.store.schema import (
     consensus_reviews,
     metadata,
     photos,
+    stored_tables,
 )
 from core.store.settings import check_setting
 
@@ -35,7 +36,7 @@ Row = dict[str, Any]
 def filling_order() -> list[sa.Table]:
     """All tables, each behind those that its rows are checked against."""
     first, last = (categories,), (consensus_reviews,)
-    between = [table for table in metadata.sorted_tables if table not in (*first, *last)]
+    between = [table for table in stored_tables() if table not in (*first, *last)]
     return [*first, *between, *last]
 
 

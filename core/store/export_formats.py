@@ -72,7 +72,8 @@ class CocoFile:
     """One COCO file in the making; its boxes come after all of its images, and wait meanwhile."""
 
     def __init__(self, revision: Revision, split: str | None = None) -> None:
-        info = COCO_INFO | {"revision": revision.number, "digest": revision.digest}
+        known = {"revision": revision.number} if revision.number else {}  # chosen photos are no revision
+        info = COCO_INFO | known | {"digest": revision.digest}
         info |= {} if split is None else {"split": split}
         names = [name for _, name in revision.categories]
         self._head = {"info": info, "licenses": list(COCO_LICENSES), "categories": coco_categories(names)}

@@ -173,7 +173,7 @@ def readme(tally: ExportTally, revision: Revision, sentences: tuple[str, ...]) -
     """The text beside an export of several files."""
     splits = ", ".join(f"{name} {tally.splits[name]}" for name in SPLITS if tally.splits[name]) or "none"
     lines = [
-        f"Revision {revision.number} of a dataset labeled with Lapel ({revision.digest})",
+        f"{revision.title} of a dataset labeled with Lapel ({revision.digest})",
         f"{_counted(tally.photos, 'photo', 'photos')} with {_counted(tally.boxes, 'box', 'boxes')}; "
         f"photos by split: {splits}.",
         f"Never train on {HOLDOUT}: models are compared on it.",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Protocol
 
 from core.datasets.detection import BoxedPhoto, BoxRow, boxed_photo
 from core.datasets.splits import Validation, choose_validation
@@ -12,7 +13,7 @@ from core.errors import DatasetError, NotFoundError
 from core.file_names import path_key, portable_name, portable_path, relative_name
 from core.store import Store
 from core.store.photos import PhotoRow
-from core.store.revisions import Revision, RevisionPhoto
+from core.store.revisions import Revision, RevisionItem, RevisionPhoto
 from core.store.versions import Annotation
 
 PICTURE_ENDING = ".jpg"
@@ -103,15 +104,68 @@ def _with_ending(stem: str, name: str) -> str:
     return f"{stem}.{ending}" if ending else f"{stem}{PICTURE_ENDING}"
 
 
+class ExportContent(Protocol):
+    """What is exported, read a few photos at a time, as often as wanted, the same each time."""
+
+    @property
+    def revision(self) -> Revision:
+        """What it calls itself, and its categories."""
+
+    def items(self, holdout: bool | None) -> Iterator[RevisionItem]:
+        """The photos with their annotations, of one side of the holdout or of both."""
+
+    def photos(self, holdout: bool | None) -> Iterator[RevisionPhoto]:
+        """The same photos in the same order, without annotations."""
+
+
+@dataclass(frozen=True)
+class RevisionContent:
+    """A revision."""
+
+    store: Store
+    revision: Revision
+
+    def items(self, holdout: bool | None) -> Iterator[RevisionItem]:
+        """As the revision has them."""
+        return self.store.revisions.items(self.revision.number, holdout=holdout)
+
+    def photos(self, holdout: bool | None) -> Iterator[RevisionPhoto]:
+        """As the revision has them."""
+        return self.store.revisions.photos(self.revision.number, holdout=holdout)
+
+
+@dataclass(frozen=True)
+class ChosenContent:
+    """Chosen photos with the annotations that were newest when they were chosen."""
+
+    store: Store
+    revision: Revision
+    annotation_ids: tuple[int, ...]
+
+    @classmethod
+    def of(cls, store: Store, photo_ids: Collection[int]) -> ChosenContent:
+        """The annotated ones of these photos; those that a reviewer sent back are not."""
+        return cls(store, *store.revisions.of_chosen(photo_ids))
+
+    def items(self, holdout: bool | None) -> Iterator[RevisionItem]:
+        """By photo; those that are deleted by now come marked."""
+        return self.store.revisions.chosen_items(self.annotation_ids, holdout=holdout)
+
+    def photos(self, holdout: bool | None) -> Iterator[RevisionPhoto]:
+        """The same."""
+        for row in (item.photo for item in self.items(holdout)):
+            yield RevisionPhoto(row.id, row.name, row.digest, row.holdout, row.deleted_at is not None)
+
+
 @dataclass(frozen=True)
 class ExportedPhotos:
-    """A revision's photos, of one side of the holdout or of both, read a few at a time, as often as wanted.
+    """The photos of what is exported, of one side of the holdout or of both.
 
     Those in ``deleted`` are left out. ``on_photo`` is called after each one.
     """
 
     store: Store
-    revision: Revision
+    content: ExportContent
     holdout: bool | None
     names: ExportNames
     validation: Validation
@@ -120,15 +174,19 @@ class ExportedPhotos:
 
     @classmethod
     def of(
-        cls, store: Store, number: int, holdout: bool | None, *, pictures: bool, by_stem: bool
+        cls, store: Store, content: ExportContent, holdout: bool | None, *, pictures: bool, by_stem: bool
     ) -> ExportedPhotos:
-        """A revision's photos; those that validate are a training's choice. Raises NotFoundError."""
-        revision = store.revisions.get(number)
-        listed = store.revisions.photos(number, holdout=holdout)
-        names = ExportNames.of(listed, pictures=pictures, by_stem=by_stem)
-        others = () if holdout else store.revisions.photos(number, holdout=False)
-        chosen = choose_validation((photo.digest for photo in others if not photo.deleted), number)
-        return cls(store, revision, holdout, names, chosen)
+        """All that is to be exported; of a revision those validate that its training chooses."""
+        names = ExportNames.of(content.photos(holdout), pictures=pictures, by_stem=by_stem)
+        others = () if holdout else content.photos(False)
+        seed = content.revision.number
+        chosen = choose_validation((photo.digest for photo in others if not photo.deleted), seed)
+        return cls(store, content, holdout, names, chosen)
+
+    @property
+    def revision(self) -> Revision:
+        """What it calls itself, and its categories."""
+        return self.content.revision
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -142,7 +200,7 @@ class ExportedPhotos:
 
     def __iter__(self) -> Iterator[ExportedPhoto]:
         classes = {id: place for place, (id, _) in enumerate(self.revision.categories)}
-        for item in self.store.revisions.items(self.revision.number, holdout=self.holdout):
+        for item in self.content.items(self.holdout):
             row = item.photo
             if row.id not in self.deleted:
                 stem, file_name = self.names.of_photo(row.id, row.name)
@@ -153,7 +211,7 @@ class ExportedPhotos:
 
     def renamed(self) -> Iterator[tuple[str, str]]:
         """The names here and the names that came in, of the photos where these differ."""
-        for photo in self.store.revisions.photos(self.revision.number, holdout=self.holdout):
+        for photo in self.content.photos(self.holdout):
             _, file_name = self.names.of_photo(photo.id, photo.name)
             if photo.id not in self.deleted and self.names.is_renamed(file_name, photo.name):
                 yield file_name, photo.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -21,7 +21,7 @@ from core.store.export_notes import (
     left_out,
     readme,
 )
-from core.store.export_photos import ExportedPhotos
+from core.store.export_photos import ChosenContent, ExportContent, ExportedPhotos, RevisionContent
 from core.store.revisions import Revision
 from core.store.streamed_zip import StreamedZip
 
@@ -61,9 +61,43 @@ def export_revision(
     photos with other names than they came with in ``renamed.txt``. ``report`` is called with the part that is
     done, 0..1. Raises NotFoundError for an unknown revision, StoreError for an unknown format.
     """
-    if format not in FORMATS:
-        raise StoreError(f"expected a format out of {', '.join(FORMATS)}, got {format!r}")
-    photos = ExportedPhotos.of(store, number, holdout, pictures=pictures, by_stem=format == "yolo")
+    _require_format(format)
+    content = RevisionContent(store, store.revisions.get(number))
+    return _export(store, content, format, out, pictures, holdout, report)
+
+
+@needs(Right.EXPORT)
+def export_chosen(
+    store: Store,
+    photo_ids: Collection[int],
+    format: str,
+    out: BinaryIO,
+    *,
+    pictures: bool = False,
+    report: Callable[[float], object] = lambda part: None,
+) -> Exported:
+    """Write the newest annotations of chosen photos as ``export_revision`` writes a revision.
+
+    Photos without an annotation are left out; ``Exported.photos`` says how many there are. Raises StoreError
+    where none has one, or for an unknown format.
+    """
+    _require_format(format)
+    content = ChosenContent.of(store, photo_ids)
+    if not content.annotation_ids:
+        raise StoreError("None of the chosen photos has an annotation: there is nothing to export.")
+    return _export(store, content, format, out, pictures, None, report)
+
+
+def _export(
+    store: Store,
+    content: ExportContent,
+    format: str,
+    out: BinaryIO,
+    pictures: bool,
+    holdout: bool | None,
+    report: Callable[[float], object],
+) -> Exported:
+    photos = ExportedPhotos.of(store, content, holdout, pictures=pictures, by_stem=format == "yolo")
     steps = _Steps(max(1, photos.revision.photos), report)
     photos = replace(photos, on_photo=steps.one)
     tally = ExportTally(format, photos.names)
@@ -82,15 +116,24 @@ def export_revision(
 
 
 def export_name(number: int, format: str, *, pictures: bool = False, holdout: bool | None = None) -> str:
-    """A file name for the export: a zip, or a JSON or CSV file where there is only one."""
+    """A file name for the export: a zip, or a JSON or CSV file where there is only one.
+
+    Number 0 stands for chosen photos.
+    """
     part = {None: "", False: "-training", True: "-holdout"}[holdout]
     ending = "zip" if is_zip(format, pictures) else {"coco": "json"}.get(format, "csv")
-    return f"lapel-r{number}{part}-{format}.{ending}"
+    what = f"r{number}" if number else "chosen"
+    return f"lapel-{what}{part}-{format}.{ending}"
 
 
 def is_zip(format: str, pictures: bool) -> bool:
     """Whether the export is several files."""
     return pictures or format in ("voc", "yolo")
+
+
+def _require_format(format: str) -> None:
+    if format not in FORMATS:
+        raise StoreError(f"expected a format out of {', '.join(FORMATS)}, got {format!r}")
 
 
 @dataclass

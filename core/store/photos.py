@@ -16,6 +16,7 @@ from core.errors import NotFoundError, StoreBusyError
 from core.images.decode import Photo, read_photo
 from core.store.audit import record_audit
 from core.store.blobs import Blobs
+from core.store.box_index import predicted_boxes
 from core.store.database import Database, one_line
 from core.store.ingest import (
     PHOTOS_LOCK,
@@ -279,7 +280,7 @@ def mark_deleted(database: Database, connection: Connection, id: int) -> None:
     connection.execute(sa.update(table).where(table.c.id == id).values(deleted_at=database.now))
     open_tasks = sa.update(tasks).where(tasks.c.photo_id == id, tasks.c.state == "open")
     connection.execute(open_tasks.values(state="dropped", lease_by=None, lease_until=None))
-    for of_photo in (drafts, predictions):
+    for of_photo in (drafts, predictions, predicted_boxes):
         connection.execute(sa.delete(of_photo).where(of_photo.c.photo_id == id))
 
 

@@ -13,6 +13,7 @@ from core.access import LOCAL, Actor, Right, needs
 from core.errors import NotFoundError
 from core.garments import Garment
 from core.models.cards import card_from
+from core.store.box_index import index_prediction
 from core.store.boxes import AnnotatedBox, boxes_from
 from core.store.database import Database
 from core.store.schema import annotations as versions
@@ -83,6 +84,8 @@ class Predictions:
             if connection.execute(live.with_for_update(key_share=True)).first() is None:
                 raise NotFoundError("There is no such photo.")
             connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=new))
+            pair = (models.detector_id, models.classifier_id)
+            index_prediction(connection, photo_id, *pair, values["garments"])
 
     @needs(Right.READ)
     def get(self, photo_id: int, models: ModelPair | None = None) -> Prediction | None:

@@ -153,12 +153,13 @@ class Queue:
     def next(self, person: str, lease_seconds: float = LEASE_SECONDS) -> Task | None:
         """The person's next task, leased; None where nothing is left that they could do.
 
-        First what they hold already, or held and left a draft on; then a second annotation of others' work;
-        then the first in order. Only what is open, free, and not skipped by them.
+        First what they hold already, or held and left a draft on; then what was given to them; then a second
+        annotation of others' work; then the first in order. Only what is open, free, not given to another
+        person, and not skipped by them.
         """
         self.actor.require_own(person)
         with self.database.write() as connection:
-            for chosen in (self._held(person), *self._second(person), self._first(person)):
+            for chosen in (self._held(person), *self._waiting(person)):
                 alone = chosen.with_for_update(skip_locked=True, of=tasks)
                 task_id = connection.execute(alone).scalar_one_or_none()
                 if task_id is not None:
@@ -170,7 +171,7 @@ class Queue:
         """The photo that the person would get next; it is not leased, so others may be faster."""
         self.actor.require_sight(person)
         with self.database.read() as connection:
-            for chosen in (*self._second(person), self._first(person)):
+            for chosen in self._waiting(person):
                 photo = chosen.with_only_columns(tasks.c.photo_id)
                 photo_id: int | None = connection.execute(photo).scalar_one_or_none()
                 if photo_id is not None:
@@ -297,6 +298,13 @@ class Queue:
         held = sa.select(tasks.c.id).where(*mine, sa.or_(tasks.c.lease_until > self.database.now, left))
         return held.order_by(tasks.c.lease_until.desc()).limit(1)
 
+    def _waiting(self, person: str) -> Iterator[Select[Any]]:
+        """What the person does not hold yet, in order."""
+        given = self._free(person, "first").where(tasks.c.assigned_to == person)
+        yield given.order_by(tasks.c.rank, tasks.c.id)
+        yield from self._second(person)
+        yield self._first(person)
+
     def _second(self, person: str) -> Iterator[Select[Any]]:
         """Second annotations of what others did, the oldest first.
 
@@ -308,7 +316,8 @@ class Queue:
             yield self._free(person, "second").where(others, ~seen).order_by(tasks.c.first_author, tasks.c.id)
 
     def _first(self, person: str) -> Select[Any]:
-        return self._free(person, "first").order_by(tasks.c.rank, tasks.c.id)
+        anybodys = self._free(person, "first").where(tasks.c.assigned_to.is_(None))
+        return anybodys.order_by(tasks.c.rank, tasks.c.id)
 
     def _free(self, person: str, kind: str) -> Select[Any]:
         """One open task that nobody holds and the person has not skipped."""

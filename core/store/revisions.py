@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any
@@ -44,6 +44,11 @@ class Revision:
     photos: int
     boxes: int
     categories: Names
+
+    @property
+    def title(self) -> str:
+        """What an export of it calls it; number 0 is a choice of photos that was never frozen."""
+        return f"Revision {self.number}" if self.number else "Chosen photos"
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,38 @@ class Revisions:
             deleted = row.deleted_at is not None
             yield RevisionPhoto(row.photo_id, row.name, row.digest, row.holdout, deleted)
 
+    @needs(Right.EXPORT)
+    def of_chosen(self, photo_ids: Collection[int]) -> tuple[Revision, tuple[int, ...]]:
+        """A revision of number 0 that is not saved, and the annotations in it, by photo.
+
+        It holds the newest annotations of those of these live photos that have one, as ``create`` takes them.
+        """
+        wanted, annotation_ids, boxes = sorted(set(photo_ids)), list[int](), 0
+        with self.database.read() as connection:
+            for start in range(0, len(wanted), BATCH):
+                some = photos.c.id.in_(wanted[start : start + BATCH])
+                for row in connection.execute(_newest().where(some)).all():
+                    annotation_ids.append(row.id)
+                    boxes += len(row.boxes)
+            names, at = _names(connection), connection.execute(sa.select(self.database.now)).scalar_one()
+        digest = hashlib.sha256(",".join(map(str, annotation_ids)).encode()).hexdigest()
+        counts = (len(annotation_ids), boxes, names)
+        return Revision(0, digest, float(at), self.actor.name, "", *counts), tuple(annotation_ids)
+
+    @needs(Right.EXPORT)
+    def chosen_items(
+        self, annotation_ids: Sequence[int], *, holdout: bool | None = None
+    ) -> Iterator[RevisionItem]:
+        """Annotations by their numbers with their photos, in this order, a few at a time in memory."""
+        for start in range(0, len(annotation_ids), BATCH):
+            some = annotation_ids[start : start + BATCH]
+            found = sa.select(versions, *_of_photo()).join(photos, photos.c.id == versions.c.photo_id)
+            if holdout is not None:
+                found = found.where(photos.c.holdout.is_(holdout))
+            rows = {row.id: row for row in self.database.rows(found.where(versions.c.id.in_(some)))}
+            for row in (rows[id] for id in some if id in rows):
+                yield RevisionItem(_photo(row), annotation_from(row))
+
     @needs(Right.READ)
     def box_sizes(self, number: int, size: float) -> np.ndarray:
         """Width and height (N, 2) of the boxes that trainings may see, so without the holdout's, in pixels of
@@ -200,10 +237,15 @@ def content_lines(names: Mapping[int, str], entries: Iterable[tuple[Any, ...]]) 
         yield json.dumps([digest, *sorted(rows), *({"tags": list(own)} for own in tags if own)])
 
 
+def _names(connection: Connection) -> Names:
+    """The categories as they are named now."""
+    ordered = sa.select(categories.c.id, categories.c.name).order_by(categories.c.position, categories.c.id)
+    return tuple((row.id, row.name) for row in connection.execute(ordered))
+
+
 def _content(connection: Connection) -> _Content:
     """The current content, read in one transaction; in memory are only ids."""
-    ordered = sa.select(categories.c.id, categories.c.name).order_by(categories.c.position, categories.c.id)
-    names: Names = tuple((row.id, row.name) for row in connection.execute(ordered))
+    names = _names(connection)
     annotation_of: dict[int, int] = {}
     tags = current_tags(connection)
     count = 0
@@ -247,11 +289,14 @@ def _write(database: Database, connection: Connection, content: _Content, by: st
 
 
 def _items(number: int) -> Select[Any]:
-    of_photo = [photos.c[entry.name].label(f"its_{entry.name}") for entry in fields(PhotoRow)]
-    found = sa.select(versions, *of_photo)
+    found = sa.select(versions, *_of_photo())
     found = found.join_from(revision_items, versions, versions.c.id == revision_items.c.annotation_id)
     found = found.join(photos, photos.c.id == revision_items.c.photo_id)
     return found.where(revision_items.c.revision == number)
+
+
+def _of_photo() -> list[sa.Label[Any]]:
+    return [photos.c[entry.name].label(f"its_{entry.name}") for entry in fields(PhotoRow)]
 
 
 def _photo(row: Row) -> PhotoRow:

@@ -75,6 +75,7 @@ photos = Table(
 )
 Index("ix_photos_blob", photos.c.blob)
 Index("ix_photos_thumbnail", photos.c.thumbnail)
+Index("ix_photos_live", photos.c.deleted_at, photos.c.id, photos.c.holdout)
 
 categories = Table(
     "categories",
@@ -115,6 +116,8 @@ annotations = Table(
     UniqueConstraint("photo_id", "version"),
 )
 
+Index("ix_annotations_author", annotations.c.author, annotations.c.photo_id)
+
 drafts = Table(
     "drafts",
     metadata,
@@ -142,12 +145,14 @@ tasks = Table(
     Column("lease_until", Double),
     Column("done_by", String(200)),
     Column("done_at", Double),
+    Column("assigned_to", String(200)),  # who is to do it, and nobody else; None: whoever comes
     UniqueConstraint("photo_id", "kind"),
 )
 Index("ix_tasks_next", tasks.c.state, tasks.c.kind, tasks.c.rank, tasks.c.id)
 Index("ix_tasks_second", tasks.c.state, tasks.c.kind, tasks.c.first_author)
 Index("ix_tasks_lease", tasks.c.lease_by, tasks.c.state)
 Index("ix_tasks_done", tasks.c.done_by, tasks.c.done_at)
+Index("ix_tasks_assigned", tasks.c.assigned_to, tasks.c.state, tasks.c.rank)
 
 skips = Table(
     "skips",
@@ -393,3 +398,11 @@ revision_tags = Table(
     Column("photo_id", ForeignKey("photos.id"), primary_key=True),
     Column("tag", String(60), primary_key=True),  # as the photo had it then
 )
+
+DERIVED = "derived"
+"""In a table's ``info``: it repeats what others hold. Backups are without it, a restore fills it again."""
+
+
+def stored_tables() -> list[Table]:
+    """All tables but the derived ones, each behind those that it refers to."""
+    return [table for table in metadata.sorted_tables if not table.info.get(DERIVED)]

@@ -17,6 +17,7 @@ from core.store.database import Database
 from core.store.schema import settings as table
 from core.value_checks import (
     Check,
+    corners,
     fields,
     integer,
     json_value,
@@ -45,8 +46,10 @@ def check_setting(setting: str, value: Any) -> None:
 
 
 _ISSUE: dict[str, Check] = {
-    "photo_id": positive, "kind": name, "score": share, "reason": text, "version": positive
+    "photo_id": positive, "kind": name, "score": share, "reason": text, "version": positive,
+    "box_xyxy": or_none(corners), "category_id": or_none(positive),
 }  # fmt: skip
+_OLDER_ISSUE = _ISSUE.keys() - {"box_xyxy", "category_id"}
 _PROJECT: dict[str, Check] = {
     "slug": text, "name": name, "by": text, "at": lambda value: number(value, 0.0)
 }  # fmt: skip
@@ -57,7 +60,7 @@ _CHECKS: dict[str, Check] = {
     "queue_model": or_none(list_of(positive, exactly=2)),
     "labeling_requested_for": or_none(list_of(positive, exactly=2)),
     "model_categories": map_of(positive),
-    "label_issues": list_of(lambda entry: fields(entry, _ISSUE, _ISSUE.keys())),
+    "label_issues": list_of(lambda entry: fields(entry, _ISSUE, _OLDER_ISSUE)),
     "order_every": positive,
     "ordered_at": integer,
     "review_imported": truth,

@@ -10,14 +10,15 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row, Subquery
 
 from core.errors import ConflictError, NotFoundError, StoreError
+from core.store.box_index import index_annotation
 from core.store.boxes import AnnotatedBox, boxes_from
 from core.store.database import Database, one_line
 from core.store.schema import annotations as table
 from core.store.schema import categories, photos
 from core.store.webhooks import ANNOTATION, record_event
 
-SUBMITTED = ("imported", "submitted", "merged", "second")
-"""Kinds that people and imports save."""
+SUBMITTED = ("imported", "submitted", "merged", "second", "relabeled")
+"""Kinds that people and imports save; "relabeled" changes boxes of many photos at once."""
 
 REVIEWED = ("accepted", "returned")
 """Kinds that a reviewer's verdict makes."""
@@ -140,6 +141,8 @@ def add_version(database: Database, connection: Connection, new: NewVersion, pho
     values |= {"boxes": [box.as_dict() for box in boxes], "at": database.now}
     insert = sa.insert(table).values(**values).returning(*table.c)
     saved = annotation_from(connection.execute(insert).one())
+    if new.kind != "second":
+        index_annotation(connection, new.photo_id, values["boxes"])
     if new.kind != "imported":  # an import is not told box by box
         told = {"photo": new.photo_id, "name": photo.name, "version": saved.version, "kind": saved.kind}
         record_event(

@@ -87,7 +87,7 @@ def open_tab(page: Page, name: str) -> None:
 
 
 def tiles(page: Page):
-    return page.locator(".lapel-gallery .tile")
+    return page.locator(".lapel-tiles .tile")
 
 
 def test_from_the_first_photo_to_an_exported_revision(page: Page, folder: Path, tmp_path: Path):
@@ -122,7 +122,7 @@ def test_from_the_first_photo_to_an_exported_revision(page: Page, folder: Path, 
     open_tab(page, "Photos")
     expect(tiles(page)).to_have_count(3)
     shown = page.locator(".lapel-viewer .photo")
-    press(tiles(page).filter(has_text=third.name), shown)
+    press(tiles(page).filter(has_text=third.name).get_by_role("button"), shown)
     expect(shown).to_have_js_property("complete", True)
     expect(page.get_by_text("imported by Anna")).to_be_visible()
     link = page.get_by_role("link", name="Open in Annotate")

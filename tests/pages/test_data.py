@@ -84,8 +84,13 @@ def annotate(store: Store, photo_id: int, *categories: int, author: str = "Anna"
 
 def gallery(page: AppTest) -> list[str]:
     """The names in the gallery."""
-    galleries = [c for c in page.get("bidi_component") if c.proto.component_name == "lapel_gallery"]
+    galleries = [c for c in page.get("bidi_component") if c.proto.component_name == "lapel_tiles"]
     return [tile["name"] for found in galleries for tile in json.loads(found.proto.json)["tiles"]]
+
+
+def told(page: AppTest) -> str:
+    """What the page says of the last act."""
+    return "".join(found.value for found in page.success).replace("\\", "")
 
 
 def button(page: AppTest, label: str):
@@ -102,6 +107,7 @@ def test_more_photos_take_no_more_queries(page, store, queries):
     few = len(queries)
     for shade in range(2, 8):
         annotate(store, photo(store, shade, bands=2 * shade), 1)
+    on(page, "Photos")  # what is counted once for all visitors
     queries.clear()
     assert len(gallery(on(page, "Photos"))) == 7
     assert len(queries) == few
@@ -189,24 +195,92 @@ def test_the_wall_is_filtered_by_state_name_and_category(page, store):
     annotate(store, one, ids[3])
     assert gallery(on(page, "Photos")) == ["hat.jpg", "coat.jpg"]
     assert "2 photos · 1 annotated" in texts(page)
-    page.segmented_control(key="stored-show").set_value("Annotated").run()
+    page.selectbox(key="state").set_value("annotated").run()
     assert gallery(page) == ["coat.jpg"] and "1 of 2 photos" in texts(page)
-    page.segmented_control(key="stored-show").set_value("To annotate").run()
+    page.selectbox(key="state").set_value("without annotation").run()
     assert gallery(page) == ["hat.jpg"]
-    page.segmented_control(key="stored-show").set_value("All")
-    page.text_input(key="stored-text").set_value("COAT").run()
+    page.selectbox(key="state").set_value("any")
+    page.text_input(key="q").set_value("COAT").run()
     assert gallery(page) == ["coat.jpg"]
-    page.text_input(key="stored-text").set_value("")
-    page.selectbox(key="stored-category").set_value(ids[3]).run()
+    page.text_input(key="q").set_value("")
+    page.selectbox(key="category").set_value(store.categories.by_id()[ids[3]].name).run()
     assert gallery(page) == ["coat.jpg"]
-    page.text_input(key="stored-text").set_value("nothing has this name").run()
-    assert "No photo passes the filters" in texts(page)
+    page.text_input(key="q").set_value("nothing has this name").run()
+    assert "Nothing passes the filter" in texts(page)
+    page.button(key="clear-filter").click().run()
+    assert gallery(page) == ["hat.jpg", "coat.jpg"]
+
+
+def test_crops_are_relabeled_in_bulk_and_undone_as_one_step(page, store):
+    top, skirt = (category.id for category in store.categories.all()[:2])
+    names = {id: category.name for id, category in store.categories.by_id().items()}
+    coats = [photo(store, shade, f"{shade}.jpg", bands=2 * shade) for shade in (1, 2, 3)]
+    for each in coats:
+        annotate(store, each, top, skirt)
+    on(page, "Photos")
+    page.segmented_control(key="view").set_value("Crops")
+    page.selectbox(key="category").set_value(names[top]).run()
+    assert gallery(page) == [names[top]] * 3
+    page.button(key="choose-page").click().run()
+    assert "3 boxes chosen" in texts(page)
+    page.selectbox(key="chosen-category").set_value(skirt).run()
+    page.button(key="relabel").click().run()
+    assert not page.exception and "3 boxes on 3 photos relabeled" in told(page)
+    assert {len(store.annotations.history(each)) for each in coats} == {2}
+    assert all({b.category_id for b in store.annotations.latest(each).boxes} == {skirt} for each in coats)
+    page.button(key="relabel-undo").click().run()
+    assert gallery(page) == [names[top]] * 3
+
+
+def test_chosen_photos_are_put_first_given_away_and_exported(page, store):
+    first, second = photo(store, 1, bands=2), photo(store, 2, bands=4)
+    store.settings.put("second_share", 0.0)
+    annotate(store, first, 1)
+    store.queue.fill()
+    on(page, "Photos")
+    page.button(key="choose-page").click().run()
+    assert "2 photos chosen" in texts(page) and page.get("download_button")
+    assert "1 photo without annotation left out" in texts(page)
+    page.button(key="chosen-first").click().run()
+    assert "2 photos first in the queue" in told(page) and store.queue.counts().open == 2
+    page.selectbox(key="chosen-person").set_value("whoever comes")
+    page.button(key="give").click().run()
+    assert not page.exception and store.queue.upcoming("Zoe") in (first, second)
+
+
+def test_a_link_finds_the_same(page, store):
+    ids = [photo(store, shade, f"{shade}.jpg", bands=2 * shade) for shade in (1, 2, 3)]
+    annotate(store, ids[0], 1)
+    page.query_params["state"] = "without annotation"
+    page.query_params["ids"] = f"{ids[0]}-{ids[1]}"
+    assert gallery(on(page, "Photos")) == ["2.jpg"]
+    page.query_params["ids"] = "many"
+    page.run()
+    assert "expected photos by number" in texts(page).replace("\\", "")
+
+
+def test_label_errors_are_crops_with_their_reason(page, store):
+    wrong = photo(store, name="coat.jpg")
+    annotate(store, wrong, store.categories.all()[0].id)
+    on(page, "Photos")
+    page.segmented_control(key="view").set_value("Label errors").run()
+    assert "No annotation looks wrong" in texts(page)
+    issue = {"photo_id": wrong, "kind": "swapped", "score": 0.9, "reason": "drawn as a top", "version": 1}
+    store.settings.remember("label_issues", [issue | {"box_xyxy": [5.0, 5.0, 60.0, 90.0], "category_id": 2}])
+    page.run()
+    first, second = (category.name for category in store.categories.all()[:2])
+    assert gallery(page) == [f"{first} → {second}"]
+    page.button(key="choose-page").click().run()
+    page.button(key="relabel-as-said").click().run()
+    assert store.annotations.latest(wrong).boxes[0].category_id == 2
+    assert "1 box on 1 photo relabeled" in told(page)
+    assert "No annotation looks wrong" in texts(page)
 
 
 def test_the_holdout_can_be_looked_at_alone(page, store):
     held = [photo(store, shade=n, bands=1 + n % 3) for n in range(3)]
     on(page, "Photos")
-    page.segmented_control(key="stored-show").set_value("Holdout").run()
+    page.selectbox(key="part").set_value("holdout").run()
     assert len(gallery(page)) == store.photos.count(holdout=True) <= len(held)
 
 
@@ -224,14 +298,14 @@ def test_many_photos_come_in_pages(page, store, monkeypatch):
 def test_an_open_photo_says_what_is_known_of_it(page, store):
     annotate(store, photo(store, name="coat.jpg"), store.categories.all()[0].id)
     (row,) = store.photos.page(0, 1)
-    page.session_state["stored-photo"] = row.id
+    page.session_state["stored-photo"] = str(row.id)
     said = texts(on(page, "Photos"))
     assert "90 × 120 pixels, imported by Anna" in said and "1 box by Anna" in said
 
 
 def test_a_deleted_photo_can_be_kept_until_its_time_is_up(page, store):
     photo_id = photo(store, name="coat.jpg")
-    page.session_state["stored-photo"] = photo_id
+    page.session_state["stored-photo"] = str(photo_id)
     on(page, "Photos")
     button(page, "Delete").click().run()
     assert "coat.jpg is deleted in" in texts(page) and gallery(page) == []

@@ -19,7 +19,7 @@ from core.garments import Garment
 from core.store import Store, backup_file
 from core.store.backup import backup, restore
 from core.store.blobs import Blobs
-from core.store.schema import annotations, metadata, photos, tasks
+from core.store.schema import annotations, photos, stored_tables, tasks
 from tests.core.store.rows import add_models
 from tests.effort import count_lines
 
@@ -65,7 +65,7 @@ def everything(store: Store) -> dict[str, list[tuple]]:
                 for row in connection.execute(sa.select(table).order_by(*table.primary_key))
                 if getattr(row, "action", "") not in ("backup", "restore")
             ]
-            for table in metadata.sorted_tables
+            for table in stored_tables()
         }
 
 
@@ -261,7 +261,7 @@ def contents(file: Path) -> list[object]:
     """All that a backup holds, checked."""
     with backup_file.opened(file) as archive:
         manifest = backup_file.read_manifest(archive)
-        tables = metadata.sorted_tables
+        tables = stored_tables()
         rows = [list(backup_file.read_lines(archive, t, manifest.tables[t.name])) for t in tables]
         return [*rows, list(backup_file.read_pictures(archive))]
 

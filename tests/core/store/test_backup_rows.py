@@ -24,9 +24,9 @@ from core.store.backup_file import PICTURES, row_of
 from core.store.backup_rows import RowChecker, filling_order
 from core.store.schema import (
     champions,
-    metadata,
     people,
     promotions,
+    stored_tables,
 )
 from core.store.statistics import agreements, count_annotations
 from tests.core.store.rows import add_models, box
@@ -101,7 +101,7 @@ def rows(made) -> Rows:
     with ZipFile(made) as archive:
         return {
             table.name: [json.loads(line) for line in archive.read(f"tables/{table.name}.jsonl").splitlines()]
-            for table in metadata.sorted_tables
+            for table in stored_tables()
         }
 
 
@@ -237,7 +237,7 @@ def counts(store: Store) -> dict[str, int]:
     with store.database.read() as connection:
         return {
             table.name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-            for table in metadata.sorted_tables
+            for table in stored_tables()
         }
 
 

@@ -56,7 +56,10 @@ TABLE = {
     },
     "PhotoNotes": {Right.READ: "comments tags_of known_tags", Right.ANNOTATE: "comment tag"},
     "ConsensusReviews": {Right.READ: "waiting get", Right.REVIEW: "accept returned"},
-    "Revisions": {Right.READ: "all get items names photos annotation_ids box_sizes", Right.EXPORT: "create"},
+    "Revisions": {
+        Right.READ: "all get items names photos annotation_ids box_sizes",
+        Right.EXPORT: "create of_chosen chosen_items",
+    },
     "Users": {Right.PEOPLE: "all set_role"},
     "Audit": {Right.PEOPLE: "entries export_csv"},
     "corrections": {Right.READ: "changes_between first_submissions"},
@@ -64,7 +67,9 @@ TABLE = {
     "Webhooks": {
         Right.SETTINGS: "add all set_active remove test deliveries again due to_send attempted sweep"
     },
-    "exports": {Right.EXPORT: "export_revision"},
+    "Search": {Right.READ: "photos count ids boxes count_boxes box_keys labels people"},
+    "bulk": {Right.ANNOTATE: "relabel undo_relabel put_first assign"},
+    "exports": {Right.EXPORT: "export_revision export_chosen"},
     "backup": {Right.SETTINGS: "backup"},
     "client": {
         Right.IMPORT: "start_import start_labeling cancel resume",

@@ -1,0 +1,227 @@
+"""What is looked for on the page Data: the filter, which lives in the address, as a question to the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import streamlit as st
+
+from core.errors import StoreError
+from core.inference.predictions import category_ids, queue_models
+from core.store import Store
+from core.store.categories import Category
+from core.store.search import PARTS, STATES, PhotoQuery
+from core.taxonomy import load_taxonomy, taxonomy_names
+
+PHOTOS, CROPS, ERRORS = "Photos", "Crops", "Label errors"
+VIEWS = (PHOTOS, CROPS, ERRORS)
+ANNOTATED, PREDICTED = "annotated", "predicted"
+ANY = "any"
+IDS = "ids"
+LONGEST_IDS = 1500
+"""Characters of numbers in an address; more of them stay in the session alone."""
+
+IDS_KEY = "found-ids"
+HOLDOUT_HELP = (
+    "The holdout, 15 % of the photos by content, is annotated like all others but never trained on: "
+    "models are evaluated on it."
+)
+WIDGETS = (
+    "q",
+    "view",
+    "state",
+    "category",
+    "label",
+    "boxes",
+    "score",
+    "part",
+    "by",
+    "given",
+    "source",
+    "revision",
+)
+"""The filter's widgets; their keys are the parameters of the address."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """The question, and how its answers are shown: as one of VIEWS."""
+
+    query: PhotoQuery
+    view: str
+
+
+def show_filter(store: Store, categories: Mapping[int, Category]) -> Filter:
+    """Draw the filter and return what it asks for."""
+    state = f"{store.database.engine.url} {store.annotations.last_id()} {store.photos.last_id()}"
+    people = _people(state, store)
+    view = st.segmented_control(
+        "Show as",
+        VIEWS,
+        default=PHOTOS,
+        required=True,
+        key="view",
+        bind="query-params",
+        help="Crops show each box by itself. Label errors are boxes that the models contradict, found when "
+        "the queue was last ordered.",
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input(
+            "Name contains", key="q", icon=":material/search:", bind="query-params", width=220
+        )
+        photo_state = _choice("State", STATES, "state", width=200)
+        names = {category.name: id for id, category in categories.items()}
+        category = _choice("Category", list(names), "category", width=170)
+        label = _choice("Label", _labels(state, store), "label", width=170)
+        with st.popover("More filters", icon=":material/tune:"):
+            boxes = st.segmented_control(
+                "Category and label of boxes that are",
+                (ANNOTATED, PREDICTED),
+                default=ANNOTATED,
+                required=True,
+                key="boxes",
+                bind="query-params",
+            )
+            scores = st.slider(
+                "Score of a predicted box", 0.0, 1.0, (0.0, 1.0), 0.05, key="score", bind="query-params"
+            )
+            part = _choice("Part", PARTS, "part", help=HOLDOUT_HELP)
+            author = _choice("Annotated by", people, "by")
+            given = _choice("Open task given to", people, "given")
+            imports = {f"{row.id}: {row.source}": row.id for row in store.imports.recent(200)}
+            source = _choice("Import", list(imports), "source")
+            numbers = {str(revision.number): revision.number for revision in store.revisions.all()}
+            revision = _choice("In revision", list(numbers), "revision")
+    models = queue_models(store) if boxes == PREDICTED else None
+    if boxes == PREDICTED and models is None:
+        st.info("No models have labeled photos yet: there are no predicted boxes.", icon=":material/info:")
+    category_id = names.get(category or "")
+    query = PhotoQuery(
+        text=(text or "").strip(),
+        part=part,
+        state=photo_state,
+        author=author,
+        assigned_to=given,
+        import_id=imports.get(source or ""),
+        revision=numbers.get(revision or ""),
+        ids=_ids(),
+        category_id=category_id,
+        label=label,
+        models=models,
+        predicted_as=tuple(name for name, id in category_ids(store).items() if id == category_id),
+        scores=(float(scores[0]), float(scores[1])) if models else (0.0, 1.0),
+    )
+    return Filter(query, view or PHOTOS)
+
+
+def clear_filter() -> None:
+    """Ask for all photos again; the view stays."""
+    for key in WIDGETS:
+        if key != "view":
+            st.session_state.pop(key, None)
+    forget_ids()
+
+
+def choose_ids(photo_ids: Sequence[int]) -> None:
+    """Ask for these photos alone, by number; the address names them where they are not too many."""
+    st.session_state[IDS_KEY] = tuple(sorted(set(photo_ids)))
+    text = in_ranges(st.session_state[IDS_KEY])
+    if len(text) <= LONGEST_IDS:
+        st.query_params[IDS] = text
+    else:
+        st.query_params.pop(IDS, None)
+
+
+def forget_ids() -> None:
+    """Ask for photos of any number again."""
+    st.session_state.pop(IDS_KEY, None)
+    st.query_params.pop(IDS, None)
+
+
+def in_ranges(numbers: Sequence[int]) -> str:
+    """Sorted numbers as a short text.
+
+    >>> in_ranges((1, 2, 3, 7))
+    '1-3,7'
+    """
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and parts[-1][1] == number - 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)
+
+
+def from_ranges(text: str) -> tuple[int, ...]:
+    """The numbers of such a text; raises StoreError for one that is none.
+
+    >>> from_ranges("1-3,7")
+    (1, 2, 3, 7)
+    """
+    numbers: list[int] = []
+    for part in text.split(","):
+        low, _, high = part.partition("-")
+        if not low.isdecimal() or not (high or low).isdecimal() or len(part) > 20:
+            raise StoreError(f"expected photos by number, as 1-3,7, got {text[:40]!r}")
+        first, last = int(low), int(high or low)
+        if not 0 <= last - first < 10_000:
+            raise StoreError(f"expected photos by number, as 1-3,7, got {text[:40]!r}")
+        numbers += range(first, last + 1)
+    return tuple(numbers)
+
+
+def of_issues(asked: Filter, photo_ids: Sequence[int]) -> PhotoQuery:
+    """The question about these photos alone."""
+    wanted = set(photo_ids) if asked.query.ids is None else set(photo_ids) & set(asked.query.ids)
+    return replace(asked.query, ids=tuple(sorted(wanted)))
+
+
+def _choice(
+    name: str,
+    options: Sequence[str],
+    key: str,
+    *,
+    width: int | Literal["stretch"] = "stretch",
+    help: str | None = None,
+) -> str | None:
+    """A select box that may be left at "any"; the address has what was chosen."""
+    found = st.selectbox(name, [ANY, *options], key=key, bind="query-params", width=width, help=help)
+    return None if found in (None, ANY) else found
+
+
+def _ids() -> tuple[int, ...] | None:
+    """The photos that the address or the session asks for by number."""
+    asked = st.query_params.get(IDS)
+    if asked is not None:
+        st.session_state[IDS_KEY] = from_ranges(asked)
+    found: tuple[int, ...] | None = st.session_state.get(IDS_KEY)
+    return found
+
+
+def labels_of_taxonomies() -> tuple[str, ...]:
+    """The labels that the classifier knows."""
+    return load_taxonomy("catalog").categories
+
+
+def category_of_label(categories: Mapping[int, Category]) -> dict[str, int]:
+    """The store's category that each label of a taxonomy belongs to."""
+    numbers = {category.name.casefold(): category.id for category in categories.values()}
+    parents = {
+        label: name for title in taxonomy_names() for label, name in load_taxonomy(title).parents.items()
+    }
+    return {label: numbers[name.casefold()] for label, name in parents.items() if name.casefold() in numbers}
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _labels(state: str, _store: Store) -> list[str]:
+    models = queue_models(_store)
+    known = {*labels_of_taxonomies(), *_store.search.labels()}
+    return sorted(known | set(_store.search.labels(models) if models else ()))
+
+
+@st.cache_data(max_entries=4, show_spinner=False, ttl=60)
+def _people(state: str, _store: Store) -> list[str]:
+    return _store.search.people()
