@@ -32,6 +32,7 @@ from core.store.backup_file import (
     read_pictures,
     refused,
     row_of,
+    stored_tables,
     table_file,
     table_names,
     write_picture,
@@ -50,7 +51,6 @@ from core.store.schema import (
     models,
     photos,
     promotions,
-    stored_tables,
     trainings,
 )
 

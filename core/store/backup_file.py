@@ -25,7 +25,7 @@ from core.errors import StoreError
 from core.images.archives import BoundedReader
 from core.models.cards import LARGEST_BYTES
 from core.store.blobs import digest_of
-from core.store.schema import metadata, stored_tables
+from core.store.schema import DERIVED, metadata
 from core.value_checks import strict_json
 
 FORMAT = "lapel backup 1"
@@ -46,6 +46,11 @@ ADDED_BY = {
     "0007": ("photo_tags", "photo_comments", "revision_tags"),
 }
 """The tables that migrations after the second have added, derived ones apart."""
+
+
+def stored_tables() -> list[sa.Table]:
+    """All tables but the derived ones, each behind those that it refers to."""
+    return [table for table in metadata.sorted_tables if not table.info.get(DERIVED)]
 
 
 def table_names(revision: str) -> set[str]:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from core.errors import LapelError
 from core.images.decode import MAX_PIXELS
 from core.models.cards import card_from
-from core.store.backup_file import refused
+from core.store.backup_file import refused, stored_tables
 from core.store.backup_values import check_content, check_type
 from core.store.boxes import boxes_from
 from core.store.categories import checked_name
@@ -23,7 +23,6 @@ from core.store.schema import (
     consensus_reviews,
     metadata,
     photos,
-    stored_tables,
 )
 from core.store.settings import check_setting
 

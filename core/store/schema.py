@@ -1,7 +1,6 @@
 """The store's tables. Times are seconds since 1970 on the database's clock; boxes and reasons are JSON.
 
-Nothing here is changed without a migration in ``migrations/versions``; a table that one of them adds is named
-in ``ADDED_BY`` of ``backup_file``, as backups of older schemas do not have it.
+Nothing here is changed without a migration in ``migrations/versions``; ``backup_file`` names added tables.
 """
 
 from sqlalchemy import (
@@ -398,11 +397,4 @@ revision_tags = Table(
     Column("photo_id", ForeignKey("photos.id"), primary_key=True),
     Column("tag", String(60), primary_key=True),  # as the photo had it then
 )
-
-DERIVED = "derived"
-"""In a table's ``info``: it repeats what others hold. Backups are without it, a restore fills it again."""
-
-
-def stored_tables() -> list[Table]:
-    """All tables but the derived ones, each behind those that it refers to."""
-    return [table for table in metadata.sorted_tables if not table.info.get(DERIVED)]
+DERIVED = "derived"  # in a table's info: it repeats what others hold, and no backup has it

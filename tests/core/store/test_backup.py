@@ -18,8 +18,9 @@ from core.errors import StoreError, StoreFullError
 from core.garments import Garment
 from core.store import Store, backup_file
 from core.store.backup import backup, restore
+from core.store.backup_file import stored_tables
 from core.store.blobs import Blobs
-from core.store.schema import annotations, photos, stored_tables, tasks
+from core.store.schema import annotations, photos, tasks
 from tests.core.store.rows import add_models
 from tests.effort import count_lines
 

@@ -20,14 +20,9 @@ from core.garments import Garment
 from core.models.cards import ModelCard
 from core.store import Store
 from core.store.backup import backup, restore
-from core.store.backup_file import PICTURES, row_of
+from core.store.backup_file import PICTURES, row_of, stored_tables
 from core.store.backup_rows import RowChecker, filling_order
-from core.store.schema import (
-    champions,
-    people,
-    promotions,
-    stored_tables,
-)
+from core.store.schema import champions, people, promotions
 from core.store.statistics import agreements, count_annotations
 from tests.core.store.rows import add_models, box
 from tests.core.store.test_restored import REPORT
@@ -80,6 +75,8 @@ def fill(store: Store) -> None:
     store.annotations.submit(ids[0], one, author="ben", base_version=0, request="r2", kind="second")
     store.annotations.submit(ids[1], one, author="ada", base_version=0, request="r3")
     store.drafts.save(ids[1], "ben", boxes=one, sequence=3, base_version=1)
+    store.photo_notes.tag(ids[:1], "ada", add=["outdoors"])
+    store.photo_notes.comment(ids[0], "Is the belt one?", "ben")
     revision = store.revisions.create("ada").number
     store.jobs.begin("job", "label", "ada")
     store.api_tokens.create("script", person="ada")
