@@ -207,10 +207,8 @@ class DatasetFinder:
         lists = self._class_lists()
         texts = self._take(lambda file: is_text(file) and not yolo.is_class_list(file))
         text_of: dict[Path, Path] = {}
-        for are_read in (True, False):  # labels of a picture that is not read are none without a photo
-            files = [
-                path for path in self._index.paths if (path.suffix.lower() in PHOTO_SUFFIXES) is are_read
-            ]
+        for has_ending in (True, False):  # photos that are known by their bytes alone come after the others
+            files = [p for p in self._index.paths if (p.suffix.lower() in PHOTO_SUFFIXES) is has_ending]
             left = [text for text in texts if text not in set(text_of.values())]
             text_of |= pair_texts(files, left, self._root, self._root, ReadReport())
         better = {text: self._index.unless_stored(text, file) for file, text in text_of.items()}

@@ -144,10 +144,10 @@ YOLO_AND_OTHERS: dict[str, Case] = {
         laid({"images/train/a.jpg": 1, "labels/train/a.txt": LINE, "labels/train/classes.txt": "shirt\n"}),
         {"a.jpg": ONE},
     ),
-    "yolo: labels of pictures that are not read": Case(
+    "yolo: labels of a photo that cannot be opened": Case(
         laid({"images/a.jpg": 1, "labels/a.txt": LINE, "images/b.gif": b"GIF89a", "labels/b.txt": LINE, "data.yaml": "names: [shirt]\n"}),
         {"a.jpg": ONE},
-        ("b.gif: Expected a JPEG",),
+        ("images/b.gif: The photo is damaged",),
         whole=False,
     ),
     "yolo: two texts of one photo": Case(
