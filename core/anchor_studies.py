@@ -24,6 +24,7 @@ from core.anchors import (
     sorted_boxes,
 )
 from core.errors import RecipeError
+from core.threads import Progress
 
 RECALL_IOU, ROUNDING = 0.5, 1e-6
 MOST_CLUSTERS = 15
@@ -37,7 +38,6 @@ MUTATION = 0.1
 KMEANS, DARKNET = "K-means++", "Darknet's nine"
 REFINED = "{}, refined"
 
-Progress = Callable[[int, int], object]
 Row = dict[str, Any]
 
 

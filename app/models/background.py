@@ -14,12 +14,10 @@ from typing import Any
 import streamlit as st
 
 from core.errors import LapelError
+from core.threads import Progress
 
 MOST_FINISHED = 20
 UNEXPECTED = "Something went wrong that should not have; the server's log says what."
-
-Progress = Callable[[int, int], object]
-"""Called with what is done and how much there is; raises Cancelled once the task is to stop."""
 
 log = logging.getLogger("lapel.models")
 

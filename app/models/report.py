@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app.models import report_costs, report_papers, report_photos
-from app.models.background import Progress, Task, task_runner
+from app.models.background import Task, task_runner
 from app.models.cards import origin
 from app.models.choices import choose_model, choose_segment, remember
 from app.text import counted, literal
@@ -23,6 +23,7 @@ from core.inference.report_data import ALL, HOLDOUT, data_of_revision, revision_
 from core.inference.reports import ReportModel, keep_report, kept_report, make_report, report_key
 from core.store import Store
 from core.store.models import ModelRow
+from core.threads import Progress
 
 MODEL_KEY, AGAINST_KEY, DATA_KEY, PART_KEY = "report-model", "report-against", "report-data", "report-part"
 MODEL, AGAINST, DATA, PART = "model", "against", "data", "part"

@@ -55,7 +55,7 @@ def show_garments(
             "categories": [{"name": name, "text": _named(name, session.names)} for name in categories],
             "labels": list(labels),
         },
-        on_act_change=partial(act_on_garments, session, known, categories, labels),
+        on_act_change=lambda: act(session, st.session_state[KEY]["act"], known, categories, labels),
         on_opened_change=partial(_open, session, known, on_open),
         on_reversed_change=partial(_reverse, session),
     )
@@ -103,11 +103,14 @@ def _named(category: str, names: Mapping[str, str]) -> str:
     return f"{names[category]} ({category})" if category in names else category
 
 
-def act_on_garments(
-    session: PreviewSession, known: Mapping[str, Target], categories: Sequence[str], labels: Sequence[str]
+def act(
+    session: PreviewSession,
+    asked: object,
+    known: Mapping[str, Target],
+    categories: Sequence[str],
+    labels: Sequence[str],
 ) -> None:
-    """What the browser asked for; garments, categories and labels that are none of ours are passed over."""
-    asked = st.session_state[KEY]["act"]
+    """Do what the browser asked for; garments, categories and labels that are unknown are passed over."""
     if not isinstance(asked, Mapping) or not isinstance(asked.get("keys"), list):
         return
     keys = dict.fromkeys(key for key in asked["keys"][:MOST_KEYS] if isinstance(key, str))

@@ -22,7 +22,7 @@ from core.errors import StoreError
 from core.inference.predictions import category_ids, queue_models
 from core.store import Store
 from core.store.predictions import ModelPair
-from core.store.queue import OpenPhoto
+from core.store.queue import OpenTaskPhoto
 
 LABEL_ISSUES_SETTING, METHOD_SETTING = "label_issues", "queue_method"
 METHODS = ("selection", "ppal")
@@ -111,7 +111,7 @@ def _issue_from(entry: Mapping[str, Any]) -> LabelIssue:
     return LabelIssue(**values)
 
 
-def _candidate(photo: OpenPhoto) -> Candidate:
+def _candidate(photo: OpenTaskPhoto) -> Candidate:
     """An open photo without predictions."""
     return Candidate(
         photo.photo_id,

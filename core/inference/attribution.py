@@ -21,6 +21,7 @@ from core.garments import Box
 from core.images.crops import crop_garment, crop_rectangle, to_array, to_square
 from core.images.decode import Photo
 from core.images.letterbox import Letterboxed, letterbox, tight_canvas
+from core.inference.classifier import softmax
 from core.models import attribution, library_cams
 from core.models.cards import ModelCard
 from core.models.loading import load_classifier_network, load_detector_network
@@ -77,13 +78,6 @@ class GarmentInspection:
         if label not in self.labels:
             raise WeightsError(f"expected a label that the model knows, got {label!r}")
         return self.labels.index(label)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """The softmax over the last axis."""
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    result: np.ndarray = exponentials / exponentials.sum(axis=-1, keepdims=True)
-    return result
 
 
 @dataclass(frozen=True, eq=False)

@@ -104,9 +104,9 @@ class Classifier:
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Logits (N, C) to probabilities, in the logits' precision."""
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    result: np.ndarray = exponentials / exponentials.sum(axis=1, keepdims=True)
+    """The softmax of logits (..., C) over the last axis, in the logits' precision."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    result: np.ndarray = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return result
 
 

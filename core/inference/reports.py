@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,9 +28,7 @@ from core.inference.report_data import DataPhoto, ReportData
 from core.machine import machine_line
 from core.models.cards import ModelCard, read_card
 from core.store.models import ModelRow
-
-Progress = Callable[[int, int], object]
-"""Called with the photos done and their number; what it raises ends the report."""
+from core.threads import Progress
 
 REPORT_VERSION = 1
 """Of the reports' form: kept ones of another are made again."""

@@ -49,7 +49,7 @@ DELIVERIES_AT_ONCE = 4
 _ENDED = ("SUCCESS", "ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
-class Engine:
+class JobEngine:
     """A running DBOS, one in a process; ``name`` is the worker whose jobs it continues.
 
     It takes jobs of the ``kinds`` only; others wait for another worker.

@@ -10,7 +10,7 @@ from pathlib import Path
 from core.errors import LapelError
 from core.jobs.client import TRAIN, start_ordering
 from core.jobs.context import WorkerContext
-from core.jobs.engine import KINDS, Engine
+from core.jobs.engine import KINDS, JobEngine
 from core.jobs.labeling import is_labeling_due, request_labeling
 from core.jobs.training import end_job
 from core.jobs.worker_lock import acquire_worker_lock, try_worker_lock, worker_number
@@ -33,7 +33,7 @@ class Worker:
         self.store: Store = context.store
         self.steps = context.steps
         self.lock = acquire_worker_lock(self.store)
-        self.engine = Engine(context, self.lock.name, kinds)
+        self.engine = JobEngine(context, self.lock.name, kinds)
         self._cancelled: set[str] = set()
 
     def poll(self) -> None:

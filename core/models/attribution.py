@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.anchors import STRIDES
 from core.boxes import box_iou
 from core.errors import RecipeError
 from core.models import fused
@@ -23,7 +24,7 @@ from core.models.blocks import GSModule
 from core.models.decode import decode_boxes
 from core.models.loading import QuickMish
 from core.models.mobilenet import MobileNetMHA
-from core.models.yolov4 import STRIDES, YOLOv4
+from core.models.yolov4 import YOLOv4
 
 FINER = {2: 11, 4: 5}
 """How much finer an earlier feature map is, and the number of backbone blocks before it."""

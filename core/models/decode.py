@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from core.models.yolov4 import STRIDES
+from core.anchors import STRIDES
 
 GRID_SCALES = (1.2, 1.1, 1.05)
 MAX_LOG_SIZE = 6.0  # a side is an anchor's 1/403 to 403 times: a side of 0 has an aspect ratio of no gradient

@@ -16,12 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.anchors import STRIDES
 from core.models.blocks import GSModule, SimAM
 from core.models.cards import ModelCard, read_card
 from core.models.classifier import ClassifierNetwork
 from core.models.decode import decode
 from core.models.loading import QuickMish, load_classifier_network, load_detector_network
-from core.models.yolov4 import STRIDES, Backbone, YOLOv4
+from core.models.yolov4 import Backbone, YOLOv4
 
 OPSET = 18
 """Of exported ONNX: the first with Mish as an operator."""

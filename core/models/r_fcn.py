@@ -27,6 +27,7 @@ from core.errors import RecipeError
 from core.models.blocks import ConvBlock
 from core.models.detection import STRIDES_A_BOX, preset_named
 from core.models.faster_rcnn import ASPECT_RATIOS, BOX, Proposals, TwoStage, light_transform, proposal_network
+from core.models.weights import IMAGENET_MEAN, IMAGENET_STD
 from core.models.yolov4 import Backbone, Preset
 
 RESNETS = {"resnet50": resnet50, "resnet101": resnet101}
@@ -37,7 +38,6 @@ REGIONS, BEFORE_NMS = 300, 6000
 LIGHT_BEFORE_NMS = 1000
 ANCHOR_SIZES = (32.0, 64.0, 128.0, 256.0, 512.0)
 LIGHT_SIZES = tuple(8 * STRIDES_A_BOX * 2**octave for octave in range(5))
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class DilatedResNet(nn.Module):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from core.errors import RecipeError, WeightsError
 from core.models.classifier import ClassifierNetwork
-from core.models.weights import read_tensors
+from core.models.weights import IMAGENET_MEAN, IMAGENET_STD, read_tensors
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 """Channels and number of 3 x 3 convolutions of each block, which a 2 x 2 max pooling ends."""
@@ -26,8 +26,6 @@ HIDDEN = 4096
 DROPOUT = 0.5
 FROZEN_LATE = 10
 """Layers of the first two blocks."""
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def _convolutions() -> nn.Sequential:

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from core.errors import WeightsError
 from core.models.cards import LARGEST_BYTES
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of RGB in 0..1, by which inputs of torchvision's networks for ImageNet are normalized."""
+
 
 def save_weights(module: nn.Module, path: Path, *, half: bool = True) -> None:
     """Write a module's state as safetensors without batch norm's counters, by default in half precision."""

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.anchors import DARKNET_ANCHORS_608
+from core.anchors import DARKNET_ANCHORS_608, STRIDES
 from core.errors import RecipeError
 from core.models.blocks import (
     ConvBlock,
@@ -27,7 +27,6 @@ from core.models.blocks import (
     SpatialPyramidPooling,
 )
 
-STRIDES = (8, 16, 32)
 ANCHORS_PER_SCALE = 3
 STAGE_DEPTHS = (1, 2, 8, 8, 4)
 STAGE_CHANNELS = (64, 128, 256, 512, 1024)

@@ -40,7 +40,7 @@ BATCH = 1000
 
 
 @dataclass(frozen=True)
-class OpenPhoto:
+class OpenTaskPhoto:
     """A photo whose first task is open: its perceptual hash, and whether it came with annotations."""
 
     photo_id: int
@@ -138,7 +138,7 @@ class Queue:
         return changed
 
     @needs(Right.READ)
-    def open_photos(self) -> Iterator[OpenPhoto]:
+    def open_photos(self) -> Iterator[OpenTaskPhoto]:
         """Every live photo whose first task is open, by number; a few rows in memory at a time."""
         chosen = sa.select(photos.c.id, photos.c.look, is_annotated(), photos.c.holdout)
         chosen = chosen.join(tasks, tasks.c.photo_id == photos.c.id)
@@ -147,7 +147,7 @@ class Queue:
         ).order_by(photos.c.id)
         with self.database.read() as connection:
             for row in connection.execution_options(yield_per=BATCH).execute(chosen):
-                yield OpenPhoto(*row)
+                yield OpenTaskPhoto(*row)
 
     @needs(Right.ANNOTATE)
     def next(self, person: str, lease_seconds: float = LEASE_SECONDS) -> Task | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,11 +28,11 @@ from core.inference.predictions import ensure_category_ids
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.promotions import ComparisonRow
+from core.threads import Progress
 
 MAX_CHANGES = 100
 """The number of photos whose changes are stored, those with the most changes."""
 
-Progress = Callable[[int, int], object]
 Holdout = Iterable[tuple[Photo, int, tuple[AnnotatedBox, ...]]]
 
 

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import complete_box_iou_loss
 
+from core.anchors import STRIDES
 from core.models.decode import decode_boxes
 from core.models.detection import UNLABELED_SCORE, Targets
-from core.models.yolov4 import STRIDES
 
 ASSIGN_IOU = 0.213
 IGNORE_IOU = 0.7

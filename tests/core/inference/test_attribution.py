@@ -12,9 +12,9 @@ from core.images.letterbox import letterbox
 from core.inference.attribution import (
     ClassifierInspector,
     DetectorInspector,
-    softmax,
     without_border,
 )
+from core.inference.classifier import softmax
 from core.inference.labeler import Labeler
 from tests.weights import LABELS, drawn_photo, save_classifier
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from core.anchors import STRIDES
 from core.models.decode import GRID_SCALES
-from core.models.yolov4 import STRIDES
 
 
 def encode_boxes(boxes_xyxy: Tensor, anchors_wh: Tensor, cells_xy: Tensor, scale: int) -> Tensor:

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from core.anchors import STRIDES
 from core.models.decode import (
     GRID_SCALES,
     MAX_LOG_SIZE,
@@ -10,7 +11,6 @@ from core.models.decode import (
     decode_boxes,
     grid_cells,
 )
-from core.models.yolov4 import STRIDES
 from tests.core.models.encoded import encode_boxes
 
 ANCHORS_WH = torch.tensor(

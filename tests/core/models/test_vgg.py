@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from core.errors import RecipeError, WeightsError
 from core.models import vgg
 from core.models.vgg import VGG16, vgg16
+from core.models.weights import IMAGENET_MEAN, IMAGENET_STD
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_names_are_torchvisions_so_that_its_weights_fit() -> None:
 def test_inputs_are_normalized_as_imagenets_are(narrow: None) -> None:
     torch.manual_seed(0)
     model, pixels = vgg16(3, "gap").eval(), torch.rand(1, 3, 32, 32)
-    mean, std = (torch.tensor(values)[:, None, None] for values in (vgg.IMAGENET_MEAN, vgg.IMAGENET_STD))
+    mean, std = (torch.tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
     with torch.no_grad():
         torch.testing.assert_close(
             model.feature_maps(pixels * 2 - 1)[0], model.features((pixels - mean) / std), rtol=1e-3, atol=1e-4

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from core.anchors import DARKNET_ANCHORS_608
+from core.anchors import DARKNET_ANCHORS_608, STRIDES
 from core.errors import RecipeError
 from core.models.blocks import ConvBlock, GhostConv, GSModule, Residual, SimAM
-from core.models.yolov4 import PRESETS, STRIDES, Backbone, Neck, Preset, YOLOv4, yolov4, yolov4_gs
+from core.models.yolov4 import PRESETS, Backbone, Neck, Preset, YOLOv4, yolov4, yolov4_gs
 
 
 @pytest.fixture(scope="module")

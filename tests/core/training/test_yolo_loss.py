@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
+from core.anchors import STRIDES
 from core.models.decode import GRID_SCALES
 from core.models.detection import Targets
-from core.models.yolov4 import STRIDES
 from core.training.yolo_loss import YoloLoss, assign, size_iou
 
 CLASSES = 3

@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from core.anchors import STRIDES
 from core.models.decode import decode_boxes
 from core.models.detection import Targets
-from core.models.yolov4 import STRIDES
 from core.training.yolo_loss import LabeledCategories, PaddedTargets, YoloLoss, best_iou
 
 CLASSES, SIZE = 3, 96

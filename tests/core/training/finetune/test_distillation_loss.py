@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from core.anchors import STRIDES
 from core.models.detection import Targets
-from core.models.yolov4 import STRIDES
 from core.training.finetune.distillation_loss import classifier_distillation_loss as classifier_loss
 from core.training.finetune.distillation_loss import detector_distillation_loss as detector_loss
 from tests.core.models.encoded import encode_boxes
