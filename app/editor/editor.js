@@ -18,7 +18,8 @@ import { Shortcuts } from "./shortcuts.js";
 import { Submitting } from "./submit_dialog.js";
 import { View } from "./view.js";
 import { HistoryStorage } from "./history_storage.js";
-import { Task, undecided } from "./task.js";
+import { undecided } from "./boxes.js";
+import { Task } from "./task.js";
 
 const STATUSES = {
   saved: "Saved",
