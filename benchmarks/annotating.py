@@ -1,12 +1,13 @@
 """What a photo costs an annotator: presses and drags from the models' proposals to people's boxes.
 
 Run with ``python -m benchmarks.annotating [--photos 20] [--data STREET/val.json] [--tighten 154]``; a table
-goes to stderr, one line of JSON to stdout. A script does in headless Chromium what a careful annotator does: it
-leaves proposals that lie well, takes out those that show nothing, mends places and names, and adds what is missing.
-Each key, click and drag counts as one. A box lies well from an IoU of ``--iou`` with a person's box on.
-``--before`` uses only what the editor had before it tightened, took the models' box by a click, and drew by
-number keys: for an older checkout. ``--tighten`` says how boxes that are 5 to 25 % too wide on each side fit
-people's, before and after E, on so many photos.
+goes to stderr, one line of JSON to stdout. A script does in headless Chromium what a careful annotator does:
+it leaves proposals that lie well, adds what is missing, takes out what shows nothing, and mends places and
+names. Each key, click and drag counts as one. A box lies well from an IoU of ``--iou`` with a person's box on.
+``--ask`` lets each submit ask about undecided proposals, the editor's default. ``--before`` uses only what
+the editor had before corners of any box were dragged, the models' box was taken by a click, and number keys
+drew: for an older checkout. ``--tighten`` says how boxes that are 5 to 25 % too wide on each side fit
+people's, before and after they are tightened (E), on so many photos.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import sys
 import tempfile
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from core.images.decode import open_photo
 from core.inference.labeler import Labeler
 from core.inference.predictions import predict
 from core.store import Store, sqlite_url
+from core.taxonomy import load_taxonomy, taxonomy_names
 
 PACKAGES = ("streamlit", "playwright", "numpy")
 STREET = Path(__file__).parents[2] / "shared" / "data" / "street" / "val.json"
@@ -99,6 +102,11 @@ class Hand:
         found = self.page.locator(".lapel-editor").evaluate(BOXES)
         return {uid: np.array(corners, dtype=float) for uid, *corners in found}
 
+    def chosen(self) -> str | None:
+        """The uid of the chosen box."""
+        found = self.page.locator(".groups .chosen")
+        return found.get_attribute("data-uid") if found.count() else None
+
     def name_of(self, uid: str) -> str:
         return str(self.page.locator(f'.rows li[data-uid="{uid}"] .name').inner_text())
 
@@ -110,49 +118,52 @@ class Annotator:
         self.hand, self.good, self.categories, self.before = hand, good_iou, categories, before
 
     def annotate(self, wanted: list[tuple[np.ndarray, str]]) -> None:
-        """From the proposals to ``wanted``, boxes with their categories' names, and submit."""
+        """From the proposals to ``wanted``, boxes with their categories' names."""
         hand, boxes = self.hand, self.hand.boxes()
         names = {uid: hand.name_of(uid) for uid in boxes}
         pairs = _pairs(boxes, names, wanted)
+        for index, (box, name) in enumerate(wanted):
+            if index not in pairs.values():
+                self.add(box, name)
         for uid in set(boxes) - set(pairs):
             hand.click(f'.rows li[data-uid="{uid}"] .mini:last-child', "take out")
         for uid, index in pairs.items():
             box, name = wanted[index]
-            if iou(boxes[uid], box) < self.good or names[uid] != name:
-                hand.click(f'.rows li[data-uid="{uid}"] .row', "choose")
-                if names[uid] != name:
-                    self.rename(name)
-                self.place(uid, box)
-        for index, (box, name) in enumerate(wanted):
-            if index not in pairs.values():
-                self.add(box, name)
+            if names[uid] != name:
+                self.choose(uid)
+                self.rename(name)
+            self.place(uid, box)
+
+    def choose(self, uid: str) -> None:
+        self.hand.click(f'.rows li[data-uid="{uid}"] .row', "choose")
 
     def place(self, uid: str, wanted: np.ndarray) -> None:
-        """Tighten the chosen box where it is too wide, then drag the corners whose sides are off."""
-        hand = self.hand
+        """Drag the corners whose sides are off, where the box does not lie well."""
+        hand, size = self.hand, np.maximum(wanted[2:] - wanted[:2], 1)
         now = hand.boxes()[uid]
-        if iou(now, wanted) >= self.good:
-            return
-        around = (now[:2] <= wanted[:2] + SLACK * (wanted[2:] - wanted[:2])).all() and (
-            now[2:] >= wanted[2:] - SLACK * (wanted[2:] - wanted[:2])
-        ).all()
-        if around and not self.before:
-            hand.key("e", "tighten")
-            hand.page.wait_for_timeout(900)
-            now = hand.boxes()[uid]
         for first, corner in ((0, "upper left"), (2, "lower right")):
-            size = np.maximum(wanted[2:] - wanted[:2], 1)
-            if iou(now, wanted) >= self.good:
-                return
-            if (np.abs(now - wanted)[first : first + 2] > SLACK * size).any():
-                start, end = now[first : first + 2], wanted[first : first + 2]
+            off = (np.abs(now - wanted)[first : first + 2] > SLACK * size).any()
+            if iou(now, wanted) >= self.good or not off:
+                continue
+            if self.before and hand.chosen() != uid:
+                self.choose(uid)
+            start, end = now[first : first + 2], wanted[first : first + 2]
+            hand.drag((start[0], start[1]), (end[0], end[1]), f"drag the {corner} corner")
+            if (hand.boxes()[uid] == now).all():  # another box's corner lies there
+                hand.key("Control+z", "undo")
+                self.choose(uid)
                 hand.drag((start[0], start[1]), (end[0], end[1]), f"drag the {corner} corner")
-                now = hand.boxes()[uid]
+            now = hand.boxes()[uid]
 
     def rename(self, name: str) -> None:
-        """By a letter, which opens the finder, and as many more as it takes."""
-        self.hand.key(name[0], "name")
-        self.find(name, name[1:])
+        """By the number of a label of that category; else by letters, of which the first opens the finder."""
+        labels = self.hand.page.locator(".chosen .choices .choice .text").all_inner_texts()
+        numbers = [at for at, label in enumerate(labels, 1) if _parents().get(label) == name]
+        if numbers:
+            self.hand.key(str(numbers[0]), "label")
+        else:
+            self.hand.key(name[0], "name")
+            self.find(name, name[1:])
 
     def find(self, name: str, letters: str) -> None:
         finder = self.hand.page.locator(".finder")
@@ -209,6 +220,14 @@ class Annotator:
     seen: Any = staticmethod(lambda box: None)
 
 
+@cache
+def _parents() -> dict[str, str]:
+    """The category that each label belongs to."""
+    return {
+        label: parent for name in taxonomy_names() for label, parent in load_taxonomy(name).parents.items()
+    }
+
+
 def iou(one: np.ndarray, other: np.ndarray) -> float:
     return float(box_iou(one[None], other[None])[0, 0])
 
@@ -233,7 +252,9 @@ def _pairs(
     return found
 
 
-def fill(folder: Path, dataset: DetectionDataset, chosen: list[BoxedPhoto]) -> dict[int, BoxedPhoto]:
+def fill(
+    folder: Path, dataset: DetectionDataset, chosen: list[BoxedPhoto], ask: bool
+) -> dict[int, BoxedPhoto]:
     """A store in the folder with these photos and the shipped models' predictions; by the photos' numbers."""
     store = Store.open(sqlite_url(folder), folder)
     store.models.register_shipped()
@@ -246,6 +267,8 @@ def fill(folder: Path, dataset: DetectionDataset, chosen: list[BoxedPhoto]) -> d
         of_id[row.id] = photo
     store.queue.fill()
     store.settings.put("second_share", 0.0)
+    if not ask:
+        store.settings.put_own("benchmark", "editor", {"undecided": "accept"})
     store.close()
     return of_id
 
@@ -274,7 +297,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     kinds: dict[str, int] = {}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         folder = Path(place)
-        of_id = fill(folder, dataset, chosen)
+        of_id = fill(folder, dataset, chosen, options.ask)
         store = Store.open(sqlite_url(folder), folder)
         names = [category.name for category in store.categories.all()]
         store.close()
@@ -293,7 +316,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                     for box, category in zip(photo.boxes_xyxy, photo.category_ids, strict=True)
                 ]
                 annotator.annotate(wanted)
-                hand.key("Enter", "submit")
+                hand.key("Control+Enter" if options.before else "Enter", "submit")
                 page.wait_for_timeout(300)
                 if page.locator("dialog.ask[open]").count():
                     hand.key("Enter", "submit")
@@ -367,6 +390,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=20)
     parser.add_argument("--data", type=Path, default=STREET, help="a COCO file with people's boxes")
     parser.add_argument("--iou", type=float, default=0.75, help="from which a box lies well")
+    parser.add_argument("--ask", action="store_true", help="have submits ask about undecided proposals")
     parser.add_argument("--before", action="store_true", help="without what the editor learned since")
     parser.add_argument("--tighten", type=int, default=0, help="photos whose loosened boxes are tightened")
     options = parser.parse_args()

@@ -78,7 +78,7 @@ class Editor {
       get locked() { return editor.locked; },
       onActivity: () => { this.leaving = false; this.labelPicker.close(false); this.sync.countTime(); },
       pick: (candidates, again) => { this.task.pick(candidates, again); this.render(); },
-      place: (uid, box, title) => { if (this.task.setBox(uid, box, title)) this.changed(); this.redraw(uid); this.render(); },
+      place: (uid, box, title) => { if (this.task.setBox(uid, box, title)) this.changed(); this.task.keep(uid); this.redraw(uid); this.render(); },
       drawn: (box) => this.edits.drawn(box),
       take: (point) => this.edits.take(point),
       rename: () => this.labelPicker.open(this.task, this.stage),

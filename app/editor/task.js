@@ -27,6 +27,11 @@ export class Task {
     return this.boxes.find(({ uid }) => uid === this.selected) ?? null;
   }
 
+  // A box that was taken by its corner is the chosen one from then on.
+  keep(uid) {
+    if (uid !== this.selected) this.select(uid);
+  }
+
   // Whether a number names the chosen box; else it draws its category.
   get asksForLabel() {
     return Boolean(this.box) && this.selected !== this.settled;

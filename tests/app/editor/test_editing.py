@@ -85,6 +85,19 @@ def test_boxes_are_pasted_from_a_copy_and_from_the_photo_before(open_editor: Ope
     assert {box["origin"] for box in harness.saved(1)} == {"person"}
 
 
+def test_any_box_is_resized_by_its_corner_and_its_sides_still_begin_a_new_one(
+    open_editor: Open, harness: Harness
+):
+    page = open_editor()
+    drag(page, in_photo(page, 400, 760), in_photo(page, 380, 740))  # the pants, which nobody has chosen
+    expect(page.locator(".groups .chosen")).to_have_attribute("data-uid", "model1")
+    saved(page)
+    assert harness.saved()[1]["box"] == pytest.approx([200, 400, 380, 740], abs=SLACK_PX)
+    page.keyboard.press("Escape")
+    drag(page, in_photo(page, 180, 300), in_photo(page, 120, 340))  # from the middle of the top's side
+    expect(rows(page)).to_have_count(4)
+
+
 def test_a_loose_box_is_tightened_by_a_key_and_undone(open_editor: Open, harness: Harness):
     page = open_editor()
     page.keyboard.press("3")
