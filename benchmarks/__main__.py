@@ -30,6 +30,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "scale": ("--photos", "500", "--workers", "1", "2", "--seconds", "5", "--warm", "2"),
     "finding": ("--photos", "2000", "--rounds", "2"),
     "workspace": ("--starts", "1", "--rounds", "1", "--changes", "5", "--reruns", "20"),
+    "annotating": ("--photos", "2"),
     "editor": ("--changes", "5", "--photos", "2", "--boxes", "30"),
     "queue_order": ("--quick",),
     "loop": ("--quick",),

@@ -1,6 +1,6 @@
 // What each action does to the editor. Each returns the text for a screen reader, or null.
 import { describe } from "./sidebar.js";
-import { undecided } from "./task.js";
+import { undecided } from "./boxes.js";
 
 const READ_ONLY = new Set(["next", "previous", "uncertain", "hide", "attention", "fit", "zoomIn", "zoomOut", "rotate", "crosshair", "brighter", "darker", "contrast", "flatter", "copy", "keys", "history", "back", "skip"]);
 

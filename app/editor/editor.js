@@ -18,7 +18,8 @@ import { Shortcuts } from "./shortcuts.js";
 import { Submitting } from "./submit_dialog.js";
 import { View } from "./view.js";
 import { HistoryStorage } from "./history_storage.js";
-import { Task, undecided } from "./task.js";
+import { undecided } from "./boxes.js";
+import { Task } from "./task.js";
 
 const STATUSES = {
   saved: "Saved",
@@ -77,7 +78,7 @@ class Editor {
       get locked() { return editor.locked; },
       onActivity: () => { this.leaving = false; this.labelPicker.close(false); this.sync.countTime(); },
       pick: (candidates, again) => { this.task.pick(candidates, again); this.render(); },
-      place: (uid, box, title) => { if (this.task.setBox(uid, box, title)) this.changed(); this.redraw(uid); this.render(); },
+      place: (uid, box, title) => { if (this.task.setBox(uid, box, title)) this.changed(); this.task.keep(uid); this.redraw(uid); this.render(); },
       drawn: (box) => this.edits.drawn(box),
       take: (point) => this.edits.take(point),
       rename: () => this.labelPicker.open(this.task, this.stage),

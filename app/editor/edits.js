@@ -34,7 +34,7 @@ export class Edits {
   // A number key: of a chosen box its label; else the category to draw next, which is not asked for then.
   byNumber(index) {
     const { task } = this.editor;
-    if (task.box) {
+    if (task.asksForLabel) {
       const entry = task.choices()[index];
       return entry ? this.chooseEntry(entry) : null;
     }

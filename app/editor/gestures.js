@@ -1,7 +1,7 @@
 // Mouse, pen and touch on the stage. A drag that begins inside the box that was clicked moves it; on a side or a handle
-// of the chosen box it resizes, and moves one that is too small for that. Anywhere else it draws: also inside a box that
-// was drawn just now or chosen by key, and on the borders of others, for garments overlap and touch. With Shift a drag
-// always draws. Two fingers, Space, the middle button and the wheel move the camera. Frames come from
+// of the chosen box it resizes, and moves one that is too small for that; the mouse also takes another box by its corner.
+// Anywhere else it draws: also inside a box that was drawn just now or chosen by key, and on the borders of others, for
+// garments overlap and touch. With Shift a drag always draws. Two fingers, Space, the middle button and the wheel move the camera. Frames come from
 // requestAnimationFrame; the host is told once a gesture has ended.
 import { boxBetween, boxesAt, contains, handleAt, moveBox, onBorder, resizeBox, sideAt } from "./geometry.js";
 
@@ -54,7 +54,17 @@ export class Gestures {
       const inside = contains(chosen.box, point) && chosen.uid === task.movable;
       if (inside || onBorder(chosen.box, point, reach)) return { kind: "move", uid: chosen.uid, box: chosen.box };
     }
-    return { kind: "draw" };
+    return this.cornerOfAnother(event, point, reach / 2) ?? { kind: "draw" };
+  }
+
+  // Fingers are too wide for that: they choose a box first.
+  cornerOfAnother(event, point, reach) {
+    if (event.pointerType === "touch" || this.host.hidden) return null;
+    for (const { uid, box } of boxesAt(this.host.task.boxes, point, reach)) {
+      const handle = handleAt(box, point, reach, 0);
+      if (handle) return { kind: "resize", handle, uid, box };
+    }
+    return null;
   }
 
   move(event) {

@@ -50,6 +50,7 @@ export const FIXED = [
   ["Escape", "Stop drawing, or choose nothing; Tab then leaves the photo"],
   ["Space and drag", "Move the photo; also the middle button or two fingers"],
   ["Drag a side", "Resize the chosen box; a drag inside it moves it once it was clicked"],
+  ["Drag a corner", "Resize any box, chosen or not"],
   ["Click the name", "Another name for the chosen box"],
   ["Shift and drag", "Draw, also inside the box that was clicked"],
   ["Wheel, pinch", "Zoom about the pointer"],

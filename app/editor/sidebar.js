@@ -1,7 +1,7 @@
 // Beside the photo: the chosen box with its labels, and the list of all boxes, one stop of the Tab key each.
 import { actionButton } from "./toolbars.js";
 import { createElement, icon, setText, setVisible } from "./dom.js";
-import { displayNames, flagsOf, originOf, undecided } from "./task.js";
+import { displayNames, flagsOf, originOf, undecided } from "./boxes.js";
 
 const ORIGINS = { proposed: "proposed", accepted: "accepted", drawn: "drawn" };
 
@@ -47,7 +47,7 @@ export class Sidebar {
 
   renderChosen(task, locked, readonly) {
     const { box } = task;
-    setVisible(this.hint, !box && !readonly);
+    setVisible(this.hint, !task.asksForLabel && !readonly);
     setVisible(this.chosen, Boolean(box));
     if (!box) return;
     const { color } = task.categories.get(box.category) ?? {};
@@ -56,7 +56,7 @@ export class Sidebar {
     const [x0, y0, x1, y1] = box.box;
     const parts = [box.label, box.score === null ? null : box.score.toFixed(2), `${Math.round(x1 - x0)} × ${Math.round(y1 - y0)} px`];
     setText(this.note, parts.filter(Boolean).join(" · "));
-    setVisible(this.choices, !readonly);
+    setVisible(this.choices, !readonly && task.asksForLabel);
     setVisible(this.tools, !readonly);
     setVisible(this.flags, !readonly || flagsOf(box).length > 0);
     const names = task.flagNames(box);
@@ -73,7 +73,7 @@ export class Sidebar {
   renderDrawing(task, locked, next) {
     const entries = task.categoryKeys();
     const state = JSON.stringify([entries, locked, next?.value]);
-    if (task.box || state === this.drawable) return;
+    if (task.asksForLabel || state === this.drawable) return;
     this.drawable = state;
     this.drawing.replaceChildren(...entries.map((entry, index) => {
       const swatch = createElement("span", { className: "swatch" });

@@ -2,7 +2,7 @@
 // alone: `previewBox` touches one group, and nothing is built again until the change is made.
 import { createElement, createSvg, textWidth } from "./dom.js";
 import { area, clampCamera, fitCamera, handlePoint, handlesOf, revealCamera, toPhoto, toScreen, unturned, zoomCamera } from "./geometry.js";
-import { displayNames, originOf } from "./task.js";
+import { displayNames, originOf } from "./boxes.js";
 
 const MANY = 40;
 const REPAINT_MS = 140;

@@ -1,7 +1,7 @@
 // Messages to the server: drafts after every change, acts until they are answered, and a status that says what is saved.
 import { Draft, DraftStorage, initialWork } from "./draft.js";
 import { PrefixedStorage } from "./storage.js";
-import { randomId } from "./task.js";
+import { randomId } from "./boxes.js";
 
 const TICK_MS = 1000;
 const PROBE_MS = 4000;

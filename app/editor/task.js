@@ -1,5 +1,6 @@
 // The work on one photo: its boxes, which of them is chosen, and its undo history. Boxes are values; every change makes
 // a new list, which is what the history keeps.
+import { FLAGS, flagsOf, randomId, undecided } from "./boxes.js";
 import { candidateAt, candidateUnder } from "./candidates.js";
 import { moveBox, resizeBox, sameBox } from "./geometry.js";
 import { History } from "./history.js";
@@ -8,25 +9,6 @@ import { plain } from "./search.js";
 const MAX_BOXES = 1000;
 const MAX_CHOICES = 5;
 const MAX_CATEGORY_KEYS = 9;
-
-// What annotation formats say of a box beside its category.
-export const FLAGS = ["difficult", "truncated", "occluded"];
-
-export const flagsOf = (box) => box.flags ?? [];
-
-export const randomId = (length = 12) =>
-  Array.from(crypto.getRandomValues(new Uint8Array(length)), (byte) => (byte % 16).toString(16)).join("");
-
-// Whether the model's score leaves the box to be decided on.
-export const undecided = (box) => !box.accepted;
-
-export const originOf = (box) => (box.origin === "person" ? "drawn" : box.accepted ? "accepted" : "proposed");
-
-// Its category, and its label where that says more.
-export const displayNames = (box, task) => {
-  const name = task.nameOf(box);
-  return box.label && box.label.toLowerCase() !== name.toLowerCase() ? [name, box.label] : [name];
-};
 
 export class Task {
   constructor({ photo, boxes, categories, labels = [], parents = {}, recent = [], candidates = [], attributes = [], saved = null }) {
@@ -45,6 +27,16 @@ export class Task {
     return this.boxes.find(({ uid }) => uid === this.selected) ?? null;
   }
 
+  // A box that was taken by its corner is the chosen one from then on.
+  keep(uid) {
+    if (uid !== this.selected) this.select(uid);
+  }
+
+  // Whether a number names the chosen box; else it draws its category.
+  get asksForLabel() {
+    return Boolean(this.box) && this.selected !== this.settled;
+  }
+
   find = (uid) => this.boxes.find((box) => box.uid === uid) ?? null;
 
   nameOf(box) {
@@ -53,7 +45,7 @@ export class Task {
 
   select(uid) {
     this.selected = uid !== null && this.find(uid) ? uid : null;
-    this.movable = null;
+    this.movable = this.settled = null;
     return this.box;
   }
 
@@ -106,6 +98,7 @@ export class Task {
     this.commit([...this.boxes, box], like ? "duplicate" : "draw");
     this.select(box.uid);
     if (like) this.movable = box.uid; // on its way to its own place
+    if (chosen) this.settled = box.uid; // named already: numbers are for the next one
     return this.box;
   }
 

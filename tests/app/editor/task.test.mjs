@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { originOf, Task } from "../../../app/editor/task.js";
+import { originOf } from "../../../app/editor/boxes.js";
+import { Task } from "../../../app/editor/task.js";
 
 const categories = [{ id: 1, name: "top" }, { id: 2, name: "pants" }, { id: 3, name: "dress" }];
 const parents = { Tee: 1, Jeans: 2, Sundress: 3 };

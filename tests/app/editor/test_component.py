@@ -23,7 +23,7 @@ PHOTO = EditorPhoto(4, "/media/4", 100, 80, "a photo.jpg")
 
 
 def test_the_editor_knows_the_stores_flags():
-    source = (Path(component.__file__).parent / "task.js").read_text("utf-8")
+    source = (Path(component.__file__).parent / "boxes.js").read_text("utf-8")
     assert f"export const FLAGS = {json.dumps(BOX_FLAGS)};" in source
 
 

@@ -34,16 +34,16 @@ def test_a_number_draws_its_category_and_right_after_drawing_it_is_a_label(
     expect(page.get_by_role("button", name="boots", pressed=True)).to_be_visible()
     drag(page, in_photo(page, 40, 40), in_photo(page, 140, 120))
     expect(page.locator(".finder")).to_be_hidden()
+    page.keyboard.press("2")  # it is named already: the next one
+    drag(page, in_photo(page, 450, 20), in_photo(page, 550, 60))
     page.keyboard.press("Escape")
     drag(page, in_photo(page, 42, 500), in_photo(page, 158, 620))
     expect(page.locator(".finder").get_by_role("option").first).to_contain_text("skirt")  # what is seen there
     page.keyboard.press("1")
     expect(page.locator(".finder")).to_be_hidden()
     saved(page)
-    assert [(category(box), box["label"]) for box in harness.saved()[3:]] == [
-        ("boots", None),
-        ("skirt", "Sarong"),
-    ]
+    found = [(category(box), box["label"]) for box in harness.saved()[3:]]
+    assert found == [("boots", None), ("belt", None), ("skirt", "Sarong")]
 
 
 def test_a_click_while_drawing_takes_the_models_box(open_editor: Open, harness: Harness):
@@ -83,6 +83,19 @@ def test_boxes_are_pasted_from_a_copy_and_from_the_photo_before(open_editor: Ope
     saved(page)
     assert [category(box) for box in harness.saved(1)] == ["top", "pants", "bag", "top"]
     assert {box["origin"] for box in harness.saved(1)} == {"person"}
+
+
+def test_any_box_is_resized_by_its_corner_and_its_sides_still_begin_a_new_one(
+    open_editor: Open, harness: Harness
+):
+    page = open_editor()
+    drag(page, in_photo(page, 400, 760), in_photo(page, 380, 740))  # the pants, which nobody has chosen
+    expect(page.locator(".groups .chosen")).to_have_attribute("data-uid", "model1")
+    saved(page)
+    assert harness.saved()[1]["box"] == pytest.approx([200, 400, 380, 740], abs=SLACK_PX)
+    page.keyboard.press("Escape")
+    drag(page, in_photo(page, 180, 300), in_photo(page, 120, 340))  # from the middle of the top's side
+    expect(rows(page)).to_have_count(4)
 
 
 def test_a_loose_box_is_tightened_by_a_key_and_undone(open_editor: Open, harness: Harness):
