@@ -55,7 +55,7 @@ def show_garments(
             "categories": [{"name": name, "text": _named(name, session.names)} for name in categories],
             "labels": list(labels),
         },
-        on_act_change=partial(_act, session, known, categories, labels),
+        on_act_change=partial(perform, session, known, categories, labels),
         on_opened_change=partial(_open, session, known, on_open),
         on_reversed_change=partial(_reverse, session),
     )
@@ -103,7 +103,7 @@ def _named(category: str, names: Mapping[str, str]) -> str:
     return f"{names[category]} ({category})" if category in names else category
 
 
-def _act(
+def perform(
     session: PreviewSession, known: Mapping[str, Target], categories: Sequence[str], labels: Sequence[str]
 ) -> None:
     """What the browser asked for; garments, categories and labels that are none of ours are passed over."""

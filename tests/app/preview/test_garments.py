@@ -32,7 +32,7 @@ def known(session: PreviewSession) -> dict[str, Any]:
 
 def act(session: PreviewSession, monkeypatch, asked: object) -> None:
     monkeypatch.setattr(garments.st, "session_state", {garments.KEY: {"act": asked}})
-    garments._act(session, known(session), FakeLabeler.categories, FakeLabeler.labels)
+    garments.perform(session, known(session), FakeLabeler.categories, FakeLabeler.labels)
 
 
 def test_chosen_garments_are_changed_at_once(session, monkeypatch):
