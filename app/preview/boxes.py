@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from app.editor import EditorAction, EditorDraft, EditorPhoto, box_editor
+from app.editor import EditorAction, EditorDraft, EditorPhoto, Tightened, box_editor
 from app.media import picture_url
 from app.preview.selection import PhotoView
 from app.preview.session import PreviewSession
@@ -15,12 +15,13 @@ from core.corrections import Corrections, Edit
 from core.garments import Garment
 from core.store.boxes import AnnotatedBox
 from core.taxonomy import categories_of_labels, color_of
+from core.threads import IMPORTS
 
 if TYPE_CHECKING:
     from core.inference.labeler import Labeler
 
 PLACE = "preview-boxes"
-WITHOUT = ("submit", "skip", "back", "history", "attention", "tighten", "pasteBefore", "options", "flags")
+WITHOUT = ("submit", "skip", "back", "history", "attention", "pasteBefore", "options", "flags")
 """What the editor does for a queue, or with a store, and not here."""
 
 FOUND = "g"
@@ -60,7 +61,8 @@ def show_boxes(session: PreviewSession, view: PhotoView, labeler: Labeler) -> No
         sequence=session.work.sequences.get(item.number, 0),
         without=WITHOUT,
         on_work=lambda work: take(session, view, names, work),
-        on_act=lambda act: perform(session, act),
+        tightened=session.tightened,
+        on_act=lambda act: perform(session, view, act),
         place=PLACE,
     )
 
@@ -77,10 +79,17 @@ def keys_of(session: PreviewSession) -> dict[str, str]:
     return {str(name): str(key) for name, key in keys.items()} if isinstance(keys, dict) else {}
 
 
-def perform(session: PreviewSession, act: EditorAction) -> None:
-    """Keep the keys that a person chose."""
+def perform(session: PreviewSession, view: PhotoView, act: EditorAction) -> None:
+    """Keep the keys that a person chose, or look for a tighter place for a box."""
+    box = next((box for box in act.boxes if box.uid == act.uid), None)
     if act.name == "keys":
         session.set("keys", dict(act.keys))
+    elif act.name == "tighten" and box is not None:
+        with IMPORTS:
+            from core.images.foreground import tightened
+
+        image = view.item.spooled.photo().image
+        session.tightened = Tightened(box.uid, box.box_xyxy, tightened(image, box.box_xyxy))
 
 
 def categories_of(view: PhotoView, labeler: Labeler) -> list[str]:

@@ -15,6 +15,7 @@ import streamlit as st
 
 from app.attention.maps import Maps
 from app.auth.visitor import owner_of_work
+from app.editor import Tightened
 from app.preview.batch import Batch, Source
 from app.preview.selection import PhotoView
 from app.preview.work import WORKS, Work
@@ -69,6 +70,7 @@ class PreviewSession:
     page: int = 1
     paged_to: int | None = None
     question: Question | None = None
+    tightened: Tightened | None = None
     _own: Work = field(default_factory=Work)
     _files: Spool | None = None
 

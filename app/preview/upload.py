@@ -115,6 +115,16 @@ def _uploader(session: PreviewSession) -> None:
         help=f"One or hundreds: {KINDS_IN_WORDS}. They stay on this machine, without the location and date "
         f"in them, until you clear them or for {KEPT_DAYS} days after your last visit.",
     )
+    folder_key = f"folder-{session.uploads}"
+    st.file_uploader(
+        "Or a whole folder",
+        type=[suffix[1:] for suffix in (*PHOTO_SUFFIXES, ".zip")],
+        accept_multiple_files="directory",
+        key=folder_key,
+        on_change=_add_uploads,
+        args=(session, folder_key),
+        help="Its photos keep their folders in names, tables and downloads.",
+    )
 
 
 def _buttons(session: PreviewSession) -> None:

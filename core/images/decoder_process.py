@@ -97,12 +97,13 @@ def _opened(data: bytes, format: str) -> Image.Image:
 
 def _limit() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # reserves address space for each thread
-    with suppress(ImportError, ValueError, OSError):  # not on Windows; a lower limit may be set already
+    with suppress(ImportError):  # not on Windows
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-        resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        limits = {resource.RLIMIT_AS: MOST_MEMORY, resource.RLIMIT_CPU: MOST_SECONDS, resource.RLIMIT_CORE: 0}
+        for kind, most in limits.items():
+            with suppress(ValueError, OSError):  # a lower limit is set already
+                resource.setrlimit(kind, (most, most))
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from app.editor import EditorDraft
+from app.editor import EditorAction, EditorDraft
 from app.preview import boxes
-from app.preview.boxes import boxes_of, categories_of, edits_of, key_of, take
+from app.preview.boxes import boxes_of, categories_of, edits_of, key_of, perform, take
 from app.preview.selection import PhotoView, view_of
 from app.preview.session import PreviewSession
 from core.corrections import Corrections, Edit
@@ -135,3 +136,22 @@ def test_cleared_photos_are_another_task_to_the_browser(monkeypatch: pytest.Monk
     assert boxes.keys_of(session) == {}
     session.work.settings["keys"] = {"accept": "q"}
     assert boxes.keys_of(session) == {"accept": "q"}
+
+
+def test_a_box_is_tightened_to_what_lies_in_it(tmp_path: Path):
+    picture = Image.new("RGB", (400, 400), "white")
+    picture.paste((120, 20, 30), (120, 120, 240, 280))
+    picture.save(tmp_path / "x.jpg", quality=95)
+    spooled = SpooledPhoto(tmp_path / "x.jpg", "a.jpg", "d", b"")
+    session, view = PreviewSession(), view_of(replace(ITEM, spooled=spooled), Corrections(), 0.5)
+    box = AnnotatedBox((80, 80, 280, 320), 0, None, "abc")
+    asked = EditorAction("tighten", "key", 1, (box,), "request", 1.0, uid="abc")
+    perform(session, view, asked)
+    assert session.tightened is not None and session.tightened.uid == "abc"
+    found = session.tightened.box_xyxy
+    assert found is not None and all(
+        abs(a - b) < 12 for a, b in zip(found, (120, 120, 240, 280), strict=True)
+    )
+    perform(session, shown(), replace(asked, uid="gone"))
+    perform(session, shown(), EditorAction("keys", "key", 1, (), "request", 1.0, {"accept": "q"}))
+    assert session.work.settings["keys"] == {"accept": "q"}
