@@ -5,23 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app.auth.identity import ACTORS
 from core.store import Store
 from tests.app.signing_in import configure
 from tests.oidc import person
-from tests.pages.workspace import texts, unopened
+from tests.pages.workspace import fresh_store, texts, unopened
 
 
 @pytest.fixture
 def store(monkeypatch, tmp_path: Path) -> Store:
-    for name in ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL", "LAPEL_ADMINS"):
-        monkeypatch.delenv(name, raising=False)
-    ACTORS.forget()
-    st.cache_resource.clear()
-    return Store.open(folder=tmp_path)
+    return fresh_store(monkeypatch, tmp_path)
 
 
 def opened(monkeypatch, store: Store, role: str, tab: str | None = None) -> AppTest:

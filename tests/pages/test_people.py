@@ -7,7 +7,6 @@ import io
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.auth.identity import ACTORS
@@ -16,18 +15,14 @@ from core.access import Role
 from core.store import Store
 from tests.app.signing_in import configure
 from tests.oidc import person
-from tests.pages.workspace import texts, unopened
+from tests.pages.workspace import fresh_store, texts, unopened
 
 ADMIN, BO = "admin@example.com", "bo@example.com"
 
 
 @pytest.fixture
 def store(monkeypatch, tmp_path: Path) -> Store:
-    for name in ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL", "LAPEL_ADMINS"):
-        monkeypatch.delenv(name, raising=False)
-    ACTORS.forget()
-    st.cache_resource.clear()
-    return Store.open(folder=tmp_path)
+    return fresh_store(monkeypatch, tmp_path)
 
 
 @pytest.fixture

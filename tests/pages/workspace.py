@@ -5,17 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app import resources
 from app.attention import maps
+from app.auth.identity import ACTORS
 from app.preview import upload
 from app.preview.session import KEY, PreviewSession
 from core.files import DATA_VARIABLE
+from core.store import Store
 from tests.fakes import FakeLabeler, fake_explain
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 120
+
+
+def fresh_store(monkeypatch: pytest.MonkeyPatch, data: Path) -> Store:
+    """The store that the pages open in ``data``, whatever the environment and the caches had before."""
+    for name in ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL", "LAPEL_ADMINS", "LAPEL_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(DATA_VARIABLE, str(data))
+    ACTORS.forget()
+    st.cache_resource.clear()
+    return Store.open(folder=data)
 
 
 def opened(monkeypatch: pytest.MonkeyPatch, data: Path, labeler: FakeLabeler | None = None) -> AppTest:

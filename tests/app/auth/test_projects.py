@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app.auth.identity import ACTORS
 from app.auth.projects import current_project
 from app.resources import machine_store
 from core.access import Role
@@ -16,7 +14,7 @@ from core.store import Store
 from core.store.projects import add_project, all_projects, open_chosen
 from tests.app.signing_in import configure
 from tests.oidc import person
-from tests.pages.workspace import texts, unopened
+from tests.pages.workspace import fresh_store, texts, unopened
 from tests.pictures import jpeg
 
 BO = "bo@example.com"
@@ -24,12 +22,7 @@ BO = "bo@example.com"
 
 @pytest.fixture
 def first(monkeypatch, tmp_path: Path) -> Store:
-    for name in ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL", "LAPEL_ADMINS", "LAPEL_PROJECT"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("LAPEL_DATA", str(tmp_path))
-    ACTORS.forget()
-    st.cache_resource.clear()
-    store = Store.open(folder=tmp_path)
+    store = fresh_store(monkeypatch, tmp_path)
     add_project(store, "Second")
     return store
 
