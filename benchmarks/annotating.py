@@ -3,7 +3,7 @@
 Run with ``python -m benchmarks.annotating [--photos 20] [--data STREET/val.json] [--tighten 154]``; a table
 goes to stderr, one line of JSON to stdout. A script does in headless Chromium what a careful annotator does:
 it leaves proposals that lie well, adds what is missing, takes out what shows nothing, and mends places and
-names. Each key, click and drag counts as one. A box lies well from an IoU of ``--iou`` with a person's box.
+names. Each key, click and drag counts as one. A box lies well from an IoU of ``--iou`` with a person's on.
 ``--ask`` lets each submit ask about undecided proposals, the editor's default. ``--before`` uses only what
 the editor had before corners of any box were dragged, the models' box was taken by a click, and number keys
 drew: for an older checkout. ``--tighten`` says how boxes that are 5 to 25 % too wide on each side fit
