@@ -36,7 +36,7 @@ def opened(app, **parameters: str):
 def test_a_sample_is_there_at_once_and_the_address_says_what_is_shown(workspace):
     page = opened(workspace)
     assert not page.exception and not page.error
-    assert page.selectbox[0].label == "Photo" and page.selectbox[0].value == "01-walk-with-a-bag.jpg"
+    assert page.selectbox[0].label == "Photo" and page.selectbox[0].value == "03-hand-on-the-hip.jpg"
     assert page.query_params["view"] == "heads" and page.query_params["from"] == "sample"
     assert "The address of this page opens the same view" in texts(page)
 
