@@ -80,6 +80,7 @@ ENTRIES = (
         Right.READ,
         (
             "app.data.categories",
+            "app.data.embedding_map",
             "app.data.imports",
             "app.data.jobs",
             "app.data.photos",

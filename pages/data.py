@@ -5,13 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from app.auth.identity import require_right, show_account, workspace_store
-from app.data import categories, imports, jobs, photos, progress, revisions
+from app.data import categories, embedding_map, imports, jobs, photos, progress, revisions
 from app.text import literal
 from core.access import Right
 from core.errors import LapelError
 
 TABS = {
     "Photos": photos.show,
+    "Map": embedding_map.show,
     "Import": imports.show,
     "Categories": categories.show,
     "Progress": progress.show,

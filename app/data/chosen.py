@@ -88,7 +88,7 @@ def show_acts(
     store: Store,
     view: str,
     found: int,
-    query: PhotoQuery,
+    query: PhotoQuery | None,
     page: Sequence[str],
     categories: Mapping[int, Category],
     person: str,
@@ -96,15 +96,17 @@ def show_acts(
 ) -> None:
     """How many are chosen, and what can be done to them.
 
-    ``page`` are the keys that are shown; ``said`` is the category that the models see in a box, by its key.
+    ``page`` are the keys that are shown, of ``found`` that ``query`` finds where there is one; ``said`` is
+    the category that the models see in a box, by its key.
     """
     mine = chosen()
     keys = mine.of(view)
-    noun = ("photo", "photos") if view == PHOTOS else ("box", "boxes")
+    is_photos = all(key.isdecimal() for key in (*page, *keys))
+    noun = ("photo", "photos") if is_photos else ("box", "boxes")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{counted(len(keys), *noun)} chosen**", width="content")
         st.button("Choose page", key="choose-page", on_click=mine.choose, args=(view, list(page), True))
-        if found > len(page) and view in (PHOTOS, CROPS):
+        if query is not None and found > len(page) and view in (PHOTOS, CROPS):
             most = min(found, MOST_IDS)
             st.button(
                 f"Choose all {most:,}" if most == found else f"Choose the first {most:,}",
@@ -154,12 +156,9 @@ def _relabel_form(
     said: Mapping[str, int],
 ) -> None:
     boxes = boxes_of(keys)
-    with st.popover(
-        "Relabel", icon=":material/label:", disabled=view == PHOTOS, key=f"relabel-open-{mine.acts}"
-    ):
+    with st.popover("Relabel", icon=":material/label:", disabled=not boxes, key=f"relabel-open-{mine.acts}"):
         if not boxes:
-            st.caption("Predicted boxes are nobody's annotation yet: open their photos in Annotate.")
-            return
+            return  # photos, or predicted boxes, which are nobody's annotation yet
         total = sum(len(uids) for uids in boxes.values())
         if total < len(keys):
             st.caption(

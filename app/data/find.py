@@ -28,21 +28,20 @@ HOLDOUT_HELP = (
     "The holdout, 15 % of the photos by content, is annotated like all others but never trained on: "
     "models are evaluated on it."
 )
-WIDGETS = (
-    "q",
-    "view",
-    "state",
-    "category",
-    "label",
-    "boxes",
-    "score",
-    "part",
-    "by",
-    "given",
-    "source",
-    "revision",
-)
-"""The filter's widgets; their keys are the parameters of the address."""
+WIDGETS: dict[str, object] = {
+    "q": "",
+    "state": ANY,
+    "category": ANY,
+    "label": ANY,
+    "boxes": ANNOTATED,
+    "score": (0.0, 1.0),
+    "part": ANY,
+    "by": ANY,
+    "given": ANY,
+    "source": ANY,
+    "revision": ANY,
+}
+"""The filter's widgets with what they begin with; their keys are the parameters of the address."""
 
 
 @dataclass(frozen=True)
@@ -117,10 +116,8 @@ def show_filter(store: Store, categories: Mapping[int, Category]) -> Filter:
 
 
 def clear_filter() -> None:
-    """Ask for all photos again; the view stays."""
-    for key in WIDGETS:
-        if key != "view":
-            st.session_state.pop(key, None)
+    """Ask for all photos again; the view stays. For use in a callback."""
+    st.session_state.update(WIDGETS)
     forget_ids()
 
 

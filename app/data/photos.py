@@ -40,7 +40,7 @@ def show(store: Store, person: str) -> None:
         return
     categories = store.categories.by_id()
     asked = find.show_filter(store, categories)
-    issues = _issues(store) if asked.view == ERRORS else {}
+    issues = label_issues_by_photo(store) if asked.view == ERRORS else {}
     query = find.of_issues(asked, list(issues)) if asked.view == ERRORS else asked.query
     found = store.search.count_boxes(query) if asked.view == CROPS else store.search.count(query)
     _say_found(store, asked, found, everything)
@@ -53,19 +53,35 @@ def show(store: Store, person: str) -> None:
     results_side, photo_side = st.columns([3, 2], gap="medium")
     with results_side:
         tiles = _tiles(store, asked, query, found, issues, categories)
-        keys = [tile.key for tile in tiles]
         said = _said(tiles, issues) if asked.view == ERRORS else {}
-        chosen.show_acts(store, asked.view, found, query, keys, categories, person, said)
-        show_tiles(
-            store,
-            tiles,
-            chosen.chosen().of(asked.view),
-            st.session_state.get(OPEN_KEY),
-            on_open=_opened,
-            on_choose=lambda keys, on: chosen.chosen().choose(asked.view, keys, on),
-        )
+        show_results(store, asked.view, tiles, found, query, categories, person, said)
     with photo_side:
-        _open_photo(store, tiles, categories, person)
+        show_open(store, tiles, categories, person)
+
+
+def show_results(
+    store: Store,
+    view: str,
+    tiles: Sequence[Tile],
+    found: int,
+    query: PhotoQuery | None,
+    categories: Mapping[int, Category],
+    person: str,
+    said: Mapping[str, int],
+) -> None:
+    """The tiles of one page, and what can be done to the chosen ones of all pages."""
+    mine = chosen.chosen()
+    keys = [tile.key for tile in tiles]
+    chosen.show_acts(store, view, found, query, keys, categories, person, said)
+    show_tiles(
+        store,
+        tiles,
+        mine.of(view),
+        st.session_state.get(OPEN_KEY),
+        on_open=_opened,
+        on_choose=lambda keys, on: mine.choose(view, keys, on),
+        key=f"found-{view.split()[0].lower()}",
+    )
 
 
 def _say_found(store: Store, asked: Filter, found: int, everything: int) -> None:
@@ -145,10 +161,14 @@ def box_tile(one: FoundBox, ids: Mapping[str, int], categories: Mapping[int, Cat
     category = categories.get(id) if id is not None else None
     name = category.name if category else one.category or "unknown"
     score = "" if one.score is None else f" {one.score:.2f}"
-    key = f"{one.photo.id}:{one.uid}" if one.uid else f"{one.photo.id}#{one.place}"
     note = f"{one.label} · {one.photo.name}" if one.label else one.photo.name
     color = category.color if category else NO_COLOR
-    return Tile(key, one.photo, name + score, note, (), one.box_xyxy, color)
+    return Tile(key_of(one), one.photo, name + score, note, (), one.box_xyxy, color)
+
+
+def key_of(one: FoundBox) -> str:
+    """A box's name among results."""
+    return f"{one.photo.id}:{one.uid}" if one.uid else f"{one.photo.id}#{one.place}"
 
 
 def error_tile(
@@ -187,7 +207,7 @@ def note(row: PhotoRow, annotation: Annotation | None) -> str:
     return " · ".join(parts)
 
 
-def _issues(store: Store) -> dict[int, LabelIssue]:
+def label_issues_by_photo(store: Store) -> dict[int, LabelIssue]:
     """The label issues by photo."""
     with IMPORTS:
         from core.active_learning.queue_order import label_issues  # slow to import
@@ -199,7 +219,8 @@ def _opened(key: str) -> None:
     st.session_state[OPEN_KEY] = key
 
 
-def _open_photo(store: Store, tiles: Sequence[Tile], categories: Mapping[int, Category], person: str) -> None:
+def show_open(store: Store, tiles: Sequence[Tile], categories: Mapping[int, Category], person: str) -> None:
+    """The photo of the tile that was opened last, with its boxes and what is known of it."""
     tile = next((tile for tile in tiles if tile.key == st.session_state.get(OPEN_KEY)), None)
     if tile is None:
         st.info("Select a photo to see it large and to open it in Annotate.", icon=":material/touch_app:")

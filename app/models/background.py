@@ -1,4 +1,4 @@
-"""Long tasks of the page Models: done in the background, one at a time for all visitors.
+"""Long tasks of pages: done in the background, one at a time for all visitors.
 
 It goes on when its visitor leaves the page, and whoever asks for the same meanwhile sees the same progress.
 """
@@ -37,7 +37,7 @@ class Task:
     error: str = ""
 
     def __post_init__(self) -> None:
-        self._cancelled = Event()
+        self._cancelled, self._ended = Event(), Event()
 
     @property
     def is_going(self) -> bool:
@@ -47,6 +47,10 @@ class Task:
     def cancel(self) -> None:
         """Stop it at its next report."""
         self._cancelled.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it has ended, at the latest after so many seconds."""
+        return self._ended.wait(seconds)
 
     def report(self, done: int, total: int) -> None:
         """Note the progress. Raises Cancelled."""
@@ -68,6 +72,8 @@ class Task:
         except Exception:
             log.exception("a task of the page Models failed")
             self.error, self.state = UNEXPECTED, "failed"
+        finally:
+            self._ended.set()
 
 
 class TaskRunner:

@@ -124,6 +124,23 @@ class Predictions:
             yield from (_prediction(row) for row in rows)
 
     @needs(Right.READ)
+    def embedded(self, models: ModelPair) -> list[int]:
+        """The live photos that this model pair has an embedding of, by number."""
+        chosen = sa.select(table.c.photo_id).join(photos, photos.c.id == table.c.photo_id)
+        chosen = chosen.where(_made_by(models), table.c.embedding.is_not(None), photos.c.deleted_at.is_(None))
+        return [row.photo_id for row in self.database.rows(chosen.order_by(table.c.photo_id))]
+
+    @needs(Right.READ)
+    def embeddings(self, models: ModelPair, photo_ids: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+        """A model pair's embeddings (D,) float32 of these photos, a few in memory at a time."""
+        for start in range(0, len(photo_ids), _ROWS_AT_ONCE):
+            some = table.c.photo_id.in_(photo_ids[start : start + _ROWS_AT_ONCE])
+            chosen = sa.select(table.c.photo_id, table.c.embedding)
+            chosen = chosen.where(_made_by(models), some, table.c.embedding.is_not(None))
+            for row in self.database.rows(chosen):
+                yield row.photo_id, _unpacked(row.embedding)
+
+    @needs(Right.READ)
     def beside_annotations(self, models: ModelPair) -> Iterator[AnnotatedPrediction]:
         """A model pair's predictions on annotated live photos, by photo, a few in memory at a time."""
         newest = newest_versions()
@@ -185,10 +202,12 @@ def _packed(embedding: np.ndarray) -> bytes:
     return np.clip(np.asarray(embedding).ravel(), -most, most).astype("<f2").tobytes()
 
 
+def _unpacked(embedding: bytes) -> np.ndarray:
+    return np.frombuffer(embedding, dtype="<f2").astype(np.float32)
+
+
 def _prediction(row: Any) -> Prediction:
-    embedding = None
-    if row.embedding is not None:
-        embedding = np.frombuffer(row.embedding, dtype="<f2").astype(np.float32)
+    embedding = None if row.embedding is None else _unpacked(row.embedding)
     garments = tuple(_garment(entry) for entry in row.garments)
     return Prediction(
         row.photo_id, ModelPair(row.detector_id, row.classifier_id), garments, embedding, row.at

@@ -44,8 +44,6 @@ PARTS = ("training", "holdout")
 MOST_IDS = 10_000
 """How many photos or boxes may be chosen at once."""
 
-_IDS_AT_ONCE = 5_000
-
 
 @dataclass(frozen=True)
 class PhotoQuery:
@@ -139,6 +137,32 @@ class Search:
         chosen = self._boxes(query, *_PHOTO, *_box_columns(table))
         chosen = chosen.order_by(*_order(query, table)).offset(offset).limit(limit)
         return [_found_box(row) for row in self.database.rows(chosen)]
+
+    @needs(Right.READ)
+    def boxes_at(self, query: PhotoQuery, places: Sequence[int]) -> list[FoundBox]:
+        """The boxes at these places of all that ``boxes`` would give, in their order."""
+        table = _table(query)
+        numbered = self._boxes(query, table.c.photo_id, table.c.place)
+        numbered = numbered.order_by(*_order(query, table))
+        keys = [tuple(row) for row in self.database.rows(numbered)]
+        wanted = [keys[place] for place in places if place < len(keys)]
+        found: dict[tuple[int, int], FoundBox] = {}
+        chosen = self._boxes(query, *_PHOTO, *_box_columns(table))
+        for start in range(0, len(wanted), 200):
+            ids = {photo_id for photo_id, _ in wanted[start : start + 200]}
+            rows = self.database.rows(chosen.where(table.c.photo_id.in_(ids)))
+            found |= {(box.photo.id, box.place): box for box in map(_found_box, rows)}
+        return [found[key] for key in wanted if key in found]
+
+    @needs(Right.READ)
+    def best_predicted(
+        self, models: ModelPair, photo_ids: Sequence[int]
+    ) -> dict[int, tuple[str, str | None]]:
+        """Category and label of the surest garment that a model pair sees on each of these photos."""
+        table = predicted_boxes
+        chosen = sa.select(table.c.photo_id, table.c.category, table.c.label)
+        first = (*_of_models(models), table.c.place == 0, table.c.photo_id.in_(photo_ids))
+        return {row.photo_id: (row.category, row.label) for row in self.database.rows(chosen.where(*first))}
 
     @needs(Right.READ)
     def count_boxes(self, query: PhotoQuery) -> int:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from core.images.decode import open_photo
 from core.store.boxes import AnnotatedBox
 from tests.browsing import WAIT_MS, expect, is_as_wide_as_the_window, press, settled
+from tests.core.store.rows import add_models
 from tests.e2e.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory, test_data: Path) -> Iterator
             boxes.append(AnnotatedBox((x, y, x + width, y + height), category, origin="import"))
         given = {"author": "tests", "base_version": 0, "request": image["file_name"], "kind": "imported"}
         bench.store.annotations.submit(row.id, boxes, **given)
+        embedding = np.random.default_rng(row.id).normal(size=8).astype(np.float32)
+        bench.store.predictions.save(row.id, add_models(bench.store.database), [], embedding)
     bench.store.queue.fill()
     bench.start()
     yield bench
@@ -111,4 +115,34 @@ def test_a_link_opens_what_was_found_and_photos_go_to_a_person(
     upcoming = bench.store.queue.upcoming("Lea")
     assert upcoming is not None and bench.store.photos.get(upcoming).name == name
     assert bench.store.queue.upcoming("Zoe") != upcoming
+    page.context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_a_lasso_on_the_map_chooses_photos_that_are_then_found(
+    browser: Browser, bench: Workbench, width: int, scheme: str
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+    context.set_default_timeout(WAIT_MS)
+    page = context.new_page()
+    page.goto(f"http://127.0.0.1:{bench.port}/data?as=Lea&data=Map")
+    plot = page.locator(".js-plotly-plot .draglayer .drag").first
+    expect(page.locator(".js-plotly-plot .points path")).to_have_count(PHOTOS)
+    settled(page)
+    plot.scroll_into_view_if_needed()
+    place = plot.bounding_box()
+    assert place is not None
+    corners = [(0.01, 0.01), (0.99, 0.01), (0.99, 0.99), (0.01, 0.99), (0.01, 0.02)]
+    page.mouse.move(place["x"] + 0.01 * place["width"], place["y"] + 0.01 * place["height"])
+    page.mouse.down()
+    for x, y in corners:
+        page.mouse.move(place["x"] + x * place["width"], place["y"] + y * place["height"], steps=5)
+    page.mouse.up()
+    expect(page.get_by_text(f"{PHOTOS} photos chosen")).to_be_visible()
+    settled(page)
+    assert is_as_wide_as_the_window(page)
+    found = page.get_by_text(f"Only {PHOTOS} photos by number")
+    press(page.get_by_role("button", name=f"Find {PHOTOS} photos in Photos"), found)
+    expect(tiles(page)).to_have_count(PHOTOS)
+    expect(page.get_by_text(f"{PHOTOS} photos chosen")).to_be_visible()
     page.context.close()

@@ -16,23 +16,16 @@ from streamlit.testing.v1 import AppTest
 from app.data import deletion
 from app.data.imports import contents
 from app.data.revisions import FILE_KEY
-from core.jobs import client
 from core.store import Store
 from core.store.boxes import AnnotatedBox
-from core.store.importing import import_all
-from core.store.imports import FOLDERS_VARIABLE
+from tests.pages.data_page import annotate, button, gallery, on, open_store, photo
 from tests.pages.workspace import texts, unopened
 from tests.pictures import jpeg, zipped
 
 
 @pytest.fixture
 def store(monkeypatch, tmp_path) -> Store:
-    """The store that the page opens; imports are done at once, by the page itself."""
-    for name in ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(FOLDERS_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(client, "start_import", import_all)
-    return Store.open(folder=tmp_path / "data")
+    return open_store(monkeypatch, tmp_path)
 
 
 @pytest.fixture
@@ -53,49 +46,9 @@ def queries() -> Iterator[list[str]]:
     sa.event.remove(Engine, "before_cursor_execute", note)
 
 
-def on(page: AppTest, tab: str) -> AppTest:
-    """The page with this tab open."""
-    page.query_params["data"] = tab  # the tab that is open is in the address
-    page.run()
-    assert not page.exception
-    return page
-
-
 def bars(page: AppTest) -> str:
     """What the progress bars say."""
     return "\n".join(str(bar.proto.text) for bar in page.get("progress")).replace("\\", "")
-
-
-def photo(store: Store, shade: int = 0, name: str | None = None, bands: int = 3, **of: object) -> int:
-    """A photo in the store that looks like none with another number of bands."""
-    from core.images.decode import read_photo
-
-    added = store.photos.add(read_photo(jpeg(bands, shade=shade), name or f"photo {shade}.jpg"), by="Anna")
-    assert added.row is not None
-    return added.row.id
-
-
-def annotate(store: Store, photo_id: int, *categories: int, author: str = "Anna") -> None:
-    latest = store.annotations.latest(photo_id)
-    boxes = [AnnotatedBox((5.0 + n, 5.0, 60.0, 90.0), category) for n, category in enumerate(categories)]
-    base = latest.version if latest else 0
-    store.annotations.submit(photo_id, boxes, author=author, base_version=base, request=f"{photo_id} {base}")
-
-
-def gallery(page: AppTest) -> list[str]:
-    """The names in the gallery."""
-    galleries = [c for c in page.get("bidi_component") if c.proto.component_name == "lapel_tiles"]
-    return [tile["name"] for found in galleries for tile in json.loads(found.proto.json)["tiles"]]
-
-
-def told(page: AppTest) -> str:
-    """What the page says of the last act."""
-    return "".join(found.value for found in page.success).replace("\\", "")
-
-
-def button(page: AppTest, label: str):
-    (found,) = [button for button in page.button if button.label == label]
-    return found
 
 
 def test_more_photos_take_no_more_queries(page, store, queries):
@@ -209,72 +162,6 @@ def test_the_wall_is_filtered_by_state_name_and_category(page, store):
     assert "Nothing passes the filter" in texts(page)
     page.button(key="clear-filter").click().run()
     assert gallery(page) == ["hat.jpg", "coat.jpg"]
-
-
-def test_crops_are_relabeled_in_bulk_and_undone_as_one_step(page, store):
-    top, skirt = (category.id for category in store.categories.all()[:2])
-    names = {id: category.name for id, category in store.categories.by_id().items()}
-    coats = [photo(store, shade, f"{shade}.jpg", bands=2 * shade) for shade in (1, 2, 3)]
-    for each in coats:
-        annotate(store, each, top, skirt)
-    on(page, "Photos")
-    page.segmented_control(key="view").set_value("Crops")
-    page.selectbox(key="category").set_value(names[top]).run()
-    assert gallery(page) == [names[top]] * 3
-    page.button(key="choose-page").click().run()
-    assert "3 boxes chosen" in texts(page)
-    page.selectbox(key="chosen-category").set_value(skirt).run()
-    page.button(key="relabel").click().run()
-    assert not page.exception and "3 boxes on 3 photos relabeled" in told(page)
-    assert {len(store.annotations.history(each)) for each in coats} == {2}
-    assert all({b.category_id for b in store.annotations.latest(each).boxes} == {skirt} for each in coats)
-    page.button(key="relabel-undo").click().run()
-    assert gallery(page) == [names[top]] * 3
-
-
-def test_chosen_photos_are_put_first_given_away_and_exported(page, store):
-    first, second = photo(store, 1, bands=2), photo(store, 2, bands=4)
-    store.settings.put("second_share", 0.0)
-    annotate(store, first, 1)
-    store.queue.fill()
-    on(page, "Photos")
-    page.button(key="choose-page").click().run()
-    assert "2 photos chosen" in texts(page) and page.get("download_button")
-    assert "1 photo without annotation left out" in texts(page)
-    page.button(key="chosen-first").click().run()
-    assert "2 photos first in the queue" in told(page) and store.queue.counts().open == 2
-    page.selectbox(key="chosen-person").set_value("whoever comes")
-    page.button(key="give").click().run()
-    assert not page.exception and store.queue.upcoming("Zoe") in (first, second)
-
-
-def test_a_link_finds_the_same(page, store):
-    ids = [photo(store, shade, f"{shade}.jpg", bands=2 * shade) for shade in (1, 2, 3)]
-    annotate(store, ids[0], 1)
-    page.query_params["state"] = "without annotation"
-    page.query_params["ids"] = f"{ids[0]}-{ids[1]}"
-    assert gallery(on(page, "Photos")) == ["2.jpg"]
-    page.query_params["ids"] = "many"
-    page.run()
-    assert "expected photos by number" in texts(page).replace("\\", "")
-
-
-def test_label_errors_are_crops_with_their_reason(page, store):
-    wrong = photo(store, name="coat.jpg")
-    annotate(store, wrong, store.categories.all()[0].id)
-    on(page, "Photos")
-    page.segmented_control(key="view").set_value("Label errors").run()
-    assert "No annotation looks wrong" in texts(page)
-    issue = {"photo_id": wrong, "kind": "swapped", "score": 0.9, "reason": "drawn as a top", "version": 1}
-    store.settings.remember("label_issues", [issue | {"box_xyxy": [5.0, 5.0, 60.0, 90.0], "category_id": 2}])
-    page.run()
-    first, second = (category.name for category in store.categories.all()[:2])
-    assert gallery(page) == [f"{first} → {second}"]
-    page.button(key="choose-page").click().run()
-    page.button(key="relabel-as-said").click().run()
-    assert store.annotations.latest(wrong).boxes[0].category_id == 2
-    assert "1 box on 1 photo relabeled" in told(page)
-    assert "No annotation looks wrong" in texts(page)
 
 
 def test_the_holdout_can_be_looked_at_alone(page, store):

@@ -27,8 +27,8 @@ TABLE = {
         Right.TAXONOMY: "add rename set_attributes add_defaults",
     },
     "Predictions": {
-        Right.READ: "get missing missing_among missing_count iterate beside_annotations of_photos last_at "
-        "latest_models score_threshold",
+        Right.READ: "get missing missing_among missing_count iterate embedded embeddings beside_annotations of_photos "
+        "last_at latest_models score_threshold",
         Right.IMPORT: "save",
     },
     "Imports": {Right.READ: "get recent refusals", Right.IMPORT: "begin progress cancel retry refuse"},
@@ -67,7 +67,9 @@ TABLE = {
     "Webhooks": {
         Right.SETTINGS: "add all set_active remove test deliveries again due to_send attempted sweep"
     },
-    "Search": {Right.READ: "photos count ids boxes count_boxes box_keys labels people"},
+    "Search": {
+        Right.READ: "photos count ids boxes boxes_at best_predicted count_boxes box_keys labels people"
+    },
     "bulk": {Right.ANNOTATE: "relabel undo_relabel put_first assign"},
     "exports": {Right.EXPORT: "export_revision export_chosen"},
     "backup": {Right.SETTINGS: "backup"},

@@ -1,0 +1,111 @@
+"""Finding on the page Data: crops mended in bulk, photos given away, label errors, links, and the map."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.garments import Garment
+from core.store import Store
+from tests.core.store.rows import add_models
+from tests.pages.data_page import annotate, button, gallery, on, open_store, photo, told
+from tests.pages.workspace import texts, unopened
+
+
+@pytest.fixture
+def store(monkeypatch, tmp_path) -> Store:
+    return open_store(monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def page(monkeypatch, store) -> AppTest:
+    return unopened(monkeypatch, store.folder).switch_page("../pages/data.py")
+
+
+def test_crops_are_relabeled_in_bulk_and_undone_as_one_step(page, store):
+    top, skirt = (category.id for category in store.categories.all()[:2])
+    names = {id: category.name for id, category in store.categories.by_id().items()}
+    coats = [photo(store, shade, f"{shade}.jpg", bands=2 * shade) for shade in (1, 2, 3)]
+    for each in coats:
+        annotate(store, each, top, skirt)
+    on(page, "Photos")
+    page.segmented_control(key="view").set_value("Crops")
+    page.selectbox(key="category").set_value(names[top]).run()
+    assert gallery(page) == [names[top]] * 3
+    page.button(key="choose-page").click().run()
+    assert "3 boxes chosen" in texts(page)
+    page.selectbox(key="chosen-category").set_value(skirt).run()
+    page.button(key="relabel").click().run()
+    assert not page.exception and "3 boxes on 3 photos relabeled" in told(page)
+    assert {len(store.annotations.history(each)) for each in coats} == {2}
+    assert all({b.category_id for b in store.annotations.latest(each).boxes} == {skirt} for each in coats)
+    page.button(key="relabel-undo").click().run()
+    assert gallery(page) == [names[top]] * 3
+
+
+def test_chosen_photos_are_put_first_given_away_and_exported(page, store):
+    first, second = photo(store, 1, bands=2), photo(store, 2, bands=4)
+    store.settings.put("second_share", 0.0)
+    annotate(store, first, 1)
+    store.queue.fill()
+    on(page, "Photos")
+    page.button(key="choose-page").click().run()
+    assert "2 photos chosen" in texts(page) and page.get("download_button")
+    assert "1 photo without annotation left out" in texts(page)
+    page.button(key="chosen-first").click().run()
+    assert "2 photos first in the queue" in told(page) and store.queue.counts().open == 2
+    page.selectbox(key="chosen-person").set_value("whoever comes")
+    page.button(key="give").click().run()
+    assert not page.exception and store.queue.upcoming("Zoe") in (first, second)
+
+
+def test_a_map_of_photos_shows_what_they_are(page, store):
+    assert "once the models have labeled photos" in texts(on(page, "Map"))
+    pair = add_models(store.database)
+    ids = [photo(store, shade, f"{shade}.jpg", bands=2 * shade) for shade in (1, 2, 3, 4)]
+    for number, each in enumerate(ids):
+        garment = Garment((5.0, 5.0, 60.0, 90.0), "top", 0.9, (("Shirt", 0.8),))
+        store.predictions.save(each, pair, [garment], np.eye(4, dtype=np.float32)[number])
+    annotate(store, ids[0], store.categories.all()[1].id)
+    on(page, "Map")
+    assert "4 photos; near points look alike" in texts(page)
+    (chart,) = page.get("plotly_chart")
+    traces = {trace["name"]: trace["customdata"] for trace in json.loads(chart.proto.spec)["data"]}
+    other = store.categories.all()[1].name
+    assert traces == {"top (3)": [str(id) for id in ids[1:]], f"{other} (1)": [str(ids[0])]}
+    page.segmented_control(key="map-color").set_value("State").run()
+    assert not page.exception
+    page.segmented_control(key="map").set_value("Garments").run()
+    assert button(page, "Compute the map") is not None
+
+
+def test_a_link_finds_the_same(page, store):
+    ids = [photo(store, shade, f"{shade}.jpg", bands=2 * shade) for shade in (1, 2, 3)]
+    annotate(store, ids[0], 1)
+    page.query_params["state"] = "without annotation"
+    page.query_params["ids"] = f"{ids[0]}-{ids[1]}"
+    assert gallery(on(page, "Photos")) == ["2.jpg"]
+    page.query_params["ids"] = "many"
+    page.run()
+    assert "expected photos by number" in texts(page).replace("\\", "")
+
+
+def test_label_errors_are_crops_with_their_reason(page, store):
+    wrong = photo(store, name="coat.jpg")
+    annotate(store, wrong, store.categories.all()[0].id)
+    on(page, "Photos")
+    page.segmented_control(key="view").set_value("Label errors").run()
+    assert "No annotation looks wrong" in texts(page)
+    issue = {"photo_id": wrong, "kind": "swapped", "score": 0.9, "reason": "drawn as a top", "version": 1}
+    store.settings.remember("label_issues", [issue | {"box_xyxy": [5.0, 5.0, 60.0, 90.0], "category_id": 2}])
+    page.run()
+    first, second = (category.name for category in store.categories.all()[:2])
+    assert gallery(page) == [f"{first} → {second}"]
+    page.button(key="choose-page").click().run()
+    page.button(key="relabel-as-said").click().run()
+    assert store.annotations.latest(wrong).boxes[0].category_id == 2
+    assert "1 box on 1 photo relabeled" in told(page)
+    assert "No annotation looks wrong" in texts(page)
