@@ -18,10 +18,16 @@ from core.errors import LapelError
 from core.store import Store, bulk
 from core.store.categories import Category
 from core.store.exports import export_chosen, export_name
+from core.store.photo_notes import tag_name
 from core.store.search import MOST_IDS, PhotoQuery
 
 KEY, RESULT_KEY = "chosen", "chosen-result"
-CATEGORY_KEY, LABEL_KEY, PERSON_KEY = "chosen-category", "chosen-label", "chosen-person"
+CATEGORY_KEY, LABEL_KEY, PERSON_KEY, TAG_KEY = (
+    "chosen-category",
+    "chosen-label",
+    "chosen-person",
+    "chosen-tag",
+)
 SAME, NONE = "as they are", "no label"
 ANYBODY = "whoever comes"
 
@@ -132,6 +138,7 @@ def show_acts(
                 args=(store, ids, person),
             )
             _assign_form(store, ids, person)
+            _tag_form(store, ids, person)
         if store.actor.may(Right.EXPORT):
             _export(store, ids)
         if len(ids) == 1:
@@ -322,6 +329,35 @@ def _assign(store: Store, ids: Sequence[int], person: str) -> None:
         count = bulk.assign(store, ids, to, by=person)
         chosen().acts += 1
         return f"{counted(count, 'photo')} given to {named}."
+
+    _told(said)
+
+
+def _tag_form(store: Store, ids: Sequence[int], person: str) -> None:
+    with st.popover("Tag", icon=":material/sell:", key=f"tag-open-{chosen().acts}"):
+        known = list(store.photo_notes.known_tags())
+        st.selectbox("Tag", known, key=TAG_KEY, accept_new_options=True, index=None, placeholder="winter")
+        with st.container(horizontal=True):
+            for word, add in (("Add", True), ("Remove", False)):
+                st.button(
+                    f"{word} on {counted(len(ids), 'photo')}",
+                    type="primary" if add else "secondary",
+                    key=f"tag-{word.lower()}",
+                    on_click=_tag,
+                    args=(store, ids, person, add),
+                )
+
+
+def _tag(store: Store, ids: Sequence[int], person: str, add: bool) -> None:
+    tag = st.session_state[TAG_KEY] or ""
+
+    def said() -> str:
+        name = tag_name(tag)
+        for start in range(0, len(ids), bulk.BATCH):
+            some = ids[start : start + bulk.BATCH]
+            store.photo_notes.tag(some, person, add=[name] if add else (), remove=() if add else [name])
+        chosen().acts += 1
+        return f"{name} {'added to' if add else 'removed from'} {counted(len(ids), 'photo')}."
 
     _told(said)
 

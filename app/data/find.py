@@ -35,6 +35,7 @@ WIDGETS: dict[str, object] = {
     "label": ANY,
     "boxes": ANNOTATED,
     "score": (0.0, 1.0),
+    "tag": ANY,
     "part": ANY,
     "by": ANY,
     "given": ANY,
@@ -86,6 +87,7 @@ def show_filter(store: Store, categories: Mapping[int, Category]) -> Filter:
             scores = st.slider(
                 "Score of a predicted box", 0.0, 1.0, (0.0, 1.0), 0.05, key="score", bind="query-params"
             )
+            tag = _choice("Tag", list(store.photo_notes.known_tags()), "tag")
             part = _choice("Part", PARTS, "part", help=HOLDOUT_HELP)
             author = _choice("Annotated by", people, "by")
             given = _choice("Open task given to", people, "given")
@@ -99,6 +101,7 @@ def show_filter(store: Store, categories: Mapping[int, Category]) -> Filter:
     category_id = names.get(category or "")
     query = PhotoQuery(
         text=(text or "").strip(),
+        tag=tag,
         part=part,
         state=photo_state,
         author=author,

@@ -251,6 +251,9 @@ def facts(store: Store, row: PhotoRow, annotation: Annotation | None) -> list[st
         lines.append(
             f"{boxes} by {annotation.author} on {moment(annotation.at)}, version {annotation.version}."
         )
+    tags = store.photo_notes.tags_of([row.id]).get(row.id)
+    if tags:
+        lines.append(f"Tags: {', '.join(tags)}.")
     if row.holdout:
         lines.append("In the holdout: models are evaluated on it, never trained.")
     if row.near_id is not None:

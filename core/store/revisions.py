@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from core.access import LOCAL, Actor, Right, needs
 from core.store.audit import record_audit
 from core.store.database import Database, one_line
-from core.store.photo_notes import current_tags, freeze_tags, frozen_tags
+from core.store.photo_notes import PhotoNotes, current_tags, freeze_tags, frozen_tags
 from core.store.photos import PhotoRow
 from core.store.schema import annotations as versions
 from core.store.schema import categories, photos, revision_items
@@ -168,8 +168,9 @@ class Revisions:
             if holdout is not None:
                 found = found.where(photos.c.holdout.is_(holdout))
             rows = {row.id: row for row in self.database.rows(found.where(versions.c.id.in_(some)))}
+            tags = PhotoNotes(self.database, self.actor).tags_of([row.its_id for row in rows.values()])
             for row in (rows[id] for id in some if id in rows):
-                yield RevisionItem(_photo(row), annotation_from(row))
+                yield RevisionItem(_photo(row), annotation_from(row), tags.get(row.its_id, ()))
 
     @needs(Right.READ)
     def box_sizes(self, number: int, size: float) -> np.ndarray:

@@ -20,6 +20,7 @@ from core.store.schema import annotations as versions
 from core.store.schema import consensus_reviews as reviews
 from core.store.schema import (
     drafts,
+    photo_tags,
     photos,
     revision_items,
     tasks,
@@ -49,14 +50,15 @@ MOST_IDS = 10_000
 class PhotoQuery:
     """Which photos are wanted; what is left at its default does not matter.
 
-    ``text`` is in the name. ``part`` is one of PARTS, ``state`` one of STATES, ``author`` who made one of the
-    photo's versions, ``assigned_to`` who was given its open task. ``ids`` are photos by number.
-    ``category_id`` and ``label`` are of one box; that box is of the newest annotation or, with ``models``, of
-    this pair's prediction, with a score in ``scores`` (both ends in it). ``predicted_as`` are then the names
-    that models have for the category.
+    ``text`` is in the name, ``tag`` one of the photo's. ``part`` is one of PARTS, ``state`` one of STATES,
+    ``author`` who made one of the photo's versions, ``assigned_to`` who was given its open task. ``ids`` are
+    photos by number. ``category_id`` and ``label`` are of one box; that box is of the newest annotation or,
+    with ``models``, of this pair's prediction, with a score in ``scores`` (both ends in it). ``predicted_as``
+    are then the names that models have for the category.
     """
 
     text: str = ""
+    tag: str | None = None
     part: str | None = None
     state: str | None = None
     author: str | None = None
@@ -204,6 +206,10 @@ class Search:
             wanted.append(photos.c.holdout.is_(query.part == "holdout"))
         if query.text:
             wanted.append(photos.c.name.icontains(one_line(query.text), autoescape=True))
+        if query.tag is not None:
+            wanted.append(
+                photos.c.id.in_(sa.select(photo_tags.c.photo_id).where(photo_tags.c.tag == query.tag))
+            )
         if query.import_id is not None:
             wanted.append(photos.c.import_id == query.import_id)
         if query.ids is not None:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.data import embedding_map
+from app.data.chosen import Chosen
 from core.garments import Garment
 from core.store import Store
 from tests.core.store.rows import add_models
@@ -62,7 +64,22 @@ def test_chosen_photos_are_put_first_given_away_and_exported(page, store):
     assert not page.exception and store.queue.upcoming("Zoe") in (first, second)
 
 
-def test_a_map_of_photos_shows_what_they_are(page, store):
+def test_chosen_photos_are_tagged_and_found_by_it(page, store):
+    first, second = photo(store, 1, "1.jpg", bands=2), photo(store, 2, "2.jpg", bands=4)
+    store.photo_notes.tag([second], "Anna", add=["winter"])
+    page.session_state["chosen"] = Chosen({"Photos": {str(first): None}})
+    on(page, "Photos")
+    page.selectbox(key="chosen-tag").set_value("winter").run()
+    page.button(key="tag-add").click().run()
+    assert "winter added to 1 photo" in told(page) and store.photo_notes.known_tags() == {"winter": 2}
+    page.button(key="tag-remove").click().run()
+    assert "removed from 1 photo" in told(page) and store.photo_notes.known_tags() == {"winter": 1}
+    page.selectbox(key="tag").set_value("winter").run()
+    assert gallery(page) == ["2.jpg"]
+
+
+def test_a_map_of_photos_shows_what_they_are(page, store, monkeypatch):
+    monkeypatch.setattr(embedding_map, "SHORT_SECONDS", 60.0)
     assert "once the models have labeled photos" in texts(on(page, "Map"))
     pair = add_models(store.database)
     ids = [photo(store, shade, f"{shade}.jpg", bands=2 * shade) for shade in (1, 2, 3, 4)]

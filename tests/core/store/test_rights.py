@@ -27,9 +27,8 @@ TABLE = {
         Right.TAXONOMY: "add rename set_attributes add_defaults",
     },
     "Predictions": {
-        Right.READ: "get missing missing_among missing_count iterate embedded embeddings "
-        "beside_annotations of_photos "
-        "last_at latest_models score_threshold",
+        Right.READ: "get missing missing_among missing_count iterate embedded embeddings beside_annotations "
+        "of_photos last_at latest_models score_threshold",
         Right.IMPORT: "save",
     },
     "Imports": {Right.READ: "get recent refusals", Right.IMPORT: "begin progress cancel retry refuse"},

@@ -52,6 +52,8 @@ def test_every_property_alone_and_together(store):
     assert found(store, state="without annotation") == [d]
     assert found(store, state="open task") == [d, b]  # b came with its boxes, and nobody has looked at it
     assert found(store, part="holdout") == []
+    store.photo_notes.tag([b, d], "ann", add=["winter"])
+    assert found(store, tag="winter") == [d, b] and found(store, tag="winter", author="ben") == [b]
     assert store.search.labels() == ["Hoodie", "Shirt"]
     assert store.search.people() == ["ann", "ben"]
 
