@@ -16,8 +16,8 @@ import argparse
 import json
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from core.images.decode import open_photo
 from core.inference.labeler import Labeler
 from core.inference.predictions import predict
 from core.store import Store, sqlite_url
-from core.taxonomy import load_taxonomy, taxonomy_names
+from core.taxonomy import categories_of_labels
 
 PACKAGES = ("streamlit", "playwright", "numpy")
 STREET = Path(__file__).parents[2] / "shared" / "data" / "street" / "val.json"
@@ -60,25 +60,26 @@ class Hand:
     width: int
     presses: int = 0
     drags: int = 0
-    kinds: dict[str, int] = field(default_factory=dict)
+    kinds: Counter[str] = field(default_factory=Counter)
+
+    def _press(self, kind: str) -> None:
+        self.presses += 1
+        self._count(kind)
 
     def _count(self, kind: str) -> None:
-        self.kinds[kind] = self.kinds.get(kind, 0) + 1
+        self.kinds[kind] += 1
 
     def key(self, key: str, kind: str) -> None:
         self.page.keyboard.press(key)
-        self.presses += 1
-        self._count(kind)
+        self._press(kind)
 
     def click(self, selector: str, kind: str) -> None:
         self.page.locator(selector).click()
-        self.presses += 1
-        self._count(kind)
+        self._press(kind)
 
     def click_at(self, x: float, y: float, kind: str) -> None:
         self.page.mouse.click(*self._on_screen(x, y))
-        self.presses += 1
-        self._count(kind)
+        self._press(kind)
 
     def drag(self, start: tuple[float, float], end: tuple[float, float], kind: str) -> None:
         mouse = self.page.mouse
@@ -158,7 +159,9 @@ class Annotator:
     def rename(self, name: str) -> None:
         """By the number of a label of that category; else by letters, of which the first opens the finder."""
         labels = self.hand.page.locator(".chosen .choices .choice .text").all_inner_texts()
-        numbers = [at for at, label in enumerate(labels, 1) if _parents().get(label) == name]
+        numbers = [
+            at for at, label in enumerate(labels, 1) if categories_of_labels().get(label, ("",))[0] == name
+        ]
         if numbers:
             self.hand.key(str(numbers[0]), "label")
         else:
@@ -199,14 +202,12 @@ class Annotator:
 
     def take(self, box: np.ndarray, name: str) -> bool:
         """Whether a click took the models' box, which is tried where they see the garment well."""
-        candidate = self.seen(box)
-        if candidate is None:
+        if self.seen(box) is None:
             return False
         x, y = (box[:2] + box[2:]) / 2
         before = set(self.hand.boxes())
         self.hand.key("n", "take")
         self.hand.click_at(x, y, "take")
-        self.hand.page.wait_for_timeout(100)
         added = set(self.hand.boxes()) - before
         if not added:
             self.hand.key("Escape", "take")
@@ -218,14 +219,6 @@ class Annotator:
         return True
 
     seen: Any = staticmethod(lambda box: None)
-
-
-@cache
-def _parents() -> dict[str, str]:
-    """The category that each label belongs to."""
-    return {
-        label: parent for name in taxonomy_names() for label, parent in load_taxonomy(name).parents.items()
-    }
 
 
 def iou(one: np.ndarray, other: np.ndarray) -> float:
@@ -294,7 +287,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     step = max(1, len(dataset.photos) // options.photos)
     chosen = list(dataset.photos[::step][: options.photos])
     counts: list[tuple[int, int]] = []
-    kinds: dict[str, int] = {}
+    kinds: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         folder = Path(place)
         of_id = fill(folder, dataset, chosen, options.ask)
@@ -323,16 +316,15 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 page.wait_for_function("id => !location.search.includes(`photo=${id}`)", arg=photo_id)
                 page.wait_for_timeout(500)
                 counts.append((hand.presses, hand.drags))
-                for kind, count in hand.kinds.items():
-                    kinds[kind] = kinds.get(kind, 0) + count
+                kinds.update(hand.kinds)
                 print(f"{photo.file_name}: {hand.presses} presses, {hand.drags} drags", file=sys.stderr)
             browser.close()
         fits = _fits(folder, of_id, dataset, options.iou)
-    total = np.array([presses + drags for presses, drags in counts])
+    total, (presses, drags) = np.sum(counts, axis=1), np.mean(counts, axis=0)
     return {
         "photos": len(counts),
-        "presses": round(float(np.mean([presses for presses, _ in counts])), 2),
-        "drags": round(float(np.mean([drags for _, drags in counts])), 2),
+        "presses": round(float(presses), 2),
+        "drags": round(float(drags), 2),
         "a_photo": round(float(total.mean()), 2),
         "median": float(np.median(total)),
         "least": int(total.min()),

@@ -31,7 +31,7 @@ class ServingLabeler(FakeLabeler):
 @pytest.fixture
 def labeler(monkeypatch) -> ServingLabeler:
     fake = ServingLabeler()
-    monkeypatch.setattr(resources, "labeler", lambda: fake)
+    monkeypatch.setattr(resources, "labeler_of", lambda store: fake)
     return fake
 
 
@@ -80,5 +80,5 @@ def test_a_photo_is_asked_for_once_and_one_that_was_seen_not_at_all(store, label
 
 
 def test_models_that_fail_leave_the_photo_to_the_person(store, monkeypatch):
-    monkeypatch.setattr(resources, "labeler", lambda: 1 / 0)
+    monkeypatch.setattr(resources, "labeler_of", lambda store: 1 / 0)
     assert not predict_photo(store, 1) and store.predictions.get(1) is None
