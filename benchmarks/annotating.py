@@ -39,9 +39,7 @@ from core.taxonomy import categories_of_labels
 PACKAGES = ("streamlit", "playwright", "numpy")
 STREET = Path(__file__).parents[2] / "shared" / "data" / "street" / "val.json"
 SAME_GARMENT_IOU = 0.4
-SLACK = 0.06
-"""A side that is so near, in parts of the box, is left where it is."""
-
+SLACK = 0.06  # a side that is so near, in parts of the box, is left where it is
 LOOSE = (0.05, 0.25)
 NUMBER_KEYS = 9
 BOXES = """root => [...root.querySelectorAll('.groups > [data-uid]')].map((group) => {
