@@ -116,7 +116,7 @@ def test_correcting_by_keyboard_alone(visit, bench):
 def test_keys_on_buttons_keep_off_their_edges(visit):
     page = visit("edges")
     page.mouse.click(*spot(page, 0.4, 0.4))
-    expect(page.locator(".lapel-editor .choice")).to_be_visible()
+    expect(page.locator(".lapel-editor .chosen .choice").first).to_be_visible()
     room = page.locator(".lapel-editor .feet .do").evaluate_all(
         "buttons => buttons.map(b => b.getBoundingClientRect().right"
         " - b.querySelector('kbd').getBoundingClientRect().right)"
