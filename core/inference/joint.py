@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import WeightsError
+from core.models.nms import greedy_suppression
 
 JOINT_FILE = "labeler.json"
 """The weights' file in the folder of the weights that ship."""
@@ -203,16 +204,11 @@ def one_box_a_garment(
     classifier takes its crop for its own category rather than for the better box's: a coat over a dress stays
     two. ``boxes_iou`` is (N, N), ``evidence`` (N, C) the classifier's.
     """
-    kept: list[int] = []
-    for index in np.argsort(-scores, kind="stable"):
-        if not any(
-            boxes_iou[index, better] > nms_iou
-            if chosen[index] == chosen[better]
-            else boxes_iou[index, better] > same_garment_iou
-            and evidence[index, chosen[index]] <= evidence[index, chosen[better]]
-            for better in kept
-        ):
-            kept.append(int(index))
+    own = np.take_along_axis(evidence, chosen[:, None], axis=1)  # (N, 1): of a box's own category
+    better = evidence[:, chosen]  # (N, N): of the category of another box
+    other = (boxes_iou > same_garment_iou) & (own <= better)
+    suppresses = np.where(chosen[:, None] == chosen, boxes_iou > nms_iou, other)
+    kept = greedy_suppression(np.argsort(-scores, kind="stable"), suppresses)
     return np.array(kept, dtype=np.int64)
 
 

@@ -20,6 +20,7 @@ from core.images.decode import Photo
 from core.inference.detector import Candidates
 from core.inference.labeler import Labeler
 from core.inference.tracking import ByteTracker, Track, TrackingSettings
+from core.models.nms import greedy_suppression
 
 CROP_WAITS = (3, 6, 12, 24, 32)
 """Frames after a track's first, second, ... crop until its next one."""
@@ -181,14 +182,11 @@ def one_a_place(candidates: Candidates, same_place_iou: float) -> Candidates:
     left to the track's mean, since two tracks of one garment would take turns.
     """
     iou = box_iou(candidates.boxes_xyxy, candidates.boxes_xyxy)
-    best = candidates.class_scores.argmax(axis=1) if len(candidates) else []
-    kept: list[int] = []
-    for row in np.argsort(-candidates.class_scores.max(axis=1, initial=0.0), kind="stable").tolist():
-        if not any(
-            iou[row, better] > (SAME_CATEGORY_IOU if best[row] == best[better] else same_place_iou)
-            for better in kept
-        ):
-            kept.append(row)
+    if not len(candidates):
+        return candidates
+    best, scores = candidates.class_scores.argmax(axis=1), candidates.class_scores.max(axis=1)
+    suppresses = iou > np.where(best[:, None] == best, SAME_CATEGORY_IOU, same_place_iou)
+    kept = greedy_suppression(np.argsort(-scores, kind="stable"), suppresses)
     return Candidates(
         candidates.boxes_xyxy[kept].reshape(-1, 4), candidates.class_scores[kept], candidates.photo_wh
     )

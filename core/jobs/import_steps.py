@@ -10,8 +10,13 @@ from core.jobs.client import IMPORT, import_of
 from core.jobs.step_process import steps_of
 from core.jobs.steps import StepDied, StepLimits, StepResult, Steps, run_step
 from core.store import Store
-from core.store.import_skipping import skip_photo
-from core.store.importing import STEP_PHOTOS, ImportCheckpoint, fail_import, finish_import
+from core.store.importing import (
+    STEP_PHOTOS,
+    ImportCheckpoint,
+    fail_import,
+    finish_import,
+    skip_photo,
+)
 from core.store.imports import ImportRow
 
 MINUTES_VARIABLE, GIB_VARIABLE = "LAPEL_IMPORT_MINUTES", "LAPEL_IMPORT_GIB"

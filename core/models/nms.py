@@ -6,6 +6,7 @@ boxes of ``torchvision.ops.batched_nms``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,19 @@ def _greedy(boxes: NDArray[Any], categories: Ids, iou_threshold: float, limit: i
         # intersection / union > threshold, without dividing by a union of nothing
         overlaps = common > iou_threshold * (areas[best] + areas[alive] - common)
         alive = alive[~(overlaps & (categories[alive] == categories[best]))]
+    return kept
+
+
+def greedy_suppression(order: Iterable[int], suppresses: NDArray[np.bool_]) -> list[int]:
+    """The rows that stay, in ``order`` (best first): those that none which stays suppresses.
+
+    ``suppresses`` (N, N) says at [row, better] whether ``better`` would take ``row`` away: rules that NMS's
+    single threshold cannot say, for the few boxes of a photo.
+    """
+    kept: list[int] = []
+    for row in order:
+        if not suppresses[row, kept].any():
+            kept.append(int(row))
     return kept
 
 

@@ -234,3 +234,17 @@ def _source(store: Store, row: ImportRow, trusted: bool) -> Path:
             raise StoreError(f"There is no {path} on the machine that the import runs on.")
         return path
     return permitted(path)
+
+
+def skip_photo(store: Store, import_id: int, checkpoint: ImportCheckpoint, reason: str) -> ImportCheckpoint:
+    """Refuse the next photo of an import without opening it; the checkpoint after it.
+
+    A step as ``import_batch`` is: it may be cut off and repeated. Raises StoreError without a manifest.
+    """
+    manifest = ImportManifest(UploadFolder.of(store.folder).import_folder(import_id))
+    item, offset = next(manifest.read(checkpoint.offset))
+    store.imports.refuse(import_id, item.name, reason)
+    counts = {**checkpoint.counts, "refused": checkpoint.counts.get("refused", 0) + 1}
+    done = checkpoint.done + 1
+    store.imports.progress(import_id, done, checkpoint.total, counts)
+    return manifest.save(replace(checkpoint, done=done, offset=offset, counts=counts))

@@ -98,7 +98,7 @@ OPEN = {
     "importing.finish_import": "an import's steps",
     "importing.fail_import": "an import's steps",
     "importing.import_all": "an import's steps",
-    "import_skipping.skip_photo": "an import's steps",
+    "importing.skip_photo": "an import's steps",
 }
 
 
