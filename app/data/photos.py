@@ -255,7 +255,7 @@ def facts(store: Store, row: PhotoRow, annotation: Annotation | None) -> list[st
     if tags:
         lines.append(f"Tags: {', '.join(tags)}.")
     if row.holdout:
-        lines.append("In the holdout: models are evaluated on it, never trained.")
+        lines.append("In the holdout: models are evaluated on it, and no training here learns from it.")
     if row.near_id is not None:
         twin = store.photos.get(row.near_id, deleted_ok=True)
         lines.append(f"Near duplicate of {twin.name}{' (deleted)' if twin.deleted_at else ''}.")
