@@ -73,6 +73,10 @@ TABLE = {
         Right.READ: "photos count ids boxes boxes_at best_predicted count_boxes box_keys labels people"
     },
     "bulk": {Right.ANNOTATE: "relabel undo_relabel put_first assign"},
+    "guidelines": {
+        Right.READ: "guidelines examples_of",
+        Right.TAXONOMY: "write_guideline add_examples remove_examples",
+    },
     "exports": {Right.EXPORT: "export_revision export_chosen"},
     "backup": {Right.SETTINGS: "backup"},
     "client": {
