@@ -198,6 +198,17 @@ def data_link(label: str = "Data") -> None:
     st.page_link(DATA, label=label, icon=":material/photo_library:")
 
 
+def holdout_link(label: str = "Holdout photos without annotation") -> None:
+    """A link to those photos on the page Data."""
+    asked = {"data": "Photos", "part": "holdout", "state": "without annotation"}
+    st.page_link(DATA, label=label, icon=":material/photo_library:", query_params=asked)
+
+
+def guidelines_link(label: str = "Guidelines") -> None:
+    """A link to the guidelines of the categories."""
+    st.page_link(DATA, label=label, icon=":material/menu_book:", query_params={"data": "Categories"})
+
+
 def annotate_page_link(label: str = "Annotate") -> None:
     """A link to the next photo of the queue."""
     st.page_link(ANNOTATE, label=label, icon=":material/edit_square:")

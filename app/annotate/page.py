@@ -23,6 +23,7 @@ from app.annotate.session import AnnotationSession, OpenPhoto, open_next, open_p
 from app.auth.identity import show_account
 from app.auth.projects import current_project
 from app.editor import EditorAction, EditorPhoto, box_editor
+from app.navigation import guidelines_link
 from app.text import counted, literal
 from core.active_learning.ranking import reasons_after_prediction
 from core.errors import LapelError
@@ -88,7 +89,10 @@ def _draw(store: Store, session: AnnotationSession, pictures: PictureUrls) -> No
         show_empty(store, session)
     else:
         _editor(store, session, session.opened, pictures)
-    more = st.segmented_control("More", list(MORE), key=MORE_KEY, label_visibility="collapsed")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        more = st.segmented_control("More", list(MORE), key=MORE_KEY, label_visibility="collapsed")
+        if session.opened is not None:
+            guidelines_link()
     if more in MORE:
         MORE[more](store, session, pictures)
     prefetch_next(store, session, pictures)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from app.data import guidelines
 from app.data.progress import statistics_of
 from app.text import flash, show_flash
 from core.access import Right
@@ -40,6 +41,7 @@ def show(store: Store, person: str) -> None:
             _attributes(store)
         else:
             st.caption("An admin adds and renames categories.")
+    guidelines.show(store, {category.id: category for category in categories})
 
 
 def _table(categories: Sequence[Category], counts: Mapping[int, int]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.data import charts, chosen, find, photos
+from app.data import acts, charts, chosen, find, photos
 from app.data.find import ANNOTATED, PREDICTED
 from app.data.tiles import Tile
 from app.models.background import Progress, Task, task_runner
@@ -88,7 +88,7 @@ def show(store: Store, person: str) -> None:
         alt=f"{counted(len(keys), noun)} in a plane, colored by {color.lower()}",
     )
     _follow_lasso(event)
-    chosen.show_result(store, person)
+    acts.show_result(store, person)
     _show_held(store, keys, drawn_boxes, categories, person)
 
 

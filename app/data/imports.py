@@ -9,6 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.data import holdout
 from app.preview.upload import received
 from app.text import counted, literal, moment
 from core.datasets.export import neutral
@@ -161,6 +162,10 @@ def _report(store: Store, row: ImportRow) -> None:
             args=(store, row.id),
         )
     st.markdown(contents(row))
+    if row.state == "done":
+        fell = holdout.of_import(store, row)
+        if fell:
+            st.caption(f"{fell} {holdout.need(store)}")
     if row.state == "done" and row.total:
         if all_came(row.counts):
             st.success(verdict(row.counts))

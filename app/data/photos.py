@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from app.data import chosen, find
+from app.data import acts, chosen, find
 from app.data.deletion import deletions, show_pending
 from app.data.find import CROPS, ERRORS, Filter
 from app.data.tiles import Tile, show_tiles
@@ -44,7 +44,7 @@ def show(store: Store, person: str) -> None:
     query = find.of_issues(asked, list(issues)) if asked.view == ERRORS else asked.query
     found = store.search.count_boxes(query) if asked.view == CROPS else store.search.count(query)
     _say_found(store, asked, found, everything)
-    chosen.show_result(store, person)
+    acts.show_result(store, person)
     if not found:
         none = "No annotation looks wrong to the models, or none was compared with them yet."
         passes = none if asked.view == ERRORS and not issues else "Nothing passes the filter."
@@ -72,7 +72,7 @@ def show_results(
     """The tiles of one page, and what can be done to the chosen ones of all pages."""
     mine = chosen.chosen()
     keys = [tile.key for tile in tiles]
-    chosen.show_acts(store, view, found, query, keys, categories, person, said)
+    acts.show_acts(store, view, found, query, keys, categories, person, said)
     show_tiles(
         store,
         tiles,
@@ -255,7 +255,7 @@ def facts(store: Store, row: PhotoRow, annotation: Annotation | None) -> list[st
     if tags:
         lines.append(f"Tags: {', '.join(tags)}.")
     if row.holdout:
-        lines.append("In the holdout: models are evaluated on it, never trained.")
+        lines.append("In the holdout: models are evaluated on it, and no training here learns from it.")
     if row.near_id is not None:
         twin = store.photos.get(row.near_id, deleted_ok=True)
         lines.append(f"Near duplicate of {twin.name}{' (deleted)' if twin.deleted_at else ''}.")

@@ -11,8 +11,17 @@ import streamlit as st
 from app.data import charts
 from app.text import counted
 from core.access import Right
+from core.datasets.export import neutral
 from core.store import Store
-from core.store.statistics import Statistics, agreements, count_annotations, statistics_state
+from core.store.statistics import (
+    Statistics,
+    Work,
+    agreements,
+    count_annotations,
+    statistics_state,
+    work_by_person,
+)
+from core.threads import IMPORTS
 
 DRAWN, IMPORTED, MODEL, MODEL_CORRECTED = (
     "drawn by a person",
@@ -40,6 +49,7 @@ def show(store: Store, person: str) -> None:
         _work(numbers)
         _origins(numbers)
         _agreement(store)
+    _people(store)
 
 
 def _figures(store: Store, person: str) -> None:
@@ -89,6 +99,54 @@ def _work(numbers: Statistics) -> None:
     rows = [(day.day, day.author, day.photos) for day in numbers.days]
     days = len({day for day, _, _ in rows})
     _chart("Annotated per day", charts.work_by_day(rows), f"Annotated photos on {counted(days, 'day')}")
+
+
+def _people(store: Store) -> None:
+    """Everybody's work by day as a table, and as CSV."""
+    rows = _work_rows(store, str(store.database.engine.url), statistics_state(store))
+    if not rows:
+        return
+    with IMPORTS:
+        import pandas as pd
+
+    st.markdown("**Work by person and day**")
+    st.caption(
+        "A photo saved twice on a day counts once, with all of its time. Agreement: on photos that two "
+        "people annotated, the share of both people's boxes that lie and are named alike."
+    )
+    table = pd.DataFrame(
+        {
+            "Day": [row.day for row in rows],
+            "Person": [neutral(row.person) for row in rows],
+            "Photos": [row.photos for row in rows],
+            "Boxes": [row.boxes for row in rows],
+            "Seconds a photo": [row.seconds_a_photo for row in rows],
+            "Agreement, %": [None if row.agreement is None else 100 * row.agreement for row in rows],
+        }
+    )
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={
+            "Seconds a photo": st.column_config.NumberColumn(format="%.1f"),
+            "Agreement, %": st.column_config.NumberColumn(format="%.0f"),
+        },
+        alt=f"Work of {counted(len(set(table['Person'])), 'person', 'people')} by day",
+    )
+    st.download_button(
+        "Download as CSV",
+        table.to_csv(index=False).encode("utf-8-sig"),
+        "lapel-work.csv",
+        "text/csv",
+        icon=":material/download:",
+        key="work-csv",
+        on_click="ignore",
+    )
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _work_rows(_store: Store, url: str, state: tuple[int, int, int]) -> list[Work]:
+    return work_by_person(_store)
 
 
 def _origins(numbers: Statistics) -> None:

@@ -23,6 +23,7 @@ from core.evaluation.gate import loses_too_much
 from core.store import Store
 from core.store.corrections import ADDED, MOVED, REMOVED, RENAMED, RevisionChanges, changes_between
 from core.store.models import ModelRow
+from core.store.statistics import proposed_holdout
 
 LOST_STYLE = "color: #c2452f; font-weight: 600"
 MEASURED = {
@@ -31,17 +32,30 @@ MEASURED = {
 }
 
 
-def show(comparison: Comparison, revision: int) -> None:
+def show(store: Store, comparison: Comparison, revision: int) -> None:
     """The evaluated photos, the totals, then the classes with their chart."""
     boxes = counted(comparison.boxes, "box", "boxes")
     skipped = f" {counted(comparison.skipped, 'box', 'boxes')} were skipped." if comparison.skipped else ""
     st.caption(
         f"Measured on {counted(comparison.photos, 'holdout photo')} with {boxes} of revision {revision}, "
-        f"which no model was trained on.{skipped} In brackets: 95 % bootstrap intervals from "
+        "which no training of this workspace has learned from; what weights from elsewhere learned from is "
+        f"on their cards.{skipped} In brackets: 95 % bootstrap intervals from "
         f"{comparison.resamples:,} resamples of the photos, the same for both models."
     )
+    proposed, total = _proposed(store, str(store.database.engine.url), revision)
+    if proposed:
+        st.caption(
+            f"On {proposed:,} of {counted(total, 'holdout photo')} the annotator began with models' "
+            "proposals: models that propose alike gain by that."
+        )
     st.table(totals(comparison))
     _classes(comparison)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _proposed(_store: Store, url: str, revision: int) -> tuple[int, int]:
+    """Counted once: a revision stays as it is."""
+    return proposed_holdout(_store, revision)
 
 
 def totals(comparison: Comparison) -> pd.DataFrame:

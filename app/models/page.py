@@ -65,7 +65,7 @@ def _comparison(store: Store, champion: ModelRow, candidate: ModelRow) -> None:
     promotion.show_comparison(store, champion, candidate, comparison, newest)
     promotion.show(store, champion, candidate, comparison)
     if comparison is not None:
-        figures.show(comparison.comparison, comparison.revision)
+        figures.show(store, comparison.comparison, comparison.revision)
     figures.show_corrections(store, champion, candidate)
     if comparison is not None:
         changed.show(store, champion, candidate, comparison)

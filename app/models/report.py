@@ -138,7 +138,7 @@ def _choose_data(store: Store) -> tuple[int, str] | None:
         list(options),
         format_func=lambda name: SAID_PARTS[options[name][1]].format(options[name][0]),
         key=DATA_KEY,
-        help="No model is trained on the holdout; on other photos a report flatters.",
+        help="No training of this workspace learns from the holdout; on other photos a report flatters.",
     )
     remember(DATA, chosen)
     return options[chosen]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.data import holdout
 from app.navigation import annotate_page_link, data_link
 from app.text import counted, flash, moment, show_flash
 from app.train import history
@@ -75,6 +76,7 @@ def _choices(store: Store, earlier: tuple[TrainingRow, ...]) -> None:
             st.caption(refusal)
         elif number is None:
             st.caption("Training needs a revision: create one first.")
+    holdout.show_need(store)
 
 
 def _revision(store: Store, revisions: list[Revision]) -> int | None:

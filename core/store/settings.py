@@ -26,6 +26,7 @@ from core.value_checks import (
     name,
     number,
     or_none,
+    pair,
     positive,
     share,
     text,
@@ -53,7 +54,11 @@ _OLDER_ISSUE = _ISSUE.keys() - {"box_xyxy", "category_id"}
 _PROJECT: dict[str, Check] = {
     "slug": text, "name": name, "by": text, "at": lambda value: number(value, 0.0)
 }  # fmt: skip
+_GUIDELINE: dict[str, Check] = {
+    "lines": list_of(text), "examples": list_of(pair(positive, lambda value: text(value, 64)))
+}  # fmt: skip
 _CHECKS: dict[str, Check] = {
+    "guidelines": map_of(lambda entry: fields(entry, _GUIDELINE, _GUIDELINE.keys())),
     "projects": list_of(lambda entry: fields(entry, _PROJECT, _PROJECT.keys())),
     "second_share": share,
     "queue_method": name,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -77,6 +77,80 @@ def statistics_state(store: Store) -> tuple[int, int, int]:
     compared = sa.select(sa.func.count()).select_from(reviews).where(reviews.c.second_version.is_not(None))
     (row,) = store.database.rows(sa.select(newest, live.scalar_subquery(), compared.scalar_subquery()))
     return row[0] or 0, row[1], row[2]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a person did on a day of this machine's calendar, as YYYY-MM-DD.
+
+    ``boxes`` are those of the last version of each photo, ``seconds_a_photo`` the mean of the photos whose
+    time is known, all versions of the day together; ``agreement`` is the mean ``Agreement.share`` (0..1) of
+    the photos among these that two people annotated. None: not known.
+    """
+
+    day: str
+    person: str
+    photos: int
+    boxes: int
+    seconds_a_photo: float | None
+    agreement: float | None
+
+
+@needs(Right.READ)
+def work_by_person(store: Store) -> list[Work]:
+    """Everybody's work by day, the latest day first; a few hundred rows in memory at a time."""
+    boxes: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
+    seconds: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
+    columns = (versions.c.photo_id, versions.c.author, versions.c.at, versions.c.boxes, versions.c.seconds)
+    work = sa.select(*columns).where(versions.c.kind.in_(BY_PEOPLE)).order_by(versions.c.id)
+    with store.database.read() as connection:
+        for row in connection.execute(work.execution_options(yield_per=BATCH)):
+            place = (_date(row.at), row.author)
+            boxes[place][row.photo_id] = len(row.boxes)
+            if row.seconds is not None:
+                seconds[place][row.photo_id] += row.seconds
+        compared = _shares(connection)
+    return [
+        Work(
+            day,
+            person,
+            len(of_photo),
+            sum(of_photo.values()),
+            _mean(seconds[day, person].values()),
+            _mean(compared[id] for id in of_photo if id in compared),
+        )
+        for (day, person), of_photo in sorted(
+            boxes.items(), key=lambda entry: (_backwards(entry), entry[0][1])
+        )
+    ]
+
+
+def _backwards(entry: tuple[tuple[str, str], object]) -> int:
+    return -date.fromisoformat(entry[0][0]).toordinal()
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    known = list(values)
+    return sum(known) / len(known) if known else None
+
+
+def _shares(connection: Connection) -> dict[int, float]:
+    """How far two people agreed, by photo."""
+    found = sa.select(reviews.c.photo_id, reviews.c.agreement).where(reviews.c.second_version.is_not(None))
+    return {row.photo_id: Agreement(**row.agreement).share for row in connection.execute(found)}
+
+
+@needs(Right.READ)
+def proposed_holdout(store: Store, revision: int) -> tuple[int, int]:
+    """How many holdout photos a revision has whose boxes began as models' proposals, and how many in all.
+
+    Raises NotFoundError for no such revision.
+    """
+    total = proposed = 0
+    for item in store.revisions.items(revision, holdout=True):
+        total += 1
+        proposed += any(box.origin == "model" for box in item.annotation.boxes)
+    return proposed, total
 
 
 @needs(Right.READ)

@@ -18,6 +18,7 @@ from app.data.imports import contents
 from app.data.revisions import FILE_KEY
 from core.store import Store
 from core.store.boxes import AnnotatedBox
+from core.store.importing import import_all
 from tests.pages.data_page import annotate, button, gallery, on, open_store, photo
 from tests.pages.workspace import texts, unopened
 from tests.pictures import jpeg, zipped
@@ -162,6 +163,20 @@ def test_the_wall_is_filtered_by_state_name_and_category(page, store):
     assert "Nothing passes the filter" in texts(page)
     page.button(key="clear-filter").click().run()
     assert gallery(page) == ["hat.jpg", "coat.jpg"]
+
+
+def test_an_import_says_what_fell_to_the_holdout_and_what_the_gate_needs(page, store, tmp_path):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for bands in (2, 4, 6):
+        (folder / f"{bands}.jpg").write_bytes(jpeg(bands))
+    import_all(store, store.imports.begin("set", "Anna", str(folder)))
+    held = store.photos.count(holdout=True)
+    said = texts(on(page, "Import"))
+    assert (
+        f"{held} of {store.photos.count()} photos fell to the holdout" in said
+        and "needs 20 annotated holdout photos" in said
+    )
 
 
 def test_the_holdout_can_be_looked_at_alone(page, store):

@@ -12,6 +12,7 @@ from app.data import embedding_map
 from app.data.chosen import Chosen
 from core.garments import Garment
 from core.store import Store
+from core.store.guidelines import guidelines
 from tests.core.store.rows import add_models
 from tests.pages.data_page import annotate, button, gallery, on, open_store, photo, told
 from tests.pages.workspace import texts, unopened
@@ -126,3 +127,19 @@ def test_label_errors_are_crops_with_their_reason(page, store):
     assert store.annotations.latest(wrong).boxes[0].category_id == 2
     assert "1 box on 1 photo relabeled" in told(page)
     assert "No annotation looks wrong" in texts(page)
+
+
+def test_chosen_boxes_are_examples_in_the_guidelines(page, store):
+    top = store.categories.all()[0].id if store.categories.all() else 1
+    coat = photo(store, 1, "coat.jpg", bands=2)
+    annotate(store, coat, top)
+    on(page, "Photos")
+    page.segmented_control(key="view").set_value("Crops").run()
+    page.button(key="choose-page").click().run()
+    page.button(key="chosen-example").click().run()
+    assert "1 box in the guidelines" in told(page)
+    on(page, "Categories")
+    assert gallery(page) == [store.categories.by_id()[top].name] and "1 example" in texts(page)
+    page.text_area(key=f"guideline-text-{top}").set_value("Worn above the waist.")
+    page.button(key="guideline-save").click().run()
+    assert "The guideline is saved" in told(page) and guidelines(store)[top].text == "Worn above the waist."

@@ -56,6 +56,12 @@ def started(page: AppTest) -> AppTest:
     return shown(page.button(key="train-start").click().run())
 
 
+def test_what_the_gate_needs_is_said_before_a_training(page, store):
+    said = texts(page)
+    assert "The promotion gate needs 20 annotated holdout photos or more, and 0 of" in said
+    assert not page.button(key="train-start").disabled or "create one first" in said
+
+
 def test_without_annotations_it_says_what_to_do_first(monkeypatch, tmp_path):
     for name in ("LAPEL_DATABASE_URL", "LAPEL_BLOBS_URL"):
         monkeypatch.delenv(name, raising=False)

@@ -63,7 +63,9 @@ TABLE = {
     "Users": {Right.PEOPLE: "all set_role"},
     "Audit": {Right.PEOPLE: "entries export_csv"},
     "corrections": {Right.READ: "changes_between first_submissions"},
-    "statistics": {Right.READ: "count_annotations statistics_state agreements"},
+    "statistics": {
+        Right.READ: "count_annotations statistics_state proposed_holdout work_by_person agreements"
+    },
     "Webhooks": {
         Right.SETTINGS: "add all set_active remove test deliveries again due to_send attempted sweep"
     },
@@ -71,6 +73,10 @@ TABLE = {
         Right.READ: "photos count ids boxes boxes_at best_predicted count_boxes box_keys labels people"
     },
     "bulk": {Right.ANNOTATE: "relabel undo_relabel put_first assign"},
+    "guidelines": {
+        Right.READ: "guidelines examples_of",
+        Right.TAXONOMY: "write_guideline add_examples remove_examples",
+    },
     "exports": {Right.EXPORT: "export_revision export_chosen"},
     "backup": {Right.SETTINGS: "backup"},
     "client": {

@@ -8,7 +8,15 @@ from datetime import datetime
 import pytest
 
 from core.store.boxes import AnnotatedBox
-from core.store.statistics import SIZE_BINS, Day, agreements, count_annotations, statistics_state
+from core.store.statistics import (
+    SIZE_BINS,
+    Day,
+    agreements,
+    count_annotations,
+    proposed_holdout,
+    statistics_state,
+    work_by_person,
+)
 
 WHOLE = (0.0, 0.0, 96.0, 128.0)
 QUARTER = (0.0, 0.0, 48.0, 64.0)
@@ -89,3 +97,34 @@ def test_whatever_changes_the_counts_changes_the_state(store, make_photo, submit
     store.photos.delete(photo, "Anna")
     states.append(statistics_state(store))
     assert len(set(states)) == 4
+
+
+def test_holdout_photos_that_began_as_proposals_are_counted(store, make_photo, submit, ids):
+    held = [store.photos.add(make_photo(n, holdout=True), by="Anna").row.id for n in range(2)]
+    other = store.photos.add(make_photo(5), by="Anna").row.id
+    proposal = AnnotatedBox(WHOLE, ids[0], origin="model", score=0.5)
+    submit(held[0], proposal, AnnotatedBox(QUARTER, ids[0]))
+    submit(held[1], AnnotatedBox(QUARTER, ids[0]))
+    submit(other, proposal)
+    assert proposed_holdout(store, store.revisions.create("Anna").number) == (1, 2)
+
+
+def test_work_is_counted_by_person_and_day(store, make_photo, ids):
+    store.settings.put("second_share", 1.0)
+    one, two = (store.photos.add(make_photo(n), by="Anna").row.id for n in range(2))
+    kept = {"base_version": 0, "boxes": [AnnotatedBox(WHOLE, ids[0]), AnnotatedBox(QUARTER, ids[1])]}
+    store.annotations.submit(one, author="Anna", request="1", seconds=10.0, **kept)
+    store.annotations.submit(two, author="Anna", request="2", seconds=30.0, **kept)
+    store.annotations.submit(
+        one, [AnnotatedBox(WHOLE, ids[0])], author="Ben", base_version=0, request="3", kind="second"
+    )
+    today = datetime.now().date().isoformat()
+    anna, ben = work_by_person(store)
+    assert (anna.day, anna.person, anna.photos, anna.boxes) == (today, "Anna", 2, 4)
+    assert anna.seconds_a_photo == 20.0 and ben.seconds_a_photo is None
+    assert (ben.person, ben.photos, ben.boxes) == ("Ben", 1, 1)
+    assert anna.agreement == ben.agreement == pytest.approx(2 / 3)  # of three boxes, two are alike
+    later = {"base_version": 1, "request": "4", "seconds": 20.0}
+    store.annotations.submit(two, [], author="Anna", **later)  # the same photo on the same day: done once
+    anna, _ = work_by_person(store)
+    assert (anna.photos, anna.boxes, anna.seconds_a_photo) == (2, 2, 30.0)
