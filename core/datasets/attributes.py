@@ -22,6 +22,12 @@ def box_flags(*attributes: Mapping[Any, Any]) -> BoxFlags:
     return frozenset(usual.union(*map(own_flags, attributes)))
 
 
+def usual_name(text: str) -> str:
+    """An attribute's name as it is kept; one of ``BOX_FLAGS`` in whatever case is that one."""
+    name = flag_name(text)
+    return name.lower() if name.lower() in BOX_FLAGS else name
+
+
 def photo_tags(texts: Any) -> tuple[str, ...]:
     """A photo's tags out of a list of texts, or a text with semicolons between them; others are left out."""
     given = texts.split(";") if isinstance(texts, str) else texts if isinstance(texts, list) else []
@@ -34,7 +40,7 @@ def own_flags(attributes: Mapping[Any, Any]) -> Iterator[str]:
     """The names of own attributes that are true."""
     for name, value in attributes.items():
         if is_own(name, value):
-            yield flag_name(name)
+            yield usual_name(name)
 
 
 def is_own(name: Any, value: Any) -> bool:

@@ -314,7 +314,8 @@ def _row(annotation: dict[str, Any], category_of: Mapping[str, int], path: Path)
         corners = turned_box(*corners, rotation)
     attributes = _attributes(annotation)
     text = attributes.get(FINE_LABEL, attributes.get("label"))
-    label = text if isinstance(text, str) else None
+    is_number = isinstance(text, int | float) and not isinstance(text, bool)
+    label = str(text) if isinstance(text, str) or is_number else None
     flags = box_flags(attributes) | ({"difficult"} if is_flagged(annotation.get("ignore")) else set())
     return BoxRow(*corners, category_of[category], label, flags)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from core.boxes import flag_name
-from core.datasets.attributes import photo_tags
+from core.boxes import BOX_FLAGS
+from core.datasets.attributes import box_flags, photo_tags, usual_name
 from core.datasets.detection import BoxRow, DetectionDataset
 from core.datasets.export import plain
 from core.datasets.listed import ListedPhoto, NamedRow, by_name, dataset_of, whole_size
@@ -109,7 +110,10 @@ def _row(row: Row) -> NamedRow | None:
         raise DatasetError(f"four corners in pixels are expected, got {', '.join(texts)[:60]!r}") from error
     if not category:
         raise DatasetError("a category is expected, there is none")
-    flags = frozenset(filter(None, map(flag_name, row.get("flags", "").split())))
+    named = re.split(r"[\s;,|]+", plain(row.get("flags", "")))
+    flags = frozenset(filter(None, map(usual_name, named))) | box_flags(
+        {key: row.get(key) for key in BOX_FLAGS}
+    )
     label = plain(row.get("label", "")) if any(key in row for key in CATEGORY_COLUMNS[:-1]) else ""
     return BoxRow(x0, y0, x1, y1, 0, label or None, flags), category
 

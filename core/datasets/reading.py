@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from core.datasets import coco, cvat, deepfashion, via_labelme, voc, yolo
 from core.datasets.csv_boxes import read_box_csv
-from core.datasets.detection import DetectionDataset
+from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.datasets.listed import photos_root
-from core.datasets.parsing import read_json
+from core.datasets.parsing import MOST_TEXT_BYTES, read_json, read_lines
 from core.datasets.photo_index import PhotoIndex, files_below
-from core.datasets.report import ReadReport, named
+from core.datasets.report import ReadReport, log, named
 from core.datasets.sizes import FittedDataset, fit_to_photos
+from core.datasets.splits import NAMED, photos_of_part
 from core.errors import DatasetError
 
 KINDS = (
@@ -28,7 +31,8 @@ def read_detection(
 ) -> DetectionDataset:
     """Read boxed photos in whichever format ``path`` holds; ``photos`` is their folder where it is elsewhere.
 
-    ``part`` is "train", "val" or "test": of DeepFashion and DeepFashion2, whose folder holds all parts.
+    ``part`` is "train", "val" or "test": of DeepFashion and DeepFashion2, whose folder holds all parts, and
+    of data sets that name splits (see :func:`photos_of_part`), so that no training learns from a holdout.
     Raises ``DatasetError`` with one sentence where nothing known is found, where a folder holds several data
     sets of one format, or for an annotation that cannot be read. Given a ``report`` that is not strict, such
     an annotation is left out, and the rest is read.
@@ -43,14 +47,15 @@ def read_detection(
         ".csv": _read_csv_file,
     }
     if path.is_file() and path.suffix.lower() in readers:
-        return readers[path.suffix.lower()](path, photos, report)
+        dataset = readers[path.suffix.lower()](path, photos, report)
+        return _of_part(dataset, path, part, report)
     if path.is_dir():
         path = path if part is None else deepfashion.part_folder(path, part)
         if deepfashion.has_category_list(path):
             return deepfashion.read_deepfashion(path, photos, report, part)
         reader = folder_reader(path)
         if reader is not None:
-            return reader(path, photos, report)
+            return _of_part(reader(path, photos, report), path, part, report)
     raise DatasetError(
         f"{path}: {KINDS} is expected, got {'none of these' if path.exists() else 'nothing there'}"
     )
@@ -64,6 +69,43 @@ def read_fitted(path: Path, photos: Path | None = None, part: str | None = None)
     Raises ``DatasetError`` as ``read_detection`` does, and where no photo has the shape that the file says.
     """
     return fit_to_photos(read_detection(path, photos, part=part), Path(path).name)
+
+
+def _of_part(dataset: DetectionDataset, path: Path, part: str | None, report: ReadReport) -> DetectionDataset:
+    """The photos that a part reads; what is left out is told. Raises DatasetError where nothing is left."""
+    if part is None:
+        return dataset
+    listed = _listed_splits(path)
+    is_yolo = path.suffix.lower() in (".yaml", ".yml") or path.is_dir()
+
+    def split_of(photo: BoxedPhoto) -> str | None:
+        name = PurePosixPath(photo.file_name)
+        folders = [folder for folder in name.parent.parts if folder.lower() in NAMED] if is_yolo else []
+        known = (report.splits.get(photo.listed.name) if photo.listed else None) or report.splits.get(
+            photo.file_name
+        )
+        return known or listed.get(name.with_suffix("").as_posix()) or next(iter(folders), None)
+
+    splits = [split_of(photo) for photo in dataset.photos]
+    places = photos_of_part(splits, part)
+    if len(places) == len(splits):
+        return dataset
+    left = Counter(splits[place] for place in set(range(len(splits))) - set(places))
+    told = ", ".join(f"{count} of {split or 'no split'}" for split, count in sorted(left.items(), key=str))
+    if not places:
+        raise DatasetError(f"{path.name}: photos to learn from are expected, all are set apart: {told}")
+    log.warning("%s: %d photos are read for %s, left out are %s", path.name, len(places), part, told)
+    return replace(dataset, photos=tuple(dataset.photos[place] for place in places))
+
+
+def _listed_splits(path: Path) -> dict[str, str]:
+    """The splits that Pascal VOC's ``ImageSets/Main`` lists, by photos' names without ending."""
+    found: dict[str, str] = {}
+    for split in ("val", "test", "holdout"):
+        file = path / "ImageSets" / "Main" / f"{split}.txt"
+        if file.is_file():
+            found |= {line.strip(): split for line in read_lines(file, MOST_TEXT_BYTES) if line.strip()}
+    return found
 
 
 Reader = Callable[[Path, Path | None, ReadReport], DetectionDataset]

@@ -72,6 +72,8 @@ class ReadReport:
         """Names of listed photos that are there, and could not be opened."""
         self.holdout: set[str] = set()
         """Photos that files set apart as their holdout, as they are listed."""
+        self.splits: dict[str, str] = {}
+        """The split of photos whose entry names one, as they are listed."""
         self._reasons: dict[tuple[str, str], _Reasons] = {}
         self._dropped: dict[str, dict[str, int]] = {}
 
@@ -116,8 +118,11 @@ class ReadReport:
     def note_holdout(self, name: str, entry: Mapping[str, object]) -> None:
         """Remember a photo whose entry says, by ``holdout`` or ``split``, that it is set apart."""
         is_marked = str(entry.get("holdout")).strip().lower() in ("true", "1")
-        if is_marked or str(entry.get("split")).strip().lower() == HOLDOUT:
+        split = str(entry.get("split") or "").strip().lower()
+        if is_marked or split == HOLDOUT:
             self.holdout.add(name)
+        if is_marked or split:
+            self.splits[name] = HOLDOUT if is_marked else split
 
     @property
     def has_lost_files(self) -> bool:

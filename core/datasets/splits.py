@@ -7,7 +7,7 @@ to validate on, by digest and seed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 
@@ -18,6 +18,28 @@ VALIDATION_SHARE = 0.1
 MOST_VALIDATION = 40
 FEWEST_TO_SPLIT = 10
 """Of fewer photos none is held out: the training is validated on photos that it learns."""
+
+
+NAMED = {
+    "train": TRAIN, "training": TRAIN, "val": VAL, "valid": VAL, "validation": VAL,
+    "test": HOLDOUT, "holdout": HOLDOUT,
+}  # fmt: skip
+"""What data sets call their splits; a test set is set apart as a holdout is."""
+
+
+def photos_of_part(splits: Sequence[str | None], part: str) -> list[int]:
+    """Which photos a training (part "train") or its validation ("val") reads, by the split of each.
+
+    A training reads those of ``train`` and those of no split, a validation those of ``val``, or where there
+    are none the same as a training. Other parts read all.
+    """
+    known = [None if split is None else NAMED.get(split.lower(), TRAIN) for split in splits]
+    learned = [place for place, split in enumerate(known) if split in (None, TRAIN)]
+    if part == TRAIN:
+        return learned
+    if part == VAL:
+        return [place for place, split in enumerate(known) if split == VAL] or learned
+    return list(range(len(known)))
 
 
 @dataclass(frozen=True)

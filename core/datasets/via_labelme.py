@@ -10,8 +10,8 @@ from pathlib import Path
 from reprlib import repr as shown
 from typing import Any
 
-from core.boxes import BOX_FLAGS
-from core.datasets.attributes import box_flags, is_own
+from core.boxes import BOX_FLAGS, FINE_LABEL
+from core.datasets.attributes import box_flags, is_own, photo_tags
 from core.datasets.detection import BoxRow, DetectionDataset
 from core.datasets.listed import (
     Corners,
@@ -85,7 +85,8 @@ def _via_row(region: Any) -> NamedRow:
         raise DatasetError(f"'shape_attributes' are expected, got {shown(shape)}")
     attributes = attributes if isinstance(attributes, dict) else {}
     flags = box_flags({name: _choice(value) for name, value in attributes.items()})
-    return BoxRow(*_via_corners(shape), 0, None, flags), _via_category(attributes)[1]
+    label = _text(_choice(attributes.get(FINE_LABEL))) or None
+    return BoxRow(*_via_corners(shape), 0, label, flags), _via_category(attributes)[1]
 
 
 def _via_corners(shape: Mapping[str, Any]) -> Corners:
@@ -106,7 +107,11 @@ def _via_category(attributes: Mapping[str, Any]) -> tuple[str, str]:
     """The attribute that is called like a category, else the only one that has a value; and the value."""
     texts = {key: text for key, value in attributes.items() if (text := _choice(value))}
     named = [(key, texts[key]) for key in CATEGORY_KEYS if key in texts]
-    others = [(key, text) for key, text in texts.items() if key not in BOX_FLAGS and not is_own(key, text)]
+    others = [
+        (key, text)
+        for key, text in texts.items()
+        if key not in (*BOX_FLAGS, FINE_LABEL) and not is_own(key, text)
+    ]
     if not named and len(others) != 1:
         raise DatasetError(f"an attribute with the category is expected, got {shown(dict(attributes))}")
     return (named or others)[0]
@@ -143,7 +148,10 @@ def read_labelme(
             sides = [whole_size(document.get(key)) for key in ("imageWidth", "imageHeight")]
             size_wh = (sides[0], sides[1]) if sides[0] and sides[1] else None
             photo = _photo(name, size_wh, document["shapes"], _labelme_row, path, report)
-            listed.append(replace(photo, listed=given))
+            marks = document.get("flags")  # labelme's flags of the photo
+            marks = marks.items() if isinstance(marks, dict) else ()
+            tags = photo_tags([name for name, is_set in marks if is_set is True])
+            listed.append(replace(photo, listed=given, tags=tags))
     place = documents[-1][0] if documents else index.root / "labelme"
     categories, places = by_name(listed, place.parent if len(documents) > 1 else place, report)
     found = [name for name in placed if name is not None]

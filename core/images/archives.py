@@ -82,6 +82,9 @@ def count_entries(source: bytes | Path, limits: ZipLimits = LIMITS) -> int:
         return len(_checked_entries(archive, limits))
 
 
+_IS_UTF_8 = 0x800
+
+
 class BoundedReader:
     """A file that hands out at most ``most`` bytes at once, and raises ``error`` where there are more.
 
@@ -114,7 +117,19 @@ def _opened(source: bytes | Path, limits: ZipLimits) -> Iterator[ZipFile]:
         except _FAULTS as error:
             raise ArchiveError("The zip is damaged or cut off: its contents cannot be listed.") from error
         with archive:
+            for entry in archive.infolist():
+                entry.filename = _as_utf_8(entry)
             yield archive
+
+
+def _as_utf_8(entry: ZipInfo) -> str:
+    """An entry's name; macOS' Finder writes UTF-8 without the flag that says so, which is read as cp437."""
+    if entry.flag_bits & _IS_UTF_8:
+        return entry.filename
+    try:
+        return entry.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return entry.filename
 
 
 def _checked_entries(archive: ZipFile, limits: ZipLimits) -> list[ZipInfo]:

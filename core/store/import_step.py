@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.boxes import BOX_FLAGS, MOST_FLAGS
 from core.errors import NotFoundError, PhotoError, StoreBusyError, StoreError
 from core.file_names import safe_path
 from core.images.decode import open_photo
@@ -133,6 +135,7 @@ class ImportStep:
             if lost:
                 self._lose_boxes(item, *lost)
             self._tell_cut_labels(item)
+            self._tell_changes(item)
             if saved.kind == "imported":
                 self.counts["annotated"] += 1
                 self.counts["already_there" if is_again else "boxes"] += len(boxes)
@@ -146,9 +149,9 @@ class ImportStep:
             AnnotatedBox(
                 (x0 * across, y0 * down, x1 * across, y1 * down),
                 ids[category],
-                label and label[:MOST_LABEL],
+                _whole_text(label)[:MOST_LABEL] or None,
                 origin="import",
-                flags=frozenset(flags),
+                flags=frozenset(kept_flags(flags)),
             )
             for x0, y0, x1, y1, category, label, flags in item.boxes
             if category in ids
@@ -193,6 +196,19 @@ class ImportStep:
             )
             self._lose_boxes(item, 0, reason)
 
+    def _tell_changes(self, item: Item) -> None:
+        """Remarks on labels that are no text, and on more attributes than are kept."""
+        broken = sum(1 for row in item.boxes if row[5] and _whole_text(row[5]) != row[5])
+        if broken:
+            which = "a fine label has" if broken == 1 else f"{broken} fine labels have"
+            self._lose_boxes(item, 0, f"Half characters (lone surrogates) are kept as '?': {which} some.")
+        most = max((len(row[6]) for row in item.boxes), default=0)
+        if most > MOST_FLAGS:
+            reason = (
+                f"A box keeps at most {MOST_FLAGS} attributes: of one with {most} the others were left out."
+            )
+            self._lose_boxes(item, 0, reason)
+
     def _lose_boxes(self, item: Item, count: int, reason: str) -> None:
         self.counts["dropped"] += count
         self.counts["remarks"] += not count
@@ -207,3 +223,13 @@ class ImportStep:
         counted = {"photo": "refused", "file": "unread", "box": "dropped", "": "remarks"}[item.loss]
         self.counts[counted] += max(item.count, 1)
         self._store.imports.refuse(self._import.id, item.name, item.error)
+
+
+def _whole_text(label: str | None) -> str:
+    """A label as every database takes it: halves of characters, as broken JSON has them, are ``?``."""
+    return (label or "").encode("utf-8", "replace").decode("utf-8")
+
+
+def kept_flags(flags: Iterable[str]) -> list[str]:
+    """The flags that a box keeps: the usual ones first, then its own by name, ``MOST_FLAGS`` of them."""
+    return sorted(flags, key=lambda flag: (flag not in BOX_FLAGS, flag))[:MOST_FLAGS]
