@@ -314,8 +314,7 @@ def _row(annotation: dict[str, Any], category_of: Mapping[str, int], path: Path)
         corners = turned_box(*corners, rotation)
     attributes = _attributes(annotation)
     text = attributes.get(FINE_LABEL, attributes.get("label"))
-    is_number = isinstance(text, int | float) and not isinstance(text, bool)
-    label = str(text) if isinstance(text, str) or is_number else None
+    label = str(text) if isinstance(text, str | int | float) and not isinstance(text, bool) else None
     flags = box_flags(attributes) | ({"difficult"} if is_flagged(annotation.get("ignore")) else set())
     return BoxRow(*corners, category_of[category], label, flags)
 

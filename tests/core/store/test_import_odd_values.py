@@ -114,7 +114,7 @@ def test_names_of_a_zip_by_macos_are_utf_8(tmp_path, imported):
     with zipfile.ZipFile(out, "w") as archive:
         info = zipfile.ZipInfo("GrXXXXe.jpg")
         archive.writestr(info, jpeg())
-        archive.writestr("other.jpg", jpeg(shade=99))
+        archive.writestr("other.jpg", jpeg(3, shade=120))
     data = out.getvalue().replace(b"GrXXXXe.jpg", "Gr\u00f6\u00dfe.jpg".encode())  # UTF-8 without its flag
     (tmp_path / "mac.zip").write_bytes(data)
     found, told, _ = imported(tmp_path / "mac.zip")
