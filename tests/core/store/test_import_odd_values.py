@@ -112,12 +112,8 @@ def test_vias_fine_label_is_kept(folder, imported):
 def test_names_of_a_zip_by_macos_are_utf_8(tmp_path, imported):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        info = zipfile.ZipInfo("GrXXXXe.jpg")
-        archive.writestr(info, jpeg())
-        archive.writestr("other.jpg", jpeg(3, shade=120))
+        archive.writestr("GrXXXXe.jpg", jpeg())
     data = out.getvalue().replace(b"GrXXXXe.jpg", "Gr\u00f6\u00dfe.jpg".encode())  # UTF-8 without its flag
     (tmp_path / "mac.zip").write_bytes(data)
     found, told, _ = imported(tmp_path / "mac.zip")
-    assert set(found) == {"Gr\u00f6\u00dfe.jpg", "other.jpg"} and not [
-        text for text in told if "damaged" in text
-    ]
+    assert set(found) == {"Gr\u00f6\u00dfe.jpg"} and not told
