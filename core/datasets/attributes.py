@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from core.boxes import BOX_FLAGS, FINE_LABEL, MOST_TAG, MOST_TAGS, BoxFlags, flag_name
 from core.datasets.listed import is_flagged
+from core.datasets.report import ReadReport
 
 NOT_OWN = frozenset({FINE_LABEL, "label", "keyframe", "outside", "crowd", "iscrowd", "ignore", "rotation"})
 """Attributes that tools write for themselves, or that are read as something else."""
@@ -34,6 +36,16 @@ def photo_tags(texts: Any) -> tuple[str, ...]:
     names = (" ".join(text.split()) for text in given if isinstance(text, str))
     fitting = (name for name in names if name.isprintable() and ";" not in name and 0 < len(name) <= MOST_TAG)
     return tuple(dict.fromkeys(fitting))[:MOST_TAGS]
+
+
+def told_tags(given: Any, photo: str, path: Path, report: ReadReport) -> tuple[str, ...]:
+    """The photo's tags as :func:`photo_tags` keeps them, with a remark where some of them are left out."""
+    kept = photo_tags(given)
+    count = len(set(map(str, given))) if isinstance(given, list) else len(kept)
+    if count > len(kept):
+        which = f"texts of at most {MOST_TAG} characters without semicolons are tags, {MOST_TAGS} of a photo"
+        report.remark(path, f"{photo}: {count - len(kept)} of {count} tags were left out: {which}")
+    return kept
 
 
 def own_flags(attributes: Mapping[Any, Any]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from reprlib import repr as shown
 from typing import Any
 
 from core.boxes import FINE_LABEL
-from core.datasets.attributes import box_flags, photo_tags
+from core.datasets.attributes import box_flags, told_tags
 from core.datasets.detection import (
     BoxedPhoto,
     BoxRow,
@@ -62,7 +62,6 @@ def read_coco(
     ignores, apart from the boxes; ``ignore`` a difficult box. ``attributes.fine_label``, or ``label``, is the
     fine label, true ``attributes`` are the flags. Categories keep the file's order;
     ``info.labeled_categories`` names those of which every garment is boxed, where not all are.
-
     Raises ``DatasetError`` where a section is missing, and for a row that cannot be read; with a ``report``
     that is not strict, such a row is left out alone.
     """
@@ -348,7 +347,8 @@ def _photo(
         most = f"at most {MOST_BOXES:,} of a photo are read"
         report.lose_box(path, f"{path.name}: {name} has {row.annotations:,} annotations, {most}")
         row.boxes, row.crowds, row.lost = [], [], row.annotations
-    listed, tags = ListedName(_file_name(row.image), path), photo_tags(row.image.get("tags"))
+    listed = ListedName(_file_name(row.image), path)
+    tags = told_tags(row.image.get("tags"), name, path, report)
     report.note_holdout(listed.name, row.image)
     photo, dropped = boxed_photo(
         name, *size_wh, row.boxes, crowds=row.crowds, lost=row.lost > 0, listed=listed, tags=tags

@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 from core.boxes import BOX_FLAGS, FINE_LABEL
-from core.datasets.attributes import box_flags
+from core.datasets.attributes import box_flags, told_tags
 from core.datasets.detection import BoxRow, DetectionDataset, merged_categories
 from core.datasets.listed import (
     TURNED,
@@ -70,20 +70,21 @@ def _read(image: Xml.Element, path: Path, report: ReadReport) -> ListedPhoto:
     size_wh = (sides[0], sides[1]) if sides[0] and sides[1] else None
     shapes = [shape for shape in image if shape.tag != "tag"]
     tags = image.findall("tag")
-    if tags:
-        report.lose_box(path, f"{path.name}: {name}: tags name no place, and are not read")
+    named = told_tags([(tag.get("label") or "").strip() for tag in tags], name, path, report)
     rows: list[NamedRow] = []
     if len(shapes) > MOST_BOXES:
         report.lose_box(
             path, f"{path.name}: {name}: at most {MOST_BOXES:,} shapes are read, got {len(shapes):,}"
         )
-        return ListedPhoto(name, size_wh, (), True)
+        return ListedPhoto(name, size_wh, (), True, tags=named)
     for number, shape in enumerate(shapes, 1):
         try:
             rows.append(_row(shape, path, report))
         except DatasetError as error:
             report.lose_box(path, f"{path.name}: {name}: {shape.tag} {number}: {error}")
-    return ListedPhoto(name, size_wh, tuple(rows), len(rows) < len(shapes) or bool(tags))
+    return ListedPhoto(
+        name, size_wh, tuple(rows), len(rows) < len(shapes) or (bool(tags) and not rows), tags=named
+    )
 
 
 def _row(shape: Xml.Element, path: Path, report: ReadReport) -> NamedRow:

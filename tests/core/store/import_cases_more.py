@@ -248,7 +248,7 @@ YOLO_AND_OTHERS: dict[str, Case] = {
               ry="10" rotation="90"/><box label="hat" xtl="1" ytl="2" xbr="30" ybr="40" rotation="inf"/></image>
               <image name="a.jpg" subset="val" width="96" height="128"><tag label="shirt"/></image></annotations>"""}),
         {"train/a.jpg": [("hat", (38.0, 44.0, 58.0, 84.0))], "val/a.jpg": None},
-        ("a rotation in degrees", "tags name no place"),
+        ("a rotation in degrees",),
         whole=False,
     ),
     "labelme: a circle beyond the photo, and a file called notes": Case(
