@@ -179,7 +179,7 @@ def label(page: Page, photo: Path) -> str:
     """Drop a photo on the preview; gives what labeled it."""
     go_to(page, "Label photos", page.get_by_role("heading", name="Label clothing photos"))
     page.locator("input[type=file]").first.set_input_files(photo)
-    said = page.get_by_text(re.compile("^Labeled by "))
+    said = page.get_by_text(re.compile("Labeled by "))
     expect(said).to_be_visible()
     return said.inner_text()
 

@@ -166,13 +166,17 @@ def test_each_role_sees_its_pages_in_the_menu_and_no_other_by_its_address(served
             if name == "preview":
                 continue
             missing = page.get_by_text("The page that you have requested does not seem to exist")
+            address = entry.url_path or name
             if entry.right in rights:
+                if missing.count():  # the sentence on the page before lies over the menu
+                    page.goto(served.url)
+                    settled(page)
                 page.get_by_test_id("stTopNavLink").filter(has_text=entry.title).click()
-                expect(page).to_have_url(re.compile(f"/{name}"))
+                expect(page).to_have_url(re.compile(f"/{address}"))
                 settled(page)
                 assert missing.count() == 0 and page.get_by_test_id("stException").count() == 0, name
             else:
-                page.goto(f"{served.url}/{name}")
+                page.goto(f"{served.url}/{address}")
                 expect(missing).to_be_visible()
                 expect(page.get_by_role("heading", name="Label clothing photos")).to_be_visible()
 
@@ -212,7 +216,7 @@ def test_an_admin_changes_a_role_which_counts_at_the_next_click_and_is_noted_dow
         press(history, annas.get_by_text("may not"))
         annas.goto(f"{served.url}/annotate")
         expect(annas.get_by_role("heading", name="Label clothing photos")).to_be_visible()
-        assert menu(annas) == []
+        assert menu(annas) == ["Label photos", "API"]
 
         admins.goto(f"{served.url}/people?people=Audit+log")
         with admins.expect_download() as download:
