@@ -28,6 +28,7 @@ KINDS = {
     "second": "second annotation",
     "accepted": "accepted in consensus review",
     "returned": "returned to the queue",
+    "relabeled": "relabeled with others at once",
 }
 MOST_SHOWN = 50
 
