@@ -27,7 +27,7 @@ def trained_by_two(file, out):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     ran = subprocess.run(
         [str(part) for part in command],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280,
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, start_new_session=True,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr[-2000:]
     assert ran.stdout.strip() == str(out / "best.safetensors")
