@@ -44,7 +44,7 @@ class StepProcess:
 
     def __init__(self, store: Store, command: Sequence[str] | None = None) -> None:
         self.is_cancelled = False
-        self._is_loaded = False
+        self._is_loaded = self._is_killed = False
         self._pipe, theirs = Pipe()
         life, self._life = Pipe(duplex=False)  # nothing is ever written: it closes with the worker
         try:
@@ -82,9 +82,12 @@ class StepProcess:
 
     def kill(self) -> None:
         """End the process with all that it has started; it leaves nothing running."""
+        if self._is_killed:  # its number may be another process's by now
+            return
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        self._is_killed = True
 
     def close(self) -> None:
         """End the process, and give back what belongs to it here."""
