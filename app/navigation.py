@@ -121,7 +121,7 @@ ENTRIES = (
         "../pages/anchors.py",
         "Anchors",
         ":material/aspect_ratio:",
-        "Fit anchors to the boxes of a revision or a data set, and compare them with Darknet's.",
+        "Fit anchors to the boxes of a revision or a dataset, and compare them with Darknet's.",
         Right.EXPLAIN,
         ("app.anchors.page",),
     ),

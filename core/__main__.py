@@ -191,11 +191,11 @@ app.command()(report)
 
 @app.command("import")
 def import_photos(
-    path: Annotated[Path, typer.Argument(help="A photo, a zip, a folder or a data set.", show_default=False)],
+    path: Annotated[Path, typer.Argument(help="A photo, a zip, a folder or a dataset.", show_default=False)],
     by: By = None,
     data: Data = None,
 ) -> None:
-    """Bring photos into the store, with the boxes of a data set. Exit status 1 if a file was refused."""
+    """Bring photos into the store, with the boxes of a dataset. Exit status 1 if a file was refused."""
     raise typer.Exit(store.import_photos(path, by=by, data=data))
 
 

@@ -1,4 +1,4 @@
-"""Anchors fitted to a data set's own boxes: K-means++ under the distance 1 - IoU of width and height.
+"""Anchors fitted to a dataset's own boxes: K-means++ under the distance 1 - IoU of width and height.
 
 The distance is YOLOv2's (Redmon and Farhadi 2017), the seeding Arthur and Vassilvitskii's (2007) with several
 candidates a step. A cluster's center is the median of its widths and of its heights, not their mean: on the

@@ -1,4 +1,4 @@
-"""Anchors: fitted to a revision's or a data set's boxes, studied, and taken into a training."""
+"""Anchors: fitted to a revision's or a dataset's boxes, studied, and taken into a training."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def fit_logistic(features: Floats, targets: NDArray[np.bool_], weights: Floats) 
 def fit_powers(cases: Sequence[Case], matrix: Floats) -> tuple[float, float]:
     """The powers of both distributions: greatest likelihood of the category of garments that were found.
 
-    Data sets count the same, and a place by the detector's score.
+    Datasets count the same, and a place by the detector's score.
     """
     rows = []
     counts = []
@@ -90,7 +90,7 @@ def fit_powers(cases: Sequence[Case], matrix: Floats) -> tuple[float, float]:
 
 
 def set_weights(cases: Sequence[Case], counts: Sequence[int]) -> Floats:
-    """A weight for each garment of each photo: every data set counts the same."""
+    """A weight for each garment of each photo: every dataset counts the same."""
     totals: dict[str, int] = {}
     for case, count in zip(cases, counts, strict=True):
         totals[case.dataset] = totals.get(case.dataset, 0) + count
@@ -150,7 +150,7 @@ def mean_f1(cases: Sequence[Case], matrix: Floats, weights: JointWeights) -> dic
 def figures(
     cases: Sequence[Case], matrix: Floats, weights: JointWeights, threshold: float
 ) -> dict[str, dict[str, float]]:
-    """By data set: precision, recall and F1 with the right category, ECE; single garments found and right."""
+    """By dataset: precision, recall and F1 with the right category, ECE; single garments found and right."""
     result: dict[str, dict[str, float]] = {}
     for name in sorted({case.dataset for case in cases}):
         mine = [case for case in cases if case.dataset == name]
@@ -201,7 +201,7 @@ def fit_platt(cases: Sequence[Case]) -> tuple[float, float]:
 
 
 def detector_ece(cases: Sequence[Case], slope: float, intercept: float) -> dict[str, float]:
-    """The detector's own ECE by data set."""
+    """The detector's own ECE by dataset."""
     result = {}
     for name in sorted({case.dataset for case in cases}):
         found = [(alone(case, slope, intercept), case.truth) for case in cases if case.dataset == name]
@@ -238,7 +238,7 @@ def top1_ece(probabilities: Floats, targets: NDArray[np.int64]) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """A classification data set: probabilities (N, L), labels (N,), folds (N,), and each photo's sender."""
+    """A classification dataset: probabilities (N, L), labels (N,), folds (N,), and each photo's sender."""
 
     probabilities: Floats
     targets: NDArray[np.int64]
@@ -263,7 +263,7 @@ class Labels:
 
 
 def classify(classifier: Classifier, path: Path) -> Labels:
-    """What the classifier says of a classification data set."""
+    """What the classifier says of a classification dataset."""
     labels = classifier.card.categories
     photos, _ = with_known_labels(read_classification(path), labels)
     rows = [

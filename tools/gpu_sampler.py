@@ -1,4 +1,4 @@
-"""Batch sampling by data set, rare categories more often, and which categories each data set labels."""
+"""Batch sampling by dataset, rare categories more often, and which categories each dataset labels."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def collect(
     groups: Mapping[str, str],
     most: int = 200,
 ) -> list[Case]:
-    """What both models, uncalibrated, say of a data set's photos, at most ``most`` of them, evenly chosen.
+    """What both models, uncalibrated, say of a dataset's photos, at most ``most`` of them, evenly chosen.
 
     ``groups`` names the sender of a photo by its file's stem; photos of one sender are in one fold.
     """

@@ -85,7 +85,7 @@ def curve(run: Path) -> list[dict[str, Any]]:
 
 
 def measurements(weights: Path, kind: str, datasets: dict[str, Path]) -> dict[str, Any]:
-    """The weights on each named data set, as ``evaluate`` gives them."""
+    """The weights on each named dataset, as ``evaluate`` gives them."""
     figures: dict[str, Any] = {}
     for name, dataset in datasets.items():
         if kind == "detector":

@@ -1,1 +1,1 @@
-"""The page Anchors: fitted to a revision's or a data set's boxes, and studied."""
+"""The page Anchors: fitted to a revision's or a dataset's boxes, and studied."""

@@ -83,7 +83,7 @@ def _revision(store: Store) -> BoxSizes | None:
         )
         with st.container(horizontal=True):
             training_link()
-            data_link("Import a data set")
+            data_link("Import a dataset")
         return None
     if st.session_state.get(REVISION_KEY) not in known:
         asked = st.query_params.get(REVISION, "")
@@ -120,7 +120,7 @@ def _files(store: Store) -> BoxSizes | None:
     upload_side, folder_side = st.columns(2, gap="large")
     with upload_side:
         st.file_uploader(
-            "Annotation files, or a zip of a data set",
+            "Annotation files, or a zip of a dataset",
             accept_multiple_files=True,
             key=key,
             on_change=_take_uploads,
@@ -191,7 +191,7 @@ def read_uploads(files: Sequence[tuple[str, bytes]], folder: Path) -> BoxSizes:
 
 
 def read_boxes(path: Path, folder: Path, name: str | None = None) -> BoxSizes:
-    """The boxes of a data set, file or zip; a zip is unpacked below ``folder``. Raises LapelError."""
+    """The boxes of a dataset, file or zip; a zip is unpacked below ``folder``. Raises LapelError."""
     name, report = name or path.name, ReadReport()
     if is_zip(path):
         for refusal in unpack_to(path, folder / "unpacked"):

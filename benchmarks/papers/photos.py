@@ -53,7 +53,7 @@ def detection_files(folder: Path, most: int | None = None) -> Files:
 
 
 def join_sets(sets: dict[str, DetectionDataset]) -> DetectionDataset:
-    """Data sets of the same categories as one, with the categories that all label; photos as ``set/name``."""
+    """Datasets of the same categories as one, with the categories that all label; photos as ``set/name``."""
     first = next(iter(sets.values())).categories
     categories = tuple(name for name in first if name not in LEFT_OUT and name not in SAME)
     ids = np.array([_place(name, categories) for name in first])

@@ -43,7 +43,7 @@ def anchors(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit anchors to a data set's boxes by K-means++ under 1 - IoU.
+    """Fit anchors to a dataset's boxes by K-means++ under 1 - IoU.
 
     The JSON is what ``train detector --anchors FILE`` takes.
     """
@@ -91,7 +91,7 @@ def _check_anchor_choices(form: str, study: str | None) -> None:
 
 
 def _box_sizes(dataset: Path, size: int, data: Path | None) -> np.ndarray:
-    """Width and height of a data set's boxes, or of a revision's, in pixels of the input."""
+    """Width and height of a dataset's boxes, or of a revision's, in pixels of the input."""
     from core.datasets.detection import letterboxed_wh
     from core.datasets.reading import read_detection
     from core.images.decode import MAX_SIDE as LARGEST_SIDE
@@ -159,7 +159,7 @@ def evaluate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a model on a data set, with intervals. Exit status 1 if photos had to be left out."""
+    """Measure a model on a dataset, with intervals. Exit status 1 if photos had to be left out."""
     from core.models.cards import WEIGHTS_FOLDER, read_card
 
     path = WEIGHTS_FOLDER / f"{model}.safetensors" if model in ("detector", "classifier") else Path(model)

@@ -19,10 +19,10 @@ def export_model(
     int8: Annotated[
         Path | None,
         typer.Option(
-            help="Quantize ONNX to int8 on photos of this data set (as for evaluate), and say what is lost."
+            help="Quantize ONNX to int8 on photos of this dataset (as for evaluate), and say what is lost."
         ),
     ] = None,
-    photos: Annotated[Path | None, typer.Option(help="Folder of that data set's photos.")] = None,
+    photos: Annotated[Path | None, typer.Option(help="Folder of that dataset's photos.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="New folder; NAME-FORMAT in this folder by default.")
     ] = None,

@@ -1,4 +1,4 @@
-"""``report``: how good a model is on a data set or a revision, as one HTML file, tables, and JSON."""
+"""``report``: how good a model is on a dataset or a revision, as one HTML file, tables, and JSON."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def report(
     dataset: Annotated[
         str,
         typer.Argument(
-            help="A data set as for evaluate, holdout:N or revision:N of the store (N: a number, or latest).",
+            help="A dataset as for evaluate, holdout:N or revision:N of the store (N: a number, or latest).",
             show_default=False,
         ),
     ],
@@ -72,7 +72,7 @@ def report(
         typer.Option("--time", help="Measure the listed models' milliseconds, in turns, on this machine."),
     ] = False,
     folder: Annotated[
-        Path | None, typer.Option("--photo-folder", help="Folder of the data set's photos.")
+        Path | None, typer.Option("--photo-folder", help="Folder of the dataset's photos.")
     ] = None,
     data: Data = None,
     as_json: Annotated[

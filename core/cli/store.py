@@ -35,7 +35,7 @@ FORMATS = ("coco", "voc", "yolo", "csv")
 
 
 def import_photos(path: Path, *, by: str | None, data: Path | None) -> int:
-    """Import photos or a data set now; returns the exit status, 1 where something did not come.
+    """Import photos or a dataset now; returns the exit status, 1 where something did not come.
 
     Reading them has the limits of a worker's imports. The report goes to stdout, progress to stderr. The next
     worker labels what came and orders the queue.
@@ -46,7 +46,7 @@ def import_photos(path: Path, *, by: str | None, data: Path | None) -> int:
     from core.store.projects import open_chosen
 
     if not path.exists():
-        raise StoreError(f"expected photos, a zip, a folder or a data set at {path}, got nothing there")
+        raise StoreError(f"expected photos, a zip, a folder or a dataset at {path}, got nothing there")
     import_limits()  # said now if they are none
     store = open_chosen(data)
     import_id = store.imports.begin(path.name or str(path), by or account_name(), str(path.absolute()))

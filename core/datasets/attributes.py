@@ -56,6 +56,6 @@ def own_flags(attributes: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def is_own(name: Any, value: Any) -> bool:
-    """Whether an attribute is a data set's own, and true."""
+    """Whether an attribute is a dataset's own, and true."""
     is_true = value is True or (isinstance(value, str) and value.strip().lower() == "true")
     return is_true and isinstance(name, str) and name not in NOT_OWN and bool(flag_name(name))

@@ -1,4 +1,4 @@
-"""Classification data sets: a CSV of ``image`` (with or without extension) and ``label``, or DeepFashion."""
+"""Classification datasets: a CSV of ``image`` (with or without extension) and ``label``, or DeepFashion."""
 
 from __future__ import annotations
 

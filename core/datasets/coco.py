@@ -132,7 +132,7 @@ def write_coco(dataset: DetectionDataset, path: Path) -> None:
 
 
 def coco_document(dataset: DetectionDataset) -> dict[str, Any]:
-    """The data set as COCO's dictionary, ready for ``json``."""
+    """The dataset as COCO's dictionary, ready for ``json``."""
     annotations: list[dict[str, Any]] = []
     labeled = dataset.labeled_categories
     partly = {} if labeled is None else {LABELED_KEY: list(labeled)}

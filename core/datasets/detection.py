@@ -1,4 +1,4 @@
-"""Detection data sets: boxed photos, which every annotation format is read into and written from."""
+"""Detection datasets: boxed photos, which every annotation format is read into and written from."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class BoxedPhoto:
     """A photo's file name (relative, with ``/``), its upright size in pixels, and the boxes on it.
 
     ``boxes_xyxy`` is (N, 4) float32 in pixels inside the photo, ``category_ids`` is (N,) int64 0-based into
-    the data set's categories, ``labels`` holds N fine names (``None`` where the source has none).
+    the dataset's categories, ``labels`` holds N fine names (``None`` where the source has none).
     ``flags`` holds N sets of ``BOX_FLAGS`` and own attributes; evaluation ignores boxes that are difficult
     (Pascal VOC's flag, COCO's ``ignore``). COCO's crowd regions are none of the boxes: ``crowd_xyxy`` (M, 4)
     and ``crowd_ids`` (M,). ``is_annotated`` is off where no annotation names the photo, so that its lack of
@@ -144,7 +144,7 @@ class DetectionDataset:
         return np.array([name in labeled for name in self.categories], dtype=bool)
 
     def without_labels_of(self, names: Iterable[str]) -> DetectionDataset:
-        """The same data set, which does not label these categories. Raises DatasetError for others' names."""
+        """The same dataset, which does not label these categories. Raises DatasetError for others' names."""
         left_out = set(names)
         unknown = sorted(left_out - set(self.categories))
         if unknown:

@@ -1,4 +1,4 @@
-"""Finds the detection data sets of a folder, in whichever formats, and names the files that are not read."""
+"""Finds the detection datasets of a folder, in whichever formats, and names the files that are not read."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LISTED_NUMBERS = re.compile(rf"\.(?:{_ENDING})[ ,\t]++-?+(?=(\d[., \d-]*+))", re
 
 @dataclass(frozen=True, eq=False)
 class FoundDataset:
-    """A data set of a folder, and what its format and main file or folder are called."""
+    """A dataset of a folder, and what its format and main file or folder are called."""
 
     format: str
     name: str
@@ -51,7 +51,7 @@ class FoundDataset:
 
 
 class DatasetFinder:
-    """Finds the data sets among the files below ``root`` that are no photos; the report names the others.
+    """Finds the datasets among the files below ``root`` that are no photos; the report names the others.
 
     Each file is read as what its content is, whatever its folder is called: VOC's files together, and
     labelme's; COCO, VIA, CVAT and CSV by file; YOLO by class list. After ``datasets``, ``left`` are the files
@@ -74,7 +74,7 @@ class DatasetFinder:
         self._root, self._index, self._report, self._find_stored = root, index, report, find_stored
 
     def datasets(self) -> Iterator[FoundDataset]:
-        """The data sets, one in memory at a time, those of formats that hold most of a box first."""
+        """The datasets, one in memory at a time, those of formats that hold most of a box first."""
         for find in (self._deepfashion, self._documents, self._xml, self._tables, self._yolo):
             yield from find()
         self._name_the_rest()

@@ -64,7 +64,7 @@ FORMULA_STARTS = "=+-@＝＋－＠"
 @dataclass(frozen=True, eq=False)
 class _Batch:
     """What all formats share: photos, their unique paths without ending, their names in the table, the
-    crops' names without ending, the shop's names, and the boxes as a data set.
+    crops' names without ending, the shop's names, and the boxes as a dataset.
     """
 
     labeled: Sequence[LabeledPhoto]

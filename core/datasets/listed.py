@@ -68,7 +68,7 @@ def dataset_of(
     index: PhotoIndex,
     placed: tuple[Sequence[str | None], Path | None] | None = None,
 ) -> DetectionDataset:
-    """A data set of photos that a file lists by name, with the sizes that it gives or the photos' own.
+    """A dataset of photos that a file lists by name, with the sizes that it gives or the photos' own.
 
     ``placed`` are the photos' names and folder where they are known: see ``place_photos``.
     """

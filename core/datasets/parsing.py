@@ -1,7 +1,7 @@
 """Annotation files as untrusted text: JSON, XML, YAML and lines, bounded by size, depth and counts.
 
 What is bounded is checked before or while a file is parsed, so that neither nesting nor numbers of tiny
-objects cost more time or memory than a large honest data set does.
+objects cost more time or memory than a large honest dataset does.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MOST_CSV_BYTES = 256 * MIB
 FREE_OBJECTS = 300_000
 """JSON objects and lists that a file may hold, whatever its size."""
 LISTS = (b'"images"', b'"annotations"', b'"categories"', b'"shapes"', b'"regions"')
-"""Keys whose lists are a data set's content."""
+"""Keys whose lists are a dataset's content."""
 BYTES_PER_OBJECT = 24
 """Of more objects, each has to bring this many bytes: annotations do, files of empty objects do not."""
 ROWS_OF_PHOTOS = {

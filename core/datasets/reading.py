@@ -1,4 +1,4 @@
-"""Reads a detection data set in whichever format a path holds."""
+"""Reads a detection dataset in whichever format a path holds."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def read_detection(
     """Read boxed photos in whichever format ``path`` holds; ``photos`` is their folder where it is elsewhere.
 
     ``part`` is "train", "val" or "test": of DeepFashion and DeepFashion2, whose folder holds all parts, and
-    of data sets that name splits (see :func:`photos_of_part`), so that no training learns from a holdout.
-    Raises ``DatasetError`` with one sentence where nothing known is found, where a folder holds several data
-    sets of one format, or for an annotation that cannot be read. Given a ``report`` that is not strict, such
-    an annotation is left out, and the rest is read.
+    of datasets that name splits (see :func:`photos_of_part`), so that no training learns from a holdout.
+    Raises ``DatasetError`` with one sentence where nothing known is found, where a folder holds several
+    datasets of one format, or for an annotation that cannot be read. Given a ``report`` that is not strict,
+    such an annotation is left out, and the rest is read.
     """
     path = Path(path)
     report = report or ReadReport(strict=True)
@@ -112,7 +112,7 @@ Reader = Callable[[Path, Path | None, ReadReport], DetectionDataset]
 
 
 def folder_reader(folder: Path) -> Reader | None:
-    """What reads a folder that is one data set, by the files in it; None where nothing does.
+    """What reads a folder that is one dataset, by the files in it; None where nothing does.
 
     Raises ``DatasetError`` where it holds several COCO files, as of splits.
     """
@@ -157,7 +157,7 @@ def _read_json_file(path: Path, photos: Path | None, report: ReadReport) -> Dete
 def read_document(
     document: Any, path: Path, photos: Path | None, report: ReadReport, index: PhotoIndex
 ) -> DetectionDataset | None:
-    """A JSON document that is a data set by itself; None for another."""
+    """A JSON document that is a dataset by itself; None for another."""
     if coco.is_coco(document):
         return coco.coco_dataset(document, path, photos, report, index)
     if via_labelme.is_via(document):

@@ -1,4 +1,4 @@
-"""What a reader leaves out of a data set, or reads otherwise than it is written, in sentences."""
+"""What a reader leaves out of a dataset, or reads otherwise than it is written, in sentences."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class _Reasons:
 class ReadReport:
     """Collects what readers leave out; where it is ``strict``, the first loss raises DatasetError instead.
 
-    Evaluation and training read strictly, since a figure from part of a data set would mislead. Imports take
+    Evaluation and training read strictly, since a figure from part of a dataset would mislead. Imports take
     what they can, and show the report. Files that are given as paths are named from ``root`` on.
     """
 

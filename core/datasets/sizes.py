@@ -1,4 +1,4 @@
-"""Photo sizes: a data set's boxes are in pixels of the size in its file, which need not be the photo's."""
+"""Photo sizes: a dataset's boxes are in pixels of the size in its file, which need not be the photo's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = logging.getLogger("lapel.datasets")
 
 @dataclass(frozen=True)
 class SizeMismatch:
-    """A photo that has not the size in pixels that the data set's file says."""
+    """A photo that has not the size in pixels that the dataset's file says."""
 
     file_name: str
     listed_wh: SizeWH
@@ -40,7 +40,7 @@ class SizeMismatch:
 
 @dataclass(frozen=True, eq=False)
 class FittedDataset:
-    """A data set with boxes in pixels of the upright photos.
+    """A dataset with boxes in pixels of the upright photos.
 
     ``resized`` are the photos whose boxes were scaled to the photo's size, ``left_out`` those that have
     another shape than the file says, and are not in ``dataset``.

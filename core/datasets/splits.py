@@ -24,7 +24,7 @@ NAMED = {
     "train": TRAIN, "training": TRAIN, "val": VAL, "valid": VAL, "validation": VAL,
     "test": HOLDOUT, "holdout": HOLDOUT,
 }  # fmt: skip
-"""What data sets call their splits; a test set is set apart as a holdout is."""
+"""What datasets call their splits; a test set is set apart as a holdout is."""
 
 
 def photos_of_part(splits: Sequence[str | None], part: str) -> list[int]:

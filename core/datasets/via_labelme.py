@@ -133,7 +133,7 @@ def is_labelme(document: Any) -> bool:
 def read_labelme(
     documents: Iterable[tuple[Path, Any]], report: ReadReport, index: PhotoIndex
 ) -> DetectionDataset:
-    """Read labelme's documents, one a photo, as one data set.
+    """Read labelme's documents, one a photo, as one dataset.
 
     A document belongs to the photo of its own name, as VOC's files do; else to the one in ``imagePath``.
     """

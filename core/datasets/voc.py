@@ -72,7 +72,7 @@ def read_voc(
 
 
 def voc_dataset(files: Sequence[Path], index: PhotoIndex, report: ReadReport) -> DetectionDataset:
-    """Several VOC files as one data set, with the photos of an index."""
+    """Several VOC files as one dataset, with the photos of an index."""
     parsed: list[_Annotation] = []
     for file in files:
         try:

@@ -80,7 +80,7 @@ class ClassList:
 
 
 def read_classes(path: Path) -> ClassList:
-    """The class list of a data set: its YAML or ``classes.txt``, or the folder that holds one.
+    """The class list of a dataset: its YAML or ``classes.txt``, or the folder that holds one.
 
     Raises ``DatasetError`` where there is none.
     """
@@ -96,7 +96,7 @@ def yolo_dataset(
     *,
     are_stored: bool = False,
 ) -> DetectionDataset:
-    """Photos with their texts, None for one without, as a data set; names are relative to ``base``.
+    """Photos with their texts, None for one without, as a dataset; names are relative to ``base``.
 
     Photos that ``are_stored`` are not among the files: their boxes are fractions of ``FRACTIONS_WH``.
     """
@@ -121,7 +121,7 @@ def yolo_dataset(
 def stored_dataset(
     texts: Sequence[Path], classes: ClassList, root: Path, report: ReadReport
 ) -> DetectionDataset:
-    """The texts of photos that are not among the files, as a data set of boxes in fractions."""
+    """The texts of photos that are not among the files, as a dataset of boxes in fractions."""
     return yolo_dataset(
         {text.with_suffix(""): text for text in texts}, classes, root, report, are_stored=True
     )
@@ -170,7 +170,7 @@ def yolo_setting(categories: tuple[str, ...], splits: Mapping[str, str] | None =
 
 
 def _setting(path: Path) -> tuple[Path, Path, dict[str, Any]]:
-    """The folder of a data set, the file of its class list, and its YAML's content; empty without a YAML."""
+    """The folder of a dataset, the file of its class list, and its YAML's content; empty without a YAML."""
     if path.is_dir():
         yamls = [file for file in sorted(path.iterdir()) if file.suffix.lower() in YAML_SUFFIXES]
         for file in sorted(yamls, key=lambda file: file.stem.lower() not in USUAL_YAMLS):

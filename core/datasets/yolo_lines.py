@@ -22,7 +22,7 @@ class LineStyle(Enum):
 
 
 def style_of(lines: Iterable[Sequence[float]], key_points: int | None) -> LineStyle:
-    """What the long lines of a data set are; ``key_points`` is how many numbers its YAML says they add.
+    """What the long lines of a dataset are; ``key_points`` is how many numbers its YAML says they add.
 
     Without the YAML's word: polygons differ in their number of points, and some do not make sense as a box.
     """

@@ -1,4 +1,4 @@
-"""Which text of labels belongs to which photo of a YOLO data set."""
+"""Which text of labels belongs to which photo of a YOLO dataset."""
 
 from __future__ import annotations
 

@@ -233,11 +233,11 @@ def _count(source: Source) -> int:
 
 
 def open_dataset_photo(path: Path) -> Photo:
-    """Open a photo that a data set names. Raises DatasetError, with its name, where it cannot be read."""
+    """Open a photo that a dataset names. Raises DatasetError, with its name, where it cannot be read."""
     try:
         return open_photo(path)
     except PhotoError as error:
-        raise DatasetError(f"{path.name} cannot be read as a photo of the data set: {error}") from error
+        raise DatasetError(f"{path.name} cannot be read as a photo of the dataset: {error}") from error
 
 
 def upright_size(path: Path) -> tuple[int, int]:

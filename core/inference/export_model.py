@@ -38,7 +38,7 @@ from core.threads import IMPORTS
 README_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "export"
 FORMATS = {"onnx": "model.onnx", "openvino": "model.xml", "torchscript": "model.pt"}
 CALIBRATION_PHOTOS = 100
-"""Photos that the ranges of int8 are read from; the rest of the data set measures what is lost."""
+"""Photos that the ranges of int8 are read from; the rest of the dataset measures what is lost."""
 
 LEAST_PHOTOS = 10
 TIMED_PASSES = 15
@@ -62,10 +62,10 @@ class Exported:
 def export_model(
     weights: Path, format: str, out: Path, *, int8: Path | None = None, photos: Path | None = None
 ) -> Exported:
-    """Export weights into a new folder. ``int8`` is a data set as ``evaluate`` takes it.
+    """Export weights into a new folder. ``int8`` is a dataset as ``evaluate`` takes it.
 
     Raises WeightsError for weights that cannot serve or a format that is unknown, EngineError where a package
-    is missing, DatasetError for a data set that is too small to quantize on and measure with, OSError.
+    is missing, DatasetError for a dataset that is too small to quantize on and measure with, OSError.
     """
     if format not in FORMATS:
         raise WeightsError(f"expected a format of {', '.join(FORMATS)}, got {format!r}")
@@ -178,7 +178,7 @@ Measure = Callable[[ExportedEngine], dict[str, float | None]]
 def _halves(
     card: ModelCard, reference: Engine, dataset: Path, photos: Path | None
 ) -> tuple[Callable[[], Iterator[np.ndarray]], Measure]:
-    """The pictures that ranges are read from, and the measurement on the others of the data set."""
+    """The pictures that ranges are read from, and the measurement on the others of the dataset."""
     uncalibrated = ModelCard(**(vars(card) | {"calibration": {}}))
     if card.kind == "detector":
         boxed = read_fitted(dataset, photos, part="val").dataset
@@ -214,7 +214,7 @@ def _halves(
 def _split(photos: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """Photos evenly chosen to read ranges from, at most half of all, and the others."""
     if len(photos) < LEAST_PHOTOS:
-        raise DatasetError(f"int8 needs a data set of {LEAST_PHOTOS} photos or more, got {len(photos)}")
+        raise DatasetError(f"int8 needs a dataset of {LEAST_PHOTOS} photos or more, got {len(photos)}")
     count = min(CALIBRATION_PHOTOS, len(photos) // 2)
     chosen = {int(place) for place in np.linspace(0, len(photos) - 1, count)}
     return (

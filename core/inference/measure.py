@@ -1,4 +1,4 @@
-"""Evaluation of a detector or classifier on a data set, by the same inference as for any photo."""
+"""Evaluation of a detector or classifier on a dataset, by the same inference as for any photo."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def predictions_on(
 ) -> tuple[list[Detections], list[GroundTruth]]:
     """The detector's boxes, down to its lowest score, and the true ones, in the detector's categories.
 
-    Raises DatasetError where the detector does not know a category of the data set, or a photo is missing or
+    Raises DatasetError where the detector does not know a category of the dataset, or a photo is missing or
     unreadable.
     """
     ids = _category_ids(dataset.categories, detector.card.categories)

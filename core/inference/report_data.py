@@ -1,4 +1,4 @@
-"""Annotated photos to report on: a data set's, or a revision's of the store."""
+"""Annotated photos to report on: a dataset's, or a revision's of the store."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ class ReportData:
 
 
 def data_of_file(path: Path, kind: str, photos: Path | None = None) -> ReportData:
-    """A data set as for ``core evaluate``: boxes in any format; for a classifier also a list of labels.
+    """A dataset as for ``core evaluate``: boxes in any format; for a classifier also a list of labels.
 
-    Of a data set of boxes a classifier is asked about each box that has a label. Raises DatasetError.
+    Of a dataset of boxes a classifier is asked about each box that has a label. Raises DatasetError.
     """
     name = "/".join(Path(path).resolve().parts[-2:])
     if kind == "classifier" and _lists_labels(path):

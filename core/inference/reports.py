@@ -243,7 +243,7 @@ def _box(item: DataPhoto, photo: Photo, place: int) -> Box:
 
 
 def _opened(data: ReportData, progress: Progress) -> Iterator[tuple[DataPhoto, Photo]]:
-    """The photos that can be opened; a data set's file that cannot be read is an error, as in evaluation."""
+    """The photos that can be opened; a dataset's file that cannot be read is an error, as in evaluation."""
     total = len(data.photos)
     progress(0, total)
     for done, item in enumerate(data.photos, start=1):

@@ -1,6 +1,6 @@
 """What all detectors have in common: the interface, targets, partly labeled photos, and the light backbone.
 
-A detector is a module with three methods (:class:`DetectionNetwork`). Its losses leave out what a data set
+A detector is a module with three methods (:class:`DetectionNetwork`). Its losses leave out what a dataset
 does not label. The presets below ``full`` of the papers' other detectors have YOLOv4's backbone of that size,
 so that detectors are compared on backbones of one cost and one pretraining.
 """
@@ -35,7 +35,7 @@ STRIDES_A_BOX = 2.5
 class Targets:
     """A batch's garments: image index (N,), class id (N,), boxes xyxy (N, 4) in pixels of the input.
 
-    ``labeled`` (B, C) bool says which categories each picture's data set labels; None: all.
+    ``labeled`` (B, C) bool says which categories each picture's dataset labels; None: all.
     """
 
     images: Tensor
@@ -95,7 +95,7 @@ def by_picture(targets: Targets, pictures: int, classes: int) -> list[dict[str, 
 def category_loss(logits: Tensor, labels: Tensor, labeled: Tensor) -> Tensor:
     """Cross-entropy (N,) of logits (N, 1 + C), background first, with labels (N,) from 0.
 
-    Where the picture's data set does not label a category (``labeled`` (N, C) is False), background means
+    Where the picture's dataset does not label a category (``labeled`` (N, C) is False), background means
     "background or such a category", and a garment of such a category "any of them": what may be right is not
     taught to be wrong (as the background of Cermelli et al. 2020, "Modeling the Background").
     """

@@ -65,7 +65,7 @@ class TwoStageFeatures:
 class Proposals(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no types
     """A region proposal network that is not taught that unlabeled garments are background.
 
-    Where a photo's data set does not label all categories, background anchors that it scores above 0.3 are
+    Where a photo's dataset does not label all categories, background anchors that it scores above 0.3 are
     left out.
     """
 

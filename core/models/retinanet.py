@@ -62,7 +62,7 @@ class TrainableRetinaNet(RetinaNet):  # type: ignore[misc]  # torchvision has no
     def losses(self, encoded: RetinaNetOutputs, targets: Targets) -> dict[str, Tensor]:
         """``box`` (L1 of offsets) and ``class`` (focal loss), the mean of the pictures'.
 
-        Class terms of categories that a picture's data set does not label are left out.
+        Class terms of categories that a picture's dataset does not label are left out.
         """
         logits = encoded.logits
         pictures = by_picture(targets, len(logits), logits.shape[2] - BACKGROUND)

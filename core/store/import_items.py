@@ -1,4 +1,4 @@
-"""A photo or sentence of an import, as it stands in the manifest; names and boxes of a data set's photos."""
+"""A photo or sentence of an import, as it stands in the manifest; names and boxes of a dataset's photos."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Item:
 
 
 def boxed_items(dataset: DetectionDataset, root: Path) -> Iterator[Item]:
-    """A data set's photos with their boxes; names are relative to ``root``."""
+    """A dataset's photos with their boxes; names are relative to ``root``."""
     folder = dataset.folder or root
     for photo in dataset.photos:
         path = folder / photo.file_name

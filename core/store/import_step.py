@@ -101,7 +101,7 @@ class ImportStep:
             self._lose_boxes(item, 0, f"Its tags were left out: {error}")
 
     def _annotate(self, item: Item, row: PhotoRow, *, is_copy: bool = False) -> None:
-        """Save a data set's boxes as the photo's first annotation; what is there already stays.
+        """Save a dataset's boxes as the photo's first annotation; what is there already stays.
 
         ``is_copy`` says that the photo came before in this import, perhaps with boxes.
         """

@@ -171,7 +171,7 @@ class UploadFolder:
     def stage(self, files: Iterable[tuple[str, bytes | BinaryIO]]) -> Path:
         """Write uploaded files to a new folder, and give it: by name, and their bytes or an open file.
 
-        The folders of a data set are kept, doubled names told apart. Raises StoreError where the disk does
+        The folders of a dataset are kept, doubled names told apart. Raises StoreError where the disk does
         not take the files; none of them stays.
         """
         home = self.folder / uuid.uuid4().hex

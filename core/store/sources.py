@@ -1,4 +1,4 @@
-"""Import sources: photos, zips of them, or data sets with boxes, listed as one item a file.
+"""Import sources: photos, zips of them, or datasets with boxes, listed as one item a file.
 
 Zips are unpacked to a folder, so that an import can continue in the middle of one.
 """
@@ -45,14 +45,14 @@ from core.store.import_items import (
 
 _MOST_WRAPPERS = 4
 LIMITS = ZipLimits(entries=200_000, entry_bytes=512 * 2**20)
-"""A data set's zip holds more entries than a batch of photos, and one large file of annotations."""
+"""A dataset's zip holds more entries than a batch of photos, and one large file of annotations."""
 
 ANNOTATION_SUFFIXES = (".json", ".xml", ".yaml", ".yml", ".csv")
 NOTES = (
     *(".txt", ".md", ".rst", ".html", ".htm", ".pdf", ".log", ".py", ".ipynb", ".sh", ".ini", ".toml"),
     *(".cfg", ".data", ".cache", ".weights", ".pt", ".onnx", ".md5", ".sha256", ".bak", ".db"),
 )
-"""Files that accompany data sets, and are neither photos nor annotations."""
+"""Files that accompany datasets, and are neither photos nor annotations."""
 
 CROPS, PREVIEW_LINES = "crops", "labels.jsonl"
 """What tells the zip of a preview, and holds parts of photos."""
@@ -125,7 +125,7 @@ class SourceScanner:
         yield from scan.reported()
 
     def _files(self, folder: Path, everything: bool, zips: Iterator[int] | None) -> Iterator[Item]:
-        """A folder's photos, with the boxes of its data sets; zips are opened where ``zips`` is given."""
+        """A folder's photos, with the boxes of its datasets; zips are opened where ``zips`` is given."""
         root = unwrapped(folder)
         photos: list[Path] = []
         others: list[Path] = []
@@ -154,7 +154,7 @@ class SourceScanner:
 
 
 class _FolderScan:
-    """The items of one folder: photos of its data sets, those that no annotation lists, and the report."""
+    """The items of one folder: photos of its datasets, those that no annotation lists, and the report."""
 
     def __init__(self, root: Path, find_stored: FindStored, names: Mapping[Path, str] | None = None) -> None:
         self.report = ReadReport(root=root)
@@ -167,7 +167,7 @@ class _FolderScan:
         self._came: dict[str, str] = {}  # how the report calls photos that came, and annotations
 
     def datasets(self, finder: DatasetFinder) -> Iterator[Item]:
-        """The annotated photos of all data sets; a photo that several list has the boxes of the first."""
+        """The annotated photos of all datasets; a photo that several list has the boxes of the first."""
         for found in finder.datasets():
             self._formats.append(found.name)
             self._remark_on(found)
@@ -210,7 +210,7 @@ class _FolderScan:
                 )
 
     def _named(self, found: FoundDataset) -> Iterator[Item]:
-        """The data set's photos, with the names that they are to have in the store."""
+        """The dataset's photos, with the names that they are to have in the store."""
         names, dataset = self._names, found.dataset
         if names is None:
             names = stored_names(
@@ -263,7 +263,7 @@ class _FolderScan:
             )
 
     def unlisted(self, photos: Iterable[Path]) -> Iterator[Item]:
-        """The photos that no data set annotates: they come without boxes."""
+        """The photos that no dataset annotates: they come without boxes."""
         without: dict[str, list[str]] = {}
         has_lost = self.report.has_lost_files
         unlisted = "of which no annotation was read" if has_lost else "that no annotation lists"

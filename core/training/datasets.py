@@ -44,7 +44,7 @@ are labeled (C,) bool."""
 class DetectionTrainingDataset(Dataset[Sample]):
     """Augmented samples by ``(epoch, index)``; a sample depends on seed, epoch and index alone.
 
-    ``shares`` is how much of each data set an epoch takes (by default all of the first, the recipe's share of
+    ``shares`` is how much of each dataset an epoch takes (by default all of the first, the recipe's share of
     the others); mosaics take their other photos accordingly, and label what all their photos' sets label.
     Photos are cached in memory as JPEGs no larger than the network's input needs. ``masks`` is the folder of
     pixel masks (one PNG a photo, whose values are indices of ``label_names``) that copy-paste cuts along;
@@ -83,16 +83,16 @@ class DetectionTrainingDataset(Dataset[Sample]):
         return [photo.category_ids.tolist() for _, photo in self.photos]
 
     def repeats(self) -> list[float]:
-        """How often an epoch takes each photo: rare classes more often, data sets by their share."""
+        """How often an epoch takes each photo: rare classes more often, datasets by their share."""
         factors = repeat_factors(self.classes_of, self.recipe.rebalance)
         return [factor * float(share) for factor, share in zip(factors, self.shares, strict=True)]
 
     def labeled(self, index: int) -> np.ndarray:
-        """Which categories the photo's data set labels (C,) bool."""
+        """Which categories the photo's dataset labels (C,) bool."""
         return self.photos[index][0].is_labeled
 
     def mosaic_partners(self, rng: Generator) -> list[int]:
-        """Three photos for a mosaic, by their data sets' shares."""
+        """Three photos for a mosaic, by their datasets' shares."""
         return [int(i) for i in rng.choice(len(self), size=3, p=self.shares / self.shares.sum())]
 
     def boxed_image(self, index: int) -> BoxedImage:

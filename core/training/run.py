@@ -109,7 +109,7 @@ def _described(recipe: DetectorRecipe) -> str:
 def read_training_sets(
     files: Sequence[Path], unlabeled_of: Callable[[Path], tuple[str, ...]], part: str = "train"
 ) -> list[DetectionDataset]:
-    """Data sets under the categories that they have together, matched by name, in the order of the files.
+    """Datasets under the categories that they have together, matched by name, in the order of the files.
 
     ``part`` is what is read of a folder that holds all parts, as DeepFashion2's does.
     A set labels the categories of its own list, less those that it or ``unlabeled_of`` says it does not.

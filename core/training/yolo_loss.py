@@ -52,7 +52,7 @@ class PaddedTargets:
 
 @dataclass(frozen=True)
 class LabeledCategories:
-    """What a picture's data set labels, for sets that label only some categories.
+    """What a picture's dataset labels, for sets that label only some categories.
 
     ``known`` (B, C): the class terms that are taken of its garments. ``complete`` (B, C): categories of which
     every garment is boxed; where the detector sees one of another category with a score above
@@ -238,7 +238,7 @@ def best_iou(boxes_xyxy: Tensor, targets: PaddedTargets) -> Tensor:
 
 
 def _maybe_unlabeled(level: Tensor, best: Tensor, labeled: LabeledCategories) -> Tensor:
-    """Where a garment of a category may be that the picture's data set does not box (B, 3, h, w)."""
+    """Where a garment of a category may be that the picture's dataset does not box (B, 3, h, w)."""
     likeliest, category = level[..., 5:].max(dim=-1)
     score = level[..., 4].sigmoid() * likeliest.sigmoid()
     pictures = torch.arange(len(level), device=level.device)[:, None, None, None]

@@ -48,7 +48,7 @@ def measured(kind: str) -> ModelCard:
 
 
 def figures(metrics: Mapping[str, Any], name: str) -> Iterator[float]:
-    """Every measurement of a name on a card, whatever the data set; those of single classes are not meant."""
+    """Every measurement of a name on a card, whatever the dataset; those of single classes are not meant."""
     for key, value in metrics.items():
         if key == name and isinstance(value, float | int):
             yield float(value)

@@ -102,7 +102,7 @@ def test_copies_are_told_in_words(page, store):
     assert store.photos.count() == 1
 
 
-def test_a_zip_with_a_data_set_brings_boxes_and_categories(page, store):
+def test_a_zip_with_a_dataset_brings_boxes_and_categories(page, store):
     document = {
         "images": [{"id": 1, "file_name": "a.jpg", "width": 90, "height": 120}],
         "annotations": [{"id": 1, "image_id": 1, "category_id": 7, "bbox": [5, 5, 40, 50], "area": 2000}],

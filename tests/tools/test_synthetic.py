@@ -80,7 +80,7 @@ def test_an_unknown_kind_and_a_tiny_size_are_refused():
         draw_scene(0, (31, 200))
 
 
-def test_a_data_set_can_be_read_back(tmp_path):
+def test_a_dataset_can_be_read_back(tmp_path):
     shown = []
     written = draw_dataset(
         tmp_path, 3, seed=5, size_wh=SMALL, progress=lambda done, total: shown.append((done, total))
@@ -94,7 +94,7 @@ def test_a_data_set_can_be_read_back(tmp_path):
         assert Image.open(read.path_of(again)).size == SMALL
 
 
-def test_a_data_set_of_no_photos_is_refused(tmp_path, capsys):
+def test_a_dataset_of_no_photos_is_refused(tmp_path, capsys):
     with pytest.raises(DatasetError, match="count of 0"):
         draw_dataset(tmp_path, 0)
     assert main(["--out", str(tmp_path), "--count", "0"]) == 1

@@ -1,4 +1,4 @@
-"""``python -m tools.synthetic``: draw a data set, from the shell."""
+"""``python -m tools.synthetic``: draw a dataset, from the shell."""
 
 from __future__ import annotations
 

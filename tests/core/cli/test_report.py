@@ -1,4 +1,4 @@
-"""``report``: the file, the tables and the JSON, on data sets and on the store, by all names of models."""
+"""``report``: the file, the tables and the JSON, on datasets and on the store, by all names of models."""
 
 from __future__ import annotations
 

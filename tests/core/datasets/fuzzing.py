@@ -1,5 +1,5 @@
-# ruff: noqa: E501 - data sets in their own lines
-"""Reads damaged data sets: ``python -m tests.core.datasets.fuzzing FOLDER SEED``.
+# ruff: noqa: E501 - datasets in their own lines
+"""Reads damaged datasets: ``python -m tests.core.datasets.fuzzing FOLDER SEED``.
 
 Prints what went wrong, a line each: an exception that is no LapelError, or more time or memory than allowed.
 """
@@ -210,7 +210,7 @@ def problem_of(name: str, read: Callable[[], None]) -> str | None:
 
 
 def main(home: Path, seed: int) -> None:
-    """Damage and read each kind of data set ``ROUNDS`` times."""
+    """Damage and read each kind of dataset ``ROUNDS`` times."""
     logging.disable()
     rng = random.Random(seed)
     for round in range(ROUNDS):

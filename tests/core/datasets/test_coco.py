@@ -104,7 +104,7 @@ def test_a_crowd_region_without_area_is_dropped_and_counted(tmp_path: Path) -> N
     assert read_coco(path).dropped_boxes == 1
 
 
-def test_a_file_without_photos_is_an_empty_data_set(tmp_path: Path) -> None:
+def test_a_file_without_photos_is_an_empty_dataset(tmp_path: Path) -> None:
     dataset = read_coco(saved(tmp_path, document(images=[], annotations=[])))
     assert (dataset.photos, dataset.box_count) == ((), 0)
 
@@ -150,7 +150,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         read_coco(tmp_path / "nothing.json")
 
 
-def test_a_data_set_comes_back_as_it_was_written(tmp_path: Path) -> None:
+def test_a_dataset_comes_back_as_it_was_written(tmp_path: Path) -> None:
     boxes_xyxy = np.array([[0.1, 2.25, 30.7, 49.9], [1, 2, 3, 4]])
     photo = BoxedPhoto("sub/ä b.jpg", 100, 50, boxes_xyxy, np.array([1, 0]), ("jeans", None))
     write_coco(DetectionDataset(("top", "pants"), (photo,)), tmp_path / "out.json")

@@ -36,7 +36,7 @@ def test_a_folder_with_one_coco_file_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nothing", "empty", "notes.md", "archive.zip"])
-def test_what_is_no_data_set_is_said(tmp_path: Path, name: str) -> None:
+def test_what_is_no_dataset_is_said(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.md").write_text("hello")
     (tmp_path / "archive.zip").write_bytes(b"PK")
@@ -72,7 +72,7 @@ def test_the_photos_folder_is_the_one_with_the_first_photo(tmp_path: Path) -> No
     assert photos_folder(tmp_path, "a.jpg") == tmp_path / "images"
 
 
-def test_a_data_set_without_a_folder_says_which_one_it_misses() -> None:
+def test_a_dataset_without_a_folder_says_which_one_it_misses() -> None:
     photo = BoxedPhoto("a.jpg", 10, 10, np.empty((0, 4)), np.empty(0))
     with pytest.raises(DatasetError, match="photos/ or images/"):
         DetectionDataset(("top",), (photo,)).path_of(photo)

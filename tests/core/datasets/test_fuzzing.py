@@ -1,4 +1,4 @@
-"""Damaged data sets of every format: each is read, or refused with a sentence, within bounds."""
+"""Damaged datasets of every format: each is read, or refused with a sentence, within bounds."""
 
 from __future__ import annotations
 

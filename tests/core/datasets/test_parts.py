@@ -1,4 +1,4 @@
-"""No training learns from photos that its data set sets apart, in any format that Lapel exports."""
+"""No training learns from photos that its dataset sets apart, in any format that Lapel exports."""
 
 from __future__ import annotations
 

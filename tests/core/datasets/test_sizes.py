@@ -79,7 +79,7 @@ def test_photos_of_another_shape_are_left_out_and_named(
     assert "2 of 3 photos have another shape" in caplog.text and "cut.jpg (expected" in caplog.text
 
 
-def test_where_no_photo_is_left_the_data_set_is_refused(tmp_path: Path) -> None:
+def test_where_no_photo_is_left_the_dataset_is_refused(tmp_path: Path) -> None:
     photo(tmp_path, "a.jpg", (300, 200))
     with pytest.raises(
         DatasetError, match=r"val\.json: 1 of 1 .* a\.jpg \(expected 200 x 300, got 300 x 200"

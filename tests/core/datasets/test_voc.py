@@ -103,7 +103,7 @@ def test_two_files_for_one_photo_and_an_empty_folder_are_refused(tmp_path: Path)
         read_voc(tmp_path / "none")
 
 
-def test_a_data_set_comes_back_as_it_was_written(tmp_path: Path) -> None:
+def test_a_dataset_comes_back_as_it_was_written(tmp_path: Path) -> None:
     boxes_xyxy = np.array([[10, 5, 30, 45], [0, 0, 100, 50], [3, 4, 9, 8]])
     photo = BoxedPhoto("sub/ä & b.jpg", 100, 50, boxes_xyxy, np.array([2, 0, 0]), ("jeans", None, "<b>"))
     empty = BoxedPhoto("c.png", 10, 20, np.empty((0, 4)), np.empty(0))

@@ -143,7 +143,7 @@ def test_lines_by_hand() -> None:
     assert yolo_lines(photo) == "3 0.200000 0.500000 0.200000 0.800000\n"
 
 
-def test_a_data_set_comes_back_as_it_was_written(tmp_path: Path) -> None:
+def test_a_dataset_comes_back_as_it_was_written(tmp_path: Path) -> None:
     boxes_xyxy = np.array([[10.25, 5, 30, 45.5], [0, 0, 640, 480]])
     photo = BoxedPhoto("sub/ä b.jpg", 640, 480, boxes_xyxy, np.array([1, 0]))
     empty = BoxedPhoto("c.png", 100, 50, np.empty((0, 4)), np.empty(0))

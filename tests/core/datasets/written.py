@@ -1,4 +1,4 @@
-"""Data sets as other programs write them: folders of VOC's and YOLO's files."""
+"""Datasets as other programs write them: folders of VOC's and YOLO's files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights measured on a data set: categories matched by name, nothing read past, senders kept together."""
+"""Weights measured on a dataset: categories matched by name, nothing read past, senders kept together."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_missing_and_broken_photos_are_named(tmp_path: Path) -> None:
         predictions_on(Knowing({}), DetectionDataset(CATEGORIES, (boxed("a.png"),)))  # type: ignore[arg-type]
 
 
-def test_a_data_sets_photos_are_upright(tmp_path: Path) -> None:
+def test_a_datasets_photos_are_upright(tmp_path: Path) -> None:
     tags = Image.Exif()
     tags[0x0112] = 6
     Image.new("RGB", (60, 40)).save(tmp_path / "turned.jpg", exif=tags.tobytes())

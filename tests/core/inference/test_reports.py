@@ -1,4 +1,4 @@
-"""Reports on data sets and revisions with tiny models: categories of both sides, what is left out, keys."""
+"""Reports on datasets and revisions with tiny models: categories of both sides, what is left out, keys."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ NONE = Targets(torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long
 
 
 def labeled(*rows):
-    """The targets of two pictures whose data sets label these of three categories."""
+    """The targets of two pictures whose datasets label these of three categories."""
     return Targets(TARGETS.images, TARGETS.classes, BOXES, torch.tensor(rows, dtype=torch.bool))
 
 
@@ -138,7 +138,7 @@ def model_iou(a, b):
     return common / (areas[0][:, None] + areas[1] - common)
 
 
-# What a data set does not label is not taught to be background.
+# What a dataset does not label is not taught to be background.
 
 
 def test_a_category_loss_is_cross_entropy_where_all_is_labeled():

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - a case is read more easily in its lines than in its commas
-"""Data sets as people have them: layouts, odd values and gaps, each with what has to come of it."""
+"""Datasets as people have them: layouts, odd values and gaps, each with what has to come of it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - a case is read more easily in its lines than in its commas
-"""Yet more data sets as people have them, in the formats besides COCO and VOC."""
+"""Yet more datasets as people have them, in the formats besides COCO and VOC."""
 
 from __future__ import annotations
 

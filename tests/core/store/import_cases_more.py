@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - a case is read more easily in its lines than in its commas
-"""More data sets as people have them: YOLO, other formats, and folders that tell little apart."""
+"""More datasets as people have them: YOLO, other formats, and folders that tell little apart."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - a case is read more easily in its lines than in its commas
-"""Yet more data sets as people have them: names that differ in little, and what tools write beside the usual."""
+"""Yet more datasets as people have them: names that differ in little, and what tools write beside the usual."""
 
 from __future__ import annotations
 

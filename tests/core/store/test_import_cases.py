@@ -1,4 +1,4 @@
-"""Data sets as people have them come as they were meant, as folders and as zips."""
+"""Datasets as people have them come as they were meant, as folders and as zips."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def as_came(store: Store) -> dict[str, list[tuple[str, tuple[float, ...]]] | Non
 @on_sqlite
 @pytest.mark.parametrize("zips", [False, True], ids=["folder", "zip"])
 @pytest.mark.parametrize("name", CASES)
-def test_a_data_set_comes_as_it_was_meant(store: Store, tmp_path: Path, name: str, zips: bool) -> None:
+def test_a_dataset_comes_as_it_was_meant(store: Store, tmp_path: Path, name: str, zips: bool) -> None:
     case, folder = CASES[name], tmp_path / "set"
     store.categories.ensure([], "ada")
     case.build(folder)
@@ -57,7 +57,7 @@ def test_a_data_set_comes_as_it_was_meant(store: Store, tmp_path: Path, name: st
 
 
 def check_coming_again(store: Store, folder: Path, first: ImportRow, whole: bool) -> None:
-    """A data set that comes again is there already."""
+    """A dataset that comes again is there already."""
     second = brought_in(store, folder)
     assert (second.counts["unchanged"], second.counts["already_there"]) == (
         first.counts["annotated"],

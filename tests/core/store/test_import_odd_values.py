@@ -18,7 +18,7 @@ from tests.pictures import jpeg
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three photos of a data set that a test completes."""
+    """Three photos of a dataset that a test completes."""
     made = tmp_path / "set"
     made.mkdir()
     for number in (1, 2, 3):

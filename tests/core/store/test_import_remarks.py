@@ -1,4 +1,4 @@
-"""What of a data set an import does not keep is said in its report."""
+"""What of a dataset an import does not keep is said in its report."""
 
 from __future__ import annotations
 
@@ -315,7 +315,7 @@ def test_photos_that_were_a_holdout_elsewhere_are_named(store: Store, tmp_path: 
 
 
 @on_sqlite
-def test_a_data_set_without_a_holdout_has_no_remark_on_one(store: Store, tmp_path: Path) -> None:
+def test_a_dataset_without_a_holdout_has_no_remark_on_one(store: Store, tmp_path: Path) -> None:
     laid({"train/a.jpg": 1, "b.jpg": 2, "x.csv": LISTED_CSV.format("false")})(tmp_path / "set")
     assert reasons(store, brought_in(store, tmp_path / "set")) == {}
 

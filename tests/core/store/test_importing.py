@@ -149,7 +149,7 @@ def yolo_of(folder: Path) -> Path:
 
 
 def wrapped_zip_of(folder: Path) -> Path:
-    return zipped_folder(folder.with_suffix(".zip"), yolo_of(folder), "my data set/")
+    return zipped_folder(folder.with_suffix(".zip"), yolo_of(folder), "my dataset/")
 
 
 def deepfashion2_of(folder: Path) -> Path:
@@ -183,7 +183,7 @@ def splits_of(folder: Path) -> Path:
     "make",
     [coco_of, coco_file_of, official_coco_of, voc_of, yolo_of, wrapped_zip_of, deepfashion2_of, splits_of],
 )
-def test_a_data_set_comes_with_its_boxes(store: Store, tmp_path: Path, make: Callable[[Path], Path]) -> None:
+def test_a_dataset_comes_with_its_boxes(store: Store, tmp_path: Path, make: Callable[[Path], Path]) -> None:
     row = brought_in(store, make(tmp_path / "set"))
     assert reasons(store, row) == {}
     assert (row.counts["new"], row.counts["annotated"]) == (3, 3)
@@ -248,7 +248,7 @@ def test_imported_boxes_never_replace_a_persons(store: Store, tmp_path: Path) ->
 
 
 @on_sqlite
-def test_a_missing_photo_of_a_data_set_is_refused_and_the_rest_goes_in(store: Store, tmp_path: Path) -> None:
+def test_a_missing_photo_of_a_dataset_is_refused_and_the_rest_goes_in(store: Store, tmp_path: Path) -> None:
     coco_of(tmp_path / "set")
     (tmp_path / "set" / "images" / "001.jpg").unlink()
     row = brought_in(store, tmp_path / "set")

@@ -1,4 +1,4 @@
-"""Photos whose data set labels only some categories: what the loss leaves out, and what it does not."""
+"""Photos whose dataset labels only some categories: what the loss leaves out, and what it does not."""
 
 import math
 from dataclasses import replace

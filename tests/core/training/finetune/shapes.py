@@ -48,7 +48,7 @@ def draw(names: Sequence[str], seed: int) -> tuple[Image.Image, list[tuple[int, 
 
 
 def dataset(folder: Path, count: int, names: Sequence[str], categories: Sequence[str], first: int = 0) -> Any:
-    """So many pictures as a data set in a folder."""
+    """So many pictures as a dataset in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     ids, photos = [categories.index(name) for name in names], []
     for seed in range(first, first + count):
