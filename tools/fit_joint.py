@@ -23,6 +23,7 @@ from scipy.optimize import minimize, minimize_scalar
 from core.boxes import Detections, box_iou
 from core.datasets.classification import read_classification, with_known_labels
 from core.evaluation.calibration import LEAST_SCORE, expected_calibration_error
+from core.images.crops import center_crop
 from core.images.decode import open_dataset_photo
 from core.inference.classifier import Classifier
 from core.inference.detector import Detector
@@ -266,9 +267,9 @@ def classify(classifier: Classifier, path: Path) -> Labels:
     """What the classifier says of a classification dataset."""
     labels = classifier.card.categories
     photos, _ = with_known_labels(read_classification(path), labels)
-    rows = [
-        classifier.probabilities([open_dataset_photo(p.path).image])[0].astype(np.float64) for p in photos
-    ]
+    share = classifier.card.crop_pct
+    pictures = (center_crop(open_dataset_photo(p.path).image, share) for p in photos)
+    rows = [classifier.probabilities([picture])[0].astype(np.float64) for picture in pictures]
     senders = {p.path.stem: p.group or p.path.name for p in photos}
     folds = np.array([fold_of(senders[p.path.stem]) for p in photos])
     return Labels(np.stack(rows), np.array([labels.index(p.label) for p in photos]), folds, senders)

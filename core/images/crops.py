@@ -41,6 +41,17 @@ def crop_garment(image: Image.Image, box_xyxy: Sequence[float], margin: float = 
     return image.crop(crop_rectangle(image.size, box_xyxy, margin))
 
 
+def center_crop(image: Image.Image, share: float) -> Image.Image:
+    """The middle of a picture: ``share`` in (0, 1] of its width and of its height, at least one pixel.
+
+    Random crops in a classifier's training show a garment larger than the whole photo does (Touvron et al.
+    2019, "Fixing the train-test resolution discrepancy"), and so does the labeler's crop of a box.
+    """
+    width, height = (max(1, round(side * share)) for side in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
+
+
 def on_white(image: Image.Image, box_xyxy: Sequence[float], side: int, margin: float = 0.05) -> Image.Image:
     """A garment in the middle of a white square of ``side`` pixels, as large as it fits with its margin."""
     cut = crop_garment(image, box_xyxy, margin).convert("RGB")

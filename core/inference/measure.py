@@ -19,6 +19,7 @@ from core.evaluation.detection import (
     is_single_object,
     single_object_recall,
 )
+from core.images.crops import center_crop
 from core.images.decode import open_dataset_photo
 from core.inference.classifier import Classifier
 from core.inference.detector import LOWEST_THRESHOLD, Detector
@@ -79,7 +80,9 @@ def measure_classifier(
     known, skipped = with_known_labels(photos, labels)
     if not known:
         raise DatasetError(f"expected photos labeled {', '.join(labels)}, got none")
-    rows = [classifier.probabilities([open_dataset_photo(photo.path).image])[0] for photo in watch(known)]
+    share = classifier.card.crop_pct
+    pictures = (center_crop(open_dataset_photo(photo.path).image, share) for photo in watch(known))
+    rows = [classifier.probabilities([picture])[0] for picture in pictures]
     targets = np.array([labels.index(photo.label) for photo in known])
     groups = np.array([photo.group for photo in known]) if all(photo.group for photo in known) else None
     return evaluate_classification(np.stack(rows), targets, labels, skipped=skipped, groups=groups)

@@ -21,6 +21,7 @@ from core.evaluation.report.detection import DetectorOutput, report_detector
 from core.evaluation.report.photos import ReportPhoto
 from core.files import atomic_write, cache_folder
 from core.garments import Box
+from core.images.crops import center_crop
 from core.images.decode import Photo
 from core.inference.classifier import Classifier, square_crops, whole_photo
 from core.inference.detector import LOWEST_THRESHOLD, Detector
@@ -220,10 +221,11 @@ def _report_classifiers(
         if not chosen:
             continue
         boxes = [_box(item, photo, place) for place, _ in chosen]
-        pictures = [photo.image] if item.is_crop else square_crops(photo, boxes)
         for (_, label), box in zip(chosen, boxes, strict=True):
             crops.append(LabeledCrop(item.photo, label, None if item.is_crop else box, item.group))
+        crops_of_boxes = [] if item.is_crop else square_crops(photo, boxes)
         for classifier, side in zip(classifiers, found, strict=True):
+            pictures = crops_of_boxes or [center_crop(photo.image, classifier.card.crop_pct)]
             side.append(classifier.probabilities(pictures))
     if not crops:
         raise DatasetError(f"expected garments labeled {', '.join(labels)} in {data.name}, got none")

@@ -44,6 +44,8 @@ MOST_CATEGORIES = 5000
 MOST_ANCHORS = 9
 LARGEST_ANCHOR = 16_384.0
 MOST_CALIBRATION = 10
+SMALLEST_CROP = 0.5
+"""Least share of a photo's sides that a classifier may be evaluated on."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,10 @@ class ModelCard:
 
     ``input_size`` is the long side in pixels; ``anchors_wh`` (detector) in pixels of that input;
     ``calibration`` is ``slope`` and ``intercept`` of a detector's scores (Platt scaling) or the
-    ``temperature`` of a classifier's logits, fitted on held-back photos. ``metrics``, ``training`` and
-    ``data`` are for people.
+    ``temperature`` of a classifier's logits, fitted on held-back photos. ``crop_pct`` is the share of a
+    photo's width and height, around its middle, that a classifier is evaluated on where a dataset boxes no
+    garment.
+    ``metrics``, ``training`` and ``data`` are for people.
     """
 
     kind: str  # "detector" or "classifier"
@@ -69,6 +73,7 @@ class ModelCard:
     metrics: dict[str, Any] = field(default_factory=dict)
     notes: str = ""
     calibration: dict[str, float] = field(default_factory=dict)
+    crop_pct: float = 1.0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -82,6 +87,8 @@ class ModelCard:
                 raise WeightsError(f"a card's calibration is of finite numbers, got {value!r} for {name}")
         if self.calibration.get("temperature", 1.0) <= 0:
             raise WeightsError("a card's temperature is above 0")
+        if not SMALLEST_CROP <= self.crop_pct <= 1:
+            raise WeightsError(f"a card's crop_pct lies in {SMALLEST_CROP}..1, got {self.crop_pct}")
 
 
 def _line(value: Any) -> None:
@@ -126,6 +133,7 @@ _CHECKS: dict[str, Check] = {
     "kind": _kind, "model": _line, "preset": _line, "categories": _categories,
     "score_threshold": share, "anchors_wh": _anchors, "name": _line, "notes": json_value,
     "training": _details, "data": _details, "metrics": _details, "calibration": _calibration,
+    "crop_pct": share,
 }  # fmt: skip
 
 
@@ -186,8 +194,9 @@ _NEEDED = {"kind", "model", "preset", "categories", "input_size"}
 
 
 def is_same_model(card: ModelCard, other: ModelCard) -> bool:
-    """Whether cards of the same weights label alike: all is equal but what is for people."""
+    """Whether cards of the same weights label alike: all is equal but what is for people and evaluation."""
     for_people: dict[str, Any] = {"name": "", "training": {}, "data": {}, "metrics": {}, "notes": ""}
+    for_people["crop_pct"] = 1.0
     return replace(card, **for_people) == replace(other, **for_people)
 
 

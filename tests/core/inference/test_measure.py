@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +166,17 @@ def test_top_k_counts_by_hand_and_skips_what_is_unknown(tmp_path: Path) -> None:
     assert (report.photos, report.skipped, report.groups) == (4, 1, 2)
     ungrouped = measure_classifier(Shade(), (*photos[:3], ClassificationSample(bright, "Shirt")))  # type: ignore[arg-type]
     assert ungrouped.groups == 4, "a photo without a sender stands for itself"
+
+
+def test_a_classifier_is_measured_on_the_middle_of_a_photo_that_its_card_names(tmp_path: Path) -> None:
+    framed = Image.new("RGB", (60, 40), BRIGHT)
+    framed.paste(DARK, (10, 6, 50, 34))  # of the whole 47 % is dark, of the middle half all
+    framed.save(tmp_path / "framed.png")
+    hat = (ClassificationSample(tmp_path / "framed.png", "Hat"),)
+    closer = Shade()
+    closer.card = replace(Shade.card, crop_pct=0.5)
+    assert measure_classifier(Shade(), hat).top1 == 0.0  # type: ignore[arg-type]
+    assert measure_classifier(closer, hat).top1 == 1.0  # type: ignore[arg-type]
 
 
 def test_no_known_label_at_all_is_refused(tmp_path: Path) -> None:
