@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,13 @@ from core.active_learning.ppal_order import (
     measure_difficulties,
     ppal_order,
 )
-from core.active_learning.ranking import Candidate, OrderPredicted, rank_photos
+from core.active_learning.ranking import Candidate, rank_photos, stable_uniform
 from core.active_learning.uncertainty import photo_uncertainty
 from core.errors import StoreError
 from core.inference.predictions import category_ids, queue_models
+from core.queue_place import QueuePlace
 from core.store import Store
-from core.store.predictions import ModelPair
+from core.store.predictions import ModelPair, Prediction
 from core.store.queue import OpenTaskPhoto
 
 LABEL_ISSUES_SETTING, METHOD_SETTING = "label_issues", "queue_method"
@@ -31,13 +33,20 @@ METHODS = ("selection", "ppal")
 MAX_LABEL_ISSUES = 500
 SEED = 0
 
+ALL_AT_ONCE = 100_000
+"""Open photos up to which an ordering ranks all of them."""
 
-@dataclass
-class Gathered:
-    """The candidates by photo, and the embeddings of labeled photos."""
+HEAD, PART = 20_000, 40_000
+"""Of more photos, ranked at once: so many of the present order's first, and so many with new predictions."""
 
-    candidates: dict[int, Candidate] = field(default_factory=dict)
-    labeled: list[np.ndarray] = field(default_factory=list)
+MOST_ANNOTATED = 8192
+"""Annotated photos that distances and difficulties are measured by, a random sample where there are more."""
+
+WATERMARK_SETTING = "ordered_until"
+OVERLAP_SECONDS, OVERLAP_VERSIONS = 60.0, 100
+
+VersionIssue = tuple[LabelIssue, int]
+"""A label issue, and the version of the annotation that was checked."""
 
 
 def queue_method(store: Store) -> str:
@@ -54,38 +63,57 @@ def choose_queue_method(store: Store, method: str) -> None:
 
 
 def reorder(store: Store) -> int:
-    """Rank all open tasks by the queue's models; returns how many were ranked.
+    """Rank open tasks by the queue's models; returns how many rankings that were.
 
     New photos get their task first. Without predictions the order is by perceptual hashes. Label issues are
-    kept for :func:`label_issues`. Peak memory is four bytes for each number of the open photos' embeddings,
-    about 400 MB for 100,000 photos; by PPAL no more than four hundred photos' embeddings are in memory.
+    saved for :func:`label_issues`. Up to ``ALL_AT_ONCE`` open photos, all are ranked. Of more, only those
+    with new predictions are, in parts; see :func:`_rank_part`. Peak memory is four bytes for each number of
+    the ranked photos' embeddings, 400 MB for 100,000 of them; by PPAL no more than four hundred embeddings.
     """
     store.queue.fill()
-    models = queue_models(store)
-    gathered = Gathered({photo.photo_id: _candidate(photo) for photo in store.queue.open_photos()})
-    found = _find_label_issues(store, models) if models else []
-    store.settings.remember(
-        LABEL_ISSUES_SETTING, [_saved_issue(issue) | {"version": version} for issue, version in found]
+    ordering, known = _ordering(store), store.settings.get(WATERMARK_SETTING, {})
+    predicted, saved = store.predictions.last_at(), store.annotations.last_id()
+    if store.queue.counts().first_open <= ALL_AT_ONCE:
+        _save_label_issues(store, ordering.find_label_issues(None))
+        ranked = store.queue.order(ordering.rank(list(store.queue.open_photos())))
+    else:
+        known = known if known.get("models") == ordering.model_ids else {}
+        annotated = store.annotations.photos_saved_after(known.get("saved", 0)) if known else []
+        parts = _predicted_since(store, ordering.models, known.get("predicted", 0.0))
+        ranked = _rank_part(ordering, [*next(parts, []), *annotated], is_new=not known)
+        ranked += sum(_rank_part(ordering, part) for part in parts)
+    # What was being written a moment ago may become visible later: the next ordering looks at it again.
+    mark = {"predicted": predicted - OVERLAP_SECONDS, "saved": saved - OVERLAP_VERSIONS}
+    store.settings.remember(WATERMARK_SETTING, mark | {"models": ordering.model_ids})
+    return ranked
+
+
+def _predicted_since(store: Store, models: ModelPair | None, at: float) -> Iterator[list[int]]:
+    """The photos with predictions by these models since a time, oldest first, ``PART`` at a time."""
+    after = (at, 0)
+    while models and (found := store.predictions.made_after(models, after, PART)):
+        after = found[-1]
+        yield [photo_id for _, photo_id in found]
+
+
+def _rank_part(ordering: Ordering, photo_ids: Sequence[int], *, is_new: bool = False) -> int:
+    """Rank these photos together with the first ``HEAD`` of the present order; how many were ranked.
+
+    They share out the places that they had among all, so that those that teach most come to the head; part by
+    part, however many photos there are. ``is_new``: no label issue of before counts.
+    """
+    store = ordering.store
+    kept = [] if is_new else _current_issues(store)
+    renewed = set(photo_ids)
+    kept = [(issue, version) for issue, version in kept if issue.photo_id not in renewed]
+    _save_label_issues(store, [*kept, *ordering.find_label_issues(photo_ids)])
+    chosen = [*renewed.union(store.queue.head(HEAD))]
+    photos = [photo for photo in store.queue.open_photos(chosen) if photo.rank >= 0]
+    places = sorted(photo.rank for photo in photos)
+    best_first = sorted(ordering.rank(photos), key=lambda place: place.rank)
+    return store.queue.order(
+        replace(place, rank=rank) for place, rank in zip(best_first, places, strict=True)
     )
-    order_predicted = None
-    if models and queue_method(store) == "ppal":
-        order_predicted = _gather_for_ppal(store, models, gathered)
-    elif models:
-        _gather(store, models, gathered)
-    for issue, _ in found:
-        candidate = gathered.candidates.get(issue.photo_id)
-        if candidate is not None:
-            gathered.candidates[issue.photo_id] = replace(
-                candidate, issue_score=issue.score, issue=issue.reason
-            )
-    labeled = np.stack(gathered.labeled) if gathered.labeled else np.zeros((0, 1), dtype=np.float16)
-    ranked = rank_photos(
-        list(gathered.candidates.values()),
-        labeled_embeddings=labeled,
-        seed=SEED,
-        order_predicted=order_predicted,
-    )
-    return store.queue.order(ranked)
 
 
 def label_issues(store: Store) -> list[LabelIssue]:
@@ -93,9 +121,21 @@ def label_issues(store: Store) -> list[LabelIssue]:
 
     Photos that were annotated again since, or deleted, are left out.
     """
-    kept = store.settings.get(LABEL_ISSUES_SETTING, [])
-    current = store.annotations.newest_versions([entry["photo_id"] for entry in kept])
-    return [_issue_from(entry) for entry in kept if current.get(entry["photo_id"]) == entry["version"]]
+    return [issue for issue, _ in _current_issues(store)]
+
+
+def _current_issues(store: Store) -> list[VersionIssue]:
+    saved = store.settings.get(LABEL_ISSUES_SETTING, [])
+    current = store.annotations.newest_versions([entry["photo_id"] for entry in saved])
+    valid = (entry for entry in saved if current.get(entry["photo_id"]) == entry["version"])
+    return [(_issue_from(entry), entry["version"]) for entry in valid]
+
+
+def _save_label_issues(store: Store, found: Iterable[VersionIssue]) -> None:
+    """Save the most probable ones, at most ``MAX_LABEL_ISSUES``."""
+    worst_first = sorted(found, key=lambda pair: (-pair[0].score, pair[0].photo_id))[:MAX_LABEL_ISSUES]
+    entries = [_saved_issue(issue) | {"version": version} for issue, version in worst_first]
+    store.settings.remember(LABEL_ISSUES_SETTING, entries)
 
 
 def _saved_issue(issue: LabelIssue) -> dict[str, Any]:
@@ -121,63 +161,108 @@ def _candidate(photo: OpenTaskPhoto) -> Candidate:
     )
 
 
-def _gather(store: Store, models: ModelPair, gathered: Gathered) -> None:
-    """Complete the candidates from predictions; collect the embeddings of labeled photos that may train."""
-    threshold, training = store.predictions.score_threshold(models), store.annotations.training_pool()
-    for prediction in store.predictions.iterate(models):
-        candidate = gathered.candidates.get(prediction.photo_id)
+@dataclass(frozen=True)
+class Ordering:
+    """What one ordering of a store goes by: the models, and a sample of the annotated photos."""
+
+    store: Store
+    models: ModelPair | None
+    is_ppal: bool
+    annotated: tuple[int, ...]
+
+    @property
+    def model_ids(self) -> list[int] | None:
+        """As in settings."""
+        return self.models.as_list() if self.models else None
+
+    @cached_property
+    def threshold(self) -> float:
+        """The score from which the models count a garment as found."""
+        assert self.models is not None
+        return self.store.predictions.score_threshold(self.models)
+
+    @cached_property
+    def labeled_embeddings(self) -> np.ndarray:
+        """The annotated photos' embeddings (M, D), float16."""
+        if self.models is None or self.is_ppal:
+            return np.zeros((0, 1), dtype=np.float16)
+        found = self.store.predictions.embeddings(self.models, self.annotated)
+        rows = [embedding.astype(np.float16) for _, embedding in found]
+        return np.stack(rows) if rows else np.zeros((0, 1), dtype=np.float16)
+
+    @cached_property
+    def difficulties(self) -> Difficulties:
+        """How hard each category is, measured on the annotated photos."""
+        assert self.models is not None
+        annotated = self.store.predictions.beside_annotations(self.models, self.annotated)
+        return measure_difficulties(annotated, category_ids(self.store))
+
+    def rank(self, photos: Sequence[OpenTaskPhoto]) -> list[QueuePlace]:
+        """All of these photos, ranked among themselves."""
+        candidates = {photo.photo_id: _candidate(photo) for photo in photos}
+        for prediction in self._predictions(list(candidates)):
+            known = candidates.get(prediction.photo_id)
+            if known is not None:
+                candidates[prediction.photo_id] = self._completed(known, prediction)
+        for issue in label_issues(self.store) if self.models else []:
+            known = candidates.get(issue.photo_id)
+            if known is not None:
+                candidates[issue.photo_id] = replace(known, issue_score=issue.score, issue=issue.reason)
+        return rank_photos(
+            list(candidates.values()),
+            labeled_embeddings=self.labeled_embeddings,
+            seed=SEED,
+            order_predicted=self._ppal_order if self.models and self.is_ppal else None,
+        )
+
+    def find_label_issues(self, photo_ids: Sequence[int] | None) -> Iterator[VersionIssue]:
+        """Label issues of annotated photos, of all or of these, each with the version that was checked."""
+        if self.models is None:
+            return
+        names = {category.id: category.name for category in self.store.categories.all()}
+        versions: dict[int, int] = {}
+        photos = _photo_boxes(self.store, self.models, self.threshold, versions, photo_ids)
+        for issue in find_label_issues(photos, names, self.threshold):
+            yield issue, versions[issue.photo_id]
+
+    def _predictions(self, photo_ids: Sequence[int]) -> Iterator[Prediction]:
+        if self.models is not None:
+            yield from self.store.predictions.iterate(self.models, photo_ids)
+
+    def _completed(self, candidate: Candidate, prediction: Prediction) -> Candidate:
+        uncertainty = photo_uncertainty(prediction.garments, self.threshold)
+        if self.is_ppal:  # asks for embeddings later, of few photos
+            calibrated = calibrated_uncertainty_of(prediction.garments, self.difficulties)
+            return replace(candidate, uncertainty=uncertainty, calibrated=calibrated)
         embedding = None if prediction.embedding is None else prediction.embedding.astype(np.float16)
-        if candidate is not None:
-            uncertainty = photo_uncertainty(prediction.garments, threshold)
-            gathered.candidates[prediction.photo_id] = replace(
-                candidate, uncertainty=uncertainty, embedding=embedding
-            )
-        if prediction.photo_id in training and embedding is not None:
-            gathered.labeled.append(embedding)
+        return replace(candidate, uncertainty=uncertainty, embedding=embedding)
+
+    def _ppal_order(self, candidates: Sequence[Candidate]) -> list[QueuePlace]:
+        def fetch(photo_ids: Sequence[int]) -> dict[int, Seen]:
+            found = (self.store.predictions.get(photo_id, self.models) for photo_id in photo_ids)
+            return {one.photo_id: Seen(one.garments, one.embedding) for one in found if one is not None}
+
+        return ppal_order(candidates, self.difficulties, fetch)
 
 
-def _gather_for_ppal(store: Store, models: ModelPair, gathered: Gathered) -> OrderPredicted:
-    """Complete the candidates from predictions without their embeddings; gives PPAL's order of them."""
-    difficulties = _difficulties(store, models)
-    threshold = store.predictions.score_threshold(models)
-    for prediction in store.predictions.iterate(models):
-        candidate = gathered.candidates.get(prediction.photo_id)
-        if candidate is not None:
-            gathered.candidates[prediction.photo_id] = replace(
-                candidate,
-                uncertainty=photo_uncertainty(prediction.garments, threshold),
-                calibrated=calibrated_uncertainty_of(prediction.garments, difficulties),
-            )
-
-    def fetch(photo_ids: Sequence[int]) -> dict[int, Seen]:
-        found = (store.predictions.get(photo_id, models) for photo_id in photo_ids)
-        return {one.photo_id: Seen(one.garments, one.embedding) for one in found if one is not None}
-
-    return lambda candidates: ppal_order(candidates, difficulties, fetch)
+def _ordering(store: Store) -> Ordering:
+    """By the queue's models; photos of the holdout choose nothing."""
+    pool = sorted(store.annotations.training_pool())
+    if len(pool) > MOST_ANNOTATED:
+        pool = sorted(pool, key=lambda photo_id: stable_uniform(photo_id, SEED))[:MOST_ANNOTATED]
+    return Ordering(store, queue_models(store), queue_method(store) == "ppal", tuple(pool))
 
 
-def _difficulties(store: Store, models: ModelPair) -> Difficulties:
-    """Measured on the annotated photos that may be trained on: those of the holdout choose nothing."""
-    training = store.annotations.training_pool()
-    annotated = (row for row in store.predictions.beside_annotations(models) if row.photo_id in training)
-    return measure_difficulties(annotated, category_ids(store))
-
-
-def _find_label_issues(store: Store, models: ModelPair) -> list[tuple[LabelIssue, int]]:
-    """The most probable label issues, each with the version of the annotation that was checked."""
-    names = {category.id: category.name for category in store.categories.all()}
-    versions: dict[int, int] = {}
-    found = find_label_issues(
-        _photo_boxes(store, models, versions), names, store.predictions.score_threshold(models)
-    )
-    worst_first = sorted(found, key=lambda issue: (-issue.score, issue.photo_id))[:MAX_LABEL_ISSUES]
-    return [(issue, versions[issue.photo_id]) for issue in worst_first]
-
-
-def _photo_boxes(store: Store, models: ModelPair, versions: dict[int, int]) -> Iterator[PhotoBoxes]:
+def _photo_boxes(
+    store: Store,
+    models: ModelPair,
+    threshold: float,
+    versions: dict[int, int],
+    photo_ids: Sequence[int] | None,
+) -> Iterator[PhotoBoxes]:
     """Annotated photos with their newest and their predicted boxes; ``versions`` is filled on the way."""
-    threshold, ids = store.predictions.score_threshold(models), category_ids(store)
-    for row in store.predictions.beside_annotations(models):
+    ids = category_ids(store)
+    for row in store.predictions.beside_annotations(models, photo_ids):
         versions[row.photo_id] = row.version
         annotated = (LabeledBox(box.box_xyxy, box.category_id) for box in row.boxes)
         predicted = (

@@ -133,6 +133,16 @@ class Annotations:
         return self.database.value(sa.select(sa.func.max(table.c.id))) or 0
 
     @needs(Right.READ)
+    def photos_saved_after(self, version_id: int) -> list[int]:
+        """The photos, each once, of versions with a greater :meth:`last_id` than this."""
+        return [
+            row.photo_id
+            for row in self.database.rows(
+                sa.select(table.c.photo_id).where(table.c.id > version_id).distinct()
+            )
+        ]
+
+    @needs(Right.READ)
     def count_since(self, at: float) -> int:
         """How many versions were saved after a time on the database's clock."""
         return int(self.database.value(sa.select(sa.func.count()).where(table.c.at > at)))

@@ -341,6 +341,15 @@ def _postgresql_engine(url: sa.URL, wait_seconds: float, connections: int) -> En
     )
 
 
+def batches_of(ids: Sequence[int] | None, size: int) -> Iterator[Sequence[int] | None]:
+    """Sorted numbers in batches, for conditions on them; a single None where all rows are meant."""
+    if ids is None:
+        yield None
+        return
+    inorder = sorted(ids)
+    yield from (inorder[start : start + size] for start in range(0, len(inorder), size))
+
+
 def one_line(text: str, most: int = 1000) -> str:
     """The text on one line, without control and direction-changing characters, at most ``most`` of them.
 

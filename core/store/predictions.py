@@ -15,7 +15,7 @@ from core.garments import Garment
 from core.models.cards import card_from
 from core.store.box_index import index_prediction
 from core.store.boxes import AnnotatedBox, boxes_from
-from core.store.database import Database
+from core.store.database import Database, batches_of
 from core.store.schema import annotations as versions
 from core.store.schema import models as models_table
 from core.store.schema import photos
@@ -116,12 +116,26 @@ class Predictions:
         return int(self.database.value(chosen))
 
     @needs(Right.READ)
-    def iterate(self, models: ModelPair) -> Iterator[Prediction]:
-        """A model pair's predictions by photo, a few in memory at a time; one state of the database."""
+    def iterate(self, models: ModelPair, photo_ids: Sequence[int] | None = None) -> Iterator[Prediction]:
+        """A model pair's predictions by photo, of all or of these, a few in memory at a time."""
         chosen = sa.select(table).where(_made_by(models)).order_by(table.c.photo_id)
         with self.database.read() as connection:
-            rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(chosen)
-            yield from (_prediction(row) for row in rows)
+            reading = connection.execution_options(yield_per=_ROWS_AT_ONCE)
+            for some in batches_of(photo_ids, _ROWS_AT_ONCE):
+                of_these = chosen if some is None else chosen.where(table.c.photo_id.in_(some))
+                yield from (_prediction(row) for row in reading.execute(of_these))
+
+    @needs(Right.READ)
+    def made_after(self, models: ModelPair, after: tuple[float, int], limit: int) -> list[tuple[float, int]]:
+        """When a model pair's predictions were made and of which photos, oldest first, at most ``limit``.
+
+        ``after`` is such a pair: those behind it in that order.
+        """
+        at, photo_id = after
+        later = sa.or_(table.c.at > at, sa.and_(table.c.at == at, table.c.photo_id > photo_id))
+        chosen = sa.select(table.c.at, table.c.photo_id).where(table.c.at >= at, later, _made_by(models))
+        chosen = chosen.order_by(table.c.at, table.c.photo_id).limit(limit)
+        return [(row.at, row.photo_id) for row in self.database.rows(chosen)]
 
     @needs(Right.READ)
     def embedded(self, models: ModelPair) -> list[int]:
@@ -141,22 +155,17 @@ class Predictions:
                 yield row.photo_id, _unpacked(row.embedding)
 
     @needs(Right.READ)
-    def beside_annotations(self, models: ModelPair) -> Iterator[AnnotatedPrediction]:
-        """A model pair's predictions on annotated live photos, by photo, a few in memory at a time."""
-        newest = newest_versions()
-        chosen = (
-            sa.select(newest, versions.c.boxes, table.c.garments, photos.c.width, photos.c.height)
-            .join(versions, is_newest(newest))
-            .join(table, table.c.photo_id == newest.c.photo_id)
-            .join(photos, photos.c.id == newest.c.photo_id)
-            .where(_made_by(models), photos.c.deleted_at.is_(None))
-            .order_by(newest.c.photo_id)
-        )
+    def beside_annotations(
+        self, models: ModelPair, photo_ids: Sequence[int] | None = None
+    ) -> Iterator[AnnotatedPrediction]:
+        """A model pair's predictions on annotated live photos, all or these, a few in memory at a time."""
         with self.database.read() as connection:
-            for row in connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(chosen):
-                garments = tuple(_garment(entry) for entry in row.garments)
-                size_wh = (row.width, row.height)
-                yield AnnotatedPrediction(row.photo_id, row.version, boxes_from(row.boxes), garments, size_wh)
+            reading = connection.execution_options(yield_per=_ROWS_AT_ONCE)
+            for some in batches_of(photo_ids, _ROWS_AT_ONCE):
+                for row in reading.execute(_beside_newest(models, some)):
+                    boxes, garments = boxes_from(row.boxes), tuple(map(_garment, row.garments))
+                    size_wh = (row.width, row.height)
+                    yield AnnotatedPrediction(row.photo_id, row.version, boxes, garments, size_wh)
 
     @needs(Right.READ)
     def of_photos(self, photo_ids: Sequence[int]) -> dict[int, list[Prediction]]:
@@ -186,6 +195,19 @@ class Predictions:
         chosen = sa.select(models_table.c.card).where(models_table.c.id == models.detector_id)
         row = self.database.found(chosen, f"There is no model number {models.detector_id}.")
         return card_from(row.card).score_threshold
+
+
+def _beside_newest(models: ModelPair, photo_ids: Sequence[int] | None) -> sa.Select[Any]:
+    """Annotated live photos with their newest version and the model pair's prediction, by photo."""
+    newest = newest_versions(photo_ids)
+    return (
+        sa.select(newest, versions.c.boxes, table.c.garments, photos.c.width, photos.c.height)
+        .join(versions, is_newest(newest))
+        .join(table, table.c.photo_id == newest.c.photo_id)
+        .join(photos, photos.c.id == newest.c.photo_id)
+        .where(_made_by(models), photos.c.deleted_at.is_(None))
+        .order_by(newest.c.photo_id)
+    )
 
 
 def _is_missing(models: ModelPair) -> tuple[sa.ColumnElement[bool], ...]:

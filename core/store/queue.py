@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -15,7 +15,7 @@ from core.access import LOCAL, Actor, Right, needs
 from core.errors import ConflictError, NotFoundError
 from core.queue_place import QueuePlace
 from core.store.audit import record_audit
-from core.store.database import Database, one_line
+from core.store.database import Database, batches_of, one_line
 from core.store.schema import annotations as versions
 from core.store.schema import drafts, photos, settings, skips, tasks
 from core.store.tasks import (
@@ -41,12 +41,16 @@ BATCH = 1000
 
 @dataclass(frozen=True)
 class OpenTaskPhoto:
-    """A photo whose first task is open: its perceptual hash, and whether it came with annotations."""
+    """A photo whose first task is open: its perceptual hash, and whether it came with annotations.
+
+    ``rank`` is its present place in the order, below 0 for what has to be done before all others.
+    """
 
     photo_id: int
     perceptual_hash: bytes
     annotated: bool
     holdout: bool
+    rank: float
 
 
 @dataclass(frozen=True)
@@ -138,16 +142,27 @@ class Queue:
         return changed
 
     @needs(Right.READ)
-    def open_photos(self) -> Iterator[OpenTaskPhoto]:
-        """Every live photo whose first task is open, by number; a few rows in memory at a time."""
-        chosen = sa.select(photos.c.id, photos.c.look, is_annotated(), photos.c.holdout)
+    def open_photos(self, photo_ids: Sequence[int] | None = None) -> Iterator[OpenTaskPhoto]:
+        """Live photos whose first task is open, all or some of these, by number; a few rows at a time."""
+        chosen = sa.select(photos.c.id, photos.c.look, is_annotated(), photos.c.holdout, tasks.c.rank)
         chosen = chosen.join(tasks, tasks.c.photo_id == photos.c.id)
         chosen = chosen.where(
             tasks.c.kind == "first", tasks.c.state == "open", photos.c.deleted_at.is_(None)
         ).order_by(photos.c.id)
         with self.database.read() as connection:
-            for row in connection.execution_options(yield_per=BATCH).execute(chosen):
-                yield OpenTaskPhoto(*row)
+            reading = connection.execution_options(yield_per=BATCH)
+            for some in batches_of(photo_ids, BATCH):
+                of_these = chosen if some is None else chosen.where(photos.c.id.in_(some))
+                for row in reading.execute(of_these):
+                    yield OpenTaskPhoto(*row)
+
+    @needs(Right.READ)
+    def head(self, limit: int) -> list[int]:
+        """The photos of the first open tasks in order, but for those that a reviewer sent back."""
+        chosen = sa.select(tasks.c.photo_id)
+        chosen = chosen.where(tasks.c.state == "open", tasks.c.kind == "first", tasks.c.rank >= 0)
+        chosen = chosen.order_by(tasks.c.rank, tasks.c.id).limit(limit)
+        return [row.photo_id for row in self.database.rows(chosen)]
 
     @needs(Right.ANNOTATE)
     def next(self, person: str, lease_seconds: float = LEASE_SECONDS) -> Task | None:

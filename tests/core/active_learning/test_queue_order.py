@@ -189,3 +189,77 @@ def test_the_order_is_selection_until_another_one_is_chosen(store: Store) -> Non
         choose_queue_method(store, "alphabet")
     choose_queue_method(store, "ppal")
     assert queue_method(store) == "ppal"
+
+
+@pytest.fixture
+def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than ten open photos are many: ranked are the first four, and six new ones at a time."""
+    for name, value in (("ALL_AT_ONCE", 10), ("HEAD", 4), ("PART", 6)):
+        monkeypatch.setattr(queue_order, name, value)
+    monkeypatch.setattr(queue_order, "OVERLAP_SECONDS", 0.0)
+    monkeypatch.setattr(queue_order, "OVERLAP_VERSIONS", 0)
+
+
+def ranks_of(store: Store) -> dict[int, float]:
+    return {photo.photo_id: photo.rank for photo in store.queue.open_photos()}
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_of_many_photos_the_most_uncertain_come_to_the_head_part_by_part(store: Store, add: Add) -> None:
+    safe = [add(seed, sure()) for seed in range(30)]
+    uncertain = [add(seed, tied()) for seed in range(40, 46)]
+    store.queue.fill()
+    before = ranks_of(store)
+    reorder(store)
+    after = ranks_of(store)
+    assert sorted(after.values()) == sorted(before.values()), "photos share out the places that they had"
+    order = chosen(order_of(store))
+    places = [order.index(photo_id) for photo_id in chosen(uncertain)]
+    assert np.mean(places) < np.mean([order.index(photo_id) for photo_id in chosen(safe)]) / 2
+    assert set(chosen(uncertain)) & set(order[:3])
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_of_many_photos_only_new_ones_and_the_head_are_ranked_again(store: Store, add: Add) -> None:
+    for seed in range(30):
+        add(seed, sure())
+    assert reorder(store) > 30
+    before, head = ranks_of(store), set(store.queue.head(4))
+    new = next(photo_id for photo_id in (add(seed, tied()) for seed in range(50, 60)) if chosen([photo_id]))
+    late = [photo_id for photo_id in ranks_of(store) if photo_id not in before]
+    store.queue.fill()
+    assert reorder(store) <= 4 + 1 + len(late) + 4
+    after = ranks_of(store)
+    moved = {photo_id for photo_id, rank in before.items() if after[photo_id] != rank}
+    assert moved <= head | {max(before)}, "the last prediction before is looked at again"
+    assert new in set(order_of(store)[:6])
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_of_many_photos_label_issues_stay_until_they_are_annotated_again(store: Store, add: Add) -> None:
+    wrong = add(1, sure("dress"))
+    annotate(store, wrong, "top")
+    for seed in range(2, 22):
+        add(seed, sure())
+    reorder(store)
+    add(30, tied())
+    reorder(store)
+    assert [issue.photo_id for issue in label_issues(store)] == [wrong]
+    late = add(31, sure("dress"))
+    annotate(store, late, "top")
+    reorder(store)
+    assert {issue.photo_id for issue in label_issues(store)} == {wrong, late}
+    annotate(store, wrong, "dress", base=1)
+    reorder(store)
+    assert [issue.photo_id for issue in label_issues(store)] == [late]
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_many_photos_without_predictions_and_those_sent_back_keep_their_places(
+    store: Store, add: Add
+) -> None:
+    ids = [add(seed) for seed in range(14)]
+    store.queue.fill()
+    store.queue.put_first(ids[9], "look again")
+    assert reorder(store) == 4
+    assert order_of(store)[0] == ids[9]

@@ -27,8 +27,8 @@ TABLE = {
         Right.TAXONOMY: "add rename set_attributes add_defaults",
     },
     "Predictions": {
-        Right.READ: "get missing missing_among missing_count iterate embedded embeddings beside_annotations "
-        "of_photos last_at latest_models score_threshold",
+        Right.READ: "get missing missing_among missing_count iterate made_after embedded embeddings "
+        "beside_annotations of_photos last_at latest_models score_threshold",
         Right.IMPORT: "save",
     },
     "Imports": {Right.READ: "get recent refusals", Right.IMPORT: "begin progress cancel retry refuse"},
@@ -45,12 +45,12 @@ TABLE = {
     "projects": {Right.PREVIEW: "all_projects", Right.SETTINGS: "add_project rename_project"},
     "Annotations": {
         Right.READ: "latest latest_of history version annotated_count newest_versions training_pool last_id "
-        "count_since",
+        "count_since photos_saved_after",
         Right.ANNOTATE: "submit",
     },
     "Drafts": {Right.READ: "load of", Right.ANNOTATE: "save"},
     "Queue": {
-        Right.READ: "upcoming get last_done counts open_photos reviews_imported",
+        Right.READ: "upcoming get last_done counts open_photos head reviews_imported",
         Right.IMPORT: "fill review_imported",
         Right.ANNOTATE: "order next take renew release skip put_first recall_skipped",
     },
