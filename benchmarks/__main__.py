@@ -28,6 +28,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "page": ("--repeats", "1", "--batch", "3"),
     "store": ("--seconds", "5", "--people", "5", "--photos", "2000", "--imported", "100", "--asked", "20"),
     "scale": ("--photos", "500", "--workers", "1", "2", "--seconds", "5", "--warm", "2"),
+    "queue_scale": ("--photos", "500", "--databases", "sqlite"),
     "finding": ("--photos", "2000", "--rounds", "2"),
     "workspace": ("--starts", "1", "--rounds", "1", "--changes", "5", "--reruns", "20"),
     "annotating": ("--photos", "2"),

@@ -40,9 +40,9 @@ def filled(folder: Path, photos: int) -> tuple[Store, ModelPair]:
     store = Store.open(sqlite_url(folder), folder)
     add_photos(store, photos)
     annotate_all(store, photos // 2)
-    pair = _models(store)
+    pair = add_models(store)
     names = {category.id: category.name for category in store.categories.all()}
-    insert(store, predictions, (_prediction(number + 1, pair, names) for number in range(photos)))
+    insert(store, predictions, (prediction_row(number + 1, pair, names) for number in range(photos)))
     with store.database.write() as connection:
         fill_index(connection)
     store.queue.fill()
@@ -104,7 +104,8 @@ def _milliseconds(act: Callable[[], object], rounds: int) -> Iterator[float]:
         yield 1000 * (time.perf_counter() - started)
 
 
-def _models(store: Store) -> ModelPair:
+def add_models(store: Store) -> ModelPair:
+    """A detector and a classifier as rows, without weights."""
     ids = {}
     with store.database.write() as connection:
         for kind in KINDS:
@@ -115,7 +116,8 @@ def _models(store: Store) -> ModelPair:
     return ModelPair(ids["detector"], ids["classifier"])
 
 
-def _prediction(photo_id: int, pair: ModelPair, names: dict[int, str]) -> dict[str, Any]:
+def prediction_row(photo_id: int, pair: ModelPair, names: dict[int, str]) -> dict[str, Any]:
+    """A photo's prediction as a row: six garments."""
     random = Random(-photo_id)
     garments = [
         {

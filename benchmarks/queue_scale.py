@@ -1,0 +1,184 @@
+"""The queue of a store with very many photos: next task, order, statistics, search, export, and their memory.
+
+Run with ``python -m benchmarks.queue_scale [--photos 100000 1000000] [--databases sqlite postgresql]``; a
+line for each act goes to stderr, one line of JSON to stdout. Every photo is predicted (six garments, an
+embedding of 1,024 numbers), a tenth is annotated; there are rows only, without pictures. Each act is a
+process of its own, so that its peak memory can be told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.finding import PAGE, add_models, prediction_row
+from benchmarks.load.many import add_photos, annotate_all, insert
+from benchmarks.machine import describe_machine, machine_line
+from benchmarks.store import next_photos, postgresql, timed, url_of
+from core.inference.predictions import set_queue_models
+from core.store import Store, sqlite_url
+from core.store.box_index import fill_index
+from core.store.predictions import ModelPair
+from core.store.schema import predictions
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("sqlalchemy", "psycopg")
+DATABASES = ("sqlite", "postgresql")
+EMBEDDING, ANNOTATED = 1024, 0.1
+SAVED = 20
+"""Annotations after which the queue is ordered anew, as the worker does."""
+
+
+def fill(store: Store, photos: int) -> None:
+    """So many photos with predictions, a tenth of them annotated, none of them with a task yet."""
+    add_photos(store, photos)
+    annotate_all(store, int(ANNOTATED * photos))
+    pair = add_models(store)
+    names = {category.id: category.name for category in store.categories.all()}
+    insert(store, predictions, (_with_embedding(number + 1, pair, names) for number in range(photos)))
+    with store.database.write() as connection:
+        fill_index(connection)
+    set_queue_models(store, pair)
+
+
+def _with_embedding(photo_id: int, pair: ModelPair, names: dict[int, str]) -> dict[str, Any]:
+    numbers = np.random.default_rng(photo_id).random(EMBEDDING, dtype=np.float32)
+    return prediction_row(photo_id, pair, names) | {"embedding": numbers.astype("<f2").tobytes()}
+
+
+def order_first(store: Store) -> dict[str, float]:
+    """The first order of all photos."""
+    from core.active_learning.queue_order import reorder
+
+    return {"tasks_s": timed(store.queue.fill), "s": timed(lambda: reorder(store))}
+
+
+def order_again(store: Store) -> dict[str, float]:
+    """The order after ``SAVED`` annotations more."""
+    from core.active_learning.queue_order import reorder
+    from core.store.boxes import AnnotatedBox
+
+    category = store.categories.all()[0].id
+    for number, photo_id in enumerate(store.queue.head(SAVED)):
+        boxes = [AnnotatedBox((10.0, 10.0, 200.0, 300.0), category)]
+        request = f"queue scale {time.time()} {number}"
+        store.annotations.submit(photo_id, boxes, author="benchmark", base_version=0, request=request)
+    return {"s": timed(lambda: reorder(store))}
+
+
+def ask_next(store: Store) -> dict[str, float]:
+    """The next task, of two hundred."""
+    return next_photos(store, 200)
+
+
+def count(store: Store) -> dict[str, float]:
+    """What Data shows: the queue's counts, and the statistics of the annotations."""
+    from core.store.statistics import count_annotations
+
+    return {"queue_s": timed(store.queue.counts), "statistics_s": timed(lambda: count_annotations(store))}
+
+
+def search(store: Store) -> dict[str, float]:
+    """A page of photos by category, and how many there are."""
+    from core.store.search import PhotoQuery
+
+    query = PhotoQuery(category_id=store.categories.all()[0].id)
+    page = partial(store.search.photos, query, 0, PAGE)
+    page()
+    return {"page_s": timed(page), "count_s": timed(lambda: store.search.count(query))}
+
+
+def export(store: Store) -> dict[str, float]:
+    """A revision of what is annotated, and its export as COCO."""
+    from core.store.exports import export_revision
+
+    made = timed(lambda: store.revisions.create("benchmark"))
+    number = store.revisions.all()[0].number
+    with tempfile.TemporaryFile() as out:
+        return {"revision_s": made, "s": timed(lambda: export_revision(store, number, "coco", out))}
+
+
+ACTS: Mapping[str, Callable[[Store], dict[str, float]]] = {
+    "first order": order_first,
+    "next task": ask_next,
+    "order again": order_again,
+    "counts": count,
+    "search": search,
+    "export": export,
+}
+
+
+def run_act(name: str, url: str, folder: Path) -> dict[str, float]:
+    """An act in this process, with its memory before it and at most."""
+    store = Store.open(url, folder)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    row = ACTS[name](store)
+    store.close()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return row | {"open_mib": round(before / 1024), "peak_mib": round(peak / 1024)}
+
+
+@contextmanager
+def opened(database: str, folder: Path) -> Iterator[Store | None]:
+    """An empty store; None where the machine has no PostgreSQL."""
+    if database == "sqlite":
+        store = Store.open(sqlite_url(folder), folder)
+        yield store
+        store.close()
+    else:
+        with postgresql(folder) as large:
+            yield large
+
+
+def measure(database: str, photos: int, only: list[str]) -> dict[str, Any]:
+    """All acts on a store of so many photos."""
+    rows: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as temporary, opened(database, Path(temporary)) as store:
+        if store is None:
+            return rows
+        rows["fill"] = {"s": timed(lambda: fill(store, photos))}
+        for name in only:
+            command = [sys.executable, "-m", "benchmarks.queue_scale", "--act", name]
+            command += ["--url", url_of(store), "--folder", temporary]
+            done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True)
+            rows[name] = json.loads(done.stdout)
+            print(f"{database}, {photos:,} photos: {name} {rows[name]}", file=sys.stderr, flush=True)
+    return rows
+
+
+def main() -> None:
+    """Measure, print the table and the JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--databases", nargs="+", choices=DATABASES, default=list(DATABASES))
+    parser.add_argument("--acts", nargs="+", choices=[*ACTS], default=[*ACTS])
+    parser.add_argument("--act", choices=[*ACTS], help=argparse.SUPPRESS)
+    parser.add_argument("--url", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.act:
+        print(json.dumps(run_act(options.act, options.url, options.folder)))
+        return
+    figures = {
+        database: {f"{photos:,}": measure(database, photos, options.acts) for photos in options.photos}
+        for database in options.databases
+    }
+    print(machine_line(PACKAGES), file=sys.stderr)
+    line = {"benchmark": "queue_scale", "embedding": EMBEDDING, "annotated": ANNOTATED}
+    print(json.dumps(line | figures | {"machine": describe_machine(PACKAGES)}))
+
+
+if __name__ == "__main__":
+    main()
