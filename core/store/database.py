@@ -7,7 +7,7 @@ import threading
 import time
 import unicodedata
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -266,7 +266,9 @@ class SessionLock:
             raise StoreError("The connection to the database was lost.") from error
 
     def release(self) -> None:
-        """Let others have the lock."""
+        """Let others have the lock, from now on: the server notices only later that a connection was closed."""
+        with suppress(sa.exc.SQLAlchemyError):  # where the connection is lost, so is the lock
+            self.connection.execute(sa.select(sa.func.pg_advisory_unlock_all()))
         self.connection.close()
 
 
