@@ -266,7 +266,7 @@ class SessionLock:
             raise StoreError("The connection to the database was lost.") from error
 
     def release(self) -> None:
-        """Let others have the lock, from now on: the server notices only later that a connection was closed."""
+        """Let others have the lock, at once: that a connection was closed is noticed only later."""
         with suppress(sa.exc.SQLAlchemyError):  # where the connection is lost, so is the lock
             self.connection.execute(sa.select(sa.func.pg_advisory_unlock_all()))
         self.connection.close()
