@@ -33,10 +33,10 @@ METHODS = ("selection", "ppal")
 MAX_LABEL_ISSUES = 500
 SEED = 0
 
-ALL_AT_ONCE = 100_000
+ALL_AT_ONCE = 30_000
 """Open photos up to which an ordering ranks all of them."""
 
-HEAD, PART = 20_000, 40_000
+HEAD, PART = 10_000, 20_000
 """Of more photos, ranked at once: so many of the present order's first, and so many with new predictions."""
 
 MOST_ANNOTATED = 8192
@@ -68,7 +68,7 @@ def reorder(store: Store) -> int:
     New photos get their task first. Without predictions the order is by perceptual hashes. Label issues are
     saved for :func:`label_issues`. Up to ``ALL_AT_ONCE`` open photos, all are ranked. Of more, only those
     with new predictions are, in parts; see :func:`_rank_part`. Peak memory is four bytes for each number of
-    the ranked photos' embeddings, 400 MB for 100,000 of them; by PPAL no more than four hundred embeddings.
+    the ranked photos' embeddings, 120 MB for 30,000 of them; by PPAL no more than four hundred embeddings.
     """
     store.queue.fill()
     ordering, known = _ordering(store), store.settings.get(WATERMARK_SETTING, {})

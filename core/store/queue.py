@@ -315,7 +315,8 @@ class Queue:
 
     def _waiting(self, person: str) -> Iterator[Select[Any]]:
         """What the person does not hold yet, in order."""
-        given = self._free(person, "first").where(tasks.c.assigned_to == person)
+        # Not kind = "first": SQLite would go through all open tasks in order, by the index of the next one.
+        given = self._free(person, tasks.c.kind != "second").where(tasks.c.assigned_to == person)
         yield given.order_by(tasks.c.rank, tasks.c.id)
         yield from self._second(person)
         yield self._first(person)
@@ -328,19 +329,23 @@ class Queue:
         """
         seen = sa.exists().where(versions.c.photo_id == tasks.c.photo_id, versions.c.author == person)
         for others in (tasks.c.first_author < person, tasks.c.first_author > person):
-            yield self._free(person, "second").where(others, ~seen).order_by(tasks.c.first_author, tasks.c.id)
+            yield (
+                self._free(person, tasks.c.kind == "second")
+                .where(others, ~seen)
+                .order_by(tasks.c.first_author, tasks.c.id)
+            )
 
     def _first(self, person: str) -> Select[Any]:
-        anybodys = self._free(person, "first").where(tasks.c.assigned_to.is_(None))
+        anybodys = self._free(person, tasks.c.kind == "first").where(tasks.c.assigned_to.is_(None))
         return anybodys.order_by(tasks.c.rank, tasks.c.id)
 
-    def _free(self, person: str, kind: str) -> Select[Any]:
+    def _free(self, person: str, of_kind: sa.ColumnElement[bool]) -> Select[Any]:
         """One open task that nobody holds and the person has not skipped."""
         skipped = sa.select(skips.c.task_id).where(skips.c.person == person)
         held = tasks.c.lease_until > self.database.now
         free = sa.select(tasks.c.id).where(
             tasks.c.state == "open",
-            tasks.c.kind == kind,
+            of_kind,
             sa.or_(tasks.c.lease_until.is_(None), ~held),
             tasks.c.id.not_in(skipped),
         )

@@ -325,3 +325,24 @@ def test_a_photo_put_first_comes_before_all_others_also_where_it_was_done(store,
     assert store.queue.next("cleo").photo_id == new
     with pytest.raises(NotFoundError):
         store.queue.put_first(999_999, "gone")
+
+
+def steps_of_next(store: Store, person: str) -> int:
+    """How many hundred steps SQLite takes to find the person's next task."""
+    steps = []
+
+    def count(connection, _record, _proxy):
+        connection.set_progress_handler(lambda: steps.append(1), 100)
+
+    sa.event.listen(store.database.engine, "checkout", count)
+    store.queue.next(person)
+    sa.event.remove(store.database.engine, "checkout", count)
+    return len(steps)
+
+
+def test_the_next_task_costs_the_same_however_many_wait(fresh_store):
+    few, many = fresh_store("sqlite"), fresh_store("sqlite")
+    for store, count in ((few, 100), (many, 3000)):
+        add_photos(store.database, count)
+        store.queue.fill()
+    assert steps_of_next(many, "ann") <= steps_of_next(few, "ann") + 3
