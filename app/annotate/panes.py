@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.components.modules import joined
 from app.media import ink_on
 from core.store.boxes import AnnotatedBox
 from core.store.categories import Category
@@ -20,7 +21,7 @@ _component = st.components.v2.component(
     "lapel_panes",
     html='<div class="lapel-panes"></div>',
     css=(HERE / "panes.css").read_text("utf-8"),
-    js=(HERE / "panes.js").read_text("utf-8"),
+    js=joined(HERE / "panes.js"),
 )
 
 

@@ -3,6 +3,7 @@
 //        scales: {name: {low, high, signed, unit}}, colors: {sequential, diverging}, marks: [[x0, y0, x1, y1]], name, title, note,
 //        point: null | {row, column, size, heads, finer, models: [{title, content, position, shares}]}}
 // out:  state "point" {row, column}
+import { createElement, placeBox } from "../components/dom.js";
 import { paint, rangeOf, shown, tableOf } from "./colors.js";
 import { Attention, difference, DIRECTIONS, highest, TERMS } from "./pointing.js";
 import { pngOf, save, svgOf } from "./figure_export.js";
@@ -12,36 +13,21 @@ const SCALES = [["point", "This point"], ["all", "All points"], ["each", "Each m
 const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 const SETTLED_MS = 500;
 
-const make = (tag, props = {}, ...children) => {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(props)) {
-    if (name.startsWith("on") || name === "textContent" || name === "className") element[name] = value;
-    else element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-};
-
-const placed = (element, [x0, y0, x1, y1]) => {
-  Object.assign(element.style, { left: `${100 * x0}%`, top: `${100 * y0}%`, width: `${100 * (x1 - x0)}%`, height: `${100 * (y1 - y0)}%` });
-  return element;
-};
-
 class Figure {
   constructor(root) {
     Object.assign(this, { root, chosen: 0, smooth: true, opacity: 0.65, term: "attention", direction: "from", range: "point", cells: [] });
-    this.image = make("img", { className: "photo", draggable: "false" });
-    this.heat = make("canvas", { className: "heat" });
-    this.marks = make("div", { className: "marks" });
-    this.dot = make("div", { className: "dot", hidden: "" });
-    this.frame = make("div", { className: "frame" }, this.image, this.heat, this.marks, this.dot);
-    this.stage = make("div", { className: "stage" }, this.frame);
-    this.reading = make("p", { className: "reading", role: "status" });
-    this.bar = make("div", { className: "bar" });
-    this.large = make("div", { className: "large" }, this.stage, this.reading, this.bar);
-    this.panels = make("div", { className: "panels" });
-    this.choices = make("div", { className: "choices" });
-    root.append(this.choices, make("div", { className: "body" }, this.large, this.panels), this.tools());
+    this.image = createElement("img", { className: "photo", draggable: "false" });
+    this.heat = createElement("canvas", { className: "heat" });
+    this.marks = createElement("div", { className: "marks" });
+    this.dot = createElement("div", { className: "dot", hidden: "" });
+    this.frame = createElement("div", { className: "frame" }, this.image, this.heat, this.marks, this.dot);
+    this.stage = createElement("div", { className: "stage" }, this.frame);
+    this.reading = createElement("p", { className: "reading", role: "status" });
+    this.bar = createElement("div", { className: "bar" });
+    this.large = createElement("div", { className: "large" }, this.stage, this.reading, this.bar);
+    this.panels = createElement("div", { className: "panels" });
+    this.choices = createElement("div", { className: "choices" });
+    root.append(this.choices, createElement("div", { className: "body" }, this.large, this.panels), this.tools());
     this.frame.addEventListener("pointerdown", (event) => this.grab(event));
     this.frame.addEventListener("pointermove", (event) => this.moved(event));
     this.frame.addEventListener("keydown", (event) => this.key(event));
@@ -49,14 +35,14 @@ class Figure {
   }
 
   tools() {
-    const opacity = make("input", { type: "range", min: "0", max: "100", value: String(100 * this.opacity), "aria-label": "Opacity of the maps",
+    const opacity = createElement("input", { type: "range", min: "0", max: "100", value: String(100 * this.opacity), "aria-label": "Opacity of the maps",
       oninput: () => { this.opacity = opacity.valueAsNumber / 100; this.blend(); } });
-    this.smoother = make("input", { type: "checkbox", checked: "", onchange: () => { this.smooth = this.smoother.checked; this.draw(); } });
-    const button = (words, act) => make("button", { type: "button", className: "tool", textContent: words, onclick: act });
-    return make("div", { className: "tools" },
-      make("label", {}, make("span", { textContent: "Opacity" }), opacity),
-      make("label", {}, this.smoother, make("span", { textContent: "Smooth between cells" })),
-      make("span", { className: "spring" }),
+    this.smoother = createElement("input", { type: "checkbox", checked: "", onchange: () => { this.smooth = this.smoother.checked; this.draw(); } });
+    const button = (words, act) => createElement("button", { type: "button", className: "tool", textContent: words, onclick: act });
+    return createElement("div", { className: "tools" },
+      createElement("label", {}, createElement("span", { textContent: "Opacity" }), opacity),
+      createElement("label", {}, this.smoother, createElement("span", { textContent: "Smooth between cells" })),
+      createElement("span", { className: "spring" }),
       button("PNG", () => this.export("png")), button("SVG", () => this.export("svg")));
   }
 
@@ -67,7 +53,7 @@ class Figure {
     this.image.alt = data.picture.alt;
     this.frame.style.aspectRatio = String(data.picture.ratio);
     this.frame.style.setProperty("--ratio", data.picture.ratio);
-    this.marks.replaceChildren(...data.marks.map((box) => placed(make("div", { className: "mark" }), box)));
+    this.marks.replaceChildren(...data.marks.map((box) => placeBox(createElement("div", { className: "mark" }), box)));
     this.tables = { sequential: tableOf(data.colors.sequential), diverging: tableOf(data.colors.diverging) };
     if (fresh) this.chosen = 0;
     const point = data.point;
@@ -107,14 +93,14 @@ class Figure {
   // --- what can be chosen here, without the server
 
   buildChoices() {
-    const group = (title, entries, name) => make("div", { className: "modes", role: "radiogroup", "aria-label": title },
-      ...entries.map(([value, words]) => make("button", { type: "button", role: "radio", className: "mode", textContent: words,
+    const group = (title, entries, name) => createElement("div", { className: "modes", role: "radiogroup", "aria-label": title },
+      ...entries.map(([value, words]) => createElement("button", { type: "button", role: "radio", className: "mode", textContent: words,
         "aria-checked": String(this[name] === value), onclick: () => { this[name] = value; this.buildChoices(); this.draw(); } })));
     if (!this.data.point) { this.choices.replaceChildren(); return; }
     const terms = this.models.length > 1 ? TERMS : [...TERMS, ["all", "All three"]];
     if (!terms.some(([value]) => value === this.term)) this.term = "attention";
     this.choices.replaceChildren(group("Terms", terms, "term"), group("Direction", DIRECTIONS, "direction"),
-      make("span", { className: "field" }, make("span", { textContent: "Scale" }), group("Scale", SCALES, "range")));
+      createElement("span", { className: "field" }, createElement("span", { textContent: "Scale" }), group("Scale", SCALES, "range")));
   }
 
   // --- sections with values and scales: given, or of the point
@@ -190,19 +176,19 @@ class Figure {
     this.cells = [];
     this.bars = [];
     this.panels.replaceChildren(...this.drawn.map(({ title, panels }) => {
-      const grid = make("div", { className: panels.length <= 4 ? "grid few" : "grid" }, ...panels.map((panel) => {
-        const canvas = make("canvas", { className: "heat" });
-        const photo = make("canvas", { className: "photo" });
-        const frame = make("div", { className: "small" }, photo, canvas);
+      const grid = createElement("div", { className: panels.length <= 4 ? "grid few" : "grid" }, ...panels.map((panel) => {
+        const canvas = createElement("canvas", { className: "heat" });
+        const photo = createElement("canvas", { className: "photo" });
+        const frame = createElement("div", { className: "small" }, photo, canvas);
         const index = this.cells.length;
-        const button = make("button", { type: "button", className: "panel", onclick: () => { this.chosen = index; this.draw(); } },
-          frame, make("span", { className: "name", textContent: panel.title }));
+        const button = createElement("button", { type: "button", className: "panel", onclick: () => { this.chosen = index; this.draw(); } },
+          frame, createElement("span", { className: "name", textContent: panel.title }));
         this.cells.push({ button, canvas, photo, frame });
         return button;
       }));
-      const bar = make("div", { className: "bar" });
+      const bar = createElement("div", { className: "bar" });
       this.bars.push(bar);
-      return make("section", {}, make("div", { className: "head" }, make("h4", { textContent: title }), bar), grid);
+      return createElement("section", {}, createElement("div", { className: "head" }, createElement("h4", { textContent: title }), bar), grid);
     }));
     if (this.chosen >= this.cells.length) this.chosen = 0;
   }
@@ -225,7 +211,7 @@ class Figure {
   paintPanel(canvas, { values, shape, extent, scale }) {
     paint(canvas, values, shape, scale, this.tables[scale.signed ? "diverging" : "sequential"], this.smooth);
     canvas.dataset.sum = String(values.reduce((sum, value) => sum + value, 0));
-    placed(canvas, extent);
+    placeBox(canvas, extent);
   }
 
   get panel() {
@@ -240,7 +226,7 @@ class Figure {
     const { point } = this.data;
     if (!point) { this.reading.textContent = panel.title; return; }
     const [row, column] = this.at;
-    placed(this.dot, [column / point.size, row / point.size, (column + 1) / point.size, (row + 1) / point.size]);
+    placeBox(this.dot, [column / point.size, row / point.size, (column + 1) / point.size, (row + 1) / point.size]);
     const best = highest(panel.values);
     const side = panel.shape[0];
     const words = `${panel.title}, point in row ${row + 1}, column ${column + 1} of ${point.size}: highest ${shown(panel.values[best])} in row ${Math.floor(best / side) + 1}, column ${(best % side) + 1}${side === point.size ? "" : ` of ${side}`}`;
@@ -256,11 +242,11 @@ class Figure {
     if (!one) return;
     const table = this.tables[one.signed ? "diverging" : "sequential"];
     const stops = table.filter((_, index) => index % 15 === 0).map((color) => `rgb(${color.join(" ")})`);
-    const ramp = make("span", { className: "ramp" });
+    const ramp = createElement("span", { className: "ramp" });
     ramp.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
-    const middle = one.signed ? [make("span", { className: "zero", textContent: "0" })] : [];
-    bar.replaceChildren(make("span", { textContent: shown(one.low) }), make("span", { className: "ramped" }, ramp, ...middle),
-      make("span", { textContent: shown(one.high) }), make("span", { className: "unit", textContent: one.unit || "" }));
+    const middle = one.signed ? [createElement("span", { className: "zero", textContent: "0" })] : [];
+    bar.replaceChildren(createElement("span", { textContent: shown(one.low) }), createElement("span", { className: "ramped" }, ramp, ...middle),
+      createElement("span", { textContent: shown(one.high) }), createElement("span", { className: "unit", textContent: one.unit || "" }));
   }
 
   blend() {
@@ -323,7 +309,7 @@ class Figure {
     const options = { columns: 9, opacity: this.opacity, smooth: this.smooth, title: data.title, note };
     const picture = { image: this.image, ratio: data.picture.ratio };
     const make = kind === "png" ? pngOf : svgOf;
-    save(await make(this.drawn, picture, this.tables, options), `${data.name}.${kind}`);
+    save(await createElement(this.drawn, picture, this.tables, options), `${data.name}.${kind}`);
   }
 }
 

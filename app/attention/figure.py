@@ -15,7 +15,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from app.editor.modules import joined
+from app.components.modules import joined
 from app.media import picture_url
 from core.images.color_maps import STOPS, hex_stops
 from core.images.encode import jpeg, shrunk

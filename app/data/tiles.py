@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 from PIL import Image
 
+from app.components.modules import TILES_CSS, joined
 from app.media import picture_url
 from core.errors import NotFoundError
 from core.garments import Box
@@ -25,9 +26,9 @@ HERE = Path(__file__).parent
 
 _component = st.components.v2.component(
     "lapel_tiles",
-    html='<div class="lapel-tiles" role="group" aria-label="Photos found"></div>',
-    css=(HERE / "tiles.css").read_text("utf-8"),
-    js=(HERE / "tiles.js").read_text("utf-8"),
+    html='<div class="lapel-tiles grid" role="group" aria-label="Photos found"></div>',
+    css=TILES_CSS + (HERE / "tiles.css").read_text("utf-8"),
+    js=joined(HERE / "tiles.js"),
 )
 
 

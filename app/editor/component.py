@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import streamlit as st
 
+from app.components.modules import joined
 from app.editor.messages import Edited, EditorAction, EditorDraft, action_from, draft_from
-from app.editor.modules import joined
 from app.media import ink_on, script_url
 from core.errors import LapelError, StoreError
 from core.garments import Box

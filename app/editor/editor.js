@@ -4,7 +4,7 @@
 // out:  state "work" {key, sequence, boxes, seconds, attempt}; trigger "act" {name, key, sequence, boxes, request, seconds, keys, options}
 import { HANDLERS, isAllowed } from "./actions.js";
 import { actionButton, Toolbars } from "./toolbars.js";
-import { createElement, setText, setVisible } from "./dom.js";
+import { createElement, setText, setVisible } from "../components/dom.js";
 import { LabelPicker } from "./label_picker.js";
 import { Clipboard } from "./clipboard.js";
 import { Edits } from "./edits.js";

@@ -1,5 +1,5 @@
 // All keys in a dialog, where each action's key can be changed, and how the editor behaves.
-import { createElement, setText } from "./dom.js";
+import { createElement, setText } from "../components/dom.js";
 import { ACTIONS, chordOf, FIXED, formatChord, isAssignable, Keymap } from "./keys.js";
 
 // What a person can choose, with what each choice means.

@@ -1,5 +1,5 @@
 // A search field that finds any category or label. It never covers the box that it is about.
-import { createElement, setVisible } from "./dom.js";
+import { createElement, setVisible } from "../components/dom.js";
 import { clamp, placeBelow, placeBeside } from "./geometry.js";
 import { ranked } from "./search.js";
 

@@ -1,6 +1,7 @@
 // Beside the photo: the chosen box with its labels, and the list of all boxes, one stop of the Tab key each.
 import { actionButton } from "./toolbars.js";
-import { createElement, icon, setText, setVisible } from "./dom.js";
+import { createElement, setText, setVisible } from "../components/dom.js";
+import { icon } from "./icons.js";
 import { displayNames, flagsOf, originOf, undecided } from "./boxes.js";
 
 const ORIGINS = { proposed: "proposed", accepted: "accepted", drawn: "drawn" };

@@ -1,6 +1,6 @@
 // The photo, the map over it and one SVG with the boxes, seen through one camera. What moves under a finger is moved
 // alone: `previewBox` touches one group, and nothing is built again until the change is made.
-import { createElement, createSvg, textWidth } from "./dom.js";
+import { createElement, createSvg, textWidth } from "../components/dom.js";
 import { area, clampCamera, fitCamera, handlePoint, handlesOf, revealCamera, toPhoto, toScreen, unturned, zoomCamera } from "./geometry.js";
 import { displayNames, originOf } from "./boxes.js";
 

@@ -1,5 +1,5 @@
 // What a submit asks about proposals that nobody has decided on: accept them, reject them, or decide on them one by one.
-import { createElement, setText } from "./dom.js";
+import { createElement, setText } from "../components/dom.js";
 import { displayNames, undecided } from "./boxes.js";
 
 const MAX_NAMED = 8;

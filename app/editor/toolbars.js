@@ -1,5 +1,6 @@
 // The two bars: what is done to boxes, and how the photo is seen. Every button says its key.
-import { createElement, icon, setText, setVisible } from "./dom.js";
+import { createElement, setText, setVisible } from "../components/dom.js";
+import { icon } from "./icons.js";
 import { ACTIONS, formatChord } from "./keys.js";
 
 const EDITING = [["undo", "redo"], ["draw", "uncertain"], ["accept", "reject"], ["submit"]];

@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.components.modules import TILES_CSS, joined
 from app.media import picture_url
 from app.preview.selection import PhotoView
 from app.preview.viewer import alt_text
@@ -19,9 +20,9 @@ HERE = Path(__file__).parent
 
 _component = st.components.v2.component(
     "lapel_gallery",
-    html='<div class="lapel-gallery" role="group" aria-label="Photos"></div>',
-    css=(HERE / "gallery.css").read_text("utf-8"),
-    js=(HERE / "gallery.js").read_text("utf-8"),
+    html='<div class="lapel-gallery grid" role="group" aria-label="Photos"></div>',
+    css=TILES_CSS + (HERE / "gallery.css").read_text("utf-8"),
+    js=joined(HERE / "gallery.js"),
 )
 
 

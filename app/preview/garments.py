@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 from PIL import Image
 
+from app.components.modules import TILES_CSS, joined
 from app.media import picture_url
 from app.preview.selection import PhotoView
 from app.preview.session import PreviewSession, Target
@@ -29,8 +30,8 @@ HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "lapel_garments",
     html='<div class="lapel-garments"></div>',
-    css=(HERE / "garments.css").read_text("utf-8"),
-    js=(HERE / "garments.js").read_text("utf-8"),
+    css=TILES_CSS + (HERE / "garments.css").read_text("utf-8"),
+    js=joined(HERE / "garments.js"),
 )
 
 

@@ -2,6 +2,8 @@
 // data: {photo, title, url, alt, width, height, garments: [{number, box, score, color, ink, tag, name}], hidden: [same],
 //        selected, state, still, layers: {attention: [{name, url}], activation: {number: url}} | null}
 // Boxes follow the page's threshold slider here, before the server has answered: hidden are those below it.
+import { createElement, placeBox } from "../components/dom.js";
+
 const views = new WeakMap();
 const MODES = [["none", "Photo"], ["attention", "Attention"], ["activation", "Class activation"]];
 
@@ -9,24 +11,6 @@ const PLACES = ["above-left", "inside-left", "above-right", "inside-right", "bel
 
 const THRESHOLD = "Score threshold";
 const thresholdSlider = () => document.querySelector(`input[type=range][aria-label="${THRESHOLD}"]`);
-
-const make = (tag, props = {}, ...children) => {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(props)) {
-    if (name.startsWith("on") || name === "textContent" || name === "className") element[name] = value;
-    else element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-};
-
-const place = (element, box, width, height) => {
-  const [x0, y0, x1, y1] = box;
-  element.style.left = `${(100 * x0) / width}%`;
-  element.style.top = `${(100 * y0) / height}%`;
-  element.style.width = `${(100 * (x1 - x0)) / width}%`;
-  element.style.height = `${(100 * (y1 - y0)) / height}%`;
-};
 
 // Keys are for the page as a whole, except where a person types, slides or chooses.
 const isTyping = (target) => {
@@ -48,23 +32,23 @@ class View {
     this.mode = "none";
     this.stage = 0;
     this.opacity = 0.6;
-    this.photo = make("img", { className: "photo", draggable: "false" });
-    this.heat = make("div", { className: "heat" });
-    this.boxes = make("div", { className: "boxes" });
-    this.frame = make("div", { className: "frame" }, this.photo, this.heat, this.boxes);
+    this.photo = createElement("img", { className: "photo", draggable: "false" });
+    this.heat = createElement("div", { className: "heat" });
+    this.boxes = createElement("div", { className: "boxes" });
+    this.frame = createElement("div", { className: "frame" }, this.photo, this.heat, this.boxes);
     this.modes = MODES.map(([mode, text]) =>
-      make("button", { type: "button", role: "radio", className: "mode", "data-mode": mode, textContent: text,
+      createElement("button", { type: "button", role: "radio", className: "mode", "data-mode": mode, textContent: text,
         onclick: () => this.choose(mode) }));
-    this.range = make("input", { type: "range", min: "0", max: "100", value: "60", "aria-label": "Opacity of the overlay",
+    this.range = createElement("input", { type: "range", min: "0", max: "100", value: "60", "aria-label": "Opacity of the overlay",
       oninput: () => { this.opacity = this.range.valueAsNumber / 100; this.blend(); } });
-    this.slider = make("label", { className: "opacity" }, make("span", { textContent: "Opacity" }), this.range);
-    this.stages = make("div", { className: "stages", role: "radiogroup", "aria-label": "Detector stage" });
-    this.note = make("p", { className: "note", role: "status" });
-    this.group = make("div", { className: "modes", role: "radiogroup", "aria-label": "Overlay" }, ...this.modes);
+    this.slider = createElement("label", { className: "opacity" }, createElement("span", { textContent: "Opacity" }), this.range);
+    this.stages = createElement("div", { className: "stages", role: "radiogroup", "aria-label": "Detector stage" });
+    this.note = createElement("p", { className: "note", role: "status" });
+    this.group = createElement("div", { className: "modes", role: "radiogroup", "aria-label": "Overlay" }, ...this.modes);
     // What only an overlay needs lies below the photo, so that switching does not move it.
-    this.below = make("div", { className: "bar" }, this.slider, this.stages, this.note);
-    this.title = make("span", { className: "title" });
-    root.append(make("div", { className: "bar" }, this.group, this.title), this.frame, this.below);
+    this.below = createElement("div", { className: "bar" }, this.slider, this.stages, this.note);
+    this.title = createElement("span", { className: "title" });
+    root.append(createElement("div", { className: "bar" }, this.group, this.title), this.frame, this.below);
     this.watcher = new ResizeObserver(() => this.placeTags());
     this.watcher.observe(this.frame);
     this.slides = new MutationObserver((changes) => {
@@ -131,10 +115,10 @@ class View {
     const area = ({ box }) => (box[2] - box[0]) * (box[3] - box[1]);
     const hidden = this.data.still ? [] : this.data.hidden;
     this.drawn = [...garments, ...hidden].sort((a, b) => area(b) - area(a)).map((garment) => {
-      const tag = make("span", { className: "tag", textContent: garment.tag });
-      const box = make("button", { type: "button", className: "box", "data-number": garment.number,
+      const tag = createElement("span", { className: "tag", textContent: garment.tag });
+      const box = createElement("button", { type: "button", className: "box", "data-number": garment.number,
         "aria-label": garment.name, onclick: () => this.pick(garment.number) }, tag);
-      place(box, garment.box, width, height);
+      placeBox(box, garment.box, width, height);
       box.style.setProperty("--color", garment.color);
       box.style.setProperty("--ink", garment.ink);
       return { box, score: garment.score, above: above.has(garment.number) };
@@ -191,7 +175,7 @@ class View {
     this.slider.hidden = this.mode === "none";
     const stages = (this.mode === "attention" && layers?.attention) || [];
     this.drawStages(stages);
-    const layer = make("img", { alt: "", draggable: "false" });
+    const layer = createElement("img", { alt: "", draggable: "false" });
     this.note.textContent = "";
     let shown = false;
     if (this.mode !== "none" && !layers) {
@@ -200,14 +184,14 @@ class View {
       this.note.textContent = "The maps of this photo could not be worked out; the log says why.";
     } else if (this.mode === "attention" && stages.length) {
       layer.src = stages[Math.min(this.stage, stages.length - 1)].url;
-      place(layer, [0, 0, width, height], width, height);
+      placeBox(layer, [0, 0, width, height], width, height);
       shown = true;
     } else if (this.mode === "activation") {
       const garment = garments.find(({ number }) => number === this.selected);
       const url = garment && layers.activation[garment.number];
       if (url) {
         layer.src = url;
-        place(layer, garment.box, width, height);
+        placeBox(layer, garment.box, width, height);
         shown = true;
       } else this.note.textContent = garments.length ? "Choose a garment to see its class activation." : "No garment, so no class activation.";
     }
@@ -218,7 +202,7 @@ class View {
   drawStages(stages) {
     this.stages.hidden = stages.length < 2;
     this.stages.replaceChildren(...stages.map(({ name }, index) =>
-      make("button", { type: "button", role: "radio", className: "mode", textContent: name,
+      createElement("button", { type: "button", role: "radio", className: "mode", textContent: name,
         "aria-checked": String(index === Math.min(this.stage, stages.length - 1)),
         onclick: () => { this.stage = index; this.drawHeat(); } })));
   }

@@ -12,6 +12,7 @@ from typing import Any
 import streamlit as st
 
 from app.attention.maps import Layers, key_of
+from app.components.modules import joined
 from app.media import ink_on, picture_url
 from app.preview.selection import PhotoView
 from core.garments import Garment
@@ -24,7 +25,7 @@ KEY = "viewer"
 EVENTS = ("picked", "wants", "stepped", "ranked", "reversed", "keyed")
 HERE = Path(__file__).parent
 HTML = '<div class="lapel-viewer"></div>'
-CSS, JS = ((HERE / name).read_text("utf-8") for name in ("viewer.css", "viewer.js"))
+CSS, JS = (HERE / "viewer.css").read_text("utf-8"), joined(HERE / "viewer.js")
 
 _viewer = st.components.v2.component("lapel_viewer", html=HTML, css=CSS, js=JS)
 _picture = st.components.v2.component(

@@ -13,7 +13,7 @@ import pytest
 
 from app.attention import figure
 from app.attention.figure import Numbers, Panel, Pointed, PointModel, Scale, Section, figure_data, scale_of
-from app.editor.modules import joined
+from app.components.modules import joined
 from core.images.color_maps import color_table, hex_stops
 
 HERE = Path(figure.__file__).parent

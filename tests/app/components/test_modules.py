@@ -1,4 +1,4 @@
-"""The editor's files stay modules of their own, and go to the browser as one."""
+"""The components' files stay modules of their own, and go to the browser as one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from app.editor.modules import joined
+from app.components.modules import joined
 
-EDITOR = Path(__file__).parents[3] / "app" / "editor"
-MOST_LINES = 300
+APP = Path(__file__).parents[3] / "app"
+EDITOR = APP / "editor"
+MOST_LINES = 350
 
 
 def write(folder: Path, **modules: str) -> Path:
@@ -37,6 +38,17 @@ def test_names_of_two_files_never_meet(tmp_path: Path):
     script = f"import main from {module.as_uri()!r}; console.log(main());"
     done = subprocess.run([node, "--input-type=module", "-e", script], capture_output=True, text=True)
     assert done.stdout.strip() == "213", done.stderr
+
+
+def test_files_of_other_folders_are_found_and_names_are_their_own(tmp_path: Path):
+    (tmp_path / "page").mkdir()
+    write(tmp_path, shared="export const one = 1;\n", a="export const two = 2;\n")
+    source = 'import { one } from "../shared.js";\nexport default function () { return one; }\n'
+    entry = write(tmp_path / "page", entry=source, a="export const three = 3;\n")
+    assert "const {one } = module_shared" in joined(entry).replace("{ one", "{one")
+    entry.write_text('import { three } from "./a.js";\nimport { two } from "../a.js";\n' + source)
+    with pytest.raises(ValueError, match="names of their own, got a, a, shared"):
+        joined(entry)
 
 
 def test_files_that_import_each_other_are_refused(tmp_path: Path):
@@ -72,7 +84,7 @@ def test_the_editor_is_one_module_with_every_file():
         assert path.name in ("editor.js", "loader.js") or f"const module_{path.stem} = " in source
 
 
-@pytest.mark.parametrize("path", sorted(EDITOR.glob("*.js")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(APP.rglob("*.js")), ids=lambda path: path.name)
 def test_names_reach_the_page_as_text_and_files_can_be_read(path: Path):
     source = path.read_text("utf-8")
     ways = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "srcdoc")

@@ -1,0 +1,1 @@
+"""What the pages' browser components share: modules joined into one, elements, and pictures as tiles."""
