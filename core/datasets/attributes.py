@@ -1,8 +1,13 @@
-"""What annotation files say of a box beside its category: the usual flags, and attributes of their own."""
+"""What annotation files say of a box beside its category: the usual flags, and attributes of their own.
+
+An own attribute that is true is kept by its name, one with another value as ``name:value``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,30 +15,104 @@ from core.boxes import BOX_FLAGS, FINE_LABEL, MOST_TAG, MOST_TAGS, BoxFlags, fla
 from core.datasets.listed import is_flagged
 from core.datasets.report import ReadReport
 
-NOT_OWN = frozenset({FINE_LABEL, "label", "keyframe", "outside", "crowd", "iscrowd", "ignore", "rotation"})
+NOT_OWN = frozenset(
+    {FINE_LABEL, "label", "keyframe", "outside", "crowd", "iscrowd", "is_crowd", "ignore", "rotation"}
+)
 """Attributes that tools write for themselves, or that are read as something else."""
 
+OF_VALUE = ":"
+"""Between an attribute's name and its value; a name has no ``=``."""
 
-def box_flags(*attributes: Mapping[Any, Any]) -> BoxFlags:
-    """The flags that a box's attributes set: some of ``BOX_FLAGS``, and others that are plainly true.
+UNSAID = ("", "false")
+"""Texts that say no more than that an attribute is not there; for one of ``BOX_FLAGS`` 0 and "no" as well."""
+
+
+def box_flags(
+    *attributes: Mapping[Any, Any], source: Path | None = None, report: ReadReport | None = None
+) -> BoxFlags:
+    """The flags that a box's attributes set: some of ``BOX_FLAGS``, own ones that are true, and values.
 
     Of the usual ones 1 and "yes" count as well; an own one is true, or the text "true", as a number may be a
-    count. What an own attribute says otherwise is not kept. Blanks in its name become ``_``.
+    count. Other texts and numbers are kept as ``name:value``, several of one attribute one by one. Blanks
+    become ``_``, Unicode NFC. What cannot be kept so is counted in the ``report``, under ``source``.
+
+    >>> sorted(box_flags({"occluded": "1", "wet": True, "color": "dark red", "pairs": 2, "dry": False}))
+    ['color:dark_red', 'occluded', 'pairs:2', 'wet']
     """
-    usual = {name for name in BOX_FLAGS if any(is_flagged(given.get(name)) for given in attributes)}
-    return frozenset(usual.union(*map(own_flags, attributes)))
+    flags: set[str] = set()
+    for given in attributes:
+        for name, value in given.items():
+            if not isinstance(name, str) or name.strip() in NOT_OWN:
+                continue
+            found = list(_flags_of(name, value))
+            flags.update(filter(None, found))
+            if "" in found and report is not None and source is not None:
+                report.leave_attribute(source, name)
+    return frozenset(flags)
+
+
+def _flags_of(name: str, value: Any) -> Iterator[str]:
+    """The flags of one attribute; an empty one for a value that cannot be kept."""
+    usual = " ".join(name.split()).lower()
+    if usual in BOX_FLAGS and is_flagged(value):
+        yield usual
+    elif is_true(value):
+        yield usual_name(name)
+    elif isinstance(value, Mapping):  # choices, as VIA's checkboxes
+        yield from (_with_value(name, key) for key, is_set in value.items() if is_flagged(is_set))
+    elif isinstance(value, list):
+        yield from (_with_value(name, entry) for entry in value)
+    elif _says_something(value) and not (usual in BOX_FLAGS and _is_no(value)):
+        yield _with_value(name, value)
+
+
+def _says_something(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.strip().lower() not in UNSAID
+    return value is not None and value is not False
+
+
+def _is_no(value: Any) -> bool:
+    return value == 0 or (isinstance(value, str) and value.strip().lower() in ("0", "0.0", "no", "none"))
+
+
+def _with_value(name: str, value: Any) -> str:
+    """An attribute with its value as one name; empty where it can be none."""
+    if isinstance(value, float) and math.isfinite(value) and value == int(value):
+        value = int(value)
+    if not isinstance(value, str | int | float) or not str(value).strip() or not flag_name(name):
+        return ""
+    return usual_name(f"{name.strip()}{OF_VALUE}{str(value)[:1000].strip()}")
+
+
+def attribute_values(flags: Iterable[str]) -> dict[str, str | bool]:
+    """Flags as attributes with values, for files: ``color:red`` is "red" of "color", others are true.
+
+    ``box_flags`` gives the same flags back: of an attribute with several values, and of a name or a value
+    that it reads otherwise, the whole is a name that is true.
+
+    >>> attribute_values({"color:red", "torn", "fit:loose", "fit:long"})
+    {'color': 'red', 'fit:long': True, 'fit:loose': True, 'torn': True}
+    """
+    parted = {flag: flag.partition(OF_VALUE) for flag in sorted(flags)}
+    names = [name for name, sign, _ in parted.values() if sign]
+    found: dict[str, str | bool] = {}
+    for flag, (name, _, value) in parted.items():
+        has_value = names.count(name) == 1 and name not in flags and box_flags({name: value}) == {flag}
+        found |= {name: value} if has_value else {flag: True}
+    return found
 
 
 def usual_name(text: str) -> str:
-    """An attribute's name as it is kept; one of ``BOX_FLAGS`` in whatever case is that one."""
-    name = flag_name(text)
+    """An attribute's name as it is kept, in NFC; one of ``BOX_FLAGS`` in whatever case is that one."""
+    name = flag_name(unicodedata.normalize("NFC", text))
     return name.lower() if name.lower() in BOX_FLAGS else name
 
 
 def photo_tags(texts: Any) -> tuple[str, ...]:
     """A photo's tags out of a list of texts, or a text with semicolons between them; others are left out."""
     given = texts.split(";") if isinstance(texts, str) else texts if isinstance(texts, list) else []
-    names = (" ".join(text.split()) for text in given if isinstance(text, str))
+    names = (unicodedata.normalize("NFC", " ".join(text.split())) for text in given if isinstance(text, str))
     fitting = (name for name in names if name.isprintable() and ";" not in name and 0 < len(name) <= MOST_TAG)
     return tuple(dict.fromkeys(fitting))[:MOST_TAGS]
 
@@ -48,14 +127,11 @@ def told_tags(given: Any, photo: str, path: Path, report: ReadReport) -> tuple[s
     return kept
 
 
-def own_flags(attributes: Mapping[Any, Any]) -> Iterator[str]:
-    """The names of own attributes that are true."""
-    for name, value in attributes.items():
-        if is_own(name, value):
-            yield usual_name(name)
+def is_true(value: Any) -> bool:
+    """Whether a value is plainly true."""
+    return value is True or (isinstance(value, str) and value.strip().lower() == "true")
 
 
 def is_own(name: Any, value: Any) -> bool:
-    """Whether an attribute is a dataset's own, and true."""
-    is_true = value is True or (isinstance(value, str) and value.strip().lower() == "true")
-    return is_true and isinstance(name, str) and name not in NOT_OWN and bool(flag_name(name))
+    """Whether an attribute is a data set's own, and true."""
+    return is_true(value) and isinstance(name, str) and name not in NOT_OWN and bool(flag_name(name))

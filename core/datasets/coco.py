@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from reprlib import repr as shown
 from typing import Any
 
 from core.boxes import FINE_LABEL
-from core.datasets.attributes import box_flags, told_tags
+from core.datasets.attributes import attribute_values, told_tags
+from core.datasets.coco_annotations import PhotoRows, add_annotation, entry_id
 from core.datasets.detection import (
     BoxedPhoto,
-    BoxRow,
     DetectionDataset,
     boxed_photo,
     merged_categories,
@@ -26,11 +24,8 @@ from core.datasets.listed import (
     UNKNOWN_WH,
     are_fractions,
     in_pixels,
-    is_flagged,
-    number,
     photos_root,
     place_photos,
-    turned_box,
     whole_size,
 )
 from core.datasets.parsing import MOST_BOXES, read_json
@@ -60,7 +55,7 @@ def read_coco(
     and counted. Rotated boxes (CVAT's ``attributes.rotation``) become the upright ones around them; a file
     whose boxes are all fractions of the photo is scaled to pixels. ``iscrowd`` makes a region that evaluation
     ignores, apart from the boxes; ``ignore`` a difficult box. ``attributes.fine_label``, or ``label``, is the
-    fine label, true ``attributes`` are the flags. Categories keep the file's order;
+    fine label, other ``attributes`` are the flags (``box_flags``). Categories keep the file's order;
     ``info.labeled_categories`` names those of which every garment is boxed, where not all are.
     Raises ``DatasetError`` where a section is missing, and for a row that cannot be read; with a ``report``
     that is not strict, such a row is left out alone.
@@ -81,9 +76,9 @@ def coco_dataset(
     sections = [_section(document, key, path) for key in ("images", "annotations", "categories")]
     images, annotations, categories = sections
     category_of, names = _categories(categories, path, report)
-    rows = {image_id: _Rows(image) for image_id, image in _by_id(images, "image", path, report).items()}
+    rows = {image_id: PhotoRows(image) for image_id, image in _by_id(images, "image", path, report).items()}
     for annotation in annotations:
-        _add(annotation, category_of, rows, path, report)
+        add_annotation(annotation, category_of, rows, path, report)
     if annotations and not any(row.annotations for row in rows.values()):  # whose they are is not known
         for row in rows.values():
             row.lost = len(annotations)
@@ -165,7 +160,7 @@ def coco_annotations(photo: BoxedPhoto, image_id: int, first_id: int) -> list[di
         entry = _entry(first_id + len(entries), image_id, category_id, box_xyxy, is_crowd=False)
         if "difficult" in flags:
             entry["ignore"] = 1
-        attributes = ({} if label is None else {FINE_LABEL: label}) | dict.fromkeys(sorted(flags), True)
+        attributes = ({} if label is None else {FINE_LABEL: label}) | attribute_values(flags)
         if attributes:
             entry["attributes"] = attributes
         entries.append(entry)
@@ -194,18 +189,6 @@ def coco_categories(names: Sequence[str]) -> list[dict[str, Any]]:
     return [{"id": number, "name": name, "supercategory": ""} for number, name in enumerate(names, start=1)]
 
 
-@dataclass
-class _Rows:
-    """A photo's entry, its boxes and crowd regions, and how many annotations were lost or turned upright."""
-
-    image: dict[str, Any]
-    boxes: list[BoxRow] = field(default_factory=list)
-    crowds: list[BoxRow] = field(default_factory=list)
-    annotations: int = 0
-    lost: int = 0
-    rotated: int = 0
-
-
 def _section(document: Any, key: str, path: Path) -> list[Any]:
     entries = document.get(key) if isinstance(document, dict) else None
     if not isinstance(entries, list):
@@ -217,20 +200,12 @@ def _section(document: Any, key: str, path: Path) -> list[Any]:
     return entries
 
 
-def _id(value: object) -> str | None:
-    """An id as a text: tools mix 1 and "1"."""
-    if isinstance(value, str):
-        return value.strip()[:200]
-    whole = number(value)
-    return str(int(whole)) if whole is not None and math.isfinite(whole) and whole == int(whole) else None
-
-
 def _by_id(entries: Sequence[Any], kind: str, path: Path, report: ReadReport) -> dict[str, dict[str, Any]]:
     """The entries that have an id of their own; the others are lost, photos with all that is theirs."""
     lose = report.lose_photo if kind == "image" else report.lose_box
     found: dict[str, dict[str, Any]] = {}
     for entry in entries:
-        id = _id(entry.get("id")) if isinstance(entry, dict) else None
+        id = entry_id(entry.get("id")) if isinstance(entry, dict) else None
         if id is None:
             got = shown(entry.get("id") if isinstance(entry, dict) else entry)
             lose(path, f"{path.name}: every {kind} has an id, got {got}")
@@ -260,75 +235,6 @@ def _categories(
     return {id: place_of[place] for place, id in enumerate(by_id) if place in place_of}, names
 
 
-def _add(
-    annotation: Any,
-    category_of: Mapping[str, int],
-    rows: Mapping[str, _Rows],
-    path: Path,
-    report: ReadReport,
-) -> None:
-    """Put an annotation to its photo, or lose it alone."""
-    if not isinstance(annotation, dict):
-        report.lose_box(path, f"{path.name}: an annotation is an object, got {shown(annotation)}")
-        return
-    image_id = _id(annotation.get("image_id"))
-    row = rows.get(image_id) if image_id is not None else None
-    if row is None:
-        report.lose_box(
-            path,
-            f"{_where(annotation, path)} has an unknown image_id {shown(annotation.get('image_id'))}",
-        )
-        return
-    row.annotations += 1
-    if row.annotations > MOST_BOXES:
-        return
-    try:
-        box = _row(annotation, category_of, path)
-    except DatasetError as error:
-        row.lost += 1
-        report.lose_box(path, str(error))
-        return
-    row.rotated += bool(_rotation(annotation))
-    # A crowd's box covers many garments and would teach a false one.
-    (row.crowds if is_flagged(annotation.get("iscrowd")) else row.boxes).append(box)
-
-
-def _where(annotation: Mapping[str, Any], path: Path) -> str:
-    numbered = "an annotation" if annotation.get("id") is None else f"annotation {shown(annotation['id'])}"
-    return f"{path.name}: {numbered}"
-
-
-def _row(annotation: dict[str, Any], category_of: Mapping[str, int], path: Path) -> BoxRow:
-    where = _where(annotation, path)
-    bbox = annotation.get("bbox")
-    values = [number(value) for value in bbox] if isinstance(bbox, list) else []
-    if len(values) != 4 or None in values:
-        raise DatasetError(f"{where} needs a 'bbox' of four numbers, got {shown(bbox)}")
-    x, y, width, height = (value or 0.0 for value in values)
-    category = _id(annotation.get("category_id"))
-    if category is None or category not in category_of:
-        raise DatasetError(f"{where} has an unknown category_id {shown(annotation.get('category_id'))}")
-    corners = (x, y, x + width, y + height)
-    if rotation := _rotation(annotation):
-        corners = turned_box(*corners, rotation)
-    attributes = _attributes(annotation)
-    text = attributes.get(FINE_LABEL, attributes.get("label"))
-    label = str(text) if isinstance(text, str | int | float) and not isinstance(text, bool) else None
-    flags = box_flags(attributes) | ({"difficult"} if is_flagged(annotation.get("ignore")) else set())
-    return BoxRow(*corners, category_of[category], label, flags)
-
-
-def _attributes(annotation: Mapping[str, Any]) -> Mapping[str, Any]:
-    given = annotation.get("attributes")
-    return given if isinstance(given, dict) else {}
-
-
-def _rotation(annotation: Mapping[str, Any]) -> float:
-    """CVAT's rotation in degrees; 0 for an upright box."""
-    degrees = number(_attributes(annotation).get("rotation"))
-    return degrees % 360 if degrees is not None and math.isfinite(degrees) else 0.0
-
-
 def _file_name(image: Mapping[str, Any]) -> str:
     """The photo's name; LVIS has its address alone, COCO Annotator its path."""
     names = (image.get(key) for key in ("file_name", "path", "coco_url"))
@@ -336,7 +242,7 @@ def _file_name(image: Mapping[str, Any]) -> str:
 
 
 def _photo(
-    row: _Rows, name: str, folder: Path | None, fractions: bool, path: Path, report: ReadReport
+    row: PhotoRows, name: str, folder: Path | None, fractions: bool, path: Path, report: ReadReport
 ) -> tuple[BoxedPhoto, int] | None:
     """The photo with its boxes, and how many were dropped; None where it has no size."""
     if (size_wh := _size(row.image, name, folder, fractions, path, report)) is None:
@@ -379,7 +285,7 @@ def _size(
     return size_wh
 
 
-def _report_regions(rows: Sequence[_Rows], path: Path, report: ReadReport) -> None:
+def _report_regions(rows: Sequence[PhotoRows], path: Path, report: ReadReport) -> None:
     if rotated := {_file_name(row.image): row.rotated for row in rows if row.rotated}:
         count = sum(rotated.values())
         one = "1 rotated box was read as the upright one around it"

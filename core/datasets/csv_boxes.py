@@ -7,14 +7,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from core.boxes import BOX_FLAGS
-from core.datasets.attributes import box_flags, photo_tags, usual_name
+from core.datasets.attributes import box_flags, told_tags, usual_name
 from core.datasets.detection import BoxRow, DetectionDataset
-from core.datasets.export import plain
+from core.datasets.export import COLUMNS, plain
 from core.datasets.listed import ListedPhoto, NamedRow, by_name, dataset_of, whole_size
 from core.datasets.parsing import FREE_ROWS, MOST_BOXES, read_rows
 from core.datasets.photo_index import PhotoIndex
-from core.datasets.report import ReadReport
+from core.datasets.report import ReadReport, named
 from core.errors import DatasetError
+from core.file_names import safe_name
 
 Row = Mapping[str, str]
 
@@ -25,6 +26,12 @@ CORNERS = (
 PHOTO_COLUMNS = ("photo", "filename", "file_name", "image", "image_path", "image_name")
 CATEGORY_COLUMNS = ("category", "class", "class_name", "label_name", "label")
 """Of these, the first that is there; a ``label`` beside another of them is the fine label."""
+KNOWN_COLUMNS = frozenset(
+    (*PHOTO_COLUMNS, *CATEGORY_COLUMNS, *(side for corners in CORNERS for side in corners))
+    + (*BOX_FLAGS, *COLUMNS, "width", "height", "flags", "tags", "split", "holdout", "digest", "deleted")
+    + ("version", "author", "box", "origin", "changed", "id", "image_id", "imageid", "depth")
+)
+"""Columns that are read, or that Lapel's exports and other tools have for themselves."""
 
 
 def is_box_csv(columns: Iterable[str]) -> bool:
@@ -53,6 +60,9 @@ def read_box_csv(path: Path, report: ReadReport, index: PhotoIndex) -> Detection
             known = list(row)
             if not is_box_csv(known):
                 break
+            others = [safe_name(name)[:60] for name in written if name and name.lower() not in KNOWN_COLUMNS]
+            if others:
+                report.remark(path, f"these columns are not read: {named(others)}")
         if error:
             report.lose_box(path, f"{path.name} line {line}: {error}")
             continue
@@ -87,15 +97,17 @@ def _photo(name: str, rows: list[tuple[int, Row]], path: Path, report: ReadRepor
     lost = False
     for line, row in rows:
         try:
-            if (box := _row(row)) is not None:
+            if (box := _row(row, path, report)) is not None:
                 boxes.append(box)
         except DatasetError as error:
             lost = True
             report.lose_box(path, f"{path.name} line {line}: {error}")
-    return ListedPhoto(name, size_wh, tuple(boxes), lost, tags=photo_tags(plain(first.get("tags", ""))))
+    written = dict.fromkeys(text for text in plain(first.get("tags", "")).split(";") if text.strip())
+    tags = told_tags(list(written), name, path, report)
+    return ListedPhoto(name, size_wh, tuple(boxes), lost, tags=tags)
 
 
-def _row(row: Row) -> NamedRow | None:
+def _row(row: Row, path: Path, report: ReadReport) -> NamedRow | None:
     """The row's box; None where it lists a photo without one."""
     keys = next(corners for corners in CORNERS if set(corners) <= row.keys())
     texts = [row[key].strip() for key in keys]
@@ -110,10 +122,12 @@ def _row(row: Row) -> NamedRow | None:
         raise DatasetError(f"four corners in pixels are expected, got {', '.join(texts)[:60]!r}") from error
     if not category:
         raise DatasetError("a category is expected, there is none")
-    named = re.split(r"[\s;,|]+", plain(row.get("flags", "")))
-    flags = frozenset(filter(None, map(usual_name, named))) | box_flags(
-        {key: row.get(key) for key in BOX_FLAGS}
-    )
+    written = list(filter(None, re.split(r"[\s;,|]+", plain(row.get("flags", "")))))
+    for name in written:
+        if not usual_name(name):
+            report.leave_attribute(path, name)
+    usual = box_flags({key: row.get(key) for key in BOX_FLAGS}, source=path, report=report)
+    flags = frozenset(filter(None, map(usual_name, written))) | usual
     label = plain(row.get("label", "")) if any(key in row for key in CATEGORY_COLUMNS[:-1]) else ""
     return BoxRow(x0, y0, x1, y1, 0, label or None, flags), category
 

@@ -36,7 +36,7 @@ def read_cvat(
 
     Rotated boxes become the upright ones around them, polygons and ellipses the boxes around them. Other
     shapes (points, lines, masks) are lost, and so are the tracks of a video. An attribute ``fine_label`` or
-    ``label`` becomes the fine label; ``occluded``, and true attributes, the flags. Raises
+    ``label`` becomes the fine label; ``occluded``, and other attributes, the flags (``box_flags``). Raises
     ``DatasetError`` as the other readers do.
     """
     path, report = Path(path), report or ReadReport(strict=True)
@@ -107,8 +107,10 @@ def _row(shape: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
     if rotation % 360:
         corners = turned_box(*corners, rotation)
         report.remark(path, TURNED.format(rotation))
-    attributes = {entry.get("name"): entry.text or "" for entry in shape.findall("attribute")}
-    flags = box_flags(attributes, {name: shape.get(name) for name in BOX_FLAGS})
+    attributes = {entry.get("name"): (entry.text or "").strip() for entry in shape.findall("attribute")}
+    flags = box_flags(
+        attributes, {name: shape.get(name) for name in (*BOX_FLAGS, "group_id")}, source=path, report=report
+    )
     return BoxRow(*corners, 0, attributes.get(FINE_LABEL) or attributes.get("label") or None, flags), category
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from core.boxes import MOST_FLAG
 from core.datasets.splits import HOLDOUT
 from core.errors import DatasetError
+from core.file_names import safe_name
 
 Item = TypeVar("Item")
 Read = TypeVar("Read")
@@ -23,6 +25,10 @@ MOST_ENTRIES = 5000
 """Files and photos that a report has entries of; what is beyond them is counted together."""
 MOST_CHARACTERS = 300
 """Of one sentence."""
+LEFT_ATTRIBUTES = (
+    f"these attributes of boxes were left out, as names and values of at most {MOST_FLAG} characters "
+    "together, without quotation marks, commas, semicolons and the like, are kept"
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,7 @@ class ReadReport:
         """The split of photos whose entry names one, as they are listed."""
         self._reasons: dict[tuple[str, str], _Reasons] = {}
         self._dropped: dict[str, dict[str, int]] = {}
+        self._attributes: dict[str, dict[str, int]] = {}
 
     def name_of(self, file: Path | str) -> str:
         """What the report calls a file."""
@@ -108,6 +115,13 @@ class ReadReport:
             of_source = self._dropped.setdefault(self.name_of(source), {})
             of_source[photo_name] = of_source.get(photo_name, 0) + count
 
+    def leave_attribute(self, source: Path | str, attribute: str) -> None:
+        """An attribute of a box whose name or value is none that is kept; counted, never raised."""
+        of_source = self._attributes.setdefault(self.name_of(source), {})
+        shown = safe_name(attribute)[:MOST_FLAG]
+        shown = shown if shown in of_source or len(of_source) < MOST_ENTRIES else "others"
+        of_source[shown] = of_source.get(shown, 0) + 1
+
     def remark(self, name: Path | str, reason: str) -> None:
         """Something that was read otherwise than it is written, and lost nothing."""
         if self.strict:
@@ -139,6 +153,9 @@ class ReadReport:
             counted = "1 box was" if count == 1 else f"{count:,} boxes were"
             reason = f"{counted} left out: without area or outside the photo, in {named(list(of_source))}."
             yield ReportEntry(source, reason, "box", count)
+        for source, of_source in self._attributes.items():
+            left = named([f"{name} ({count:,})" for name, count in of_source.items()])
+            yield ReportEntry(source, f"{LEFT_ATTRIBUTES}: {left}.")
         for (loss, name), reasons in self._reasons.items():
             if not loss:
                 yield ReportEntry(name, reasons.together(loss))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from reprlib import repr as shown
 from typing import Any
 
 from core.boxes import BOX_FLAGS, FINE_LABEL
-from core.datasets.attributes import box_flags, is_own, photo_tags
+from core.datasets.attributes import box_flags, is_own, is_true, told_tags
 from core.datasets.detection import BoxRow, DetectionDataset
 from core.datasets.listed import (
     Corners,
@@ -27,8 +29,12 @@ from core.datasets.listed import (
 from core.datasets.own_photos import place_own
 from core.datasets.parsing import MOST_BOXES
 from core.datasets.photo_index import ListedName, PhotoIndex
-from core.datasets.report import ReadReport
+from core.datasets.report import ReadReport, named
 from core.errors import DatasetError
+from core.file_names import safe_name
+
+LABELME_KEYS = ("group_id", "description")
+"""What labelme says of a shape beside its flags; X-AnyLabeling adds ``difficult`` and ``attributes``."""
 
 CATEGORY_KEYS = ("category", "class", "label", "name", "type", "object", "garment")
 """Attributes of a VIA region that hold its category, where it has several."""
@@ -42,6 +48,10 @@ def is_via(document: Any) -> bool:
 def read_via(document: Any, path: Path, report: ReadReport, index: PhotoIndex) -> DetectionDataset:
     """Read a VIA document; the photos' sizes are their own, since the document does not tell them."""
     listed = [_via_photo(entry, path, report) for entry in _via_entries(document)]
+    told = Counter(name for entry in _via_entries(document) for name in _file_attributes(entry))
+    if told:
+        counted = [f"{safe_name(name)[:60]} ({count:,})" for name, count in told.items()]
+        report.remark(path, f"VIA's attributes of photos are not read: {named(counted)}")
     keys = dict.fromkeys(_category_keys(document))
     if set(keys) - set(CATEGORY_KEYS):
         report.remark(path, f"categories were read from the attribute {' and '.join(map(repr, keys))}")
@@ -55,6 +65,12 @@ def _via_entries(document: Any) -> Iterator[Mapping[str, Any]]:
     for entry in entries.values() if isinstance(entries, dict) else ():
         if isinstance(entry, dict) and isinstance(entry.get("filename"), str) and "regions" in entry:
             yield entry
+
+
+def _file_attributes(entry: Mapping[str, Any]) -> list[str]:
+    """The names of a photo's own attributes that say something."""
+    given = entry.get("file_attributes")
+    return [str(name) for name, value in given.items() if value] if isinstance(given, dict) else []
 
 
 def _category_keys(document: Any) -> Iterator[str]:
@@ -73,10 +89,10 @@ def _regions(entry: Mapping[str, Any]) -> list[Any]:
 
 
 def _via_photo(entry: Mapping[str, Any], path: Path, report: ReadReport) -> ListedPhoto:
-    return _photo(entry["filename"], None, _regions(entry), _via_row, path, report)
+    return _photo(entry["filename"], None, _regions(entry), partial(_via_row, path, report), path, report)
 
 
-def _via_row(region: Any) -> NamedRow:
+def _via_row(path: Path, report: ReadReport, region: Any) -> NamedRow:
     shape, attributes = (
         region.get(key) if isinstance(region, dict) else None
         for key in ("shape_attributes", "region_attributes")
@@ -84,9 +100,12 @@ def _via_row(region: Any) -> NamedRow:
     if not isinstance(shape, dict):
         raise DatasetError(f"'shape_attributes' are expected, got {shown(shape)}")
     attributes = attributes if isinstance(attributes, dict) else {}
-    flags = box_flags({name: _choice(value) for name, value in attributes.items()})
+    key, category = _via_category(attributes)
     label = _text(_choice(attributes.get(FINE_LABEL))) or None
-    return BoxRow(*_via_corners(shape), 0, label, flags), _via_category(attributes)[1]
+    corners = _via_corners(shape)
+    others = {name: _choice(value) or value for name, value in attributes.items() if name != key}
+    flags = box_flags(others, source=path, report=report)
+    return BoxRow(*corners, 0, label, flags), category
 
 
 def _via_corners(shape: Mapping[str, Any]) -> Corners:
@@ -147,10 +166,11 @@ def read_labelme(
         if name is not None:
             sides = [whole_size(document.get(key)) for key in ("imageWidth", "imageHeight")]
             size_wh = (sides[0], sides[1]) if sides[0] and sides[1] else None
-            photo = _photo(name, size_wh, document["shapes"], _labelme_row, path, report)
+            row = partial(_labelme_row, path, report)
+            photo = _photo(name, size_wh, document["shapes"], row, path, report)
             marks = document.get("flags")  # labelme's flags of the photo
             marks = marks.items() if isinstance(marks, dict) else ()
-            tags = photo_tags([name for name, is_set in marks if is_set is True])
+            tags = told_tags([name for name, is_set in marks if is_true(is_set)], name, path, report)
             listed.append(replace(photo, listed=given, tags=tags))
     place = documents[-1][0] if documents else index.root / "labelme"
     categories, places = by_name(listed, place.parent if len(documents) > 1 else place, report)
@@ -164,7 +184,7 @@ def _text(value: Any) -> str:
     return str(value).strip() if isinstance(value, str) or is_number else ""
 
 
-def _labelme_row(shape: Any) -> NamedRow:
+def _labelme_row(path: Path, report: ReadReport, shape: Any) -> NamedRow:
     if not isinstance(shape, dict):
         raise DatasetError(f"a shape is an object, got {shown(shape)}")
     category = _text(shape.get("label"))
@@ -182,10 +202,13 @@ def _labelme_row(shape: Any) -> NamedRow:
         xs, ys = [xs[0] - radius, xs[0] + radius], [ys[0] - radius, ys[0] + radius]
     elif kind not in ("rectangle", "oriented_rectangle", "polygon", "rotation", "linestrip", "mask"):
         raise DatasetError(f"rectangles, polygons and circles are read, got {shown(kind)}")
-    marks = shape.get("flags")
-    marks = marks if isinstance(marks, dict) else {}
-    flags = box_flags(marks, {name: shape.get(name) for name in BOX_FLAGS if name not in marks})
-    return BoxRow(*around(xs, ys), 0, None, flags), category
+    corners = around(xs, ys)
+    marks, attributes = (
+        given if isinstance(given := shape.get(key), dict) else {} for key in ("flags", "attributes")
+    )
+    beside = {name: shape.get(name) for name in (*BOX_FLAGS, *LABELME_KEYS) if name not in marks}
+    flags = box_flags(marks, attributes, beside, source=path, report=report)
+    return BoxRow(*corners, 0, None, flags), category
 
 
 def _photo(

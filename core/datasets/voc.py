@@ -11,7 +11,7 @@ from reprlib import repr as shown
 from xml.etree import ElementTree as Xml
 
 from core.boxes import BOX_FLAGS, FINE_LABEL, BoxFlags
-from core.datasets.attributes import box_flags
+from core.datasets.attributes import attribute_values, box_flags
 from core.datasets.detection import (
     BoxedPhoto,
     BoxRow,
@@ -41,6 +41,9 @@ from core.images.decode import upright_size
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, not even escaped."""
 
+POSE, NO_POSE = "pose", "Unspecified"
+"""An attribute with an element of its own, and its text where there is none."""
+
 MOST_VOC_ELEMENTS = 60_000
 """Of one photo's file: as many objects as a photo may have, with parts and attributes."""
 
@@ -59,8 +62,8 @@ def read_voc(
     A file belongs to the photo of its own name, as LabelImg goes by; only where there is none, to the one
     that ``<filename>``, or else ``<path>``, names. Categories follow ``classes.txt`` where there is one, then
     the alphabet. An attribute ``fine_label`` or ``label``, as CVAT writes attributes, becomes the fine label;
-    ``BOX_FLAGS`` are kept, and evaluation ignores objects that are ``difficult``. A file that is no VOC
-    annotation raises ``DatasetError``, or goes to the ``report``.
+    ``BOX_FLAGS``, a pose and other attributes are kept (``box_flags``), and evaluation ignores objects that
+    are ``difficult``. A file that is no VOC annotation raises ``DatasetError``, or goes to the ``report``.
     """
     path = Path(path)
     files = [path] if path.is_file() else [file for file in files_below(path) if is_xml(file)]
@@ -125,14 +128,16 @@ def voc_document(photo: BoxedPhoto, categories: tuple[str, ...]) -> bytes:
     boxes = zip(photo.boxes_xyxy.tolist(), photo.category_ids, photo.labels, photo.flags, strict=True)
     for box_xyxy, category_id, label, flags in boxes:
         thing = Xml.SubElement(root, "object")
-        _add(thing, name=categories[category_id], pose="Unspecified", truncated=int("truncated" in flags))
+        values = attribute_values(flags - set(BOX_FLAGS))
+        pose = values.pop(POSE, NO_POSE)
+        _add(thing, name=categories[category_id], pose=pose, truncated=int("truncated" in flags))
         _add(thing, difficult=int("difficult" in flags))
         if "occluded" in flags:
             _add(thing, occluded=1)
         xmin, ymin, xmax, ymax = whole_pixels(box_xyxy, photo.width, photo.height)
         _add(Xml.SubElement(thing, "bndbox"), xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax)
         named = {} if label is None else {FINE_LABEL: label}
-        named |= dict.fromkeys(sorted(flags - set(BOX_FLAGS)), "true")
+        named |= {name: "true" if value is True else str(value) for name, value in values.items()}
         attributes = Xml.SubElement(thing, "attributes") if named else thing
         for name, value in named.items():
             _add(Xml.SubElement(attributes, "attribute"), name=name, value=value)
@@ -229,7 +234,10 @@ def _row(thing: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
     if rotation := _rotation(attributes.get("rotation", "")):
         x0, y0, x1, y1 = turned_box(x0, y0, x1, y1, rotation)
         report.remark(path, TURNED.format(rotation))
-    flags = box_flags({name: thing.findtext(name) for name in BOX_FLAGS}, attributes)
+    own = {name: thing.findtext(name) for name in BOX_FLAGS}
+    if (pose := (thing.findtext(POSE) or "").strip()).lower() != NO_POSE.lower():
+        own[POSE] = pose
+    flags = box_flags(own, attributes, source=path, report=report)
     return (
         x0,
         y0,

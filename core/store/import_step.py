@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -25,6 +27,9 @@ from core.taxonomy import category_key
 if TYPE_CHECKING:
     from core.store import Store
     from core.store.photos import Added, PhotoRow
+
+HALVES = re.compile("[\ud800-\udfff]")
+"""Halves of characters, which are no text by themselves."""
 
 OUTCOMES = ("new", "near", "exact", "holdout", "refused", "annotated", "unchanged")
 """What photos come to: what was stored or not, which were annotated, and which were so already, the same."""
@@ -198,7 +203,7 @@ class ImportStep:
 
     def _tell_changes(self, item: Item) -> None:
         """Remarks on labels that are no text, and on more attributes than are kept."""
-        broken = sum(1 for row in item.boxes if row[5] and _whole_text(row[5]) != row[5])
+        broken = sum(1 for row in item.boxes if row[5] and HALVES.search(row[5]))
         if broken:
             which = "a fine label has" if broken == 1 else f"{broken} fine labels have"
             self._lose_boxes(item, 0, f"Half characters (lone surrogates) are kept as '?': {which} some.")
@@ -226,8 +231,9 @@ class ImportStep:
 
 
 def _whole_text(label: str | None) -> str:
-    """A label as every database takes it: halves of characters, as broken JSON has them, are ``?``."""
-    return (label or "").encode("utf-8", "replace").decode("utf-8")
+    """A label as every database takes it: in NFC, halves of characters, as broken JSON has them, as ``?``."""
+    whole = (label or "").encode("utf-8", "replace").decode("utf-8")
+    return unicodedata.normalize("NFC", whole)
 
 
 def kept_flags(flags: Iterable[str]) -> list[str]:

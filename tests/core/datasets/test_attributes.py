@@ -15,13 +15,14 @@ from core.datasets.voc import read_voc, voc_document
 from core.store.boxes import AnnotatedBox
 
 
-def test_own_attributes_count_where_they_are_plainly_true():
+def test_own_attributes_count_where_they_are_true_and_keep_other_values():
     given = {"occluded": "1", "needs ironing": True, "wet": "true", "pairs": 1, "dry": False, "label": "true"}
-    assert box_flags(given, {"keyframe": True, "torn": "True"}) == {
+    assert box_flags(given, {"keyframe": True, "torn": "True", "difficult": 0, "truncated": "No"}) == {
         "occluded",
         "needs_ironing",
         "wet",
         "torn",
+        "pairs:1",
     }
 
 
