@@ -15,8 +15,6 @@ from core.store.revisions import Revision
 
 README = "README.txt"
 DELETED = "deleted.txt"
-RENAMED = "renamed.txt"
-RENAMED_HEAD = "Photos under another name than they came with: the name here, a tab, the name that came.\n"
 DELETED_HEAD = "Photos of this revision whose pictures were deleted after it was made (SHA-256, name):\n"
 
 USE = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from core.access import Right, needs
+from core.datasets.renamed import RENAMED, RENAMED_HEAD, renamed_line
 from core.errors import StoreError
 from core.store import Store
 from core.store.export_formats import CocoJson, CocoZip, CsvTable, CsvZip, Format, VocZip, YoloZip
@@ -15,8 +16,6 @@ from core.store.export_notes import (
     DELETED,
     DELETED_HEAD,
     README,
-    RENAMED,
-    RENAMED_HEAD,
     ExportTally,
     left_out,
     readme,
@@ -58,8 +57,9 @@ def export_revision(
     ``holdout``. Names keep their folders. ``core.datasets.read_detection`` reads what comes out, YOLO only
     with its pictures. Photos deleted since are marked in COCO and CSV and listed in ``deleted.txt``; with
     pictures they are left out and listed. A zip has a ``README.txt`` that says what is left out, and lists
-    photos with other names than they came with in ``renamed.txt``. ``report`` is called with the part that is
-    done, 0..1. Raises NotFoundError for an unknown revision, StoreError for an unknown format.
+    photos with other names than they came with in ``renamed.txt``, which an import reads. ``report`` is
+    called with the part that is done, 0..1. Raises NotFoundError for an unknown revision, StoreError for an
+    unknown format.
     """
     _require_format(format)
     content = RevisionContent(store, store.revisions.get(number))
@@ -184,5 +184,5 @@ def _add_notes(
         with archive.open(RENAMED, "w") as member:
             member.write(RENAMED_HEAD.encode())
             for name, came in photos.renamed():
-                member.write(f"{name}\t{came!r}\n".encode("utf-8", "replace"))
+                member.write(renamed_line(name, came).encode("utf-8", "replace"))
     archive.add(README, readme(tally, photos.revision, sentences))

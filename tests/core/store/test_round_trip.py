@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from core.images.decode import open_photo
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.exports import FORMATS, export_revision
-from tests.core.store.test_importing import SIZE_WH, brought_in, picture
+from core.store.importing import all_came
+from tests.core.store.test_importing import SIZE_WH, brought_in, picture, reasons, zipped_folder
 from tests.databases import on_sqlite
 
 NAMES = ("men/001.jpg", "women/001.jpg", "ünï code/-odd name (2).jpg", "Coat.JPG", "coat.png", "plain.jpg")
@@ -82,12 +84,49 @@ def test_a_revision_comes_back_into_another_store(
     before.pop(NAMES[-1])
     if pictures:
         assert sorted(after.values(), key=repr) == sorted(before.values(), key=repr)
-        for name in ("men/001.jpg", "women/001.jpg"):
-            assert after[name] == before[name]
+        for name in (*NAMES[:4], "coat.png"):  # renamed.txt gives back what had to change
+            came = "Coat.jpg" if name == "Coat.JPG" else name
+            assert after[came] == before[name]
     else:
-        found = {name: boxes for name, boxes in after.items() if boxes is not None}
-        if format == "yolo":  # names that had to change, as renamed.txt says, find nothing
-            assert found.items() <= before.items() and len(found) == 3
-            assert row.counts["unread"] == len(before) - len(found)
-        else:
-            assert found == before
+        assert {name: boxes for name, boxes in after.items() if boxes is not None} == before
+        assert all_came(row.counts)
+
+
+ALIKE = ("a.jpg", "a.png", "a.webp", "12:30.jpg", "val/a.jpg", "x\ty.jpg", "a_2.png", "plain.jpg")
+
+
+@on_sqlite
+@pytest.mark.parametrize("how", ["zip", "folder", "yaml"])
+def test_labels_of_renamed_photos_alone_find_the_stored_ones(store: Store, tmp_path: Path, how: str) -> None:
+    category = store.categories.ensure(["shirt"], "eve")["shirt"]
+    for number, name in enumerate(ALIKE):
+        photo = open_photo(picture(tmp_path / f"{number}.jpg", number))
+        object.__setattr__(photo, "name", name)
+        row = store.photos.add(photo, by="eve").row
+        assert row is not None
+        boxes = [AnnotatedBox((10, 20, 60 + number, 100), category)]
+        store.annotations.submit(row.id, boxes, author="eve", base_version=0, request=name)
+    with (tmp_path / "out.zip").open("wb") as out:
+        export_revision(store, store.revisions.create("eve").number, "yolo", out)
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        archive.extractall(tmp_path / "out")
+    other = Store.open(folder=tmp_path / "other")
+    for photo in store.photos.page(0, 99):
+        other.photos.add(store.photos.open(photo.id), by="ada")
+    source = {"zip": "out.zip", "folder": "out", "yaml": "out/data.yaml"}[how]
+    row = brought_in(other, tmp_path / source)
+    assert saved(other) == saved(store), reasons(other, row)
+    assert (row.counts["annotated"], row.counts["refused"]) == (len(ALIKE), 0)
+    assert all_came(row.counts)
+
+
+@on_sqlite
+def test_a_list_of_renamed_photos_that_is_none_is_told(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    picture(folder / "images" / "a.jpg", 1)
+    picture(folder / "images" / "b.jpg", 2)
+    lines = ("two words", "a.jpg\t__import__('os')", "b.jpg\t'../../etc/b\\xgg'", "c.jpg\t'c' + 'd'", "")
+    (folder / "renamed.txt").write_text("\n".join(lines), "utf-8")
+    row = brought_in(store, zipped_folder(tmp_path / "set.zip", folder))
+    assert set(saved(store)) == {"a.jpg", "etc/b/xgg"}
+    assert reasons(store, row)["renamed.txt"].startswith("3 lines are not read")
