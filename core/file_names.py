@@ -28,10 +28,16 @@ FILE_ENDINGS = (".jpg", ".txt", ".xml")
 """Of the files in an export: no folder beside them is called like one."""
 
 MAX_SUFFIX_CHARACTERS = 10
+SYSTEM_FILES = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"})
 _BYTES = re.compile("[\udc80-\udcff]")
 """What Python has in the place of bytes that are no UTF-8."""
 
 WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
+
+
+def is_hidden(part: str) -> bool:
+    """Whether a file or folder is hidden, or what systems leave beside files: ``__MACOSX``, ``Thumbs.db``."""
+    return part.startswith(".") or part.lower() in SYSTEM_FILES
 
 
 def safe_name(name: str) -> str:

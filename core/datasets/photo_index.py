@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -34,7 +35,7 @@ from core.datasets.name_fit import (
     same_parts,
 )
 from core.datasets.report import named
-from core.file_names import decoded_name
+from core.file_names import decoded_name, is_hidden
 
 MOST_FILES = 1_000_000
 MOST_DEPTH = 64
@@ -354,18 +355,25 @@ def is_picture(path: Path) -> bool:
 
 
 def files_below(
-    folder: Path, on_skipped: Callable[[Path, str], None] = lambda path, reason: None
+    folder: Path,
+    on_skipped: Callable[[Path, str], None] = lambda path, reason: None,
+    on_hidden: Callable[[Path], None] | None = None,
 ) -> Iterator[Path]:
     """The files below a folder in order, without hidden ones and macOS' copies.
 
     At most a million files and 64 folders deep, so that a folder is not walked for ever. ``on_skipped`` is
-    told what is not gone into, and why: links to folders, and what is beyond those bounds.
+    told what is not gone into, and why: links to folders, and what is beyond those bounds; ``on_hidden`` the
+    hidden files.
     """
     seen = 0
     for parent, folders, files in os.walk(folder):
         deep = len(Path(parent).relative_to(folder).parts) >= MOST_DEPTH
         kept = []
-        for name in sorted(name for name in folders if not _is_hidden(name)):
+        if on_hidden is not None:
+            for name in sorted(filter(is_hidden, [*files, *folders])):
+                for path in _files_of(Path(parent, name)):
+                    on_hidden(path)
+        for name in sorted(name for name in folders if not is_hidden(name)):
             path = Path(parent, name)
             if path.is_symlink():
                 on_skipped(path, "it is a link to a folder, which is not followed")
@@ -375,7 +383,7 @@ def files_below(
                 kept.append(name)
         folders[:] = kept
         for name in sorted(files):
-            if not _is_hidden(name):
+            if not is_hidden(name):
                 yield Path(parent, name)
                 seen += 1
         if seen > MOST_FILES:
@@ -383,5 +391,10 @@ def files_below(
             return
 
 
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
+def _files_of(path: Path) -> Iterator[Path]:
+    """A file itself, or all files below a folder; at most as many as ``files_below`` gives."""
+    if path.is_symlink() or not path.is_dir():
+        yield path
+        return
+    below = (Path(parent, name) for parent, _, files in os.walk(path) for name in sorted(files))
+    yield from islice(below, MOST_FILES)

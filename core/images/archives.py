@@ -7,7 +7,7 @@ import re
 import stat
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -15,9 +15,9 @@ from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from core.errors import ArchiveError, PhotoError
+from core.file_names import is_hidden
 
 _SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
-_CLUTTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 _PIECE_BYTES = 2**20
 _DIRECTORY_BYTES_PER_ENTRY = 512  # 46 fixed, the rest for the name, its extra fields and a comment
 _LOCAL_HEADER_BYTES = 30
@@ -63,16 +63,19 @@ def is_zip(source: bytes | Path) -> bool:
         return False
 
 
-def unpack(source: bytes | Path, limits: ZipLimits = LIMITS) -> Iterator[tuple[str, bytes | PhotoError]]:
+def unpack(
+    source: bytes | Path, limits: ZipLimits = LIMITS, on_hidden: Callable[[str], object] = lambda name: None
+) -> Iterator[tuple[str, bytes | PhotoError]]:
     """The files of a zip as (name within the zip, bytes), one at a time, without hidden and system files.
 
-    An entry that is damaged or too large comes with a PhotoError in place of its bytes.
+    Names have ``/`` between folders, also where Windows wrote backslashes. An entry that is damaged or too
+    large comes with a PhotoError in place of its bytes; ``on_hidden`` is told the names that are left out.
     Raises ArchiveError before the first entry where anything about the zip is dangerous: a path that leads
     out of its folder, a link, encryption, overlapping entries, too many entries, or far more unpacked than
     packed bytes.
     """
     with _opened(source, limits) as archive:
-        for entry in _checked_entries(archive, limits):
+        for entry in _checked_entries(archive, limits, on_hidden):
             yield entry.filename, _read_entry(archive, entry, limits)
 
 
@@ -118,7 +121,7 @@ def _opened(source: bytes | Path, limits: ZipLimits) -> Iterator[ZipFile]:
             raise ArchiveError("The zip is damaged or cut off: its contents cannot be listed.") from error
         with archive:
             for entry in archive.infolist():
-                entry.filename = _as_utf_8(entry)
+                entry.filename = _with_slashes(_as_utf_8(entry))
             yield archive
 
 
@@ -132,20 +135,33 @@ def _as_utf_8(entry: ZipInfo) -> str:
         return entry.filename
 
 
-def _checked_entries(archive: ZipFile, limits: ZipLimits) -> list[ZipInfo]:
+def _with_slashes(name: str) -> str:
+    """A name as zips have it: some programs for Windows write backslashes between folders."""
+    return name.replace("\\", "/")
+
+
+def _checked_entries(
+    archive: ZipFile, limits: ZipLimits, on_hidden: Callable[[str], object] = lambda name: None
+) -> list[ZipInfo]:
     """The entries to unpack. Raises ArchiveError where an entry, even a skipped one, is dangerous."""
     entries = archive.infolist()
     if len(entries) > limits.entries:
         raise _too_many_entries(limits)
     for entry in entries:
-        fault = _path_fault(entry.orig_filename) or _path_fault(entry.filename) or _kind_fault(entry, limits)
+        names = (_with_slashes(entry.orig_filename), entry.filename)
+        fault = next(filter(None, map(_path_fault, names)), None) or _kind_fault(entry, limits)
         if fault:
             raise ArchiveError(f"The zip is refused as a whole: {fault}.")
     _check_overlap(entries, archive.start_dir)
     _check_total(entries, limits)
-    wanted = [entry for entry in entries if not entry.is_dir() and not _is_clutter(entry.filename)]
+    files = [entry for entry in entries if not entry.is_dir()]
+    hidden = [entry.filename for entry in files if any(map(is_hidden, entry.filename.split("/")))]
+    left_out = set(hidden)
+    wanted = [entry for entry in files if entry.filename not in left_out]
     if not wanted:
-        raise ArchiveError("The zip holds no files.")
+        raise ArchiveError("The zip holds no files but hidden ones." if hidden else "The zip holds no files.")
+    for name in hidden:
+        on_hidden(name)
     return wanted
 
 
@@ -154,8 +170,6 @@ def _path_fault(path: str) -> str | None:
         return "an entry in it has no name"
     if "\0" in path:
         return "a name in it contains a null character"
-    if "\\" in path:
-        return "a name in it contains a backslash"
     if path.startswith("/") or re.match(r"[A-Za-z]:", path):
         return "a path in it is absolute"
     if ".." in path.split("/"):
@@ -195,10 +209,6 @@ def _check_total(entries: list[ZipInfo], limits: ZipLimits) -> None:
         raise ArchiveError(
             f"The zip is refused as a whole: it unpacks to more than {limits.total_ratio} times its size."
         )
-
-
-def _is_clutter(path: str) -> bool:
-    return any(part.startswith(".") or part.lower() in _CLUTTER for part in path.split("/"))
 
 
 def _read_entry(archive: ZipFile, entry: ZipInfo, limits: ZipLimits) -> bytes | PhotoError:

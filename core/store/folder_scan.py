@@ -17,7 +17,7 @@ from core.datasets.photo_index import (
 from core.datasets.renamed import Renamed
 from core.datasets.report import ReadReport, named
 from core.datasets.splits import HOLDOUT
-from core.file_names import safe_path
+from core.file_names import is_hidden, safe_name, safe_path
 from core.store.import_items import (
     Corners,
     Item,
@@ -36,6 +36,9 @@ NOTES = (
 
 CROPS, PREVIEW_LINES = "crops", "labels.jsonl"
 """What tells the zip of a preview, and holds parts of photos."""
+
+MOST_HIDDEN = 3
+"""Hidden files that a report names."""
 
 FindStored = Callable[[Sequence[ListedName], Path], Sequence[int | NotFound]]
 """The ids of the stored photos that names in files below a folder mean, or why there is none."""
@@ -115,6 +118,15 @@ class FolderScan:
         for item in boxed_items(dataset, self._root):
             name = names.get(Path(item.path)) or without_plain_folders(item.name)
             yield replace(item, stored_name=name, format=found.format)
+
+    def remark_hidden(self, names: Sequence[str]) -> None:
+        """How many hidden files were left out, in one sentence."""
+        if not names:
+            return
+        parts = dict.fromkeys(next(filter(is_hidden, name.split("/")), name) for name in names)
+        shown = [f"{'.' * part.startswith('.')}{safe_name(part)}" for part in list(parts)[:MOST_HIDDEN]]
+        files = "1 hidden file was" if len(names) == 1 else f"{len(names):,} hidden files were"
+        self.report.remark("Hidden files", f"{files} left out, such as {', '.join(shown)}")
 
     def find_stored(self, listed: Sequence[ListedName]) -> Sequence[int | NotFound]:
         """The store's photos of these names, or of those that they came with."""

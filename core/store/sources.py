@@ -25,7 +25,7 @@ from core.datasets.renamed import RENAMED
 from core.datasets.report import named
 from core.datasets.yolo_texts import is_text
 from core.errors import ArchiveError, DatasetError, PhotoError, StoreError, StoreFullError
-from core.file_names import relative_name, safe_path
+from core.file_names import is_hidden, relative_name, safe_path
 from core.files import disk_errors
 from core.garments import Refusal
 from core.images.archives import ZipLimits, is_zip, unpack
@@ -79,13 +79,14 @@ class SourceScanner:
     def _unpacked(self, source: Path, name: str, numbers: Iterator[int]) -> Iterator[Item]:
         folder = self.work / "unpacked" / str(next(numbers))
         try:
-            refused = list(unpack_to(source, folder))
+            hidden: list[str] = []
+            refused = list(unpack_to(source, folder, hidden.append))
         except ArchiveError as error:
             yield Item(name, error=str(error), loss="photo")
             return
         yield from (Item(refusal.photo, error=refusal.error, loss="photo") for refusal in refused)
         if folder.is_dir():
-            yield from self._files(folder, everything=True, zips=None)
+            yield from self._files(folder, everything=True, zips=None, hidden=hidden)
 
     def _single(self, source: Path) -> Iterator[Item]:
         """The photos that one annotation file lists, with their boxes."""
@@ -107,13 +108,27 @@ class SourceScanner:
             scan.report.remark(source.name, f"{exactly}, {stored}; not {others}")
         yield from scan.reported()
 
-    def _files(self, folder: Path, everything: bool, zips: Iterator[int] | None) -> Iterator[Item]:
-        """A folder's photos, with the boxes of its datasets; zips are opened where ``zips`` is given."""
+    def _files(
+        self, folder: Path, everything: bool, zips: Iterator[int] | None, hidden: Sequence[str] = ()
+    ) -> Iterator[Item]:
+        """A folder's photos, with the boxes of its data sets; zips are opened where ``zips`` is given.
+
+        ``hidden`` are the names of files that were left out before.
+        """
         root = unwrapped(folder)
         photos: list[Path] = []
         others: list[Path] = []
         skipped: list[tuple[Path, str]] = []
-        for path in files_below(root, lambda path, reason: skipped.append((path, reason))):
+        above = [outer for outer in root.parents if outer.is_relative_to(folder)]
+        hidden_files = [
+            *hidden,
+            *(path.name for outer in above for path in outer.iterdir() if is_hidden(path.name)),
+        ]
+        for path in files_below(
+            root,
+            lambda path, reason: skipped.append((path, reason)),
+            lambda path: hidden_files.append(path.relative_to(root).as_posix()),
+        ):
             if zips is not None and is_zip(path):
                 yield from self._unpacked(path, path.relative_to(folder).as_posix(), zips)
             else:
@@ -121,6 +136,7 @@ class SourceScanner:
         outside = {path for path in (*photos, *others) if path.is_symlink() and leads_out(path, root)}
         renamed = [path for path in others if path not in outside]
         scan = FolderScan(root, self.find_stored, stored_names(photos, root), renamed)
+        scan.remark_hidden(hidden_files)
         for path, reason in skipped:
             name = path.relative_to(root).as_posix() if path != root else root.name
             scan.report.lose_file(name, reason)
@@ -161,7 +177,7 @@ def looks_like_photo(path: Path) -> bool:
 def unwrapped(folder: Path) -> Path:
     """The folder that things really lie in, where zips and uploads wrap it into single folders."""
     for _ in range(_MOST_WRAPPERS):
-        entries = [path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX"))]
+        entries = [path for path in folder.iterdir() if not is_hidden(path.name)]
         if len(entries) != 1 or not entries[0].is_dir():
             return folder
         if entries[0].is_symlink():
@@ -170,13 +186,15 @@ def unwrapped(folder: Path) -> Path:
     return folder
 
 
-def unpack_to(source: Path, folder: Path) -> Iterator[Refusal]:
-    """Write a zip's files below a new folder; yields those that cannot be.
+def unpack_to(
+    source: Path, folder: Path, on_hidden: Callable[[str], object] = lambda name: None
+) -> Iterator[Refusal]:
+    """Write a zip's files below a new folder; yields those that cannot be, ``on_hidden`` is told the hidden.
 
     Raises ArchiveError before anything is written where the zip is dangerous, StoreFullError without room.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    for name, found in unpack(source, LIMITS):
+    for name, found in unpack(source, LIMITS, on_hidden):
         error = str(found) if isinstance(found, PhotoError) else _write(folder, name, found)
         if error:
             yield Refusal(name, error)

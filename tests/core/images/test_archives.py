@@ -95,7 +95,10 @@ DANGEROUS: dict[str, tuple[Callable[[], bytes], str]] = {
     "absolute path": (lambda: zipped({"/etc/evil.jpg": b"x"}), "absolute"),
     "drive letter": (lambda: zipped({"C:/evil.jpg": b"x"}), "absolute"),
     "drive letter alone": (lambda: zipped({"c:evil.jpg": b"x"}), "absolute"),
-    "backslash": (lambda: renamed(b"..Xevil.jpg", b"..\\evil.jpg"), "backslash"),
+    "backslash": (lambda: renamed(b"..Xevil.jpg", b"..\\evil.jpg"), "leads out"),
+    "backslash from within": (lambda: renamed(b"aX..X..Xevil.jpg", b"a\\..\\..\\evil.jpg"), "leads out"),
+    "backslash in front": (lambda: renamed(b"Xevil.jpg", b"\\evil.jpg"), "absolute"),
+    "drive letter with a backslash": (lambda: renamed(b"C_Xevil.jpg", b"C:\\evil.jpg"), "absolute"),
     "null character": (lambda: renamed(b"a.jpgX.html", b"a.jpg\0.html"), "null character"),
     "null character in front": (lambda: renamed(b"ab.jpg", b"\0b.jpg"), "null character"),
     "symbolic link": (lambda: with_attributes(0o120777), "link or a special file"),
@@ -120,7 +123,10 @@ DANGEROUS: dict[str, tuple[Callable[[], bytes], str]] = {
     "only a signature": (lambda: LOCAL, "damaged or cut off"),
     "nothing in it": (lambda: zipped({}), "holds no files"),
     "an entry without a name": (nameless, "has no name"),
-    "only folders and clutter": (lambda: zipped({"a/": b"", ".DS_Store": b"x"}), "holds no files"),
+    "only folders and clutter": (
+        lambda: zipped({"a/": b"", ".DS_Store": b"x"}),
+        "holds no files but hidden ones",
+    ),
 }
 
 
@@ -183,6 +189,21 @@ def test_a_damaged_entry_refuses_itself_only() -> None:
         isinstance(second, PhotoError)
         and str(second) == "The file is damaged: it cannot be unpacked from the zip."
     )
+
+
+def test_names_with_backslashes_are_paths_as_windows_writes_them() -> None:
+    data = zipped({"setX": b"", "setXaX1.jpg": b"1", "setXbX1.jpg": b"2", "set/c.jpg": b"3"})
+    for old, new in ((b"setX", b"set\\"), (b"aX1", b"a\\1"), (b"bX1", b"b\\1")):
+        data = data.replace(old, new)
+    files = {"set/a/1.jpg": b"1", "set/b/1.jpg": b"2", "set/c.jpg": b"3"}
+    assert dict(unpack(data)) == files and count_entries(data) == 3
+
+
+def test_hidden_files_are_told() -> None:
+    data = zipped({".git/config": b"x", "__MacOSX/._a.jpg": b"x", "a/Thumbs.DB": b"x", "a/b.jpg": b"y"})
+    hidden: list[str] = []
+    assert dict(unpack(data, on_hidden=hidden.append)) == {"a/b.jpg": b"y"}
+    assert hidden == [".git/config", "__MacOSX/._a.jpg", "a/Thumbs.DB"]
 
 
 def test_an_entry_that_unpacks_to_more_than_it_says_is_not_followed() -> None:

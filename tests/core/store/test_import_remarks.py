@@ -21,7 +21,15 @@ from core.store.exports import FORMATS, export_revision
 from core.store.importing import all_came, finish_import, import_batch, prepare_import
 from core.store.imports import UploadFolder
 from tests.core.store.import_cases import box, coco, image, laid, voc
-from tests.core.store.test_importing import SIZE_WH, brought_in, picture, pictures, reasons, zipped_folder
+from tests.core.store.test_importing import (
+    SIZE_WH,
+    brought_in,
+    picture,
+    pictures,
+    reasons,
+    zipped,
+    zipped_folder,
+)
 from tests.databases import on_sqlite
 
 
@@ -348,3 +356,38 @@ def test_boxes_of_a_photo_that_comes_twice_are_counted_once(store: Store, tmp_pa
         checkpoint = import_batch(store, id, checkpoint, most=most)
     row = finish_import(store, id, checkpoint)
     assert (row.counts["boxes"], row.counts["already_there"], reasons(store, row)) == (1, 1, {})
+
+
+@on_sqlite
+@pytest.mark.parametrize("how", ["folder", "zip", "wrapped zip"])
+def test_hidden_files_are_counted_in_one_line(store: Store, tmp_path: Path, how: str) -> None:
+    folder = tmp_path / "set"
+    files: dict[str, str | int | bytes] = {"a/b.jpg": 1, "c.jpg": 2, ".DS_Store": b"x", "a/Thumbs.db": b"x"}
+    laid(files | {".git/config": "x", ".git/hooks/x.sample": "x", "__MACOSX/a/._b.jpg": b"x"})(folder)
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    prefix = "set/" if how == "wrapped zip" else ""
+    zip = zipped(
+        tmp_path / "set.zip", {prefix + name: (folder / name).read_bytes() for name in sorted(names)}
+    )
+    row = brought_in(store, folder if how == "folder" else zip)
+    told = reasons(store, row)
+    assert set(told) == {"Hidden files"}
+    assert told["Hidden files"].startswith("5 hidden files were left out, such as .DS_Store, .git, __MACOSX")
+    assert (row.counts["new"] + row.counts["near"], row.counts["remarks"]) == (2, 1)
+    assert all_came(row.counts)
+
+
+@on_sqlite
+def test_a_zip_of_windows_has_its_folders(store: Store, tmp_path: Path) -> None:
+    laid({"set/images/a/1.jpg": 1, "set/images/b/1.jpg": 2, "set/labels/a/1.txt": "0 .5 .5 .5 .5\n",
+          "set/labels/b/1.txt": "", "set/classes.txt": "shirt\n"})(tmp_path / "in")  # fmt: skip
+    files = [path for path in (tmp_path / "in").rglob("*") if path.is_file()]
+    zip = zipped(tmp_path / "x.zip", {str(f.relative_to(tmp_path / "in")): f.read_bytes() for f in files})
+    zip.write_bytes(zip.read_bytes().replace(b"set/", b"set\\").replace(b"images/a/", b"images\\a\\"))
+    row = brought_in(store, zip)
+    found = {photo.name: store.annotations.latest(photo.id) for photo in store.photos.page(0, 9)}
+    assert {name: version and len(version.boxes) for name, version in found.items()} == {
+        "a/1.jpg": 1,
+        "b/1.jpg": 0,
+    }
+    assert all_came(row.counts) and reasons(store, row) == {}
