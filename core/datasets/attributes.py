@@ -42,6 +42,8 @@ def box_flags(
     flags: set[str] = set()
     for given in attributes:
         for name, value in given.items():
+            if value is None or value is False or value == "" or (value == "0" and name in BOX_FLAGS):
+                continue  # what most attributes say
             if not isinstance(name, str) or name.strip() in NOT_OWN:
                 continue
             found = list(_flags_of(name, value))

@@ -43,7 +43,11 @@ MOST_BOXES = 1000
 """Boxes that one photo may have; annotations beyond it are no work of people."""
 FREE_ROWS = 100_000
 """Boxes and rows that a file may hold before they are counted against its photos."""
-MOST_ELEMENTS = 1_000_000
+MOST_ELEMENTS = 400_000
+"""Of an XML file, which then is read in two seconds; CVAT writes the jobs of a larger task apart."""
+MOST_ATTRIBUTES, FREE_ATTRIBUTES, ATTRIBUTES_PER_ELEMENT = 4_000_000, 400_000, 24
+MOST_XML_NAMES = 1000
+"""Different names of elements and attributes: each is kept for as long as the file is parsed."""
 MOST_XML_DEPTH = 32
 MOST_PROLOG_BYTES = 64 * 1024
 """Of XML before the end of its document type: lists of attributes in it take quadratic time."""
@@ -51,10 +55,6 @@ MOST_TAG_BYTES = MIB
 """Of a tag, of the text between two, of a comment: what is longer costs the parser more than it holds."""
 MOST_MARKS = 100_000
 """Comments, CDATA sections and processing instructions of an XML file."""
-FREE_TAGS = 400_000
-BYTES_PER_TAG = 10
-"""Of more tags in XML, each has to bring this many bytes."""
-ATTRIBUTES_PER_TAG = 24
 MOST_YAML_EVENTS = 100_000
 XML_ENCODING = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]{1,20})["']""")
 XML_MARK = re.compile(rb"<!--|<!\[CDATA\[|<\?")
@@ -122,7 +122,7 @@ def read_xml(path: Path, most_elements: int = MOST_ELEMENTS) -> Xml.Element:
     parser = DefusedXMLParser(target=_BoundedBuilder(path.name, most_elements))
     try:
         data = _in_utf_8(data).lstrip()  # some tools begin with an empty line
-        _check_xml(data, path.name)
+        _check_xml(data, path.name, most_elements)
         parser.feed(data)
         root = parser.close()
     except (SyntaxError, ValueError, LookupError) as error:  # entities are refused as ValueErrors
@@ -148,7 +148,7 @@ def _in_utf_8(data: bytes) -> bytes:
     return data[end:].decode(encoding[1].decode("ascii")).encode()
 
 
-def _check_xml(data: bytes, name: str) -> None:
+def _check_xml(data: bytes, name: str, most_elements: int) -> None:
     """Raise DatasetError for XML that would cost the parser far more than what it holds."""
     if any(data.find(word, MOST_PROLOG_BYTES) >= 0 for word in (b"<!ATTLIST", b"<!ELEMENT", b"<!NOTATION")):
         raise DatasetError(
@@ -157,14 +157,13 @@ def _check_xml(data: bytes, name: str) -> None:
     starts = range(0, len(data) - MOST_TAG_BYTES, MOST_TAG_BYTES)
     if any(data.find(b"<", start, start + MOST_TAG_BYTES) < 0 for start in starts):
         raise DatasetError(f"{name}: {_TAG_BOUND}, one of the file's is longer")
-    tags, attributes = data.count(b"<"), data.count(b"=")
-    if (
-        tags > max(FREE_TAGS, len(data) // BYTES_PER_TAG)
-        or attributes > FREE_TAGS + ATTRIBUTES_PER_TAG * tags
-    ):
+    elements = data.count(b"<") - sum(map(data.count, (b"</", b"<!", b"<?")))
+    attributes = data.count(b"=")
+    most = min(MOST_ATTRIBUTES, FREE_ATTRIBUTES + ATTRIBUTES_PER_ELEMENT * elements)
+    if elements > most_elements or attributes > most:
         raise DatasetError(
-            f"{name}: annotations are expected, got {tags:,} tags with {attributes:,} attributes in "
-            f"{len(data):,} bytes"
+            f"{name}: at most {most_elements:,} elements and {most:,} attributes are read of this file, got "
+            f"{elements:,} and {attributes:,}: bring the photos in with several files"
         )
     at = 0
     for _ in range(MOST_MARKS):
@@ -184,14 +183,17 @@ class _BoundedBuilder(Xml.TreeBuilder):
         super().__init__()
         self._name, self._most = name, most_elements
         self._depth = self._elements = 0
+        self._names: set[str] = set()
 
     def start(self, tag: str, attrs: dict[Any, Any], /) -> Xml.Element:
         self._depth += 1
         self._elements += 1
-        if self._depth > MOST_XML_DEPTH or self._elements > self._most:
+        self._names.add(tag)
+        self._names.update(attrs)
+        if self._depth > MOST_XML_DEPTH or self._elements > self._most or len(self._names) > MOST_XML_NAMES:
             raise DatasetError(
-                f"{self._name}: at most {MOST_XML_DEPTH} levels and {self._most:,} elements are read, the "
-                "file has more"
+                f"{self._name}: at most {MOST_XML_DEPTH} levels, {self._most:,} elements and "
+                f"{MOST_XML_NAMES:,} names of them are read, the file has more"
             )
         return super().start(tag, attrs)
 

@@ -47,6 +47,7 @@ def written(folder: Path, text: str | bytes) -> Path:
         ),
         (read_json, "1" * 10_000, "JSON"),
         (read_xml, "<a>" * 20_000 + "</a>" * 20_000, "32 levels"),
+        (read_xml, "<a>" + "".join(f"<a{number}/>" for number in range(1001)) + "</a>", "1,000 names"),
         (read_voc, "<annotation>" + "<object/>" * 100_000 + "</annotation>", "60,000 elements"),
         (read_yaml, "names: " + "[" * 1000, "16 levels"),
         (read_yaml, "names:\n" + "- " * 1000, "16 levels"),
@@ -54,7 +55,7 @@ def written(folder: Path, text: str | bytes) -> Path:
         (read_yaml, "x" * (2**20 + 1), "at most 1 MiB"),
         (read_text, b"\xff\xfe\x00", "UTF-8"),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_what_would_cost_too_much_is_refused(
     tmp_path: Path, read: Callable[[Path], object], text: str | bytes, words: str
@@ -127,9 +128,10 @@ DENSE = b" " * 900_000
         (b"<a><!--" + (DENSE + b"<") * 3 + b"--></a>", "at most 1 MiB"),
         (b"<a><![CDATA[" + (DENSE + b"<") * 3 + b"]]></a>", "at most 1 MiB"),
         (b"<a>" + b"<!---->" * 100_001 + b"</a>", "100,000 comments"),
-        (b"<a>" + b"<b/>" * 500_000 + b"</a>", "500,002 tags"),
+        (b"<a>" + b"<b/>" * 500_000 + b"</a>", "500,001 and 0"),
         (b"<a>" + b"<b" + b' c=""' * 500_000 + b"/></a>", "at most 1 MiB"),
-        (b"<a>" + (b"<b" + b' c=""' * 100_000 + b"/>") * 5 + b"</a>", "500,000 attributes"),
+        (b"<a>" + (b"<b" + b' c=""' * 100_000 + b"/>") * 5 + b"</a>", "6 and 500,000"),
+        (b"<a>" + (b"<b" + b' c=""' * 12 + b"/>") * 350_000 + b"</a>", "4,200,000"),
         (b"<!DOCTYPE a [<!ATTLIST a " + b'b CDATA "x" ' * 6000 + b"><!ATTLIST a>]><a/>", "64 KiB"),
     ],
 )  # fmt: skip
