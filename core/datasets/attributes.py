@@ -47,6 +47,9 @@ def box_flags(
             if not isinstance(name, str) or name.strip() in NOT_OWN:
                 continue
             found = list(_flags_of(name, value))
+            if report is not None and not (name.isascii() and str(value).isascii()):
+                report.one_form(name)
+                report.one_form(value if isinstance(value, str) else "")
             flags.update(filter(None, found))
             if "" in found and report is not None and source is not None:
                 report.leave_attribute(source, name)

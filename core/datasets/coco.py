@@ -30,7 +30,7 @@ from core.datasets.listed import (
 )
 from core.datasets.parsing import MOST_BOXES, read_json
 from core.datasets.photo_index import ListedName, PhotoIndex
-from core.datasets.report import ReadReport, named
+from core.datasets.report import ReadReport, in_one_form, named
 from core.errors import DatasetError
 from core.images.decode import upright_size
 
@@ -90,6 +90,7 @@ def coco_dataset(
     if folder is None:
         first = next((name for name in placed if name), None)
         folder = photos_folder(path.parent, first) if photos is None else Path(photos)
+    _merge_forms(listed, placed, report)
     boxed: list[BoxedPhoto] = []
     dropped = 0
     for row, name in zip(listed, placed, strict=True):
@@ -291,6 +292,21 @@ def _report_regions(rows: Sequence[PhotoRows], path: Path, report: ReadReport) -
         one = "1 rotated box was read as the upright one around it"
         boxes = one if count == 1 else f"{count:,} rotated boxes were read as the upright ones around them"
         report.remark(path, f"{boxes}, in {named(list(rotated))}")
+
+
+def _merge_forms(rows: Sequence[PhotoRows], placed: list[str | None], report: ReadReport) -> None:
+    """Give a photo that is listed in NFC and in another form as well the boxes of both; it is placed once."""
+    first: dict[tuple[str, str], PhotoRows] = {}
+    for place, (row, name) in enumerate(zip(rows, placed, strict=True)):
+        listed = _file_name(row.image)
+        if name is None or listed.isascii():
+            continue
+        known = first.setdefault((in_one_form(listed), name), row)
+        if known is not row and (other := _file_name(known.image)) != listed:
+            report.one_form(other)
+            report.one_form(listed)
+            known.take(row)
+            placed[place] = None
 
 
 def _without_doubles(boxed: Sequence[BoxedPhoto], path: Path, report: ReadReport) -> list[BoxedPhoto]:

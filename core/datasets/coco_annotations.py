@@ -35,6 +35,15 @@ class PhotoRows:
     lost: int = 0
     rotated: int = 0
 
+    def take(self, other: PhotoRows) -> None:
+        """Add what is of another entry of the same photo."""
+        self.boxes += other.boxes
+        self.crowds += other.crowds
+        self.annotations += other.annotations
+        self.lost += other.lost
+        self.rotated += other.rotated
+        other.rotated = 0
+
 
 def entry_id(value: object) -> str | None:
     """An id as a text: tools mix 1 and "1"."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from core.boxes import NO_FLAGS, BoxFlags, GroundTruth, flag_name, no_boxes, no_
 from core.datasets.listed_paths import PHOTO_FOLDERS
 from core.datasets.parsing import first_repeated, read_lines
 from core.datasets.photo_index import ListedName
-from core.datasets.report import ReadReport, log, named
+from core.datasets.report import IN_TWO_FORMS, ReadReport, log, named
 from core.errors import DatasetError
 from core.taxonomy import category_key
 
@@ -314,7 +315,10 @@ def merged_categories(
             merged.setdefault(place, []).append(name)
         place_of[number] = place
     for place, others in merged.items():
+        composed = {unicodedata.normalize("NFC", name) for name in (categories[place], *others)}
         alike = named([repr(name) for name in (categories[place], *others)])
+        if len(composed) == 1 < len({categories[place], *others}):  # which look the same
+            alike = f"{IN_TWO_FORMS} as {categories[place]!r}"
         report.remark(source, f"the categories {alike} are one here, {categories[place]!r}")
     return tuple(categories), place_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from core.datasets.detection import (
@@ -17,7 +17,7 @@ from core.datasets.detection import (
 )
 from core.datasets.listed_paths import PHOTO_FOLDERS
 from core.datasets.photo_index import SHOWN_PARTS, ListedName, NotFound, PhotoIndex
-from core.datasets.report import ReadReport
+from core.datasets.report import ReadReport, in_one_form
 from core.errors import DatasetError
 from core.file_names import relative_name, safe_path
 from core.images.decode import upright_size
@@ -73,6 +73,7 @@ def dataset_of(
     ``placed`` are the photos' names and folder where they are known: see ``place_photos``.
     """
     names, folder = placed or place_photos([photo.name for photo in listed], path, index, report)
+    listed, names = _in_one_form(listed, names, report)
     boxed: dict[str, BoxedPhoto] = {}
     dropped = 0
     fractions = are_fractions([row for photo in listed for row, _ in photo.rows])
@@ -100,6 +101,27 @@ def dataset_of(
         report.drop_boxes(photo.listed.file if photo.listed else path, name, lost)
         dropped += lost
     return DetectionDataset(categories, tuple(boxed.values()), folder, dropped)
+
+
+def _in_one_form(
+    listed: Sequence[ListedPhoto], names: Sequence[str | None], report: ReadReport
+) -> tuple[Sequence[ListedPhoto], Sequence[str | None]]:
+    """The photos; one that is listed in NFC and in another Unicode form is one, with the boxes of both."""
+    kept: list[ListedPhoto] = []
+    placed: list[str | None] = []
+    place_of: dict[tuple[str, str], int] = {}
+    for photo, name in zip(listed, names, strict=True):
+        key = (in_one_form(photo.name), name or "")
+        place = len(kept) if name is None or photo.name.isascii() else place_of.setdefault(key, len(kept))
+        if place < len(kept) and kept[place].name != photo.name:
+            first = kept[place]
+            report.one_form(first.name)
+            report.one_form(photo.name)
+            kept[place] = replace(first, rows=(*first.rows, *photo.rows), lost=first.lost or photo.lost)
+        else:
+            kept.append(photo)
+            placed.append(name)
+    return kept, placed
 
 
 def by_name(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ MOST_ENTRIES = 5000
 """Files and photos that a report has entries of; what is beyond them is counted together."""
 MOST_CHARACTERS = 300
 """Of one sentence."""
+IN_TWO_FORMS = "that are written in two Unicode forms (NFC and NFD)"
 LEFT_ATTRIBUTES = (
     f"these attributes of boxes were left out, as names and values of at most {MOST_FLAG} characters "
     "together, without quotation marks, commas, semicolons and the like, are kept"
@@ -83,6 +85,8 @@ class ReadReport:
         self._reasons: dict[tuple[str, str], _Reasons] = {}
         self._dropped: dict[str, dict[str, int]] = {}
         self._attributes: dict[str, dict[str, int]] = {}
+        self._forms: dict[str, str] = {}
+        self._several_forms: dict[str, None] = {}
 
     def name_of(self, file: Path | str) -> str:
         """What the report calls a file."""
@@ -122,6 +126,15 @@ class ReadReport:
         shown = shown if shown in of_source or len(of_source) < MOST_ENTRIES else "others"
         of_source[shown] = of_source.get(shown, 0) + 1
 
+    def one_form(self, text: str) -> str:
+        """A text in NFC; one that came in another Unicode form as well is told at the end, once."""
+        composed = in_one_form(text)
+        if composed.isascii():
+            return text
+        if self._forms.setdefault(composed, text) != text:
+            self._several_forms[composed] = None
+        return composed
+
     def remark(self, name: Path | str, reason: str) -> None:
         """Something that was read otherwise than it is written, and lost nothing."""
         if self.strict:
@@ -159,6 +172,9 @@ class ReadReport:
         for (loss, name), reasons in self._reasons.items():
             if not loss:
                 yield ReportEntry(name, reasons.together(loss))
+        if self._several_forms:
+            texts = named([text[:60] for text in self._several_forms])
+            yield ReportEntry("Unicode", f"texts {IN_TWO_FORMS} are one here: {texts}.")
 
     def _lose(self, loss: str, name: Path | str, reason: str) -> None:
         if self.strict:
@@ -183,6 +199,11 @@ def read_each(
             yield read(item)
         except DatasetError as error:
             lose(item, str(error))
+
+
+def in_one_form(text: str) -> str:
+    """A text in NFC, the form that names are kept and compared in."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def named(names: Sequence[object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -21,6 +22,7 @@ from core.file_names import is_hidden, safe_name, safe_path
 from core.store.import_items import (
     Corners,
     Item,
+    Row,
     boxed_items,
     is_near,
     rounded,
@@ -58,6 +60,8 @@ class FolderScan:
         self._root, self._find_stored = root, find_stored
         self._renamed = Renamed.of(renamed, self.report)
         self._names = names and {path: self._came_as(path) or name for path, name in names.items()}
+        if alike := [name for name, count in Counter((self._names or {}).values()).items() if count > 1]:
+            self.report.remark("Names", f"several photos each have one of these names here: {named(alike)}")
         self._listed_by: dict[Path, str] = {}
         self._unboxed: set[Path] = set()  # listed, with rows of which none gives a box
         self._boxes: dict[Path, set[Corners]] = {}
@@ -117,7 +121,13 @@ class FolderScan:
             )
         for item in boxed_items(dataset, self._root):
             name = names.get(Path(item.path)) or without_plain_folders(item.name)
-            yield replace(item, stored_name=name, format=found.format)
+            boxes = tuple(self._in_one_form(row) for row in item.boxes)
+            yield replace(item, stored_name=name, format=found.format, boxes=boxes)
+
+    def _in_one_form(self, row: Row) -> Row:
+        """A box with its category and fine label in NFC."""
+        category, label = self.report.one_form(row[4]), row[5] and self.report.one_form(row[5])
+        return (*row[:4], category, label, row[6])
 
     def remark_hidden(self, names: Sequence[str]) -> None:
         """How many hidden files were left out, in one sentence."""
