@@ -23,6 +23,9 @@ NOT_OWN = frozenset(
 OF_VALUE = ":"
 """Between an attribute's name and its value; a name has no ``=``."""
 
+NO = ("0", "0.0", "no", "none", "unspecified")
+"""Texts that say that one of ``BOX_FLAGS`` is not so."""
+
 UNSAID = ("", "false")
 """Texts that say no more than that an attribute is not there; for one of ``BOX_FLAGS`` 0 and "no" as well."""
 
@@ -78,7 +81,7 @@ def _says_something(value: Any) -> bool:
 
 
 def _is_no(value: Any) -> bool:
-    return value == 0 or (isinstance(value, str) and value.strip().lower() in ("0", "0.0", "no", "none"))
+    return value == 0 or (isinstance(value, str) and value.strip().lower() in NO)
 
 
 def _with_value(name: str, value: Any) -> str:
@@ -120,6 +123,16 @@ def photo_tags(texts: Any) -> tuple[str, ...]:
     names = (unicodedata.normalize("NFC", " ".join(text.split())) for text in given if isinstance(text, str))
     fitting = (name for name in names if name.isprintable() and ";" not in name and 0 < len(name) <= MOST_TAG)
     return tuple(dict.fromkeys(fitting))[:MOST_TAGS]
+
+
+def attribute_tags(attributes: Mapping[Any, Any]) -> list[str]:
+    """A photo's own attributes as tags: the names of those that are true, others as ``name:value``.
+
+    >>> attribute_tags({"outdoor": True, "weather": "sunny", "blurry": False})
+    ['outdoor', 'weather:sunny']
+    """
+    said = [(name, value) for name, value in attributes.items() if is_true(value) or _says_something(value)]
+    return [str(name) if is_true(value) else f"{name}{OF_VALUE}{value}" for name, value in said]
 
 
 def told_tags(given: Any, photo: str, path: Path, report: ReadReport) -> tuple[str, ...]:

@@ -203,7 +203,7 @@ def _section(document: Any, key: str, path: Path) -> list[Any]:
 
 def _by_id(entries: Sequence[Any], kind: str, path: Path, report: ReadReport) -> dict[str, dict[str, Any]]:
     """The entries that have an id of their own; the others are lost, photos with all that is theirs."""
-    lose = report.lose_photo if kind == "image" else report.lose_box
+    lose = report.lose_photo if kind == "image" else report.lose_category
     found: dict[str, dict[str, Any]] = {}
     for entry in entries:
         id = entry_id(entry.get("id")) if isinstance(entry, dict) else None
@@ -230,7 +230,7 @@ def _categories(
             texts.append(name)
         else:
             what = f"a text 'name' is expected of category {id}, got {shown(name)}"
-            report.lose_box(path, f"{path.name}: {what}")
+            report.lose_category(path, f"{path.name}: {what}")
             texts.append(None)
     names, place_of = merged_categories(texts, path, report)
     return {id: place_of[place] for place, id in enumerate(by_id) if place in place_of}, names

@@ -34,6 +34,9 @@ KNOWN_COLUMNS = frozenset(
 """Columns that are read, or that Lapel's exports and other tools have for themselves."""
 
 
+SIZES_DIFFER = "rows of one photo say different sizes of it, and each was read in its own"
+
+
 def is_box_csv(columns: Iterable[str]) -> bool:
     """Whether the columns of a CSV hold photos, corners and categories."""
     given = {column.lower() for column in columns}
@@ -98,13 +101,26 @@ def _photo(name: str, rows: list[tuple[int, Row]], path: Path, report: ReadRepor
     for line, row in rows:
         try:
             if (box := _row(row, path, report)) is not None:
-                boxes.append(box)
+                boxes.append(_scaled(box, row, size_wh, path, report))
         except DatasetError as error:
             lost = True
             report.lose_box(path, f"{path.name} line {line}: {error}")
     written = dict.fromkeys(text for text in plain(first.get("tags", "")).split(";") if text.strip())
     tags = told_tags(list(written), name, path, report)
     return ListedPhoto(name, size_wh, tuple(boxes), lost, tags=tags)
+
+
+def _scaled(
+    box: NamedRow, row: Row, size_wh: tuple[int, int] | None, path: Path, report: ReadReport
+) -> NamedRow:
+    """A box of a row that says another size of its photo than the first one, in pixels of that."""
+    width, height = (_side(row.get(key, "")) for key in ("width", "height"))
+    if size_wh is None or not width or not height or (width, height) == size_wh:
+        return box
+    report.remark(path, f"{SIZES_DIFFER}: {size_wh[0]} x {size_wh[1]} and {width} x {height}")
+    across, down = size_wh[0] / width, size_wh[1] / height
+    x0, y0, x1, y1 = box[0][:4]
+    return box[0]._replace(x0=x0 * across, y0=y0 * down, x1=x1 * across, y1=y1 * down), box[1]
 
 
 def _row(row: Row, path: Path, report: ReadReport) -> NamedRow | None:

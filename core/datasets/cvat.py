@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 from core.boxes import BOX_FLAGS, FINE_LABEL
-from core.datasets.attributes import box_flags, told_tags
+from core.datasets.attributes import attribute_tags, box_flags, told_tags
 from core.datasets.detection import BoxRow, DetectionDataset, merged_categories
 from core.datasets.listed import (
     TURNED,
@@ -70,7 +70,10 @@ def _read(image: Xml.Element, path: Path, report: ReadReport) -> ListedPhoto:
     size_wh = (sides[0], sides[1]) if sides[0] and sides[1] else None
     shapes = [shape for shape in image if shape.tag != "tag"]
     tags = image.findall("tag")
-    named = told_tags([(tag.get("label") or "").strip() for tag in tags], name, path, report)
+    texts = [(tag.get("label") or "").strip() for tag in tags]
+    for tag in tags:
+        texts += attribute_tags({entry.get("name"): entry.text for entry in tag.findall("attribute")})
+    named = told_tags(texts, name, path, report)
     rows: list[NamedRow] = []
     if len(shapes) > MOST_BOXES:
         report.lose_box(

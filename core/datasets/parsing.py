@@ -115,7 +115,8 @@ def read_xml(path: Path, most_elements: int = MOST_ELEMENTS) -> Xml.Element:
 
     Raises ``DatasetError`` where it is missing, no XML, or beyond the bounds above.
     """
-    from defusedxml.ElementTree import DefusedXMLParser  # here: the other formats are read without it
+    from defusedxml.common import DefusedXmlException  # here: the other formats are read without it
+    from defusedxml.ElementTree import DefusedXMLParser
 
     path = Path(path)
     data = read_bytes(path, MOST_XML_BYTES)
@@ -125,7 +126,9 @@ def read_xml(path: Path, most_elements: int = MOST_ELEMENTS) -> Xml.Element:
         _check_xml(data, path.name, most_elements)
         parser.feed(data)
         root = parser.close()
-    except (SyntaxError, ValueError, LookupError) as error:  # entities are refused as ValueErrors
+    except DefusedXmlException as error:
+        raise DatasetError(f"{path.name}: XML without entities of its own (<!ENTITY>) is read") from error
+    except (SyntaxError, ValueError, LookupError) as error:
         raise DatasetError(f"{path.name}: XML is expected, got: {_first_line(error)}") from error
     if not isinstance(root, Xml.Element):
         raise DatasetError(f"{path.name}: XML is expected, got a file without an element")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,7 @@ class ReadReport:
         self._reasons: dict[tuple[str, str], _Reasons] = {}
         self._dropped: dict[str, dict[str, int]] = {}
         self._attributes: dict[str, dict[str, int]] = {}
+        self._parts: dict[str, Counter[str]] = {}
         self._forms: dict[str, str] = {}
         self._several_forms: dict[str, None] = {}
 
@@ -113,6 +115,12 @@ class ReadReport:
         """A row of an annotation file that gives no box."""
         self._lose("box", source, reason)
 
+    def lose_category(self, source: Path | str, reason: str) -> None:
+        """A category that has no name or number; its boxes are lost by themselves."""
+        if self.strict:
+            raise DatasetError(reason)
+        self.remark(source, reason)
+
     def drop_boxes(self, source: Path | str, photo_name: str, count: int) -> None:
         """Boxes without area or outside their photo; counted by strict readers too, and never raised."""
         if count:
@@ -125,6 +133,11 @@ class ReadReport:
         shown = safe_name(attribute)[:MOST_FLAG]
         shown = shown if shown in of_source or len(of_source) < MOST_ENTRIES else "others"
         of_source[shown] = of_source.get(shown, 0) + 1
+
+    def leave_part(self, source: Path | str, part: str) -> None:
+        """A part of an object, which has a box of its own in its file; counted, never raised."""
+        of_source = self._parts.setdefault(self.name_of(source), Counter())
+        of_source[safe_name(part)[:MOST_FLAG] if len(of_source) < MOST_NAMED else "others"] += 1
 
     def one_form(self, text: str) -> str:
         """A text in NFC; one that came in another Unicode form as well is told at the end, once."""
@@ -169,6 +182,9 @@ class ReadReport:
         for source, of_source in self._attributes.items():
             left = named([f"{name} ({count:,})" for name, count in of_source.items()])
             yield ReportEntry(source, f"{LEFT_ATTRIBUTES}: {left}.")
+        for source, parts in self._parts.items():
+            left = named([f"{name} ({count:,})" for name, count in parts.items()])
+            yield ReportEntry(source, f"the boxes of objects' parts are not read: {left}.")
         for (loss, name), reasons in self._reasons.items():
             if not loss:
                 yield ReportEntry(name, reasons.together(loss))

@@ -13,7 +13,7 @@ from reprlib import repr as shown
 from typing import Any
 
 from core.boxes import BOX_FLAGS, FINE_LABEL
-from core.datasets.attributes import box_flags, is_own, is_true, told_tags
+from core.datasets.attributes import attribute_tags, box_flags, is_own, told_tags
 from core.datasets.detection import BoxRow, DetectionDataset
 from core.datasets.listed import (
     Corners,
@@ -169,8 +169,8 @@ def read_labelme(
             row = partial(_labelme_row, path, report)
             photo = _photo(name, size_wh, document["shapes"], row, path, report)
             marks = document.get("flags")  # labelme's flags of the photo
-            marks = marks.items() if isinstance(marks, dict) else ()
-            tags = told_tags([name for name, is_set in marks if is_true(is_set)], name, path, report)
+            texts = attribute_tags(marks) if isinstance(marks, dict) else []
+            tags = told_tags(texts, name, path, report)
             listed.append(replace(photo, listed=given, tags=tags))
     place = documents[-1][0] if documents else index.root / "labelme"
     categories, places = by_name(listed, place.parent if len(documents) > 1 else place, report)

@@ -229,7 +229,9 @@ def _own_size(
 
 
 def _row(thing: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
-    x0, y0, x1, y1 = (_number(thing, f"bndbox/{tag}", path) for tag in ("xmin", "ymin", "xmax", "ymax"))
+    x0, y0, x1, y1 = _corners(thing, path, report)
+    for part in thing.findall("part"):
+        report.leave_part(path, (part.findtext("name") or "").strip())
     attributes = {entry.findtext("name"): entry.findtext("value") or "" for entry in thing.iter("attribute")}
     if rotation := _rotation(attributes.get("rotation", "")):
         x0, y0, x1, y1 = turned_box(x0, y0, x1, y1, rotation)
@@ -247,6 +249,20 @@ def _row(thing: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
         attributes.get(FINE_LABEL) or attributes.get("label") or None,
         flags,
     )
+
+
+def _corners(thing: Xml.Element, path: Path, report: ReadReport) -> Sequence[float]:
+    """The object's box; of roLabelImg's turned ones the upright box around it."""
+    if thing.find("robndbox") is None or thing.find("bndbox") is not None:
+        return [_number(thing, f"bndbox/{tag}", path) for tag in ("xmin", "ymin", "xmax", "ymax")]
+    x, y, width, height, angle = (
+        _number(thing, f"robndbox/{tag}", path) for tag in ("cx", "cy", "w", "h", "angle")
+    )
+    corners = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    if not math.isfinite(angle) or not math.degrees(angle) % 180:
+        return corners
+    report.remark(path, TURNED.format(math.degrees(angle)))
+    return turned_box(*corners, math.degrees(angle))
 
 
 def _rotation(text: str) -> float:

@@ -14,7 +14,7 @@ from core.store.boxes import AnnotatedBox
 from core.store.exports import export_revision
 from core.store.importing import all_came
 from tests.core.store.import_cases import LABELME, box, coco, image, laid, thing, voc
-from tests.core.store.import_cases_odd import cvat, labelme, table
+from tests.core.store.import_cases_odd import CVAT_BOX, cvat, labelme, table
 from tests.core.store.test_importing import SIZE_WH, brought_in, picture, reasons, zipped_folder
 from tests.databases import on_sqlite
 
@@ -114,6 +114,20 @@ def test_a_pose_and_what_labelme_says_of_a_shape_are_kept(store: Store, tmp_path
     assert flags_of(store) == [{"group_id:3", "description:left_one"}]
     latest = store.annotations.latest(2)
     assert latest is not None and latest.boxes[0].flags == {"pose:Left"}
+
+
+@on_sqlite
+def test_attributes_of_photos_become_tags(store: Store, tmp_path: Path) -> None:
+    flags = {"good": True, "bad": False, "score": 3, "note": "by the sea"}
+    tag = '<tag label="outdoor"><attribute name="weather">sunny</attribute></tag>'
+    laid({"a.jpg": 1, "a.json": labelme(SHAPE, flags=flags)})(tmp_path / "one")
+    laid({"b.jpg": 2, "x.xml": cvat(CVAT_BOX + tag, "b.jpg")})(tmp_path / "two")
+    for name in ("one", "two"):
+        assert reasons(store, brought_in(store, tmp_path / name)) == {}
+    assert store.photo_notes.tags_of([1, 2]) == {
+        1: ("good", "note:by the sea", "score:3"),
+        2: ("outdoor", "weather:sunny"),
+    }
 
 
 @on_sqlite

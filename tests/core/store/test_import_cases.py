@@ -13,10 +13,11 @@ from tests.core.store.import_cases import COCO_AND_VOC
 from tests.core.store.import_cases_formats import FORMATS
 from tests.core.store.import_cases_more import YOLO_AND_OTHERS
 from tests.core.store.import_cases_odd import ODD
+from tests.core.store.import_cases_told import TOLD
 from tests.core.store.test_importing import brought_in, picture, reasons, zipped_folder
 from tests.databases import on_sqlite
 
-CASES = COCO_AND_VOC | YOLO_AND_OTHERS | ODD | FORMATS
+CASES = COCO_AND_VOC | YOLO_AND_OTHERS | ODD | TOLD | FORMATS
 
 
 def as_came(store: Store) -> dict[str, list[tuple[str, tuple[float, ...]]] | None]:
