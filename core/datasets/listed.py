@@ -15,7 +15,8 @@ from core.datasets.detection import (
     boxed_photo,
     merged_categories,
 )
-from core.datasets.listed_paths import PHOTO_FOLDERS
+from core.datasets.listed_paths import PHOTO_FOLDERS, SPLIT_FOLDERS
+from core.datasets.name_fit import words_of
 from core.datasets.photo_index import SHOWN_PARTS, ListedName, NotFound, PhotoIndex
 from core.datasets.report import ReadReport, in_one_form
 from core.errors import DatasetError
@@ -261,12 +262,18 @@ def name_of_missing(name: str, place: Path, report: ReadReport, taken: Container
 
 
 def _folder_of_all(names: Sequence[str], place: Path, photos: PhotoIndex) -> Path | None:
-    """The first of the usual folders that holds all the photos under the names that are listed."""
+    """The first of the usual folders that holds all the photos under the names that are listed.
+
+    Those of the split that the annotation file's name says, as ``instances_train.json``, come first.
+    """
     if not names or any(len(name) > MOST_CHARACTERS or ".." in name or "\0" in name for name in names):
         return None
     bases = [photos.root, place.parent] if place.parent.is_relative_to(photos.root) else [photos.root]
     for base in dict.fromkeys(reversed(bases)):
-        for folder in (*(base / name for name in PHOTO_FOLDERS), base):
+        usual = (*(base / name for name in PHOTO_FOLDERS), base)
+        splits = sorted(words_of(place) & {*SPLIT_FOLDERS})
+        of_split = [folder / split for folder in usual for split in splits]
+        for folder in (*filter(Path.is_dir, of_split), *usual):
             with suppress(OSError, ValueError):
                 if all((folder / _plain(name)).is_file() for name in names):
                     return folder

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.datasets.listed_paths import Key, folded_key, plain_key, stem_of
+from core.datasets.listed_paths import PLAIN_FOLDERS, Key, folded_key, plain_key, stem_of
 
 Fit = tuple[int, bool, bool, int]
 """How close a photo is to a name: parts of the path in common; whether the whole path is the same, and the
@@ -66,9 +66,16 @@ def same_parts(entry: Entry, wanted: Wanted, length: int) -> int:
     return sum(a == b for a, b in zip(written[-length:], wanted.written[-length:], strict=True))
 
 
+def mirror(entry: Entry, wanted: Wanted, place: Path) -> int:
+    """Whether both lie in the same folders below one that formats put there, as ``JPEGImages`` is."""
+    firsts = entry.raw[:-1][:1], wanted.raw[:-1][:1]
+    both = all(first and first[0] in PLAIN_FOLDERS for first in firsts)
+    return int(both and entry.raw[1:-1] == wanted.raw[1:-1])
+
+
 def hint(entry: Entry, wanted: Wanted, place: Path) -> int:
     """How many of its folders the annotation file's name says, as ``train`` of ``instances_train.json``."""
-    return len(set(_words(place)) & set(entry.key[:-1]))
+    return len(words_of(place) & set(entry.key[:-1]))
 
 
 def path_end(entry: Entry, wanted: Wanted, place: Path) -> int:
@@ -81,12 +88,12 @@ def nearness(entry: Entry, wanted: Wanted, place: Path) -> int:
     return _common_head(entry.path.parent.parts, place.parent.parts)
 
 
-def _words(place: Path) -> Iterator[str]:
+def words_of(place: Path) -> set[str]:
     """The words of a file's name, as ``train`` of ``instances_train.json``."""
     text = place.stem.casefold()
     for separator in "_-. ":
         text = text.replace(separator, "/")
-    yield from filter(None, text.split("/"))
+    return set(filter(None, text.split("/")))
 
 
 def _common_head(one: Sequence[str], other: Sequence[str]) -> int:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from core.datasets.folder_files import files_below, is_picture
 from core.datasets.listed_paths import (
     SPLIT_FOLDERS,
     Key,
@@ -30,15 +29,14 @@ from core.datasets.name_fit import (
     Keys,
     Wanted,
     hint,
+    mirror,
     nearness,
     path_end,
     same_parts,
 )
 from core.datasets.report import named
-from core.file_names import decoded_name, is_hidden
+from core.file_names import decoded_name
 
-MOST_FILES = 1_000_000
-MOST_DEPTH = 64
 MOST_ALIKE = 100
 """Photos of one name that are told apart by more than their paths."""
 
@@ -277,7 +275,7 @@ class PhotoIndex:
         if len(best) > 1:
             same = [same_parts(entry, wanted, length) for entry in best]
             best = [entry for entry, count in zip(best, same, strict=True) if count == max(same)]
-        for closeness in (hint, path_end, nearness):
+        for closeness in (mirror, hint, path_end, nearness):
             if 1 < len(best) <= MOST_ALIKE:
                 close = [closeness(entry, wanted, place) for entry in best]
                 best = [entry for entry, count in zip(best, close, strict=True) if count == max(close)]
@@ -347,54 +345,3 @@ def _is_one_of(file: Path, photos: Sequence[StoredPhoto]) -> bool:
 
 def _end(name: str) -> str:
     return "/".join(PurePosixPath(name.replace("\\", "/")).parts[-SHOWN_PARTS:])
-
-
-def is_picture(path: Path) -> bool:
-    """Whether a file is called like a picture, of a kind that is read or not."""
-    return has_photo_ending(path.name.lower())
-
-
-def files_below(
-    folder: Path,
-    on_skipped: Callable[[Path, str], None] = lambda path, reason: None,
-    on_hidden: Callable[[Path], None] | None = None,
-) -> Iterator[Path]:
-    """The files below a folder in order, without hidden ones and macOS' copies.
-
-    At most a million files and 64 folders deep, so that a folder is not walked for ever. ``on_skipped`` is
-    told what is not gone into, and why: links to folders, and what is beyond those bounds; ``on_hidden`` the
-    hidden files.
-    """
-    seen = 0
-    for parent, folders, files in os.walk(folder):
-        deep = len(Path(parent).relative_to(folder).parts) >= MOST_DEPTH
-        kept = []
-        if on_hidden is not None:
-            for name in sorted(filter(is_hidden, [*files, *folders])):
-                for path in _files_of(Path(parent, name)):
-                    on_hidden(path)
-        for name in sorted(name for name in folders if not is_hidden(name)):
-            path = Path(parent, name)
-            if path.is_symlink():
-                on_skipped(path, "it is a link to a folder, which is not followed")
-            elif deep:
-                on_skipped(path, f"folders are read {MOST_DEPTH} deep, this one lies deeper")
-            else:
-                kept.append(name)
-        folders[:] = kept
-        for name in sorted(files):
-            if not is_hidden(name):
-                yield Path(parent, name)
-                seen += 1
-        if seen > MOST_FILES:
-            on_skipped(folder, f"at most {MOST_FILES:,} files are read, it holds more")
-            return
-
-
-def _files_of(path: Path) -> Iterator[Path]:
-    """A file itself, or all files below a folder; at most as many as ``files_below`` gives."""
-    if path.is_symlink() or not path.is_dir():
-        yield path
-        return
-    below = (Path(parent, name) for parent, _, files in os.walk(path) for name in sorted(files))
-    yield from islice(below, MOST_FILES)

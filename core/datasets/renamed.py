@@ -17,7 +17,8 @@ from core.datasets.splits import SPLITS
 from core.errors import DatasetError
 
 RENAMED = "renamed.txt"
-RENAMED_HEAD = "Photos under another name than they came with: the name here, a tab, the name that came.\n"
+RENAMED_HEAD = "What photos were called when they came: the name here, a tab, the name that came.\n"
+OLDER_HEAD = "Photos under another name than they came with: the name here, a tab, the name that came.\n"
 MOST_RENAMED_BYTES = 64 * MIB
 LITERAL = re.compile(r"""'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+\"""")
 """A text as Python writes it, so that a name may hold tabs and line ends."""
@@ -32,28 +33,47 @@ def renamed_line(name: str, came: str) -> str:
     return f"{name}\t{came!r}\n"
 
 
+def loses_folders(name: str) -> bool:
+    """Whether a photo lies in a folder that formats and splits add, which says nothing where it comes in."""
+    outer, _, rest = name.partition("/")
+    return bool(rest) and folded(outer) in (*PLAIN_FOLDERS, *SPLIT_FOLDERS)
+
+
 @dataclass(frozen=True)
 class Renamed:
     """The names that photos came with, by the folder of their export and their path in it without ending."""
 
     by_folder: Mapping[Path, Mapping[str, str]]
+    with_splits: frozenset[Path] = frozenset()  # of these, whose photos lie in a folder a split
 
     @classmethod
     def of(cls, files: Iterable[Path], report: ReadReport) -> Renamed:
         """Out of the files that are called ``renamed.txt``; lines that are none are told."""
-        return cls({file.parent: _read(file, report) for file in files if file.name.lower() == RENAMED})
+        lists = {file.parent: file for file in files if file.name.lower() == RENAMED}
+        names = {folder: _read(file, report) for folder, file in lists.items()}
+        return cls(names, frozenset(filter(_has_splits, lists)))
 
     def came(self, path: Path) -> str | None:
         """The name that a picture or a file of labels came with; None where it is the same, or not known."""
+        return self._found(path)[0]
+
+    def picture_name(self, path: Path) -> str | None:
+        """What a picture of an export was called, as it came or else as it is; None for one of no export."""
+        came, here = self._found(path)
+        return came or here
+
+    def _found(self, path: Path) -> tuple[str | None, str | None]:
+        """The name that came, and the one in the export, without the folders that its format adds."""
         for folder in path.parents if self.by_folder else ():
-            if (names := self.by_folder.get(folder)) is not None:
+            if names := self.by_folder.get(folder):
                 parts = path.relative_to(folder).parts
                 if len(parts) > 1 and folded(parts[0]) in PLAIN_FOLDERS:
                     parts = parts[1:]
-                splits = (parts[1:],) if len(parts) > 1 and folded(parts[0]) in SPLIT_FOLDERS else ()
-                found = (names.get(_stem("/".join(some))) for some in (parts, *splits))
-                return next((name for name in found if name is not None), None)
-        return None
+                if folder in self.with_splits and len(parts) > 1 and folded(parts[0]) in SPLIT_FOLDERS:
+                    parts = parts[1:]
+                here = "/".join(parts)
+                return names.get(_stem(here)), here
+        return None, None
 
     def original(self, listed: ListedName) -> ListedName:
         """A photo's name in an annotation file as the photo came; the same where it is not known."""
@@ -77,7 +97,7 @@ def _read(file: Path, report: ReadReport) -> dict[str, str]:
         name, tab, came = line.partition("\t")
         if tab and LITERAL.fullmatch(came):
             names[_stem(name)] = _text(came)
-        elif line.strip() and line != RENAMED_HEAD.strip():
+        elif line.strip() and f"{line}\n" not in (RENAMED_HEAD, OLDER_HEAD):
             odd += 1
     if odd:
         lines_are = "1 line is" if odd == 1 else f"{odd:,} lines are"
@@ -89,6 +109,11 @@ def _read(file: Path, report: ReadReport) -> dict[str, str]:
                 kept = name.strip().removeprefix("./").removeprefix("images/")
                 names.setdefault(_stem(kept), kept)
     return names
+
+
+def _has_splits(folder: Path) -> bool:
+    images = folder / "images"
+    return images.is_dir() and all(path.is_dir() and path.name in SPLITS for path in images.iterdir())
 
 
 def _text(literal: str) -> str:

@@ -20,6 +20,7 @@ from core.datasets.detection import (
     merged_categories,
     read_class_names,
 )
+from core.datasets.folder_files import files_below
 from core.datasets.listed import (
     ANNOTATION_FOLDERS,
     FRACTIONS,
@@ -33,7 +34,7 @@ from core.datasets.listed import (
 )
 from core.datasets.own_photos import place_own
 from core.datasets.parsing import MOST_BOXES, read_xml
-from core.datasets.photo_index import ListedName, PhotoIndex, files_below
+from core.datasets.photo_index import ListedName, PhotoIndex
 from core.datasets.report import ReadReport
 from core.errors import DatasetError
 from core.images.decode import upright_size

@@ -17,9 +17,10 @@ from core.datasets.detection import (
     merged_categories,
     read_class_names,
 )
+from core.datasets.folder_files import files_below
 from core.datasets.listed import FRACTIONS_WH
 from core.datasets.parsing import MOST_BOXES, read_lines, read_yaml
-from core.datasets.photo_index import ListedName, PhotoIndex, files_below
+from core.datasets.photo_index import ListedName, PhotoIndex
 from core.datasets.report import ReadReport
 from core.datasets.yolo_lines import LineStyle, rows_of, style_of
 from core.datasets.yolo_texts import is_text, pair_texts

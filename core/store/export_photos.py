@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Protocol
 
 from core.datasets.detection import BoxedPhoto, BoxRow, boxed_photo
+from core.datasets.renamed import loses_folders
 from core.datasets.splits import Validation, choose_validation
 from core.errors import DatasetError, NotFoundError
 from core.file_names import path_key, portable_name, portable_path, relative_name
@@ -210,10 +211,13 @@ class ExportedPhotos:
             self.on_photo()
 
     def renamed(self) -> Iterator[tuple[str, str]]:
-        """The names here and the names that came in, of the photos where these differ."""
+        """The names here and the names that came in, where these differ, if only by the ending.
+
+        So are photos in folders that formats add, which an import would leave out.
+        """
         for photo in self.content.photos(self.holdout):
             _, file_name = self.names.of_photo(photo.id, photo.name)
-            if photo.id not in self.deleted and self.names.is_renamed(file_name, photo.name):
+            if photo.id not in self.deleted and (file_name != photo.name or loses_folders(photo.name)):
                 yield file_name, photo.name
 
     def picture(self, photo: ExportedPhoto) -> bytes | None:

@@ -180,7 +180,7 @@ def _add_notes(
 ) -> None:
     if tally.deleted:
         archive.add(DELETED, DELETED_HEAD + "".join(f"{line}\n" for line in tally.deleted))
-    if tally.lost["renamed"]:
+    if any(True for _ in photos.renamed()):
         with archive.open(RENAMED, "w") as member:
             member.write(RENAMED_HEAD.encode())
             for name, came in photos.renamed():

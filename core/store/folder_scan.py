@@ -143,8 +143,8 @@ class FolderScan:
         return self._find_stored([self._renamed.original(name) for name in listed], self._root)
 
     def _came_as(self, path: Path) -> str:
-        """The name that a photo of an export came with; empty where that is not known."""
-        return safe_path(came) if (came := self._renamed.came(path)) else ""
+        """The name of a photo of an export, as it came there; empty where that is not known."""
+        return safe_path(name) if (name := self._renamed.picture_name(path)) else ""
 
     def _stored(self, found: FoundDataset, missing: list[Item]) -> Iterator[Item]:
         """Items of photos that did not come along: with the store's, where it has one of that name.

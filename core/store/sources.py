@@ -12,14 +12,13 @@ from itertools import count
 from pathlib import Path
 
 from core.datasets.discovery import DatasetFinder
+from core.datasets.folder_files import files_below, is_picture
 from core.datasets.listed import photos_root
 from core.datasets.photo_index import (
     NO_PHOTO,
     NotFound,
     PhotoIndex,
     StoredPhoto,
-    files_below,
-    is_picture,
 )
 from core.datasets.renamed import RENAMED
 from core.datasets.report import named

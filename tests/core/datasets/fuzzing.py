@@ -22,7 +22,8 @@ from pathlib import Path
 from PIL import Image
 
 from core.datasets.discovery import DatasetFinder
-from core.datasets.photo_index import PhotoIndex, files_below, is_picture
+from core.datasets.folder_files import files_below, is_picture
+from core.datasets.photo_index import PhotoIndex
 from core.datasets.reading import read_detection
 from core.datasets.report import ReadReport
 from core.errors import LapelError
