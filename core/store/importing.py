@@ -188,7 +188,8 @@ def import_batch(
 def finish_import(store: Store, import_id: int, checkpoint: ImportCheckpoint) -> ImportRow:
     """Mark the import as done, and remove its manifest and the upload."""
     row = store.imports.get(import_id)
-    message = "" if checkpoint.total else "There is no photo in it."
+    told = (*OUTCOMES, "unread", "dropped")
+    message = "" if any(checkpoint.counts.get(name) for name in told) else "There is no photo in it."
     store.imports.progress(import_id, checkpoint.done, checkpoint.total, checkpoint.counts, "done", message)
     UploadFolder.of(store.folder).clear(import_id, Path(row.folder) if row.folder else None)
     return store.imports.get(import_id)

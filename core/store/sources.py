@@ -128,7 +128,9 @@ class SourceScanner:
             lambda path, reason: skipped.append((path, reason)),
             lambda path: hidden_files.append(path.relative_to(root).as_posix()),
         ):
-            if zips is not None and is_zip(path):
+            if path.exists() and not path.is_file():  # a pipe or a device could be waited on for ever
+                skipped.append((path, f"{path.name} is no plain file"))
+            elif zips is not None and is_zip(path):
                 yield from self._unpacked(path, path.relative_to(folder).as_posix(), zips)
             else:
                 (photos if looks_like_photo(path) else others).append(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,30 @@ def check_coming_again(store: Store, folder: Path, first: ImportRow, whole: bool
     assert (second.counts["annotated"], second.counts["boxes"], second.counts["new"]) == (0, 0, 0)
     assert all_came(second.counts) == whole
     assert reasons(store, second).keys() - {"Categories"} == reasons(store, first).keys() - {"Categories"}
+
+
+@on_sqlite
+def test_pipes_are_named_and_never_waited_on(store: Store, tmp_path: Path) -> None:
+    picture(tmp_path / "set" / "a.jpg", 1)
+    for name in ("pipe", "x.json", "x.jpg", "x.txt"):
+        os.mkfifo(tmp_path / "set" / name)
+    row = brought_in(store, tmp_path / "set")
+    told = reasons(store, row)
+    assert set(as_came(store)) == {"a.jpg"}
+    assert {name for name, reason in told.items() if "no plain file" in reason} == {
+        "pipe",
+        "x.json",
+        "x.jpg",
+        "x.txt",
+    }
+    assert not all_came(row.counts)
+
+
+@on_sqlite
+def test_nothing_but_hidden_files_is_told(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / ".DS_Store").write_bytes(b"x")
+    assert brought_in(store, tmp_path / "set").message == "There is no photo in it."
 
 
 @on_sqlite
