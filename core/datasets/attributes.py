@@ -5,7 +5,6 @@ An own attribute that is true is kept by its name, one with another value as ``n
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -25,6 +24,9 @@ OF_VALUE = ":"
 
 NO = ("0", "0.0", "no", "none", "unspecified")
 """Texts that say that one of ``BOX_FLAGS`` is not so."""
+
+MOST_WHOLE = 1e15
+"""Of a number that is written without a fraction."""
 
 UNSAID = ("", "false")
 """Texts that say no more than that an attribute is not there; for one of ``BOX_FLAGS`` 0 and "no" as well."""
@@ -68,6 +70,7 @@ def _flags_of(name: str, value: Any) -> Iterator[str]:
         yield usual_name(name)
     elif isinstance(value, Mapping):  # choices, as VIA's checkboxes
         yield from (_with_value(name, key) for key, is_set in value.items() if is_flagged(is_set))
+        yield from ("" for is_set in value.values() if isinstance(is_set, dict | list))
     elif isinstance(value, list):
         yield from (_with_value(name, entry) for entry in value)
     elif _says_something(value) and not (usual in BOX_FLAGS and _is_no(value)):
@@ -86,11 +89,29 @@ def _is_no(value: Any) -> bool:
 
 def _with_value(name: str, value: Any) -> str:
     """An attribute with its value as one name; empty where it can be none."""
-    if isinstance(value, float) and math.isfinite(value) and value == int(value):
+    if isinstance(value, float) and abs(value) < MOST_WHOLE and value == int(value):
         value = int(value)
     if not isinstance(value, str | int | float) or not str(value).strip() or not flag_name(name):
         return ""
     return usual_name(f"{name.strip()}{OF_VALUE}{str(value)[:1000].strip()}")
+
+
+def by_attribute(pairs: Iterable[tuple[str | None, str]]) -> dict[str, str | list[str]]:
+    """Attributes as files list them; the values of one that is listed several times together.
+
+    >>> by_attribute([("fit", "loose"), ("color", "red"), ("fit", "long")])
+    {'fit': ['loose', 'long'], 'color': 'red'}
+    """
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name or "", []).append(value.strip())
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+def first_text(*values: str | list[str] | None) -> str | None:
+    """The first text that says something, of several of one attribute the first."""
+    texts = (value[0] if isinstance(value, list) else value for value in values)
+    return next((text for text in texts if text), None)
 
 
 def attribute_values(flags: Iterable[str]) -> dict[str, str | bool]:
@@ -131,7 +152,9 @@ def attribute_tags(attributes: Mapping[Any, Any]) -> list[str]:
     >>> attribute_tags({"outdoor": True, "weather": "sunny", "blurry": False})
     ['outdoor', 'weather:sunny']
     """
-    said = [(name, value) for name, value in attributes.items() if is_true(value) or _says_something(value)]
+    several = ((name, value if isinstance(value, list) else [value]) for name, value in attributes.items())
+    pairs = [(name, value) for name, values in several for value in values]
+    said = [(name, value) for name, value in pairs if is_true(value) or _says_something(value)]
     return [str(name) if is_true(value) else f"{name}{OF_VALUE}{value}" for name, value in said]
 
 

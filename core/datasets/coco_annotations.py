@@ -17,6 +17,9 @@ from core.datasets.parsing import MOST_BOXES
 from core.datasets.report import ReadReport
 from core.errors import DatasetError
 
+LABELS = (FINE_LABEL, "label")
+"""Attributes that hold the fine label, the first of them that is there."""
+
 COCO_KEYS = frozenset(
     ("id", "image_id", "category_id", "bbox", "area", "segmentation", "iscrowd", "ignore", "attributes")
     + ("keypoints", "num_keypoints", "caption", "score", "bbox_mode", "supercategory", "category_name")
@@ -107,8 +110,10 @@ def _row(
     if rotation := _rotation(annotation):
         corners = turned_box(*corners, rotation)
     attributes = _attributes(annotation)
-    text = attributes.get(FINE_LABEL, attributes.get("label"))
+    text = next((attributes[name] for name in LABELS if attributes.get(name) is not None), None)
     label = str(text) if isinstance(text, str | int | float) and not isinstance(text, bool) else None
+    if text is not None and label is None:
+        report.leave_attribute(path, FINE_LABEL)
     flags = box_flags(attributes, _beside(annotation), source=path, report=report)
     flags |= {"difficult"} if is_flagged(annotation.get("ignore")) else set()
     return BoxRow(*corners, category_of[category], label, flags)
@@ -116,7 +121,10 @@ def _row(
 
 def _attributes(annotation: Mapping[str, Any]) -> Mapping[str, Any]:
     given = annotation.get("attributes")
-    return given if isinstance(given, dict) else {}
+    if isinstance(given, list):  # names, or names with values
+        entries = [entry if isinstance(entry, dict) else {"name": entry, "value": True} for entry in given]
+        return {str(entry.get("name")): entry.get("value") for entry in entries}
+    return given if isinstance(given, dict) else {"attributes": given}
 
 
 def _beside(annotation: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 from core.boxes import BOX_FLAGS, FINE_LABEL
-from core.datasets.attributes import attribute_tags, box_flags, told_tags
+from core.datasets.attributes import attribute_tags, box_flags, by_attribute, first_text, told_tags
 from core.datasets.detection import BoxRow, DetectionDataset, merged_categories
 from core.datasets.listed import (
     TURNED,
@@ -72,7 +72,8 @@ def _read(image: Xml.Element, path: Path, report: ReadReport) -> ListedPhoto:
     tags = image.findall("tag")
     texts = [(tag.get("label") or "").strip() for tag in tags]
     for tag in tags:
-        texts += attribute_tags({entry.get("name"): entry.text for entry in tag.findall("attribute")})
+        given = by_attribute((entry.get("name"), entry.text or "") for entry in tag.findall("attribute"))
+        texts += attribute_tags(given)
     named = told_tags(texts, name, path, report)
     rows: list[NamedRow] = []
     if len(shapes) > MOST_BOXES:
@@ -110,11 +111,12 @@ def _row(shape: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
     if rotation % 360:
         corners = turned_box(*corners, rotation)
         report.remark(path, TURNED.format(rotation))
-    attributes = {entry.get("name"): (entry.text or "").strip() for entry in shape.findall("attribute")}
+    attributes = by_attribute((entry.get("name"), entry.text or "") for entry in shape.findall("attribute"))
     flags = box_flags(
         attributes, {name: shape.get(name) for name in (*BOX_FLAGS, "group_id")}, source=path, report=report
     )
-    return BoxRow(*corners, 0, attributes.get(FINE_LABEL) or attributes.get("label") or None, flags), category
+    label = first_text(attributes.get(FINE_LABEL), attributes.get("label"))
+    return BoxRow(*corners, 0, label, flags), category
 
 
 def _around_points(text: str) -> Corners:

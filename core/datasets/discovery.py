@@ -12,7 +12,7 @@ from typing import Any
 from core.datasets import coco, cvat, deepfashion, via_labelme, voc, yolo
 from core.datasets.csv_boxes import is_box_csv, read_box_csv
 from core.datasets.detection import DetectionDataset
-from core.datasets.listed_paths import name_key
+from core.datasets.listed_paths import folded, name_key
 from core.datasets.parsing import MOST_TEXT_BYTES, first_lines, read_json, read_xml, read_yaml
 from core.datasets.photo_index import NO_PHOTO, SHOWN_PARTS, ListedName, NotFound, PhotoIndex
 from core.datasets.reading import KINDS, read_document, root_tag
@@ -262,6 +262,9 @@ class DatasetFinder:
     def _name_unpaired(self, texts: Sequence[Path], used: Collection[Path], has_classes: bool) -> None:
         """Texts without a photo: labels are lost, lists of another tool's boxes too, the rest is notes."""
         pairs = {name_key(self._shown(text)): text for text in used}
+        of_stem: dict[str, list[str]] = {}
+        for path in self._index.paths:
+            of_stem.setdefault(folded(path.stem), []).append(self._shown(path))
         for text in [text for text in texts if text not in used]:
             name = self._shown(text)
             other = pairs.get(name_key(name))
@@ -270,7 +273,9 @@ class DatasetFinder:
                     name, f"{text.name}: boxes in a list of photos are not read: {KINDS} is"
                 )
             elif (has_classes and not _is_note(text)) or _has_label_lines(text):
-                why = f"labels need a photo of that name, {self._unclear.get(text, 'there is none')}"
+                alike = of_stem.get(folded(text.stem), [])
+                reason = f"it may be any of {named(alike)}" if len(alike) > 1 else "there is none"
+                why = f"labels need a photo of that name, {self._unclear.get(text, reason)}"
                 if other is not None:
                     why = f"its photo has the labels of {self._shown(other)}"
                 self._report.lose_file(name, f"{text.name}: {why}")

@@ -130,7 +130,7 @@ class ReadReport:
     def leave_attribute(self, source: Path | str, attribute: str) -> None:
         """An attribute of a box whose name or value is none that is kept; counted, never raised."""
         of_source = self._attributes.setdefault(self.name_of(source), {})
-        shown = safe_name(attribute)[:MOST_FLAG]
+        shown = safe_name(attribute)[:MOST_FLAG] if attribute.strip() else "one without a name"
         shown = shown if shown in of_source or len(of_source) < MOST_ENTRIES else "others"
         of_source[shown] = of_source.get(shown, 0) + 1
 

@@ -11,7 +11,7 @@ from reprlib import repr as shown
 from xml.etree import ElementTree as Xml
 
 from core.boxes import BOX_FLAGS, FINE_LABEL, BoxFlags
-from core.datasets.attributes import attribute_values, box_flags
+from core.datasets.attributes import attribute_values, box_flags, by_attribute, first_text
 from core.datasets.detection import (
     BoxedPhoto,
     BoxRow,
@@ -233,8 +233,9 @@ def _row(thing: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
     x0, y0, x1, y1 = _corners(thing, path, report)
     for part in thing.findall("part"):
         report.leave_part(path, (part.findtext("name") or "").strip())
-    attributes = {entry.findtext("name"): entry.findtext("value") or "" for entry in thing.iter("attribute")}
-    if rotation := _rotation(attributes.get("rotation", "")):
+    entries = thing.iter("attribute")
+    attributes = by_attribute((entry.findtext("name"), entry.findtext("value") or "") for entry in entries)
+    if rotation := _rotation(first_text(attributes.get("rotation")) or ""):
         x0, y0, x1, y1 = turned_box(x0, y0, x1, y1, rotation)
         report.remark(path, TURNED.format(rotation))
     own = {name: thing.findtext(name) for name in BOX_FLAGS}
@@ -247,7 +248,7 @@ def _row(thing: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
         x1,
         y1,
         _text(thing, "name", path),
-        attributes.get(FINE_LABEL) or attributes.get("label") or None,
+        first_text(attributes.get(FINE_LABEL), attributes.get("label")),
         flags,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from tests.core.store.import_cases import ONE, Case, box, coco, image, laid, thing, voc
+from tests.core.store.import_cases import LINE, ONE, Case, box, coco, image, laid, thing, voc
 from tests.core.store.import_cases_odd import CVAT_BOX, cvat, table
 
 PART = (
@@ -52,6 +52,12 @@ TOLD: dict[str, Case] = {
         laid({"a.jpg": 1, "x.csv": table("filename,width,height,class,xmin,ymin,xmax,ymax", "a.jpg,96,128,shirt,24,32,72,96", "a.jpg,192,256,hat,48,64,144,192")}),
         {"a.jpg": [*ONE, ("hat", (24, 32, 72, 96))]},
         ("different sizes of it", "96 x 128 and 192 x 256"),
+    ),
+    "yolo: a text that may be any of two photos'": Case(
+        laid({"x/1.jpg": 1, "y/1.jpg": 2, "labels/1.txt": LINE, "classes.txt": "shirt\n"}),
+        {"x/1.jpg": None, "y/1.jpg": None},
+        ("it may be any of x/1.jpg, y/1.jpg",),
+        whole=False,
     ),
     "cvat: a tag with an attribute": Case(
         laid({"a.jpg": 1, "x.xml": cvat(CVAT_BOX + '<tag label="outdoor"><attribute name="weather">sunny</attribute></tag>')}),

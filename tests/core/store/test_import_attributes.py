@@ -117,6 +117,41 @@ def test_a_pose_and_what_labelme_says_of_a_shape_are_kept(store: Store, tmp_path
 
 
 @on_sqlite
+@pytest.mark.parametrize(
+    ("given", "kept", "told"),
+    [
+        (["torn", {"name": "color", "value": "red"}], {"torn", "color:red"}, ""),
+        ("torn", {"attributes:torn"}, ""),
+        ({"label": ["tee"], "fine_label": None}, set(), "fine_label (1)"),
+        ({"": "x", "  ": 1, "ok": True}, {"ok"}, "one without a name (2)"),
+        ({"deep": {"a": {"b": 1}}, "list": ["x", ["y"]]}, {"list:x"}, "deep (1), list (1)"),
+        ({"a": "\ud800", "ok": "y", "big": 10**60}, {"ok:y"}, "a (1), big (1)"),
+        ({"color": "red", " color ": "blue"}, {"color:red", "color:blue"}, ""),
+    ],
+)
+def test_odd_attributes_of_coco_are_kept_or_named(
+    store: Store, tmp_path: Path, given: Any, kept: set[str], told: str
+) -> None:
+    laid({"a.jpg": 1, "x.json": coco([image(1, "a.jpg")], [box(attributes=given)])})(tmp_path / "set")
+    row = brought_in(store, tmp_path / "set")
+    assert flags_of(store) == [kept]
+    assert told in reasons(store, row).get("x.json", "" if told else told)
+    assert bool(reasons(store, row)) == bool(told)
+
+
+@on_sqlite
+@pytest.mark.parametrize("format", ["cvat", "voc"])
+def test_an_attribute_that_is_listed_twice_keeps_both_values(
+    store: Store, tmp_path: Path, format: str
+) -> None:
+    name, written = FILES[format]
+    text = written({"fit": "loose", "tif": "long"}).replace("tif", "fit")
+    laid({"a.jpg": 1, name: text})(tmp_path / "set")
+    brought_in(store, tmp_path / "set")
+    assert flags_of(store) == [{"fit:loose", "fit:long"}]
+
+
+@on_sqlite
 def test_attributes_of_photos_become_tags(store: Store, tmp_path: Path) -> None:
     flags = {"good": True, "bad": False, "score": 3, "note": "by the sea"}
     tag = '<tag label="outdoor"><attribute name="weather">sunny</attribute></tag>'
