@@ -21,7 +21,8 @@ BOX_FLAGS = ("difficult", "truncated", "occluded")
 """What annotation formats say of a box beside its category: Pascal VOC's flags, and CVAT's ``occluded``."""
 
 BoxFlags = frozenset[str]
-"""Some of ``BOX_FLAGS``, and attributes of one's own, as :func:`flag_name` writes them."""
+"""Some of ``BOX_FLAGS``, and attributes of one's own, as :func:`flag_name` writes them; one with a value is
+``name:value``."""
 
 MOST_FLAG = 40
 """Characters of an own attribute's name."""
