@@ -174,5 +174,5 @@ def is_true(value: Any) -> bool:
 
 
 def is_own(name: Any, value: Any) -> bool:
-    """Whether an attribute is a data set's own, and true."""
+    """Whether an attribute is a dataset's own, and true."""
     return is_true(value) and isinstance(name, str) and name not in NOT_OWN and bool(flag_name(name))

@@ -1,4 +1,4 @@
-"""The items of a folder of photos and data sets: its photos with their boxes, and what the report says."""
+"""The items of a folder of photos and datasets: its photos with their boxes, and what the report says."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOTES = (
     *(".txt", ".md", ".rst", ".html", ".htm", ".pdf", ".log", ".py", ".ipynb", ".sh", ".ini", ".toml"),
     *(".cfg", ".data", ".cache", ".weights", ".pt", ".onnx", ".md5", ".sha256", ".bak", ".db"),
 )
-"""Files that accompany data sets, and are neither photos nor annotations."""
+"""Files that accompany datasets, and are neither photos nor annotations."""
 
 CROPS, PREVIEW_LINES = "crops", "labels.jsonl"
 """What tells the zip of a preview, and holds parts of photos."""
@@ -47,7 +47,7 @@ FindStored = Callable[[Sequence[ListedName], Path], Sequence[int | NotFound]]
 
 
 class FolderScan:
-    """The items of one folder: photos of its data sets, those that no annotation lists, and the report."""
+    """The items of one folder: photos of its datasets, those that no annotation lists, and the report."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class FolderScan:
         self._came: dict[str, str] = {}  # how the report calls photos that came, and annotations
 
     def datasets(self, finder: DatasetFinder) -> Iterator[Item]:
-        """The annotated photos of all data sets; a photo that several list has the boxes of the first."""
+        """The annotated photos of all datasets; a photo that several list has the boxes of the first."""
         for found in finder.datasets():
             self._formats.append(found.name)
             self._remark_on(found)
@@ -113,7 +113,7 @@ class FolderScan:
                 )
 
     def _named(self, found: FoundDataset) -> Iterator[Item]:
-        """The data set's photos, with the names that they are to have in the store."""
+        """The dataset's photos, with the names that they are to have in the store."""
         names, dataset = self._names, found.dataset
         if names is None:
             names = stored_names(
@@ -185,7 +185,7 @@ class FolderScan:
             )
 
     def unlisted(self, photos: Iterable[Path]) -> Iterator[Item]:
-        """The photos that no data set annotates: they come without boxes."""
+        """The photos that no dataset annotates: they come without boxes."""
         without: dict[str, list[str]] = {}
         has_lost = self.report.has_lost_files
         unlisted = "of which no annotation was read" if has_lost else "that no annotation lists"

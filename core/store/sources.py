@@ -110,7 +110,7 @@ class SourceScanner:
     def _files(
         self, folder: Path, everything: bool, zips: Iterator[int] | None, hidden: Sequence[str] = ()
     ) -> Iterator[Item]:
-        """A folder's photos, with the boxes of its data sets; zips are opened where ``zips`` is given.
+        """A folder's photos, with the boxes of its datasets; zips are opened where ``zips`` is given.
 
         ``hidden`` are the names of files that were left out before.
         """
