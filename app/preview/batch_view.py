@@ -208,8 +208,14 @@ def show_refusals(refusals: Sequence[Refusal]) -> None:
             st.text(f"{refusal.photo}: {refusal.error}")
         if len(refusals) > LISTED:
             st.caption(f"and {len(refusals) - LISTED} more")
+        if any("damaged" in refusal.error for refusal in refusals):
+            st.caption(DAMAGED_HELP)
 
 
+DAMAGED_HELP = (
+    "A damaged photo may be whole where it came from: copy it again, or open it in another program and save it "
+    "as JPEG."
+)
 THRESHOLD_KEY = "threshold"
 MOST_SCORE = 0.95
 UNCERTAIN_HELP = (

@@ -157,11 +157,13 @@ def _reversed(session: PreviewSession) -> None:
 def garment_panel(session: PreviewSession, view: PhotoView, labeler: Labeler) -> None:
     """Select a garment, see its top-5 labels, correct or delete it."""
     if not view.garments:
-        st.info(
-            "Nothing found above the threshold. Lower it, draw a box with *Edit boxes*, or leave the photo "
-            "as it is.",
-            icon=":material/search_off:",
+        said = (
+            "No garment is left in this photo. Undo, draw a box with *Edit boxes*, or leave the photo as it is."
+            if session.corrections.of(view.item.number)
+            else "Nothing found above the threshold. Lower it, draw a box with *Edit boxes*, or leave the photo "
+            "as it is."
         )
+        st.info(said, icon=":material/search_off:")
         return
     _picker(session, view)
     batch_view.show_question(session)

@@ -129,7 +129,11 @@ class PreviewSession:
             self.photo, self.garment, self.question = number, None, None
 
     def apply(self, *edits: Edit, sequence: int = 0) -> None:
-        """Correct garments as one step; where that cannot be kept, the page says so."""
+        """Correct garments as one step; where that cannot be kept, the page says so.
+
+        A question that waits is withdrawn: its answers were about the garments as they were.
+        """
+        self.question = None
         self._keep(lambda: self.work.apply(*edits, sequence=sequence))
 
     def change(
@@ -152,7 +156,6 @@ class PreviewSession:
 
     def answer(self, edits: Sequence[Edit]) -> None:
         """Do what was chosen of a question; nothing for no edits."""
-        self.question = None
         self.apply(*edits)
 
     def correct(self, view: PhotoView, *, category: str | None = None, label: str | None = None) -> None:
@@ -202,11 +205,15 @@ class PreviewSession:
         self.zip_requested = True
 
     def undo(self) -> None:
-        """Undo the last step, and open its photo."""
+        """Undo the last step, and open its photo; withdraw a question that waits, as nothing was done yet."""
+        if self.question is not None:
+            self.question = None
+            return
         self._keep(lambda: self._show_step(self.work.undo()))
 
     def redo(self) -> None:
         """Redo the step that was undone last, and open its photo."""
+        self.question = None
         self._keep(lambda: self._show_step(self.work.redo()))
 
     def set_names(self, names: dict[str, str]) -> None:
@@ -260,10 +267,8 @@ def _about_label(targets: Sequence[Target], label: str, clashes: int, edits: tup
     category = categories_of_labels()[label][0]
     whose = f"this garment is {_garment(targets[0]).category}"
     if len(targets) > 1:
-        many = (
-            f"{len(targets)} garments" if clashes == len(targets) else f"{clashes} of {len(targets)} garments"
-        )
-        whose = f"{many} are not"
+        of = "" if clashes == len(targets) else f" of {len(targets)}"
+        whose = f"{clashes}{of} garments have another category"
     follow = (with_label(_garment(target), label, category_follows=True) for target in targets)
     following = tuple(_edit(target, after) for target, after in zip(targets, follow, strict=True))
     answers = (
@@ -271,7 +276,7 @@ def _about_label(targets: Sequence[Target], label: str, clashes: int, edits: tup
         ("Only the label", edits),
         ("Cancel", ()),
     )
-    return Question(f"{label} is {category}, and {whose}.", answers)
+    return Question(f"{label} is a label of {category}, and {whose}.", answers)
 
 
 def _about_category(

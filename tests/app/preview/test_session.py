@@ -116,7 +116,8 @@ def test_starting_over_forgets_the_photos_and_keeps_the_shops_names(session):
 def test_a_label_of_another_category_asks_first(session):
     session.correct(view(session), label="Hat")
     assert (
-        session.question is not None and "Hat is headwear, and this garment is top" in session.question.text
+        session.question is not None
+        and "Hat is a label of headwear, and this garment is top" in session.question.text
     )
     assert not session.corrections.done
     texts = [text for text, _ in session.question.answers]
@@ -135,6 +136,17 @@ def test_a_question_goes_with_the_photo_that_it_is_about(session):
     assert session.question is None
 
 
+def test_a_question_ends_with_the_next_act_and_undo_withdraws_it(session):
+    session.correct(view(session), category="dress")
+    session.correct(view(session), label="Hat")
+    assert session.question is not None
+    session.undo()  # nothing was done yet: the earlier step stays
+    assert session.question is None and len(session.corrections.done) == 1
+    session.correct(view(session), label="Hat")
+    session.take_out([(view(session), 0)])
+    assert session.question is None and 0 not in view(session).garments
+
+
 def test_many_garments_are_changed_and_undone_as_one_step(session):
     every = [(view(session, photo), number) for photo in (0, 1) for number in view(session, photo).garments]
     assert len(every) > 2
@@ -143,7 +155,7 @@ def test_many_garments_are_changed_and_undone_as_one_step(session):
     every = [(view(session, photo), number) for photo in (0, 1) for number in view(session, photo).garments]
     session.change(every, label="Hat")
     assert session.question is not None and f"these {len(every)}" not in session.question.text
-    assert f"{len(every)} garments are not" in session.question.text
+    assert f"{len(every)} garments have another category" in session.question.text
     session.answer(session.question.answers[1][1])
     assert {g.best_label for g in view(session).garments.values()} == {"Hat"}
     session.take_out([(view(session), number) for number in view(session).garments])
