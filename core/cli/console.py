@@ -31,6 +31,12 @@ By = Annotated[str | None, typer.Option(help="The user in whose name; the shell'
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N for one of several GPUs.")]
 
 
+def pass_data_on(context: typer.Context, data: Path | None) -> None:
+    """Have ``--data`` before a subcommand's name count as if it stood behind it."""
+    if context.invoked_subcommand is not None and data is not None:
+        context.default_map = {context.invoked_subcommand: {"data": str(data)}}
+
+
 def print_json(value: object) -> None:
     """Write a line of JSON to stdout, in ASCII where stdout is not UTF-8."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"

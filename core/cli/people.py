@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.access import Role
-from core.cli.console import Data, account_name, iso_time, open_store, output_file, print_json
+from core.cli.console import (
+    Data,
+    account_name,
+    iso_time,
+    open_store,
+    output_file,
+    pass_data_on,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from core.store.users import User
@@ -30,6 +38,7 @@ app = typer.Typer(help="Who may do what: a JSON line a person.", invoke_without_
 @app.callback()
 def everybody(context: typer.Context, data: Data = None) -> None:
     """Who may do what: a JSON line a person."""
+    pass_data_on(context, data)
     if context.invoked_subcommand is None:
         for person in open_store(data).users.all():
             print_json(_described(person))
@@ -57,6 +66,7 @@ def every_project(context: typer.Context, data: Data = None) -> None:
     """Projects, each with a store of its own: a JSON line each."""
     from core.store.projects import all_projects, open_chosen
 
+    pass_data_on(context, data)
     if context.invoked_subcommand is None:
         for project in all_projects(open_chosen(data, "")):
             print_json({"slug": project.slug, "name": project.name})
@@ -80,6 +90,7 @@ tokens = typer.Typer(help="Tokens of the HTTP API: a JSON line each.", invoke_wi
 @tokens.callback()
 def all_tokens(context: typer.Context, data: Data = None) -> None:
     """Tokens of the HTTP API that are not revoked: a JSON line each."""
+    pass_data_on(context, data)
     if context.invoked_subcommand is None:
         for token in open_store(data).api_tokens.all():
             times = {

@@ -76,3 +76,21 @@ def test_the_log_has_what_was_done_at_the_shell_and_by_whom(lapel, data, tmp_pat
 def test_a_log_that_cannot_be_written_is_said(lapel, tmp_path):
     status, lines, said = lapel("audit", "--csv", tmp_path / "nowhere" / "log.csv")
     assert status == 2 and lines == [] and "a file to write" in said
+
+
+def test_data_before_a_subcommand_counts_as_behind_it(data, monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("LAPEL_DATA", str(tmp_path / "elsewhere"))
+
+    def run(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["core", *arguments])
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert not left.value.code
+        return capsys.readouterr().out
+
+    run("tokens", "--data", str(data), "add", "shop sync")
+    run("people", "--data", str(data), "grant", "anna@context.org", "researcher")
+    assert "shop sync" in run("tokens", "--data", str(data)) and run("tokens") == ""
+    assert "anna@context.org" in run("people", "--data", str(data)) and run("people") == ""
+    run("tokens", "--data", str(tmp_path / "elsewhere"), "add", "other", "--data", str(data))
+    assert "other" in run("tokens", "--data", str(data)) and run("tokens") == ""
