@@ -196,6 +196,8 @@ def _why(opened: OpenPhoto, boxes: Sequence[AnnotatedBox]) -> str:
         return "Consensus review: a second, independent annotation of this photo."
     if not opened.has_lease:
         return f"Annotated already: version {opened.base_version}. Submitting makes a new version."
+    if opened.is_unaided:
+        return "In the holdout, which models are measured on"
     reasons = opened.task.reasons if opened.task else ()
     if opened.task and any(box.origin == "model" for box in boxes):
         reasons = reasons_after_prediction(reasons)
@@ -216,7 +218,8 @@ def _progress(session: AnnotationSession) -> str:
 def _notice(store: Store, session: AnnotationSession, opened: OpenPhoto) -> str:
     """The notice in the editor; the one that the photo was opened with ends with the first change."""
     begun = session.saved_sequence != opened.sequence
-    beginning = PREDICTING if proposal_jobs().pending(store, opened.photo.id) else opened.notice
+    coming = not opened.is_unaided and proposal_jobs().pending(store, opened.photo.id)
+    beginning = PREDICTING if coming else opened.notice
     return session.lease_lost or session.message or ("" if begun else beginning)
 
 

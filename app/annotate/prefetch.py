@@ -98,7 +98,9 @@ def predict_photo(store: Store, photo_id: int) -> bool:
 
 
 def is_blank(session: AnnotationSession, opened: OpenPhoto) -> bool:
-    """Whether the photo was opened without boxes, and nobody has drawn on it since."""
+    """Whether the photo waits for proposals: opened without boxes, and nobody has drawn on it since."""
+    if opened.is_unaided:
+        return False
     return opened.has_lease and not opened.boxes and not opened.base_version and not session.saved_sequence
 
 

@@ -11,7 +11,13 @@ import streamlit as st
 from app.editor import EditorAction, Tightened
 from app.text import clock
 from core.errors import ConflictError
-from core.inference.predictions import category_ids, prediction_of, proposals, proposed_boxes
+from core.inference.predictions import (
+    category_ids,
+    is_unaided,
+    prediction_of,
+    proposals,
+    proposed_boxes,
+)
 from core.store import Store
 from core.store.annotations import Annotation, Draft
 from core.store.boxes import AnnotatedBox
@@ -20,6 +26,7 @@ from core.store.queue import QueueCounts, Task
 
 KEY = "annotate-session"
 MOST_CANDIDATES = 40
+UNAIDED = "A holdout photo, annotated without the models' proposals: draw the boxes yourself."
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,8 @@ class OpenPhoto:
     ``base_version`` is the version that the person has seen, 0 where there was none; ``boxes`` are the
     draft's, else the version's, else the models' proposals; ``sequence`` is the draft's. ``task`` is None
     where somebody else has the photo's lease, as ``locked_reason`` says. ``notice`` is shown in the editor.
-    ``candidates`` are all that the models see, also below the threshold of proposals.
+    ``candidates`` are all that the models see, also below the threshold of proposals; an unaided photo
+    shows none.
     """
 
     photo: PhotoRow
@@ -41,6 +49,7 @@ class OpenPhoto:
     notice: str = ""
     locked_reason: str = ""
     candidates: tuple[AnnotatedBox, ...] = ()
+    is_unaided: bool = False
 
     @property
     def key(self) -> str:
@@ -167,14 +176,16 @@ def load_photo(
     photo = store.photos.get(photo_id)
     latest = store.annotations.latest(photo_id)
     draft = store.drafts.load(photo_id, person)
-    seen = candidates(store, photo_id)
+    unaided = is_unaided(store, photo)
+    seen = () if unaided else candidates(store, photo_id)
     if draft is not None:
         notice, begun = _draft_notice(draft, latest), (draft.base_version, draft.boxes, draft.sequence)
     else:
         boxes = initial_boxes(store, photo_id, task)
-        notice = "" if boxes or latest else _why_no_boxes(store, photo_id)
+        why = UNAIDED if unaided else _why_no_boxes(store, photo_id)
+        notice = "" if boxes or latest else why
         begun = (latest.version if latest else 0, boxes, 0)
-    return OpenPhoto(photo, *begun, person, task, notice, locked_reason, seen)
+    return OpenPhoto(photo, *begun, person, task, notice, locked_reason, seen, unaided)
 
 
 def candidates(store: Store, photo_id: int) -> tuple[AnnotatedBox, ...]:

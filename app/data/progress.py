@@ -12,6 +12,7 @@ from app.data import charts
 from app.text import counted
 from core.access import Right
 from core.datasets.export import neutral
+from core.inference.predictions import UNAIDED_HOLDOUT_SETTING
 from core.store import Store
 from core.store.statistics import (
     Statistics,
@@ -79,6 +80,18 @@ def _figures(store: Store, person: str) -> None:
     )
     if chosen != review:
         store.queue.review_imported(chosen)
+        st.rerun()
+    unaided = bool(store.settings.get(UNAIDED_HOLDOUT_SETTING, False))
+    wanted = st.toggle(
+        "Annotate the holdout without proposals",
+        unaided,
+        key="unaided-holdout",
+        disabled=not store.actor.may(Right.SETTINGS),
+        help="On holdout photos annotators draw every box themselves, and see nothing of what the models "
+        "find: it takes longer, and models that propose alike gain nothing by it.",
+    )
+    if wanted != unaided:
+        store.settings.put(UNAIDED_HOLDOUT_SETTING, wanted)
         st.rerun()
 
 

@@ -46,7 +46,7 @@ def show(store: Store, comparison: Comparison, revision: int) -> None:
     if proposed:
         st.caption(
             f"On {proposed:,} of {counted(total, 'holdout photo')} the annotator began with models' "
-            "proposals: models that propose alike gain by that."
+            "proposals: models that propose alike gain by that. Data has a switch against it, under Progress."
         )
     st.table(totals(comparison))
     _classes(comparison)

@@ -213,8 +213,8 @@ def show_refusals(refusals: Sequence[Refusal]) -> None:
 
 
 DAMAGED_HELP = (
-    "A damaged photo may be whole where it came from: copy it again, or open it in another program and save it "
-    "as JPEG."
+    "A damaged photo may be whole where it came from: copy it again, or open it in another program and save "
+    "it as JPEG."
 )
 THRESHOLD_KEY = "threshold"
 MOST_SCORE = 0.95

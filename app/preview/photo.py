@@ -158,10 +158,10 @@ def garment_panel(session: PreviewSession, view: PhotoView, labeler: Labeler) ->
     """Select a garment, see its top-5 labels, correct or delete it."""
     if not view.garments:
         said = (
-            "No garment is left in this photo. Undo, draw a box with *Edit boxes*, or leave the photo as it is."
+            "No garment is left in this photo. Undo, draw a box with *Edit boxes*, or leave it as it is."
             if session.corrections.of(view.item.number)
-            else "Nothing found above the threshold. Lower it, draw a box with *Edit boxes*, or leave the photo "
-            "as it is."
+            else "Nothing found above the threshold. Lower it, draw a box with *Edit boxes*, or leave the "
+            "photo as it is."
         )
         st.info(said, icon=":material/search_off:")
         return

@@ -12,6 +12,7 @@ from core.garments import Garment
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.models import KINDS
+from core.store.photos import PhotoRow
 from core.store.predictions import ModelPair, Prediction
 from core.taxonomy import load_taxonomy, taxonomy_names
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # who only reads proposals need not load torch
 FLOOR_SHARE = 1 / 3  # of the detector's threshold: garments that were nearly found are saved as well
 CATEGORIES_SETTING = "model_categories"
 QUEUE_SETTING = "queue_model"
+UNAIDED_HOLDOUT_SETTING = "unaided_holdout"
 LEAST_SHARE = 0.1  # a label less likely than that is not worth proposing
 AUTHOR = "lapel"
 
@@ -96,17 +98,28 @@ def ensure_category_ids(store: Store, names: Iterable[str]) -> dict[str, int]:
     return known
 
 
+def is_unaided(store: Store, photo: PhotoRow) -> bool:
+    """Whether annotators see nothing of what the models find in this photo: a holdout photo, by a setting.
+
+    Boxes that began as a model's proposal favor models that propose alike.
+    """
+    return photo.holdout and bool(store.settings.get(UNAIDED_HOLDOUT_SETTING, False))
+
+
 def proposals(
     store: Store, photo_id: int, threshold: float, *, blind: bool = False
 ) -> tuple[AnnotatedBox, ...]:
     """What an annotator begins from: the photo's boxes as they were left, else the models' garments.
 
     Garments count from ``threshold`` on and are not accepted yet; proposed again, they have the same uids.
-    ``blind`` (a second annotation) leaves the boxes of other people out.
+    ``blind`` (a second annotation) leaves the boxes of other people out. Of an unaided photo none are
+    proposed. Raises NotFoundError for no such photo.
     """
     latest = None if blind else store.annotations.latest(photo_id)
     if latest is not None:
         return latest.boxes
+    if is_unaided(store, store.photos.get(photo_id)):
+        return ()
     prediction = prediction_of(store, photo_id)
     garments = [g for g in prediction.garments if g.score >= threshold] if prediction else []
     return proposed_boxes(photo_id, garments, category_ids(store))

@@ -69,6 +69,7 @@ _CHECKS: dict[str, Check] = {
     "order_every": positive,
     "ordered_at": integer,
     "review_imported": truth,
+    "unaided_holdout": truth,
     "box_attributes": list_of(name),
 }
 

@@ -7,9 +7,11 @@ import pytest
 from app import resources
 from app.annotate.prefetch import ProposalJobs, is_blank, load_proposals, predict_photo
 from app.annotate.save import save_draft
-from app.annotate.session import AnnotationSession, open_next
+from app.annotate.session import UNAIDED, AnnotationSession, load_photo, open_next
+from core.inference.predictions import UNAIDED_HOLDOUT_SETTING
 from core.store import Store
 from tests.app.annotating import box, filled_store, work_on
+from tests.core.store.conftest import drawn
 from tests.core.store.rows import add_models
 from tests.fakes import FakeLabeler
 from tests.waiting import until
@@ -58,6 +60,21 @@ def test_a_blank_photo_gets_the_boxes_that_the_models_find(store, labeler):
     load_proposals(store, session)
     assert session.boxes and not session.boxes[0].accepted and session.boxes[0].origin == "model"
     assert session.opened.key == key and session.opened.has_lease  # the editor goes on with the same work
+
+
+def test_an_unaided_holdout_photo_waits_for_no_proposals_and_shows_no_candidates(store, labeler):
+    held = store.photos.add(drawn(5, holdout=True), by="ann").row
+    assert held is not None and predict_photo(store, held.id)
+    assert load_photo(store, "anna", held.id, None).candidates
+    store.settings.put(UNAIDED_HOLDOUT_SETTING, True)
+    session = AnnotationSession("anna")
+    store.queue.put_first(held.id, "because")
+    open_next(store, session)
+    assert session.opened is not None and session.opened.photo.id == held.id
+    assert session.opened.is_unaided and session.opened.notice == UNAIDED
+    assert not is_blank(session, session.opened)
+    load_proposals(store, session)
+    assert session.boxes == () and session.opened.candidates == ()
 
 
 def test_what_a_person_has_drawn_meanwhile_stays(store, labeler):

@@ -15,6 +15,7 @@ from core.images.decode import Photo
 from core.inference.labeler import Labeler
 from core.inference.predictions import (
     CATEGORIES_SETTING,
+    UNAIDED_HOLDOUT_SETTING,
     ensure_category_ids,
     fitting_label,
     model_pair,
@@ -24,6 +25,7 @@ from core.inference.predictions import (
 )
 from core.store import Store
 from core.store.boxes import AnnotatedBox
+from tests.core.store.conftest import drawn
 from tests.core.store.rows import add_models
 from tests.weights import FEW, drawn_photo
 
@@ -119,6 +121,23 @@ def test_what_people_left_comes_before_proposals_except_to_the_blind(store: Stor
     assert seen.origin == "model"
     store.annotations.submit(photo_id, [], author="ann", base_version=1, request="r2")
     assert proposals(store, photo_id, 0.3) == (), "no boxes is an answer, too"
+
+
+def test_where_the_holdout_is_annotated_unaided_nothing_is_proposed_on_it(
+    store: Store, photo_id: int
+) -> None:
+    held = store.photos.add(drawn(5, holdout=True), by="ann").row
+    assert held is not None and held.holdout
+    models = add_models(store.database)
+    for id in (photo_id, held.id):
+        store.predictions.save(id, models, [Garment(BOX, "dress", 0.9)], None)
+    assert len(proposals(store, held.id, 0.3)) == 1
+    store.settings.put(UNAIDED_HOLDOUT_SETTING, True)
+    assert proposals(store, held.id, 0.3) == proposals(store, held.id, 0.3, blind=True) == ()
+    assert len(proposals(store, photo_id, 0.3)) == 1
+    mine = AnnotatedBox(BOX, store.categories.all()[0].id)
+    store.annotations.submit(held.id, [mine], author="ann", base_version=0, request="r1")
+    assert [box.uid for box in proposals(store, held.id, 0.3)] == [mine.uid]
 
 
 def test_reading_proposals_writes_nothing(store: Store, photo_id: int) -> None:
