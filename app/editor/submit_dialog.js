@@ -31,9 +31,10 @@ export class SubmitDialog {
   // `late` says that the boxes came after the submit was asked for, so that nobody has seen them.
   show(open, task, late) {
     const count = `${open.length} ${open.length === 1 ? "proposal is" : "proposals are"}`;
-    setText(this.title, late ? (task.boxes.length ? "The boxes have come" : "The models found nothing") : `${count} undecided`);
+    const title = late ? (task.boxes.length ? "The boxes have come" : "The models found nothing") : open.length ? `${count} undecided` : "No boxes";
+    setText(this.title, title);
     const first = late ? "You asked to submit before they were there. " : "";
-    setText(this.text, open.length ? `${first}Nobody has accepted or rejected ${open.length === 1 ? "it" : "them"} yet: dashed on the photo.` : `${first}Submit the photo without boxes?`);
+    setText(this.text, open.length ? `${first}Nobody has accepted or rejected ${open.length === 1 ? "it" : "them"} yet: dashed on the photo.` : `${first}Submit the photo as one without garments?`);
     const names = open.slice(0, MAX_NAMED).map((box) => createElement("li", { textContent: named(box, task) }));
     if (open.length > MAX_NAMED) names.push(createElement("li", { textContent: `and ${open.length - MAX_NAMED} more` }));
     this.list.replaceChildren(...names);
@@ -78,6 +79,7 @@ export class Submitting {
       this.kept = true;
       return "The boxes are still coming: you are asked once they are here";
     }
+    if (!task.boxes.length && !task.history.past.length) return this.ask(false); // nobody has touched it
     if (task.boxes.some(undecided)) {
       if (options.undecided === "ask") return this.ask(false);
       this.settle(options.undecided);

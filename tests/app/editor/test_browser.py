@@ -225,6 +225,8 @@ def test_a_second_enter_does_not_submit_a_photo_that_nobody_has_seen(open_editor
     held[0].continue_()
     expect(page.locator(".canvas[data-seen]")).to_be_visible()
     page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="Submit")).to_contain_text("as one without garments?")
+    page.keyboard.press("Enter")
     expect(page.get_by_text("Photo photo.jpg: 3 boxes")).to_have_count(1)
     assert len(harness.store["acts"]) == 2
 

@@ -72,6 +72,22 @@ def test_an_enter_before_the_boxes_is_kept_and_asks_once_they_are_there(open_edi
     assert [len(act["boxes"]) for act in harness.store["acts"]] == [1]
 
 
+def test_a_photo_that_nobody_has_touched_is_not_submitted_as_empty_by_one_key(
+    open_editor: Open, harness: Harness
+):
+    harness.reset([])
+    page = open_editor()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Submit")
+    expect(dialog).to_contain_text("as one without garments?")
+    page.keyboard.press("Escape")
+    assert harness.store["acts"] == []
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    gone_on(page)
+    assert [act["boxes"] for act in harness.store["acts"]] == [[]]
+
+
 def test_keys_are_the_photos_after_a_click_on_any_control(open_editor: Open, harness: Harness):
     page = open_editor()
     page.get_by_role("button", name="Zoom in").click()
