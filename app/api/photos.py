@@ -19,6 +19,7 @@ from core.store import Store
 from core.store.imports import UploadFolder
 from core.store.jobs import JobRow
 from core.store.photos import PhotoRow
+from core.store.search import PhotoQuery
 
 router = APIRouter()
 MOST_PHOTO_BYTES = 100 * 2**20
@@ -66,9 +67,16 @@ def imports(store: ActingStore, most: Annotated[int, Query(ge=1, le=1000)] = 20)
 
 @router.get("/imports/{id}", tags=["photos"])
 def one_import(store: ActingStore, id: int) -> dict[str, Any]:
-    """An import: its state, counts by outcome, and a word on each file and box that did not come."""
-    return _import(store.imports.get(id)) | {
-        "report": [asdict(entry) for entry in store.imports.refusals(id)]
+    """An import: its state, counts by outcome, and a word on each file and box that did not come.
+
+    ``counts.holdout`` are copies of holdout photos, which are not stored again; ``fell_to_holdout`` is how
+    many of the import's own photos models are measured on.
+    """
+    row = _import(store.imports.get(id))
+    fell = store.search.count(PhotoQuery(import_id=id, part="holdout"))
+    return row | {
+        "fell_to_holdout": fell,
+        "report": [asdict(entry) for entry in store.imports.refusals(id)],
     }
 
 

@@ -12,13 +12,14 @@ from core.errors import StoreError
 from core.inference.predictions import category_ids, queue_models
 from core.store import Store
 from core.store.categories import Category
-from core.store.search import PARTS, STATES, PhotoQuery
+from core.store.search import NO_IMPORT, PARTS, STATES, PhotoQuery
 from core.taxonomy import load_taxonomy, taxonomy_names
 
 PHOTOS, CROPS, ERRORS = "Photos", "Crops", "Label errors"
 VIEWS = (PHOTOS, CROPS, ERRORS)
 ANNOTATED, PREDICTED = "annotated", "predicted"
 ANY = "any"
+LABEL_PHOTOS = "none: saved from Label photos"
 IDS = "ids"
 LONGEST_IDS = 1500
 """Characters of numbers in an address; more of them stay in the session alone."""
@@ -92,6 +93,7 @@ def show_filter(store: Store, categories: Mapping[int, Category]) -> Filter:
             author = _choice("Annotated by", people, "by")
             given = _choice("Open task given to", people, "given")
             imports = {f"{row.id}: {row.source}": row.id for row in store.imports.recent(200)}
+            imports = {LABEL_PHOTOS: NO_IMPORT} | imports
             source = _choice("Import", list(imports), "source")
             numbers = {str(revision.number): revision.number for revision in store.revisions.all()}
             revision = _choice("In revision", list(numbers), "revision")

@@ -42,6 +42,8 @@ STATES = (
 """What a photo may be; several may be true at once."""
 
 PARTS = ("training", "holdout")
+NO_IMPORT = 0
+"""Of photos that came by no import: saved from the page Label photos."""
 MOST_IDS = 10_000
 """How many photos or boxes may be chosen at once."""
 
@@ -51,8 +53,8 @@ class PhotoQuery:
     """Which photos are wanted; what is left at its default does not matter.
 
     ``text`` is in the name, ``tag`` one of the photo's. ``part`` is one of PARTS, ``state`` one of STATES,
-    ``author`` who made one of the photo's versions, ``assigned_to`` who was given its open task. ``ids`` are
-    photos by number. ``category_id`` and ``label`` are of one box; that box is of the newest annotation or,
+    ``author`` who made one of the photo's versions, ``assigned_to`` who was given its open task.
+    ``import_id`` is an import's number or NO_IMPORT. ``ids`` are photos by number. ``category_id`` and ``label`` are of one box; that box is of the newest annotation or,
     with ``models``, of this pair's prediction, with a score in ``scores`` (both ends in it). ``predicted_as``
     are then the names that models have for the category.
     """
@@ -211,7 +213,8 @@ class Search:
                 photos.c.id.in_(sa.select(photo_tags.c.photo_id).where(photo_tags.c.tag == query.tag))
             )
         if query.import_id is not None:
-            wanted.append(photos.c.import_id == query.import_id)
+            came = photos.c.import_id == query.import_id
+            wanted.append(photos.c.import_id.is_(None) if query.import_id == NO_IMPORT else came)
         if query.ids is not None:
             wanted.append(photos.c.id.in_(query.ids))
         if query.revision is not None:

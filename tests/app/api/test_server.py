@@ -159,7 +159,8 @@ def test_photos_are_imported_and_reported(lapel, store, tmp_path):
     report = lapel.wait_for_import(begun["import"])
     assert report["counts"]["new"] == 1 and "folder" not in report and report["by"] == "ann"
     assert [entry["name"] for entry in report["report"]] == ["broken.jpg"]
-    assert [photo["name"] for photo in lapel.photos(text="new")] == ["new.jpg"]
+    (new,) = lapel.photos(text="new")
+    assert new["name"] == "new.jpg" and report["fell_to_holdout"] == int(new["holdout"])
     assert sum(1 for _ in lapel.photos(annotated=False)) == 3
 
 

@@ -13,7 +13,7 @@ from core.store import Store, bulk, sqlite_url
 from core.store.backup import backup, restore
 from core.store.database import Database
 from core.store.schema import annotations, photos, predictions
-from core.store.search import STATES, PhotoQuery
+from core.store.search import NO_IMPORT, STATES, PhotoQuery
 from tests.core.store.rows import add_models, add_photos, box, photo_row
 
 
@@ -53,6 +53,10 @@ def test_every_property_alone_and_together(store):
     assert found(store, state="open task") == [d, b]  # b came with its boxes, and nobody has looked at it
     assert found(store, part="holdout") == []
     store.photo_notes.tag([b, d], "ann", add=["winter"])
+    came = store.imports.begin("spring.zip", "ann", "")
+    with store.database.write() as connection:
+        connection.execute(sa.update(photos).where(photos.c.id == b).values(import_id=came))
+    assert found(store, import_id=came) == [b] and found(store, import_id=NO_IMPORT) == [d, c, a]
     assert found(store, tag="winter") == [d, b] and found(store, tag="winter", author="ben") == [b]
     assert store.search.labels() == ["Hoodie", "Shirt"]
     assert store.search.people() == ["ann", "ben"]
