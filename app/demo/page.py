@@ -24,6 +24,9 @@ from core.images.decode import Photo
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
 SAMPLES_SHOWN = 5  # one row of thumbnails
 STATE_SECONDS = 1800
+NOT_SHOWN_BY_BROWSERS = (".heic", ".heif", ".hif", ".avif", ".tif", ".tiff")
+"""Photos that the place of the photo refuses: a browser that shows none of a kind calls them no picture."""
+
 Updates = dict[Any, Any]
 
 HEAD = """# Lapel
@@ -115,6 +118,9 @@ class Page:
             height=400,
             elem_id="photo",
         )
+        self.other = gr.UploadButton(
+            "HEIC, AVIF or TIFF", file_types=list(NOT_SHOWN_BY_BROWSERS), size="sm", elem_id="other-kind"
+        )
         if self.examples.files:
             gr.Examples(
                 [[file] for file in self.examples.files],
@@ -156,6 +162,10 @@ class Page:
             preprocess=False, concurrency_id=MODELS, concurrency_limit=1,
             api_visibility="private", show_progress_on=[self.annotated], trigger_mode="always_last",
         )  # fmt: skip
+        self.other.upload(
+            self.convert, [self.other], [self.photo],
+            preprocess=False, api_visibility="private", show_progress="hidden",
+        )  # fmt: skip
         quick: dict[str, Any] = {
             "concurrency_id": "drawing", "concurrency_limit": 4, "api_visibility": "private",
             "show_progress": "hidden", "trigger_mode": "always_last",
@@ -193,6 +203,13 @@ class Page:
     @property
     def _are_models_loading(self) -> bool:
         return self.models_loading is not None and not self.models_loading.done()
+
+    def convert(self, file: dict[str, Any]) -> str:
+        """Put a photo that browsers do not show into the place of the photo, as a PNG."""
+        with sentences(for_page=True), taken_photo(file):
+            pass  # the file holds a PNG now
+        path = Path(file["path"])
+        return str(path.rename(path.with_suffix(".png")))
 
     def take(self, photo: dict[str, Any] | None, threshold: float, opacity: float) -> Iterator[Updates]:
         """A new photo: its garments as soon as they are known, then its maps."""

@@ -54,9 +54,10 @@ class PhotoQuery:
 
     ``text`` is in the name, ``tag`` one of the photo's. ``part`` is one of PARTS, ``state`` one of STATES,
     ``author`` who made one of the photo's versions, ``assigned_to`` who was given its open task.
-    ``import_id`` is an import's number or NO_IMPORT. ``ids`` are photos by number. ``category_id`` and ``label`` are of one box; that box is of the newest annotation or,
-    with ``models``, of this pair's prediction, with a score in ``scores`` (both ends in it). ``predicted_as``
-    are then the names that models have for the category.
+    ``import_id`` is an import's number or NO_IMPORT. ``ids`` are photos by number. ``category_id`` and
+    ``label`` are of one box; that box is of the newest annotation or, with ``models``, of this pair's
+    prediction, with a score in ``scores`` (both ends in it). ``predicted_as`` are then the names that models
+    have for the category.
     """
 
     text: str = ""

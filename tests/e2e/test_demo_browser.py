@@ -90,6 +90,19 @@ def pixels(page: Page, address: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(answer.body())).convert("RGB")).astype(int)
 
 
+def test_a_photo_that_no_browser_shows_comes_by_a_button_of_its_own(
+    page: Page, address: str, photo: Path
+) -> None:
+    Image.open(photo).save(photo.with_suffix(".tiff"))
+    open_demo(page, address)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="HEIC, AVIF or TIFF").click()
+    chooser.value.set_files(photo.with_suffix(".tiff"))
+    says(page, "#summary", "2 garments found.*1 more below")
+    shown = pixels(page, source(page, "photo"))
+    assert np.array_equal(shown, np.asarray(Image.open(photo)))
+
+
 def test_a_stakeholder_tries_a_photo(page: Page, address: str, photo: Path) -> None:
     foreign: list[str] = []
     page.on(
