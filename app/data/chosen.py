@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
+from core.inference.predictions import Drafted
+
 KEY, RESULT_KEY = "chosen", "chosen-result"
 
 
@@ -20,6 +22,9 @@ class Chosen:
 
     keys: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
     undo: tuple[str, str] | None = None
+    drafted: Drafted | None = None
+    """The last bulk change where it was one of predicted boxes."""
+
     acts: int = 0
     """How often something was done: the next form is another one, and closed."""
 
@@ -51,6 +56,16 @@ def chosen() -> Chosen:
 def photo_of(key: str) -> int:
     """The number of the photo that a key names, or whose box it names."""
     return int(key.replace("#", ":").partition(":")[0])
+
+
+def predicted_of(keys: Sequence[str]) -> dict[int, list[int]]:
+    """The places of the predicted boxes among keys, by photo."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for key in keys:
+        photo, separator, place = key.partition("#")
+        if separator and place.isdecimal():
+            found[int(photo)].append(int(place))
+    return dict(found)
 
 
 def boxes_of(keys: Sequence[str]) -> dict[int, list[str]]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from core.access import Right, needs
+from core.errors import NotFoundError, StoreError
 from core.garments import Garment
 from core.store import Store
+from core.store.annotations import Draft
 from core.store.boxes import AnnotatedBox
+from core.store.bulk import check_names, renamed
 from core.store.models import KINDS
 from core.store.photos import PhotoRow
 from core.store.predictions import ModelPair, Prediction
@@ -134,6 +138,92 @@ def proposed_boxes(
         for place, garment in enumerate(garments)
         if garment.category in ids
     )
+
+
+@dataclass(frozen=True)
+class Drafted:
+    """Predicted boxes that were relabeled in drafts; ``left`` are photos that stay as they are.
+
+    ``saved`` says for each photo which draft was there before, and the sequence of the new one.
+    """
+
+    boxes: int
+    left: int
+    saved: Mapping[int, tuple[Draft | None, int]]
+
+
+@needs(Right.ANNOTATE)
+def relabel_predicted(
+    store: Store,
+    models: ModelPair,
+    chosen: Mapping[int, Collection[int]],
+    *,
+    author: str,
+    category_id: int | None = None,
+    label: str | None = None,
+    kept_labels: Collection[str] | None = None,
+) -> Drafted:
+    """Give boxes that a model pair predicted, by photo and place, another category or label.
+
+    They become accepted boxes of the author's draft, beside the photo's other proposals, which stay
+    undecided: nobody has looked at those. Photos that are annotated, unaided, gone or not predicted are left.
+    Raises StoreError as ``bulk.relabel`` does.
+    """
+    check_names(category_id, label)
+    if category_id is not None and category_id not in store.categories.by_id():
+        raise StoreError("There is no such category.")
+    threshold, ids = store.predictions.score_threshold(models), category_ids(store)
+    author, saved = store.actor.known_as(author).name, dict[int, tuple[Draft | None, int]]()
+    boxes = 0
+    for photo_id in sorted(chosen):
+        prediction = store.predictions.get(photo_id, models)
+        if prediction is None or not _is_to_annotate(store, photo_id):
+            continue
+        places = {
+            place: _proposal(f"{photo_id} {place}", garment, ids[garment.category])
+            for place, garment in enumerate(prediction.garments)
+            if garment.category in ids
+        }
+        draft = store.drafts.load(photo_id, author)
+        proposed = [
+            places[n] for n, g in enumerate(prediction.garments) if n in places and g.score >= threshold
+        ]
+        after = {box.uid: box for box in (proposed if draft is None else draft.boxes)}
+        mine = [after.get(places[n].uid, places[n]) for n in sorted(set(chosen[photo_id])) if n in places]
+        for box in mine:
+            after[box.uid] = replace(renamed(box, category_id, label, kept_labels), accepted=True)
+        sequence = 1 if draft is None else draft.sequence + 1
+        if mine:
+            store.drafts.save(photo_id, author, boxes=list(after.values()), sequence=sequence, base_version=0)
+            saved[photo_id], boxes = (draft, sequence), boxes + len(mine)
+    return Drafted(boxes, len(chosen) - len(saved), saved)
+
+
+@needs(Right.ANNOTATE)
+def undo_drafted(store: Store, done: Drafted, *, author: str) -> Drafted:
+    """Give the author the drafts back that were there before; those that were changed since are ``left``."""
+    author, restored = store.actor.known_as(author).name, 0
+    for photo_id, (before, sequence) in done.saved.items():
+        now = store.drafts.load(photo_id, author)
+        if now is None or now.sequence != sequence:
+            continue
+        if before is None:
+            store.drafts.drop(photo_id, author)
+        else:
+            store.drafts.save(
+                photo_id, author, boxes=before.boxes, sequence=sequence + 1, base_version=before.base_version
+            )
+        restored += 1
+    return Drafted(done.boxes, len(done.saved) - restored, {})
+
+
+def _is_to_annotate(store: Store, photo_id: int) -> bool:
+    """Whether a photo is there, without annotation, and annotated with proposals."""
+    try:
+        photo = store.photos.get(photo_id)
+    except NotFoundError:
+        return False
+    return store.annotations.latest(photo_id) is None and not is_unaided(store, photo)
 
 
 def fitting_label(garment: Garment) -> str | None:

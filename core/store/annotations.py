@@ -235,6 +235,12 @@ class Drafts:
         row = self.database.row(sa.select(drafts).where(*_of(photo_id, author)))
         return None if row is None else _draft(row)
 
+    @needs(Right.ANNOTATE)
+    def drop(self, photo_id: int, author: str) -> None:
+        """Forget the person's draft of a photo; nothing where there is none."""
+        self.actor.require_own(author)
+        self.database.change(_dropping(photo_id, author))
+
     @needs(Right.READ)
     def of(self, author: str) -> list[Draft]:
         """All of the person's drafts, the latest first."""

@@ -65,20 +65,11 @@ def relabel(
     label away; where only the category is set, labels outside ``kept_labels`` are taken away, as they would
     contradict it. Raises StoreError for an unknown category.
     """
-    if category_id is None and label is None:
-        raise StoreError("expected a category or a label to set, got neither")
-    if label is not None and len(label) > MOST_LABEL:
-        raise StoreError(f"expected a label of at most {MOST_LABEL} characters, got {len(label)}")
+    check_names(category_id, label)
 
     def changed(photo_id: int, box: AnnotatedBox) -> AnnotatedBox:
         wanted = category_id.get((photo_id, box.uid)) if isinstance(category_id, Mapping) else category_id
-        name = box.label if label is None else one_line(label) or None
-        if label is None and kept_labels is not None and name not in kept_labels:
-            name = None
-        category = box.category_id if wanted is None else wanted
-        if (category, name) == (box.category_id, box.label):
-            return box
-        return replace(box, category_id=category, label=name, changed=True)
+        return renamed(box, wanted, label, kept_labels)
 
     def boxes_of(latest: Annotation) -> Sequence[AnnotatedBox]:
         photo_id, wanted = latest.photo_id, chosen[latest.photo_id]
@@ -99,6 +90,27 @@ def relabel(
                     _save(store, connection, latest, after, f"{name}-{photo_id}", author)
                     done, boxes = done + 1, boxes + count
     return Relabeled(name, done, boxes, left)
+
+
+def check_names(category_id: object, label: str | None) -> None:
+    """Raise StoreError unless there is a category or a label to set, and the label is not too long."""
+    if category_id is None and label is None:
+        raise StoreError("expected a category or a label to set, got neither")
+    if label is not None and len(label) > MOST_LABEL:
+        raise StoreError(f"expected a label of at most {MOST_LABEL} characters, got {len(label)}")
+
+
+def renamed(
+    box: AnnotatedBox, category_id: int | None, label: str | None, kept_labels: Collection[str] | None
+) -> AnnotatedBox:
+    """The box with another category, label or both, as :func:`relabel` says; itself where nothing changes."""
+    name = box.label if label is None else one_line(label) or None
+    if label is None and kept_labels is not None and name not in kept_labels:
+        name = None
+    category = box.category_id if category_id is None else category_id
+    if (category, name) == (box.category_id, box.label):
+        return box
+    return replace(box, category_id=category, label=name, changed=True)
 
 
 @needs(Right.ANNOTATE)

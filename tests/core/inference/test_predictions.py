@@ -16,12 +16,15 @@ from core.inference.labeler import Labeler
 from core.inference.predictions import (
     CATEGORIES_SETTING,
     UNAIDED_HOLDOUT_SETTING,
+    Drafted,
     ensure_category_ids,
     fitting_label,
     model_pair,
     predict,
     proposals,
+    relabel_predicted,
     serving_models,
+    undo_drafted,
 )
 from core.store import Store
 from core.store.boxes import AnnotatedBox
@@ -138,6 +141,50 @@ def test_where_the_holdout_is_annotated_unaided_nothing_is_proposed_on_it(
     mine = AnnotatedBox(BOX, store.categories.all()[0].id)
     store.annotations.submit(held.id, [mine], author="ann", base_version=0, request="r1")
     assert [box.uid for box in proposals(store, held.id, 0.3)] == [mine.uid]
+
+
+def test_predicted_boxes_are_relabeled_in_a_draft_whose_other_proposals_stay_undecided(
+    store: Store, photo_id: int
+) -> None:
+    models, ids = add_models(store.database), {c.name: c.id for c in store.categories.all()}
+    far = (70.0, 10.0, 90.0, 80.0)
+    garments = [
+        Garment(BOX, "skirt", 0.9, (("Skirt", 1.0),)),
+        Garment(far, "top", 0.8, ()),
+        Garment((1.0, 1.0, 9.0, 9.0), "bag", 0.05, ()),
+    ]
+    store.predictions.save(photo_id, models, garments, None)
+    annotated = store.photos.add(drawn(3), by="ann").row
+    assert annotated is not None
+    store.predictions.save(annotated.id, models, garments, None)
+    store.annotations.submit(annotated.id, [], author="ann", base_version=0, request="r")
+
+    def relabel(category: str, *places: int) -> Drafted:
+        chosen = {photo_id: places, annotated.id: [0], 999: [0]}
+        return relabel_predicted(
+            store, models, chosen, author="ann", category_id=ids[category], kept_labels={"Shorts"}
+        )
+
+    def draft() -> list[tuple[str, str | None, bool]]:
+        found = store.drafts.load(photo_id, "ann")
+        names = {id: name for name, id in ids.items()}
+        return [(names[b.category_id], b.label, b.accepted) for b in found.boxes] if found else []
+
+    first = relabel("shorts", 0, 2)
+    assert (first.boxes, first.left, list(first.saved)) == (2, 2, [photo_id])
+    assert draft() == [("shorts", None, True), ("top", None, False), ("shorts", None, True)]
+    latest = store.annotations.latest(annotated.id)
+    assert latest is not None and latest.version == 1 and store.annotations.latest(photo_id) is None
+    second = relabel("dress", 1)
+    assert draft() == [("shorts", None, True), ("dress", None, True), ("shorts", None, True)]
+    assert undo_drafted(store, first, author="ann").left == 1, "changed since"
+    assert undo_drafted(store, second, author="ann").left == 0
+    assert draft() == [("shorts", None, True), ("top", None, False), ("shorts", None, True)]
+    again = relabel("pants", 0)
+    undo_drafted(store, again, author="ann")
+    store.drafts.drop(photo_id, "ann")
+    undo_drafted(store, relabel("pants", 0), author="ann")
+    assert draft() == [], "there was no draft before"
 
 
 def test_reading_proposals_writes_nothing(store: Store, photo_id: int) -> None:

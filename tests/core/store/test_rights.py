@@ -48,7 +48,7 @@ TABLE = {
         "count_since photos_saved_after",
         Right.ANNOTATE: "submit",
     },
-    "Drafts": {Right.READ: "load of", Right.ANNOTATE: "save"},
+    "Drafts": {Right.READ: "load of", Right.ANNOTATE: "save drop"},
     "Queue": {
         Right.READ: "upcoming get last_done counts open_photos head reviews_imported",
         Right.IMPORT: "fill review_imported",
