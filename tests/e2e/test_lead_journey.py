@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from core.garments import Garment
 from core.images.decode import open_photo
+from core.inference.predictions import QUEUE_SETTING
 from core.store.boxes import AnnotatedBox
 from tests.browsing import WAIT_MS, expect, is_as_wide_as_the_window, press, settled
+from tests.core.store.conftest import drawn
 from tests.core.store.rows import add_models
 from tests.e2e.workbench import Workbench
 
@@ -145,4 +148,28 @@ def test_a_lasso_on_the_map_chooses_photos_that_are_then_found(
     press(page.get_by_role("button", name=f"Find {PHOTOS} photos in Photos"), found)
     expect(tiles(page)).to_have_count(PHOTOS)
     expect(page.get_by_text(f"{PHOTOS} photos chosen")).to_be_visible()
+    page.context.close()
+
+
+def test_predicted_boxes_are_relabeled_in_drafts_and_undone(browser: Browser, bench: Workbench) -> None:
+    store, garment = bench.store, Garment((10.0, 10.0, 40.0, 60.0), "skirt", 0.9, (("Skirt", 0.9),))
+    row = store.photos.add(drawn(3, name="new.jpg"), by="tests").row
+    assert row is not None
+    models = add_models(store.database)
+    store.predictions.save(row.id, models, [garment], None)
+    store.settings.remember(QUEUE_SETTING, models.as_list())
+    page = visit(browser, bench, 1280, "light", "&view=Crops&boxes=predicted&q=new")
+    tiles(page).get_by_role("checkbox").click()
+    form = page.get_by_role("button", name="Relabel 1 box")
+    press(page.get_by_role("button", name="Relabel"), form)
+    page.get_by_role("combobox", name="Category").last.fill("shorts")
+    page.get_by_role("option", name="shorts", exact=True).click()
+    settled(page)
+    press(form, page.get_by_text("1 box on 1 photo relabeled in your drafts"))
+    draft, names = store.drafts.load(row.id, "Lea"), store.categories.by_id()
+    assert draft is not None and [(names[b.category_id].name, b.accepted) for b in draft.boxes] == [
+        ("shorts", True)
+    ]
+    press(page.get_by_role("button", name="Undo"), page.get_by_text("The drafts of 1 photo are as before."))
+    assert store.drafts.load(row.id, "Lea") is None
     page.context.close()
