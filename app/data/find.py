@@ -25,7 +25,10 @@ LONGEST_IDS = 1500
 """Characters of numbers in an address; more of them stay in the session alone."""
 
 IDS_KEY = "found-ids"
-HOLDOUT_HELP = "The holdout, 15 % of the photos by content, is annotated but never trained on: models are evaluated on it."
+HOLDOUT_HELP = (
+    "The holdout, 15 % of the photos by content, is annotated but never trained on: models are evaluated "
+    "on it."
+)
 WIDGETS: dict[str, object] = {
     "q": "",
     "state": ANY,
