@@ -15,7 +15,7 @@ from core.threads import IMPORTS
 
 with IMPORTS:  # the launcher holds it while it imports the same
     from app.auth.identity import current_actor, is_visitor
-    from app.auth.projects import current_project
+    from app.auth.projects import address_of, current_project
     from app.navigation import import_modules, pages_for
     from app.resources import machine_store
     from core.store.projects import FIRST
@@ -39,6 +39,8 @@ try:
     )  # reads the name now, as the next page's URL may not have it
 except LapelError as refused:
     st.error(str(refused), icon=":material/error:")
+    if current_project() != FIRST:  # a mistyped or an old address
+        st.link_button("Open the first project", address_of(FIRST), icon=":material/folder_open:")
     st.stop()
 
 page = st.navigation(pages, position="top")

@@ -50,10 +50,12 @@ def test_a_page_shows_its_projects_photos_and_keeps_its_address(monkeypatch, fir
     assert "1 photo ·" not in texts(other) and "project" not in other.query_params
 
 
-def test_a_project_that_is_not_there_is_one_sentence(monkeypatch, first):
+def test_a_project_that_is_not_there_is_one_sentence_with_a_way_to_the_first(monkeypatch, first):
     shown = unopened(monkeypatch, first.folder)
     shown.query_params["project"] = "nope"
     assert "There is no project" in texts(shown.run()) and not shown.exception
+    (link,) = shown.get("link_button")
+    assert link.proto.label == "Open the first project" and link.proto.url == "/"
 
 
 def test_roles_are_those_of_the_project(monkeypatch, first):
