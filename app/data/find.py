@@ -8,6 +8,7 @@ from typing import Literal
 
 import streamlit as st
 
+from core.boxes import BOX_FLAGS
 from core.errors import StoreError
 from core.inference.predictions import category_ids, queue_models
 from core.store import Store
@@ -36,6 +37,7 @@ WIDGETS: dict[str, object] = {
     "label": ANY,
     "boxes": ANNOTATED,
     "score": (0.0, 1.0),
+    "flag": ANY,
     "tag": ANY,
     "part": ANY,
     "by": ANY,
@@ -88,6 +90,8 @@ def show_filter(store: Store, categories: Mapping[int, Category]) -> Filter:
             scores = st.slider(
                 "Score of a predicted box", 0.0, 1.0, (0.0, 1.0), 0.05, key="score", bind="query-params"
             )
+            flags = [*BOX_FLAGS, *store.categories.attributes()]
+            flag = _choice("Attribute of a box", flags, "flag", help="Annotated boxes have attributes.")
             tag = _choice("Tag", list(store.photo_notes.known_tags()), "tag")
             part = _choice("Part", PARTS, "part", help=HOLDOUT_HELP)
             author = _choice("Annotated by", people, "by")
@@ -113,6 +117,7 @@ def show_filter(store: Store, categories: Mapping[int, Category]) -> Filter:
         ids=_ids(),
         category_id=category_id,
         label=label,
+        flag=flag,
         models=models,
         predicted_as=tuple(name for name, id in category_ids(store).items() if id == category_id),
         scores=(float(scores[0]), float(scores[1])) if models else (0.0, 1.0),

@@ -25,8 +25,10 @@ annotated_boxes = Table(
     Column("category_id", Integer, nullable=False),
     Column("label", Text),
     Column("box", JSON, nullable=False),
+    Column("flags", Text),  # the names of its attributes with a blank around each
     info={DERIVED: True},
 )
+Index("ix_annotated_boxes_flags", annotated_boxes.c.flags, annotated_boxes.c.photo_id)
 Index("ix_annotated_boxes_category", annotated_boxes.c.category_id, annotated_boxes.c.photo_id)
 Index("ix_annotated_boxes_label", annotated_boxes.c.label, annotated_boxes.c.photo_id)
 
@@ -95,6 +97,7 @@ def _annotated(photo_id: int, boxes: Sequence[Entry]) -> Iterator[dict[str, Any]
             "category_id": box["category"],
             "label": box.get("label"),
             "box": box["box"],
+            "flags": f" {' '.join(sorted(box['flags']))} " if box.get("flags") else None,
         }
 
 

@@ -54,10 +54,10 @@ class PhotoQuery:
 
     ``text`` is in the name, ``tag`` one of the photo's. ``part`` is one of PARTS, ``state`` one of STATES,
     ``author`` who made one of the photo's versions, ``assigned_to`` who was given its open task.
-    ``import_id`` is an import's number or NO_IMPORT. ``ids`` are photos by number. ``category_id`` and
-    ``label`` are of one box; that box is of the newest annotation or, with ``models``, of this pair's
-    prediction, with a score in ``scores`` (both ends in it). ``predicted_as`` are then the names that models
-    have for the category.
+    ``import_id`` is an import's number or NO_IMPORT. ``ids`` are photos by number. ``category_id``,
+    ``label`` and ``flag``, an attribute, are of one box; that box is of the newest annotation or, with
+    ``models``, of this pair's prediction (without attributes), with a score in ``scores`` (both ends in it).
+    ``predicted_as`` are then the names that models have for the category.
     """
 
     text: str = ""
@@ -71,6 +71,7 @@ class PhotoQuery:
     ids: tuple[int, ...] | None = None
     category_id: int | None = None
     label: str | None = None
+    flag: str | None = None
     models: ModelPair | None = None
     predicted_as: tuple[str, ...] = ()
     scores: tuple[float, float] = (0.0, 1.0)
@@ -86,7 +87,7 @@ class PhotoQuery:
     @property
     def asks_for_boxes(self) -> bool:
         """Whether something is asked of the photos' boxes."""
-        asked = self.category_id is not None or self.label is not None
+        asked = any(wanted is not None for wanted in (self.category_id, self.label, self.flag))
         return asked or (self.models is not None and self.scores != (0.0, 1.0))
 
 
@@ -200,7 +201,7 @@ class Search:
     def _boxes(self, query: PhotoQuery, *columns: Any) -> Select[Any]:
         table = _table(query)
         chosen = sa.select(*columns).select_from(table.join(photos, photos.c.id == table.c.photo_id))
-        rest = replace(query, category_id=None, label=None, scores=(0.0, 1.0))
+        rest = replace(query, category_id=None, label=None, flag=None, scores=(0.0, 1.0))
         return chosen.where(*_box_conditions(query, table), *self._conditions(rest))
 
     def _conditions(self, query: PhotoQuery) -> list[ColumnElement[bool]]:
@@ -285,6 +286,9 @@ def _box_conditions(query: PhotoQuery, table: sa.Table) -> list[ColumnElement[bo
     wanted = _of_models(query.models)
     if query.label is not None:
         wanted.append(table.c.label == query.label)
+    if query.flag is not None:  # predicted boxes have none
+        found = annotated_boxes.c.flags.contains(f" {query.flag} ", autoescape=True)
+        wanted.append(found if query.models is None else sa.false())
     if query.models is not None:
         if query.category_id is not None:
             wanted.append(table.c.category.in_(query.predicted_as))

@@ -129,6 +129,32 @@ def test_names_that_could_be_two_pairs_belong_to_none(tmp_path: Path) -> None:
     database.close()
 
 
+def test_attributes_of_the_newest_boxes_are_rows(url: str) -> None:
+    database = Database.connect(url)
+    database.upgrade("0008")
+    boxes = [
+        {"uid": f"b{place}", "box": [1, 2, 3, 4], "category": 1, "label": None} | flags
+        for place, flags in enumerate(({}, {"flags": ["wet", "occluded"]}))
+    ]
+    given = {"photo_id": 1, "kind": "submitted", "author": "ann", "note": "", "request": "", "at": 0.0}
+    older = {"version": 1, "base_version": 0, "boxes": [boxes[0] | {"flags": ["old"]}]}
+    newest = {"version": 2, "base_version": 1, "boxes": boxes}
+    with database.write() as connection:
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        connection.execute(sa.insert(tables.tables["photos"]), [{"id": 1} | photo_row(1)])
+        versions = [given | one | {"request": f"r{one['version']}"} for one in (older, newest)]
+        connection.execute(sa.insert(tables.tables["annotations"]), versions)
+        for place, one in enumerate(boxes):
+            row = {"photo_id": 1, "place": place, "uid": one["uid"], "category_id": 1, "box": one["box"]}
+            connection.execute(sa.insert(tables.tables["annotated_boxes"]), [row])
+    database.upgrade()
+    with database.read() as connection:
+        found = connection.execute(sa.text("select flags from annotated_boxes order by place"))
+        assert [row.flags for row in found] == [None, " occluded wet "]
+    database.close()
+
+
 def test_the_smallest_margins_share_has_its_new_name(url: str) -> None:
     database = Database.connect(url)
     database.upgrade("0003")

@@ -59,6 +59,12 @@ def test_every_property_alone_and_together(store):
     assert found(store, import_id=came) == [b] and found(store, import_id=NO_IMPORT) == [d, c, a]
     assert found(store, tag="winter") == [d, b] and found(store, tag="winter", author="ben") == [b]
     assert store.search.labels() == ["Hoodie", "Shirt"]
+    annotate(store, d, box(1, 1, 20, 20, bag, flags={"occluded", "wet"}), box(30, 1, 50, 20, bag))
+    annotate(store, c, box(1, 1, 20, 20, bag, flags={"wet_dry"}))
+    assert found(store, flag="wet") == found(store, flag="occluded", category_id=bag) == [d]
+    assert found(store, flag="w%t") == found(store, flag="occluded", category_id=top) == []
+    assert [one.place for one in store.search.boxes(PhotoQuery(flag="wet"))] == [0]
+    assert found(store, flag="wet", models=add_models(store.database)) == []
     assert store.search.people() == ["ann", "ben"]
 
 
