@@ -24,7 +24,7 @@ if st.query_params.get("data") == "Bring in":  # how links called the tab before
     st.query_params["data"] = "Import"
     st.rerun()
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-    st.title("Data", width="content")
+    st.title("Data", width="stretch")
     person = show_account()
 
 try:
