@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from core.inference.labeler import Labeler
+    from tests.object_store import ObjectStore
 
 # Several tests run at once: threads of one that wait for each other would take the cores from the others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -84,6 +85,7 @@ def tiny_ships(light_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def light_labeler(light_weights: Path) -> Labeler:
     """A labeler of the light weights. Shared: do not change it."""
     from core.inference.labeler import Labeler
+    from tests.object_store import ObjectStore
 
     return Labeler.load(light_weights / "detector.safetensors", light_weights / "classifier.safetensors")
 
@@ -92,6 +94,7 @@ def light_labeler(light_weights: Path) -> Labeler:
 def tiny_labeler(tiny_weights: Path) -> Labeler:
     """A labeler of the tiny weights. Shared: do not change it."""
     from core.inference.labeler import Labeler
+    from tests.object_store import ObjectStore
 
     return Labeler.load(tiny_weights / "detector.safetensors", tiny_weights / "classifier.safetensors")
 
@@ -111,6 +114,17 @@ def exported_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
     one_at_a_time = threading.Lock()  # PyTorch's exporter is not for two threads
     monkeypatch.setattr(exports, "run_export", make)
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
+    """An empty object store on loopback, which this process and its children find by their environment."""
+    from tests import object_store
+
+    with object_store.running() as server:
+        for name, value in server.variables.items():
+            monkeypatch.setenv(name, value)
+        yield server
 
 
 @pytest.fixture(scope="session")

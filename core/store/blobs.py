@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import fsspec
 
+from core.addresses import register_object_stores
 from core.errors import NotFoundError, StoreError
 from core.files import atomic_write, store_error
 
@@ -30,6 +31,7 @@ class Blobs:
     _place: Place = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        register_object_stores()
         system, path = fsspec.core.url_to_fs(self.url)
         names = (system.protocol,) if isinstance(system.protocol, str) else system.protocol
         place = _Folder(Path(path)) if "file" in names else _Bucket(system, path.rstrip("/"))

@@ -17,12 +17,15 @@ from core.store.blobs import Blobs
 GONE = "0" * 64
 
 
-@pytest.fixture(params=["folder", "file-url", "memory"])
+@pytest.fixture(params=["folder", "file-url", "memory", "s3"])
 def blobs(request, tmp_path: Path) -> Blobs:
+    if request.param == "s3":
+        request.getfixturevalue("s3")
     places = {
         "folder": str(tmp_path / "blobs"),
         "file-url": (tmp_path / "blobs").as_uri(),
         "memory": f"memory://{uuid.uuid4().hex}",
+        "s3": "s3://bucket/lapel",
     }
     return Blobs(places[request.param])
 
