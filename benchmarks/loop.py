@@ -46,7 +46,7 @@ from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.datasets.reading import read_fitted
 from core.errors import LapelError
 from core.evaluation.comparison import compare_detection
-from core.files import atomic_write
+from core.files import atomic_write, current_commit
 from core.images.decode import open_dataset_photo
 from core.inference.classifier import Classifier
 from core.inference.detector import Detector
@@ -64,7 +64,7 @@ from core.training.finetune.recipes import ALL_STAGES, FINETUNE_RECIPES, Finetun
 from core.training.finetune.run import compare_candidate, register_candidate, train_revision
 from core.training.finetune.run_directory import finish_training
 from core.training.recipes import TrainingOptions, choose_recipe
-from core.training.run import current_commit, train_detector
+from core.training.run import train_detector
 
 PACKAGES = ("torch", "lightning", "numpy")
 ANNOTATOR = "known boxes"

@@ -30,7 +30,7 @@ from benchmarks.replay import curves, heads, places
 from benchmarks.replay.boxed import CANVAS_WH, LARGE_CANVAS_WH
 from benchmarks.replay.chains import Data, replay_detectors
 from benchmarks.replay.detecting import ARMS, MORE_ARMS, Rounds
-from core.training.run import current_commit
+from core.files import current_commit
 
 PACKAGES = ("torch", "scikit-learn", "numpy")
 GOAL = 0.95

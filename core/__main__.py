@@ -15,7 +15,7 @@ import typer
 
 from core.cli import evaluate as evaluate_command
 from core.cli import label as label_command
-from core.cli import models, people, store
+from core.cli import label_run, models, people, store
 from core.cli import train as train_command
 from core.cli.console import By, Data, Device
 from core.cli.export_model import export_model
@@ -46,7 +46,11 @@ def everything(
 
 
 Photos = Annotated[
-    list[Path], typer.Argument(help="Photos, videos, folders of them, or zips of photos.", show_default=False)
+    list[str],
+    typer.Argument(
+        help="Photos, videos, folders of them, or zips of photos; or one address (s3://bucket/photos/).",
+        show_default=False,
+    ),
 ]
 
 
@@ -56,16 +60,51 @@ def label(
     threshold: Threshold = None,
     weights: Weights = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, which is what comes anyway.")] = True,
-    out: Annotated[Path | None, typer.Option(help="Also write annotated pictures and videos here.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(help="Also write annotated pictures and videos here; of a run, where its results go."),
+    ] = None,
     fps: Fps = None,
+    device: Device = "auto",
+    format: label_run.Formats = None,
+    shard: label_run.Shard = None,
+    by_workers: label_run.ByWorkers = False,
+    data: Data = None,
 ) -> None:
     """Label photos and videos: one JSON line a photo or frame. Exit status 1 if one could not be read.
 
     A line's "photo" is the file's name without its folder, numbered where it comes twice: "shirt (2).jpg".
     A frame's line has "video", "frame", "time" in seconds, and of each garment its "track", which stays.
+
+    With an address (s3://, gs://, file://, ...) as PHOTO or --out, with --format or with --by-workers it is a
+    run: all photos of one folder or prefix to tables in --out, in shards. A run that was stopped goes on when
+    the same command is given again. Its manifest, without the shards, goes to stdout.
     """
+    if label_run.is_run(photos, out, format, by_workers):
+        raise typer.Exit(
+            label_run.label_run(
+                photos,
+                out,
+                threshold=threshold,
+                weights=weights or (),
+                formats=format or (),
+                shard_photos=shard,
+                device=device,
+                by_workers=by_workers,
+                data=data,
+            )
+        )
+    if shard is not None or data is not None:
+        raise LapelError("expected --shard and --data for a run alone: with --format, or an address as --out")
     raise typer.Exit(
-        label_command.label(photos, threshold=threshold, weights=weights or (), out=out, fps=fps)
+        label_command.label(
+            [Path(photo) for photo in photos],
+            threshold=threshold,
+            weights=weights or (),
+            out=None if out is None else Path(out),
+            fps=fps,
+            device=device,
+        )
     )
 
 

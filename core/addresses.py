@@ -110,9 +110,9 @@ class Address:
                 with atomic_write(path, sync=True) as file:
                     file.write(data)
                 return
-            path = f"{self.path}/{name}"
-            self.system.makedirs(path.rpartition("/")[0], exist_ok=True)
-            self.system.pipe_file(path, data)
+            key = f"{self.path}/{name}"
+            self.system.makedirs(key.rpartition("/")[0], exist_ok=True)
+            self.system.pipe_file(key, data)
 
     def _named(self, name: str) -> str:
         return f"{self.url}/{name}"

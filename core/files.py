@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -87,3 +88,15 @@ def cache_folder() -> Path:
     if folder.is_symlink() or (hasattr(os, "getuid") and folder.stat().st_uid != os.getuid()):
         raise PermissionError(f"the folder {folder.name} of temporary files is another user's")
     return folder
+
+
+def current_commit() -> str | None:
+    """The project's commit, or None outside a checkout."""
+    folder = Path(__file__).resolve().parents[1]
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=folder, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()

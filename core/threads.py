@@ -19,7 +19,7 @@ import platform
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -176,7 +176,7 @@ def _active(side: str) -> int:
 
 def overlapped(
     items: Iterable[Item], work: Callable[[Item], Result], threads: int | None = None
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """``work`` of each item, in order, on as many threads as there are cores.
 
     One thread at a time takes the next item, so that reading one overlaps with the work on others; at most

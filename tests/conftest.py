@@ -85,7 +85,6 @@ def tiny_ships(light_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def light_labeler(light_weights: Path) -> Labeler:
     """A labeler of the light weights. Shared: do not change it."""
     from core.inference.labeler import Labeler
-    from tests.object_store import ObjectStore
 
     return Labeler.load(light_weights / "detector.safetensors", light_weights / "classifier.safetensors")
 
@@ -94,7 +93,6 @@ def light_labeler(light_weights: Path) -> Labeler:
 def tiny_labeler(tiny_weights: Path) -> Labeler:
     """A labeler of the tiny weights. Shared: do not change it."""
     from core.inference.labeler import Labeler
-    from tests.object_store import ObjectStore
 
     return Labeler.load(tiny_weights / "detector.safetensors", tiny_weights / "classifier.safetensors")
 

@@ -168,7 +168,8 @@ class _Handler(BaseHTTPRequestHandler):
             if "uploads" in query:
                 id = str(len(self.server.parts))
                 self.server.parts[id] = {}
-                answer = f"<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
+                begun = "InitiateMultipartUploadResult"
+                answer = f"<{begun}><UploadId>{id}</UploadId></{begun}>"
             elif "delete" in query:
                 for name in [part.partition("</Key>")[0] for part in body.decode().split("<Key>")[1:]]:
                     self.server.objects.pop(f"{key.rstrip('/')}/{name}", None)

@@ -23,6 +23,7 @@ from scipy.optimize import minimize, minimize_scalar
 from core.boxes import Detections, box_iou
 from core.datasets.classification import read_classification, with_known_labels
 from core.evaluation.calibration import LEAST_SCORE, expected_calibration_error
+from core.files import current_commit
 from core.images.crops import center_crop
 from core.images.decode import open_dataset_photo
 from core.inference.classifier import Classifier
@@ -35,7 +36,6 @@ from core.inference.joint import (
 )
 from core.models.cards import read_card, write_card
 from core.taxonomy import categories_of_labels
-from core.training.run import current_commit
 from tools.joint_cases import Case, Floats, alone, collect, decided, fold_of, hits_of
 
 SAME_GARMENT_IOUS = (0.6, 0.7, 0.8, 0.9)

@@ -25,12 +25,12 @@ from core.datasets.classification import read_classification
 from core.datasets.reading import read_fitted
 from core.errors import WeightsError
 from core.evaluation.detection import SingleObjectRecall, single_object_recall
+from core.files import current_commit
 from core.inference.classifier import Classifier
 from core.inference.detector import Detector
 from core.inference.measure import measure_classifier, measure_detector, predictions_on
 from core.models.cards import DIGEST, ModelCard, read_card, write_card
 from core.models.weights import digest, read_tensors
-from core.training.run import current_commit
 
 THRESHOLDS = np.round(np.arange(0.06, 0.71, 0.02), 2)
 SOURCES = {

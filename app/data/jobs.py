@@ -23,6 +23,7 @@ KINDS = {
     "label": "Labeling photos",
     "order": "Ranking the queue",
     "train": "Training a model",
+    "run": "Labeling files elsewhere",
 }
 
 

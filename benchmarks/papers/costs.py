@@ -15,7 +15,7 @@ from torch import nn
 from benchmarks.machine import describe_machine
 from benchmarks.models import ENGINES, Pass, row_of, take_turns
 from benchmarks.papers.experiments import TITLES
-from core.files import atomic_write
+from core.files import atomic_write, current_commit
 from core.inference.engines.engine import Engine, is_installed, open_export
 from core.inference.engines.pytorch import PyTorchEngine
 from core.models.classifier import ClassifierNetwork
@@ -31,7 +31,6 @@ from core.models.graphs import (
 from core.models.loading import fuse_for_inference
 from core.models.registry import is_exported, model_config
 from core.models.yolov4 import YOLOv4
-from core.training.run import current_commit
 
 PACKAGES = ("torch", "torchvision", "onnxruntime", "openvino")
 CLASSES = {"detector": 13, "classifier": 50}

@@ -21,11 +21,12 @@ from core.datasets.reading import read_fitted
 from core.evaluation.bootstrap import bootstrap_weights
 from core.evaluation.detection import average_precisions, evaluate_detection, mean_over_categories
 from core.evaluation.matching import match_photos
+from core.files import current_commit
 from core.inference.classifier import Classifier
 from core.inference.detector import Detector
 from core.inference.measure import measure_classifier, predictions_on
 from core.training.recipes import DetectorRecipe, TrainingOptions
-from core.training.run import current_commit, train_classifier, train_detector
+from core.training.run import train_classifier, train_detector
 
 PACKAGES = ("torch", "torchvision", "lightning", "numpy")
 SEED = 0  # of the resamples: the same for all arms, so that their differences are paired

@@ -56,6 +56,7 @@ def label(
     weights: Sequence[Path],
     out: Path | None,
     fps: float | None = None,
+    device: str = "auto",
 ) -> int:
     """Label files, folders and zips, one JSON line a photo, then videos; returns the exit status.
 
@@ -196,9 +197,16 @@ def _write_attribution(
         index["arrays"] = "maps.npz"
 
 
-def load_labeler(weights: Sequence[Path]) -> Labeler:
+def load_labeler(weights: Sequence[Path], device: str = "auto") -> Labeler:
     """The weights that ship, with these files in place of their kind. Raises WeightsError."""
     from core.inference.labeler import Labeler
+
+    chosen = chosen_weights(weights)
+    return Labeler.load(chosen.get("detector"), chosen.get("classifier"), device)
+
+
+def chosen_weights(weights: Sequence[Path]) -> dict[str, Path]:
+    """Weights files by their kind. Raises WeightsError for two of a kind, and for what is none."""
     from core.models.cards import read_card
 
     chosen: dict[str, Path] = {}
@@ -207,7 +215,7 @@ def load_labeler(weights: Sequence[Path]) -> Labeler:
         if kind in chosen:
             raise WeightsError(f"expected one {kind}'s weights, got {chosen[kind].name} and {path.name}")
         chosen[kind] = path
-    return Labeler.load(chosen.get("detector"), chosen.get("classifier"))
+    return chosen
 
 
 def timed(items: Iterator[Item]) -> Iterator[tuple[float, Item]]:

@@ -112,7 +112,8 @@ def work(
     data: Data = None,
     device: Device = "auto",
     kinds: Annotated[
-        str | None, typer.Option(help="Kinds of work, with commas: import,label,order,train; by default all.")
+        str | None,
+        typer.Option(help="Kinds of work, with commas: import,label,order,train,run; else all."),
     ] = None,
     metrics: Annotated[
         int | None,

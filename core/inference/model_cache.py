@@ -12,11 +12,12 @@ from typing import cast
 from core.errors import LapelError, StoreError
 from core.inference.classifier import Classifier
 from core.inference.detector import Detector
-from core.inference.joint import JOINT_FILE, read_joint_weights
+from core.inference.joint import JOINT_FILE, JointWeights, read_joint_weights
 from core.inference.labeler import Labeler
 from core.models.cards import shipped_weights
 from core.store import Store
 from core.store.models import KINDS, ModelRow, Models
+from core.store.predictions import ModelPair
 from core.store.promotions import Promotions, succession
 
 RETRY_SECONDS = 60.0
@@ -105,8 +106,8 @@ class ModelCache:
             if held is None or held.wanted != wanted.get(kind) or held.warning:
                 self._loaded[kind] = self._load_kind(kind, wanted.get(kind))
         detector, classifier = self._loaded["detector"], self._loaded["classifier"]
-        joint = read_joint_weights(shipped_weights("detector").with_name(JOINT_FILE))
-        labeler = Labeler(cast(Detector, detector.model), cast(Classifier, classifier.model), joint)
+        models = cast(Detector, detector.model), cast(Classifier, classifier.model)
+        labeler = Labeler(*models, _joint_weights())
         warnings = tuple(held.warning for held in (detector, classifier) if held.warning)
         return ServingModels(labeler, detector.id, classifier.id, warnings)
 
@@ -152,3 +153,15 @@ class ModelCache:
         path = shipped_weights(kind) if row is None else self._models.file_of(row)
         opened = Detector.load if kind == "detector" else Classifier.load
         return opened(path, self._device)
+
+
+def load_pair(store: Store, models: ModelPair, device: str = "auto") -> Labeler:
+    """Two models of the store as they label when they serve. Raises WeightsError or NotFoundError."""
+    detector, classifier = (
+        store.models.file_of(store.models.get(id)) for id in (models.detector_id, models.classifier_id)
+    )
+    return Labeler(Detector.load(detector, device), Classifier.load(classifier, device), _joint_weights())
+
+
+def _joint_weights() -> JointWeights:
+    return read_joint_weights(shipped_weights("detector").with_name(JOINT_FILE))

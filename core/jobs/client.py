@@ -7,7 +7,7 @@ from core.errors import NotFoundError, RecipeError
 from core.models.registry import finetuning_refusal
 from core.store import Store
 
-IMPORT, LABEL, ORDER, TRAIN = "import", "label", "order", "train"
+IMPORT, LABEL, ORDER, TRAIN, RUN = "import", "label", "order", "train", "run"
 LAPEL = "lapel"
 """The user in whose name jobs run that no user requested."""
 

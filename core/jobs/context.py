@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from dbos._error import DBOSWorkflowCancelledError
 
 from core.jobs.steps import JobCancelled, Steps
 from core.store import Store
+from core.store.predictions import ModelPair
 
 if TYPE_CHECKING:
     from core.inference.labeler import Labeler
@@ -41,6 +43,9 @@ class WorkerContext:
         self.steps = steps or Steps(store)
         self._load = load
         self._labeler: Labeler | None = None
+        self._other: tuple[ModelPair, Labeler] | None = None
+        self.labeling = threading.Lock()
+        """Held while photos of the store are labeled: runs wait for them."""
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="lapel-models")
 
     @property
@@ -59,7 +64,24 @@ class WorkerContext:
 
     def labeler_for(self, job: str) -> Labeler:
         """The models, for a job. Raises JobCancelled at once: loading goes on, for the next job."""
-        loading = self._loader.submit(lambda: self.labeler)
+        return self._loaded(job, lambda: self.labeler)
+
+    def labeler_of(self, job: str, models: ModelPair) -> Labeler:
+        """These models of the store, for a job, whoever serves; one pair beside the champions is kept."""
+        from core.inference.model_cache import load_pair
+        from core.inference.predictions import model_pair
+
+        def load() -> Labeler:
+            if model_pair(self.store, self.labeler) == models:
+                return self.labeler
+            if self._other is None or self._other[0] != models:
+                self._other = models, load_pair(self.store, models, self.device)
+            return self._other[1]
+
+        return self._loaded(job, load)
+
+    def _loaded(self, job: str, load: Callable[[], Labeler]) -> Labeler:
+        loading = self._loader.submit(load)
         while not wait([loading], CHECK_SECONDS).done:
             if self.steps.is_cancelled(job):
                 raise JobCancelled(job)

@@ -17,8 +17,9 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, Wo
 from dbos._error import DBOSAwaitedWorkflowCancelledError, DBOSWorkflowCancelledError
 
 from core.errors import StoreError
-from core.jobs.client import IMPORT, LABEL, ORDER, TRAIN
+from core.jobs.client import IMPORT, LABEL, ORDER, RUN, TRAIN
 from core.jobs.context import WorkerContext
+from core.jobs.label_run import SHARDS, run_workflow
 from core.jobs.labeling import CHUNKS
 from core.jobs.training import training_workflow
 from core.jobs.webhooks import WEBHOOK, delivery_workflow
@@ -34,7 +35,7 @@ VERSION = "1"
 POLL_SECONDS = 2.0
 """The interval of DBOS's polling, which costs an idle machine a few milliseconds each time."""
 
-KINDS = (IMPORT, LABEL, ORDER, TRAIN)
+KINDS = (IMPORT, LABEL, ORDER, TRAIN, RUN)
 """All kinds of work."""
 
 ONE_AT_ONCE = (LABEL, ORDER)
@@ -72,9 +73,10 @@ class JobEngine:
         self._workflows: Mapping[str, Callable[[str], None]] = {
             **workflows(context),
             TRAIN: training_workflow(context),
+            RUN: run_workflow(context),
         }
         self._deliver = delivery_workflow(store)
-        chunks = (CHUNKS,) if LABEL in kinds else ()
+        chunks = [queue for kind, queue in ((LABEL, CHUNKS), (RUN, SHARDS)) if kind in kinds]
         DBOS.listen_queues([*(kind for kind in KINDS if kind in kinds), *chunks, WEBHOOK])
         DBOS.launch()
         self.name = name
@@ -87,7 +89,8 @@ class JobEngine:
                 polling_interval_sec=POLL_SECONDS,
                 on_conflict="always_update",
             )
-        for queue, at_once in ((CHUNKS, CHUNKS_AT_ONCE), (WEBHOOK, DELIVERIES_AT_ONCE)):
+        held = {CHUNKS: CHUNKS_AT_ONCE, SHARDS: CHUNKS_AT_ONCE, WEBHOOK: DELIVERIES_AT_ONCE}
+        for queue, at_once in held.items():
             DBOS.register_queue(
                 queue,
                 worker_concurrency=at_once,
@@ -98,8 +101,11 @@ class JobEngine:
     def ensure_running(self, job: JobRow) -> bool:
         """Enqueue a job's workflow, or resume it where it stopped.
 
-        Returns False where the workflow is over although the job still counts as running.
+        Returns False where the workflow is over although the job still counts as running. A job of a kind
+        that only newer workers know is left to them.
         """
+        if job.kind not in self._workflows:
+            return True
         status = self.status(job.id)
         if status is None:
             with SetWorkflowID(job.id):

@@ -8,7 +8,6 @@ the job began are planned first, with a higher priority: a person with ten photo
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -50,7 +49,6 @@ BEGUN: dict[str, Any] = {
 
 def labeling_workflow(context: WorkerContext) -> Callable[[str], None]:
     """The workflow of a labeling's job, registered with DBOS with that of its chunks."""
-    one_at_once = threading.Lock()  # another chunk is taken before one ends, so that no core waits for a poll
 
     @DBOS.step(name="label.plan")
     def plan(job: str, state: StepResult) -> StepResult:
@@ -59,7 +57,7 @@ def labeling_workflow(context: WorkerContext) -> Callable[[str], None]:
 
     @DBOS.step(name="label.photos")
     def label(job: str, ids: list[int], models: list[int]) -> StepResult:
-        with one_at_once:
+        with context.labeling:  # another chunk is taken before one ends, so that no core waits for a poll
             return run_step(lambda: label_chunk(context, job, ids, models))
 
     @DBOS.step(name="label.finish")

@@ -10,7 +10,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from core.access import Right, needs
 from core.errors import StoreError
-from core.jobs.client import IMPORT, LABEL, ORDER, TRAIN
+from core.jobs.client import IMPORT, LABEL, ORDER, RUN, TRAIN
 from core.jobs.worker_lock import held_locks
 from core.store import Store
 from core.store.activity import activity
@@ -138,7 +138,7 @@ class _Collector:
         for name, (help, value) in plain.items():
             yield GaugeMetricFamily(f"lapel_{name}", help, value=float(value))
         jobs = GaugeMetricFamily("lapel_jobs", "Jobs that wait or run.", labels=["kind", "state"])
-        for kind in (IMPORT, LABEL, ORDER, TRAIN):
+        for kind in (IMPORT, LABEL, ORDER, TRAIN, RUN):
             for state in ("waiting", "running"):
                 count = sum(1 for job in now.jobs if (job["kind"], job["state"]) == (kind, state))
                 jobs.add_metric([kind, state], float(count))

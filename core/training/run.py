@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -18,6 +17,7 @@ from core.datasets.classification import read_labeled, with_known_labels
 from core.datasets.detection import DetectionDataset, letterboxed_wh
 from core.datasets.reading import read_fitted
 from core.errors import DatasetError, RecipeError, WeightsError
+from core.files import current_commit
 from core.models.loading import GHOST_OF
 from core.models.registry import detector_names, has_anchors
 from core.models.weights import read_tensors
@@ -221,18 +221,6 @@ def _record(options: TrainingOptions, start: Start, **counts: int) -> dict[str, 
     chosen = {"shares": shares, "unlabeled": unlabeled}
     given = {name: value for name, value in chosen.items() if value}
     return {**counts, **given, "pretrained": pretrained, "commit": current_commit()}
-
-
-def current_commit() -> str | None:
-    """The project's commit, or None outside a checkout."""
-    folder = Path(__file__).resolve().parents[2]
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=folder, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()
 
 
 def _label_names(masks: Path) -> tuple[str, ...]:

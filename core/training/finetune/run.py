@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch import LightningModule, seed_everything
 
 from core.errors import LapelError, StoreError
+from core.files import current_commit
 from core.models.cards import ModelCard, write_card
 from core.models.weights import save_weights
 from core.store import Store
@@ -36,7 +37,6 @@ from core.training.finetune.recipes import FinetuneRecipe, finetune_recipe
 from core.training.finetune.run_directory import CancelToken, RunDirectory, TrainingCancelled, fetch_photos
 from core.training.recipes import DetectorRecipe
 from core.training.resuming import finished_epochs
-from core.training.run import current_commit
 from core.training.trainer import fit
 
 if TYPE_CHECKING:

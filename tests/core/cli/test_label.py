@@ -202,9 +202,9 @@ class TestWeights:
 
     def test_each_file_takes_the_place_of_its_kind(self, tiny_weights: Path) -> None:
         detector, classifier = (tiny_weights / f"{kind}.safetensors" for kind in ("detector", "classifier"))
-        assert command.load_labeler([]) == (None, None)
-        assert command.load_labeler([classifier]) == (None, classifier)
-        assert command.load_labeler([classifier, detector]) == (detector, classifier)
+        assert command.load_labeler([]) == (None, None, "auto")
+        assert command.load_labeler([classifier]) == (None, classifier, "auto")
+        assert command.load_labeler([classifier, detector], "cpu") == (detector, classifier, "cpu")
 
     def test_two_of_a_kind_are_refused(self, tiny_weights: Path) -> None:
         detector = tiny_weights / "detector.safetensors"

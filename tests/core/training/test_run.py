@@ -15,11 +15,12 @@ from core.anchors import darknet_anchors, kmeans_anchors, mean_best_iou
 from core.datasets.coco import write_coco
 from core.datasets.detection import DetectionDataset, letterboxed_wh
 from core.errors import DatasetError, RecipeError, WeightsError
+from core.files import current_commit
 from core.models.cards import ModelCard, write_card
 from core.models.weights import save_weights
 from core.models.yolov4 import YOLOv4
 from core.training.recipes import ClassifierRecipe, TrainingOptions
-from core.training.run import current_commit, distill_backbone, train_classifier, train_detector
+from core.training.run import distill_backbone, train_classifier, train_detector
 from tests.core.training.samples import ANCHORS_WH, draw_rectangles, pico_recipe
 
 

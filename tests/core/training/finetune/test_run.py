@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from core.errors import DatasetError
+from core.files import current_commit
 from core.models.cards import read_card
 from core.models.weights import read_tensors
 from core.store import Store
@@ -23,7 +24,6 @@ from core.training.finetune.run_directory import (
     finish_training,
     remove_stale_runs,
 )
-from core.training.run import current_commit
 from tests.core.training.finetune.shapes import KNOWN, add_photo, dataset, map50, save_seldom, small
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,180 @@
+"""``label`` as a run: a folder or prefix to Parquet and JSON lines, here or by all workers of a store."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from core.addresses import Address, is_address
+from core.cli.console import ProgressBar, account_name, open_store, print_json
+from core.cli.label import chosen_weights
+from core.errors import LapelError
+from core.files import current_commit
+
+if TYPE_CHECKING:
+    from core.inference.label_run import LabelRun
+    from core.store import Store
+
+FOLLOW_SECONDS = 1.0
+"""How often the progress of the workers is asked for."""
+
+SAY_SECONDS = 30.0
+"""Between two lines of progress, where stderr is no terminal."""
+
+Formats = Annotated[
+    list[str] | None,
+    typer.Option(help="Of a run: parquet (the default) or jsonl; twice for both.", show_default=False),
+]
+Shard = Annotated[
+    int | None,
+    typer.Option(help="Of a run: photos a shard, 1000 by default; a stopped run loses one.", min=1),
+]
+ByWorkers = Annotated[
+    bool,
+    typer.Option("--by-workers", help="A run by all workers of the store (--data, LAPEL_DATABASE_URL)."),
+]
+
+
+def is_run(photos: Sequence[str], out: str | None, formats: Sequence[str] | None, by_workers: bool) -> bool:
+    """Whether a command asks for tables rather than for lines and annotated pictures.
+
+    A folder that is given by its path as PHOTO and as --out asks for pictures, as it always has.
+    """
+    return bool(formats) or by_workers or any(map(is_address, [*photos, *([out] if out else [])]))
+
+
+def label_run(
+    photos: Sequence[str],
+    out: str | None,
+    *,
+    threshold: float | None,
+    weights: Sequence[Path],
+    formats: Sequence[str],
+    shard_photos: int | None,
+    device: str,
+    by_workers: bool,
+    data: Path | None,
+) -> int:
+    """Begin a run or go on with it; returns the exit status, 1 where a photo could not be read."""
+    from core.inference.label_run import FORMATS, SHARD_PHOTOS
+
+    if len(photos) != 1:
+        raise LapelError(f"expected one folder or address to label as a run, got {len(photos)}")
+    if out is None:
+        raise LapelError("expected --out with a folder or an address for the results of a run")
+    if by_workers and weights:
+        raise LapelError("expected no --weights with --by-workers: the store's champions label")
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise LapelError(f"expected --format {' or '.join(FORMATS)}, got {unknown[0]!r}")
+    chosen: dict[str, Any] = {
+        "source": Address.of(photos[0]).url,
+        "formats": tuple(name for name in FORMATS if name in (formats or FORMATS[:1])),
+        "shard_photos": shard_photos or SHARD_PHOTOS,
+    }
+    if by_workers:
+        manifest = _by_workers(open_store(data), chosen, Address.of(out), threshold)
+    else:
+        manifest = _here(chosen, Address.of(out), threshold, weights, device)
+    print_json({name: value for name, value in manifest.items() if name != "shards"})
+    return 1 if manifest["failed"] else 0
+
+
+def _here(
+    chosen: dict[str, Any], out: Address, threshold: float | None, weights: Sequence[Path], device: str
+) -> dict[str, Any]:
+    from core.inference.label_run import LabelRun, RunPlan
+    from core.inference.labeler import Labeler
+    from core.models.cards import KINDS, read_card, shipped_weights
+    from core.models.weights import digest
+
+    own = chosen_weights(weights)
+    files = {kind: own.get(kind) or shipped_weights(kind) for kind in KINDS}
+    cards = {kind: read_card(file) for kind, file in files.items()}
+    plan = RunPlan(
+        threshold=cards["detector"].score_threshold if threshold is None else threshold,
+        models={kind: {"name": cards[kind].name, "digest": digest(files[kind])} for kind in KINDS},
+        commit=current_commit(),
+        **chosen,
+    )
+    run = LabelRun.begin(plan, out)
+    done = run.records()
+    progress = _Progress(run, sum(record["photos"] for record in done.values()))
+    pending = [shard for shard in range(run.plan.shards) if shard not in done]
+    if pending:
+        labeler = Labeler.load(own.get("detector"), own.get("classifier"), device)
+        with progress:
+            for shard in pending:
+                run.label_shard(shard, labeler, progress.add)
+    return run.finish()
+
+
+def _by_workers(
+    store: Store, chosen: dict[str, Any], out: Address, threshold: float | None
+) -> dict[str, Any]:
+    """Have the store's workers label, and follow them; Ctrl-C cancels their job."""
+    from core.inference.label_run import LabelRun
+    from core.jobs.client import cancel
+    from core.jobs.label_run import start_run
+
+    run, job = start_run(store, chosen, out, threshold, account_name())
+    row = store.jobs.get(job)
+    try:
+        with _Progress(run, 0) as progress:
+            while row.state in ("waiting", "running"):
+                progress.show(row.done, row.message)
+                time.sleep(FOLLOW_SECONDS)
+                row = store.jobs.get(job)
+    except KeyboardInterrupt:
+        cancel(store, job)
+        raise
+    if row.state != "done":
+        raise LapelError(row.message or f"the job {job} was cancelled; the same command goes on with it")
+    return LabelRun.at(out).finish()
+
+
+class _Progress:
+    """A run's progress on stderr, with rate and time left: a bar, or lines where that is no terminal."""
+
+    def __init__(self, run: LabelRun, done: int) -> None:
+        self._run, self._done, self._first = run, done, done
+        self._bar: ProgressBar | None = None
+        self._began = self._said = time.monotonic()
+
+    def __enter__(self) -> _Progress:
+        if sys.stderr.isatty():
+            self._bar = ProgressBar(total=self._run.plan.photos)
+            self._bar.show(self._done, self._run.plan.photos)
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.__exit__()
+        elif self._done > self._first and kind is None:
+            self._say()
+        if kind is not None:
+            print("The run stopped; the same command goes on with it.", file=sys.stderr)
+
+    def add(self) -> None:
+        """One photo more is labeled."""
+        self.show(self._done + 1)
+
+    def show(self, done: int, message: str = "") -> None:
+        """So many photos are labeled."""
+        self._done = done
+        if self._bar is not None:
+            self._bar.show(done, self._run.plan.photos, message)
+        elif time.monotonic() - self._said >= SAY_SECONDS:
+            self._say()
+
+    def _say(self) -> None:
+        self._said = time.monotonic()
+        rate = (self._done - self._first) / max(self._said - self._began, 1e-3)
+        left = (self._run.plan.photos - self._done) / rate if rate > 0 else 0.0
+        counted = f"{self._done:,} of {self._run.plan.photos:,} photos"
+        print(f"{counted}, {rate:.1f} a second, {left / 60:.0f} minutes left", file=sys.stderr, flush=True)
