@@ -15,12 +15,14 @@ from typing import Any
 
 import streamlit as st
 from starlette.middleware import Middleware
+from starlette.routing import Route
 from streamlit import runtime
 
 from app.api.lazy import api_routes
+from app.api.readiness import answer_ready, start_server_logs
 from app.auth.config import AuthFile, find_auth_file, require_loopback
 from app.auth.media_owners import MediaOwners, person_of_run
-from app.auth.middleware import KnownHosts, SignedInOnly
+from app.auth.middleware import READY, KnownHosts, SignedInOnly
 from app.auth.origins import OwnOriginOnly, SecurityHeaders
 from app.auth.own_words import OwnWords
 from app.auth.sign_in import SignInRedirect
@@ -28,8 +30,9 @@ from app.auth.upload_limit import limit_from_environment
 from app.auth.uploads import BoundedUploads, UploadQuota, has_uploader, is_open
 from app.auth.visitor import VisitorCookie
 from app.worker_process import WORKERS
-from core.errors import AccessError
+from core.errors import LapelError
 from core.files import DATA_VARIABLE, data_folder
+from core.logs import announce, is_json
 from core.store.projects import FIRST
 from core.threads import IMPORTS, let_threads_sleep
 
@@ -57,6 +60,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     default_data = f"folder of Lapel's data (default: {data_folder()})"
     parser.add_argument("--data", type=Path, metavar="DIR", help=default_data)
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    no_worker = "leave background jobs to python -m core worker"
+    parser.add_argument("--no-worker", action="store_true", help=no_worker)
     return parser.parse_args(arguments)
 
 
@@ -122,7 +127,12 @@ def workspace(open_at: str | None = None, origin: str | None = None) -> st.App:
         Middleware(OwnWords),
     ]
     lifespan = lifespan_of(owners, quota, open_at)
-    return st.App(ROOT / "app" / "main.py", middleware=middleware, lifespan=lifespan, routes=api_routes())
+    return st.App(
+        ROOT / "app" / "main.py",
+        middleware=middleware,
+        lifespan=lifespan,
+        routes=[Route(READY, answer_ready), *api_routes()],
+    )
 
 
 def permitted(address: str, port: int) -> tuple[str, AuthFile | None]:
@@ -136,9 +146,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     let_threads_sleep()
     chosen = parse(arguments)
     try:
+        start_server_logs()
         address, auth = permitted(chosen.address, chosen.port)
         limit_from_environment()
-    except AccessError as refused:
+    except LapelError as refused:
         print(refused, file=sys.stderr)
         return EXIT_REFUSED
     if chosen.data is not None:
@@ -150,11 +161,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_REFUSED
     host = f"[{address}]" if ":" in address else address
     url = auth.origin if auth else f"http://{host}:{chosen.port}"
-    print(f"Lapel opens at {url} (data in {data_folder()})", flush=True)
+    opening = f"Lapel opens at {url} (data in {data_folder()})"
+    if is_json():
+        announce(opening, url=url)
+    else:
+        print(opening, flush=True)
     if auth is not None and auth.is_in_clear:
         print(f"{auth.origin} is not https: others on the way can read what people see.", file=sys.stderr)
-    WORKERS.enable()
-    WORKERS.start(FIRST)
+    if not chosen.no_worker:
+        WORKERS.enable()
+        WORKERS.start(FIRST)
     try:
         open_at, origin = None if chosen.no_browser else url, auth.origin if auth else None
         workspace(open_at, origin).run(config=options(chosen.port, address, auth))

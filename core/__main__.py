@@ -23,6 +23,7 @@ from core.cli.label import Threshold, Weights
 from core.cli.report import report
 from core.cli.video import Fps
 from core.errors import LapelError, RecipeError
+from core.logs import complain, start_logs
 from core.threads import let_threads_sleep
 from core.training.recipes import LARGEST_BATCH, LARGEST_SEED, MOST_EPOCHS, TrainingOptions
 
@@ -262,6 +263,7 @@ def main() -> None:
     """
     let_threads_sleep()
     try:
+        start_logs()
         app()
     except LapelError as error:
         _leave(str(error))
@@ -283,8 +285,7 @@ def main() -> None:
 
 def _leave(sentence: str) -> NoReturn:
     """End with a sentence on stderr, whatever stderr's encoding."""
-    encoding = sys.stderr.encoding or "utf-8"
-    print(f"lapel: {sentence}".encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+    complain(sentence)
     raise SystemExit(2) from None
 
 

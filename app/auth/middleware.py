@@ -24,6 +24,7 @@ MEDIA = "/media/"
 CLOSED = ("/_stcore/", MEDIA, "/component/")
 OPEN = ("/_stcore/health", "/_stcore/host-config")
 HEALTH = "/_stcore/health"
+READY = "/ready"
 
 logger = logging.getLogger(__name__)
 
@@ -31,15 +32,15 @@ logger = logging.getLogger(__name__)
 class KnownHosts:
     """ASGI middleware that refuses requests for unknown hosts.
 
-    Streamlit checks the websocket only; this stops DNS rebinding for all other requests. A health check may
-    use any host.
+    Streamlit checks the websocket only; this stops DNS rebinding for all other requests. Checks of health and
+    readiness may use any host.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        known = scope["type"] != "http" or path_in_workspace(scope) == HEALTH
+        known = scope["type"] != "http" or path_in_workspace(scope) in (HEALTH, READY)
         if known or streamlit_websocket.is_host_allowed(Headers(scope=scope).get("host")):
             await self.app(scope, receive, send)
         else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +22,7 @@ from core.cli.console import (
     print_json,
 )
 from core.errors import LapelError, StoreError
+from core.logs import announce, complain, is_json
 
 if TYPE_CHECKING:
     from core.jobs.worker import Worker
@@ -125,15 +125,17 @@ def work(
     """Run background jobs: imports, labeling, ordering of the queue, trainings, webhooks.
 
     Several may run, on several machines with PostgreSQL, each on a GPU of its own (--device); they label one
-    store together. None opens a port unless --metrics-port names one.
+    store together. None opens a port unless --metrics-port names one. SIGTERM and Ctrl-C end one after the
+    photos at hand, and other workers take its jobs; a second time ends it at once. LAPEL_LOG=json has it say
+    what it does as JSON, one object a line on stderr.
     """
     from core.jobs.engine import end_with_parent, lower_priority
 
     lower_priority()
     if attached:  # to the process that started it, and ends with it
         end_with_parent()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os._exit(0))  # jobs are made to be cut off anywhere
+    for number in (signal.SIGTERM, signal.SIGINT):  # while modules load, nothing has to be ended
+        signal.signal(number, lambda *_: os._exit(0))
 
     from core.jobs.context import WorkerContext
     from core.jobs.engine import KINDS  # after giving way: loading these takes seconds
@@ -151,16 +153,29 @@ def work(
         serve_metrics(store, metrics, metrics_address)
 
     def ready(worker: Worker) -> None:
-        if not attached:
-            print(f"Lapel's {worker.lock.name} is at work (data in {store.folder})", file=sys.stderr)
+        if not attached or is_json():
+            sentence = f"Lapel's {worker.lock.name} is at work (data in {store.folder})"
+            announce(sentence, worker=worker.lock.name, kinds=list(chosen))
+
+    stop = threading.Event()
+
+    def end(*_: object) -> None:
+        if stop.is_set():  # asked again
+            os._exit(0)  # jobs are made to be cut off anywhere
+        stop.set()
 
     try:
         import_limits()  # said now if they are none
         context = WorkerContext(store, device=device, steps=steps_of(store))
-        serve(context, threading.Event(), ready, kinds=chosen)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, end)
+        serve(context, stop, ready, kinds=chosen)
     except LapelError as error:
-        print(f"lapel: {error}", file=sys.stderr, flush=True)
+        complain(str(error))
         os._exit(2)
+    if not attached or is_json():
+        announce("Lapel's worker has stopped; its jobs go on elsewhere, or when it is started again")
+    os._exit(0)  # threads of libraries may wait for ever
 
 
 def show_status(data: Data = None) -> None:

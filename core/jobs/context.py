@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dbos._error import DBOSWorkflowCancelledError
 
-from core.jobs.steps import JobCancelled, Steps
+from core.jobs.steps import JobCancelled, Steps, WorkerClosed
 from core.store import Store
 from core.store.predictions import ModelPair
 
@@ -46,7 +47,23 @@ class WorkerContext:
         self._other: tuple[ModelPair, Labeler] | None = None
         self.labeling = threading.Lock()
         """Held while photos of the store are labeled: runs wait for them."""
+        self.running = threading.Lock()
+        """Held while a shard of a run is labeled."""
+        self._stopping = threading.Event()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="lapel-models")
+
+    def stop(self, seconds: float) -> None:
+        """Have labeling end after the photos at hand, and wait for that, at most so long."""
+        self._stopping.set()
+        until = time.monotonic() + seconds
+        for lock in (self.labeling, self.running):
+            if lock.acquire(timeout=max(0.0, until - time.monotonic())):
+                lock.release()
+
+    def require_open(self) -> None:
+        """Raises WorkerClosed once the worker stops: what is left is another worker's."""
+        if self._stopping.is_set():
+            raise WorkerClosed
 
     @property
     def is_ready(self) -> bool:
@@ -83,6 +100,7 @@ class WorkerContext:
     def _loaded(self, job: str, load: Callable[[], Labeler]) -> Labeler:
         loading = self._loader.submit(load)
         while not wait([loading], CHECK_SECONDS).done:
+            self.require_open()
             if self.steps.is_cancelled(job):
                 raise JobCancelled(job)
         return loading.result()

@@ -24,6 +24,7 @@ from core.jobs.labeling import CHUNKS
 from core.jobs.training import training_workflow
 from core.jobs.webhooks import WEBHOOK, delivery_workflow
 from core.jobs.workflows import workflows
+from core.logs import adopt_logger
 from core.store import Store
 from core.store.jobs import JobRow
 from core.store.webhooks import Delivery
@@ -47,6 +48,7 @@ CHUNKS_AT_ONCE = 2
 DELIVERIES_AT_ONCE = 4
 """Webhooks that a worker sends at a time, each in a thread."""
 
+log = logging.getLogger("lapel.jobs")
 _ENDED = ("SUCCESS", "ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
@@ -69,6 +71,7 @@ class JobEngine:
             enable_otlp=False,
         )
         DBOS(config=config)
+        adopt_logger("dbos")
         logging.getLogger("dbos").addFilter(_is_no_cancelling)
         self._workflows: Mapping[str, Callable[[str], None]] = {
             **workflows(context),
@@ -108,6 +111,7 @@ class JobEngine:
             return True
         status = self.status(job.id)
         if status is None:
+            log.info("A job begins", extra={"job": job.id, "kind": job.kind})
             with SetWorkflowID(job.id):
                 DBOS.enqueue_workflow(job.kind, self._workflows[job.kind], job.id)
         elif status.status == "CANCELLED" and job.kind != TRAIN:

@@ -7,7 +7,7 @@ between two photos while its worker has a chunk of those.
 
 from __future__ import annotations
 
-import threading
+import logging
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,6 +29,8 @@ from core.store.predictions import ModelPair
 
 SHARDS = "run-shard"
 """The queue of shards."""
+
+log = logging.getLogger("lapel.worker")
 
 IN_FLIGHT = 64
 """Shards that are enqueued and not done: two for each of 32 workers."""
@@ -78,7 +80,7 @@ def _ids(store: Store, plan: RunPlan) -> ModelPair:
 
 def run_workflow(context: WorkerContext) -> Callable[[str], None]:
     """The workflow of a run's job, registered with DBOS with that of its shards."""
-    store, one_at_once = context.store, threading.Lock()
+    store = context.store
 
     @DBOS.step(name="run.list")
     def list_shards(job: str) -> StepResult:
@@ -87,7 +89,7 @@ def run_workflow(context: WorkerContext) -> Callable[[str], None]:
 
     @DBOS.step(name="run.label")
     def label(job: str, out: str, shard: int, models: list[int]) -> StepResult:
-        with one_at_once:  # another shard is taken before one ends, so that no core waits for a poll
+        with context.running:  # another shard is taken before one ends, so that no core waits for a poll
             return run_step(lambda: label_shard(context, job, out, shard, models))
 
     @DBOS.step(name="run.progress")
@@ -145,13 +147,18 @@ def pending_shards(context: WorkerContext, job: str) -> StepResult:
 
 
 def label_shard(context: WorkerContext, job: str, out: str, shard: int, models: list[int]) -> StepResult:
-    """Label a shard, unless it is done; where the job is cancelled nothing of it is kept."""
+    """Label a shard, unless it is done; where the job is cancelled nothing of it is kept.
+
+    Raises WorkerClosed where the worker stops: the shard is another's then.
+    """
     run, nothing = LabelRun.at(Address.of(out)), {"photos": 0}
 
     def is_cancelled() -> bool:
         with context.labeling:  # photos of the store come first
+            context.require_open()
             return context.steps.is_cancelled(job)
 
+    context.require_open()
     if is_over(context.store, job):
         return nothing
     known = run.record(shard)
@@ -161,6 +168,9 @@ def label_shard(context: WorkerContext, job: str, out: str, shard: int, models: 
         except JobCancelled:
             return nothing
         known = run.label_shard(shard, labeler, is_cancelled=is_cancelled)
+        if known is not None:
+            told = {name: known[name] for name in ("shard", "photos", "failed", "seconds")}
+            log.info("A shard was labeled", extra={"job": job, **told})
     return nothing if known is None else {"photos": known["photos"]}
 
 

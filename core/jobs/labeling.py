@@ -8,6 +8,7 @@ the job began are planned first, with a higher priority: a person with ten photo
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -37,6 +38,8 @@ COUNT_EVERY = 64
 
 COMING, WAITING = 1, 2
 """Priorities: of photos that came after the job began, and of those that were there."""
+
+log = logging.getLogger("lapel.worker")
 
 ASKED_SETTING = "labeling_requested_for"
 """The serving models for whom labeling was last asked, by id."""
@@ -140,9 +143,11 @@ def label_chunk(context: WorkerContext, job: str, ids: list[int], models: list[i
     """Label those of the photos that are not labeled yet; photos that cannot be opened are "failures".
 
     Where the job is cancelled it ends after the photo at hand: what is left is planned again if it goes on.
+    Raises WorkerClosed there where the worker stops: the whole chunk is another's then.
     """
     from core.inference.predictions import model_pair, predict
 
+    context.require_open()
     store, began, done, failures = context.store, time.monotonic(), 0, []
     if is_over(store, job):
         return {"done": 0, "seconds": 0.0, "failures": [], "mismatch": False}
@@ -153,6 +158,7 @@ def label_chunk(context: WorkerContext, job: str, ids: list[int], models: list[i
     mine = model_pair(store, labeler)
     began = time.monotonic()
     for id in store.predictions.missing_among(mine, ids):
+        context.require_open()
         if context.steps.is_cancelled(job):
             break
         try:
@@ -162,8 +168,9 @@ def label_chunk(context: WorkerContext, job: str, ids: list[int], models: list[i
             raise
         except (StoreError, PhotoError):  # gone meanwhile, or its picture is damaged
             failures.append(id)
-    mismatch = mine.as_list() != models
-    return {"done": done, "seconds": time.monotonic() - began, "failures": failures, "mismatch": mismatch}
+    mismatch, seconds = mine.as_list() != models, time.monotonic() - began
+    log.info("Photos were labeled", extra={"job": job, "photos": done, "seconds": round(seconds, 3)})
+    return {"done": done, "seconds": seconds, "failures": failures, "mismatch": mismatch}
 
 
 def after_chunk(state: StepResult, ids: list[int], result: StepResult) -> StepResult:

@@ -92,10 +92,10 @@ def serve_metrics(store: Store, port: int, address: str = "127.0.0.1") -> int:
             return [b"There are /metrics, /health and /ready.\n"]
         try:
             if path == "/ready":
-                store.database.check()
-        except StoreError:
+                store.check()
+        except StoreError as error:
             start("503 Service Unavailable", [("Content-Type", "text/plain")])
-            return [b"The database does not answer.\n"]
+            return [f"{error}\n".encode()]
         start("200 OK", [("Content-Type", "text/plain")])
         return [b"ok\n"]
 

@@ -22,7 +22,17 @@ from pathlib import Path
 from typing import Any
 
 from core.files import DATA_VARIABLE
-from core.jobs.steps import NO_LIMITS, JobCancelled, StepDied, StepLimits, StepResult, Steps, perform
+from core.jobs.steps import (
+    NO_LIMITS,
+    JobCancelled,
+    StepDied,
+    StepLimits,
+    StepResult,
+    Steps,
+    WorkerClosed,
+    perform,
+)
+from core.logs import start_logs
 from core.store import BLOBS_VARIABLE, DATABASE_VARIABLE, Store
 from core.store.projects import FIRST, PROJECT_VARIABLE
 
@@ -33,10 +43,6 @@ OUT_OF_MEMORY = 77
 LOADED = b"loaded"
 MOST_ANSWER_BYTES = 2**24
 _ROOT = Path(__file__).resolve().parents[2]
-
-
-class WorkerClosed(BaseException):
-    """The worker ends during a step, which the next one repeats: no outcome of it may be recorded."""
 
 
 class StepProcess:
@@ -267,6 +273,7 @@ def serve(pipe: Connection) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """``python -m core.jobs.step_process PIPE LIFE``: the numbers of two files that the worker left open."""
+    start_logs()
     end_with_worker(int(arguments[1]))
     serve(Connection(int(arguments[0])))
 

@@ -38,6 +38,10 @@ class StepDied(Exception):
     """The process of a step ended before its result was there; the text says why, after a subject."""
 
 
+class WorkerClosed(BaseException):
+    """The worker ends during a step, which the next one repeats: no outcome of it may be recorded."""
+
+
 @dataclass(frozen=True)
 class StepLimits:
     """What one step may use, where it has a process of its own; None for no limit.

@@ -21,6 +21,9 @@ from core.store.jobs import JobRow
 
 POLL_SECONDS = 1.0
 MAINTENANCE_SECONDS = 5.0
+STOP_SECONDS = 10.0
+"""That a worker which stops waits for the photos at hand."""
+
 MAX_IMPORTS = 100_000
 
 log = logging.getLogger("lapel.worker")
@@ -30,6 +33,7 @@ class Worker:
     """One worker on a store; ``poll`` is called about once a second, ``maintain`` now and then."""
 
     def __init__(self, context: WorkerContext, kinds: Collection[str] = KINDS) -> None:
+        self.context = context
         self.store: Store = context.store
         self.steps = context.steps
         self.lock = acquire_worker_lock(self.store)
@@ -61,6 +65,7 @@ class Worker:
     def maintain(self) -> None:
         """Recover the jobs of dead workers; request labeling and ordering where they are due."""
         self.lock.check()
+        self.store.database.require_known_schema()
         for name in self.engine.busy_workers() - {self.engine.name}:
             number = worker_number(name)
             free = None if number is None else try_worker_lock(self.store, number)
@@ -73,7 +78,8 @@ class Worker:
             start_ordering(self.store)
 
     def close(self) -> None:
-        """Stop; running jobs continue when a worker is started again."""
+        """Stop after the photos at hand; other workers go on with the rest, or the next one that starts."""
+        self.context.stop(STOP_SECONDS)
         self.steps.close()
         self.engine.close()
         self.lock.release()
@@ -105,7 +111,10 @@ def work(
     *,
     kinds: Collection[str] = KINDS,
 ) -> None:
-    """Run a worker until ``stop`` is set. Raises StoreError where the database is lost."""
+    """Run a worker until ``stop`` is set.
+
+    Raises StoreError where the database is lost, or a newer Lapel has migrated it: jobs are handed back then.
+    """
     worker = Worker(context, kinds)
     try:
         ready(worker)

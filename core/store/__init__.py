@@ -128,6 +128,11 @@ class Store:
         """Who served when, and the way to another."""
         return Promotions(self.database, self.models, self.actor)
 
+    def check(self) -> None:
+        """Raises StoreError where the database does not answer, or a newer Lapel has migrated it."""
+        self.database.check()
+        self.database.require_known_schema()
+
     def close(self) -> None:
         """Give the database's connections back."""
         self.database.close()

@@ -228,9 +228,13 @@ class Database:
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
     def upgrade(self, to: str | None = None) -> None:
-        """Bring the schema up to the newest migration, or to this one; two processes at once do it once."""
+        """Bring the schema up to the newest migration, or to this one; two processes at once do it once.
+
+        Raises StoreError where a newer Lapel has migrated it.
+        """
         if self.version() == (to or head()):
             return
+        self.require_known_schema()
         from alembic import command  # which most processes need not load
         from alembic.config import Config
 
@@ -239,6 +243,15 @@ class Database:
             config = Config(attributes={"connection": connection})
             config.set_main_option("script_location", str(MIGRATIONS))
             command.upgrade(config, to or "head")
+
+    def require_known_schema(self) -> None:
+        """Raises StoreError where the schema is at a migration that only a newer Lapel has."""
+        version = self.version()
+        if version is not None and version not in revisions():
+            raise StoreError(
+                f"A newer Lapel has migrated the database (to {version}, and this one "
+                f"knows {head()}): update this one."
+            )
 
     def version(self) -> str | None:
         """The migration that the schema is at; None for an empty database."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ GOING = ("waiting", "running")
 ENDED = ("done", "failed", "cancelled")
 
 _LOCK = 0x1A9E7
+log = logging.getLogger("lapel.jobs")
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ class Jobs:
             raise ValueError(f"a job ends as one of {', '.join(ENDED)}, got {state!r}")
         change = sa.update(table).where(table.c.id == id, table.c.state.in_(GOING))
         values = {"state": state, "message": one_line(message), "updated_at": self.database.now}
-        self.database.change(change.values(**values))
+        if self.database.change(change.values(**values)):
+            log.info("A job ended", extra={"job": id, "state": state, "detail": one_line(message)})
 
     @needs(Right.READ)
     def get(self, id: str) -> JobRow:

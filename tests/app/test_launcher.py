@@ -82,6 +82,8 @@ def test_the_workspace_answers_in_time_with_its_headers_and_its_data_folder(tmp_
         try:
             with answer_of(f"http://127.0.0.1:{port}/_stcore/health", PATIENCE_SECONDS) as health:
                 assert health.read() == b"ok"
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready") as ready:
+                assert (ready.status, ready.read()) == (200, b"ok\n")
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
                 assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
                 assert page.headers["X-Frame-Options"] == "DENY"

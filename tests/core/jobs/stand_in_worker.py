@@ -6,12 +6,13 @@ It writes each photo's number into the file LOG when it begins with it, and take
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from core.garments import Garment
 from core.inference import predictions
@@ -27,7 +28,7 @@ FOUND = Garment((1.0, 1.0, 9.0, 9.0), "top", 0.9)
 
 
 def main() -> None:
-    """Label until standard input closes."""
+    """Label until standard input closes, or SIGTERM comes."""
     folder, log, detector, classifier = sys.argv[1:]
     end_with_parent()
     store, pair = Store.open(folder=Path(folder)), ModelPair(int(detector), int(classifier))
@@ -40,8 +41,10 @@ def main() -> None:
 
     predictions.predict = predict  # type: ignore[assignment]
     predictions.model_pair = lambda store, labeler: pair  # type: ignore[assignment]
-    stand_in: Any = SimpleNamespace(names={})
-    work(WorkerContext(store, lambda: stand_in), threading.Event(), kinds={LABEL})
+    stand_in, stop = cast(Any, SimpleNamespace(names={})), threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    work(WorkerContext(store, lambda: stand_in), stop, kinds={LABEL})
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from core.store import Store
 from core.store.schema import champions
 from tests.core.store.rows import add_models, add_photos
 from tests.databases import on_postgresql, on_sqlite
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 ROOT = Path(__file__).parents[3]
 PHOTOS = 400
@@ -85,6 +85,19 @@ def test_a_labeling_whose_worker_is_killed_is_finished_by_the_next(labeling):
     with labeling.worker():
         until(labeling.is_over)
     labeling.require_whole(kills=2)
+
+
+@on_sqlite
+def test_a_worker_that_is_asked_to_stop_ends_with_the_photo_at_hand(labeling):
+    with labeling.worker() as worker:
+        until(lambda: labeling.left() < PHOTOS - 30)
+        worker.terminate()
+        assert worker.wait(PATIENCE_SECONDS) == 0
+    begun = labeling.log.read_text().split()
+    assert 0 < len(begun) == PHOTOS - labeling.left() < PHOTOS
+    with labeling.worker():
+        until(labeling.is_over)
+    labeling.require_whole(kills=0)
 
 
 @on_postgresql

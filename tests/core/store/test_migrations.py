@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from core.errors import StoreError
 from core.inference.predictions import queue_models, serving_models
 from core.models.cards import ModelCard
 from core.store import Store, backup_file, sqlite_url
@@ -228,4 +229,14 @@ def test_settings_keep_their_values_under_other_names(tmp_path: Path) -> None:
     assert store.settings.get("label_issues") == []
     assert store.settings.get("labeling_requested_for") == [7, 8]
     assert store.settings.get("suspects") is None
+    store.close()
+
+
+def test_a_store_that_a_newer_lapel_has_migrated_is_left_alone(url, tmp_path):
+    store = Store.open(url, tmp_path / "data")
+    with store.database.write() as connection:
+        connection.execute(sa.text("update alembic_version set version_num = '9999'"))
+    for refused in (store.check, lambda: Store.open(url, tmp_path / "data")):
+        with pytest.raises(StoreError, match="A newer Lapel has migrated the database .to 9999, .*update"):
+            refused()
     store.close()

@@ -89,6 +89,7 @@ TABLE = {
 OPEN = {
     "Store.acting": "says in whose name; only the app and the command line hold a store that may do all",
     "Store.close": "gives connections back",
+    "Store.check": "tells a probe of readiness whether the database answers",
     "Users.sign_in": "is asked before it is known who somebody is",
     "Users.actor_of": "as sign_in",
     "Users.actor_called": "as sign_in, by a token",
