@@ -16,7 +16,7 @@ from core.errors import LapelError
 
 LOG_VARIABLE = "LAPEL_LOG"
 KINDS = ("text", "json")
-_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
 class JsonFormatter(logging.Formatter):

@@ -45,9 +45,15 @@ class ObjectStore(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: ObjectStore
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body leave together
 
     def log_message(self, *_: object) -> None:
         pass
+
+    def handle_expect_100(self) -> bool:
+        goes_on = super().handle_expect_100()
+        self.wfile.flush()
+        return goes_on
 
     def _asked(self) -> tuple[str, dict[str, str]]:
         split = urlsplit(self.path)

@@ -33,6 +33,8 @@ class LazyApi:
 
 def api_routes() -> list[Any]:
     """The routes that the workspace's server takes along."""
+    # What pages share is cached with Streamlit's spinners, which miss a page when a request asks first.
+    logging.getLogger(SPINNERS).addFilter(lambda record: "AnyIO" not in str(record.threadName))
     to_documentation = Route(PATH, lambda request: RedirectResponse(f"{request.url.path}/"))
     return [to_documentation, Mount(PATH, app=LazyApi())]
 
@@ -41,6 +43,4 @@ def _build() -> ASGIApp:
     with IMPORTS:
         from app.api.server import build_api
 
-    # What pages share is cached with Streamlit's spinners, which miss a page when the API asks first.
-    logging.getLogger(SPINNERS).addFilter(lambda record: "AnyIO" not in str(record.threadName))
     return build_api()

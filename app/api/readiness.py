@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 import streamlit.logger
+import uvicorn.config
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
@@ -15,22 +15,23 @@ from core.logs import is_json, start_logs
 from core.store.projects import FIRST
 
 
-async def answer_ready(_: Request) -> PlainTextResponse:
+def answer_ready(_: Request) -> PlainTextResponse:
     """200 where the store is open and its database answers, else 503 with a sentence; needs no sign-in."""
     try:
-        await asyncio.to_thread(lambda: machine_store(FIRST).check())
+        machine_store(FIRST).check()
     except LapelError as error:
         return PlainTextResponse(f"{error}\n", 503)
     return PlainTextResponse("ok\n")
 
 
 def start_server_logs() -> None:
-    """Have the server's log be JSON where that is asked for. Raises LapelError for another kind than known."""
+    """Have the server's log be JSON where that is asked for. Raises LapelError for what is no kind."""
     start_logs()
     if is_json():
         # Streamlit gives each logger a handler of its own, also those that come later, and uvicorn's.
         streamlit.logger.setup_formatter = _without_handler
         streamlit.logger.update_formatter()
+        uvicorn.config.LOGGING_CONFIG |= {"handlers": {}, "loggers": {"uvicorn": {"level": "INFO"}}}
 
 
 def _without_handler(logger: logging.Logger) -> None:

@@ -178,6 +178,41 @@ def work(
     os._exit(0)  # threads of libraries may wait for ever
 
 
+def prune(
+    predictions: Annotated[
+        float | None,
+        typer.Option(
+            "--predictions-older-than",
+            help="Days after which predictions of models that no longer serve are deleted.",
+            min=0,
+        ),
+    ] = None,
+    drafts: Annotated[
+        float | None,
+        typer.Option("--drafts-older-than", help="Days without a change after which drafts are.", min=0),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
+    by: By = None,
+    data: Data = None,
+) -> None:
+    """Delete old predictions and drafts; what was submitted stays, and what serves or ranks the queue.
+
+    A photo's old predictions stay until the champions have labeled it. A draft is somebody's unfinished work.
+    """
+    from core.inference.predictions import queue_models, serving_models
+
+    if predictions is None and drafts is None:
+        raise StoreError("expected --predictions-older-than or --drafts-older-than, with a number of days")
+    store, deleted = open_store(data, by), {"predictions": 0, "drafts": 0}
+    serving, ranking = serving_models(store), queue_models(store)
+    if predictions is not None and serving is not None:
+        keep = [ranking] if ranking else []
+        deleted["predictions"] = store.predictions.prune(predictions, serving, keep, dry_run=dry_run)
+    if drafts is not None:
+        deleted["drafts"] = store.drafts.prune(drafts, dry_run=dry_run)
+    print_json({**deleted, "dry_run": dry_run})
+
+
 def show_status(data: Data = None) -> None:
     """What goes on: workers, jobs with rates and time left, photos without predictions, open tasks."""
     from core.jobs.status import status

@@ -85,13 +85,14 @@ class WorkerContext:
 
     def labeler_of(self, job: str, models: ModelPair) -> Labeler:
         """These models of the store, for a job, whoever serves; one pair beside the champions is kept."""
-        from core.inference.model_cache import load_pair
         from core.inference.predictions import model_pair
 
         def load() -> Labeler:
             if model_pair(self.store, self.labeler) == models:
                 return self.labeler
             if self._other is None or self._other[0] != models:
+                from core.inference.model_cache import load_pair  # brings torch
+
                 self._other = models, load_pair(self.store, models, self.device)
             return self._other[1]
 

@@ -12,9 +12,10 @@ from sqlalchemy.exc import IntegrityError
 
 from core.access import LOCAL, Actor, Right, needs
 from core.errors import StoreError
+from core.store.audit import record_audit
 from core.store.boxes import AnnotatedBox, boxes_from
 from core.store.consensus_review import follow_first, save_second
-from core.store.database import Database
+from core.store.database import DAY_SECONDS, Database
 from core.store.schema import annotations as table
 from core.store.schema import drafts, photos
 from core.store.tasks import finish_task
@@ -247,6 +248,17 @@ class Drafts:
         self.actor.require_sight(author)
         found = sa.select(drafts).where(drafts.c.author == author).order_by(drafts.c.at.desc())
         return [_draft(row) for row in self.database.rows(found)]
+
+    @needs(Right.DELETE)
+    def prune(self, days: float, *, dry_run: bool = False) -> int:
+        """Delete everybody's drafts without a change for so many days; how many, or how many there are."""
+        old = drafts.c.at < self.database.now - days * DAY_SECONDS
+        if dry_run:
+            return int(self.database.value(sa.select(sa.func.count()).select_from(drafts).where(old)))
+        with self.database.write() as connection:
+            deleted = connection.execute(sa.delete(drafts).where(old)).rowcount
+            record_audit(connection, self.database, self.actor, "prune", "drafts", deleted=deleted)
+            return deleted
 
 
 def _dropping(photo_id: int, author: str) -> sa.Delete:

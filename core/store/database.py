@@ -22,6 +22,7 @@ from core.errors import NotFoundError, StoreBusyError, StoreError, StoreFullErro
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT_SECONDS = 15.0
+DAY_SECONDS = 24 * 3600.0
 CONNECTIONS = 30
 """Of a process at once: more than there are people who save at the same moment."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,9 +13,10 @@ from core.access import LOCAL, Actor, Right, needs
 from core.errors import NotFoundError
 from core.garments import Garment
 from core.models.cards import card_from
-from core.store.box_index import index_prediction
+from core.store.audit import record_audit
+from core.store.box_index import index_prediction, predicted_boxes
 from core.store.boxes import AnnotatedBox, boxes_from
-from core.store.database import Database, batches_of
+from core.store.database import DAY_SECONDS, Database, batches_of
 from core.store.schema import annotations as versions
 from core.store.schema import models as models_table
 from core.store.schema import photos
@@ -23,6 +24,7 @@ from core.store.schema import predictions as table
 from core.store.versions import is_newest, newest_versions
 
 _ROWS_AT_ONCE = 200
+_KEY = ("photo_id", "detector_id", "classifier_id")
 
 
 @dataclass(frozen=True, order=True)
@@ -86,6 +88,36 @@ class Predictions:
             connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=new))
             pair = (models.detector_id, models.classifier_id)
             index_prediction(connection, photo_id, *pair, values["garments"])
+
+    @needs(Right.DELETE)
+    def prune(
+        self, days: float, serving: ModelPair, keep: Collection[ModelPair] = (), *, dry_run: bool = False
+    ) -> int:
+        """Delete predictions older than so many days; how many, with ``dry_run`` only how many there are.
+
+        Those of the serving pair and of the pairs to ``keep`` stay, and those of photos that the serving pair
+        has not labeled yet. Some are deleted at a time, so that others go on working.
+        """
+        newer = table.alias()
+        labeled = sa.exists().where(newer.c.photo_id == table.c.photo_id, _made_by(serving, newer))
+        old = [table.c.at < self.database.now - days * DAY_SECONDS, labeled]
+        old += [sa.not_(_made_by(pair)) for pair in {serving, *keep}]
+        if dry_run:
+            return int(self.database.value(sa.select(sa.func.count()).select_from(table).where(*old)))
+        key, indexed = (sa.tuple_(*(of.c[name] for name in _KEY)) for of in (table, predicted_boxes))
+        deleted = 0
+        while True:
+            with self.database.write() as connection:
+                some = sa.select(*(table.c[name] for name in _KEY)).where(*old).limit(_ROWS_AT_ONCE)
+                rows = [tuple(row) for row in connection.execute(some)]
+                if not rows:
+                    record_audit(
+                        connection, self.database, self.actor, "prune", "predictions", deleted=deleted
+                    )
+                    return deleted
+                connection.execute(sa.delete(predicted_boxes).where(indexed.in_(rows)))
+                connection.execute(sa.delete(table).where(key.in_(rows)))
+            deleted += len(rows)
 
     @needs(Right.READ)
     def get(self, photo_id: int, models: ModelPair | None = None) -> Prediction | None:
@@ -215,8 +247,8 @@ def _is_missing(models: ModelPair) -> tuple[sa.ColumnElement[bool], ...]:
     return photos.c.deleted_at.is_(None), ~predicted
 
 
-def _made_by(models: ModelPair) -> sa.ColumnElement[bool]:
-    return sa.and_(table.c.detector_id == models.detector_id, table.c.classifier_id == models.classifier_id)
+def _made_by(models: ModelPair, of: sa.FromClause = table) -> sa.ColumnElement[bool]:
+    return sa.and_(of.c.detector_id == models.detector_id, of.c.classifier_id == models.classifier_id)
 
 
 def _packed(embedding: np.ndarray) -> bytes:

@@ -164,3 +164,9 @@ def test_the_queues_order_is_shown_and_chosen(lapel: Shell) -> None:
     assert lapel("order")[1] == {"order": "ppal"}
     status, _, complaint = lapel("order", "alphabet")
     assert status != 0 and "selection, ppal" in complaint
+
+
+def test_prune_says_what_it_deleted(lapel: Shell) -> None:
+    assert "--predictions-older-than or --drafts-older-than" in lapel("prune")[2]
+    status, deleted, _ = lapel("prune", "--predictions-older-than", 90, "--drafts-older-than", 30)
+    assert (status, deleted) == (0, {"predictions": 0, "drafts": 0, "dry_run": False})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,11 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from core.addresses import Address
 from core.jobs.client import start_labeling
+from core.jobs.label_run import start_run
 from core.store import Store
 from core.store.schema import champions
 from tests.core.store.rows import add_models, add_photos
 from tests.databases import on_postgresql, on_sqlite
+from tests.object_store import ObjectStore
+from tests.pictures import jpeg
 from tests.waiting import PATIENCE_SECONDS, until
 
 ROOT = Path(__file__).parents[3]
@@ -27,15 +32,18 @@ pytestmark = pytest.mark.slow
 
 
 class Labeling:
-    """A labeling of photos that are rows alone, and the workers that do it."""
+    """A store with champions that are rows alone, and workers that label by a stand-in."""
 
     def __init__(self, store: Store, folder: Path) -> None:
         self.store, self.log = store, folder / "log"
-        self.models, self.ids = add_models(store.database), add_photos(store.database, PHOTOS)
+        self.models = add_models(store.database)
         with store.database.write() as connection:
             for kind, id in zip(("detector", "classifier"), self.models.as_list(), strict=True):
                 connection.execute(champions.insert().values(kind=kind, model_id=id, at=1.0))
-        self.job = start_labeling(store)
+
+    def ask(self) -> None:
+        """Have photos labeled that are rows alone."""
+        self.ids, self.job = add_photos(self.store.database, PHOTOS), start_labeling(self.store)
 
     @contextmanager
     def worker(self) -> Iterator[subprocess.Popen[bytes]]:
@@ -72,7 +80,9 @@ class Labeling:
 
 @pytest.fixture
 def labeling(store: Store, tmp_path: Path) -> Labeling:
-    return Labeling(store, tmp_path)
+    made = Labeling(store, tmp_path)
+    made.ask()
+    return made
 
 
 @on_sqlite
@@ -108,3 +118,26 @@ def test_of_two_workers_that_label_one_is_killed_and_the_other_does_its_chunks(l
         assert labeling.left() > 0
         until(labeling.is_over)
     labeling.require_whole(kills=1)
+
+
+@on_postgresql
+def test_a_run_over_an_object_store_outlives_one_of_its_workers(
+    store: Store, tmp_path: Path, s3: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = Labeling(store, tmp_path)
+    serving = dict(zip(("detector", "classifier"), workers.models.as_list(), strict=True))
+    monkeypatch.setattr("core.store.models.Models.register_shipped", lambda models: None)
+    monkeypatch.setattr("core.store.models.Models.champion", lambda models, kind: models.get(serving[kind]))
+    names = [f"{number % 4}/{number:03d}.jpg" for number in range(PHOTOS)]
+    s3.objects |= {f"bucket/in/{name}": jpeg() for name in names}
+    chosen = {"source": "s3://bucket/in", "formats": ("jsonl",), "shard_photos": 25}
+    run, job = start_run(store, chosen, Address.of("s3://bucket/out"), 0.5, "ada")
+    with workers.worker() as first, workers.worker():
+        until(lambda: len(run.records()) >= 3)
+        first.kill()
+        assert len(run.records()) < run.plan.shards
+        until(lambda: store.jobs.get(job).state == "done")
+    lines = b"".join(data for key, data in s3.objects.items() if key.startswith("bucket/out/jsonl/"))
+    assert sorted(json.loads(line)["photo"] for line in lines.splitlines()) == sorted(names)
+    assert json.loads(s3.objects["bucket/out/manifest.json"])["labeled"] == PHOTOS
+    assert len(workers.log.read_text().split()) <= PHOTOS + 25, "a shard that was done was done again"

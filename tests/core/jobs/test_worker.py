@@ -90,6 +90,9 @@ def test_a_living_worker_takes_over_from_a_dead_one(store: Store, shoot: Shoot) 
             until(second.is_seated)
             first.kill()
             until(lambda: store.imports.get(import_id).state == "done")
+            second.terminate()
+            assert second.wait(PATIENCE_SECONDS) == 0
+            assert b"has stopped" in os.pread(second.said.fileno(), 10_000, 0)
     assert is_whole(store, import_id)
 
 

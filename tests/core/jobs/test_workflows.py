@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from core.errors import StoreBusyError
+from core.errors import StoreBusyError, StoreError
 from core.inference.predictions import model_pair
 from core.jobs import steps
 from core.jobs.client import cancel, resume, start_import, start_labeling
@@ -202,3 +203,12 @@ def test_the_engine_keeps_no_pickles(carrier: Worker, shoot: Shoot) -> None:
             ).scalars()
             assert set(kinds) <= {"portable_json", None}
     engine.dispose()
+
+
+@on_sqlite
+def test_a_worker_ends_where_a_newer_lapel_has_migrated_the_database(worker: Worker) -> None:
+    worker.maintain()
+    with worker.store.database.write() as connection:
+        connection.execute(sa.text("update alembic_version set version_num = '9999'"))
+    with pytest.raises(StoreError, match="A newer Lapel has migrated the database"):
+        worker.maintain()

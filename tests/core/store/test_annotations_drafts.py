@@ -6,6 +6,7 @@ import pytest
 
 from core.errors import NotFoundError, StoreError
 from core.store import Store
+from core.store.schema import drafts
 from tests.core.store.rows import add_photos, box
 
 
@@ -68,3 +69,16 @@ def test_a_deleted_photo_takes_no_draft(store, photo):
 def test_a_draft_of_doubled_boxes_is_refused(store, photo):
     with pytest.raises(StoreError, match="uid of its own"):
         keep(store, photo, 1, box(1, 2, 3, 4), box(1, 2, 3, 4))
+
+
+def test_old_drafts_of_all_people_are_deleted(store):
+    old, new = add_photos(store.database, 2)
+    for photo, author in ((old, "ann"), (old, "bob"), (new, "ann")):
+        keep(store, photo, 1, box(1, 2, 3, 4), author=author)
+    store.database.change(
+        drafts.update().where(drafts.c.photo_id == old).values(at=drafts.c.at - 31 * 86_400)
+    )
+    assert store.drafts.prune(30, dry_run=True) == 2 and len(store.drafts.of("ann")) == 2
+    assert store.drafts.prune(30) == 2
+    assert [draft.photo_id for draft in store.drafts.of("ann")] == [new]
+    assert [entry.object for entry in store.audit.entries(action="prune")] == ["drafts"]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from core.errors import NotFoundError
 from core.garments import Garment
+from core.store.box_index import predicted_boxes
 from core.store.predictions import ModelPair
+from core.store.schema import predictions as table
 from tests.core.store.rows import add_models
 
 SHIRT = Garment((1.25, 2, 30, 40.5), "top", 0.875, (("Shirt", 0.75), ("T-Shirt", 0.25)))
@@ -102,3 +105,38 @@ def test_the_threshold_is_that_of_the_detectors_card(store, pair, other):
     assert store.predictions.score_threshold(other) == 0.5
     with pytest.raises(NotFoundError):
         store.predictions.score_threshold(ModelPair(98, 99))
+
+
+def age(store, photo_id: int, models: ModelPair, days: float) -> None:
+    """Have a prediction be so many days older."""
+    of = (table.c.photo_id == photo_id, table.c.detector_id == models.detector_id)
+    store.database.change(sa.update(table).where(*of).values(at=table.c.at - days * 86_400))
+
+
+def test_old_predictions_of_models_that_serve_no_more_are_deleted(store, ids, pair, other):
+    third = add_models(store.database, "third")
+    for models in (pair, other, third):
+        for id in ids:
+            store.predictions.save(id, models, [SHIRT], None)
+            age(store, id, models, 40)
+    store.predictions.save(ids[0], other, [SHOE], None)  # a new one
+    assert store.predictions.prune(30, pair, [third], dry_run=True) == 2
+    assert store.predictions.prune(30, pair, [third]) == 2
+    assert store.predictions.prune(30, pair, [third]) == 0
+    left = store.predictions.of_photos(ids)
+    assert [{found.models for found in left[id]} for id in ids] == [
+        {pair, third, other},
+        *[{pair, third}] * 2,
+    ]
+    rows = store.database.rows(sa.select(predicted_boxes.c.photo_id, predicted_boxes.c.detector_id))
+    assert len(rows) == 7 and (ids[1], other.detector_id) not in map(tuple, rows)
+    assert [entry.details for entry in store.audit.entries(action="prune")] == [
+        {"deleted": 0},
+        {"deleted": 2},
+    ]
+
+
+def test_a_photo_that_the_serving_models_have_not_labeled_keeps_what_it_has(store, ids, pair, other):
+    store.predictions.save(ids[0], other, [SHIRT], None)
+    age(store, ids[0], other, 40)
+    assert store.predictions.prune(30, pair) == 0 and store.predictions.get(ids[0]).models == other

@@ -30,6 +30,7 @@ TABLE = {
         Right.READ: "get missing missing_among missing_count iterate made_after embedded embeddings "
         "beside_annotations of_photos last_at latest_models score_threshold",
         Right.IMPORT: "save",
+        Right.DELETE: "prune",
     },
     "Imports": {Right.READ: "get recent refusals", Right.IMPORT: "begin progress cancel retry refuse"},
     "Jobs": {
@@ -48,7 +49,7 @@ TABLE = {
         "count_since photos_saved_after",
         Right.ANNOTATE: "submit",
     },
-    "Drafts": {Right.READ: "load of", Right.ANNOTATE: "save drop"},
+    "Drafts": {Right.READ: "load of", Right.ANNOTATE: "save drop", Right.DELETE: "prune"},
     "Queue": {
         Right.READ: "upcoming get last_done counts open_photos head reviews_imported",
         Right.IMPORT: "fill review_imported",
