@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from core.errors import LapelError, NotFoundError
 from core.files import atomic_write
 
@@ -43,6 +41,8 @@ class Address:
     @classmethod
     def of(cls, text: str) -> Address:
         """The folder at a path or URL. Raises AddressError for a URL of a kind that is not known here."""
+        import fsspec  # which commands without addresses need not load
+
         with _answered(text):
             register_object_stores()
             system, path = fsspec.core.url_to_fs(text)
@@ -135,6 +135,8 @@ def register_object_stores() -> None:
 
     Arrow comes with pyarrow, which Streamlit needs; s3fs would bring twelve packages more.
     """
+    import fsspec
+
     for scheme, package in (("s3", "s3fs"), ("gs", "gcsfs")):
         if scheme not in fsspec.registry and importlib.util.find_spec(package) is None:
             fsspec.register_implementation(scheme, f"core.object_stores.{scheme.upper()}", clobber=True)
