@@ -29,6 +29,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "store": ("--seconds", "5", "--people", "5", "--photos", "2000", "--imported", "100", "--asked", "20"),
     "scale": ("--photos", "500", "--workers", "1", "2", "--seconds", "5", "--warm", "2"),
     "queue_scale": ("--photos", "500", "--databases", "sqlite"),
+    "loads": ("--people", "4", "--workers", "1", "--seconds", "8", "--outage", "2", "--photos", "2000"),
     "finding": ("--photos", "2000", "--rounds", "2"),
     "workspace": ("--starts", "1", "--rounds", "1", "--changes", "5", "--reruns", "20"),
     "annotating": ("--photos", "2"),

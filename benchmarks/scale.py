@@ -62,19 +62,31 @@ def serve(folder: Path, cost: float) -> None:
 
 @contextmanager
 def workers(store: Store, count: int, cost: float) -> Iterator[None]:
-    """So many worker processes on a store."""
+    """So many worker processes on a store; one that ends is started again, as supervisors do."""
     environment = os.environ | {DATABASE_VARIABLE: url_of(store), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "benchmarks.scale", "--serve", str(store.folder), "--cost", str(cost)]
-    started = [
-        subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        for _ in range(count)
-    ]
+    ended = threading.Event()
+
+    def supervise() -> None:
+        while not ended.is_set():
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+            while process.poll() is None and not ended.wait(0.2):
+                pass
+            process.kill()
+            process.wait()
+            ended.wait(1.0)
+
+    supervisors = [threading.Thread(target=supervise) for _ in range(count)]
+    for one in supervisors:
+        one.start()
     try:
         yield
     finally:
-        for process in started:
-            process.kill()
-            process.wait()
+        ended.set()
+        for one in supervisors:
+            one.join()
 
 
 def labeled(store: Store) -> int:

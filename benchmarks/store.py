@@ -50,9 +50,16 @@ print(peak_mib(os.getpid()))
 
 def people_at_work(store: Store, people: int, seconds: float, every: float) -> dict[str, float]:
     """Milliseconds of people's saves and of their next photos, and how many of either failed."""
+    return people_row(told_by_people(store, people, seconds, every))
+
+
+def told_by_people(
+    store: Store, people: int, seconds: float, every: float, *more: str
+) -> list[dict[str, Any]]:
+    """What each process of :mod:`benchmarks.load.people` prints; ``more`` are arguments of theirs."""
     each = max(1, people // PROCESSES)
     command = [sys.executable, "-m", "benchmarks.load.people", str(store.folder), "--people", str(each)]
-    command += ["--seconds", str(seconds), "--every", str(every)]
+    command += ["--seconds", str(seconds), "--every", str(every), *more]
     environment = {**os.environ, "LAPEL_DATABASE_URL": url_of(store)}
     processes = [
         subprocess.Popen(
@@ -60,8 +67,7 @@ def people_at_work(store: Store, people: int, seconds: float, every: float) -> d
         )
         for number in range(people // each)
     ]
-    told = [json.loads(process.communicate()[0]) for process in processes]
-    return people_row(told)
+    return [json.loads(process.communicate()[0]) for process in processes]
 
 
 def people_row(told: Sequence[dict[str, Any]]) -> dict[str, float]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -70,16 +71,33 @@ def database(url: str, name: str, template: str = "template0") -> Iterator[str]:
         # Copying files takes half of what writing each page to the log takes, which PostgreSQL 15 began with.
         strategy = " STRATEGY FILE_COPY" if connection.info.server_version >= 150000 else ""
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{strategy}')
-        try:
-            yield f"{url.replace('postgresql:', 'postgresql+psycopg:')}/{name}"
-        finally:
+    try:
+        yield f"{url.replace('postgresql:', 'postgresql+psycopg:')}/{name}"
+    finally:  # over a connection of its own: the server may have been stopped meanwhile
+        with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def stopped(url: str) -> Iterator[None]:
+    """Stop a server, whose sessions are cut off, and start it again at the end."""
+    with psycopg.connect(f"{url}/postgres") as connection:
+        data = _data_folder(connection)
+    _run("pg_ctl", "stop", "--pgdata", data, "--mode", "fast", "--wait")
+    try:
+        yield
+    finally:
+        _run("pg_ctl", "restart", "--pgdata", data, "--wait", "--log", data.parent / "log")
+
+
+def _data_folder(connection: psycopg.Connection[Any]) -> Path:
+    return Path(connection.execute("SHOW data_directory").fetchall()[0][0])
 
 
 def kill_and_start_again(url: str) -> None:
     """Kill a running server with all of its processes at once, as ``kill -9`` does, and start it anew."""
     with psycopg.connect(f"{url}/postgres") as connection:
-        data = Path(connection.execute("SHOW data_directory").fetchall()[0][0])
+        data = _data_folder(connection)
         others = [pid for (pid,) in connection.execute("SELECT pid FROM pg_stat_activity")]
     first = int((data / "postmaster.pid").read_text().split()[0])
     for pid in (first, *others):
