@@ -309,7 +309,7 @@ class Figure {
     const options = { columns: 9, opacity: this.opacity, smooth: this.smooth, title: data.title, note };
     const picture = { image: this.image, ratio: data.picture.ratio };
     const make = kind === "png" ? pngOf : svgOf;
-    save(await createElement(this.drawn, picture, this.tables, options), `${data.name}.${kind}`);
+    save(await make(this.drawn, picture, this.tables, options), `${data.name}.${kind}`);
   }
 }
 
