@@ -214,9 +214,9 @@ def annotate_page_link(label: str = "Annotate") -> None:
     st.page_link(ANNOTATE, label=label, icon=":material/edit_square:")
 
 
-def training_link(label: str = "Train") -> None:
-    """A link to the page Train."""
-    st.page_link(TRAIN, label=label, icon=":material/model_training:")
+def training_link(label: str = "Train", **asked: str) -> None:
+    """A link to the page Train, with parameters of its address."""
+    st.page_link(TRAIN, label=label, icon=":material/model_training:", query_params=asked or None)
 
 
 def compare_link(kind: str, candidate_id: int, label: str = "Compare with the champion") -> None:

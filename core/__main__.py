@@ -148,7 +148,8 @@ def train(
         str | None,
         typer.Option(
             help="own (K-means++ on the training boxes), darknet, random (K-means from random seeds), or a "
-            "JSON file of nine in pixels of the canvas (YOLO)."
+            "JSON file of nine in pixels of the canvas (YOLO). With --revision: champion (default), own, "
+            "darknet, or a JSON file that names its input size."
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1, max=MOST_EPOCHS)] = None,
@@ -194,7 +195,12 @@ def train(
         if data and len(data) > 1:
             raise RecipeError(f"expected one --data with --revision, the store's folder, got {len(data)}")
         train_command.train_revision(
-            kind, revision, quick=quick, device=device, data=Path(data[0]) if data else None
+            kind,
+            revision,
+            quick=quick,
+            device=device,
+            data=Path(data[0]) if data else None,
+            anchors=anchors,
         )
         return
     if not data:

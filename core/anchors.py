@@ -172,10 +172,22 @@ def read_anchors(path: Path, count: int = 9) -> np.ndarray:
     return by_area(anchors)
 
 
+def read_size(path: Path) -> float:
+    """The input's long side in pixels that a JSON file of anchors names. Raises ``RecipeError``."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    size = found.get("size") if isinstance(found, dict) else None
+    if not isinstance(size, int | float) or not SMALLEST_SIDE <= size <= LARGEST_SIDE:
+        raise RecipeError(
+            f'expected the input size of its anchors in pixels ("size": 416) in {path.name}, got {size!r}'
+        )
+    return float(size)
+
+
 def anchors_json(boxes_wh: np.ndarray, fitted: AnchorResult, size: float) -> dict[str, Any]:
     """Anchors fitted to boxes (N, 2) of an input of ``size`` px with their measure, as JSON holds them."""
     return {
         "anchors": [[round(float(w), 2), round(float(h), 2)] for w, h in fitted.anchors],
+        "size": size,
         "mean_iou": round(fitted.mean_iou, 4),
         "darknet_mean_iou": round(mean_best_iou(boxes_wh, darknet_anchors(size)), 4),
         "boxes": len(boxes_wh),

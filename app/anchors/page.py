@@ -14,6 +14,7 @@ from app.anchors import charts, sources
 from app.data.charts import CONFIG
 from app.models.background import Task, TaskRunner
 from app.models.choices import choose_segment, remember
+from app.navigation import training_link
 from app.text import literal
 from core.anchor_studies import (
     KMEANS,
@@ -310,10 +311,9 @@ def _use(boxes_wh: np.ndarray, fitted: AnchorResult, size: int) -> None:
         language="sh",
         wrap_lines=True,
     )
-    st.caption(
-        "The file's anchors are in pixels of this input size. Fine-tuning, as on the page Train, keeps the "
-        "champion's anchors, for which its heads were trained."
-    )
+    st.caption("The file's anchors are in pixels of this input size.")
+    pairs = ",".join(f"{side / size:.5f}" for pair in fitted.anchors for side in pair)
+    training_link("Fine-tune the champion with these anchors", anchors=pairs)
 
 
 def _pairs(pairs: Sequence[Sequence[float]]) -> str:

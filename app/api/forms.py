@@ -57,11 +57,16 @@ class RevisionIn(Form):
 
 
 class TrainingIn(Form):
-    """A fine-tuning: ``kind`` detector or classifier, ``mode`` quick or full."""
+    """A fine-tuning: ``kind`` detector or classifier, ``mode`` quick or full.
+
+    A detector's ``anchors`` are its champion's (null), "own" (fitted to what it learns from), or nine pairs
+    of width and height as shares of the input's long side.
+    """
 
     kind: str
     mode: str = "quick"
     revision: int
+    anchors: str | list[tuple[float, float]] | None = None
 
 
 class PromotionIn(Form):

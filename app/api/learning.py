@@ -74,7 +74,7 @@ def trainings(store: ActingStore, most: Annotated[int, Query(ge=1, le=1000)] = 2
 @router.post("/trainings", status_code=202, tags=["trainings"])
 def start_training(store: ActingStore, body: TrainingIn) -> dict[str, Any]:
     """Fine-tune the champion on a revision; a training of the kind that waits or runs is given instead."""
-    id = client.start_training(store, body.kind, body.mode, body.revision)
+    id = client.start_training(store, body.kind, body.mode, body.revision, anchors=body.anchors)
     return timed(asdict(store.trainings.get(id)))
 
 

@@ -13,9 +13,19 @@ from core.errors import LapelError
 from core.jobs import client
 from core.store import Store
 from core.store.revisions import Revision
-from core.store.trainings import KINDS, MODES, TrainingRow
+from core.store.trainings import ANCHOR_COUNT, KINDS, MODES, MOST_SHARE, OWN_ANCHORS, Anchors, TrainingRow
 
 KIND_KEY, MODE_KEY, REVISION_KEY, RESULT_KEY = "train-kind", "train-mode", "train-revision", "train-result"
+ANCHORS_KEY, LINKED_KEY = "train-anchors", "train-anchors-linked"
+PARAMETER = "anchors"
+"""Of the address: nine widths and heights as shares of the input's long side, as the page Anchors links."""
+
+CHAMPIONS, GIVEN = "champion", "given"
+ANCHOR_NAMES = {
+    CHAMPIONS: "The champion's",
+    OWN_ANCHORS: "Fitted to the revision",
+    GIVEN: "From the page Anchors",
+}
 LISTED = 200
 
 
@@ -59,6 +69,7 @@ def _choices(store: Store, earlier: tuple[TrainingRow, ...]) -> None:
     kind, mode = kind or KINDS[0], mode or MODES[0]
     refusal = client.champions_refusal(store, kind)
     st.caption(history.description(kind, mode, earlier))
+    anchors = _anchors() if kind == "detector" else None
     going = next((row for row in earlier if row.kind == kind and row.is_going), None)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
@@ -68,7 +79,7 @@ def _choices(store: Store, earlier: tuple[TrainingRow, ...]) -> None:
             key="train-start",
             disabled=number is None or (refusal is not None and going is None),
             on_click=_start,
-            args=(store, kind, mode, number),
+            args=(store, kind, mode, number, anchors),
         )
         if going:
             st.caption(f"A {kind} is being trained: one at a time.")
@@ -124,8 +135,43 @@ def _freeze(store: Store) -> None:
     flash(RESULT_KEY, said)
 
 
-def _start(store: Store, kind: str, mode: str, number: int) -> None:
+def _anchors() -> Anchors:
+    """The anchors that a detector goes on with, as :meth:`Trainings.begin` takes them."""
+    asked = st.query_params.get(PARAMETER, "")
+    given = asked_anchors(asked)
+    if given and st.session_state.get(LINKED_KEY) != asked:  # a link that was just followed
+        st.session_state[LINKED_KEY], st.session_state[ANCHORS_KEY] = asked, GIVEN
+    options = [name for name in ANCHOR_NAMES if name != GIVEN or given]
+    if st.session_state.get(ANCHORS_KEY) not in options:
+        st.session_state[ANCHORS_KEY] = CHAMPIONS
+    chosen = st.segmented_control(
+        "Anchors",
+        options,
+        required=True,
+        format_func=ANCHOR_NAMES.__getitem__,
+        key=ANCHORS_KEY,
+        help="Other anchors change no answer at first: the heads' biases move by log(old / new). They change "
+        "which anchor learns which garment from then on.",
+    )
+    if chosen == GIVEN and given:
+        shares = ", ".join(f"{100 * width:.1f} × {100 * height:.1f}" for width, height in given)
+        st.caption(f"In % of the input's long side: {shares}.")
+    return {OWN_ANCHORS: OWN_ANCHORS, GIVEN: given}.get(chosen or CHAMPIONS)
+
+
+def asked_anchors(text: str) -> list[list[float]] | None:
+    """Nine pairs of width and height from the address; None where it names no such."""
     try:
-        show_training(client.start_training(store, kind, mode, number))
+        sides = [float(side) for side in text.split(",")]
+    except ValueError:
+        return None
+    if len(sides) != 2 * ANCHOR_COUNT or not all(0 < side <= MOST_SHARE for side in sides):
+        return None
+    return [sides[place : place + 2] for place in range(0, len(sides), 2)]
+
+
+def _start(store: Store, kind: str, mode: str, number: int, anchors: Anchors) -> None:
+    try:
+        show_training(client.start_training(store, kind, mode, number, anchors=anchors))
     except LapelError as error:
         flash(RESULT_KEY, str(error), error=True)

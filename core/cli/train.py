@@ -14,6 +14,7 @@ from core.cli.console import Device, ProgressBar, account_name, open_store, prin
 from core.cli.store import chosen_revision
 from core.errors import ConflictError, DatasetError, RecipeError
 from core.images.containers import PHOTO_SUFFIXES
+from core.store.trainings import OWN_ANCHORS, Anchors
 from core.training.recipes import MOST_EPOCHS, TrainingOptions
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ FILE_TRAINING_OPTIONS = (
     "model",
     "preset",
     "size",
-    "anchors",
     "epochs",
     "seed",
     "batch",
@@ -161,7 +161,29 @@ def _names_in(file: Path) -> frozenset[str]:
         raise DatasetError(f"expected a text file of photos' names at {file}, got: {error}") from error
 
 
-def train_revision(kind: str, revision: str, *, quick: bool, device: str, data: Path | None) -> None:
+def asked_anchors(chosen: str | None) -> Anchors:
+    """A fine-tuning's anchors as :meth:`Trainings.begin` takes them, from ``--anchors``.
+
+    None and "champion" are the champion's. Raises RecipeError for anything but these, "own", "darknet" and a
+    JSON file of nine anchors that names its input size.
+    """
+    from core.anchors import darknet_anchors, read_anchors, read_size
+
+    if chosen in (None, "champion"):
+        return None
+    if chosen == OWN_ANCHORS:
+        return OWN_ANCHORS
+    if chosen == "darknet":
+        return darknet_anchors(1).tolist()
+    path = Path(str(chosen))
+    if not path.is_file():
+        raise RecipeError(f"expected --anchors champion, own, darknet or a JSON file, got {chosen}")
+    return (read_anchors(path) / read_size(path)).tolist()
+
+
+def train_revision(
+    kind: str, revision: str, *, quick: bool, device: str, data: Path | None, anchors: str | None = None
+) -> None:
     """Train a kind's champion on a revision; progress goes to stderr, what came out to stdout as JSON.
 
     Raises ConflictError where one of the kind is being trained already, RecipeError for a champion that is
@@ -173,7 +195,8 @@ def train_revision(kind: str, revision: str, *, quick: bool, device: str, data: 
     store, started = open_store(data), time.monotonic()
     require_finetuned(store, kind)
     chosen = chosen_revision(store, revision, account_name())
-    row = store.trainings.begin(kind, "quick" if quick else "full", chosen.number, by_worker=False)
+    mode, wanted = "quick" if quick else "full", asked_anchors(anchors)
+    row = store.trainings.begin(kind, mode, chosen.number, anchors=wanted, by_worker=False)
     if row.job is not None or row.state != "waiting":
         raise ConflictError(f"A {kind} is being trained already: it is training {row.id}.")
     try:

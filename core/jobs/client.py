@@ -6,6 +6,7 @@ from core.access import Right, needs
 from core.errors import NotFoundError, RecipeError
 from core.models.registry import finetuning_refusal
 from core.store import Store
+from core.store.trainings import Anchors
 
 IMPORT, LABEL, ORDER, TRAIN, RUN = "import", "label", "order", "train", "run"
 LAPEL = "lapel"
@@ -33,14 +34,15 @@ def start_ordering(store: Store, by: str = LAPEL) -> str:
 
 
 @needs(Right.TRAIN)
-def start_training(store: Store, kind: str, mode: str, revision: int) -> int:
+def start_training(store: Store, kind: str, mode: str, revision: int, *, anchors: Anchors = None) -> int:
     """Request a quick or full fine-tuning of the detector or classifier on a revision; returns the training.
 
-    A waiting or running training of the kind is returned instead. Raises RecipeError for another kind or
-    mode, and for a champion that is not fine-tuned, NotFoundError for no such revision.
+    A waiting or running training of the kind is returned instead. ``anchors`` are as in
+    :meth:`Trainings.begin`. Raises RecipeError for another kind or mode, for other anchors and for a champion
+    that is not fine-tuned, NotFoundError for no such revision.
     """
     require_finetuned(store, kind)
-    row = store.trainings.begin(kind, mode, revision)
+    row = store.trainings.begin(kind, mode, revision, anchors=anchors)
     if row.job is not None:
         store.jobs.begin(row.job, TRAIN, row.by)
     return row.id

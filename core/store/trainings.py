@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,14 @@ ENDED = ("done", "failed", "cancelled")
 
 SILENT_SECONDS = 600.0
 """A training without a job, in somebody's shell, that says nothing for so long is taken for dead."""
+
+ANCHORS = "anchors"
+"""In a training's settings: the anchors that were asked for, where they are not the champion's."""
+
+OWN_ANCHORS = "own"
+ANCHOR_COUNT = 9
+MOST_SHARE = 4.0
+Anchors = str | Sequence[Sequence[float]] | None
 
 _LOCK = 0x1A9E9
 
@@ -86,16 +94,27 @@ class Trainings:
     actor: Actor = LOCAL
 
     @needs(Right.TRAIN)
-    def begin(self, kind: str, mode: str, revision: int, *, by_worker: bool = True) -> TrainingRow:
+    def begin(
+        self,
+        kind: str,
+        mode: str,
+        revision: int,
+        *,
+        anchors: Anchors = None,
+        by_worker: bool = True,
+    ) -> TrainingRow:
         """The training of this kind that waits or runs, or else a new one that waits.
 
-        With ``by_worker`` it gets the name of a job. Raises RecipeError for another kind or mode than there
-        are, NotFoundError for no such revision.
+        With ``by_worker`` it gets the name of a job. A detector's ``anchors`` are the champion's (None), such
+        as fit what it learns from ("own"), or nine pairs of width and height as shares of the input's long
+        side. Raises RecipeError for another kind or mode than there are and for other anchors, NotFoundError
+        for no such revision.
         """
         if kind not in KINDS or mode not in MODES:
             raise RecipeError(
                 f"expected a detector or a classifier, quick or full, to train, got {mode} {kind}"
             )
+        settings = {} if anchors is None else {ANCHORS: _checked_anchors(kind, anchors)}
         with self.database.write() as connection:
             self.database.lock(connection, _LOCK)
             self._give_up_silent(connection)
@@ -104,7 +123,9 @@ class Trainings:
                 return going
             _require_revision(connection, revision)
             id = connection.execute(
-                sa.insert(table).values(self._waiting(kind, mode, revision)).returning(table.c.id)
+                sa.insert(table)
+                .values(self._waiting(kind, mode, revision) | {"settings": settings})
+                .returning(table.c.id)
             ).scalar_one()
             if by_worker:
                 connection.execute(_at(id).values(job=f"train-{id}"))
@@ -230,6 +251,23 @@ class Trainings:
 
     def _rows(self, chosen: sa.Select) -> tuple[TrainingRow, ...]:
         return tuple(TrainingRow(**row._mapping) for row in self.database.rows(chosen))
+
+
+def _checked_anchors(kind: str, anchors: str | Sequence[Sequence[float]]) -> str | list[list[float]]:
+    if kind != "detector":
+        raise RecipeError(f"anchors go with a detector, not with a {kind}")
+    if anchors == OWN_ANCHORS:
+        return OWN_ANCHORS
+    try:
+        pairs = [[float(width), float(height)] for width, height in anchors]
+    except (TypeError, ValueError):
+        pairs = []
+    if len(pairs) != ANCHOR_COUNT or not all(0 < side <= MOST_SHARE for pair in pairs for side in pair):
+        raise RecipeError(
+            f'expected anchors of "{OWN_ANCHORS}" or {ANCHOR_COUNT} pairs of width and height, as shares of '
+            f"the input's long side, got {str(anchors)[:80]!r}"
+        )
+    return pairs
 
 
 def _at(id: int) -> sa.Update:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
 
 from app.anchors.page import study_key, study_runner
 from app.anchors.sources import BoxSizes, keep, recall
+from app.train.start import asked_anchors
 from core.store import Store
 from tests.app.annotating import box, filled_store
 from tests.pages.workspace import texts, unopened
@@ -93,6 +95,12 @@ def test_files_give_anchors_a_comparison_and_downloads(visit):
 def test_nine_anchors_come_with_the_command_that_trains_with_them(visit):
     page = visit(**{"from": "files", "boxes": kept(), "size": 320})
     assert page.code[1].value.endswith("--size 320 --anchors anchors.json")
+    link = next(link for link in page.get("page_link") if "these anchors" in link.proto.label)
+    asked = parse_qs(link.proto.query_string)["anchors"][0]
+    shares = asked_anchors(asked)
+    assert shares is not None
+    pixels = [f"{320 * width:.0f},{320 * height:.0f}" for width, height in shares]
+    assert ", ".join(pixels) == page.code[0].value
 
 
 def test_a_revision_is_fitted_without_its_holdout(visit, tmp_path):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.train.start import asked_anchors
 from core.images.decode import read_photo
 from core.jobs import client
 from core.store import Store
@@ -180,3 +181,30 @@ def test_a_champion_that_is_not_fine_tuned_is_said_before_anything_is_begun(page
     shown(page.run())
     assert page.button(key="train-start").disabled
     assert sentence in [caption.value for caption in page.caption]
+
+
+def test_a_detector_goes_on_with_the_champions_anchors_unless_others_are_chosen(page, store):
+    store.revisions.create("Anna")
+    control = shown(page.run()).segmented_control(key="train-anchors")
+    assert (control.value, control.options) == ("champion", ["The champion's", "Fitted to the revision"])
+    control.set_value("own").run()
+    started(page)
+    assert store.trainings.recent()[0].settings == {"anchors": "own"}
+    page.segmented_control(key="train-kind").set_value("classifier").run()
+    assert not [control for control in page.segmented_control if control.key == "train-anchors"]
+
+
+def test_the_page_anchors_link_brings_its_anchors(page, store):
+    store.revisions.create("Anna")
+    page.query_params["anchors"] = ",".join(f"0.{place:02d}" for place in range(1, 19))
+    shown(page.run())
+    assert page.segmented_control(key="train-anchors").value == "given"
+    assert "1.0 × 2.0, 3.0 × 4.0" in texts(page)
+    started(page)
+    pairs = store.trainings.recent()[0].settings["anchors"]
+    assert len(pairs) == 9 and pairs[0] == [0.01, 0.02] and pairs[-1] == [0.17, 0.18]
+
+
+@pytest.mark.parametrize("text", ["", "1,2", "nan," * 17 + "1", "a" * 40, ",".join(["0"] * 18)])
+def test_an_address_with_other_anchors_is_as_without(text):
+    assert asked_anchors(text) is None

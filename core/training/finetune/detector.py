@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.datasets.detection import BoxedPhoto, BoxRow, DetectionDataset, boxed_photo
+from core.datasets.detection import BoxedPhoto, BoxRow, DetectionDataset, boxed_photo, letterboxed_wh
 from core.models.cards import ModelCard
 from core.models.detection import Targets
 from core.models.loading import GHOST_OF, fuse_for_inference
@@ -20,6 +20,7 @@ from core.models.yolov4 import YOLOv4
 from core.store.revisions import RevisionItem
 from core.training.datasets import DetectionTrainingDataset
 from core.training.detector import DetectorData, DetectorTraining, YoloObjective
+from core.training.finetune.anchors import Pairs, with_anchors
 from core.training.finetune.data import Classes, TrainingSubset, grown_detector
 from core.training.finetune.distillation_loss import detector_distillation_loss
 from core.training.finetune.recipes import FinetuneRecipe
@@ -35,17 +36,28 @@ class DetectorFinetuning(DetectorTraining):
     """Fine-tunes the champion, which is also the teacher of the distillation loss.
 
     With a frozen backbone both share its features, which are computed once by the teacher, whose batch norm
-    is fused. A list hides the teacher from checkpoints and optimizers.
+    is fused. A list hides the teacher from checkpoints and optimizers. With other anchors than the champion's
+    the heads begin by making its boxes all the same (:func:`with_anchors`).
     """
 
     objective: YoloObjective
 
-    def __init__(self, finetune: FinetuneRecipe, classes: Classes, card: ModelCard, weights: Path) -> None:
-        recipe = detector_recipe(finetune)
-        super().__init__(recipe, classes.names, card.anchors_wh)
+    def __init__(
+        self,
+        finetune: FinetuneRecipe,
+        classes: Classes,
+        card: ModelCard,
+        weights: Path,
+        anchors_wh: Pairs | None = None,
+    ) -> None:
+        recipe, anchors_wh = detector_recipe(finetune), anchors_wh or card.anchors_wh
+        super().__init__(recipe, classes.names, anchors_wh)
         self.finetune, self.objective = finetune, YoloObjective(self.model, recipe)
         state, known = read_tensors(weights), len(card.categories)
-        check_state(grown_detector(state, self.model.state_dict(), known), self.model, weights.name)
+        grown = grown_detector(state, self.model.state_dict(), known)
+        if anchors_wh != card.anchors_wh:
+            grown = with_anchors(grown, card.anchors_wh, anchors_wh)
+        check_state(grown, self.model, weights.name)
         teacher = YOLOv4(card.preset, known, ghost=GHOST_OF[card.model], anchors_wh=card.anchors_wh)
         check_state(state, teacher, weights.name)
         fuse_for_inference(teacher.requires_grad_(False))
@@ -69,7 +81,8 @@ class DetectorFinetuning(DetectorTraining):
         losses = self.objective.losses((raw, anchors_wh), targets)
         if not teacher_raw:
             return losses
-        distillation = detector_distillation_loss(raw, teacher_raw, anchors_wh, targets)
+        teacher_wh = teacher.anchors_wh * (pictures.shape[2] / self.objective.full_height)
+        distillation = detector_distillation_loss(raw, teacher_raw, anchors_wh, targets, teacher_wh)
         total = losses["loss"] + self.finetune.distillation_weight * distillation
         return losses | {"distillation": distillation, "loss": total}
 
@@ -110,6 +123,11 @@ def plan_detector(
     input_wh = input_size_for(subset.photos, card.input_size)
     recipe = replace(detector_recipe(finetune), extra_share=share, input_wh=input_wh)
     return replace(finetune, recipe=recipe).for_photos(round(corrected + share * others), seed)
+
+
+def sizes_learned(subset: TrainingSubset, classes: Classes, size: int) -> np.ndarray:
+    """Width and height (N, 2) of all boxes that are learned from, in pixels of an input of ``size`` px."""
+    return letterboxed_wh(_dataset(subset.training, classes, Path()), size)
 
 
 def detector_data(

@@ -26,14 +26,20 @@ TEMPERATURE = 2.0
 
 
 def detector_distillation_loss(
-    raw: Sequence[Tensor], teacher_raw: Sequence[Tensor], anchors_wh: Tensor, targets: Targets
+    raw: Sequence[Tensor],
+    teacher_raw: Sequence[Tensor],
+    anchors_wh: Tensor,
+    targets: Targets,
+    teacher_wh: Tensor | None = None,
 ) -> Tensor:
     """The loss between raw maps (B, 3, h, w, 5 + C) and the champion's (B, 3, h, w, 5 + K), K at most C.
 
     KL divergence of the objectness wherever the annotations do not contradict it; of the classes, with the
     CIoU loss of the boxes, where champion and annotations agree on a garment (its category, IoU above 0.5).
-    Summed over cells, and divided by the batch's number of garments.
+    Summed over cells, and divided by the batch's number of garments. ``teacher_wh`` are the champion's
+    anchors where it has others than ``anchors_wh`` (3, 3, 2).
     """
+    teacher_wh = anchors_wh if teacher_wh is None else teacher_wh
     grids = [(level.shape[2], level.shape[3]) for level in raw]
     positives = [(a.targets, (a.anchors, a.rows, a.columns)) for a in assign(targets, anchors_wh, grids)]
     total = raw[0].new_zeros((), dtype=torch.float32)
@@ -42,15 +48,24 @@ def detector_distillation_loss(
         assigned = torch.zeros(level.shape[:-1], dtype=torch.bool, device=level.device)
         found, place = positives[scale]
         assigned[(targets.images[found], *place)] = True
-        total = total + _scale(level, teacher, anchors_wh[scale], scale, targets, assigned)
+        anchors = (anchors_wh[scale], teacher_wh[scale])
+        total = total + _scale(level, teacher, anchors, scale, targets, assigned)
     return total / max(len(targets.classes), raw[0].shape[0])
 
 
 def _scale(
-    level: Tensor, teacher: Tensor, anchors_wh: Tensor, scale: int, targets: Targets, assigned: Tensor
+    level: Tensor,
+    teacher: Tensor,
+    anchors: tuple[Tensor, Tensor],
+    scale: int,
+    targets: Targets,
+    assigned: Tensor,
 ) -> Tensor:
-    """One scale's sum; ``assigned`` (B, 3, h, w) marks the cells that annotated garments are assigned to."""
-    teacher_boxes = decode_boxes(teacher, anchors_wh, scale)  # (B, 3, h, w, 4)
+    """One scale's sum; ``assigned`` (B, 3, h, w) marks the cells that annotated garments are assigned to.
+
+    ``anchors`` are the scale's own and the champion's, (3, 2) each.
+    """
+    teacher_boxes = decode_boxes(teacher, anchors[1], scale)  # (B, 3, h, w, 4)
     overlap, category = _annotated(teacher_boxes, targets)
     objectness = teacher[..., 4].sigmoid()
     is_object = objectness > OBJECT_THRESHOLD
@@ -58,7 +73,7 @@ def _scale(
     uncontradicted = ~assigned & (~is_object | (overlap > MATCH_IOU))
     loss = _binary_kl(level[..., 4], teacher[..., 4])[uncontradicted].sum()
     loss = loss + _binary_kl(level[..., 5:], teacher[..., 5:])[agreed].sum()
-    boxes = decode_boxes(level, anchors_wh, scale)
+    boxes = decode_boxes(level, anchors[0], scale)
     return loss + complete_box_iou_loss(boxes[agreed], teacher_boxes[agreed], reduction="sum")
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ from core.models.cards import ModelCard, write_card
 from core.models.weights import save_weights
 from core.store import Store
 from core.store.models import ModelRow
-from core.store.trainings import TrainingRow
+from core.store.trainings import ANCHORS, TrainingRow
+from core.training.finetune.anchors import Pairs, settle_anchors
 from core.training.finetune.classifier import (
     ClassifierFinetuning,
     classifier_data,
@@ -31,7 +32,7 @@ from core.training.finetune.data import (
     remember_classes,
     select_subset,
 )
-from core.training.finetune.detector import DetectorFinetuning, detector_data, plan_detector
+from core.training.finetune.detector import DetectorFinetuning, detector_data, plan_detector, sizes_learned
 from core.training.finetune.progress import OnProgress, ProgressCallback, ProgressReporter, ignore_progress
 from core.training.finetune.recipes import FinetuneRecipe, finetune_recipe
 from core.training.finetune.run_directory import CancelToken, RunDirectory, TrainingCancelled, fetch_photos
@@ -59,6 +60,13 @@ class FinetunePlan:
     recipe: FinetuneRecipe
     subset: TrainingSubset
     classes: Classes
+    anchors: Mapping[str, Any] = field(default_factory=dict)
+    """What is recorded of a detector's anchors; empty for a classifier."""
+
+    @property
+    def anchors_wh(self) -> Pairs:
+        """A detector's anchors in pixels of the champion's input; none for a classifier."""
+        return tuple((width, height) for width, height in self.anchors.get("anchors_wh", ()))
 
     def card(self, metric: float) -> ModelCard:
         """The candidate's card: the champion's, with what it learned from."""
@@ -72,8 +80,11 @@ class FinetunePlan:
             "commit": current_commit(),
             "photos": self.subset.counts(),
         }
+        if self.anchors:
+            training["anchors"] = dict(self.anchors)
         return replace(
             card,
+            anchors_wh=self.anchors_wh or card.anchors_wh,
             categories=self.classes.names,
             name=f"{card.model} {card.preset} r{row.revision} {mode}"[:80],
             training=training,
@@ -120,6 +131,7 @@ def make_plan(store: Store, training: int, token: CancelToken) -> FinetunePlan:
     row = store.trainings.get(training)
     parent = store.models.champion(row.kind) if row.parent_id is None else store.models.get(row.parent_id)
     recipe, seed = finetune_recipe(row.mode, parent.card), row.revision
+    anchors: dict[str, Any] = {}
     subset = select_subset(store, row.revision, parent.revision, replay=recipe.replay, seed=seed, token=token)
     if row.kind == "classifier":
         subset = labeled_only(subset)
@@ -128,10 +140,14 @@ def make_plan(store: Store, training: int, token: CancelToken) -> FinetunePlan:
     else:
         named = store.revisions.get(row.revision).categories
         classes = detector_classes(store, parent.card.categories, named, subset.photos)
-        recipe = plan_detector(recipe, subset, parent.card, seed)
+        recipe, size = plan_detector(recipe, subset, parent.card, seed), parent.card.input_size
+        sizes = sizes_learned(subset, classes, size)
+        anchors = settle_anchors(row.settings.get(ANCHORS), sizes, parent.card.anchors_wh, size, seed)[1]
     settings = recipe.as_dict() | {"seed": seed, "photos": subset.counts(), "parent": parent.name}
+    if ANCHORS in row.settings:
+        settings[ANCHORS] = row.settings[ANCHORS]
     store.trainings.prepared(training, parent_id=parent.id, settings=settings)
-    return FinetunePlan(row, parent, store.models.file_of(parent), recipe, subset, classes)
+    return FinetunePlan(row, parent, store.models.file_of(parent), recipe, subset, classes, anchors)
 
 
 def _with_photos(
@@ -157,10 +173,9 @@ def _fit(
     recipe = plan.recipe.recipe
     seed_everything(recipe.seed, workers=True, verbose=False)  # the initial weights of new classes follow it
     is_detector = isinstance(recipe, DetectorRecipe)
-    build, load = (
-        (DetectorFinetuning, detector_data) if is_detector else (ClassifierFinetuning, classifier_data)
-    )
-    module: Any = build(plan.recipe, plan.classes, plan.parent.card, plan.weights)
+    load = detector_data if is_detector else classifier_data
+    begun = (plan.recipe, plan.classes, plan.parent.card, plan.weights)
+    module: Any = DetectorFinetuning(*begun, plan.anchors_wh) if is_detector else ClassifierFinetuning(*begun)
     data = load(plan.subset, plan.classes, directory.photos, plan.recipe, token.iterate)
     directory.fetch_checkpoint()
     _log_start(plan, directory, reporter)
@@ -197,6 +212,11 @@ def _log_start(plan: FinetunePlan, directory: RunDirectory, reporter: ProgressRe
         f"{plan.parent.name} learns revision {plan.row.revision}: {counts['corrected']} corrected photos, "
         f"{counts['replayed']} others, {counts['validation']} for validation; {epochs} epochs."
     )
+    if plan.anchors.get("from") not in (None, "champion"):
+        reporter.log(
+            f"Other anchors: mean best IoU {plan.anchors['mean_iou']:.3f}, with the champion's "
+            f"{plan.anchors['champions_mean_iou']:.3f}."
+        )
     new = plan.classes.names[len(plan.parent.card.categories) :]
     if new:
         reporter.log(f"New classes: {', '.join(new)}.")

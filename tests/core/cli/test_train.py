@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from core.cli import train as command
@@ -187,3 +188,22 @@ def test_what_is_trained_already_or_is_not_there_is_refused(store: Store) -> Non
     start_training(store, "detector", "full", 1)
     with pytest.raises(ConflictError, match="being trained already"):
         finetune(store)
+
+
+def test_a_fine_tunings_anchors_are_shares_of_the_input(tmp_path: Path) -> None:
+    file = tmp_path / "anchors.json"
+    pairs = [[8.0 * side, 16.0 * side] for side in range(1, 10)]
+    file.write_text(json.dumps({"anchors": pairs, "size": 320}))
+    assert command.asked_anchors(None) is None and command.asked_anchors("champion") is None
+    assert command.asked_anchors("own") == "own"
+    found = command.asked_anchors(str(file))
+    assert found is not None and np.allclose(found, np.array(pairs) / 320)  # type: ignore[arg-type]
+    darknet = command.asked_anchors("darknet")
+    assert darknet is not None and np.allclose(darknet[0], [12 / 608, 16 / 608])  # type: ignore[arg-type]
+    file.write_text(json.dumps({"anchors": pairs}))
+    with pytest.raises(RecipeError, match="expected the input size of its anchors"):
+        command.asked_anchors(str(file))
+    with pytest.raises(
+        RecipeError, match="expected --anchors champion, own, darknet or a JSON file, got randm"
+    ):
+        command.asked_anchors("randm")

@@ -112,3 +112,22 @@ def test_annotators_may_not_train(store, revision):
             act()
     researcher = store.acting(Actor("eve", frozenset({Role.RESEARCHER}))).trainings
     assert researcher.begin("detector", "quick", revision).by == "eve"
+
+
+def test_anchors_that_were_asked_for_are_kept(store, revision):
+    pairs = [[0.01 * side, 0.02 * side] for side in range(1, 10)]
+    row = store.trainings.begin("detector", "full", revision, anchors=pairs)
+    assert store.trainings.get(row.id).settings == {"anchors": pairs}
+    store.trainings.finish(row.id, "done")
+    assert store.trainings.begin("detector", "full", revision, anchors="own").settings == {"anchors": "own"}
+
+
+@pytest.mark.parametrize("wrong", ["darknet", [], [[0.1, 0.2]] * 8, [[0.1, 0.0]] * 9, [[0.1]] * 9, [1.0] * 9])
+def test_other_anchors_are_refused(store, revision, wrong):
+    with pytest.raises(RecipeError, match='expected anchors of "own" or 9 pairs'):
+        store.trainings.begin("detector", "quick", revision, anchors=wrong)
+
+
+def test_a_classifier_has_no_anchors(store, revision):
+    with pytest.raises(RecipeError, match="anchors go with a detector, not with a classifier"):
+        store.trainings.begin("classifier", "quick", revision, anchors="own")

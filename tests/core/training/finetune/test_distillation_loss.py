@@ -78,3 +78,12 @@ def test_the_classifier_is_distilled_where_the_champion_is_right() -> None:
     assert classifier_loss(logits, teacher, right).item() > 0.5
     assert classifier_loss(teacher, teacher, right).item() == pytest.approx(0.0, abs=1e-6)
     assert classifier_loss(logits, teacher, None).item() == classifier_loss(logits, teacher, right).item()
+
+
+def test_equal_boxes_by_other_anchors_than_the_champions_cost_nothing() -> None:
+    maps, champion = predicting(0), predicting(0)
+    own = ANCHORS * 1.2
+    for level in maps:
+        level[..., 2:4] -= torch.tensor(1.2).log()
+    assert detector_loss(maps, champion, own, annotated(0), ANCHORS).item() == pytest.approx(0.0, abs=1e-4)
+    assert detector_loss(maps, champion, own, annotated(0)).item() > 0.1  # read by the wrong anchors

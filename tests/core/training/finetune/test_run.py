@@ -257,3 +257,16 @@ def test_recipes_are_plain_data() -> None:
 def lists_to_tuples(values: dict[str, Any]) -> dict[str, Any]:
     """JSON has no tuples."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def test_a_detector_may_go_on_with_anchors_of_its_own_corrections(world: Store) -> None:
+    recipes.FINETUNE_RECIPES["detector", "quick"] = small(r_epochs=1, fewest_epochs=1, r_learning_rate=1e-6)  # type: ignore[index]
+    revision = corrected_world(world, known=3)
+    champion = world.models.champion("detector")
+    row = world.trainings.begin("detector", "quick", revision, anchors="own")
+    weights = train_revision(world, row.id, lambda: False, device="cpu")
+    card = read_card(weights)
+    assert card.anchors_wh != champion.card.anchors_wh
+    assert card.training["anchors"]["mean_iou"] > card.training["anchors"]["champions_mean_iou"]
+    assert world.trainings.get(row.id).settings["anchors"] == "own"  # a second try fits the same
+    assert any(line.text.startswith("Other anchors: mean best IoU") for line in world.trainings.lines(row.id))
