@@ -221,6 +221,7 @@ def show_why(subject: Subject, choices: Sequence[Choice]) -> None:
         note=f"Detector: {named(choices)}. Gradient of log(score) x activation, signed.",
         name=file_stem(subject, "why"),
         identity=f"{subject.photo.digest}/{garment.box_xyxy}",
+        first=int(np.argmax([np.abs(values).max() for values in found[0].maps.values()])),
     )
     st.caption(WHY_HELP)
     npz_button(

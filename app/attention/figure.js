@@ -1,8 +1,9 @@
 // Maps over one picture: panels in sections, one of them large, and a point from which the heads' maps are drawn.
 // data: {key, picture: {url, ratio, alt}, numbers: url of float32, sections: [{title, panels: [{title, at, shape, extent, scale}]}],
 //        scales: {name: {low, high, signed, unit}}, colors: {sequential, diverging}, marks: [[x0, y0, x1, y1]], name, title, note,
+//        first: the panel that is large at first, look: what was chosen here when the link was made,
 //        point: null | {row, column, size, heads, finer, models: [{title, content, position, shares}]}}
-// out:  state "point" {row, column}
+// out:  state "point" {row, column}, state "look" "term.direction.range.panel.smooth.opacity"
 import { createElement, placeBox } from "../components/dom.js";
 import { paint, rangeOf, shown, tableOf } from "./colors.js";
 import { Attention, difference, DIRECTIONS, highest, TERMS } from "./pointing.js";
@@ -36,8 +37,9 @@ class Figure {
 
   tools() {
     const opacity = createElement("input", { type: "range", min: "0", max: "100", value: String(100 * this.opacity), "aria-label": "Opacity of the maps",
-      oninput: () => { this.opacity = opacity.valueAsNumber / 100; this.blend(); } });
-    this.smoother = createElement("input", { type: "checkbox", checked: "", onchange: () => { this.smooth = this.smoother.checked; this.draw(); } });
+      oninput: () => { this.opacity = this.slider.valueAsNumber / 100; this.blend(); this.looked(); } });
+    this.slider = opacity;
+    this.smoother = createElement("input", { type: "checkbox", checked: "", onchange: () => { this.smooth = this.smoother.checked; this.draw(); this.looked(); } });
     const button = (words, act) => createElement("button", { type: "button", className: "tool", textContent: words, onclick: act });
     return createElement("div", { className: "tools" },
       createElement("label", {}, createElement("span", { textContent: "Opacity" }), opacity),
@@ -55,11 +57,12 @@ class Figure {
     this.frame.style.setProperty("--ratio", data.picture.ratio);
     this.marks.replaceChildren(...data.marks.map((box) => placeBox(createElement("div", { className: "mark" }), box)));
     this.tables = { sequential: tableOf(data.colors.sequential), diverging: tableOf(data.colors.diverging) };
-    if (fresh) this.chosen = 0;
+    if (fresh) this.chosen = data.first;
     const point = data.point;
     if (this.form === undefined) {
       // Heads look at single cells: smoothed, they would look at stars.
       this.smooth = this.smoother.checked = !point || Boolean(point.finer);
+      this.lookAs(data.look);
     }
     if (point && (fresh || !this.at)) this.at = [point.row, point.column];
     if (this.fetched !== data.numbers) {
@@ -95,7 +98,7 @@ class Figure {
   buildChoices() {
     const group = (title, entries, name) => createElement("div", { className: "modes", role: "radiogroup", "aria-label": title },
       ...entries.map(([value, words]) => createElement("button", { type: "button", role: "radio", className: "mode", textContent: words,
-        "aria-checked": String(this[name] === value), onclick: () => { this[name] = value; this.buildChoices(); this.draw(); } })));
+        "aria-checked": String(this[name] === value), onclick: () => { this[name] = value; this.buildChoices(); this.draw(); this.looked(); } })));
     if (!this.data.point) { this.choices.replaceChildren(); return; }
     const terms = this.models.length > 1 ? TERMS : [...TERMS, ["all", "All three"]];
     if (!terms.some(([value]) => value === this.term)) this.term = "attention";
@@ -181,7 +184,7 @@ class Figure {
         const photo = createElement("canvas", { className: "photo" });
         const frame = createElement("div", { className: "small" }, photo, canvas);
         const index = this.cells.length;
-        const button = createElement("button", { type: "button", className: "panel", onclick: () => { this.chosen = index; this.draw(); } },
+        const button = createElement("button", { type: "button", className: "panel", onclick: () => { this.chosen = index; this.draw(); this.looked(); } },
           frame, createElement("span", { className: "name", textContent: panel.title }));
         this.cells.push({ button, canvas, photo, frame });
         return button;
@@ -302,11 +305,32 @@ class Figure {
     this.later = setTimeout(() => this.send("point", { row: at[0], column: at[1] }), SETTLED_MS);
   }
 
+  // --- what was chosen here, in the address: it follows once nothing more is chosen
+
+  looked() {
+    const parts = [this.term, this.direction, this.range, this.chosen, Number(this.smooth), Math.round(100 * this.opacity)];
+    clearTimeout(this.laterLook);
+    this.laterLook = setTimeout(() => this.send("look", parts.join(".")), SETTLED_MS);
+  }
+
+  lookAs(look) {
+    const [term, direction, range, chosen, smooth, opacity] = look.split(".");
+    const among = (entries, value) => entries.some(([name]) => name === value);
+    if (![...TERMS, ["all"]].some(([name]) => name === term) || !among(DIRECTIONS, direction) || !among(SCALES, range)) return;
+    if (![chosen, smooth, opacity].every((part) => /^\d{1,3}$/.test(part))) return;
+    Object.assign(this, { term, direction, range, chosen: Number(chosen), opacity: Math.min(1, Number(opacity) / 100) });
+    this.smooth = this.smoother.checked = smooth === "1";
+    this.slider.value = String(100 * this.opacity);
+  }
+
   async export(kind) {
     if (!this.drawn) return;
     const { data } = this;
     const note = data.point ? `${data.note} Point: row ${this.at[0] + 1}, column ${this.at[1] + 1} of ${data.point.size}.` : data.note;
-    const options = { columns: 9, opacity: this.opacity, smooth: this.smooth, title: data.title, note };
+    const [row, column] = this.at ?? [];
+    const { size } = data.point ?? {};
+    const marks = data.point ? [[column / size, row / size, (column + 1) / size, (row + 1) / size]] : data.marks;
+    const options = { columns: 9, marks, opacity: this.opacity, smooth: this.smooth, title: data.title, note };
     const picture = { image: this.image, ratio: data.picture.ratio };
     const make = kind === "png" ? pngOf : svgOf;
     save(await make(this.drawn, picture, this.tables, options), `${data.name}.${kind}`);
@@ -324,6 +348,7 @@ export default function ({ data, parentElement, setStateValue }) {
   view.show(data, setStateValue);
   return () => {
     clearTimeout(view.later);
+    clearTimeout(view.laterLook);
     views.delete(parentElement);
     root.replaceChildren();
   };

@@ -15,6 +15,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from app.attention.link import PREFIX, remember
 from app.components.modules import joined
 from app.media import picture_url
 from core.images.color_maps import STOPS, hex_stops
@@ -23,6 +24,8 @@ from core.images.encode import jpeg, shrunk
 HERE = Path(__file__).parent
 PICTURE_SIDE, QUALITY = 800, 88
 WHOLE = (0.0, 0.0, 1.0, 1.0)
+LOOK, MOST_LOOK = "look", 60
+"""The parameter of the address for what is chosen in a figure: its key, a colon, the browser's words."""
 
 _component = st.components.v2.component(
     "lapel_figure",
@@ -122,13 +125,15 @@ def show_figure(
     note: str,
     name: str,
     identity: str = "",
+    first: int = 0,
     on_point: Callable[[], None] | None = None,
 ) -> None:
     """Draw the figure. With ``pointed`` its maps are shown, else ``sections``.
 
     ``title`` and ``note`` are written into downloaded figures, ``name`` is their file name without ending.
-    ``identity`` says what is shown: another one begins with the first panel and the given point. ``on_point``
-    is called once the point rests; ``point_of(key)`` says where.
+    ``identity`` says what is shown: another one begins with the panel ``first`` and the given point.
+    ``on_point`` is called once the point rests; ``point_of(key)`` says where. What is chosen in the figure
+    goes into the address, and comes from there.
     """
     arrays = Numbers()
     small = jpeg(shrunk(picture.image, PICTURE_SIDE), QUALITY)
@@ -144,10 +149,29 @@ def show_figure(
         "title": title,
         "note": note,
         "name": name,
+        "first": first,
+        "look": _asked_look(key),
     }  # fmt: skip
     data |= figure_data(sections, pointed, arrays)
     data["numbers"] = picture_url(arrays.data(), "application/octet-stream", f"{key}/numbers")
-    _component(key=key, data=data, on_point_change=on_point or (lambda: None))
+    _component(
+        key=key,
+        data=data,
+        on_point_change=on_point or (lambda: None),
+        on_look_change=lambda: _remember_look(key),
+    )
+
+
+def _asked_look(key: str) -> str:
+    """What the address says was chosen in this figure; empty where it says nothing of it."""
+    name, _, look = st.query_params.get(LOOK, "").partition(":")
+    return look[:MOST_LOOK] if name == key.removeprefix(PREFIX) else ""
+
+
+def _remember_look(key: str) -> None:
+    state: Mapping[str, Any] = st.session_state.get(key) or {}
+    if isinstance(look := state.get(LOOK), str):
+        remember(look=f"{key.removeprefix(PREFIX)}:{look[:MOST_LOOK]}")
 
 
 def figure_data(sections: Sequence[Section], pointed: Pointed | None, arrays: Numbers) -> dict[str, Any]:

@@ -5,6 +5,7 @@ const PANEL = 168;
 const NARROWEST = 84;
 const LEAST = 480;
 const GAP = 14;
+const OUTLINES = [["#111", 3], ["#fff", 1.5]]; // of the point or the box: white within black, to be seen on any color
 const LINE = 15;
 const BAR = { width: 150, height: 10 };
 const FONT = "system-ui, sans-serif";
@@ -53,6 +54,9 @@ const layout = (sections, picture, tables, options) => {
         const x = GAP + column * (wide + GAP);
         things.push({ kind: "picture", x, y, width: wide, height: high });
         things.push({ kind: "map", x, y, width: wide, height: high, panel });
+        for (const [x0, y0, x1, y1] of options.marks) {
+          things.push({ kind: "mark", x: x + x0 * wide, y: y + y0 * high, width: (x1 - x0) * wide, height: (y1 - y0) * high });
+        }
         captions[column].forEach((line, index) => text(x, y + high + (index + 1) * LINE - 2, line, 400, 11));
       });
       y += high + Math.max(...captions.map((lines) => lines.length)) * LINE + GAP / 2;
@@ -132,6 +136,11 @@ export const pngOf = (sections, picture, tables, options) => {
       context.imageSmoothingEnabled = options.smooth;
       context.drawImage(painted(thing.panel, tables, options.smooth), ...inside(thing));
       context.restore();
+    } else if (thing.kind === "mark") {
+      for (const [color, thick] of OUTLINES) {
+        [context.strokeStyle, context.lineWidth] = [color, thick];
+        context.strokeRect(thing.x, thing.y, thing.width, thing.height);
+      }
     } else context.drawImage(barCanvas(thing.table), thing.x, thing.y, BAR.width, BAR.height);
   }
   return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
@@ -156,6 +165,10 @@ export const svgOf = (sections, picture, tables, options) => {
       const url = painted(thing.panel, tables, options.smooth).toDataURL("image/png");
       parts.push(`<clipPath id="c${index}"><rect x="${thing.x}" y="${thing.y}" width="${thing.width}" height="${thing.height}"/></clipPath>`);
       parts.push(`<image clip-path="url(#c${index})" opacity="${options.opacity}" x="${x}" y="${y}" width="${wide}" height="${tall}" preserveAspectRatio="none" style="image-rendering:${options.smooth ? "auto" : "pixelated"}" href="${url}"/>`);
+    } else if (thing.kind === "mark") {
+      for (const [color, thick] of OUTLINES) {
+        parts.push(`<rect class="mark" x="${thing.x}" y="${thing.y}" width="${thing.width}" height="${thing.height}" fill="none" stroke="${color}" stroke-width="${thick}"/>`);
+      }
     } else {
       parts.push(`<image x="${thing.x}" y="${thing.y}" width="${BAR.width}" height="${BAR.height}" preserveAspectRatio="none" href="${barCanvas(thing.table).toDataURL("image/png")}"/>`);
     }

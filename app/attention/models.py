@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from core.inference.attribution import ClassifierInspector, DetectorInspector, GarmentInspection
 
 NONE = "none"
+FILE = "file"
+"""How the keys of weights files begin."""
+
 FILES_KEY = "attention-files"
 WEIGHTS_ENDINGS = ["safetensors", "json"]
 
@@ -34,11 +37,19 @@ class Choice:
 
     title: str
     path: Path
+    is_file: bool = False
+    """Whether it is a weights file that this session was given."""
 
 
 def choose(store: Store | None, kind: str) -> list[Choice]:
     """One or two models of a kind. Raises a LapelError where their weights cannot be had."""
     titles = _titles(store, kind)
+    if st.query_params.get("model", "").startswith(FILE) and st.query_params["model"] not in _files():
+        st.toast(
+            "The address names a weights file of another session: the champion is shown instead.",
+            icon=":material/upload_file:",
+            duration="long",
+        )
     first, second, files = st.columns([3, 3, 1], vertical_alignment="bottom")
     begin("model", titles, next(iter(titles)))
     with first:
@@ -71,7 +82,7 @@ def _titles(store: Store | None, kind: str) -> dict[str, str]:
 
 def _choice(store: Store | None, kind: str, key: str, title: str) -> Choice:
     if key in _files():
-        return Choice(title, _files()[key][1])
+        return Choice(title, _files()[key][1], is_file=True)
     if store is None or key == "shipped":
         return Choice(title, shipped_weights(kind))
     row = store.models.get(int(key))
@@ -102,14 +113,27 @@ def _take_file() -> None:
         on_change=_keep_file,
         help="As a training or a promotion writes them. They stay in this session.",
     )
+    if missing := _missing_ending():
+        st.info(f"The other file of the two is still to come: {missing}.", icon=":material/upload_file:")
     if refusal := st.session_state.pop("attention-refusal", ""):
         st.error(literal(refusal), icon=":material/error:")
 
 
+def _given() -> dict[str, UploadedFile]:
+    """The uploaded files by ending, the last of each."""
+    uploads = st.session_state.get("attention-weights") or ()
+    return {Path(file.name).suffix.lower(): file for file in uploads if isinstance(file, UploadedFile)}
+
+
+def _missing_ending() -> str | None:
+    """The ending that is missing where one of the two files was given alone."""
+    missing = [f".{ending}" for ending in WEIGHTS_ENDINGS if f".{ending}" not in _given()]
+    return missing[0] if len(missing) == 1 else None
+
+
 def _keep_file() -> None:
-    uploads = [file for file in st.session_state["attention-weights"] or () if isinstance(file, UploadedFile)]
-    by_ending = {Path(file.name).suffix.lower(): file for file in uploads}
-    if set(by_ending) != {f".{ending}" for ending in WEIGHTS_ENDINGS}:
+    by_ending = _given()
+    if len(by_ending) < len(WEIGHTS_ENDINGS):
         return  # the other of the two is still to come
     with IMPORTS:
         from core.models.loading import check_weights  # brings torch
@@ -128,7 +152,7 @@ def _keep_file() -> None:
     except LapelError as refused:
         st.session_state["attention-refusal"] = str(refused)
         return
-    key = f"file{len(kept.files)}"
+    key = f"{FILE}{len(kept.files)}"
     kept.files[key] = (kind, path)
     st.session_state[key_of("model")] = key
 

@@ -57,7 +57,11 @@ def show() -> None:
     else:
         _draw(view, chosen, choices)
     if source == DROPPED:
-        st.caption("A dropped photo is in this tab only; save it to the store to have a link to this view.")
+        st.caption(
+            "A dropped photo is yours alone: save it to the store to have a link that others can open."
+        )
+    elif any(choice.is_file for choice in choices):
+        st.caption("A weights file is in this session only: a link to this view opens without it.")
     else:
         st.caption("The address of this page opens the same view.")
 

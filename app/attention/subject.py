@@ -164,6 +164,7 @@ def _garment(garments: Sequence[Garment]) -> int | None:
         format_func=lambda number: literal("{0.category} · {0.best_label}".format(garments[int(number)])),
         key=key_of("garment"),
         required=True,
+        wrap=True,
     )
     remember(garment=chosen)
     return int(chosen or 0)

@@ -258,10 +258,12 @@ def _checked_anchors(kind: str, anchors: str | Sequence[Sequence[float]]) -> str
         raise RecipeError(f"anchors go with a detector, not with a {kind}")
     if anchors == OWN_ANCHORS:
         return OWN_ANCHORS
-    try:
-        pairs = [[float(width), float(height)] for width, height in anchors]
-    except (TypeError, ValueError):
-        pairs = []
+    pairs: list[list[float]] = []
+    if not isinstance(anchors, str):
+        try:
+            pairs = [[float(width), float(height)] for width, height in anchors]
+        except (TypeError, ValueError):
+            pairs = []
     if len(pairs) != ANCHOR_COUNT or not all(0 < side <= MOST_SHARE for pair in pairs for side in pair):
         raise RecipeError(
             f'expected anchors of "{OWN_ANCHORS}" or {ANCHOR_COUNT} pairs of width and height, as shares of '

@@ -121,6 +121,18 @@ def test_point_and_compare_and_take_it_away(page: Page):
     page.reload()
     expect(reading).to_contain_text(re.compile("point in row [5-7], column 6 of 7"))
 
+    # So does what is chosen in the figure alone.
+    page.get_by_role("radio", name="Each map").click()
+    panel(page, "Head 5").click()
+    expect(page).to_have_url(re.compile("look=heads(%3A|:)position.from.each.5"))
+    settled(page)
+    page.reload()
+    expect(panel(page, "Head 5")).to_have_attribute("aria-pressed", "true")
+    for name in ("Position alone", "Each map"):
+        expect(page.get_by_role("radio", name=name)).to_be_checked()
+    svg = downloaded(page, "SVG").decode()
+    assert svg.count('class="mark"') == 18  # the point in nine panels, white within black
+
     # Two labels and their difference, in one scale.
     page.get_by_role("radio", name="Class activation").click()
     for box, label in (("Label", "Hat"), ("Other label", "Shoes")):

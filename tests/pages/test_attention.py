@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app import resources
-from app.attention import link
+from app.attention import figure, link
 from app.preview.session import KEY
 from core.inference.labeler import Labeler
 from core.store import Store
@@ -103,7 +103,7 @@ def test_dropped_photos_are_chosen_among_and_stay_open_on_the_first_page(workspa
     assert not page.exception and not page.error
     page.selectbox[0].set_value("1").run()
     assert page.session_state[KEY].photo == 1
-    assert "in this tab only" in texts(page)
+    assert "A dropped photo is yours alone" in texts(page)
     page.switch_page("../pages/preview.py").run()
     assert "2 of 2" in texts(page)
 
@@ -116,3 +116,34 @@ def test_a_photo_without_garments_has_simam_and_says_why_no_heads(workspace, mon
     assert "nothing to classify" in texts(page)
     page.segmented_control[1].set_value("simam").run()
     assert not page.exception and not page.error
+
+
+def test_a_weights_file_waits_for_its_card_and_its_view_has_no_link(workspace, tiny_weights):
+    page = opened(workspace)
+    pair = [
+        (f"mine.{ending}", (tiny_weights / f"classifier.{ending}").read_bytes(), "application/octet-stream")
+        for ending in ("safetensors", "json")
+    ]
+    files = next(element for element in page.file_uploader if element.label.startswith("Weights"))
+    files.set_value(pair[:1])
+    page.run()
+    assert "The other file of the two is still to come: .json" in texts(page)
+    next(element for element in page.file_uploader if element.label.startswith("Weights")).set_value(pair)
+    page.run()
+    assert not page.exception and "still to come" not in texts(page)
+    assert page.query_params["model"] == "file0"
+    assert "A weights file is in this session only" in texts(page)
+
+
+def test_a_link_to_a_weights_file_of_another_session_says_that_it_is_not_here(workspace):
+    page = opened(workspace, model="file3")
+    assert [toast.value for toast in page.toast] == [
+        "The address names a weights file of another session: the champion is shown instead."
+    ]
+    assert "The address of this page opens the same view" in texts(page)
+
+
+@pytest.mark.parametrize(("asked", "look"), [("heads:all.to.all.3.1.65", "all.to.all.3.1.65"), ("why:x", "")])
+def test_a_figure_takes_from_the_address_what_was_chosen_in_it(monkeypatch, asked, look):
+    monkeypatch.setattr(figure.st, "query_params", {"look": asked})
+    assert figure._asked_look("attention-heads") == look
