@@ -22,7 +22,8 @@ LOADING = "The networks load in PyTorch for this: some seconds, once."
 POINT_HELP = (
     """Click on the garment: the maps show what each of the classifier's heads attends to from there."""
 )
-LABELS_HELP = """Where the classifier sees a label (brown), and what speaks against it (blue)."""
+LABELS_HELP = """Where the classifier sees a label (brown), and what speaks against it (blue).
+Percentages here are the classifier's alone; above, both models decided together."""
 SLIDER_HELP = (
     """Move the line: the garment and a map over it, or what SimAM makes of the detector's features."""
 )
