@@ -150,7 +150,7 @@ def show_figure(
         "note": note,
         "name": name,
         "first": first,
-        "look": _asked_look(key),
+        "look": asked_look(key),
     }  # fmt: skip
     data |= figure_data(sections, pointed, arrays)
     data["numbers"] = picture_url(arrays.data(), "application/octet-stream", f"{key}/numbers")
@@ -162,7 +162,7 @@ def show_figure(
     )
 
 
-def _asked_look(key: str) -> str:
+def asked_look(key: str) -> str:
     """What the address says was chosen in this figure; empty where it says nothing of it."""
     name, _, look = st.query_params.get(LOOK, "").partition(":")
     return look[:MOST_LOOK] if name == key.removeprefix(PREFIX) else ""

@@ -146,4 +146,4 @@ def test_a_link_to_a_weights_file_of_another_session_says_that_it_is_not_here(wo
 @pytest.mark.parametrize(("asked", "look"), [("heads:all.to.all.3.1.65", "all.to.all.3.1.65"), ("why:x", "")])
 def test_a_figure_takes_from_the_address_what_was_chosen_in_it(monkeypatch, asked, look):
     monkeypatch.setattr(figure.st, "query_params", {"look": asked})
-    assert figure._asked_look("attention-heads") == look
+    assert figure.asked_look("attention-heads") == look
