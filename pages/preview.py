@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import resources
 from app.auth.identity import require_right
-from app.preview import batch_view, download, photo, save_to_store, selection, shop, upload
+from app.preview import batch_view, download, photo, save_to_store, shop, upload
 from app.preview.session import preview_session
 from core.access import Right
 from core.errors import LapelError
@@ -39,7 +39,7 @@ running = batch is not None and batch.progress().running  # read before the phot
 photos = batch_view.photo_views(session, threshold)
 if photo_side is not None:
     with photo_side:
-        photo.show(session, photos, selection.chosen(photos, filters), labeler)
+        photo.show(session, photos, filters, labeler)
         if actor.may(Right.IMPORT):
             save_to_store.show_wrong(session, photos)
 with gallery_side:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.preview import batch_view, boxes, selection, viewer
-from app.preview.selection import PhotoView
+from app.preview.selection import Filters, PhotoView, Place
 from app.preview.session import PreviewSession
 from app.text import literal
 from core.garments import Garment
@@ -25,48 +25,50 @@ BAR_PIXELS = 34
 EDITING = "edit-boxes"
 
 
-def show(
-    session: PreviewSession, photos: Sequence[PhotoView], order: Sequence[PhotoView], labeler: Labeler
-) -> None:
-    """Draw the open photo, by default the first of ``order``, along which the arrows step."""
-    view = _open_photo(session, photos, order)
+def show(session: PreviewSession, photos: Sequence[PhotoView], filters: Filters, labeler: Labeler) -> None:
+    """Draw the open photo, by default the one that was open last; the arrows step along those that pass.
+
+    One that does not pass the filters, or no longer does, stays until another is opened.
+    """
+    view = _open_photo(session, photos, filters)
     if view is None:
         st.skeleton(height=480)
         return
+    place = selection.place_of(photos, filters, view.item.number)
     if session.garment not in view.garments:
         session.garment = next(iter(view.garments), None)
     header = st.container()
     if st.session_state.get(EDITING):
         with header:
-            _header(session, view, order)
+            _header(session, place)
         batch_view.show_question(session)
         boxes.show_boxes(session, view, labeler)
         return
     picture, panel = st.columns([5, 4], gap="medium")
     with picture:
-        _picture(session, view, order)
+        _picture(session, view, place)
     with header:
-        _header(session, view, order)
+        _header(session, place)
     with panel:
         garment_panel(session, view, labeler)
 
 
-def _open_photo(
-    session: PreviewSession, photos: Sequence[PhotoView], order: Sequence[PhotoView]
-) -> PhotoView | None:
+def _open_photo(session: PreviewSession, photos: Sequence[PhotoView], filters: Filters) -> PhotoView | None:
     by_number = {view.item.number: view for view in photos}
     if session.photo not in by_number:
-        session.open(next((view.item.number for view in (*order, *photos)), None))
+        first = selection.chosen(photos, filters)[:1]
+        session.open_first([view.item.number for view in (*first, *photos)])
     return None if session.photo is None else by_number[session.photo]
 
 
-def _header(session: PreviewSession, view: PhotoView, order: Sequence[PhotoView]) -> None:
-    numbers = [other.item.number for other in order]
+def _header(session: PreviewSession, place: Place) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        _step_button(session, view, order, -1, "Previous photo (←)", "chevron_left")
-        if view.item.number in numbers:
-            st.text(f"{numbers.index(view.item.number) + 1} of {len(numbers)}")
-        _step_button(session, view, order, 1, "Next photo (→)", "chevron_right")
+        _step_button(session, "previous", place.previous, "Previous photo (←)", "chevron_left")
+        if place.place is None:
+            st.text(f"not among the {place.count}", help="This photo does not pass the filter.")
+        else:
+            st.text(f"{place.place} of {place.count}")
+        _step_button(session, "next", place.next, "Next photo (→)", "chevron_right")
         st.space("stretch")
         st.toggle(
             "Edit boxes",
@@ -77,22 +79,19 @@ def _header(session: PreviewSession, view: PhotoView, order: Sequence[PhotoView]
         batch_view.show_undo(session)
 
 
-def _step_button(
-    session: PreviewSession, view: PhotoView, order: Sequence[PhotoView], step: int, text: str, icon: str
-) -> None:
-    there = selection.neighbor(order, view.item.number, step)
+def _step_button(session: PreviewSession, which: str, there: int | None, text: str, icon: str) -> None:
     st.button(
         "",
         icon=f":material/{icon}:",
-        key=f"step{step}",
+        key=f"step-{which}",
         help=text,
-        disabled=there in (None, view.item.number),
+        disabled=there is None,
         on_click=session.open,
         args=(there,),
     )
 
 
-def _picture(session: PreviewSession, view: PhotoView, order: Sequence[PhotoView]) -> None:
+def _picture(session: PreviewSession, view: PhotoView, place: Place) -> None:
     assert session.maps is not None
     wait_seconds = MAPS_SECONDS if session.maps_requested else 0.0
     session.maps_requested = False
@@ -104,7 +103,7 @@ def _picture(session: PreviewSession, view: PhotoView, order: Sequence[PhotoView
         {
             "picked": partial(_picked, session),
             "wants": partial(_wants, session),
-            "stepped": partial(_stepped, session, view, order),
+            "stepped": partial(_stepped, session, place),
             "ranked": partial(_ranked, session, view),
             "reversed": partial(_reversed, session),
             "keyed": partial(_keyed, session, view),
@@ -126,9 +125,10 @@ def _wants(session: PreviewSession) -> None:
     session.maps_requested = True
 
 
-def _stepped(session: PreviewSession, view: PhotoView, order: Sequence[PhotoView]) -> None:
-    step = 1 if viewer.event("stepped") > 0 else -1
-    session.open(selection.neighbor(order, view.item.number, step))
+def _stepped(session: PreviewSession, place: Place) -> None:
+    there = place.next if viewer.event("stepped") > 0 else place.previous
+    if there is not None:
+        session.open(there)
 
 
 def _ranked(session: PreviewSession, view: PhotoView) -> None:

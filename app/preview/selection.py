@@ -176,12 +176,32 @@ def chosen(photos: Sequence[PhotoView], filters: Filters) -> list[PhotoView]:
     return sorted((view for view in photos if matches(view, filters)), key=ORDERS[filters.order])
 
 
-def neighbor(photos: Sequence[PhotoView], number: int | None, step: int) -> int | None:
-    """The number of the photo ``step`` places on, within the ends; the first where ``number`` is missing."""
-    numbers = [view.item.number for view in photos]
-    if not numbers:
-        return None
-    if number not in numbers:
-        return numbers[0]
-    place = min(max(numbers.index(number) + step, 0), len(numbers) - 1)
-    return numbers[place]
+@dataclass(frozen=True)
+class Place:
+    """A photo among the ``count`` that pass the filters: ``place`` from 1, None where it does not.
+
+    ``previous`` and ``next`` are the numbers of the photos that pass before and after it, None at the ends.
+    One that does not pass, as after its correction, stands where it would by the order.
+    """
+
+    place: int | None
+    count: int
+    previous: int | None
+    next: int | None
+
+
+def place_of(photos: Sequence[PhotoView], filters: Filters, number: int) -> Place:
+    """Where the photo of this number stands."""
+    ordered = sorted(photos, key=ORDERS[filters.order])
+    passing = [view.item.number for view in ordered if matches(view, filters)]
+    if number in passing:
+        here = passing.index(number)
+        before, after = passing[:here], passing[here + 1 :]
+    else:
+        mine = next(place for place, view in enumerate(ordered) if view.item.number == number)
+        earlier = {view.item.number for view in ordered[:mine]}
+        here = None
+        before = [other for other in passing if other in earlier]
+        after = passing[len(before) :]
+    place = None if here is None else here + 1
+    return Place(place, len(passing), next(reversed(before), None), next(iter(after), None))

@@ -34,6 +34,8 @@ Target = tuple[PhotoView, int]
 """A garment: its photo, and its number there."""
 
 PROBLEM = "preview-problem"
+OPEN = "open"
+"""Of the kept settings: the number of the photo that was opened last, where a reload goes on."""
 
 
 @dataclass(frozen=True)
@@ -124,9 +126,16 @@ class PreviewSession:
         return batch
 
     def open(self, number: int | None) -> None:
-        """Open another photo."""
+        """Open another photo, which a reload opens again."""
         if number != self.photo:
             self.photo, self.garment, self.question = number, None, None
+            self.set(OPEN, number)
+
+    def open_first(self, numbers: Sequence[int]) -> None:
+        """Open the photo that was open last, where this tab has none, else the first of these."""
+        last = None if self.photo is not None else self.work.settings.get(OPEN)
+        self.photo = last if last in numbers else next(iter(numbers), None)
+        self.garment = self.question = None
 
     def apply(self, *edits: Edit, sequence: int = 0) -> None:
         """Correct garments as one step; where that cannot be kept, the page says so.
@@ -243,7 +252,7 @@ class PreviewSession:
 
     def _show_step(self, step: Step) -> None:
         if step and self.photo not in {edit.photo for edit in step}:
-            self.photo = step[0].photo
+            self.open(step[0].photo)
         edit = next((edit for edit in step if edit.photo == self.photo), None)
         if edit is not None:
             self.garment = edit.garment

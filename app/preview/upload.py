@@ -155,8 +155,8 @@ def received(key: str) -> list[tuple[str, bytes]]:
 
 
 def _add_uploads(session: PreviewSession, key: str) -> None:
-    files = received(key)
     session.refused += missing_uploads()
+    files = received(key)
     if files:
         session.incoming += files
         session.uploads += 1

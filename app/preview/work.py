@@ -141,6 +141,7 @@ class Work:
             if self.batch is not None:
                 self.batch.close()
             self.batch, self.corrections, self.sequences = None, Corrections(), {}
+            self.settings.pop("open", None)  # numbers begin again
             if everything:
                 self.settings = {}
                 if self.kept is not None:

@@ -193,10 +193,10 @@ def test_unsure_photos_can_be_looked_at_alone(page):
 
 def test_arrows_lead_to_the_next_photo_and_back(page):
     dropped(page, *THREE)
-    assert page.button(key="step-1").disabled
-    page.button(key="step1").click().run()
+    assert page.button(key="step-previous").disabled
+    page.button(key="step-next").click().run()
     assert title(page) == "one.jpg" and "2 of 3" in texts(page)
-    page.button(key="step-1").click().run()
+    page.button(key="step-previous").click().run()
     assert title(page) == "two.jpg"
 
 

@@ -58,7 +58,7 @@ def test_a_wrong_photo_goes_to_the_head_of_the_queue_and_a_link_opens_it(page, s
     assert store.queue.next("Bo").photo_id == row.id
     assert page.button(key="wrong").disabled and "next in the queue" in texts(page)
     assert [link.proto.label for link in page.get("page_link")] == ["Correct in Annotate"]
-    page.button(key="step1").click().run()
+    page.button(key="step-next").click().run()
     assert not page.button(key="wrong").disabled
 
 

@@ -11,11 +11,12 @@ from app.preview.selection import (
     UNCERTAIN,
     UNCERTAIN_FIRST,
     Filters,
+    Place,
     chosen,
     garments_chosen,
     is_uncertain,
     margin,
-    neighbor,
+    place_of,
     view_of,
 )
 from core.corrections import Corrections, Edit
@@ -146,11 +147,18 @@ def test_orders(order, expected):
 
 def test_arrows_go_along_what_is_shown_and_stop_at_its_ends():
     photos = seen_at(0.5, item(4), item(7), item(2))
-    assert [neighbor(photos, 7, step) for step in (-1, 1)] == [4, 2]
-    assert neighbor(photos, 4, -1) == 4
-    assert neighbor(photos, 2, 1) == 2
-    assert neighbor(photos, 99, 1) == 4  # not among them: begin at the first
-    assert neighbor([], 7, 1) is None
+    assert place_of(photos, Filters(), 4) == Place(2, 3, 2, 7)
+    assert place_of(photos, Filters(), 2) == Place(1, 3, None, 4)
+    assert place_of(photos, Filters(), 7) == Place(3, 3, 4, None)
+
+
+def test_from_a_photo_that_passes_no_longer_the_arrows_go_on_where_it_stood():
+    shirts = [item(number, garment(0.9, "top")) for number in (0, 1, 3, 4)]
+    photos = seen_at(0.5, *shirts, item(2, garment(0.9, "dress")))
+    tops = Filters(categories=("top",))
+    assert place_of(photos, tops, 2) == Place(None, 4, 1, 3)
+    assert place_of(photos, Filters(categories=("dress",)), 4) == Place(None, 1, 2, None)
+    assert place_of(photos, Filters(categories=("skirt",)), 4) == Place(None, 0, None, None)
 
 
 def test_garments_are_found_by_category_label_score_and_doubt():

@@ -125,3 +125,19 @@ def test_without_an_owner_the_work_is_the_tabs():
     session = with_photos(tab(None), ("a.jpg", jpeg(3)))
     assert tab(None).batch is None
     assert len(views(session)) == 1
+
+
+def test_a_reload_opens_the_photo_that_was_open_last():
+    session = with_photos(tab(), *((f"{place}.jpg", jpeg(place + 1)) for place in range(3)))
+    session.open_first([0, 1, 2])
+    assert session.photo == 0
+    session.open(2)
+    again = restarted()
+    again.open_first([0, 1, 2])
+    assert again.photo == 2
+    narrowed = tab()
+    narrowed.open_first([0, 1])
+    assert narrowed.photo == 0, "one that is there no more"
+    again.start_over()
+    again.open_first([0, 1, 2])
+    assert again.photo == 0, "other photos have its numbers now"
