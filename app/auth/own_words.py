@@ -1,7 +1,7 @@
-"""Sentences of Streamlit's frontend that mislead here, replaced as its script is served.
+"""Sentences of Streamlit's frontend that mislead here, replaced as its scripts are served.
 
-Lapel needs no network, and who opens it started no ``streamlit run``. The frontend has no setting for these
-sentences. Each is replaced by one of the same length, so that nothing else about the file changes.
+Lapel needs no network, who opens it started no ``streamlit run``, and a file that did not arrive is to be
+dropped again. The frontend has no setting for these sentences.
 """
 
 from __future__ import annotations
@@ -21,14 +21,19 @@ WORDS = {
         b"Lapel does not answer. Start it again, your photos and your work are kept:"
     ),
     b"streamlit run yourscript.py": b"make run",
+    # "AxiosError: Network Error" of an upload; refusals of the server stay as they are
+    b"errorMessage:P(e)": (
+        b"errorMessage:P(e).replace(/.*Network Error/,"
+        b"`It did not arrive: the connection was lost. Drop it again.`)"
+    ),
 }
 """What is said here in the place of what."""
 
-_SCRIPT = re.compile(r"/static/js/index\.[\w-]+\.js")
+_SCRIPT = re.compile(r"/static/js/(index|FileUploader)\.[\w-]+\.js")
 
 
 class OwnWords:
-    """ASGI middleware that serves the frontend's script with our own sentences in it."""
+    """ASGI middleware that serves the frontend's scripts with our own sentences in them."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -67,7 +72,7 @@ class OwnWords:
 
 
 def in_own_words(script: bytes) -> bytes:
-    """The script with each sentence replaced by one that blanks make as long."""
+    """The script with each of these sentences replaced."""
     for theirs, ours in WORDS.items():
-        script = script.replace(theirs, ours.ljust(len(theirs)))
+        script = script.replace(theirs, ours)
     return script

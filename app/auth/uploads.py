@@ -41,7 +41,8 @@ class UploadQuota:
 
     def __init__(self, session_bytes: int) -> None:
         self.session_bytes = session_bytes
-        self._names: dict[str, dict[str, str]] = {}  # session to file id to the name of what may come
+        # session to file id to the name of what may come, and by which question for addresses
+        self._names: dict[str, dict[str, tuple[str, int]]] = {}
         self._too_much: set[tuple[str, str]] = set()
         self._asked: dict[str, dict[str, int]] = {}  # session to file id to the bytes that are kept of it
         self._arriving: dict[str, int] = {}
@@ -72,7 +73,9 @@ class UploadQuota:
             self.ask(session_id, [info.file_id for info in issued])
             with self._lock:
                 names = self._names.setdefault(session_id, {})
-                names.update({info.file_id: name for info, name in zip(issued, file_names, strict=False)})
+                turn = len(names)
+                named = zip(issued, file_names, strict=False)
+                names.update({info.file_id: (name, turn) for info, name in named})
             return issued
 
         def kept(session_id: str, file: Any) -> None:
@@ -107,15 +110,17 @@ class UploadQuota:
     def take_missing(self, session: str) -> list[tuple[str, str]]:
         """Name and sentence of each file that was asked for and did not arrive, once.
 
-        To be called when an uploader reports, as it does once none of its files is under way.
+        To be called when an uploader reports, as it does once none of its files is under way, and before
+        those that came are released. A file that was dropped again and arrived then is not missing.
         """
         with self._lock:
             asked, names = self._asked.get(session, {}), self._names.get(session, {})
             missing = [] if session in self._arriving else [file for file in names if not asked.get(file)]
+            came = [names[file] for file in names if asked.get(file)]
             found = [
-                (names[file], self.refusal if (session, file) in self._too_much else NOT_ARRIVED)
-                for file in missing
-                if file in asked
+                (name, self.refusal if (session, file) in self._too_much else NOT_ARRIVED)
+                for file, (name, turn) in ((file, names[file]) for file in missing if file in asked)
+                if not any(name == other and turn < later for other, later in came)
             ]
             for file in missing:
                 asked.pop(file, None)

@@ -128,3 +128,14 @@ def test_files_that_did_not_arrive_are_named_once(watched):
     assert found[0][1] == uploads.NOT_ARRIVED and found[1][1] == watched.quota.refusal
     assert watched.quota.take_missing("a") == []
     assert watched.quota.used("a") == 10
+
+
+def test_a_file_that_was_dropped_again_is_not_missing(watched):
+    watched.manager.get_upload_urls("a", ["lost.jpg", "again.jpg"])
+    again, other = (info.file_id for info in watched.manager.get_upload_urls("a", ["again.jpg", "other.jpg"]))
+    watched.add("a", again, 10)
+    watched.add("a", other, 10)
+    assert [name for name, _ in watched.quota.take_missing("a")] == ["lost.jpg"]
+    same, _ = (info.file_id for info in watched.manager.get_upload_urls("a", ["x/1.jpg", "x/1.jpg"]))
+    watched.add("a", same, 10)
+    assert [name for name, _ in watched.quota.take_missing("a")] == ["x/1.jpg"], "another file of this name"
