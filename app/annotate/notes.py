@@ -37,7 +37,13 @@ def show(store: Store, session: AnnotationSession, pictures: PictureUrls) -> Non
     else:
         show_comments(store.photo_notes.comments(photo_id))
     with st.form(f"comment-{photo_id}", clear_on_submit=True, border=False):
-        st.text_area("Comment", key=_comment_key(photo_id), max_chars=MOST_COMMENT, height=80)
+        st.text_area(
+            "Comment",
+            key=_comment_key(photo_id),
+            max_chars=MOST_COMMENT,
+            height=80,
+            help="Shown here, in the history and in the review; exports as COCO and CSV hold comments.",
+        )
         st.form_submit_button(
             "Add the comment", icon=":material/add_comment:", on_click=_add, args=(store, session, photo_id)
         )

@@ -28,7 +28,19 @@ CATEGORY_COLUMNS = ("category", "class", "class_name", "label_name", "label")
 """Of these, the first that is there; a ``label`` beside another of them is the fine label."""
 KNOWN_COLUMNS = frozenset(
     (*PHOTO_COLUMNS, *CATEGORY_COLUMNS, *(side for corners in CORNERS for side in corners))
-    + (*BOX_FLAGS, *COLUMNS, "width", "height", "flags", "tags", "split", "holdout", "digest", "deleted")
+    + (
+        *BOX_FLAGS,
+        *COLUMNS,
+        "width",
+        "height",
+        "flags",
+        "tags",
+        "comments",
+        "split",
+        "holdout",
+        "digest",
+        "deleted",
+    )
     + ("version", "author", "box", "origin", "changed", "id", "image_id", "imageid", "depth")
 )
 """Columns that are read, or that Lapel's exports and other tools have for themselves."""

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Protocol
 
@@ -17,7 +18,7 @@ from core.datasets.splits import HOLDOUT, SPLITS, TRAIN, VAL
 from core.datasets.voc import label_map, voc_document
 from core.datasets.yolo import yolo_lines, yolo_setting
 from core.store.export_photos import ExportedPhoto
-from core.store.photo_notes import TAG_SEPARATOR
+from core.store.photo_notes import TAG_SEPARATOR, Comment
 from core.store.revisions import Revision
 from core.store.streamed_zip import StreamedZip
 
@@ -27,7 +28,7 @@ IN_MEMORY = 2**17
 COLUMNS = (
     *("photo", "digest", "holdout", "deleted", "width", "height", "version", "author"),
     *("box", "x0", "y0", "x1", "y1", "category", "label", "origin", "changed", "score"),
-    *("split", "flags", "tags"),
+    *("split", "flags", "tags", "comments"),
 )
 
 
@@ -89,6 +90,7 @@ class CocoFile:
         entry = coco_image(photo.boxed, photo.row.id) | {"digest": photo.row.digest, "split": photo.split}
         entry |= {"holdout": True} if photo.row.holdout else {}
         entry |= {"tags": list(photo.tags)} if photo.tags else {}
+        entry |= {"comments": [_comment(comment) for comment in photo.comments]} if photo.comments else {}
         entry |= {"deleted": True} if photo.deleted else {}
         self._images.add(_json(entry), b",\n")
         for box in coco_annotations(photo.boxed, photo.row.id, first_id):
@@ -106,6 +108,11 @@ class CocoFile:
         """Let go of what is on the disk."""
         self._images.close()
         self._boxes.close()
+
+
+def _comment(comment: Comment) -> dict[str, str]:
+    at = datetime.fromtimestamp(comment.at, UTC).isoformat(timespec="seconds")
+    return {"by": comment.by, "at": at, "text": comment.text}
 
 
 def _json(content: Any) -> bytes:
@@ -234,7 +241,7 @@ class CsvTable:
 
     Texts are as ``core.datasets.export.neutral`` writes them, and ``plain`` there gives back what they were:
     where a text begins with ``= + - @`` it has an apostrophe before it. ``flags`` are joined by blanks, the
-    photo's ``tags`` by semicolons.
+    photo's ``tags`` by semicolons; its ``comments``, each with who made it, by line breaks.
     """
 
     def __init__(self, out: IO[bytes], revision: Revision) -> None:
@@ -297,13 +304,23 @@ class CsvZip(CsvTable):
 
 def _csv_rows(photo: ExportedPhoto, names: Mapping[int, str]) -> Iterator[list[str | float | None]]:
     row, version, tags = photo.row, photo.annotation, TAG_SEPARATOR.join(photo.tags)
+    comments = "\n".join(f"{comment.by}: {comment.text}" for comment in photo.comments)
     start: list[str | float | None] = [photo.boxed.file_name, row.digest, _yes(row.holdout)]
     start += [_yes(photo.deleted), row.width, row.height, version.version, version.author]
     for number, box in enumerate(version.boxes, start=1):
         named = [names[box.category_id], box.label or "", box.origin, _yes(box.changed), box.score]
-        yield [*start, number, *box.box_xyxy, *named, photo.split, " ".join(sorted(box.flags)), tags]
+        yield [
+            *start,
+            number,
+            *box.box_xyxy,
+            *named,
+            photo.split,
+            " ".join(sorted(box.flags)),
+            tags,
+            comments,
+        ]
     if not version.boxes:
-        yield [*start, *[""] * (len(COLUMNS) - len(start) - 3), photo.split, "", tags]
+        yield [*start, *[""] * (len(COLUMNS) - len(start) - 4), photo.split, "", tags, comments]
 
 
 def _yes(value: bool) -> str:

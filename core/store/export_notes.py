@@ -56,6 +56,7 @@ class ExportTally:
             self.used.add(box.category_id)
             self.lost.update(_lost(box))
         self.lost["tags"] += bool(photo.tags)
+        self.lost["comments"] += bool(photo.comments)
         name = photo.row.name
         self.lost["ending"] += self.names.pictures and not name.lower().endswith(PICTURE_ENDING)
         self.lost["renamed"] += self.names.is_renamed(photo.boxed.file_name, name)
@@ -99,6 +100,8 @@ def _of_format(tally: ExportTally, revision: Revision) -> Iterator[str]:
     lost = tally.lost
     if tally.format in ("yolo", "voc") and lost["tags"]:
         yield f"{_counted(lost['tags'], 'photo loses its tags', 'photos lose their tags')}."
+    if tally.format in ("yolo", "voc") and lost["comments"]:
+        yield f"{_counted(lost['comments'], 'photo loses its comments', 'photos lose their comments')}."
     if tally.format == "yolo":
         if lost["label"]:
             yield f"{_counted(lost['label'], 'box loses its fine label', 'boxes lose their fine labels')}."

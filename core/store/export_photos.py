@@ -13,6 +13,7 @@ from core.datasets.splits import Validation, choose_validation
 from core.errors import DatasetError, NotFoundError
 from core.file_names import path_key, portable_name, portable_path, relative_name
 from core.store import Store
+from core.store.photo_notes import Comment
 from core.store.photos import PhotoRow
 from core.store.revisions import Revision, RevisionItem, RevisionPhoto
 from core.store.versions import Annotation
@@ -34,6 +35,7 @@ class ExportedPhoto:
     stem: str
     split: str
     tags: tuple[str, ...] = ()
+    comments: tuple[Comment, ...] = ()
 
     @property
     def deleted(self) -> bool:
@@ -207,7 +209,7 @@ class ExportedPhotos:
                 stem, file_name = self.names.of_photo(row.id, row.name)
                 boxed = _boxed(item.annotation, row, file_name, classes)
                 split = self.validation.split_of(row.digest, row.holdout)
-                yield ExportedPhoto(row, item.annotation, boxed, stem, split, item.tags)
+                yield ExportedPhoto(row, item.annotation, boxed, stem, split, item.tags, item.comments)
             self.on_photo()
 
     def renamed(self) -> Iterator[tuple[str, str]]:

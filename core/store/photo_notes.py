@@ -1,4 +1,4 @@
-"""What people say of a photo as a whole: tags, which revisions and exports keep, and comments."""
+"""What people say of a photo as a whole: tags, which revisions keep, and comments; exports hold both."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.access import LOCAL, Actor, Right, needs
 from core.boxes import MOST_TAG, MOST_TAGS
 from core.errors import StoreError
 from core.store.database import Database
-from core.store.schema import photo_comments, photo_tags, photos, revision_tags
+from core.store.schema import photo_comments, photo_tags, photos, revision_items, revision_tags
 from core.store.versions import locked_photo
 
 MOST_COMMENT = 2000
@@ -40,9 +40,12 @@ class PhotoNotes:
     @needs(Right.READ)
     def comments(self, photo_id: int) -> tuple[Comment, ...]:
         """A photo's comments, the oldest first."""
-        found = sa.select(photo_comments).where(photo_comments.c.photo_id == photo_id)
-        rows = self.database.rows(found.order_by(photo_comments.c.id))
-        return tuple(Comment(row.id, row.photo_id, row.text, row.by, row.at) for row in rows)
+        return self.comments_of([photo_id]).get(photo_id, ())
+
+    @needs(Right.READ)
+    def comments_of(self, photo_ids: Sequence[int]) -> dict[int, tuple[Comment, ...]]:
+        """The comments of these photos by photo, the oldest first; photos without comments are left out."""
+        return _comments(self.database, photo_comments.c.photo_id.in_(photo_ids))
 
     @needs(Right.ANNOTATE)
     def comment(self, photo_id: int, text: str, author: str) -> Comment:
@@ -133,6 +136,20 @@ def frozen_tags(database: Database, revision: int) -> dict[int, tuple[str, ...]]
     )
     rows = database.rows(found.order_by(revision_tags.c.photo_id, revision_tags.c.tag))
     return _by_photo((row.photo_id, row.tag) for row in rows)
+
+
+def comments_in(database: Database, revision: int) -> dict[int, tuple[Comment, ...]]:
+    """The comments of a revision's photos by photo, also those that came after it."""
+    its_photos = sa.select(revision_items.c.photo_id).where(revision_items.c.revision == revision)
+    return _comments(database, photo_comments.c.photo_id.in_(its_photos))
+
+
+def _comments(database: Database, chosen: sa.ColumnElement[bool]) -> dict[int, tuple[Comment, ...]]:
+    found: dict[int, tuple[Comment, ...]] = {}
+    for row in database.rows(sa.select(photo_comments).where(chosen).order_by(photo_comments.c.id)):
+        comment = Comment(row.id, row.photo_id, row.text, row.by, row.at)
+        found[comment.photo_id] = (*found.get(comment.photo_id, ()), comment)
+    return found
 
 
 def _by_photo(rows: Iterable[tuple[int, str]]) -> dict[int, tuple[str, ...]]:

@@ -17,7 +17,14 @@ from sqlalchemy.exc import IntegrityError
 from core.access import LOCAL, Actor, Right, needs
 from core.store.audit import record_audit
 from core.store.database import Database, one_line
-from core.store.photo_notes import PhotoNotes, current_tags, freeze_tags, frozen_tags
+from core.store.photo_notes import (
+    Comment,
+    PhotoNotes,
+    comments_in,
+    current_tags,
+    freeze_tags,
+    frozen_tags,
+)
 from core.store.photos import PhotoRow
 from core.store.schema import annotations as versions
 from core.store.schema import categories, photos, revision_items
@@ -53,11 +60,15 @@ class Revision:
 
 @dataclass(frozen=True)
 class RevisionItem:
-    """A photo of a revision, by now perhaps deleted, with its annotation and tags as they were."""
+    """A photo of a revision, by now perhaps deleted, with its annotation and tags as they were.
+
+    ``comments`` are those that it has now: a revision does not freeze them.
+    """
 
     photo: PhotoRow
     annotation: Annotation
     tags: tuple[str, ...] = ()
+    comments: tuple[Comment, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,8 +131,10 @@ class Revisions:
         open between two photos. Raises NotFoundError.
         """
         tags = frozen_tags(self.database, number)
+        comments = comments_in(self.database, number)
         for row in self._pages(number, holdout, _items(number)):
-            yield RevisionItem(_photo(row), annotation_from(row), tags.get(row.its_id, ()))
+            notes = (tags.get(row.its_id, ()), comments.get(row.its_id, ()))
+            yield RevisionItem(_photo(row), annotation_from(row), *notes)
 
     @needs(Right.READ)
     def names(self, number: int, *, holdout: bool | None = None) -> Iterator[tuple[int, str]]:
@@ -168,9 +181,12 @@ class Revisions:
             if holdout is not None:
                 found = found.where(photos.c.holdout.is_(holdout))
             rows = {row.id: row for row in self.database.rows(found.where(versions.c.id.in_(some)))}
-            tags = PhotoNotes(self.database, self.actor).tags_of([row.its_id for row in rows.values()])
+            notes = PhotoNotes(self.database, self.actor)
+            photo_ids = [row.its_id for row in rows.values()]
+            tags, comments = notes.tags_of(photo_ids), notes.comments_of(photo_ids)
             for row in (rows[id] for id in some if id in rows):
-                yield RevisionItem(_photo(row), annotation_from(row), tags.get(row.its_id, ()))
+                said = (tags.get(row.its_id, ()), comments.get(row.its_id, ()))
+                yield RevisionItem(_photo(row), annotation_from(row), *said)
 
     @needs(Right.READ)
     def box_sizes(self, number: int, size: float) -> np.ndarray:

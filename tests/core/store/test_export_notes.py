@@ -13,7 +13,7 @@ from core.datasets.export import plain
 from core.datasets.splits import choose_validation
 from core.store import Store
 from core.store.boxes import AnnotatedBox
-from core.store.exports import FORMATS, export_revision
+from core.store.exports import FORMATS, export_chosen, export_revision
 from tests.core.store.rows import add_photos, box
 
 FLAGS = frozenset({"difficult"})
@@ -120,3 +120,35 @@ def test_the_apostrophe_before_a_formula_can_be_taken_off_again(one):
     rows = list(csv.DictReader(io.StringIO(out.getvalue().decode(), newline="")))
     assert [plain(row["label"]) for row in rows] == ["'=x", "-1"]
     assert {plain(row["photo"]) for row in rows} == {"=1+1.jpg"}
+
+
+def test_comments_go_out_as_coco_and_csv_and_the_other_formats_say_that_they_lose_them(one):
+    revision_of(one, [box(1, 1, 9, 9), box(2, 2, 9, 9)], [])
+    first, second = (row.id for row in one.photos.page(0, 2))
+    for photo, by, text in (
+        (first, "ann", "A scarf?\nSee above."),
+        (first, "bob", "=yes"),
+        (second, "bob", "Dark."),
+    ):
+        one.photo_notes.comment(photo, text, by)
+    number = one.revisions.create("ann").number  # comments alone make no other revision
+    for format in ("yolo", "voc"):
+        assert "2 photos lose their comments." in said(one, format, number)
+    out = io.BytesIO()
+    assert "comments" not in " ".join(export_revision(one, number, "coco", out).left_out)
+    told = [
+        entry.get("comments")
+        for entry in json.loads(out.getvalue())["images"]
+        if entry["id"] in (first, second)
+    ]
+    assert sorted([[(c["by"], c["text"]) for c in comments] for comments in told]) == [
+        [("ann", "A scarf?\nSee above."), ("bob", "=yes")],
+        [("bob", "Dark.")],
+    ]
+    out = io.BytesIO()
+    assert "comments" not in " ".join(export_revision(one, number, "csv", out).left_out)
+    rows = list(csv.DictReader(io.StringIO(out.getvalue().decode())))
+    assert {row["comments"] for row in rows} == {"ann: A scarf?\nSee above.\nbob: =yes", "bob: Dark."}
+    out = io.BytesIO()
+    export_chosen(one, [first], "csv", out)
+    assert "bob: =yes" in out.getvalue().decode()
