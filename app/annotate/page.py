@@ -44,6 +44,8 @@ MORE = {
     "Drafts": review.show_drafts,
 }
 TICK_SECONDS = 0.7
+UNAIDED_WITHOUT = ("attention",)
+"""What the editor does not do on a holdout photo that is annotated without proposals."""
 
 
 def show(store: Store, session: AnnotationSession) -> None:
@@ -102,7 +104,7 @@ def _editor(store: Store, session: AnnotationSession, opened: OpenPhoto, picture
     photo, maps = opened.photo, attention_maps()
     if is_blank(session, opened):
         proposal_jobs().request(store, photo.id)
-    layer = maps.png(store, photo.id)
+    layer = None if opened.is_unaided else maps.png(store, photo.id)
     categories = store.categories.by_id()
     box_editor(
         f"{project}/{opened.key}" if (project := current_project()) else opened.key,
@@ -126,6 +128,7 @@ def _editor(store: Store, session: AnnotationSession, opened: OpenPhoto, picture
         sequence=session.saved_sequence,
         notice=_notice(store, session, opened),
         readonly=bool(opened.locked_reason),
+        without=UNAIDED_WITHOUT if opened.is_unaided else (),
         coming=is_blank(session, opened) and proposal_jobs().pending(store, photo.id),
         on_work=partial(save_draft, store, session),
         on_act=partial(_perform, store, session),
@@ -139,7 +142,7 @@ def _editor(store: Store, session: AnnotationSession, opened: OpenPhoto, picture
 def _perform(store: Store, session: AnnotationSession, done: EditorAction) -> None:
     if done.name == "history":
         st.session_state[MORE_KEY] = None if st.session_state.get(MORE_KEY) == "History" else "History"
-    elif done.name == "attention" and session.opened is not None:
+    elif done.name == "attention" and session.opened is not None and not session.opened.is_unaided:
         attention_maps().request(store, session.opened.photo.id)
     else:
         perform(store, session, done)

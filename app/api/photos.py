@@ -14,6 +14,7 @@ from app.resources import labeler_of
 from core.access import Right
 from core.errors import StoreError
 from core.images.decode import read_photo
+from core.inference.predictions import is_unaided
 from core.jobs import client
 from core.store import Store
 from core.store.imports import UploadFolder
@@ -100,11 +101,15 @@ def photos(
 
 @router.get("/photos/{id}", tags=["photos"])
 def photo(store: ActingStore, id: int) -> dict[str, Any]:
-    """A photo, and what the models found in it, if they have looked at it."""
-    row = _photo(store.photos.get(id))
-    prediction = store.predictions.get(id)
+    """A photo, and what the models found in it: null where they have not looked at it yet.
+
+    So it is for an ``unaided`` photo: one of the holdout, where that is annotated without proposals.
+    """
+    row = store.photos.get(id)
+    unaided = is_unaided(store, row)
+    prediction = None if unaided else store.predictions.get(id)
     found = None if prediction is None else [garment.as_dict() for garment in prediction.garments]
-    return row | {"garments": found}
+    return _photo(row) | {"unaided": unaided, "garments": found}
 
 
 @router.get("/photos/{id}/picture", tags=["photos"], response_class=Response)

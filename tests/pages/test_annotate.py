@@ -12,8 +12,10 @@ from app.annotate.page import MORE_KEY
 from app.annotate.prefetch import ProposalJobs
 from app.annotate.save import perform, save_draft
 from app.annotate.session import KEY, AnnotationSession
+from core.inference.predictions import UNAIDED_HOLDOUT_SETTING
 from core.store import Store
 from tests.app.annotating import act_on, box, filled_store, work_on
+from tests.core.store.conftest import drawn
 from tests.pages.workspace import texts, unopened
 
 PAGE = "../pages/annotate.py"
@@ -234,3 +236,13 @@ def test_tags_and_comments_of_a_photo_are_kept_and_shown_in_its_history(start, f
     assert "red sale · 1 comment" in texts(page)
     page.segmented_control(key=MORE_KEY).set_value("History").run()
     assert "Comment** by anna" in texts(page) and not page.exception
+
+
+def test_an_unaided_holdout_photo_has_no_attention_map(start, folder):
+    store = store_in(folder, 1)
+    held = store.photos.add(drawn(5, holdout=True), by="ann").row
+    assert held is not None
+    assert component_data(start(photo=str(held.id)))["without"] == []
+    store.settings.put(UNAIDED_HOLDOUT_SETTING, True)
+    page = start(photo=str(held.id))
+    assert component_data(page)["without"] == ["attention"]

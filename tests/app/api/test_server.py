@@ -18,12 +18,16 @@ from app.api.client import Lapel, LapelApiError
 from app.api.server import build_api
 from app.auth.identity import ACTORS
 from core.files import DATA_VARIABLE
+from core.garments import Garment
+from core.inference.predictions import UNAIDED_HOLDOUT_SETTING
 from core.jobs.import_steps import import_here
 from core.jobs.steps import Steps
 from core.store import Store
 from core.store.projects import add_project, open_chosen
 from tests.app.annotating import filled_store
 from tests.app.signing_in import configure
+from tests.core.store.conftest import drawn
+from tests.core.store.rows import add_models
 from tests.fakes import FakeLabeler
 from tests.pictures import jpeg
 
@@ -162,6 +166,19 @@ def test_photos_are_imported_and_reported(lapel, store, tmp_path):
     (new,) = lapel.photos(text="new")
     assert new["name"] == "new.jpg" and report["fell_to_holdout"] == int(new["holdout"])
     assert sum(1 for _ in lapel.photos(annotated=False)) == 3
+
+
+def test_of_a_holdout_photo_that_is_annotated_unaided_no_garments_are_told(lapel, store):
+    held = store.photos.add(drawn(5, holdout=True), by="ann").row
+    assert held is not None
+    store.predictions.save(held.id, add_models(store.database), [Garment((1, 1, 9, 9), "top", 0.9)], None)
+    told = lapel.call("GET", f"/photos/{held.id}")
+    assert len(told["garments"]) == 1 and told["unaided"] is False
+    store.settings.put(UNAIDED_HOLDOUT_SETTING, True)
+    told = lapel.call("GET", f"/photos/{held.id}")
+    assert told["garments"] is None and told["unaided"] is True
+    (other, *_) = lapel.photos(holdout=False)
+    assert lapel.call("GET", f"/photos/{other['id']}")["garments"]
 
 
 def test_a_photo_is_labeled_without_being_stored(lapel, store, tmp_path, monkeypatch):
