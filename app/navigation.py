@@ -54,7 +54,6 @@ ENTRIES = (
             "app.preview.download",
             "app.preview.photo",
             "app.preview.save_to_store",
-            "app.preview.selection",
             "app.preview.session",
             "app.preview.shop",
             "app.preview.upload",

@@ -65,7 +65,7 @@ def _header(session: PreviewSession, place: Place) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _step_button(session, "previous", place.previous, "Previous photo (←)", "chevron_left")
         if place.place is None:
-            st.text(f"not among the {place.count}", help="This photo does not pass the filter.")
+            st.text("outside the filter", help=f"This photo does not pass; {place.count} do.")
         else:
             st.text(f"{place.place} of {place.count}")
         _step_button(session, "next", place.next, "Next photo (→)", "chevron_right")
