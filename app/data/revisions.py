@@ -39,12 +39,13 @@ PARTS: dict[str, bool | None] = {
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """The revision, format and photos of an export."""
+    """The revision, format and photos of an export, and which comment is the newest: those go out, too."""
 
     number: int
     format: str
     pictures: bool
     holdout: bool | None
+    newest_comment: int = 0
 
     @property
     def file_name(self) -> str:
@@ -169,7 +170,9 @@ def _export(store: Store, revisions: Sequence[Revision]) -> None:
     format = st.selectbox("Format", list(FORMATS), format_func=FORMATS.__getitem__, key="export-format")
     part = st.selectbox("Photos", list(PARTS), key="export-part")
     pictures = st.toggle("With the pictures", key="export-pictures")
-    wanted = ExportRequest(int(number), format, bool(pictures), PARTS[part])
+    wanted = ExportRequest(
+        int(number), format, bool(pictures), PARTS[part], store.photo_notes.newest_comment()
+    )
     ready: ExportFile | None = st.session_state.get(FILE_KEY)
     if ready is not None and ready.wanted == wanted:
         _download(ready)

@@ -47,6 +47,11 @@ class PhotoNotes:
         """The comments of these photos by photo, the oldest first; photos without comments are left out."""
         return _comments(self.database, photo_comments.c.photo_id.in_(photo_ids))
 
+    @needs(Right.READ)
+    def newest_comment(self) -> int:
+        """The number of the newest comment of all; 0 where there is none."""
+        return int(self.database.rows(sa.select(sa.func.coalesce(sa.func.max(photo_comments.c.id), 0)))[0][0])
+
     @needs(Right.ANNOTATE)
     def comment(self, photo_id: int, text: str, author: str) -> Comment:
         """Add a comment. Raises StoreError for an empty or too long one, NotFoundError for no such photo."""

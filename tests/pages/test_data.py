@@ -278,7 +278,8 @@ def test_boxes_that_were_brought_in_are_nobodys_work(page, store):
 
 
 def test_a_revision_is_made_once_and_exported(page, store):
-    annotate(store, photo(store, name="coat.jpg"), store.categories.all()[0].id)
+    coat = photo(store, name="coat.jpg")
+    annotate(store, coat, store.categories.all()[0].id)
     on(page, "Revisions")
     page.text_input(key="revision-note").set_value("before the sale")
     button(page, "Create revision").click().run()
@@ -291,6 +292,11 @@ def test_a_revision_is_made_once_and_exported(page, store):
     assert not page.exception
     document = json.loads(Path(page.session_state[FILE_KEY].path).read_text())
     assert [image["file_name"] for image in document["images"]] and len(document["annotations"]) == 1
+    store.photo_notes.comment(coat, "Is this a coat?", "Anna")
+    page.run()
+    button(page, "Prepare the file").click().run()
+    document = json.loads(Path(page.session_state[FILE_KEY].path).read_text())
+    assert [comment["text"] for comment in document["images"][0]["comments"]] == ["Is this a coat?"]
     page.toggle(key="export-pictures").set_value(True)
     page.selectbox(key="export-format").set_value("yolo").run()
     button(page, "Prepare the file").click().run()

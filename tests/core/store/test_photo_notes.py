@@ -48,6 +48,7 @@ def test_tags_are_given_and_taken_each_once(store: Store, photos):
 
 
 def test_comments_are_kept_in_order_with_who_said_them(store: Store, photos):
+    assert store.photo_notes.newest_comment() == 0
     store.photo_notes.comment(photos[0], "  The bag is cut. ", "ann")
     bob = Actor.of("bob", ["annotator"])
     store.acting(bob).photo_notes.comment(photos[0], "Then it is truncated.", "another name")
@@ -56,6 +57,7 @@ def test_comments_are_kept_in_order_with_who_said_them(store: Store, photos):
         ("ann", "The bag is cut."),
         ("bob", "Then it is truncated."),
     ]
+    assert store.photo_notes.newest_comment() == found[-1].id
     for wrong in (" ", "x" * 2001):
         with pytest.raises(StoreError, match="expected a comment"):
             store.photo_notes.comment(photos[0], wrong, "ann")

@@ -55,7 +55,10 @@ TABLE = {
         Right.IMPORT: "fill review_imported",
         Right.ANNOTATE: "order next take renew release skip put_first recall_skipped",
     },
-    "PhotoNotes": {Right.READ: "comments comments_of tags_of known_tags", Right.ANNOTATE: "comment tag"},
+    "PhotoNotes": {
+        Right.READ: "comments comments_of newest_comment tags_of known_tags",
+        Right.ANNOTATE: "comment tag",
+    },
     "ConsensusReviews": {Right.READ: "waiting get", Right.REVIEW: "accept returned"},
     "Revisions": {
         Right.READ: "all get items names photos annotation_ids box_sizes",
