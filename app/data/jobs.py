@@ -1,4 +1,4 @@
-"""Background jobs on the page Data: a progress bar with the time left, and a cancel button."""
+"""Background jobs on the page Data: their progress, to be cancelled, and what one left undone."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app.preview.batch import time_left
-from app.text import literal
+from app.text import counted, literal
+from core.access import Right
 from core.errors import LapelError
+from core.inference.predictions import serving_models
 from core.jobs import client
 from core.store import Store
 from core.store.jobs import JobRow
@@ -40,6 +42,32 @@ def show(store: Store) -> None:
     going = store.jobs.running()
     if going:
         st.fragment(_tick, run_every=TICK_SECONDS)(store, tuple(job.id for job in going))
+    if client.LABEL not in {job.kind for job in going}:
+        _show_stopped(store)
+
+
+def _show_stopped(store: Store) -> None:
+    """What a labeling that was cancelled or failed has left, with a way to go on: it does not by itself."""
+    last, models = store.jobs.latest(client.LABEL), serving_models(store)
+    if last is None or last.state not in ("cancelled", "failed") or models is None:
+        return
+    missing = store.predictions.missing_count(models)
+    if not missing:
+        return
+    was = "was cancelled" if last.state == "cancelled" else f"failed ({literal(last.message)})"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Labeling {was}: {counted(missing, 'photo')} without proposals.", width="content")
+        if store.actor.may(Right.IMPORT):
+            st.button(
+                "Label them", icon=":material/play_arrow:", key="label-rest", on_click=_label, args=(store,)
+            )
+
+
+def _label(store: Store) -> None:
+    try:
+        client.start_labeling(store, store.actor.name)
+    except LapelError as error:
+        st.error(literal(str(error)), icon=":material/error:")
 
 
 def seconds_left(job: JobRow, seen: dict[str, FirstProgress], now: float) -> float | None:

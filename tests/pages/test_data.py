@@ -19,6 +19,7 @@ from app.data.revisions import FILE_KEY
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.importing import import_all
+from tests.core.store.rows import add_models
 from tests.pages.data_page import annotate, button, gallery, on, open_store, photo
 from tests.pages.workspace import texts, unopened
 from tests.pictures import jpeg, zipped
@@ -305,6 +306,23 @@ def test_a_revision_is_made_once_and_exported(page, store):
     assert page.get("download_button")
     said = "".join(entry.value for entry in page.caption).replace("\\", "")
     assert "Pictures are the store's own JPEG files" in said
+
+
+def test_a_labeling_that_was_cancelled_says_what_it_left_and_goes_on_when_asked(page, store, monkeypatch):
+    seen, other = photo(store, name="coat.jpg", bands=1), photo(store, name="hat.jpg", bands=2)
+    models = add_models(store.database)
+    monkeypatch.setattr("app.data.jobs.serving_models", lambda store: models)
+    store.predictions.save(seen, models, [], None)
+    store.jobs.begin("label-1", "label", "Anna")
+    store.jobs.finish("label-1", "cancelled")
+    on(page, "Photos")
+    assert "Labeling was cancelled: 1 photo without proposals." in texts(page)
+    button(page, "Label them").click().run()
+    assert [job.kind for job in store.jobs.running()] == ["label"]
+    assert "without proposals" not in texts(page)
+    store.predictions.save(other, models, [], None)
+    store.jobs.finish(store.jobs.running()[0].id, "cancelled")
+    assert "Labeling was" not in texts(on(page, "Photos"))
 
 
 def test_running_work_is_shown_with_a_way_to_stop_it(page, store):
