@@ -110,7 +110,7 @@ def test_woocommerce_has_all_pictures_of_a_product_in_one_cell() -> None:
     rows = rows_of(
         ShopTable(WOOCOMMERCE, A_PHOTO, SkuPattern("{sku}_*"), image_address="https://shop.example")
     )
-    assert (rows[0]["SKU"], rows[0]["Name"], rows[0]["Published"]) == ("AB12", "T-Shirt AB12", "0")
+    assert (rows[0]["SKU"], rows[0]["Name"], rows[0]["Published"]) == ("AB12", "T-Shirt AB12", "-1")
     assert rows[0]["Images"] == (
         "https://shop.example/men/AB12_front.jpg, https://shop.example/men/AB12_back.jpg"
     )
