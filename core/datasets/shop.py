@@ -267,7 +267,8 @@ def _woocommerce(
             images = [table.image(photo) for photo in product.photos] if table.image_address else []
             row: Row = {
                 "Type": "simple", "SKU": product.sku,
-                "Name": _filled(table.title, values) or product.sku or values["file"], "Published": -1,  # a draft
+                "Name": _filled(table.title, values) or product.sku or values["file"],
+                "Published": -1,  # a draft
                 "Categories": values["category"].replace(",", " "), "Tags": product.tags(names),
                 "Images": ", ".join(images),
             }  # fmt: skip
