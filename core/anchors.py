@@ -178,7 +178,8 @@ def read_size(path: Path) -> float:
     size = found.get("size") if isinstance(found, dict) else None
     if not isinstance(size, int | float) or not SMALLEST_SIDE <= size <= LARGEST_SIDE:
         raise RecipeError(
-            f'expected the input size of its anchors in pixels ("size": 416) in {path.name}, got {size!r}'
+            f'expected the input size of its anchors in pixels ("size": 416) in {path.name}, as '
+            f"`anchors --format json` writes it, got {size!r}"
         )
     return float(size)
 
@@ -187,7 +188,6 @@ def anchors_json(boxes_wh: np.ndarray, fitted: AnchorResult, size: float) -> dic
     """Anchors fitted to boxes (N, 2) of an input of ``size`` px with their measure, as JSON holds them."""
     return {
         "anchors": [[round(float(w), 2), round(float(h), 2)] for w, h in fitted.anchors],
-        "size": size,
         "mean_iou": round(fitted.mean_iou, 4),
         "darknet_mean_iou": round(mean_best_iou(boxes_wh, darknet_anchors(size)), 4),
         "boxes": len(boxes_wh),

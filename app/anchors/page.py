@@ -284,7 +284,7 @@ def _scales(boxes_wh: np.ndarray, fitted: AnchorResult) -> None:
 def _use(boxes_wh: np.ndarray, fitted: AnchorResult, size: int) -> None:
     """The anchors as files, and the command that trains with them."""
     st.subheader("Use these anchors")
-    found = anchors_json(boxes_wh, fitted, size)
+    found = anchors_json(boxes_wh, fitted, size) | {"size": size}
     st.code(_pairs(found["anchors"]), language=None, wrap_lines=True)
     with st.container(horizontal=True):
         for title, text, name, kind in (

@@ -45,7 +45,8 @@ def anchors(
 ) -> None:
     """Fit anchors to a dataset's boxes by K-means++ under 1 - IoU.
 
-    The JSON is what ``train detector --anchors FILE`` takes.
+    The JSON is what ``train detector --anchors FILE`` takes; that of ``--format json`` also names its input
+    size, which a fine-tuning needs.
     """
     from core.anchor_studies import STUDIES, refine_anchors, scale_rows
     from core.anchors import AnchorResult, anchors_json, anchors_yaml, darknet_line, kmeans_anchors
@@ -64,7 +65,7 @@ def anchors(
         with ProgressBar("step") as bar:
             found[study] = STUDIES[study](boxes_wh, size, clusters, seed, bar.show)
     if as_json or form == "json":
-        print_json(found)
+        print_json(found if as_json else found | {"size": size})
     elif form != "text":
         print(anchors_yaml(fitted.anchors).rstrip() if form == "yaml" else darknet_line(fitted.anchors))
     else:

@@ -14,13 +14,11 @@ from core.cli.console import Device, ProgressBar, account_name, open_store, prin
 from core.cli.store import chosen_revision
 from core.errors import ConflictError, DatasetError, RecipeError
 from core.images.containers import PHOTO_SUFFIXES
-from core.store.trainings import OWN_ANCHORS, Anchors
 from core.training.recipes import MOST_EPOCHS, TrainingOptions
 
 if TYPE_CHECKING:
     from core.store import Store
-    from core.store.trainings import TrainingRow
-
+    from core.store.trainings import Anchors, TrainingRow
 
 FEWEST_PHOTOS = 20
 LARGEST_SHARE = 10.0
@@ -168,6 +166,7 @@ def asked_anchors(chosen: str | None) -> Anchors:
     JSON file of nine anchors that names its input size.
     """
     from core.anchors import darknet_anchors, read_anchors, read_size
+    from core.store.trainings import OWN_ANCHORS
 
     if chosen in (None, "champion"):
         return None

@@ -188,7 +188,7 @@ def test_label_passes_on_what_was_said(
 
     monkeypatch.setattr(label, "label", record)
     assert CliRunner().invoke(app, ("label", *arguments)).exit_code == 1
-    assert calls == [([Path("a.jpg")], passed)]
+    assert calls == [([Path("a.jpg")], passed | {"device": "auto"})]
 
 
 def test_train_passes_on_what_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +251,9 @@ def test_train_on_a_revision_takes_the_stores_folder(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(train, "train_revision", lambda *told, **settings: calls.append((*told, settings)))
     said = "train classifier --revision 3 --quick --device cpu --data store"
     assert CliRunner().invoke(app, said.split()).exit_code == 0
-    assert calls == [("classifier", "3", {"quick": True, "device": "cpu", "data": Path("store")})]
+    assert calls == [
+        ("classifier", "3", {"quick": True, "device": "cpu", "data": Path("store"), "anchors": None})
+    ]
 
 
 def test_anchors_by_the_shell(lapel: Shell, tmp_path: Path) -> None:

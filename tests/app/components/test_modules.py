@@ -13,7 +13,7 @@ from app.components.modules import joined
 
 APP = Path(__file__).parents[3] / "app"
 EDITOR = APP / "editor"
-MOST_LINES = 350
+MOST_LINES = 400
 
 
 def write(folder: Path, **modules: str) -> Path:

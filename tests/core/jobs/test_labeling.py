@@ -33,7 +33,7 @@ def context(fresh_store, monkeypatch):
     monkeypatch.setattr(predictions, "predict", predict)
     made = SimpleNamespace(
         store=store, steps=Steps(store), is_ready=True, labeler=pair, labeler_for=lambda job: pair,
-        seen=seen, damaged=set(), job=start_labeling(store),
+        seen=seen, damaged=set(), job=start_labeling(store), require_open=lambda: None,
     )  # fmt: skip
     return made
 
