@@ -5,6 +5,7 @@ const FRAME_SIDE = 480; // the detector looks at 320 pixels; the classifier's cr
 const QUALITY = 0.8;
 const LIST_EVERY_MS = 250;
 const AGAIN_MS = 1000;
+const GRAB_MS = 25; // from the camera's picture to its JPEG, and a picture's wait at 30 a second
 const find = (id) => document.getElementById(id);
 const [stage, video, overlay, rate, message, sentence] =
   ["stage", "video", "overlay", "rate", "message", "sentence"].map(find);
@@ -20,6 +21,7 @@ let listedAt = 0;
 let mirrored = false;
 let motion = new Motion();
 let sentPicture = -1;
+let answerMs = 0; // what an answer takes, as a moving mean
 
 const REFUSALS = {
   NotAllowedError: "The camera is blocked. Allow it for this page in the browser's address bar or settings, then start again.",
@@ -110,29 +112,49 @@ async function stop(text = "The camera is off.") {
   say(text);
 }
 
-/** Send frames one after the other; those that the camera takes meanwhile are left out. */
+/**
+ * Send frames one after the other; those that the camera takes meanwhile are left out. The next picture is grabbed
+ * shortly before an answer is due, so that the server need not wait for the camera and its JPEG.
+ */
 async function run(mine) {
+  let next = nextPicture(0);
   while (!mine.ended) {
     try {
-      await newFrame();
+      const { began, picture } = await next;
       if (mine.ended) return;
       mine.session ??= (await asked("live/sessions")).session;
       if (mine.ended) return release(mine);
-      const began = performance.now();
-      const picture = await grabbed();
-      const frame = await asked(`live/sessions/${mine.session}/frames?threshold=${threshold.value}`, picture);
+      const asks = asked(`live/sessions/${mine.session}/frames?threshold=${threshold.value}`, picture);
+      next = nextPicture(answerMs - GRAB_MS);
+      next.catch(() => {}); // told where it is awaited
+      const asksSince = performance.now();
+      const frame = await asks;
+      answerMs += 0.2 * (performance.now() - asksSince - answerMs);
       if (!mine.ended) show(frame, began);
     } catch (error) {
       if (mine.ended) return;
-      if (error.status === 410) { mine.session = null; continue; }
       if (error.status === 401) { location.assign("./"); return; }
-      if (error.status) { await stop(error.message); return; }
-      motion.take(null, 0);
-      rate.hidden = false;
-      rate.textContent = "The server does not answer; trying again";
-      await new Promise((done) => setTimeout(done, AGAIN_MS));
+      if (error.status && error.status !== 410) { await stop(error.message); return; }
+      if (error.status === 410) mine.session = null;
+      else {
+        motion.take(null, 0);
+        rate.hidden = false;
+        rate.textContent = "The server does not answer; trying again";
+        await pause(AGAIN_MS);
+      }
+      next = nextPicture(0);
     }
   }
+}
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** The camera's picture after a time, and when it was taken. */
+async function nextPicture(afterMs) {
+  if (afterMs > 0) await pause(afterMs);
+  await newFrame();
+  const began = performance.now();
+  return { began, picture: await grabbed() };
 }
 
 /** Wait while the page is not looked at, and for a picture of the camera that was not sent yet. */
@@ -140,7 +162,7 @@ async function newFrame() {
   while (document.hidden) await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
   const began = performance.now();
   while (pictureCount() === sentPicture && performance.now() - began < 250) {
-    await new Promise((done) => setTimeout(done, 4));
+    await pause(4);
   }
   sentPicture = pictureCount();
 }
