@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -79,50 +79,57 @@ def show_filter(store: Store, categories: Mapping[int, Category]) -> Filter:
         category = _choice("Category", list(names), "category", width=170)
         label = _choice("Label", _labels(state, store), "label", width=170)
         with st.popover("More filters", icon=":material/tune:"):
-            boxes = st.segmented_control(
-                "Category and label of boxes that are",
-                (ANNOTATED, PREDICTED),
-                default=ANNOTATED,
-                required=True,
-                key="boxes",
-                bind="query-params",
-            )
-            scores = st.slider(
-                "Score of a predicted box", 0.0, 1.0, (0.0, 1.0), 0.05, key="score", bind="query-params"
-            )
-            flags = [*BOX_FLAGS, *store.categories.attributes()]
-            flag = _choice("Attribute of a box", flags, "flag", help="Annotated boxes have attributes.")
-            tag = _choice("Tag", list(store.photo_notes.known_tags()), "tag")
-            part = _choice("Part", PARTS, "part", help=HOLDOUT_HELP)
-            author = _choice("Annotated by", people, "by")
-            given = _choice("Open task given to", people, "given")
-            imports = {f"{row.id}: {row.source}": row.id for row in store.imports.recent(200)}
-            imports = {LABEL_PHOTOS: NO_IMPORT} | imports
-            source = _choice("Import", list(imports), "source")
-            numbers = {str(revision.number): revision.number for revision in store.revisions.all()}
-            revision = _choice("In revision", list(numbers), "revision")
-    models = queue_models(store) if boxes == PREDICTED else None
-    if boxes == PREDICTED and models is None:
+            is_predicted, scores = _box_filters()
+            more = _more_filters(store, people)
+    models = queue_models(store) if is_predicted else None
+    if is_predicted and models is None:
         st.info("No models have labeled photos yet: there are no predicted boxes.", icon=":material/info:")
     category_id = names.get(category or "")
     query = PhotoQuery(
         text=(text or "").strip(),
-        tag=tag,
-        part=part,
         state=photo_state,
-        author=author,
-        assigned_to=given,
-        import_id=imports.get(source or ""),
-        revision=numbers.get(revision or ""),
         ids=_ids(),
         category_id=category_id,
         label=label,
-        flag=flag,
         models=models,
         predicted_as=tuple(name for name, id in category_ids(store).items() if id == category_id),
-        scores=(float(scores[0]), float(scores[1])) if models else (0.0, 1.0),
+        scores=scores if models else (0.0, 1.0),
+        **more,
     )
     return Filter(query, view or PHOTOS)
+
+
+def _box_filters() -> tuple[bool, tuple[float, float]]:
+    """Whether category and label are those of predicted boxes, and the scores of these."""
+    boxes = st.segmented_control(
+        "Category and label of boxes that are",
+        (ANNOTATED, PREDICTED),
+        default=ANNOTATED,
+        required=True,
+        key="boxes",
+        bind="query-params",
+    )
+    low, high = st.slider(
+        "Score of a predicted box", 0.0, 1.0, (0.0, 1.0), 0.05, key="score", bind="query-params"
+    )
+    return boxes == PREDICTED, (float(low), float(high))
+
+
+def _more_filters(store: Store, people: Sequence[str]) -> dict[str, Any]:
+    """What few ask for, as fields of a PhotoQuery."""
+    flags = [*BOX_FLAGS, *store.categories.attributes()]
+    imports = {f"{row.id}: {row.source}": row.id for row in store.imports.recent(200)}
+    imports = {LABEL_PHOTOS: NO_IMPORT} | imports
+    revisions = {str(revision.number): revision.number for revision in store.revisions.all()}
+    return {
+        "flag": _choice("Attribute of a box", flags, "flag", help="Annotated boxes have attributes."),
+        "tag": _choice("Tag", list(store.photo_notes.known_tags()), "tag"),
+        "part": _choice("Part", PARTS, "part", help=HOLDOUT_HELP),
+        "author": _choice("Annotated by", people, "by"),
+        "assigned_to": _choice("Open task given to", people, "given"),
+        "import_id": imports.get(_choice("Import", list(imports), "source") or ""),
+        "revision": revisions.get(_choice("In revision", list(revisions), "revision") or ""),
+    }
 
 
 def clear_filter() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import plotly.graph_objects as go
@@ -69,29 +70,31 @@ def _figures(store: Store, person: str) -> None:
         st.metric("Done", f"{counts.done:,}", share, **plain)
         st.metric("To do", f"{counts.first_open:,}", again, **plain)
         st.metric("Done by you today", f"{counts.mine_done_today:,}", **plain)
-    review = store.queue.reviews_imported()
-    chosen = st.toggle(
+    _switch(
         "Review annotations that came with photos",
-        review,
+        store.queue.reviews_imported(),
+        store.queue.review_imported,
         key="review-imported",
         disabled=not store.actor.may(Right.IMPORT),
         help="Photos that were imported with annotations count as done. Switched on, they wait in the queue "
         "as well, behind the others.",
     )
-    if chosen != review:
-        store.queue.review_imported(chosen)
-        st.rerun()
-    unaided = bool(store.settings.get(UNAIDED_HOLDOUT_SETTING, False))
-    wanted = st.toggle(
+    _switch(
         "Annotate the holdout without proposals",
-        unaided,
+        bool(store.settings.get(UNAIDED_HOLDOUT_SETTING, False)),
+        partial(store.settings.put, UNAIDED_HOLDOUT_SETTING),
         key="unaided-holdout",
         disabled=not store.actor.may(Right.SETTINGS),
         help="On holdout photos annotators draw every box themselves, and see nothing of what the models "
         "find: it takes longer, and models that propose alike gain nothing by it.",
     )
-    if wanted != unaided:
-        store.settings.put(UNAIDED_HOLDOUT_SETTING, wanted)
+
+
+def _switch(title: str, saved: bool, save: Callable[[bool], object], **more: Any) -> None:
+    """A setting of the store as a toggle; ``more`` are the toggle's own arguments."""
+    chosen = st.toggle(title, saved, **more)
+    if chosen != saved:
+        save(chosen)
         st.rerun()
 
 

@@ -33,58 +33,7 @@ IN_BRACES = ", ".join(f"`{{{name}}}`" for name in PLACEHOLDERS)
 def show_shop(session: PreviewSession, photos: Sequence[PhotoView]) -> None:
     """The choices, a preview of the SKUs, and the button that downloads the table."""
     chosen = settings_of(session)
-    left, right = st.columns(2)
-    with left:
-        kind = st.selectbox(
-            "File",
-            list(KINDS),
-            index=list(KINDS).index(chosen["kind"]),
-            format_func=KINDS.__getitem__,
-            key="shop-kind",
-        )
-    with right:
-        rows = st.segmented_control(
-            "A row for",
-            list(ROWS),
-            default=chosen["rows"],
-            format_func=ROWS.__getitem__,
-            required=True,
-            key="shop-rows",
-            help="In products, photos with one SKU are one product, or every garment is one.",
-        )
-    sku = st.text_input(
-        "SKU in the file name",
-        chosen["sku"],
-        key="shop-sku",
-        max_chars=MOST_TEXT,
-        placeholder="{sku}_*",
-        help="`{sku}` is the SKU, `*` is anything: of AB12_front.jpg, `{sku}_*` takes AB12. "
-        "`{sku+}` takes as much as it can. With a `/` folders count as well: `{sku}/*`. "
-        "Empty: the whole name.",
-    )
-    title = chosen["title"]
-    if kind != shop.TABLE:
-        title = st.text_input(
-            "Product name", title, key="shop-title", max_chars=MOST_TEXT, help=f"In braces: {IN_BRACES}."
-        )
-    address = st.text_input(
-        "Address of the photos",
-        chosen["image_address"],
-        key="shop-image",
-        max_chars=MOST_TEXT,
-        placeholder="https://…/photos/",
-        help="Shops fetch pictures by their address; the file's name with its folders is put behind it. "
-        "Empty: no pictures in the table.",
-    )
-    columns = _own_columns(chosen["columns"])
-    wanted = {
-        "kind": kind,
-        "rows": rows,
-        "sku": sku,
-        "title": title,
-        "image_address": address,
-        "columns": columns,
-    }
+    wanted = _choices(chosen)
     if wanted != chosen:
         session.set(SETTING, wanted)
     try:
@@ -102,6 +51,59 @@ def show_shop(session: PreviewSession, photos: Sequence[PhotoView]) -> None:
         key="shop-download",
         on_click="ignore",
     )
+
+
+def _choices(begin: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields, which begin as the person left them; what they say now."""
+    left, right = st.columns(2)
+    with left:
+        kind = st.selectbox(
+            "File",
+            list(KINDS),
+            index=list(KINDS).index(begin["kind"]),
+            format_func=KINDS.__getitem__,
+            key="shop-kind",
+        )
+    with right:
+        rows = st.segmented_control(
+            "A row for",
+            list(ROWS),
+            default=begin["rows"],
+            format_func=ROWS.__getitem__,
+            required=True,
+            key="shop-rows",
+            help="In products, photos with one SKU are one product, or every garment is one.",
+        )
+    return {"kind": kind, "rows": rows} | _texts(begin, kind) | {"columns": _own_columns(begin["columns"])}
+
+
+def _texts(begin: Mapping[str, Any], kind: str) -> dict[str, str]:
+    """The fields of text; a table for Excel has no product names, so that theirs stays what it was."""
+    sku = st.text_input(
+        "SKU in the file name",
+        begin["sku"],
+        key="shop-sku",
+        max_chars=MOST_TEXT,
+        placeholder="{sku}_*",
+        help="`{sku}` is the SKU, `*` is anything: of AB12_front.jpg, `{sku}_*` takes AB12. "
+        "`{sku+}` takes as much as it can. With a `/` folders count as well: `{sku}/*`. "
+        "Empty: the whole name.",
+    )
+    title = begin["title"]
+    if kind != shop.TABLE:
+        title = st.text_input(
+            "Product name", title, key="shop-title", max_chars=MOST_TEXT, help=f"In braces: {IN_BRACES}."
+        )
+    address = st.text_input(
+        "Address of the photos",
+        begin["image_address"],
+        key="shop-image",
+        max_chars=MOST_TEXT,
+        placeholder="https://…/photos/",
+        help="Shops fetch pictures by their address; the file's name with its folders is put behind it. "
+        "Empty: no pictures in the table.",
+    )
+    return {"sku": sku, "title": title, "image_address": address}
 
 
 def settings_of(session: PreviewSession) -> dict[str, Any]:

@@ -157,25 +157,30 @@ def work(
             sentence = f"Lapel's {worker.lock.name} is at work (data in {store.folder})"
             announce(sentence, worker=worker.lock.name, kinds=list(chosen))
 
-    stop = threading.Event()
-
-    def end(*_: object) -> None:
-        if stop.is_set():  # asked again
-            os._exit(0)  # jobs are made to be cut off anywhere
-        stop.set()
-
     try:
         import_limits()  # said now if they are none
         context = WorkerContext(store, device=device, steps=steps_of(store))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, end)
-        serve(context, stop, ready, kinds=chosen)
+        serve(context, _set_by_signals(), ready, kinds=chosen)
     except LapelError as error:
         complain(str(error))
         os._exit(2)
     if not attached or is_json():
         announce("Lapel's worker has stopped; its jobs go on elsewhere, or when it is started again")
     os._exit(0)  # threads of libraries may wait for ever
+
+
+def _set_by_signals() -> threading.Event:
+    """An event that SIGTERM and Ctrl-C set; the second of them ends the process at once."""
+    stop = threading.Event()
+
+    def end(*_: object) -> None:
+        if stop.is_set():
+            os._exit(0)  # jobs are made to be cut off anywhere
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    return stop
 
 
 def prune(

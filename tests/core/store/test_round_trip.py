@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -91,20 +92,25 @@ def test_a_revision_comes_back_into_another_store(
         assert all_came(row.counts)
 
 
+def annotated(store: Store, folder: Path, names: Sequence[str]) -> None:
+    """A photo of each name, with a box of its own."""
+    category = store.categories.ensure(["shirt"], "eve")["shirt"]
+    for number, name in enumerate(names):
+        photo = open_photo(picture(folder / f"{number}.jpg", number))
+        object.__setattr__(photo, "name", name)
+        row = store.photos.add(photo, by="eve").row
+        assert row is not None
+        boxes = [AnnotatedBox((10, 20, 60 + number, 100), category)]
+        store.annotations.submit(row.id, boxes, author="eve", base_version=0, request=name)
+
+
 ALIKE = ("a.jpg", "a.png", "a.webp", "12:30.jpg", "val/a.jpg", "x\ty.jpg", "a_2.png", "plain.jpg")
 
 
 @on_sqlite
 @pytest.mark.parametrize("how", ["zip", "folder", "yaml"])
 def test_labels_of_renamed_photos_alone_find_the_stored_ones(store: Store, tmp_path: Path, how: str) -> None:
-    category = store.categories.ensure(["shirt"], "eve")["shirt"]
-    for number, name in enumerate(ALIKE):
-        photo = open_photo(picture(tmp_path / f"{number}.jpg", number))
-        object.__setattr__(photo, "name", name)
-        row = store.photos.add(photo, by="eve").row
-        assert row is not None
-        boxes = [AnnotatedBox((10, 20, 60 + number, 100), category)]
-        store.annotations.submit(row.id, boxes, author="eve", base_version=0, request=name)
+    annotated(store, tmp_path, ALIKE)
     with (tmp_path / "out.zip").open("wb") as out:
         export_revision(store, store.revisions.create("eve").number, "yolo", out)
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:
@@ -136,14 +142,7 @@ FOLDERS = (
 def test_photos_in_folders_called_as_formats_call_theirs_keep_boxes_and_names(
     store: Store, tmp_path: Path, format: str
 ) -> None:
-    category = store.categories.ensure(["shirt"], "eve")["shirt"]
-    for number, name in enumerate(FOLDERS):
-        photo = open_photo(picture(tmp_path / f"{number}.jpg", number))
-        object.__setattr__(photo, "name", name)
-        row = store.photos.add(photo, by="eve").row
-        assert row is not None
-        boxes = [AnnotatedBox((10, 20, 60 + number, 100), category)]
-        store.annotations.submit(row.id, boxes, author="eve", base_version=0, request=name)
+    annotated(store, tmp_path, FOLDERS)
     with (tmp_path / "out.zip").open("wb") as out:
         export_revision(store, store.revisions.create("eve").number, format, out, pictures=True)
     other = Store.open(folder=tmp_path / "other")
