@@ -28,7 +28,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # PyTorch, which every export has to agree with: random weights of a test need not be exported to be tried.
 os.environ.setdefault("LAPEL_ENGINE", "pytorch")
-os.environ.setdefault("LAPEL_CACHE", tempfile.mkdtemp(prefix="lapel-test-cache-"))
+
+# All temporary files lie in one folder, which the process that made it removes at the end, those of killed
+# children too. The folders of failed tests stay, in pytest's own place.
+SCRATCH_MADE = "LAPEL_TEST_SCRATCH" not in os.environ
+if SCRATCH_MADE:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    os.environ["LAPEL_TEST_SCRATCH"] = tempfile.mkdtemp(prefix="lapel-test-")
+SCRATCH = Path(os.environ["LAPEL_TEST_SCRATCH"])
+SCRATCH.chmod(0o711)  # a database server runs as another account
+os.environ["TMPDIR"] = tempfile.tempdir = str(SCRATCH)
+os.environ.setdefault("LAPEL_CACHE", str(SCRATCH / "cache"))
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM_ARGUMENTS = (
@@ -145,6 +155,12 @@ def browser(chromium: str) -> Iterator[Browser]:
         started = driver.chromium.launch(executable_path=chromium, args=list(CHROMIUM_ARGUMENTS))
         yield started
         started.close()
+
+
+def pytest_unconfigure() -> None:
+    """Remove what the suite left among the temporary files."""
+    if SCRATCH_MADE:
+        shutil.rmtree(SCRATCH, ignore_errors=True)
 
 
 def pytest_collection_finish() -> None:
