@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from app.anchors import charts, sources
-from app.data.charts import CONFIG
+from app.data.charts import downloadable
 from app.models.background import Task, TaskRunner
 from app.models.choices import choose_segment, remember
 from app.navigation import training_link
@@ -155,7 +155,7 @@ def _sizes(boxes_wh: np.ndarray, fitted: AnchorResult, size: int) -> None:
     st.plotly_chart(
         charts.box_sizes(boxes_wh, fitted.anchors, darknet_wh),
         key="sizes",
-        config=CONFIG,
+        config=downloadable("anchors-sizes"),
         alt=f"Widths and heights of {len(boxes_wh)} boxes in the colors of {len(fitted.anchors)} clusters, "
         "with their anchors and Darknet's nine",
     )
@@ -187,7 +187,7 @@ def _clusters(rows: list[Row], clusters: int) -> None:
     st.plotly_chart(
         charts.by_clusters(rows, clusters),
         key="by-clusters",
-        config=CONFIG,
+        config=downloadable("anchors-by-number"),
         alt="Mean best IoU and recall against the number of anchors, beside Darknet's nine",
     )
     st.caption(
@@ -202,7 +202,7 @@ def _seedings(rows: list[Row], clusters: int) -> None:
         st.plotly_chart(
             charts.seedings(rows, key, title),
             key=f"seedings-{key}",
-            config=CONFIG,
+            config=downloadable(f"anchors-seeding-{key}"),
             alt=f"{title} of {SEEDS} seeds, by K-means++ and by random seeding",
         )
     spreads = seeding_spreads(rows)
@@ -260,7 +260,7 @@ def _scales(boxes_wh: np.ndarray, fitted: AnchorResult) -> None:
     st.plotly_chart(
         charts.scale_sizes(boxes_wh, fitted.anchors),
         key="scales",
-        config=CONFIG,
+        config=downloadable("anchors-scales"),
         alt="Boxes by the root of their area, stacked by the stride that they fall to",
     )
     lines = [

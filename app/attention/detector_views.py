@@ -12,11 +12,12 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.attention import models
-from app.attention.figure import Panel, Picture, Scale, Section, npz_button, scale_of, show_figure
+from app.attention.figure import Panel, Picture, Scale, Section, npz_button, scale_of, show_figure, span_of
 from app.attention.garment_views import file_stem, named
 from app.attention.link import begin, key_of, remember
 from app.attention.models import Choice
 from app.attention.subject import Subject
+from app.data.charts import COLORS, downloadable
 from core.garments import Box
 from core.images.decode import Photo
 
@@ -84,7 +85,7 @@ def show_simam(subject: Subject, choices: Sequence[Choice]) -> None:
         identity=f"{subject.photo.digest}/{name}",
     )
     st.caption(SIMAM_HELP)
-    _distribution(choices, chosen, titles[name])
+    _distribution(choices, chosen, titles[name], file_stem(subject, f"energy-{name}"))
     npz_button(
         lambda: {
             f"{module.name}_{kind}_{number}": values
@@ -137,7 +138,7 @@ def _module_sections(
             common = scale_of([changes[kind] for kind in same], signed=True, unit="|x|")
             panels = [
                 Panel(
-                    words,
+                    f"{words}: {span_of(changes[kind])}",
                     changes[kind],
                     common if kind in same else scale_of([changes[kind]], signed=True),
                     one.extent,
@@ -169,16 +170,19 @@ def _stage_sections(choices: Sequence[Choice], found: Sequence[Sequence[SimAMMod
     ]
 
 
-def _distribution(choices: Sequence[Choice], modules: Sequence[SimAMModule | None], title: str) -> None:
-    """A histogram of the inverse energy of all neurons of one module."""
+def _distribution(
+    choices: Sequence[Choice], modules: Sequence[SimAMModule | None], title: str, name: str
+) -> None:
+    """A histogram of the inverse energy of all neurons of one module, which downloads as ``name``.png."""
     chart = go.Figure()
-    for choice, module in zip(choices, modules, strict=True):
+    for choice, module, color in zip(choices, modules, COLORS[: len(choices)], strict=True):
         if module is None:
             continue
         shown = module.edges[1:] <= MOST_SHOWN
         middles = [(low + high) / 2 for low, high in pairwise(module.edges)]
         shares = module.counts / module.counts.sum()
-        chart.add_bar(x=np.array(middles)[shown], y=shares[shown], name=choice.title)
+        bars = {"x": np.array(middles)[shown], "y": shares[shown], "marker_color": color}
+        chart.add_bar(**bars, name=choice.title)
     chart.update_layout(
         title=f"Inverse energy of all neurons: {title}",
         xaxis_title=f"1 / e* up to {MOST_SHOWN:g}",
@@ -188,7 +192,7 @@ def _distribution(choices: Sequence[Choice], modules: Sequence[SimAMModule | Non
         margin={"l": 10, "r": 10, "t": 50, "b": 10},
         showlegend=len(choices) > 1,
     )
-    st.plotly_chart(chart, key="attention-energy", config={"displayModeBar": False})
+    st.plotly_chart(chart, key="attention-energy", config=downloadable(name))
     rows = [
         {
             "model": choice.title,
@@ -258,12 +262,13 @@ def _why_sections(choices: Sequence[Choice], found: Sequence[BoxInspection]) -> 
         for choice, each in zip(choices, found, strict=True)
     ]
     if len(found) == 2 and all(found[0].maps[s].shape == found[1].maps[s].shape for s in found[0].maps):
+        changes = {stride: found[1].maps[stride] - values for stride, values in found[0].maps.items()}
         sections.append(
             Section(
                 f"{choices[1].title} minus {choices[0].title}",
                 [
-                    Panel(f"Stride {s}", found[1].maps[s] - found[0].maps[s], scale, found[0].extents[s])
-                    for s in found[0].maps
+                    Panel(f"Stride {stride}: {span_of(change)}", change, scale, found[0].extents[stride])
+                    for stride, change in changes.items()
                 ],
             )
         )

@@ -17,6 +17,7 @@ from app.attention.garment_views import file_stem, named, picture_of
 from app.attention.link import begin, key_of, remember
 from app.attention.models import Choice
 from app.attention.subject import Subject
+from app.data.charts import downloadable
 from app.text import literal
 from core.threads import IMPORTS
 
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from core.inference.attribution import ClassifierInspector
 
 RESULT_KEY, RANDOM_KEY = "attention-faithful", "attention-random"
+MEASURED = "measured"
+"""The parameter of the address that says that the figures were measured."""
+
+MIDDLE, NOISE = "Middle (control)", "Noise (control)"
+CONTROL_COLOR, CONTROL_DASHES = "#888888", {MIDDLE: "dot", NOISE: "dashdot"}
 CHECKED = ("class_activation", "attention", "rollout_2x")
 RANDOM_TITLES = {"head": "Random head", "attention": "Random attention too", "backbone": "All random"}
 HELP = (
@@ -50,17 +56,22 @@ def show_faithfulness(subject: Subject, choices: Sequence[Choice]) -> None:
     wanted = _identity(subject, choices, label, baseline)
     result = st.session_state.get(RESULT_KEY)
     if result is None or result[0] != wanted:
-        clicked = st.button(
+        # A link to measured figures measures them once; another garment, label or model waits for a click.
+        asked = result is None and st.query_params.get(MEASURED) is not None
+        place = st.empty()
+        clicked = place.button(
             "Measure", type="primary", icon=":material/straighten:", help="Some hundred forward passes."
         )
-        if not clicked:
+        if not (clicked or asked):
+            remember(**{MEASURED: None})
             st.caption(HELP)
             return
-        found = _measured(subject, choices, inspectors, label, baseline)
-        st.session_state[RESULT_KEY] = (wanted, found)
-        st.rerun(scope="fragment")  # without the button
+        remember(**{MEASURED: "1"})
+        result = (wanted, _measured(subject, choices, inspectors, label, baseline))
+        st.session_state[RESULT_KEY] = result
+        place.empty()
     _table(result[1])
-    _curves(result[1])
+    _curves(result[1], file_stem(subject, "faithfulness"))
     st.caption(HELP)
     _random(subject, choices[0], inspectors[0], label)
     npz_button(
@@ -119,8 +130,8 @@ def _maps(
         values = models.cached_map(choice, inspector, subject.photo, subject.garment.box_xyxy, name, label)
         yield title, values
     rows, columns = np.mgrid[-3:4, -3:4]
-    yield "Middle (control)", np.exp(-(rows**2 + columns**2) / 8.0)
-    yield "Noise (control)", np.random.default_rng(0).random((7, 7))
+    yield MIDDLE, np.exp(-(rows**2 + columns**2) / 8.0)
+    yield NOISE, np.random.default_rng(0).random((7, 7))
 
 
 def _measured(
@@ -163,23 +174,25 @@ def _table(found: Result) -> None:
     st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=formats)
 
 
-def _curves(found: Result) -> None:
-    """Deletion and insertion side by side; a map has one color, a second model's curves are dashed."""
+def _curves(found: Result, name: str) -> None:
+    """Deletion and insertion side by side; a map has one color, a second model's curves are dashed.
+    ``name`` is that of a downloaded chart, without its kind.
+    """
     titles = list(dict.fromkeys(title for _, title in found))
     names = list(dict.fromkeys(model for model, _ in found))
     for column, kind in zip(st.columns(2), ("deletion", "insertion"), strict=True):
         chart = go.Figure()
         for (model, title), each in found.items():
             curve = each.deletion if kind == "deletion" else each.insertion
-            control = "control" in title
+            control = CONTROL_DASHES.get(title)
             chart.add_scatter(
                 x=curve.shares,
                 y=curve.scores,
                 name=title if len(names) == 1 else f"{title}, {model}",
                 mode="lines",
                 line={
-                    "color": "#888" if control else qualitative.Safe[titles.index(title)],
-                    "dash": "dot" if control else ("solid" if model == names[0] else "dash"),
+                    "color": CONTROL_COLOR if control else qualitative.Safe[titles.index(title)],
+                    "dash": control or ("solid" if model == names[0] else "dash"),
                 },
             )
         chart.update_layout(
@@ -188,11 +201,11 @@ def _curves(found: Result) -> None:
             yaxis_title="confidence",
             yaxis_range=[0, 1.02],
             xaxis_tickformat=".0%",
-            height=380,
+            height=440,
             margin={"l": 10, "r": 10, "t": 40, "b": 10},
-            legend={"orientation": "h", "y": -0.25},
+            legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
         )
-        column.plotly_chart(chart, key=f"attention-{kind}", config={"displayModeBar": False})
+        column.plotly_chart(chart, key=f"attention-{kind}", config=downloadable(f"{name}-{kind}"))
 
 
 def _random(subject: Subject, choice: Choice, inspector: ClassifierInspector, label: str) -> None:

@@ -60,6 +60,15 @@ def scale_of(maps: Sequence[np.ndarray], *, signed: bool = False, unit: str = ""
     return Scale(low, high if high > low else low + 1.0, False, unit)
 
 
+def span_of(change: np.ndarray) -> str:
+    """The least and the greatest of a map of differences, for its title.
+
+    >>> span_of(np.array([[0.5, -1.25]]))
+    '-1.25 to +0.50'
+    """
+    return f"{change.min():+.2f} to {change.max():+.2f}"
+
+
 @dataclass(frozen=True, eq=False)
 class Panel:
     """A map (h, w) with its title, over ``extent`` of the picture (x0, y0, x1, y1 in shares of its sides)."""

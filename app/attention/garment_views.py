@@ -19,6 +19,7 @@ from app.attention.figure import (
     point_of,
     scale_of,
     show_figure,
+    span_of,
 )
 from app.attention.link import asked_numbers, begin, key_of, remember
 from app.attention.models import Choice
@@ -247,8 +248,9 @@ def _activation_sections(
         sections.append(Section(f"Class activation, signed: {choice.title}", panels))
     if len(maps) > 1:
         changes = [after - before for before, after in zip(*maps, strict=True)]
-        panels = [Panel(label, change, scale) for label, change in zip(labels, changes, strict=True)]
-        panels.append(Panel(f"{labels[0]} minus {labels[1]}", differences[1] - differences[0], scale))
+        named_changes = [*zip(labels, changes, strict=True)]
+        named_changes.append((f"{labels[0]} minus {labels[1]}", differences[1] - differences[0]))
+        panels = [Panel(f"{name}: {span_of(change)}", change, scale) for name, change in named_changes]
         sections.append(Section(f"{choices[1].title} minus {choices[0].title}", panels))
     return sections
 

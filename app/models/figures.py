@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 import streamlit as st
 
-from app.data.charts import CONFIG
+from app.data.charts import downloadable
 from app.models import charts
 from app.models.cards import NAMES, between, gained, mark, percent
 from app.models.charts import Measured, arms, what_corrections_brought
@@ -114,7 +114,7 @@ def _classes(comparison: Comparison) -> None:
         st.plotly_chart(
             charts.class_differences(there),
             key="class-differences",
-            config=CONFIG,
+            config=downloadable("class-differences"),
             alt="Differences of the classes with 95 % intervals",
         )
 
@@ -191,7 +191,7 @@ def show_effect(store: Store, kind: str) -> None:
     st.plotly_chart(
         what_corrections_brought(found, name),
         key="corrections-brought",
-        config=CONFIG,
+        config=downloadable("corrections-brought"),
         alt="; ".join(f"{m.name}: {counted(m.photos, 'photo')}, {name} {percent(m.figure)}" for m in found),
     )
     st.caption(
@@ -212,7 +212,10 @@ def show_order(store: Store) -> None:
         )
         return
     st.plotly_chart(
-        arms(batches), key="both-arms", config=CONFIG, alt="Corrections per photo, active learning and random"
+        arms(batches),
+        key="both-arms",
+        config=downloadable("active-learning"),
+        alt="Corrections per photo, active learning and random",
     )
     spread = f" ({gain.interval[0]:,.0f} to {gain.interval[1]:,.0f})" if gain.interval else ""
     st.caption(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from app.data.charts import CONFIG
+from app.data.charts import downloadable
 from app.navigation import compare_link
 from app.text import counted, literal, moment
 from app.train import curves, history
@@ -148,7 +148,7 @@ def _charts(row: TrainingRow, points: Sequence[Point]) -> None:
         st.plotly_chart(
             curves.loss_chart(points, row.steps),
             key=f"loss-{row.id}",
-            config=CONFIG,
+            config=downloadable("training-loss"),
             alt=f"Loss over {counted(row.step, 'batch', 'batches')}, raw and smoothed",
         )
     with right:
@@ -159,7 +159,7 @@ def _charts(row: TrainingRow, points: Sequence[Point]) -> None:
         st.plotly_chart(
             curves.validation_chart(points, row.steps),
             key=f"validation-{row.id}",
-            config=CONFIG,
+            config=downloadable("training-validation"),
             alt="; ".join(
                 f"{title} {100 * (curves.latest(points, name) or 0.0):.1f} %"
                 for name, title in curves.measured(points).items()

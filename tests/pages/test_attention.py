@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from app import resources
 from app.attention import figure, link
 from app.preview.session import KEY
+from core.evaluation.faithfulness import Curve, Faithfulness
 from core.inference.labeler import Labeler
 from core.store import Store
 from tests.fakes import FakeLabeler
@@ -147,3 +149,25 @@ def test_a_link_to_a_weights_file_of_another_session_says_that_it_is_not_here(wo
 def test_a_figure_takes_from_the_address_what_was_chosen_in_it(monkeypatch, asked, look):
     monkeypatch.setattr(figure.st, "query_params", {"look": asked})
     assert figure.asked_look("attention-heads") == look
+
+
+def test_a_link_to_measured_figures_measures_and_another_label_waits_for_a_click(workspace, monkeypatch):
+    curve = Curve(np.array([0.0, 1.0]), np.array([1.0, 0.0]))
+    measured = []
+
+    def faithfulness(score, picture, values, *, baseline) -> Faithfulness:
+        measured.append(baseline)
+        return Faithfulness(curve, curve, 0.0, increased=False)
+
+    monkeypatch.setattr("core.evaluation.faithfulness.faithfulness", faithfulness)
+    view = {"from": "store", "photo": "1", "view": "faithfulness", "label": "Hat", "baseline": "mean"}
+    page = opened(workspace, **view)
+    assert not measured and "measured" not in page.query_params
+    page = opened(workspace, **view, measured="1")
+    assert not page.exception and not page.error
+    assert set(measured) == {"mean"} and len(page.dataframe) == 1
+    maps = len(measured)
+    next(box for box in page.selectbox if box.label == "Label").set_value("Shoes").run()
+    assert len(measured) == maps and "measured" not in page.query_params
+    next(button for button in page.button if button.label == "Measure").click().run()
+    assert len(measured) == 2 * maps and page.query_params["measured"] == "1"
