@@ -11,6 +11,7 @@ import streamlit as st
 
 from app.components.modules import joined
 from app.media import ink_on
+from core.evaluation.report.photos import ReportPhoto
 from core.store.boxes import AnnotatedBox
 from core.store.categories import Category
 from core.store.photos import PhotoRow
@@ -40,7 +41,7 @@ class Pane:
 
 
 def show_panes(
-    photo: PhotoRow,
+    photo: PhotoRow | ReportPhoto,
     url: str,
     panes: Sequence[Pane],
     categories: Mapping[int, Category],

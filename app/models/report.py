@@ -8,10 +8,11 @@ from typing import Any
 
 import streamlit as st
 
-from app.models import report_costs, report_papers, report_photos
+from app.models import report_costs, report_papers, report_photos, report_source
 from app.models.background import Task, task_runner
 from app.models.cards import origin
 from app.models.choices import choose_model, choose_segment, remember
+from app.models.report_source import Pictures, Source
 from app.text import counted, literal
 from core.access import Right
 from core.errors import LapelError
@@ -19,20 +20,18 @@ from core.evaluation.report.curves import TrainingRun, run_of_card, training_cur
 from core.evaluation.report.html import asset, report_html
 from core.evaluation.report.parts import PARTS, facts, report_parts, training_part
 from core.evaluation.report.tables import tables_zip
-from core.inference.report_data import ALL, HOLDOUT, data_of_revision, revision_digest
 from core.inference.reports import ReportModel, keep_report, kept_report, make_report, report_key
 from core.store import Store
 from core.store.models import ModelRow
 from core.threads import Progress
 
-MODEL_KEY, AGAINST_KEY, DATA_KEY, PART_KEY = "report-model", "report-against", "report-data", "report-part"
-MODEL, AGAINST, DATA, PART = "model", "against", "data", "part"
+MODEL_KEY, AGAINST_KEY, PART_KEY = "report-model", "report-against", "report-part"
+MODEL, AGAINST, PART = "model", "against", "part"
 RUNS_KEY, PHOTOS_KEY = "report-runs", "report-photos"
 PARTS_OF = {
     "detector": ("summary", "curves", "errors", "confusion", "calibration", "training", "costs"),
     "classifier": ("summary", "confusion", "calibration", "training", "costs"),
 }
-SAID_PARTS = {HOLDOUT: "Holdout of revision {}", ALL: "All photos of revision {}"}
 PAPERS = "papers"
 POLL_SECONDS = 0.5
 FILE_PHOTOS = 24
@@ -70,14 +69,14 @@ def show(store: Store, kind: str) -> None:
     with middle:
         against = _choose_against([row for row in (champion, *others) if row.id != model.id], said)
     with right:
-        data = _choose_data(store)
-    if data is None:
+        chosen = report_source.choose(store, kind)
+    if chosen is None:
         st.info(
             "A report needs annotated photos: create a revision on the page Train or Data.",
             icon=":material/bookmark_add:",
         )
         return
-    number, photos_of = data
+    source = chosen()
     named = {name: PARTS[name] for name in PARTS_OF[kind]}
     named |= {PAPERS: "Papers"} if report_papers.has_tables() else {}
     part = choose_segment("Part", named, PART_KEY, PART)
@@ -90,17 +89,24 @@ def show(store: Store, kind: str) -> None:
     if part == "training":
         _training(store, [model, *(row for row in (champion, *others) if row.id != model.id)], against)
         return
+    if source is None:
+        st.info(
+            "A report needs annotated photos: name a dataset here, or create a revision on the page Train or "
+            "Data.",
+            icon=":material/folder_open:",
+        )
+        return
     first = ReportModel.of_row(model)  # its weights are fetched once they are needed
     second = ReportModel.of_row(against) if against else None
-    key = report_key(first, revision_digest(store, number, photos_of), second)
+    key = report_key(first, source.digest, second)
     report = kept_report(key)
     if report is None:
-        _way_to_it(store, key, model, against, number, photos_of)
+        _way_to_it(store, key, model, against, source)
         return
     report |= {"model": first.as_dict(), "against": second.as_dict() if second else None}
     rows = [row for row in (model, against) if row is not None]
     report["training"] = training_curves([run for row in rows if (run := curve_of(store, row)) is not None])
-    _report(store, key, report, part)
+    _report(store, source, key, report, part)
 
 
 def _said_model(champion: ModelRow, model: ModelRow) -> str:
@@ -124,29 +130,7 @@ def _choose_against(models: Sequence[ModelRow], said: Callable[[ModelRow], str])
     return by_id.get(chosen) if chosen is not None else None
 
 
-def _choose_data(store: Store) -> tuple[int, str] | None:
-    """A revision's number and which of its photos; None in a store without revisions."""
-    numbers = [revision.number for revision in store.revisions.all()]
-    options = {f"{part}-{number}": (number, part) for number in numbers for part in SAID_PARTS}
-    if not options:
-        return None
-    if st.session_state.get(DATA_KEY) not in options:
-        asked = st.query_params.get(DATA, "")
-        st.session_state[DATA_KEY] = asked if asked in options else next(iter(options))
-    chosen: str = st.selectbox(
-        "Data",
-        list(options),
-        format_func=lambda name: SAID_PARTS[options[name][1]].format(options[name][0]),
-        key=DATA_KEY,
-        help="No training of this workspace learns from the holdout; on other photos a report flatters.",
-    )
-    remember(DATA, chosen)
-    return options[chosen]
-
-
-def _way_to_it(
-    store: Store, key: str, model: ModelRow, against: ModelRow | None, number: int, photos_of: str
-) -> None:
+def _way_to_it(store: Store, key: str, model: ModelRow, against: ModelRow | None, source: Source) -> None:
     """The button that starts the computation, or its progress."""
     task = task_runner().get(key)
     if task is not None and task.is_going:
@@ -154,11 +138,10 @@ def _way_to_it(
         return
     if task is not None and task.error:
         st.error(literal(task.error), icon=":material/error:")
-    photos = sum(1 for _ in store.revisions.names(number, holdout=True if photos_of == HOLDOUT else None))
     models = "both models" if against else literal(model.name)
     st.info(
-        f"This report is not there yet. It takes a pass of {models} over {counted(photos, 'photo')}, and is "
-        "then kept on this machine.",
+        f"This report is not there yet. It takes a pass of {models} over {counted(source.photos, 'photo')}, "
+        "and is then kept on this machine.",
         icon=":material/assessment:",
     )
     st.button(
@@ -167,14 +150,12 @@ def _way_to_it(
         type="primary",
         key="report-make",
         on_click=_start,
-        args=(store, key, model, against, number, photos_of),
+        args=(store, key, model, against, source),
     )
 
 
-def _start(
-    store: Store, key: str, model: ModelRow, against: ModelRow | None, number: int, photos_of: str
-) -> None:
-    task_runner().start(key, partial(_make, store, key, model, against, number, photos_of))
+def _start(store: Store, key: str, model: ModelRow, against: ModelRow | None, source: Source) -> None:
+    task_runner().start(key, partial(_make, store, key, model, against, source))
 
 
 def _make(
@@ -182,15 +163,13 @@ def _make(
     key: str,
     model: ModelRow,
     against: ModelRow | None,
-    number: int,
-    photos_of: str,
+    source: Source,
     progress: Progress,
 ) -> None:
     """Compute a report and keep it. Raises LapelError with a sentence."""
     rows = [row for row in (model, against) if row is not None]
     models = [ReportModel.of_row(row, store.models.file_of(row)) for row in rows]
-    data = data_of_revision(store, number, photos_of)
-    report = make_report(models[0], data, models[1] if against else None, progress)
+    report = make_report(models[0], source.load(), models[1] if against else None, progress)
     try:
         keep_report(key, report)
     except OSError as error:
@@ -220,14 +199,14 @@ def _said(task: Task) -> str:
     return f"{task.done:,} of {counted(task.total, 'photo')}"
 
 
-def _report(store: Store, key: str, report: Mapping[str, Any], part: str) -> None:
+def _report(store: Store, source: Source, key: str, report: Mapping[str, Any], part: str) -> None:
     """One part of the report, the photos of the confusion matrix's open cell, and the downloads."""
     cell = report_photos.open_cell(report) if part == "confusion" else None
     html = facts(report) + _parts(key, report)[part]
     show_part(f"{key}-{part}", html, cell, partial(report_photos.toggle_cell, report))
     if part == "confusion":
-        report_photos.show(store, report, cell)
-    _downloads(store, report)
+        report_photos.show(store, source.pictures, report, cell)
+    _downloads(source.pictures, report)
 
 
 def show_part(
@@ -269,12 +248,12 @@ def curve_of(store: Store, row: ModelRow) -> TrainingRun | None:
     return run_of_card(row.name, row.card)
 
 
-def _downloads(store: Store, report: Mapping[str, Any]) -> None:
+def _downloads(pictures: Pictures, report: Mapping[str, Any]) -> None:
     name = "".join(c if c.isalnum() else "-" for c in report["model"]["name"]).strip("-") or "model"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "Report (HTML)",
-            partial(_file, store, report, FILE_PHOTOS if st.session_state.get(PHOTOS_KEY) else 0),
+            partial(_file, pictures, report, FILE_PHOTOS if st.session_state.get(PHOTOS_KEY) else 0),
             f"report-{name}.html",
             "text/html",
             icon=":material/download:",
@@ -297,6 +276,6 @@ def _downloads(store: Store, report: Mapping[str, Any]) -> None:
         )
 
 
-def _file(store: Store, report: Mapping[str, Any], photos: int) -> bytes:
+def _file(pictures: Pictures, report: Mapping[str, Any], photos: int) -> bytes:
     """The HTML file of a report, with so many of its photos."""
-    return report_html(report, report_photos.thumbnails(store, report, photos)).encode()
+    return report_html(report, report_photos.thumbnails(pictures, report, photos)).encode()

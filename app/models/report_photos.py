@@ -12,14 +12,14 @@ from app.annotate.panes import Pane, show_panes
 from app.media import picture_url
 from app.models.changed import as_categories
 from app.models.choices import remember
+from app.models.report_source import Pictures
 from app.preview import gallery
 from app.text import counted, literal
 from core.errors import NotFoundError
 from core.evaluation.report.parts import cell_title
-from core.evaluation.report.photos import BACKGROUND_NAME, MISSED_NAME
+from core.evaluation.report.photos import BACKGROUND_NAME, MISSED_NAME, ReportPhoto
 from core.store import Store
 from core.store.boxes import AnnotatedBox
-from core.store.photos import PhotoRow
 
 COMPONENT_KEY, CELL_KEY, CELL = "report-body", "report-cell", "cell"
 KEY, OPEN_KEY = "report-gallery", "report-photo"
@@ -58,7 +58,7 @@ def _name(report: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
     return "~".join(_cell_names(report["confusion"], cell))
 
 
-def show(store: Store, report: Mapping[str, Any], cell: int | None) -> None:
+def show(store: Store, pictures: Pictures, report: Mapping[str, Any], cell: int | None) -> None:
     """A gallery of the cell's photos, or of the worst ones, and the open photo beside it."""
     confusion, photos = report["confusion"], report["photos"]
     if cell is None:
@@ -69,7 +69,7 @@ def show(store: Store, report: Mapping[str, Any], cell: int | None) -> None:
         title = cell_title(*_cell_names(confusion, entry))
         st.markdown(f"**{literal(title)}: {entry['count']:,}**")
         listed = [photos[place] for place in entry["photos"]]
-    shown = _existing(store, listed)
+    shown = _existing(pictures, listed)
     if not shown:
         st.caption("No photo to show.")
         return
@@ -79,35 +79,37 @@ def show(store: Store, report: Mapping[str, Any], cell: int | None) -> None:
     gallery_side, photo_side = st.columns([2, 3], gap="medium")
     opened = next((pair for pair in shown if pair[0].id == st.session_state.get(OPEN_KEY)), shown[0])
     with gallery_side:
-        tiles = [_tile(row, photo, store.photos.thumbnail_of(row)) for row, photo in shown]
+        tiles = [_tile(row, photo, pictures.thumbnail(row.id)) for row, photo in shown]
         gallery.show_tiles(tiles, opened[0].id, key=KEY, on_opened=_opened)
     names = None if cell is None else _cell_names(confusion, confusion["cells"][cell])
     with photo_side:
-        _open_photo(store, *opened, names)
+        _open_photo(store, pictures, *opened, names)
 
 
-def thumbnails(store: Store, report: Mapping[str, Any], most: int) -> dict[int, bytes]:
+def thumbnails(pictures: Pictures, report: Mapping[str, Any], most: int) -> dict[int, bytes]:
     """The pictures of the first listed photos in small, by their place; without those deleted since."""
     found: dict[int, bytes] = {}
     for place, photo in enumerate(report["photos"][:most]):
         with suppress(NotFoundError):
-            found[place] = store.photos.thumbnail_of(store.photos.get(photo["id"]))
+            found[place] = pictures.thumbnail(photo["id"])
     return found
 
 
-def _existing(store: Store, listed: Sequence[Mapping[str, Any]]) -> list[tuple[PhotoRow, Mapping[str, Any]]]:
+def _existing(
+    pictures: Pictures, listed: Sequence[Mapping[str, Any]]
+) -> list[tuple[ReportPhoto, Mapping[str, Any]]]:
     """The first photos that still exist; of one that is listed for several of its garments, the first."""
-    found: dict[int, tuple[PhotoRow, Mapping[str, Any]]] = {}
+    found: dict[int, tuple[ReportPhoto, Mapping[str, Any]]] = {}
     for photo in listed:
         if len(found) == MAX_PHOTOS:
             break
         if photo["id"] not in found:
             with suppress(NotFoundError):
-                found[photo["id"]] = (store.photos.get(photo["id"]), photo)
+                found[photo["id"]] = (pictures.photo(photo["id"]), photo)
     return list(found.values())
 
 
-def _tile(row: PhotoRow, photo: Mapping[str, Any], thumbnail: bytes) -> dict[str, Any]:
+def _tile(row: ReportPhoto, photo: Mapping[str, Any], thumbnail: bytes) -> dict[str, Any]:
     """What the browser needs to draw one tile: annotated and detected boxes by what they are."""
     boxes = [(box[:4], box[5]) for box in photo["boxes"]] + [(box[:4], box[6]) for box in photo["detections"]]
     return {
@@ -134,7 +136,13 @@ def _cell_names(confusion: Mapping[str, Any], cell: Mapping[str, Any]) -> tuple[
     return confusion["rows"][cell["row"]], confusion["columns"][cell["column"]]
 
 
-def _open_photo(store: Store, row: PhotoRow, photo: Mapping[str, Any], cell: tuple[str, str] | None) -> None:
+def _open_photo(
+    store: Store,
+    pictures: Pictures,
+    row: ReportPhoto,
+    photo: Mapping[str, Any],
+    cell: tuple[str, str] | None,
+) -> None:
     """The photo with annotated and detected boxes, those of the open cell (row, column) bold."""
     st.markdown(f"**{literal(row.name)}**")
     st.text(said_of(photo).replace("; ", "\n"))
@@ -146,7 +154,7 @@ def _open_photo(store: Store, row: PhotoRow, photo: Mapping[str, Any], cell: tup
     if found := photo["detections"]:
         wrong = "background" if row_name == BACKGROUND_NAME else "right" if is_right else "confused"
         panes.append(Pane("Detected", _drawn(found, names), _marks(found, column, wrong), {}))
-    url = picture_url(store.photos.picture(row.id), "image/jpeg", f"{KEY}/open")
+    url = picture_url(pictures.picture(row.id), "image/jpeg", f"{KEY}/open")
     categories = as_categories(names, store.categories.all())
     show_panes(row, url, panes, categories, f"report-open-{row.id}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from io import BytesIO
 from zipfile import ZipFile
 
@@ -16,6 +17,7 @@ from core.inference.report_data import ALL, revision_digest
 from core.inference.reports import ReportModel, keep_report, kept_report, report_key
 from tests.core.evaluation.report.reports import report as made_report
 from tests.pages.test_models import candidate, component, shown, store, text_of, visit
+from tests.pictures import jpeg
 from tests.waiting import until
 
 __all__ = ["candidate", "store", "visit"]  # fixtures
@@ -109,6 +111,34 @@ def test_what_cannot_be_measured_is_one_sentence(visit, store):
 def test_without_a_revision_it_says_what_to_do(visit, store, monkeypatch):
     monkeypatch.setattr(type(store.revisions), "all", lambda self: [])
     assert "create a revision" in text_of(visit(view="report"))
+
+
+def test_a_dataset_on_the_machine_is_measured_and_its_photos_are_shown(visit, store, monkeypatch, tmp_path):
+    monkeypatch.setenv("LAPEL_IMPORT_FOLDERS", str(tmp_path))
+    (tmp_path / "set" / "images").mkdir(parents=True)
+    (tmp_path / "set" / "images" / "a.jpg").write_bytes(jpeg(size_wh=(240, 320)))
+    coco = {
+        "images": [{"id": 7, "file_name": "a.jpg", "width": 240, "height": 320}],
+        "annotations": [{"id": 1, "image_id": 7, "category_id": 1, "bbox": [40, 60, 100, 200]}],
+        "categories": [{"id": 1, "name": "top"}],
+    }
+    file = tmp_path / "set" / "val.json"
+    file.write_text(json.dumps(coco))
+    page = visit(view="report", data="dataset")
+    assert "name a dataset here" in text_of(page)
+    page.text_input(key="report-path").set_value(str(file.parent / "none.json")).run()
+    assert "There is no" in shown(page).error[0].value
+    page.text_input(key="report-path").set_value(str(file)).run()
+    assert "over 1 photo" in text_of(shown(page)) and page.query_params["path"] == str(file)
+    shown(page.button(key="report-make").click().run())
+    until(lambda: page.run().get("bidi_component"))
+    assert "Measured on set/val.json: 1 photo, 1 box." in html_of(shown(page))
+    page.segmented_control(key=view.PART_KEY).set_value("confusion").run()
+    (tile,) = component(shown(page), "lapel_gallery")["tiles"]
+    assert tile["name"] == "a.jpg"
+    coco["annotations"] = []
+    file.write_text(json.dumps(coco))
+    assert "This report is not there yet" in text_of(shown(page.run()))  # another dataset under the same path
 
 
 def test_the_downloads_are_the_file_and_the_tables(visit, store, monkeypatch):
