@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, WorkflowStatus
 from dbos._error import DBOSAwaitedWorkflowCancelledError, DBOSWorkflowCancelledError
@@ -26,6 +24,7 @@ from core.jobs.webhooks import WEBHOOK, delivery_workflow
 from core.jobs.workflows import workflows
 from core.logs import adopt_logger
 from core.store import Store
+from core.store.database import use_write_ahead_log
 from core.store.jobs import JobRow
 from core.store.webhooks import Delivery
 from core.threads import work_in_background
@@ -167,18 +166,8 @@ def system_url(store: Store) -> str:
     if not store.database.is_sqlite:
         return store.database.engine.url.render_as_string(hide_password=False)
     path = store.folder / "jobs.db"
-    _use_wal(path)
+    use_write_ahead_log(path)
     return f"sqlite:///{path}"
-
-
-def _use_wal(path: Path) -> None:
-    """Set SQLite's write-ahead log, so that readers are not blocked; the file keeps the setting."""
-    try:
-        connection = sqlite3.connect(path, timeout=15)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.close()
-    except sqlite3.Error as error:
-        raise StoreError(f"The jobs cannot be kept in {path}: {error}.") from error
 
 
 NICENESS_VARIABLE = "LAPEL_WORKER_NICE"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import threading
 import time
 import unicodedata
@@ -341,6 +342,19 @@ def _sqlite_engine(url: sa.URL, wait_seconds: float, connections: int) -> Engine
         connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("lapel_write") else "BEGIN")
 
     return engine
+
+
+def use_write_ahead_log(path: Path) -> None:
+    """Set the write-ahead log of a SQLite file, which keeps the setting: readers are not blocked then.
+
+    Raises StoreError where the file cannot be opened.
+    """
+    try:
+        connection = sqlite3.connect(path, timeout=15)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.close()
+    except sqlite3.Error as error:
+        raise StoreError(f"The jobs cannot be kept in {path}: {error}.") from error
 
 
 def _postgresql_engine(url: sa.URL, wait_seconds: float, connections: int) -> Engine:

@@ -117,13 +117,14 @@ def test_the_cores_are_at_least_one_and_what_a_person_says(monkeypatch: pytest.M
 def test_no_more_passes_run_at_once_than_there_are_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     slots, running, most, lock = ComputeSlots(), [0], [0], threading.Lock()
+    two = threading.Barrier(2, timeout=PATIENCE_SECONDS)
 
     def work(_: int) -> None:
         with slots.taken():
             with lock:
                 running[0] += 1
                 most[0] = max(most[0], running[0])
-            time.sleep(0.01)
+            two.wait()  # a second pass runs beside it; a third never comes to its barrier's first
             with lock:
                 running[0] -= 1
 
@@ -236,7 +237,7 @@ else:
 
 
 TWO_THREADS = """
-import builtins, importlib, sys, threading
+import builtins, importlib, sys, threading, time
 from contextlib import nullcontext
 from core.threads import IMPORTS
 
@@ -244,6 +245,18 @@ sys.path.insert(0, sys.argv[1])
 guard = IMPORTS if sys.argv[2] == "locked" else nullcontext()
 builtins.begun = begun = threading.Event()
 failed = []
+
+def wait_for_the_other():
+    # Until the main thread has the import lock of the part; where it may not import, it has none.
+    while sys.argv[2] != "locked":
+        frame = sys._current_frames()[threading.main_thread().ident]
+        while frame is not None:
+            if frame.f_code.co_name == "_find_and_load_unlocked" and frame.f_locals["name"] == "halves.other":
+                return
+            frame = frame.f_back
+        time.sleep(0.001)
+
+builtins.wait_for_the_other = wait_for_the_other
 
 def bring(name):
     try:
@@ -267,7 +280,7 @@ def test_two_threads_may_import_a_package_from_two_ends_one_at_a_time(tmp_path, 
     package = tmp_path / "halves"
     package.mkdir()
     (package / "__init__.py").write_text(
-        "import time\nbegun.set()\ntime.sleep(0.3)\nready = True\nfrom halves.other import name\n"
+        "begun.set()\nwait_for_the_other()\nready = True\nfrom halves.other import name\n"
     )
     (package / "other.py").write_text("import halves\nname = halves.ready\n")
     done = subprocess.run(

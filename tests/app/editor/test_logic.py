@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE_SECONDS
+
 HERE = Path(__file__).parent
 OLDEST_NODE = 20
 
@@ -29,7 +31,11 @@ def node() -> str:
 @pytest.mark.parametrize("script", sorted(path.name for path in HERE.glob("*.test.mjs")))
 def test_logic_in_node(node: str, script: str):
     done = subprocess.run(
-        [node, "--test", "--test-reporter=spec", script], cwd=HERE, capture_output=True, text=True, timeout=60
+        [node, "--test", "--test-reporter=spec", script],
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"pass [1-9]", done.stdout)

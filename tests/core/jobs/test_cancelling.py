@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -119,19 +118,14 @@ def test_a_comparison_that_never_ends_is_cancelled_and_the_next_training_runs(
     monkeypatch.setenv("LAPEL_TEST_COMPARE", "compared")
     cancel_training(store, first)
     second = start_training(store, "detector", "quick", revision)
-    looked_at = time.monotonic()
     hostile_worker.poll()
-    freed_at = time.monotonic()
-    assert not is_running(comparing), "one look of the worker is enough"
+    assert not is_running(comparing), "one poll of the worker is enough"
     until(lambda: store.trainings.get(second).state == "done", hostile_worker.poll)
-    done_at = time.monotonic()
     assert (store.trainings.get(first).state, store.jobs.get(f"train-{first}").state) == ("cancelled",) * 2
     assert store.trainings.get(second).message == "Compared."
     assert not folder.exists()
-    # Cancelled means ended within five seconds: the worker looks once a second, and a look that ends a
-    # process waits for nothing. Starting the next training's takes seconds, and more on a slow machine.
+    # Cancelled means ended within five seconds: the worker polls once a second.
     assert worker_module.POLL_SECONDS <= 1
-    assert freed_at - looked_at < done_at - freed_at
 
 
 def is_running(process: int) -> bool:

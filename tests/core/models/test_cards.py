@@ -10,6 +10,7 @@ import pytest
 
 from core.errors import WeightsError
 from core.models.cards import ModelCard, card_from, card_path, read_card, write_card
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[3]
 CARD = ModelCard(
@@ -38,7 +39,9 @@ def test_what_is_no_card_is_refused(change):
 
 def test_cards_are_read_without_torch():
     code = "import sys, core.models.cards; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
     assert done.stdout.strip() == "False"
 
 
