@@ -35,10 +35,10 @@ ENGINES = ("pytorch", "onnxruntime", "openvino")
 
 def stages(labeler: Labeler, path: Path) -> dict[str, float]:
     """Milliseconds of each stage of one photo, and how many garments it was for."""
+    from core.garments import CANDIDATE_THRESHOLD
     from core.images.decode import open_photo
     from core.inference.classifier import whole_photo
     from core.inference.explain import explain
-    from core.inference.labeler import CANDIDATE_THRESHOLD
 
     def timed(work: Callable[[], Any]) -> tuple[float, Any]:
         started = time.perf_counter()

@@ -17,6 +17,9 @@ Floats = NDArray[np.floating[Any]]
 Ids = NDArray[np.integer[Any]]
 Flags = NDArray[np.bool_]
 
+MATCH_IOU = 0.5
+"""The least IoU at which two boxes are about one garment: a detection finds a box, two people agree."""
+
 BOX_FLAGS = ("difficult", "truncated", "occluded")
 """What annotation formats say of a box beside its category: Pascal VOC's flags, and CVAT's ``occluded``."""
 

@@ -9,6 +9,8 @@ from typing import Any
 Box = tuple[float, float, float, float]
 RankedLabels = tuple[tuple[str, float], ...]
 MODELS = ("detector", "classifier")
+CANDIDATE_THRESHOLD = 0.1
+"""Garments are stored from this score on, so that a threshold moves without running the models again."""
 
 
 @dataclass(frozen=True)

@@ -121,10 +121,6 @@ class Augmentation:
     masking: float = 0.2
 
 
-PLAIN = Augmentation(mosaic=0.0, zoom=(1.0, 1.0), stretch=1.0, flip=0.0, rotation=0.0, color=0.0, masking=0.0)
-"""The photo letterboxed, as in evaluation."""
-
-
 @dataclass(frozen=True, eq=False)
 class PackedDataset:
     """Photos of a pack ready for sampling: RGBA pixels of three sizes, and boxes padded to sixteen a photo.

@@ -17,9 +17,9 @@ from core.errors import LapelError
 from core.store import Store
 from core.store.annotations import Annotation
 from core.store.boxes import AnnotatedBox
+from core.store.corrections import is_moved
 from core.store.photo_notes import Comment
 
-SAME_BOX_PIXELS = 0.5
 CHANGES = ("moved", "renamed", "flagged")
 KINDS = {
     "imported": "imported",
@@ -174,7 +174,7 @@ def changes(before: Sequence[AnnotatedBox], after: Sequence[AnnotatedBox]) -> di
         uid: "added" for uid in new if uid not in old
     }
     for uid in old.keys() & new.keys():
-        moved = not _same_place(old[uid], new[uid])
+        moved = is_moved(old[uid].box_xyxy, new[uid].box_xyxy)
         renamed = (old[uid].category_id, old[uid].label) != (new[uid].category_id, new[uid].label)
         flagged = old[uid].flags != new[uid].flags
         words = [word for word, true in zip(CHANGES, (moved, renamed, flagged), strict=True) if true]
@@ -190,7 +190,3 @@ def changes_text(before: Sequence[AnnotatedBox], after: Sequence[AnnotatedBox]) 
     order = ("added", "removed", *several)
     parts = [f"{counted(found.count(word), 'box', 'boxes')} {word}" for word in order if word in found]
     return ", ".join(parts) or "nothing changed"
-
-
-def _same_place(one: AnnotatedBox, other: AnnotatedBox) -> bool:
-    return all(abs(a - b) < SAME_BOX_PIXELS for a, b in zip(one.box_xyxy, other.box_xyxy, strict=True))

@@ -31,9 +31,6 @@ from core.threads import IMPORTS
 TICK_SECONDS = 30.0
 SETTING = "keys"
 OPTIONS = "editor"
-UNDECIDED = ("ask", "accept", "reject")
-"""What a submit does with proposals that nobody has decided on."""
-
 RENEW_AFTER_SECONDS = 60.0
 
 

@@ -159,7 +159,7 @@ def _webhook(store: Store, webhook: Webhook) -> None:
         again = f"Try {counted(len(failed), 'failed delivery', 'failed deliveries')} again"
         _button(
             f"again-{webhook.id}", again, ":material/replay:",
-            lambda s: [s.webhooks.again(row.uid) for row in failed],
+            lambda s: [s.webhooks.redeliver(row.uid) for row in failed],
         )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def deliveries(
 @router.post("/deliveries/{uid}/again", status_code=202)
 def deliver_again(store: ActingStore, uid: str) -> dict[str, Any]:
     """Try a delivery again at once."""
-    return _delivery(store.webhooks.again(uid))
+    return _delivery(store.webhooks.redeliver(uid))
 
 
 def _webhook(row: Webhook) -> dict[str, Any]:

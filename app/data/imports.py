@@ -19,6 +19,7 @@ from core.jobs import client
 from core.store import Store
 from core.store.importing import all_came
 from core.store.imports import ImportRow, RefusedFile, UploadFolder, import_folders, permitted
+from core.store.jobs import GOING
 
 FORMATS = (
     "COCO, Pascal VOC and LabelImg, YOLO, CVAT's XML, VIA's and labelme's JSON, Lapel's CSV, DeepFashion and "
@@ -26,7 +27,6 @@ FORMATS = (
 )
 ROUND_KEY, PATH_KEY, PROBLEM_KEY = "import-round", "import-path", "import-problem"
 LISTED = 10
-GOING = ("waiting", "running")
 FOLLOW_SECONDS = 2.0
 STATES = {
     "waiting": "waiting",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
 
-from core.garments import Box, Garment, LabeledPhoto
+from core.garments import CANDIDATE_THRESHOLD, Box, Garment, LabeledPhoto
 from core.images.decode import Photo
 from core.images.drawing import annotate, overlay_heat
 from core.images.encode import jpeg, shrunk
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 Explain = Callable[[Any, "Photo", LabeledPhoto], "Explanation"]
 VIEW_SIDE = 1280
 CROP_SIDE = 480
-LOWEST_THRESHOLD = 0.1  # what the slider can reach without the models running again
 STAGE_TITLES = {
     "stride8": "fine (stride 8)",
     "stride16": "medium (stride 16)",
@@ -74,7 +73,7 @@ class Shown:
 
 def lowest_threshold(labeler: LabelerLike) -> float:
     """The score down to which garments are looked for, so that moving the slider needs no model."""
-    return min(LOWEST_THRESHOLD, labeler.default_threshold)
+    return min(CANDIDATE_THRESHOLD, labeler.default_threshold)
 
 
 def show(photo: Photo, labeled: LabeledPhoto) -> Shown:

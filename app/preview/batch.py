@@ -17,13 +17,11 @@ from typing import Protocol
 
 from core.errors import LapelError, StoreFullError
 from core.file_names import unique_in_batch
-from core.garments import LabeledPhoto, Refusal
+from core.garments import CANDIDATE_THRESHOLD, LabeledPhoto, Refusal
 from core.images.decode import Photo, count_photos, iter_photos
 from core.store.photo_drafts import Draft
 from core.store.photo_spools import Item, Origin, Spool, Waiting
 from core.threads import overlapped
-
-MIN_SCORE = 0.1  # candidates are stored from this score on, so that the threshold moves without new inference
 
 logger = logging.getLogger(__name__)
 
@@ -260,7 +258,7 @@ class Batch:
             return photo
         assert self._labeler is not None
         try:
-            labeled = self._labeler.label(photo, score_threshold=MIN_SCORE)
+            labeled = self._labeler.label(photo, score_threshold=CANDIDATE_THRESHOLD)
             return Item(number, self.spool.add(photo, number), labeled)
         except (StoreFullError, OSError) as error:
             logger.warning("photo %d could not be saved: %s", number, error)

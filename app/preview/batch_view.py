@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app.preview import gallery, garments, selection
-from app.preview.batch import MIN_SCORE, Batch, Progress, time_left
+from app.preview.batch import Batch, Progress, time_left
 from app.preview.selection import (
     ALL,
-    NARROW_MARGIN,
-    NEAR_THRESHOLD,
     NOTHING_FOUND,
     ORDERS,
     SHOWS,
@@ -23,7 +21,8 @@ from app.preview.selection import (
 )
 from app.preview.session import PreviewSession
 from app.text import counted, literal
-from core.garments import Refusal
+from core.active_learning.uncertainty import NARROW_LABEL_MARGIN, NEAR_THRESHOLD
+from core.garments import CANDIDATE_THRESHOLD, Refusal
 
 if TYPE_CHECKING:
     from core.inference.labeler import Labeler
@@ -220,7 +219,7 @@ THRESHOLD_KEY = "threshold"
 MOST_SCORE = 0.95
 UNCERTAIN_HELP = (
     f"Uncertain: the best score lies within {NEAR_THRESHOLD:.2f} of the threshold, or the best two labels of "
-    f"a garment lie less than {NARROW_MARGIN:.2f} apart."
+    f"a garment lie less than {NARROW_LABEL_MARGIN:.2f} apart."
 )
 
 
@@ -259,14 +258,16 @@ def show_toolbar(session: PreviewSession, labeler: Labeler) -> None:
     """The threshold's slider, and the filters beside it."""
     kept = session.work.settings.get("threshold")
     threshold = (
-        kept if isinstance(kept, float) and MIN_SCORE <= kept <= MOST_SCORE else labeler.default_threshold
+        kept
+        if isinstance(kept, float) and CANDIDATE_THRESHOLD <= kept <= MOST_SCORE
+        else labeler.default_threshold
     )
-    st.session_state.setdefault(THRESHOLD_KEY, round(max(threshold, MIN_SCORE), 2))
+    st.session_state.setdefault(THRESHOLD_KEY, round(max(threshold, CANDIDATE_THRESHOLD), 2))
     threshold_slot, filter_slot = st.columns([2, 5], vertical_alignment="bottom", gap="medium")
     with threshold_slot:
         st.slider(
             "Score threshold",
-            min_value=MIN_SCORE,
+            min_value=CANDIDATE_THRESHOLD,
             max_value=MOST_SCORE,
             step=0.01,
             key=THRESHOLD_KEY,

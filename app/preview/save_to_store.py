@@ -85,8 +85,9 @@ def boxes_of(view: PhotoView, ids: Mapping[str, int]) -> tuple[AnnotatedBox, ...
 
 def _add(store: Store, view: PhotoView, by: str) -> Added:
     # The digest is of the file that was dropped: dropped again elsewhere, it is the same photo.
-    photo = replace(view.item.spooled.photo(), digest=view.item.spooled.digest, name=view.item.spooled.name)
-    return store.photos.add(photo, by=by)
+    spooled = view.item.spooled
+    photo = replace(spooled.photo(), digest=spooled.digest, name=spooled.name)
+    return store.photos.add(photo, by=by, encoded=spooled.path.read_bytes())
 
 
 def _save_boxes(

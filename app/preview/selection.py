@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from core.active_learning.uncertainty import is_uncertain, label_margin
 from core.corrections import Corrections, Edit, Step
 from core.garments import Garment, LabeledPhoto
 from core.store.photo_spools import Item
@@ -34,9 +35,6 @@ def edit_text(edit: Edit) -> str:
         return f"accept {edit.after.category}"
     return f"label {edit.before.best_label} → {edit.after.best_label}"
 
-
-NEAR_THRESHOLD = 0.05
-NARROW_MARGIN = 0.15
 
 ALL, NOTHING_FOUND, UNCERTAIN = "All", "Nothing found", "Uncertain"
 SHOWS = (ALL, NOTHING_FOUND, UNCERTAIN)
@@ -75,28 +73,6 @@ class Filters:
     def narrow_garments(self) -> bool:
         """Whether not every garment passes."""
         return bool(self.categories or self.labels) or self.scores != (0.0, 1.0)
-
-
-def is_uncertain(candidates: Sequence[Garment | None], score_threshold: float) -> bool:
-    """Whether the photo needs a check: uncertainty of the detector or of the classifier.
-
-    The detector is uncertain where the best score lies within ``NEAR_THRESHOLD`` of the threshold, the
-    classifier where a visible garment's margin is less than ``NARROW_MARGIN``. ``candidates`` are all of the
-    photo's garments; None is a deleted one. Corrected garments are certain.
-    """
-    untouched = [garment for garment in candidates if garment is not None and not garment.corrected]
-    if candidates and len(untouched) == len(candidates):
-        best = max(garment.score for garment in untouched)
-        if abs(best - score_threshold) <= NEAR_THRESHOLD:
-            return True
-    return any(g.score >= score_threshold and margin(g) < NARROW_MARGIN for g in untouched)
-
-
-def margin(garment: Garment) -> float:
-    """The margin between the best two labels' probabilities, 0..1; 1 where there is only one."""
-    if len(garment.top5) < 2:
-        return 1.0
-    return garment.top5[0][1] - garment.top5[1][1]
 
 
 def view_of(item: Item, corrections: Corrections, score_threshold: float) -> PhotoView:
@@ -155,7 +131,9 @@ def garments_chosen(
         and (filters.show != UNCERTAIN or is_uncertain([garment], score_threshold))
     ]
     if filters.order == UNCERTAIN_FIRST:
-        found.sort(key=lambda pair: (pair[0].garments[pair[1]].corrected, margin(pair[0].garments[pair[1]])))
+        found.sort(
+            key=lambda pair: (pair[0].garments[pair[1]].corrected, label_margin(pair[0].garments[pair[1]]))
+        )
     return found
 
 

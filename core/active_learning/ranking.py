@@ -36,7 +36,7 @@ IMPORTED = "brought along with its boxes; nothing speaks against them"
 MIXED = "some uncertainty, and unlike the photos before it"
 CERTAIN = "the models are sure of it; a check that they are right"
 
-NARROW_MARGIN = 0.7  # the uncertainty of a margin from which it is a reason
+REASON_UNCERTAINTY = 0.7  # the uncertainty of a margin from which it is a reason
 UNCERTAIN_GARMENT = 0.6  # the uncertainty of one garment from which it is a reason
 SOME_UNCERTAINTY = 0.3
 HIGH_NOVELTY = 0.75
@@ -49,7 +49,7 @@ def reasons_of(uncertainty: Uncertainty, novelty: float) -> tuple[str, ...]:
     """
     found: list[tuple[float, str]] = []
     margin, least_certain = uncertainty.margin, uncertainty.least_certain
-    if margin is not None and margin.uncertainty >= NARROW_MARGIN:
+    if margin is not None and margin.uncertainty >= REASON_UNCERTAINTY:
         words = f"two categories nearly tied: {margin.first} or {margin.second}"
         found.append((margin.uncertainty, words))
     if uncertainty.empty:

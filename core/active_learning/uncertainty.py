@@ -17,8 +17,12 @@ from core.models.nms import CROSS_CLASS_IOU_THRESHOLD
 LEAST_CERTAIN_GARMENTS = 3
 """The detector's part is the mean uncertainty of this many garments."""
 
-LEAST_SHARE = 0.5
+COMPARED_SHARE = 0.5
 """Boxes from this share of the threshold on are compared."""
+
+NEAR_THRESHOLD = 0.05
+NARROW_LABEL_MARGIN = 0.15
+"""What makes a photo one to check: a best score so near the threshold, or two labels so close."""
 
 NOTHING_FOUND = 0.75
 """The detector's part of a photo on which no garment was found."""
@@ -104,7 +108,7 @@ def category_margins(garments: Sequence[Garment], threshold: float) -> list[Marg
 
     The joint decision leaves such pairs where the classifier takes each crop for its own category.
     """
-    candidates = [garment for garment in garments if garment.score >= threshold * LEAST_SHARE]
+    candidates = [garment for garment in garments if garment.score >= threshold * COMPARED_SHARE]
     margins = []
     for number, one in enumerate(candidates):
         for other in candidates[number + 1 :]:
@@ -116,3 +120,25 @@ def category_margins(garments: Sequence[Garment], threshold: float) -> list[Marg
                 if higher.score >= threshold:
                     margins.append(Margin(lower.score / higher.score, higher.category, lower.category))
     return margins
+
+
+def is_uncertain(garments: Sequence[Garment | None], threshold: float) -> bool:
+    """Whether a person should check the photo, as the gallery of a batch marks it.
+
+    The detector is uncertain where the best score lies within ``NEAR_THRESHOLD`` of the threshold, the
+    classifier where a visible garment's two best labels lie less than ``NARROW_LABEL_MARGIN`` apart. None is
+    a deleted garment. Corrected garments are certain.
+    """
+    untouched = [garment for garment in garments if garment is not None and not garment.corrected]
+    if garments and len(untouched) == len(garments):
+        best = max(garment.score for garment in untouched)
+        if abs(best - threshold) <= NEAR_THRESHOLD:
+            return True
+    return any(g.score >= threshold and label_margin(g) < NARROW_LABEL_MARGIN for g in untouched)
+
+
+def label_margin(garment: Garment) -> float:
+    """The margin between the best two labels' probabilities, 0..1; 1 where there is only one."""
+    if len(garment.top5) < 2:
+        return 1.0
+    return garment.top5[0][1] - garment.top5[1][1]

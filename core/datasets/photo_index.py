@@ -224,10 +224,6 @@ class PhotoIndex:
                     return False
         return True
 
-    def stem_key(self, path: Path) -> Key:
-        """Folders that tell photos apart, and the name without ending, for a file below the root."""
-        return plain_key(stem_of(folded_key(self._parts(path))))
-
     def _closest(self, name: str, place: Path) -> tuple[Path | NotFound, Fit]:
         for index, wanted in self._readings(name):
             found, fit = self._best(index, wanted, place)

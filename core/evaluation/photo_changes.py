@@ -9,11 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from core.boxes import Detections, GroundTruth
+from core.boxes import MATCH_IOU, Detections, GroundTruth
 from core.evaluation.matching import FALSE_POSITIVE, match_photo
-
-MATCH_IOU = 0.5
-"""The least IoU at which a detection has found an annotated box."""
 
 NamedBox = tuple[float, float, float, float, str, float]
 """A box in pixels with its name and its score."""

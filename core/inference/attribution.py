@@ -208,13 +208,6 @@ class SimAMModule:
     mean_weight: float
 
 
-SIMAM_MAPS = {
-    "before": "Before SimAM",
-    "inverse_energy": "Inverse energy 1 / e*",
-    "weights": "Weights, sigmoid(1 / e*)",
-    "after": "After SimAM",
-    "output": "The module's output",
-}
 ENERGY_BINS = np.concatenate([np.linspace(0.5, 3.0, 26), [4.0, 6.0, 10.0, 20.0, np.inf]])
 
 

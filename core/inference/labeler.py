@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from core.boxes import box_iou
-from core.garments import Garment, LabeledPhoto
+from core.garments import CANDIDATE_THRESHOLD, Garment, LabeledPhoto
 from core.images.decode import Photo
 from core.inference.classifier import Classifier, whole_photo
 from core.inference.detector import Candidates, Detector
@@ -30,9 +30,6 @@ from core.inference.joint import (
 from core.models.cards import shipped_weights
 from core.models.nms import NMS_IOU_THRESHOLD
 from core.taxonomy import categories_of_labels
-
-CANDIDATE_THRESHOLD = 0.1
-"""The detector's score from which a place is shown to the classifier, which may raise its joint score."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ FLOOR_SHARE = 1 / 3  # of the detector's threshold: garments that were nearly fo
 CATEGORIES_SETTING = "model_categories"
 QUEUE_SETTING = "queue_model"
 UNAIDED_HOLDOUT_SETTING = "unaided_holdout"
-LEAST_SHARE = 0.1  # a label less likely than that is not worth proposing
+LEAST_LABEL_PROBABILITY = 0.1  # a label less likely than that is not worth proposing
 AUTHOR = "lapel"
 
 
@@ -233,7 +233,7 @@ def fitting_label(garment: Garment) -> str | None:
     """
     parents = _parents()
     for label, share in garment.top5:
-        if share >= LEAST_SHARE and parents.get(label, garment.category) == garment.category:
+        if share >= LEAST_LABEL_PROBABILITY and parents.get(label, garment.category) == garment.category:
             return label
     return None
 

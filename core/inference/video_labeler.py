@@ -107,7 +107,7 @@ class VideoLabeler:
                 named.is_shown = False
         self._end_tracks_at_cuts(photo.image)
         found = self.detector.candidates(photo, self.settings.tracking.low_score)
-        places = one_a_place(found, self.labeler.joint.same_garment_iou)
+        places = class_agnostic_nms(found, self.labeler.joint.same_garment_iou)
         seen = self._tracker.update(places.boxes_xyxy, places.class_scores, seconds)
         self._named = {track: self._named[track] for track in self._tracker.tracks if track in self._named}
         self._classify(photo, [track for track in seen if track is not None and track.is_confirmed])
@@ -174,7 +174,7 @@ def color_histogram(picture: Image.Image) -> np.ndarray:
     return shares
 
 
-def one_a_place(candidates: Candidates, same_place_iou: float) -> Candidates:
+def class_agnostic_nms(candidates: Candidates, same_place_iou: float) -> Candidates:
     """The candidates without those that a better one overlaps too far.
 
     That is above ``SAME_CATEGORY_IOU`` where both are likeliest of one category, else above

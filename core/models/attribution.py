@@ -160,8 +160,8 @@ def simam_states(model: YOLOv4, images: Tensor) -> list[SimAMState]:
     handles = []
     for _, _, module in modules:
         # The body's output: a fused kernel calls the SimAM itself past its hooks.
-        handles.append(module.body.register_forward_hook(_keeper(entered, module)))
-        handles.append(module.register_forward_hook(_keeper(left, module)))
+        handles.append(module.body.register_forward_hook(_capture_hook(entered, module)))
+        handles.append(module.register_forward_hook(_capture_hook(left, module)))
     try:
         model.backbone(images)
     finally:
@@ -176,7 +176,7 @@ def simam_states(model: YOLOv4, images: Tensor) -> list[SimAMState]:
     return states
 
 
-def _keeper(found: dict[nn.Module, Tensor], module: nn.Module) -> Callable[..., None]:
+def _capture_hook(found: dict[nn.Module, Tensor], module: nn.Module) -> Callable[..., None]:
     def keep(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         found[module] = output.clone()  # what follows may work in place
 

@@ -10,13 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.boxes import box_iou
+from core.boxes import MATCH_IOU, box_iou
 from core.errors import StoreError
 from core.store.boxes import AnnotatedBox, new_uid
 from core.threads import IMPORTS
-
-MATCH_IOU = 0.5
-"""The least intersection over union at which two boxes are about the same garment."""
 
 SAME_NAME_BONUS = 0.1
 """Of two pairings that fit about equally, the one with equal categories is meant (a top under a jacket)."""

@@ -76,10 +76,14 @@ def count_changes(before: Boxes, after: Boxes) -> Counter[str]:
     old, new = {box["uid"]: box for box in before}, {box["uid"]: box for box in after}
     found = Counter({ADDED: len(new.keys() - old.keys()), REMOVED: len(old.keys() - new.keys())})
     for uid in old.keys() & new.keys():
-        corners = zip(old[uid]["box"], new[uid]["box"], strict=True)
-        found[MOVED] += any(abs(a - b) >= SAME_PIXELS for a, b in corners)
+        found[MOVED] += is_moved(old[uid]["box"], new[uid]["box"])
         found[RENAMED] += _name(old[uid]) != _name(new[uid])
     return +found
+
+
+def is_moved(before: Sequence[float], after: Sequence[float]) -> bool:
+    """Whether a corner (x0, y0, x1, y1 in pixels) is ``SAME_PIXELS`` away or more."""
+    return any(abs(a - b) >= SAME_PIXELS for a, b in zip(before, after, strict=True))
 
 
 def _name(box: Mapping[str, Any]) -> tuple[object, object]:

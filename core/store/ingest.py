@@ -46,7 +46,8 @@ _DIGESTS_AT_ONCE = 200
 def cleaned(image: Image.Image) -> bytes:
     """The picture as a JPEG of quality 95 with nothing but pixels in it; less where it would be too large.
 
-    This is the only encoding of a stored photo: all that comes later (crops, training) works on its pixels.
+    This is the only encoding of a stored photo: crops and the classifier's training work on its pixels. (The
+    detector's training holds photos at the size that it needs in memory, as JPEG again.)
     It is made of a JPEG without metadata as well, since bytes from elsewhere can hide more than pixels: data
     behind the picture, or what only some decoders read. Fifty megapixels of noise are beyond what is read
     again at 95.
@@ -139,12 +140,13 @@ class HashedPhoto:
     photo: Photo
     perceptual_hash: bytes
     thumbnail: bytes = field(repr=False)
+    encoded: bytes | None = field(default=None, repr=False)
     _verdicts: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def of(cls, photo: Photo) -> HashedPhoto:
-        """The photo with both computed."""
-        return cls(photo, difference_hash(photo.image), thumbnail(photo.image))
+    def of(cls, photo: Photo, encoded: bytes | None = None) -> HashedPhoto:
+        """The photo with both computed; ``encoded`` is its ``cleaned`` picture where that was made before."""
+        return cls(photo, difference_hash(photo.image), thumbnail(photo.image), encoded)
 
     def near_duplicates(
         self, connection: Connection, index: PerceptualHashIndex, blobs: Blobs
@@ -188,7 +190,7 @@ class PictureBlobs:
 
     def put(self, hashed: HashedPhoto) -> PictureDigests:
         """Both pictures, on the disk. Raises StoreFullError with neither left behind."""
-        picture = self.blobs.put(cleaned(hashed.photo.image))
+        picture = self.blobs.put(hashed.encoded or cleaned(hashed.photo.image))
         try:
             return PictureDigests(picture, self.blobs.put(hashed.thumbnail))
         except StoreError:
@@ -198,7 +200,7 @@ class PictureBlobs:
     def put_again(self, hashed: HashedPhoto, digests: PictureDigests) -> None:
         """Within the lock: another process may have discarded the same blobs a moment ago."""
         if not (self.blobs.has(digests.blob) and self.blobs.has(digests.thumbnail)):
-            self.blobs.put(cleaned(hashed.photo.image))
+            self.blobs.put(hashed.encoded or cleaned(hashed.photo.image))
             self.blobs.put(hashed.thumbnail)
 
     def discard(self, digests: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from core.access import INITIAL_AUTHOR, LOCAL, Actor, Right, needs
 from core.errors import LapelError, NotFoundError, StoreError, WeightsError
 from core.file_names import free_name
-from core.models.cards import DIGEST, ModelCard, card_from, is_same_model, read_card, shipped_weights
+from core.models.cards import DIGEST, KINDS, ModelCard, card_from, is_same_model, read_card, shipped_weights
 from core.store.audit import record_audit
 from core.store.blobs import Blobs, digest_of
 from core.store.database import Database, one_line
@@ -25,7 +25,6 @@ from core.store.schema import models as table
 from core.store.weight_files import digest_of_unchanged, drop_unused, weights_file
 from core.threads import IMPORTS
 
-KINDS = ("detector", "classifier")
 MOST_CHARACTERS = 90
 """Of a model's name."""
 

@@ -19,6 +19,7 @@ from core.files import data_folder
 from core.garments import LabeledPhoto, Refusal
 from core.images.decode import Photo, open_photo
 from core.images.encode import jpeg, shrunk
+from core.store.ingest import cleaned
 
 VIEW_SIDE = 1280
 SMALL_SIDE = 320
@@ -109,7 +110,7 @@ class Spool:
         small = jpeg(shrunk(view, SMALL_SIDE), quality=80)
         self._write(
             {
-                path: jpeg(photo.image, quality=95),
+                path: cleaned(photo.image),
                 path.with_suffix(".view.jpg"): jpeg(view, quality=85),
                 path.with_suffix(".small.jpg"): small,
             }

@@ -90,18 +90,21 @@ class Photos:
     actor: Actor = LOCAL
 
     @needs(Right.IMPORT)
-    def add(self, photo: Photo, *, by: str, import_id: int | None = None) -> Added:
+    def add(
+        self, photo: Photo, *, by: str, import_id: int | None = None, encoded: bytes | None = None
+    ) -> Added:
         """Store a photo, unless it is there; the picture is on disk before its row is.
 
         15 % of all contents, chosen by digest, are the holdout for ever; a near duplicate of
         another photo is not, and one of a holdout photo is not stored. A deleted photo that comes again is
-        there again, with its annotations. Processes may add the same photo at once.
+        there again, with its annotations. Processes may add the same photo at once. ``encoded`` is what
+        ``cleaned`` made of these pixels already, where somebody has it.
         """
         with self.database.read() as connection:
             answer = _known_copy(_row_of(connection, table.c.digest == photo.digest))
         if answer:
             return answer
-        hashed = HashedPhoto.of(photo)
+        hashed = HashedPhoto.of(photo, encoded)
         with self.database.read() as connection:
             answer, _, _ = self._find_copy(connection, hashed)
         origin = {"by": one_line(self.actor.known_as(by).name, 200), "import_id": import_id}

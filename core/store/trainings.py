@@ -12,15 +12,14 @@ from sqlalchemy import Connection
 
 from core.access import LOCAL, Actor, Right, needs
 from core.errors import ConflictError, NotFoundError, RecipeError
+from core.models.cards import KINDS
 from core.store.database import Database, one_line
+from core.store.jobs import ENDED, GOING
 from core.store.schema import revisions, training_lines, training_points
 from core.store.schema import trainings as table
 from core.store.webhooks import TRAINING, record_event
 
-KINDS = ("detector", "classifier")
 MODES = ("quick", "full")
-GOING = ("waiting", "running")
-ENDED = ("done", "failed", "cancelled")
 
 SILENT_SECONDS = 600.0
 """A training without a job, in somebody's shell, that says nothing for so long is taken for dead."""
@@ -188,7 +187,7 @@ class Trainings:
         return [Point(row["step"], row["values"], row["at"]) for row in rows]
 
     @needs(Right.TRAIN)
-    def say(self, id: int, text: str) -> None:
+    def log(self, id: int, text: str) -> None:
         """Add a line to the log."""
         values = {"training_id": id, "text": one_line(text), "at": self.database.now}
         self.database.change(sa.insert(training_lines).values(**values))

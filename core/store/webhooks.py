@@ -139,7 +139,7 @@ class Webhooks:
         return self._deliveries(chosen.order_by(deliveries.c.id.desc()).limit(most))
 
     @needs(Right.SETTINGS)
-    def again(self, uid: str) -> Delivery:
+    def redeliver(self, uid: str) -> Delivery:
         """Try a delivery again at once, from its first attempt on. Raises NotFoundError."""
         fresh = {"state": "waiting", "attempts": 0, "next_at": self.database.now, "ended_at": None}
         change = sa.update(deliveries).where(deliveries.c.uid == uid).values(**fresh).returning(*deliveries.c)

@@ -48,12 +48,12 @@ def build_detector(recipe: DetectorRecipe, classes: int, anchors_wh: Sequence[Se
     """The recipe's detector; YOLOv4's heads start from low priors of objectness and classes (RetinaNet)."""
     model = build_detector_network(recipe.model, recipe.preset, classes, max(recipe.input_wh), anchors_wh)
     if isinstance(model, YOLOv4):
-        begin_unsure(model)
+        init_prior_bias(model)
     return model
 
 
 @torch.no_grad()
-def begin_unsure(model: YOLOv4) -> None:
+def init_prior_bias(model: YOLOv4) -> None:
     """Set the heads' last layers to expect few garments, and none of a category in particular."""
     for head in model.heads:
         last = head[1]  # type: ignore[index]

@@ -50,7 +50,7 @@ def learned(store: Store, id: int, steps: int) -> None:
     for step in range(1, steps + 1):
         store.trainings.point(id, step, {"loss": 3.0 / step, "photos_a_second": 4.0})
     store.trainings.point(id, steps, {"val_map50": 0.25})
-    store.trainings.say(id, "epoch 1 <b>done</b>")
+    store.trainings.log(id, "epoch 1 <b>done</b>")
 
 
 def started(page: AppTest) -> AppTest:

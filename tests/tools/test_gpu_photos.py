@@ -12,13 +12,15 @@ from core.images.letterbox import letterbox
 from tools.gpu_evaluation import letterboxed
 from tools.gpu_photos import (
     GRAY,
-    PLAIN,
     Augmentation,
     PackedDataset,
     load_pack,
 )
 from tools.pack_photos import write_pack
 from tools.photo_files import decoded_folder, read_index
+
+PLAIN = Augmentation(mosaic=0.0, zoom=(1.0, 1.0), stretch=1.0, flip=0.0, rotation=0.0, color=0.0, masking=0.0)
+"""The photo letterboxed, as in evaluation."""
 
 RED, GREEN, BLUE = (230, 30, 30), (20, 200, 40), (30, 60, 220)
 

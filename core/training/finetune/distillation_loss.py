@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import box_iou, complete_box_iou_loss
 
+from core.boxes import MATCH_IOU
 from core.models.decode import decode_boxes
 from core.models.detection import Targets
 from core.training.yolo_loss import assign
@@ -21,7 +22,6 @@ from core.training.yolo_loss import assign
 OBJECT_THRESHOLD = 0.2
 """The objectness from which the champion counts as seeing a garment."""
 
-MATCH_IOU = 0.5
 TEMPERATURE = 2.0
 
 

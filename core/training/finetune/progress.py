@@ -43,7 +43,7 @@ class ProgressReporter:
     def log(self, line: str) -> None:
         """Append a line to the training's log."""
         with suppress(StoreBusyError):
-            self.store.trainings.say(self.training, line)
+            self.store.trainings.log(self.training, line)
 
     def progress(self, step: int, steps: int, message: str) -> None:
         """Report the step."""

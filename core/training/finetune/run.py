@@ -280,5 +280,5 @@ def compare_and_summarize(
         summary = f"{name} was not compared with the champion: {error}"
     else:
         summary = f"{name} {'may take over' if verdict.passes else 'may not take over'}: {verdict.sentence}"
-    store.trainings.say(training, summary)
+    store.trainings.log(training, summary)
     return summary

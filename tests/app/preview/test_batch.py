@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
-from app.preview.batch import MIN_SCORE, Batch, Progress, time_left
+from app.preview.batch import Batch, Progress, time_left
 from core.files import DATA_VARIABLE
+from core.garments import CANDIDATE_THRESHOLD
 from core.store.photo_drafts import KeptSpool
 from core.store.photo_spools import Spool
 from tests.fakes import FakeLabeler
@@ -46,7 +47,7 @@ def test_photos_come_out_in_order_with_every_candidate():
     assert [item.number for item in batch.items] == [0, 1]
     # 0.3 lies under the labeler's own threshold of 0.5, but not under the floor.
     assert [garment.score for garment in batch.items[0].labeled.garments] == [0.9, 0.6, 0.3]
-    assert min(g.score for item in batch.items for g in item.labeled.garments) >= MIN_SCORE
+    assert min(g.score for item in batch.items for g in item.labeled.garments) >= CANDIDATE_THRESHOLD
 
 
 def test_a_broken_file_refuses_itself_only():

@@ -73,6 +73,13 @@ def test_corrected_photos_are_drafts_and_the_others_are_left_to_the_models(store
     assert store.queue.counts().open == 2
 
 
+def test_a_photo_is_encoded_once_on_its_way_into_the_store(store, batch, corrections):
+    save_photos(store, view(batch, corrections), corrections, "Anna", checked=False)
+    for item in batch.items:
+        picture = store.photos.picture(by_name(store)[item.spooled.name])
+        assert picture == item.spooled.path.read_bytes()
+
+
 def test_what_a_person_stands_behind_is_an_annotation(store, batch, corrections):
     counts = save_photos(store, view(batch, corrections), corrections, "Anna", checked=True)
     ids = by_name(store)

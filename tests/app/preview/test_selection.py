@@ -14,11 +14,10 @@ from app.preview.selection import (
     Place,
     chosen,
     garments_chosen,
-    is_uncertain,
-    margin,
     place_of,
     view_of,
 )
+from core.active_learning.uncertainty import is_uncertain, label_margin
 from core.corrections import Corrections, Edit
 from core.garments import Garment, LabeledPhoto
 from core.store.photo_spools import Item, SpooledPhoto
@@ -93,8 +92,8 @@ def test_what_a_person_has_touched_is_beyond_doubt():
 
 
 def test_a_margin_is_the_step_from_the_best_label_to_the_second():
-    assert margin(garment(0.9, top5=TORN)) == pytest.approx(0.10)
-    assert margin(garment(0.9, top5=())) == 1.0
+    assert label_margin(garment(0.9, top5=TORN)) == pytest.approx(0.10)
+    assert label_margin(garment(0.9, top5=())) == 1.0
 
 
 def test_without_filters_everything_is_shown_in_order():

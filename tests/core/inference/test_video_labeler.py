@@ -11,7 +11,7 @@ import pytest
 from core.errors import RecipeError
 from core.images.decode import Photo
 from core.inference.labeler import Labeler
-from core.inference.video_labeler import VideoLabeler, VideoSettings, one_a_place
+from core.inference.video_labeler import VideoLabeler, VideoSettings, class_agnostic_nms
 from tests.moving import CATEGORIES, ColorClassifier, moving_labeler
 from tests.moving import moving_frames as frames
 
@@ -128,10 +128,10 @@ def test_of_two_candidates_at_one_place_the_better_stays():
     found = moving_labeler().detector.candidates(next(frames(1)), 0.1)
     boxes = np.concatenate([found.boxes_xyxy, found.boxes_xyxy[:1] + 2])
     scores = np.concatenate([found.class_scores, found.class_scores[:1] / 2])
-    kept = one_a_place(type(found)(boxes, scores, found.photo_wh), 0.6)
+    kept = class_agnostic_nms(type(found)(boxes, scores, found.photo_wh), 0.6)
     assert kept.boxes_xyxy.tolist() == found.boxes_xyxy.tolist()
     none = type(found)(np.zeros((0, 4)), np.zeros((0, len(CATEGORIES))), (320, 240))
-    assert len(one_a_place(none, 0.6)) == 0
+    assert len(class_agnostic_nms(none, 0.6)) == 0
 
 
 @pytest.mark.parametrize("odd", [{"input_size": 100}, {"input_size": 0}, {"most_crops": 0}])

@@ -82,7 +82,7 @@ def fill(store: Store) -> None:
     store.api_tokens.create("script", person="ada")
     store.webhooks.test(store.webhooks.add("http://127.0.0.1:9/").id)
     training = store.trainings.begin("detector", "quick", revision)
-    store.trainings.say(training.id, "epoch 1")
+    store.trainings.log(training.id, "epoch 1")
     store.trainings.point(training.id, 1, {"loss": 1.5})
     with store.database.write() as connection:
         by = {"by": "ada", "at": 1.0}

@@ -71,7 +71,7 @@ TABLE = {
         Right.READ: "count_annotations statistics_state proposed_holdout work_by_person agreements"
     },
     "Webhooks": {
-        Right.SETTINGS: "add all set_active remove test deliveries again due to_send attempted sweep"
+        Right.SETTINGS: "add all set_active remove test deliveries redeliver due to_send attempted sweep"
     },
     "Search": {
         Right.READ: "photos count ids boxes boxes_at best_predicted count_boxes box_keys labels people"

@@ -83,7 +83,7 @@ def test_the_curve_grows_joins_and_can_be_taken_back(store, revision):
 def test_the_log_s_last_lines_come_oldest_first(store, revision):
     id = store.trainings.begin("detector", "quick", revision).id
     for number in range(5):
-        store.trainings.say(id, f"line {number}\n")
+        store.trainings.log(id, f"line {number}\n")
     assert [line.text for line in store.trainings.lines(id, last=2)] == ["line 3", "line 4"]
 
 

@@ -80,7 +80,7 @@ def test_a_failed_attempt_is_due_again_later_and_the_last_one_gives_up(store):
         waits.append(row.next_at - began)
     assert waits[:-1] == pytest.approx(webhooks.RETRY_SECONDS, abs=5)
     assert (row.state, row.attempts, row.message) == ("failed", 8, "no") and store.webhooks.due() == []
-    assert store.webhooks.again(uid).attempts == 0 and len(store.webhooks.due()) == 1
+    assert store.webhooks.redeliver(uid).attempts == 0 and len(store.webhooks.due()) == 1
 
 
 def test_a_delivered_one_is_over_and_goes_after_a_week(store):
