@@ -121,7 +121,7 @@ def test_what_is_wrong_with_a_file_is_told(written: Written, text: str, sentence
 
 
 def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"at .*none\.csv, got: No such file"):
+    with pytest.raises(DatasetError, match=r"at .*none\.csv, got: "):
         read_classification(tmp_path / "none.csv")
     with pytest.raises(DatasetError, match="got: Is a directory"):
         read_classification(tmp_path)

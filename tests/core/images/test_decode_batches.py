@@ -116,7 +116,7 @@ def test_paths_that_are_no_file_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.jpg", tmp_path / "pipe.jpg", Path("\0.jpg"), tmp_path):
         with pytest.raises(PhotoError, match="no such file"):
             open_photo(path)
-    with pytest.raises(PhotoError, match="cannot be read: File name too long"):
+    with pytest.raises(PhotoError, match="cannot be read: "):
         open_photo(Path("a" * 5_000))
     odd = [
         ("missing", tmp_path / "missing.jpg"),
