@@ -261,9 +261,12 @@ def restore(
 
 
 def _report(store: Store, row: ImportRow) -> dict[str, Any]:
+    from core.store.search import PhotoQuery
+
     refusals = [{"photo": r.name, "error": r.reason} for r in store.imports.refusals(row.id)]
     photos = sum(row.counts.get(outcome, 0) for outcome in ("new", "near", "exact", "holdout"))
-    counts = {"photos": photos, **row.counts}
+    fell = store.search.count(PhotoQuery(import_id=row.id, part="holdout"))
+    counts = {"photos": photos, **row.counts, "fell_to_holdout": fell}
     return {"import": row.id, "files": row.total, **counts, "message": row.message, "refusals": refusals}
 
 

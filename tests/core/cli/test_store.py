@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from core.__main__ import main
 from core.jobs import step_process
@@ -61,6 +63,15 @@ def test_import_reports_what_came_and_what_was_refused(lapel: Shell, shoot: Path
     (shoot / "b.jpg").unlink()
     status, report, _ = lapel("import", shoot)
     assert status == 0 and report["exact"] + report["holdout"] == 1
+
+
+def test_an_import_says_how_many_photos_fell_to_the_holdout(lapel: Shell, tmp_path: Path, data: Path) -> None:
+    for seed in range(12):  # as BMP, whose bytes, and so the holdout, are the same everywhere
+        noise = np.random.default_rng(seed).integers(0, 256, (24, 16, 3), dtype=np.uint8)
+        Image.fromarray(noise).resize((64, 96), Image.Resampling.NEAREST).save(tmp_path / f"{seed}.bmp")
+    _, report, _ = lapel("import", tmp_path)
+    held = Store.open(folder=data).photos.count(holdout=True)
+    assert (report["new"], report["fell_to_holdout"]) == (12, held) and held > 0
 
 
 def test_an_import_of_nothing_is_one_sentence(lapel: Shell, tmp_path: Path) -> None:
