@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -20,7 +20,15 @@ from core.datasets.photo_index import PhotoIndex
 from core.datasets.voc import voc_document
 from core.datasets.yolo import yolo_lines, yolo_setting
 from core.errors import DatasetError
-from core.file_names import free_name, path_key, portable_name, portable_path, portable_stems, relative_name
+from core.file_names import (
+    MAX_PORTABLE_PATH_BYTES,
+    free_name,
+    path_key,
+    portable_name,
+    portable_path,
+    portable_stems,
+    relative_name,
+)
 from core.garments import Garment, LabeledPhoto
 from core.images.crops import on_white
 from core.images.encode import jpeg
@@ -41,7 +49,7 @@ What Lapel found on {photos} photos, and where it is:
 - labels.jsonl: a line for each photo, as python -m core label writes it.
 - coco.json, voc/: the same boxes; {names}.
 - yolo/: {yolo}
-- crops/: the garments cut out.
+- crops/: the garments cut out, in the folders that the photos came in.
 YOLO's files hold categories only; VOC's boxes are in whole pixels. Scores are in labels.csv and labels.jsonl.
 """
 YOLO_WITH_PHOTOS = (
@@ -149,7 +157,7 @@ def _batch(
     ids = {category: classes.index(name) for category, name in shop_names.items()}
     own = [photo.photo for photo in labeled]
     stems = portable_stems(own)
-    paths, crops = _paths(own) if with_photos else stems, crop_names(labeled, stems)
+    paths, crops = _paths(own) if with_photos else stems, crop_names(labeled)
     if with_photos:
         file_names = [_picture(path) for path in paths]
         table_names = own if _lead_to(own, file_names, crops) else file_names
@@ -281,20 +289,35 @@ def _pictures(
             yield (f"{crops[number - 1]}.jpg" if number else _picture(path)), data
 
 
-def crop_names(labeled: Sequence[LabeledPhoto], stems: Sequence[str] | None = None) -> list[list[str]]:
-    """The names of each photo's crops without ending, whether or not there is something to cut out."""
+def crop_names(labeled: Sequence[LabeledPhoto]) -> list[list[str]]:
+    """The paths of each photo's crops without ending, whether or not there is something to cut out.
+
+    They are in ``crops/``, in the photos' folders, and differ also where case is ignored.
+    """
     taken: set[str] = set()
     names: list[list[str]] = []
-    stems = portable_stems([photo.photo for photo in labeled]) if stems is None else stems
-    for photo, stem in zip(labeled, stems, strict=True):
+    for photo, path in zip(labeled, _unique_paths(photo.photo for photo in labeled), strict=True):
         names.append([])
         for number, garment in enumerate(photo.garments, start=1):
-            name = f"crops/{stem}_{number}_{portable_name(garment.best_label) or 'garment'}"
-            while name.casefold() in taken:  # "a_1" + "2_x" and "a" + "1_2_x"
+            ending = f"_{number}_{portable_name(garment.best_label) or 'garment'}"
+            inside = path
+            while "/" in inside and len(f"{inside}{ending}".encode()) > MAX_PORTABLE_PATH_BYTES:
+                inside = inside.partition("/")[2]
+            name = f"crops/{inside}{ending}"
+            while path_key(name) in taken:  # "a_1" + "2_x" and "a" + "1_2_x"
                 name += "_"
-            taken.add(name.casefold())
+            taken.add(path_key(name))
             names[-1].append(name)
     return names
+
+
+def _unique_paths(names: Iterable[str]) -> Iterator[str]:
+    """``portable_path`` of each name, made unique by a number at the end."""
+    taken: set[str] = set()
+    for path in map(portable_path, names):
+        unique = free_name(path, lambda name: path_key(name) in taken, "{stem}_{number}")
+        taken.add(path_key(unique))
+        yield unique
 
 
 def _cut(

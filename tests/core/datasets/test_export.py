@@ -19,6 +19,7 @@ from pycocotools.coco import COCO
 
 from core.datasets.export import COLUMNS, neutral, plain, write_zip
 from core.datasets.reading import read_detection
+from core.datasets.shop import ShopTable
 from core.garments import Garment, LabeledPhoto
 
 TOP5 = (("T-Shirt", 0.6), ("Top", 0.2), ("Polo", 0.1), ("Shirt", 0.05), ("Blouse", 0.05))
@@ -79,9 +80,9 @@ def test_the_zip_holds_every_format() -> None:
     assert sorted(exported().namelist()) == [
         "README.txt",
         "coco.json",
-        "crops/a_1_T-Shirt.jpg",
-        "crops/a_2_Shoes.jpg",
         "crops/b_1_footwear.jpg",
+        "crops/shop/a_1_T-Shirt.jpg",
+        "crops/shop/a_2_Shoes.jpg",
         "labels.csv",
         "labels.jsonl",
         "voc/a.xml",
@@ -190,7 +191,7 @@ def test_two_categories_that_the_shop_calls_the_same_become_one_class(tmp_path: 
 
 def test_crops_are_cut_to_the_photo_and_tell_nothing_else() -> None:
     archive = exported()
-    crop = Image.open(io.BytesIO(archive.read("crops/a_2_Shoes.jpg")))
+    crop = Image.open(io.BytesIO(archive.read("crops/shop/a_2_Shoes.jpg")))
     assert (crop.format, crop.mode, crop.size) == ("JPEG", "RGB", (61, 10))
     red, green, _ = np.asarray(crop)[5, 30]
     assert abs(int(red) - 2 * 30) < 8
@@ -275,6 +276,23 @@ def test_crops_whose_names_would_meet_are_kept_apart() -> None:
         LabeledPhoto("a_1.jpg", 8, 8, 0.1, garments=garments),
     ]
     assert len([name for name in exported(photos, image_of=gray).namelist() if "crops/" in name]) == 3
+
+
+def test_crops_are_in_their_photos_folders_and_the_shops_table_names_them() -> None:
+    long = "/".join(["folder of a season"] * 10) + "/1.jpg"
+    names = ["men/1.jpg", "women/1.jpg", "Men/1.png", "../aux/1.jpg", "men/..\\..\\1.jpg", "1.jpg", long]
+    photos = [photo for name in names for photo in one(name, label="Coat")]
+    crops = [name for name in exported(photos, image_of=gray).namelist() if name.startswith("crops/")]
+    assert crops[:4] == [
+        "crops/men/1_1_Coat.jpg",
+        "crops/women/1_1_Coat.jpg",
+        "crops/Men/1_2_1_Coat.jpg",
+        "crops/_aux/1_1_Coat.jpg",
+    ]
+    assert all(".." not in name and len(name.encode()) < 220 for name in crops)
+    assert len({name.casefold() for name in crops}) == len(photos)
+    table = csv.DictReader(io.StringIO(ShopTable().data(photos, {}).decode("utf-8-sig")))
+    assert [row["crop"] for row in table] == crops
 
 
 def test_an_empty_batch_is_an_empty_export() -> None:

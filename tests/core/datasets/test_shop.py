@@ -69,7 +69,7 @@ def test_a_row_a_garment_and_one_of_a_photo_without_any() -> None:
         ("", "", "odd.jpg", ""),
     ]
     assert (rows[0]["category"], rows[0]["label"], rows[0]["checked"]) == ("Oberteile", "T-Shirt", "false")
-    assert rows[1]["checked"] == "true" and rows[1]["crop"] == "crops/AB12_front_2_Bag.jpg"
+    assert rows[1]["checked"] == "true" and rows[1]["crop"] == "crops/men/AB12_front_2_Bag.jpg"
     assert (rows[0]["Season"], rows[0]["Alt"]) == ("SS26", "T-Shirt of men")
 
 
