@@ -29,6 +29,7 @@ from app.auth.sign_in import SignInRedirect
 from app.auth.upload_limit import limit_from_environment
 from app.auth.uploads import BoundedUploads, UploadQuota, has_uploader, is_open
 from app.auth.visitor import VisitorCookie
+from app.media import keep_dropped
 from app.worker_process import WORKERS
 from core.errors import LapelError
 from core.files import DATA_VARIABLE, data_folder
@@ -84,6 +85,7 @@ def lifespan_of(
     @asynccontextmanager
     async def lifespan(_: st.App) -> AsyncIterator[None]:
         server = runtime.get_instance()
+        keep_dropped(server.media_file_mgr)
         owners.watch(server.media_file_mgr, person_of_run)
         quota.watch(server.uploaded_file_mgr, has_uploader, is_open)
         threading.Thread(target=prepare, name="prepare", daemon=True).start()
