@@ -28,6 +28,21 @@ export const setVisible = (element, visible) => {
   if (element.hidden === visible) element.hidden = !visible;
 };
 
+// Keys are for the page as a whole, except where a person types, slides or chooses.
+export const isTyping = (target) => {
+  if (!(target instanceof Element)) return false;
+  const role = target.getAttribute("role") || "";
+  return (
+    target.isContentEditable ||
+    ["INPUT", "TEXTAREA", "SELECT", "CANVAS"].includes(target.tagName) ||
+    ["slider", "combobox", "listbox", "option", "radio", "tab", "menuitem", "textbox", "grid", "gridcell"].includes(role)
+  );
+};
+
+// A list that has just been chosen from keeps the focus: undo and the arrows are not meant for the letters in it.
+export const isClosedList = (target) =>
+  target instanceof Element && target.getAttribute("role") === "combobox" && target.ariaExpanded !== "true";
+
 const ink = document.createElement("canvas").getContext("2d");
 const widths = new Map();
 

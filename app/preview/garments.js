@@ -1,7 +1,7 @@
 // Garments as crops, to choose many of them and to mend them at once. Choosing happens here; acts go to the server.
 // data: {tiles: [{key, url, alt, name, category, label, mark, color}], all: [key], categories: [{name, text}], labels: [name]}
 // out:  trigger "act" {name, value, keys}; "opened" key; "reversed" -1 or 1
-import { createElement } from "../components/dom.js";
+import { createElement, isClosedList, isTyping } from "../components/dom.js";
 import { between, fillPicture, makePicture, showTiles, stepThrough } from "../components/tile_grid.js";
 
 const boards = new WeakMap();
@@ -21,7 +21,6 @@ class Board {
       this.count, this.every, this.none, this.category, this.label, this.accept, this.out, this.open);
     this.grid = createElement("div", { className: "crops grid", role: "group", "aria-label": "Garments" });
     root.append(this.bar, this.grid);
-    root.onkeydown = (event) => this.key(event);
   }
 
   button(text, onclick, key = "") {
@@ -118,15 +117,20 @@ class Board {
     if (this.chosen.size) this.send("act", { name, value, keys: [...this.chosen] });
   }
 
+  // What is chosen is for the whole page: a button that was just pressed, and is off by now, has lost the focus.
   key(event) {
-    if (event.altKey || event.target instanceof HTMLSelectElement) return;
+    const path = event.composedPath();
+    const isInside = path.includes(this.root);
+    if (event.defaultPrevented || event.altKey || path[0] instanceof HTMLSelectElement) return;
+    if (!isInside && isTyping(path[0]) && !isClosedList(path[0])) return;
     const mod = event.ctrlKey || event.metaKey;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (mod && key === "z") this.send("reversed", event.shiftKey ? 1 : -1);
-    else if (mod && key === "a") this.chooseAll();
+    else if (mod && key === "a" && isInside) this.chooseAll();
     else if (mod) return;
     else if (key === "a") this.act("accept");
     else if (key === "x" || key === "Delete") this.act("take out");
+    else if (!isInside) return;
     else if (key === "Escape") this.choose(new Set());
     else if (key === "Enter" && this.chosen.size === 1) this.send("opened", [...this.chosen][0]);
     else if (!stepThrough([...this.tiles.values()], key)) return;
@@ -138,9 +142,16 @@ class Board {
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".lapel-garments");
   if (!root || !data) return;
-  if (!boards.has(parentElement)) boards.set(parentElement, new Board(root));
-  boards.get(parentElement).show(data, setTriggerValue);
+  let board = boards.get(parentElement);
+  if (!board) {
+    board = new Board(root);
+    board.listener = (event) => board.key(event);
+    document.addEventListener("keydown", board.listener, true);
+    boards.set(parentElement, board);
+  }
+  board.show(data, setTriggerValue);
   return () => {
+    document.removeEventListener("keydown", board.listener, true);
     boards.delete(parentElement);
     root.replaceChildren();
   };

@@ -2,7 +2,7 @@
 // data: {photo, title, url, alt, width, height, garments: [{number, box, score, color, ink, tag, name}], hidden: [same],
 //        selected, state, still, layers: {attention: [{name, url}], activation: {number: url}} | null}
 // Boxes follow the page's threshold slider here, before the server has answered: hidden are those below it.
-import { createElement, placeBox } from "../components/dom.js";
+import { createElement, isClosedList, isTyping, placeBox } from "../components/dom.js";
 
 const views = new WeakMap();
 const MODES = [["none", "Photo"], ["attention", "Attention"], ["activation", "Class activation"]];
@@ -11,21 +11,6 @@ const PLACES = ["above-left", "inside-left", "above-right", "inside-right", "bel
 
 const THRESHOLD = "Score threshold";
 const thresholdSlider = () => document.querySelector(`input[type=range][aria-label="${THRESHOLD}"]`);
-
-// Keys are for the page as a whole, except where a person types, slides or chooses.
-const isTyping = (target) => {
-  if (!(target instanceof Element)) return false;
-  const role = target.getAttribute("role") || "";
-  return (
-    target.isContentEditable ||
-    ["INPUT", "TEXTAREA", "SELECT", "CANVAS"].includes(target.tagName) ||
-    ["slider", "combobox", "listbox", "option", "radio", "tab", "menuitem", "textbox", "grid", "gridcell"].includes(role)
-  );
-};
-
-// A list that has just been chosen from keeps the focus: undo and the arrows are not meant for the letters in it.
-const isClosedList = (target) =>
-  target instanceof Element && target.getAttribute("role") === "combobox" && target.ariaExpanded !== "true";
 
 class View {
   constructor(root) {

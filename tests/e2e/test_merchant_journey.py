@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
-from tests.browsing import WAIT_MS, expect, settled
+from tests.browsing import WAIT_MS, expect, is_as_wide_as_the_window, settled, show_in
 from tests.core.picture_files import HEIC
 from tests.e2e.test_preview_journey import SAMPLES, boxes, drop, keep_label, started
 from tests.ports import free_port
@@ -19,11 +21,29 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 MARK = ".lapel-viewer .tag"
+REAL = Path(os.environ.get("LAPEL_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
+STREET, CATALOG = "01-street.jpg", "05-catalog.jpg"
+LONG_SIDE = 640
+"""Pixels: large enough to be looked at, small enough for a test."""
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path]:
     return free_port(), tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> tuple[Path, Path]:
+    """A photo of the street and one of a catalog: real ones where there are some, else drawn samples."""
+    drawn = {STREET: SAMPLES / "01-walk-with-a-bag.jpg", CATALOG: SAMPLES / "05-striped-shirt.jpg"}
+    real = {STREET: REAL / "street" / "photos", CATALOG: REAL / "catalog" / "images"}
+    for name, folder in real.items():
+        source = min(folder.glob("*.jpg"), default=drawn[name])
+        with Image.open(source) as picture:
+            jpeg = picture.convert("RGB")
+            jpeg.thumbnail((LONG_SIDE, LONG_SIDE))
+            jpeg.save(tmp_path / name)
+    return tmp_path / STREET, tmp_path / CATALOG
 
 
 @pytest.fixture
@@ -51,7 +71,13 @@ def many_at_once(page: Page) -> None:
     garments.nth(0).press("Control+z")
     expect(notes).to_have_text(before)
     settled(page)
-    garments.nth(0).press("x")
+    page.get_by_role("button", name="Take out").click()
+    expect(garments).to_have_count(len(before) - 3)
+    settled(page)
+    page.keyboard.press("Control+z")  # the button is off by now, and has lost the focus
+    expect(garments).to_have_count(len(before))
+    settled(page)
+    page.keyboard.press("Control+Shift+z")
     expect(garments).to_have_count(len(before) - 3)
     settled(page)
     garments.nth(0).dblclick()
@@ -71,7 +97,18 @@ def table_for_a_shop(page: Page) -> None:
         page.get_by_role("button", name="Download garments.csv").click()
     data = Path(download.value.path()).read_bytes()
     assert data.startswith(b"\xef\xbb\xbfsku,folder,photo,garment,")
-    assert b"05,,05-striped-shirt.jpg," in data
+    assert f"05,,{CATALOG},".encode() in data
+    page.get_by_text("Tables for a shop").click()
+
+
+def in_both_themes_and_widths(page: Page) -> None:
+    """Nothing sticks out on a phone or a screen, light or dark."""
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        for scheme in ("light", "dark"):
+            show_in(page, scheme)
+            assert is_as_wide_as_the_window(page), (width, scheme)
+    show_in(page, "light")
 
 
 def a_box_is_drawn(page: Page) -> None:
@@ -102,7 +139,7 @@ def a_box_is_drawn(page: Page) -> None:
 
 
 def test_photos_and_corrections_are_there_after_a_reload_and_a_killed_server(
-    page: Page, place: tuple[int, Path], tmp_path: Path
+    page: Page, place: tuple[int, Path], photos: tuple[Path, Path], tmp_path: Path
 ) -> None:
     port, data = place
     phone = tmp_path / "phone.heic"
@@ -110,7 +147,7 @@ def test_photos_and_corrections_are_there_after_a_reload_and_a_killed_server(
     tiles, mark = page.locator(".lapel-gallery .tile"), page.locator(MARK, has_text="✓")
     with started(port, data, "stand-in") as server:
         page.goto(f"http://127.0.0.1:{port}")
-        drop(page, SAMPLES / "01-walk-with-a-bag.jpg", SAMPLES / "05-striped-shirt.jpg", phone)
+        drop(page, *photos, phone)
         expect(tiles).to_have_count(3)
         expect(boxes(page).first).to_be_visible()
         settled(page)
@@ -135,6 +172,7 @@ def test_photos_and_corrections_are_there_after_a_reload_and_a_killed_server(
         a_box_is_drawn(page)
         many_at_once(page)
         table_for_a_shop(page)
+        in_both_themes_and_widths(page)
         page.get_by_role("button", name="Add photos").click()
         page.get_by_role("button", name="Start over").click()
         expect(page.get_by_text("What you get")).to_be_visible()
