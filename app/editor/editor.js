@@ -132,7 +132,8 @@ class Editor {
     this.gestures.clicked = null;
     const open = this.task.boxes.filter(undecided).length;
     this.stage.root.setAttribute("aria-label", `Photo ${data.photo.name}`);
-    this.announce(`Photo ${data.photo.name}: ${this.task.boxes.length} boxes, ${open} to decide`);
+    const { length } = this.task.boxes;
+    this.announce(`Photo ${data.photo.name}: ${length} ${length === 1 ? "box" : "boxes"}, ${open} to decide`);
     const active = document.activeElement;
     if (!active || active === document.body || active === this.root.getRootNode().host) this.focusStage(true);
   }

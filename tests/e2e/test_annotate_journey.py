@@ -136,9 +136,10 @@ def test_undo_reload_and_submit(visit, bench):
     mark(page, "Saved")
     page.reload()
     expect(page.get_by_text("Your draft of ")).to_be_visible()
-    expect(page.get_by_text("1 box, ")).to_be_visible()
+    left = page.locator(".lapel-editor .count", has_text="1 box, ")
+    expect(left).to_be_visible()
     press(page.get_by_role("link", name="Anchors"), page.get_by_role("heading", name="Anchors"))
-    press(page.get_by_role("link", name="Annotate"), page.get_by_text("1 box, "))
+    press(page.get_by_role("link", name="Annotate"), left)
     act(page, "submit")
     latest = bench.store.annotations.latest(photo)
     assert latest is not None and len(latest.boxes) == 1
