@@ -10,6 +10,13 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 _PUNCTUATION = re.compile(r"([!-/;-@\[-`{-~])")
+HIDDEN = (
+    "What the models find on holdout photos that wait for their annotation is not shown: these are annotated "
+    "without proposals, so that nobody is led by it."
+)
+"""Said where photos of ``core.inference.predictions.hidden_among`` are left out."""
+
+_SHOWN = "flashes-shown"
 _JOINER = "\N{WORD JOINER}"
 
 
@@ -68,5 +75,17 @@ def show_flash(key: str) -> None:
     """Show what ``flash`` kept under this key, once."""
     text, error = st.session_state.pop(key, ("", False))
     if text:
+        st.session_state.setdefault(_SHOWN, {})[key] = (text, error)
         show = st.error if error else st.success
         show(literal(text), icon=":material/error:" if error else ":material/check:")
+
+
+def begin_flashes() -> None:
+    """Note from now on, in this run of the page, which results are shown."""
+    st.session_state[_SHOWN] = {}
+
+
+def repeat_flashes() -> None:
+    """Show the results of the last run again in the next one: it is not the person who asks for that run."""
+    for key, shown in st.session_state.get(_SHOWN, {}).items():
+        st.session_state.setdefault(key, shown)

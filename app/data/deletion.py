@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from app.text import literal
+from app.text import literal, repeat_flashes
 from core.errors import LapelError, NotFoundError
 from core.store import Store
 
@@ -104,6 +104,7 @@ def _tick(store: Store, by: str, shown: tuple[int, ...]) -> None:
     mine = deletions()
     going = list(mine.pending.values())
     if mine.failed or tuple(pending.photo_id for pending in going) != shown:
+        repeat_flashes()
         st.rerun()
     for pending in going:
         seconds = max(0, round(pending.until - time.monotonic()))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app.preview.batch import time_left
-from app.text import counted, literal
+from app.text import begin_flashes, counted, literal, repeat_flashes
 from core.access import Right
 from core.errors import LapelError
 from core.inference.predictions import serving_models
@@ -39,6 +39,7 @@ class FirstProgress:
 
 def show(store: Store) -> None:
     """Progress bars of all waiting and running jobs, polled; the page runs again once one begins or ends."""
+    begin_flashes()
     going = store.jobs.running()
     if going:
         st.fragment(_tick, run_every=TICK_SECONDS)(store, tuple(job.id for job in going))
@@ -82,6 +83,7 @@ def seconds_left(job: JobRow, seen: dict[str, FirstProgress], now: float) -> flo
 def _tick(store: Store, shown: tuple[str, ...]) -> None:
     going = store.jobs.running()
     if tuple(job.id for job in going) != shown:
+        repeat_flashes()
         st.rerun()
     seen: dict[str, FirstProgress] = st.session_state.setdefault(SEEN_KEY, {})
     for job in going:
@@ -110,6 +112,8 @@ def _text(job: JobRow, seen: dict[str, FirstProgress], going: Sequence[JobRow] =
     said = f" · {literal(job.message)}" if job.message else ""
     if not job.total:
         return f"{name}: counting{said}"
+    if job.total == 1:  # one step, which says nothing before it ends
+        return f"{name}…{said}"
     return f"{name}: {job.done:,} of {job.total:,} · {time_left(left)}{said}"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import time
 
+from streamlit.testing.v1 import AppTest
+
 from app.text import counted, literal, moment
 
 
@@ -30,3 +32,22 @@ def test_nothing_in_a_literal_means_anything_to_markdown():
 def test_icons_and_directives_are_taken_apart():
     assert ":material/home:" not in literal(":material/home:").replace("\\", "")
     assert ":red[" not in literal(":red[x]").replace("\\", "")
+
+
+def test_a_result_is_shown_once_and_again_where_the_next_run_is_not_the_persons():
+    def page():
+        import streamlit as st
+
+        from app.text import begin_flashes, flash, repeat_flashes, show_flash
+
+        begin_flashes()
+        show_flash("result")
+        st.button("act", on_click=flash, args=("result", "Done."))
+        st.button("tick", on_click=repeat_flashes)  # what a job that ends does before it asks for a run
+
+    shown = AppTest.from_function(page).run()
+    shown.button[0].click().run()
+    assert [found.value for found in shown.success] == ["Done\\."]
+    shown.button[1].click().run()
+    assert [found.value for found in shown.success] == ["Done\\."]
+    assert not shown.run().success
