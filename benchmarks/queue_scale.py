@@ -1,4 +1,5 @@
-"""The queue of a store with very many photos: next task, order, statistics, search, export, and their memory.
+"""The queue of a store with very many photos: next task, order, statistics, search, export, acts on all of
+them, and their memory.
 
 Run with ``python -m benchmarks.queue_scale [--photos 100000 1000000] [--databases sqlite postgresql]``; a
 line for each act goes to stderr, one line of JSON to stdout. Every photo is predicted (six garments, an
@@ -37,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("sqlalchemy", "psycopg")
 DATABASES = ("sqlite", "postgresql")
 EMBEDDING, ANNOTATED = 1024, 0.1
+RELABELED_AT_ONCE = 500
 SAVED = 20
 """Annotations after which the queue is ordered anew, as the worker does."""
 
@@ -110,6 +112,28 @@ def export(store: Store) -> dict[str, float]:
         return {"revision_s": made, "s": timed(lambda: export_revision(store, number, "coco", out))}
 
 
+def act_on_all(store: Store) -> dict[str, float]:
+    """All photos found, put first, given away, tagged; all boxes of a category relabeled, and undone."""
+    from core.store import bulk
+    from core.store.search import PhotoQuery
+
+    started = time.perf_counter()
+    photo_ids = store.search.ids(PhotoQuery())
+    row = {"find_s": time.perf_counter() - started}
+    row["first_s"] = timed(lambda: bulk.put_first(store, photo_ids, "benchmark"))
+    row["give_s"] = timed(lambda: bulk.assign(store, photo_ids, "ben", by="benchmark"))
+    row["tag_s"] = timed(lambda: bulk.tag(store, photo_ids, author="benchmark", add="spring"))
+    one, other = (category.id for category in store.categories.all()[:2])
+    query, name = PhotoQuery(category_id=one), bulk.new_name()
+    done, started = bulk.Relabeled(name, 0, 0), time.perf_counter()
+    found = store.search.ids(query, with_boxes=True)
+    for start in range(0, len(found), RELABELED_AT_ONCE):
+        boxes = store.search.box_names(query, found[start : start + RELABELED_AT_ONCE].tolist())
+        done += bulk.relabel(store, boxes, author="benchmark", category_id=other, name=name)
+    row |= {"relabeled": done.photos, "relabel_s": time.perf_counter() - started}
+    return row | {"undo_s": timed(lambda: bulk.undo_relabel(store, name, author="benchmark"))}
+
+
 ACTS: Mapping[str, Callable[[Store], dict[str, float]]] = {
     "first order": order_first,
     "next task": ask_next,
@@ -117,6 +141,7 @@ ACTS: Mapping[str, Callable[[Store], dict[str, float]]] = {
     "counts": count,
     "search": search,
     "export": export,
+    "all at once": act_on_all,
 }
 
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 import streamlit as st
 
-from app.data.chosen import RESULT_KEY, Chosen, boxes_of, chosen, photo_of
+from app.data.bulk_acts import bulk_acts, show_going
+from app.data.chosen import RESULT_KEY, Chosen, Found, Selection, boxes_of, chosen, photo_of
+from app.data.chosen_export import export_form
 from app.data.find import CROPS, PHOTOS
 from app.data.relabeling import relabel_form, undo_button
 from app.navigation import annotate_link, annotate_page_link
 from app.text import counted, flash, show_flash
 from core.access import Right
+from core.boxes import MOST_TAGS
 from core.errors import LapelError
 from core.store import Store, bulk
 from core.store.categories import Category
-from core.store.exports import export_chosen, export_name
 from core.store.guidelines import add_examples
-from core.store.photo_notes import tag_name
-from core.store.search import MOST_IDS, PhotoQuery
+from core.store.search import PhotoQuery
+from core.threads import Progress
 
 PERSON_KEY, TAG_KEY = "chosen-person", "chosen-tag"
 ANYBODY = "whoever comes"
@@ -28,8 +28,9 @@ ANYBODY = "whoever comes"
 
 def show_result(store: Store, person: str) -> None:
     """What came of the last act, and a button that undoes the last relabeling."""
+    show_going(bulk_acts(store, person))
     show_flash(RESULT_KEY)
-    undo_button(store, chosen(), person)
+    undo_button(store, person)
 
 
 def show_acts(
@@ -48,63 +49,70 @@ def show_acts(
     the category that the models see in a box, by its key.
     """
     mine = chosen()
-    keys = mine.of(view)
-    is_photos = all(key.isdecimal() for key in (*page, *keys))
+    selection = mine.selection(store, view)
+    is_photos = all(key.isdecimal() for key in page) and selection.is_of_photos
     noun = ("photo", "photos") if is_photos else ("box", "boxes")
+    shown = set(mine.among(store, view, page))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"**{counted(len(keys), *noun)} chosen**", width="content")
-        st.button("Choose page", key="choose-page", on_click=mine.choose, args=(view, list(page), True))
+        st.markdown(f"**{counted(len(selection), *noun)} chosen**", width="content")
+        rest = [key for key in page if key not in shown]
+        st.button(
+            "Choose page",
+            key="choose-page",
+            disabled=not rest,
+            on_click=mine.choose,
+            args=(view, rest, True),
+        )
         if query is not None and found > len(page) and view in (PHOTOS, CROPS):
-            most = min(found, MOST_IDS)
             st.button(
-                f"Choose all {most:,}" if most == found else f"Choose the first {most:,}",
+                f"Choose all {found:,}",
                 key="choose-all",
                 on_click=_choose_all,
                 args=(store, mine, view, query),
             )
-        if keys:
+        if selection:
             st.button("Choose none", key="choose-none", on_click=mine.clear, args=(view,))
-    if not keys:
+    if not selection:
         st.caption("Tick tiles to act on many at once; with Shift, all between two.")
         return
-    ids = list(dict.fromkeys(photo_of(key) for key in keys))
+    if bulk_acts(store, person).going is not None:
+        st.caption("More can be done once the act above is over.")
+        return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if store.actor.may(Right.ANNOTATE):
-            relabel_form(store, mine, view, keys, categories, person, said)
+            relabel_form(store, mine, view, selection, categories, person, said)
             st.button(
                 "Put first",
                 icon=":material/vertical_align_top:",
                 key="chosen-first",
                 help="First in everybody's queue, also where they were done.",
                 on_click=_put_first,
-                args=(store, ids, person),
+                args=(store, selection, person),
             )
-            _assign_form(store, ids, person)
-            _tag_form(store, ids, person)
-            _example_button(store, keys)
+            _assign_form(store, selection, person)
+            _tag_form(store, selection, person)
+            if selection.found is None:
+                _example_button(store, selection.keys)
         if store.actor.may(Right.EXPORT):
-            _export(store, ids)
-        if len(ids) == 1:
-            annotate_link(ids[0])
+            export_form(store, selection, person)
+        if selection.found is None and len(selection.photo_ids()) == 1:
+            annotate_link(photo_of(selection.keys[0]))
 
 
 def _choose_all(store: Store, mine: Chosen, view: str, query: PhotoQuery) -> None:
-    if view == PHOTOS:
-        mine.choose(view, [str(id) for id in store.search.ids(query)], True)
-        return
-    mark = ":" if query.models is None else "#"
-    mine.choose(view, [f"{photo}{mark}{name}" for photo, name in store.search.box_keys(query)], True)
+    mine.choose_found(view, Found.by(store, query, of_boxes=view == CROPS))
 
 
-def _put_first(store: Store, ids: Sequence[int], person: str) -> None:
-    _told(
-        lambda: (
-            f"{counted(bulk.put_first(store, ids, f'put first by {person}'), 'photo')} first in the queue."
-        )
+def _put_first(store: Store, selection: Selection, person: str) -> None:
+    def job(progress: Progress) -> int:
+        return bulk.put_first(store, selection.photo_ids(), f"put first by {person}", progress)
+
+    bulk_acts(store, person).begin(
+        "Putting first", job, lambda count: f"{counted(count, 'photo')} first in the queue."
     )
 
 
-def _assign_form(store: Store, ids: Sequence[int], person: str) -> None:
+def _assign_form(store: Store, selection: Selection, person: str) -> None:
     with st.popover("Give to", icon=":material/person_add:", key=f"give-open-{chosen().acts}"):
         people = [person, *(name for name in store.search.people() if name != person)]
         st.selectbox(
@@ -112,25 +120,27 @@ def _assign_form(store: Store, ids: Sequence[int], person: str) -> None:
             help="They get these photos first, and nobody else does.",
         )  # fmt: skip
         st.button(
-            f"Give {counted(len(ids), 'photo')}",
+            f"Give {counted(len(selection.photo_ids()), 'photo')}",
             type="primary",
             key="give",
             on_click=_assign,
-            args=(store, ids, person),
+            args=(store, selection, person),
         )
         annotate_page_link("Open the queue")
 
 
-def _assign(store: Store, ids: Sequence[int], person: str) -> None:
-    named = st.session_state[PERSON_KEY]
+def _assign(store: Store, selection: Selection, person: str) -> None:
+    named, mine = st.session_state[PERSON_KEY], chosen()
     to = None if named == ANYBODY else named
 
-    def said() -> str:
-        count = bulk.assign(store, ids, to, by=person)
-        chosen().acts += 1
+    def job(progress: Progress) -> int:
+        return bulk.assign(store, selection.photo_ids(), to, by=person, progress=progress)
+
+    def told(count: int) -> str:
+        mine.acts += 1
         return f"{counted(count, 'photo')} given to {named}."
 
-    _told(said)
+    bulk_acts(store, person).begin("Giving away", job, told)
 
 
 def _example_button(store: Store, keys: Sequence[str]) -> None:
@@ -150,63 +160,38 @@ def _make_examples(store: Store, boxes: Mapping[int, Sequence[str]]) -> None:
     _told(lambda: f"{counted(add_examples(store, boxes), 'box', 'boxes')} in the guidelines.")
 
 
-def _tag_form(store: Store, ids: Sequence[int], person: str) -> None:
+def _tag_form(store: Store, selection: Selection, person: str) -> None:
     with st.popover("Tag", icon=":material/sell:", key=f"tag-open-{chosen().acts}"):
         known = list(store.photo_notes.known_tags())
         st.selectbox("Tag", known, key=TAG_KEY, accept_new_options=True, index=None, placeholder="winter")
         with st.container(horizontal=True):
-            for word, add in (("Add", True), ("Remove", False)):
+            for word, key, add in (("Add to", "add", True), ("Remove from", "remove", False)):
                 st.button(
-                    f"{word} on {counted(len(ids), 'photo')}",
+                    f"{word} {counted(len(selection.photo_ids()), 'photo')}",
                     type="primary" if add else "secondary",
-                    key=f"tag-{word.lower()}",
+                    key=f"tag-{key}",
                     on_click=_tag,
-                    args=(store, ids, person, add),
+                    args=(store, selection, person, add),
                 )
 
 
-def _tag(store: Store, ids: Sequence[int], person: str, add: bool) -> None:
-    tag = st.session_state[TAG_KEY] or ""
+def _tag(store: Store, selection: Selection, person: str, add: bool) -> None:
+    text, mine = st.session_state[TAG_KEY] or "", chosen()
+    change = {"add": text} if add else {"remove": text}
 
-    def said() -> str:
-        name = tag_name(tag)
-        for start in range(0, len(ids), bulk.BATCH):
-            some = ids[start : start + bulk.BATCH]
-            store.photo_notes.tag(some, person, add=[name] if add else (), remove=() if add else [name])
-        chosen().acts += 1
-        return f"{name} {'added to' if add else 'removed from'} {counted(len(ids), 'photo')}."
+    def job(progress: Progress) -> tuple[int, int]:
+        photo_ids = selection.photo_ids()
+        done = bulk.tag(store, photo_ids, author=person, **change, progress=progress)
+        return done, len(photo_ids) - done
 
-    _told(said)
+    def told(result: tuple[int, int]) -> str:
+        done, left = result
+        mine.acts += 1
+        stayed = f" {counted(left, 'photo')} stayed: deleted, or with {MOST_TAGS} tags." if left else ""
+        what = f"{' '.join(text.split())} {'added to' if add else 'removed from'} {counted(done, 'photo')}."
+        return what + stayed
 
-
-def _export(store: Store, ids: Sequence[int]) -> None:
-    with st.popover("Export", icon=":material/download:", key="export-open"):
-        annotated = store.search.count(PhotoQuery(ids=tuple(ids), state="annotated"))
-        st.caption(
-            f"The newest boxes of {counted(annotated, 'annotated photo')}"
-            + (
-                f"; {counted(len(ids) - annotated, 'photo')} without annotation left out."
-                if annotated < len(ids)
-                else "."
-            )
-        )
-        for format, name in (("coco", "COCO"), ("csv", "CSV")):
-            st.download_button(
-                name,
-                partial(_exported, store, tuple(ids), format),
-                file_name=export_name(0, format),
-                mime="application/octet-stream",
-                icon=":material/download:",
-                key=f"chosen-{format}",
-                disabled=not annotated,
-                on_click="ignore",
-            )
-
-
-def _exported(store: Store, ids: Sequence[int], format: str) -> bytes:
-    out = io.BytesIO()
-    export_chosen(store, ids, format, out)
-    return out.getvalue()
+    bulk_acts(store, person).begin("Tagging", job, told)
 
 
 def _told(act: Callable[[], str]) -> None:

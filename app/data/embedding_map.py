@@ -16,9 +16,9 @@ from app.data import acts, charts, chosen, find, photos
 from app.data.find import ANNOTATED, PREDICTED
 from app.data.tiles import Tile
 from app.models.background import Progress, Task, task_runner
-from app.text import counted, literal
+from app.text import HIDDEN, counted, literal
 from core.active_learning.label_issues import LabelIssue
-from core.inference.predictions import category_ids, queue_models
+from core.inference.predictions import category_ids, hidden_among, queue_models, without_hidden
 from core.store import Store
 from core.store.categories import Category
 from core.store.predictions import ModelPair
@@ -71,6 +71,8 @@ def show(store: Store, person: str) -> None:
         st.info("There is nothing to draw yet.", icon=":material/scatter_plot:")
         return
     categories = store.categories.by_id()
+    if boxes != ANNOTATED and without_hidden(store, PhotoQuery(models=models)) != PhotoQuery(models=models):
+        st.caption(HIDDEN)
     points = _described(store, models, keys, drawn_boxes, categories)
     noun = "photo" if what == PHOTOS else "garment"
     shown = f"a random {len(keys):,} of {counted(total, noun)}" if len(keys) < total else counted(total, noun)
@@ -184,8 +186,16 @@ def _key(store: Store, models: ModelPair, what: str, method: str, boxes: str) ->
     state: tuple[object, ...] = (what, method, models.as_list(), store.predictions.last_at(), boxes)
     if boxes == ANNOTATED:
         state += (store.annotations.last_id(),)
+    elif boxes == PREDICTED:
+        state += (_predicted(store, models),)
     place = f"{store.database.engine.url} {state} {store.photos.last_id()}"
     return f"map {hashlib.sha256(place.encode()).hexdigest()}"
+
+
+def _predicted(store: Store, models: ModelPair) -> PhotoQuery:
+    """The garments that count as found, but for those that nobody may see yet."""
+    scores = (store.predictions.score_threshold(models), 1.0)
+    return without_hidden(store, PhotoQuery(models=models, scores=scores))
 
 
 def _show_progress(key: str) -> None:
@@ -216,8 +226,7 @@ def _compute_garments(store: Store, models: ModelPair, method: str, boxes: str, 
     with IMPORTS:
         from core.active_learning.embedding_map import embed_boxes, plane, sample_boxes
 
-    threshold = store.predictions.score_threshold(models)
-    query = PhotoQuery() if boxes == ANNOTATED else PhotoQuery(models=models, scores=(threshold, 1.0))
+    query = PhotoQuery() if boxes == ANNOTATED else _predicted(store, models)
     found, total = sample_boxes(store, query)
     sample = embed_boxes(store, resources.labeler(), found, total, report)
     keys = [photos.key_of(box) for box in sample.boxes]
@@ -235,7 +244,7 @@ def _described(
     issues = photos.label_issues_by_photo(store)
     ids = list(dict.fromkeys(chosen.photo_of(key) for key in keys))
     rows = {row.id: row for row in store.search.photos(PhotoQuery(ids=tuple(ids)), 0, len(ids))}
-    done = set(store.search.ids(PhotoQuery(ids=tuple(ids), state="annotated")))
+    done = set(store.search.ids(PhotoQuery(ids=tuple(ids), state="annotated")).tolist())
     state = {
         id: ("annotated" if id in done else "to annotate") + (", holdout" if row.holdout else "")
         for id, row in rows.items()
@@ -254,7 +263,8 @@ def _described(
             )
             for key, box in zip(keys, boxes, strict=True)
         ]
-    seen = store.search.best_predicted(models, ids)
+    hidden = hidden_among(store, ids)
+    seen = store.search.best_predicted(models, [id for id in ids if id not in hidden])
     drawn = store.annotations.latest_of(ids)
     found = []
     for key in keys:

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from app.text import HIDDEN
 from core.boxes import BOX_FLAGS
 from core.errors import StoreError
-from core.inference.predictions import category_ids, queue_models
+from core.inference.predictions import category_ids, queue_models, without_hidden
 from core.store import Store
 from core.store.categories import Category
 from core.store.search import NO_IMPORT, PARTS, STATES, PhotoQuery
@@ -85,7 +86,7 @@ def show_filter(store: Store, categories: Mapping[int, Category]) -> Filter:
     if is_predicted and models is None:
         st.info("No models have labeled photos yet: there are no predicted boxes.", icon=":material/info:")
     category_id = names.get(category or "")
-    query = PhotoQuery(
+    asked = PhotoQuery(
         text=(text or "").strip(),
         state=photo_state,
         ids=_ids(),
@@ -96,6 +97,9 @@ def show_filter(store: Store, categories: Mapping[int, Category]) -> Filter:
         scores=scores if models else (0.0, 1.0),
         **more,
     )
+    query = without_hidden(store, asked)
+    if query != asked:
+        st.caption(HIDDEN)
     return Filter(query, view or PHOTOS)
 
 
@@ -110,7 +114,14 @@ def _box_filters() -> tuple[bool, tuple[float, float]]:
         bind="query-params",
     )
     low, high = st.slider(
-        "Score of a predicted box", 0.0, 1.0, (0.0, 1.0), 0.05, key="score", bind="query-params"
+        "Score of a predicted box",
+        0.0,
+        1.0,
+        (0.0, 1.0),
+        0.05,
+        key="score",
+        bind="query-params",
+        disabled=boxes != PREDICTED,
     )
     return boxes == PREDICTED, (float(low), float(high))
 

@@ -72,14 +72,15 @@ def show_results(
     """The tiles of one page, and what can be done to the chosen ones of all pages."""
     mine = chosen.chosen()
     keys = [tile.key for tile in tiles]
+    held = mine.among(store, view, keys)
     acts.show_acts(store, view, found, query, keys, categories, person, said)
     show_tiles(
         store,
         tiles,
-        mine.of(view),
+        held,
         st.session_state.get(OPEN_KEY),
         on_open=_opened,
-        on_choose=lambda keys, on: mine.choose(view, keys, on),
+        on_choose=lambda keys, on: mine.choose(view, [key for key in keys if (key in held) != on], on),
         key=f"found-{view.split()[0].lower()}",
     )
 
@@ -93,8 +94,13 @@ def _say_found(store: Store, asked: Filter, found: int, everything: int) -> None
     else:
         shown = f"{found:,} of {counted(everything, 'photo')}"
     done, held = _totals(str(store.database.engine.url), store.annotations.last_id(), everything, store)
+    of_all = (
+        f"{done:,} of {counted(everything, 'photo')} annotated"
+        if asked.view == CROPS
+        else f"{done:,} annotated"
+    )
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{shown} · {done:,} annotated · {held:,} in the holdout", width="content")
+        st.caption(f"{shown} · {of_all} · {held:,} in the holdout", width="content")
         if asked.query.ids is not None:
             st.caption(f"Only {counted(len(asked.query.ids), 'photo')} by number", width="content")
         if asked.query != PhotoQuery():
@@ -132,7 +138,7 @@ def _tiles(
         ids = category_ids(store)
         return [box_tile(one, ids, categories) for one in store.search.boxes(query, start, size)]
     if asked.view == ERRORS:  # the worst first
-        passing = set(store.search.ids(query))
+        passing = set(store.search.ids(query).tolist())
         worst = [id for id in issues if id in passing][start : start + size]
         by_id = {row.id: row for row in store.search.photos(PhotoQuery(ids=tuple(worst)), 0, size)}
         rows = [by_id[id] for id in worst if id in by_id]

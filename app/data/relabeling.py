@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 import streamlit as st
 
-from app.data.chosen import RESULT_KEY, Chosen, boxes_of, predicted_of
+from app.data.bulk_acts import BulkActs, bulk_acts
+from app.data.chosen import PART, RESULT_KEY, Chosen, Selection, boxes_of, predicted_of
 from app.data.find import category_of_label, labels_of_taxonomies
 from app.text import counted, flash
-from core.errors import LapelError
 from core.inference.predictions import Drafted, queue_models, relabel_predicted, undo_drafted
 from core.store import Store, bulk
+from core.store.annotations import Draft
+from core.store.bulk import Relabeled, new_name
 from core.store.categories import Category
-from core.store.predictions import ModelPair
+from core.threads import Progress
 
 CATEGORY_KEY, LABEL_KEY = "chosen-category", "chosen-label"
 SAME, NONE = "as they are", "no label"
@@ -23,14 +26,14 @@ def relabel_form(
     store: Store,
     mine: Chosen,
     view: str,
-    keys: Sequence[str],
+    selection: Selection,
     categories: Mapping[int, Category],
     person: str,
     said: Mapping[str, int],
 ) -> None:
-    """Set category and label of the boxes among the keys, or take what the models say."""
-    boxes, predicted = boxes_of(keys), predicted_of(keys)
-    found = bool(boxes or predicted)
+    """Set category and label of the chosen boxes, or take what the models say."""
+    annotated, predicted, photos = _count(selection)
+    found = bool(annotated or predicted)
     with st.popover(
         "Relabel",
         icon=":material/label:",
@@ -40,9 +43,9 @@ def relabel_form(
     ):
         if not found:
             return  # whole photos
-        total = sum(map(len, boxes.values())) + sum(map(len, predicted.values()))
-        if total < len(keys):
-            st.caption(f"{counted(len(keys) - total, 'chosen tile')} without a box stay as they are.")
+        total = annotated + predicted
+        if total < len(selection):
+            st.caption(f"{counted(len(selection) - total, 'chosen tile')} without a box stay as they are.")
         names = {id: category.name for id, category in categories.items()}
         st.selectbox(
             "Category",
@@ -62,31 +65,40 @@ def relabel_form(
             type="primary",
             key="relabel",
             on_click=_relabel,
-            args=(store, mine, view, boxes, predicted, categories, person),
+            args=(store, mine, view, selection, categories, person),
         )
-        seen = {key: said[key] for key in keys if key in said}
+        seen = {key: said[key] for key in selection.keys if key in said}
         if seen:
             st.button(
                 f"Relabel {counted(len(seen), 'box', 'boxes')} as the models say",
                 key="relabel-as-said",
                 on_click=_relabel_as_said,
-                args=(store, mine, view, seen, categories, person),
+                args=(store, mine, view, seen, person),
             )
-        if boxes:
-            st.caption(f"On {counted(len(boxes), 'photo')}: a new version each, and one undo for all.")
+        if annotated:
+            st.caption(f"On {counted(photos, 'photo')}: a new version each, and one undo for all.")
         if predicted:
             st.caption(
-                f"Predicted boxes of {counted(len(predicted), 'photo')} are accepted under the new name in "
+                f"Predicted boxes of {counted(photos, 'photo')} are accepted under the new name in "
                 "your drafts, to be submitted in Annotate. Annotated photos stay."
             )
+
+
+def _count(selection: Selection) -> tuple[int, int, int]:
+    """How many annotated and how many predicted boxes are chosen, and on how many photos."""
+    annotated, predicted = boxes_of(selection.keys), predicted_of(selection.keys)
+    counts = [sum(map(len, boxes.values())) for boxes in (annotated, predicted)]
+    if selection.found is not None and selection.found.of_boxes:
+        counts[selection.found.query.models is not None] += len(selection) - len(selection.keys)
+        return counts[0], counts[1], len(selection.photo_ids())
+    return counts[0], counts[1], len({*annotated, *predicted})
 
 
 def _relabel(
     store: Store,
     mine: Chosen,
     view: str,
-    boxes: Mapping[int, Sequence[str]],
-    predicted: Mapping[int, Sequence[int]],
+    selection: Selection,
     categories: Mapping[int, Category],
     person: str,
 ) -> None:
@@ -101,56 +113,90 @@ def _relabel(
         flash(RESULT_KEY, f"{text} is a label of {is_of}, not of {wanted}: nothing was changed.", error=True)
         return
     kept = None if category_id is None or text is not None else _labels_of(store, {category_id}, parents)
-    if boxes or not predicted:
-        _do_relabel(store, mine, view, boxes, person, category_id, text, kept)
-    models = queue_models(store)
-    if predicted and models is not None:
-        if kept is not None:
-            kept |= {name for name in store.search.labels(models) if parents.get(name) in (None, category_id)}
-        _do_predicted(store, mine, view, models, predicted, person, category_id, text, kept)
+    acts, name = bulk_acts(store, person), new_name()
+
+    def job(progress: Progress) -> tuple[Relabeled, Drafted | None]:
+        annotated, predicted, _ = _count(selection)
+        done, drafted = Relabeled(name, 0, 0), None
+        if annotated or not predicted:
+            relabel = partial(bulk.relabel, store, author=person, category_id=category_id, label=text)
+            for keys in _reported(selection, progress):
+                done += relabel(boxes_of(keys), kept_labels=kept, name=name)
+        if predicted:
+            drafted = _relabel_predicted(store, selection, person, category_id, text, kept, parents, progress)
+        return done, drafted
+
+    acts.begin("Relabeling", job, partial(_told, acts, mine, view), (name, "Undo"))
 
 
-def _do_predicted(
+def _reported(selection: Selection, progress: Progress) -> Iterator[list[str]]:
+    """The parts of a selection; each is reported once it is done."""
+    total = len(selection.photo_ids())
+    for number, keys in enumerate(selection.parts(), start=1):
+        yield keys
+        progress(min(number * PART, total), total)
+
+
+def _relabel_predicted(
     store: Store,
-    mine: Chosen,
-    view: str,
-    models: ModelPair,
-    predicted: Mapping[int, Sequence[int]],
+    selection: Selection,
     person: str,
     category_id: int | None,
     label: str | None,
     kept: set[str] | None,
-) -> None:
-    try:
+    parents: Mapping[str, int],
+    progress: Progress,
+) -> Drafted | None:
+    models = queue_models(store)
+    if models is None:
+        return None
+    if kept is not None:
+        kept = kept | {
+            name for name in store.search.labels(models) if parents.get(name) in (None, category_id)
+        }
+    boxes, left, saved = 0, 0, dict[int, tuple[Draft | None, int]]()
+    for keys in _reported(selection, progress):
         done = relabel_predicted(
-            store, models, predicted, author=person, category_id=category_id, label=label, kept_labels=kept
+            store,
+            models,
+            predicted_of(keys),
+            author=person,
+            category_id=category_id,
+            label=label,
+            kept_labels=kept,
         )
-    except LapelError as error:
-        flash(RESULT_KEY, str(error), error=True)
-        return
-    mine.undo, mine.drafted = None, done if done.saved else None
+        boxes, left = boxes + done.boxes, left + done.left
+        saved.update(done.saved)
+    return Drafted(boxes, left, saved)
+
+
+def _told(acts: BulkActs, mine: Chosen, view: str, result: tuple[Relabeled, Drafted | None]) -> str:
+    done, drafted = result
     mine.acts += 1
     mine.clear(view)
-    left = (
-        f" {counted(done.left, 'photo')} stayed: annotated already, without proposals, or deleted."
-        if done.left
-        else ""
-    )
-    what = f"{counted(done.boxes, 'box', 'boxes')} on {counted(len(done.saved), 'photo')} relabeled in your "
-    flash(RESULT_KEY, f"{what}drafts: submit them in Annotate.{left}")
+    if drafted is not None:
+        acts.undo, acts.drafted = None, drafted if drafted.saved else None
+        what = f"{counted(drafted.boxes, 'box', 'boxes')} on {counted(len(drafted.saved), 'photo')}"
+        reason = "annotated already, without proposals, or deleted"
+        return f"{what} relabeled in your drafts: submit them in Annotate.{_stayed(drafted.left, reason)}"
+    if done.photos:
+        acts.undo, acts.drafted = (done.name, "Undo"), None
+    what = f"{counted(done.boxes, 'box', 'boxes')} on {counted(done.photos, 'photo')} relabeled."
+    return what + _stayed(done.left, "deleted, or returned by a reviewer")
 
 
-def _relabel_as_said(
-    store: Store,
-    mine: Chosen,
-    view: str,
-    said: Mapping[str, int],
-    categories: Mapping[int, Category],
-    person: str,
-) -> None:
-    boxes = boxes_of(list(said))
+def _stayed(left: int, reason: str) -> str:
+    return f" {counted(left, 'photo')} stayed: {reason}." if left else ""
+
+
+def _relabel_as_said(store: Store, mine: Chosen, view: str, said: Mapping[str, int], person: str) -> None:
+    boxes, acts, name = boxes_of(list(said)), bulk_acts(store, person), new_name()
     wanted = {(photo, uid): said[f"{photo}:{uid}"] for photo, uids in boxes.items() for uid in uids}
-    _do_relabel(store, mine, view, boxes, person, wanted, "")
+
+    def job(progress: Progress) -> tuple[Relabeled, None]:
+        return bulk.relabel(store, boxes, author=person, category_id=wanted, label="", name=name), None
+
+    acts.begin("Relabeling", job, partial(_told, acts, mine, view))
 
 
 def _labels_of(store: Store, ids: set[int], parents: Mapping[str, int]) -> set[str]:
@@ -158,78 +204,51 @@ def _labels_of(store: Store, ids: set[int], parents: Mapping[str, int]) -> set[s
     return {label for label in store.search.labels() if label not in parents or parents[label] in ids}
 
 
-def _do_relabel(
-    store: Store,
-    mine: Chosen,
-    view: str,
-    boxes: Mapping[int, Sequence[str]],
-    person: str,
-    category_id: int | Mapping[tuple[int, str], int] | None,
-    label: str | None,
-    kept: set[str] | None = None,
-) -> None:
-    try:
-        done = bulk.relabel(
-            store, boxes, author=person, category_id=category_id, label=label, kept_labels=kept
-        )
-    except LapelError as error:
-        flash(RESULT_KEY, str(error), error=True)
-        return
-    if done.photos:
-        mine.undo, mine.drafted = (done.name, "Undo"), None
-    mine.acts += 1
-    mine.clear(view)
-    left = f" {counted(done.left, 'photo')} stayed: deleted, or returned by a reviewer." if done.left else ""
-    what = f"{counted(done.boxes, 'box', 'boxes')} on {counted(done.photos, 'photo')} relabeled."
-    flash(RESULT_KEY, what + left)
-
-
-def undo_button(store: Store, mine: Chosen, person: str) -> None:
+def undo_button(store: Store, person: str) -> None:
     """A button that undoes the last relabeling as one step, or redoes it."""
-    if mine.undo is not None:
-        name, word = mine.undo
-        st.button(
-            word,
-            icon=":material/undo:" if word == "Undo" else ":material/redo:",
-            key="relabel-undo",
-            on_click=_undo,
-            args=(store, mine, name, word, person),
-        )
-    elif mine.drafted is not None:
-        st.button(
-            "Undo",
-            icon=":material/undo:",
-            key="relabel-undo",
-            on_click=_undo_drafted,
-            args=(store, mine, mine.drafted, person),
-        )
-
-
-def _undo_drafted(store: Store, mine: Chosen, done: Drafted, person: str) -> None:
-    try:
-        undone = undo_drafted(store, done, author=person)
-    except LapelError as error:
-        flash(RESULT_KEY, str(error), error=True)
+    acts = bulk_acts(store, person)
+    if acts.going is not None or (acts.undo is None and acts.drafted is None):
         return
-    mine.drafted = None
-    left = (
-        f" {counted(undone.left, 'draft was', 'drafts were')} changed since, and left." if undone.left else ""
+    word = acts.undo[1] if acts.undo else "Undo"
+    st.button(
+        f"{word} the relabeling",
+        icon=":material/undo:" if word == "Undo" else ":material/redo:",
+        key="relabel-undo",
+        on_click=_undo if acts.undo else _undo_drafted,
+        args=(store, acts, person),
     )
-    restored = counted(len(done.saved) - undone.left, "photo")
-    flash(RESULT_KEY, f"The drafts of {restored} are as before.{left}")
 
 
-def _undo(store: Store, mine: Chosen, name: str, word: str, person: str) -> None:
-    try:
-        done = bulk.undo_relabel(store, name, author=person)
-    except LapelError as error:
-        flash(RESULT_KEY, str(error), error=True)
+def _undo_drafted(store: Store, acts: BulkActs, person: str) -> None:
+    drafted = acts.drafted
+    if drafted is None:  # another tab was quicker
         return
-    mine.undo = (done.name, "Redo" if word == "Undo" else "Undo") if done.photos else None
-    left = (
-        f" {counted(done.left, 'photo was', 'photos were')} saved again since, and left." if done.left else ""
-    )
-    flash(
-        RESULT_KEY,
-        f"{counted(done.boxes, 'box', 'boxes')} as before on {counted(done.photos, 'photo')}.{left}",
-    )
+
+    def told(undone: Drafted) -> str:
+        acts.drafted = None
+        left = undone.left
+        stayed = f" {counted(left, 'draft was', 'drafts were')} changed since, and left." if left else ""
+        return f"The drafts of {counted(len(drafted.saved) - left, 'photo')} are as before.{stayed}"
+
+    def job(progress: Progress) -> Drafted:
+        return undo_drafted(store, drafted, author=person, progress=progress)
+
+    acts.begin("Undo", job, told)
+
+
+def _undo(store: Store, acts: BulkActs, person: str) -> None:
+    if acts.undo is None:
+        return
+    (name, word), undone_as = acts.undo, new_name()
+    after = "Redo" if word == "Undo" else "Undo"
+
+    def told(done: Relabeled) -> str:
+        acts.undo = (done.name, after) if done.photos else None
+        left = done.left
+        stayed = f" {counted(left, 'photo was', 'photos were')} saved again since, and left." if left else ""
+        return f"{counted(done.boxes, 'box', 'boxes')} as before on {counted(done.photos, 'photo')}.{stayed}"
+
+    def job(progress: Progress) -> Relabeled:
+        return bulk.undo_relabel(store, name, author=person, undo=undone_as, progress=progress)
+
+    acts.begin(word, job, told)

@@ -70,7 +70,7 @@ class Task:
         except LapelError as error:
             self.error, self.state = str(error), "failed"
         except Exception:
-            log.exception("a task of the page Models failed")
+            log.exception("a task of a page failed")
             self.error, self.state = UNEXPECTED, "failed"
         finally:
             self._ended.set()

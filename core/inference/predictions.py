@@ -18,7 +18,9 @@ from core.store.bulk import check_names, renamed
 from core.store.models import KINDS
 from core.store.photos import PhotoRow
 from core.store.predictions import ModelPair, Prediction
+from core.store.search import PhotoQuery
 from core.taxonomy import load_taxonomy, taxonomy_names
+from core.threads import Progress
 
 if TYPE_CHECKING:  # who only reads proposals need not load torch
     from core.inference.labeler import Labeler
@@ -29,6 +31,7 @@ QUEUE_SETTING = "queue_model"
 UNAIDED_HOLDOUT_SETTING = "unaided_holdout"
 LEAST_LABEL_PROBABILITY = 0.1  # a label less likely than that is not worth proposing
 AUTHOR = "lapel"
+_FIRST_DRAFT = (None, 1)  # one object, however many drafts there are
 
 
 def model_pair(store: Store, labeler: Labeler) -> ModelPair:
@@ -108,6 +111,24 @@ def is_unaided(store: Store, photo: PhotoRow) -> bool:
     Boxes that began as a model's proposal favor models that propose alike.
     """
     return photo.holdout and bool(store.settings.get(UNAIDED_HOLDOUT_SETTING, False))
+
+
+def hidden_among(store: Store, photo_ids: Sequence[int]) -> set[int]:
+    """Those of at most 10,000 photos of which no page shows what models find: unaided ones to annotate.
+
+    Whoever will draw their boxes could see it there. Once a photo is annotated, it is shown.
+    """
+    if not photo_ids or not store.settings.get(UNAIDED_HOLDOUT_SETTING, False):
+        return set()
+    waiting = PhotoQuery(ids=tuple(photo_ids), part="holdout", state="without annotation")
+    return set(store.search.ids(waiting).tolist())
+
+
+def without_hidden(store: Store, query: PhotoQuery) -> PhotoQuery:
+    """The query without the photos that :func:`hidden_among` finds, where it is about predicted boxes."""
+    if query.models is None or not store.settings.get(UNAIDED_HOLDOUT_SETTING, False):
+        return query
+    return replace(query, open_holdout=False)
 
 
 def proposals(
@@ -195,15 +216,19 @@ def relabel_predicted(
         sequence = 1 if draft is None else draft.sequence + 1
         if mine:
             store.drafts.save(photo_id, author, boxes=list(after.values()), sequence=sequence, base_version=0)
-            saved[photo_id], boxes = (draft, sequence), boxes + len(mine)
+            saved[photo_id] = _FIRST_DRAFT if draft is None else (draft, sequence)
+            boxes += len(mine)
     return Drafted(boxes, len(chosen) - len(saved), saved)
 
 
 @needs(Right.ANNOTATE)
-def undo_drafted(store: Store, done: Drafted, *, author: str) -> Drafted:
+def undo_drafted(
+    store: Store, done: Drafted, *, author: str, progress: Progress = lambda done, total: None
+) -> Drafted:
     """Give the author the drafts back that were there before; those that were changed since are ``left``."""
     author, restored = store.actor.known_as(author).name, 0
-    for photo_id, (before, sequence) in done.saved.items():
+    for number, (photo_id, (before, sequence)) in enumerate(done.saved.items()):
+        progress(number, len(done.saved))
         now = store.drafts.load(photo_id, author)
         if now is None or now.sequence != sequence:
             continue

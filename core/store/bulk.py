@@ -1,4 +1,9 @@
-"""Changes of many photos at once: boxes relabeled, with one undo for all; tasks put first or given away."""
+"""Changes of many photos at once: boxes relabeled, with one undo for all; photos put first, given, tagged.
+
+Photos come by number, as a list or an array, and are worked through in batches: of a million, none of these
+functions holds more than some numbers each. ``progress`` is called between batches with how many photos are
+done, of how many; what it raises ends the work there, and what is done stays.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +11,43 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from core.access import Right, needs
+from core.boxes import MOST_TAGS
 from core.errors import NotFoundError, StoreError
 from core.store import Store
 from core.store.audit import record_audit
 from core.store.boxes import MOST_LABEL, AnnotatedBox
 from core.store.consensus_review import follow_first
 from core.store.database import one_line
+from core.store.photo_notes import tag_name
 from core.store.schema import annotations as versions
 from core.store.schema import consensus_reviews as reviews
-from core.store.schema import photos, tasks
+from core.store.schema import photo_tags, photos, tasks
 from core.store.tasks import cold_task, open_again
 from core.store.versions import (
     Annotation,
     NewVersion,
     add_version,
-    annotation_from,
     latest_version,
     locked_photo,
+    one_version,
 )
+from core.threads import Progress
 
 KIND = "relabeled"
 BATCH = 100
 """Photos in one transaction: between two of them, people's saves get through."""
+ROWS_BATCH = 1000
+"""The same, where a batch is a few statements and not some for each photo."""
+
+Numbers = Sequence[int] | np.ndarray
+"""Photos by number."""
+
+_SILENT: Progress = lambda done, total: None  # noqa: E731
 
 
 @dataclass(frozen=True)
@@ -47,6 +63,16 @@ class Relabeled:
     boxes: int
     left: int = 0
 
+    def __add__(self, other: Relabeled) -> Relabeled:
+        """What two parts of one change have done."""
+        counts = (self.photos + other.photos, self.boxes + other.boxes, self.left + other.left)
+        return Relabeled(self.name, *counts)
+
+
+def new_name() -> str:
+    """A name for a bulk change that nobody has used."""
+    return f"{KIND}-{uuid.uuid4().hex[:16]}"
+
 
 @needs(Right.ANNOTATE)
 def relabel(
@@ -57,13 +83,15 @@ def relabel(
     category_id: int | Mapping[tuple[int, str], int] | None = None,
     label: str | None = None,
     kept_labels: Collection[str] | None = None,
+    name: str | None = None,
 ) -> Relabeled:
     """Give boxes of the newest annotations, by photo and uid, another category, another label, or both.
 
     ``category_id`` may be one for all, or one for each box by photo and uid. A photo with boxes that change
     gets one new version of the kind "relabeled", which leaves its task as it is. An empty ``label`` takes the
     label away; where only the category is set, labels outside ``kept_labels`` are taken away, as they would
-    contradict it. Raises StoreError for an unknown category.
+    contradict it. A change that comes in parts, each of other photos, has one ``name`` (:func:`new_name`)
+    for all of them. Raises StoreError for an unknown category.
     """
     check_names(category_id, label)
 
@@ -75,9 +103,11 @@ def relabel(
         photo_id, wanted = latest.photo_id, chosen[latest.photo_id]
         return [changed(photo_id, box) if box.uid in wanted else box for box in latest.boxes]
 
-    name, author = f"{KIND}-{uuid.uuid4().hex[:16]}", store.actor.known_as(author).name
+    name, author = name or new_name(), store.actor.known_as(author).name
     done, boxes, left = 0, 0, 0
-    for batch in _batches(sorted(chosen)):
+    inorder = sorted(chosen)
+    for start in range(0, len(inorder), BATCH):
+        batch = inorder[start : start + BATCH]
         with store.database.write() as connection:
             for photo_id in batch:
                 latest = _latest(connection, photo_id)
@@ -114,44 +144,56 @@ def renamed(
 
 
 @needs(Right.ANNOTATE)
-def undo_relabel(store: Store, name: str, *, author: str) -> Relabeled:
+def undo_relabel(
+    store: Store, name: str, *, author: str, undo: str | None = None, progress: Progress = _SILENT
+) -> Relabeled:
     """Give every photo of a bulk change the boxes that it had before, as a new version each.
 
-    Photos that were saved again since stay as they are, and count as ``left``. Raises NotFoundError for a
-    name that no bulk change of this author has.
+    Photos that were saved again since stay as they are, and count as ``left``. ``undo`` is the name of what
+    this does, by which it is undone in turn. Raises NotFoundError for a name that no bulk change of this
+    author has.
     """
     if not name.startswith(f"{KIND}-") or not name.removeprefix(f"{KIND}-").isalnum():
         raise NotFoundError("There is no such change to undo.")
-    author = store.actor.known_as(author).name
+    author, undo = store.actor.known_as(author).name, undo or new_name()
     made = sa.select(versions.c.photo_id, versions.c.version, versions.c.base_version)
     made = made.where(versions.c.request.startswith(f"{name}-"), versions.c.author == author)
-    rows = {row.photo_id: row for row in store.database.rows(made.order_by(versions.c.photo_id))}
-    if not rows:
+    with store.database.read() as connection:
+        rows = connection.execution_options(yield_per=ROWS_BATCH).execute(made.order_by(versions.c.photo_id))
+        changes = np.array([tuple(row) for row in rows], dtype=np.int64)  # (N, 3)
+    if not len(changes):
         raise NotFoundError("There is no such change to undo.")
-    undone, done, boxes, left = f"{KIND}-{uuid.uuid4().hex[:16]}", 0, 0, 0
-    for batch in _batches(list(rows)):
+    undone = Relabeled(undo, 0, 0)
+    for start in range(0, len(changes), BATCH):
         with store.database.write() as connection:
-            for photo_id in batch:
-                latest = _latest(connection, photo_id)
-                if latest is None or latest.version != rows[photo_id].version:
-                    left += 1
-                    continue
-                before = _version(connection, photo_id, rows[photo_id].base_version)
-                _save(store, connection, latest, before.boxes, f"{undone}-{photo_id}", author)
-                names = {box.uid: (box.category_id, box.label) for box in before.boxes}
-                boxes += sum(names[b.uid] != (b.category_id, b.label) for b in latest.boxes)
-                done += 1
-    return Relabeled(undone, done, boxes, left)
+            for photo_id, version, before in changes[start : start + BATCH].tolist():
+                undone += _undo_one(store, connection, photo_id, version, before, undo, author)
+        progress(min(start + BATCH, len(changes)), len(changes))
+    return undone
+
+
+def _undo_one(
+    store: Store, connection: Connection, photo_id: int, version: int, before: int, undo: str, author: str
+) -> Relabeled:
+    latest = _latest(connection, photo_id)
+    if latest is None or latest.version != version:
+        return Relabeled(undo, 0, 0, left=1)
+    earlier = one_version(connection, photo_id, before)
+    _save(store, connection, latest, earlier.boxes, f"{undo}-{photo_id}", author)
+    names = {box.uid: (box.category_id, box.label) for box in earlier.boxes}
+    return Relabeled(undo, 1, sum(names[b.uid] != (b.category_id, b.label) for b in latest.boxes))
 
 
 @needs(Right.ANNOTATE)
-def put_first(store: Store, photo_ids: Sequence[int], reason: str) -> int:
+def put_first(store: Store, photo_ids: Numbers, reason: str, progress: Progress = _SILENT) -> int:
     """Have photos done before all others, also where they were done, with the reason shown; how many."""
-    return _open(store, photo_ids, one_line(reason))
+    return sum(_open(store, photo_ids, one_line(reason), progress))
 
 
 @needs(Right.ANNOTATE)
-def assign(store: Store, photo_ids: Sequence[int], person: str | None, *, by: str) -> int:
+def assign(
+    store: Store, photo_ids: Numbers, person: str | None, *, by: str, progress: Progress = _SILENT
+) -> int:
     """Give the photos' tasks to a person, who gets them first, and nobody else; None: to whoever comes.
 
     Tasks that were done are open again. The audit log has it. Returns how many photos there were. Raises
@@ -160,39 +202,101 @@ def assign(store: Store, photo_ids: Sequence[int], person: str | None, *, by: st
     given = None if person is None else one_line(person, 200)
     if given == "":
         raise StoreError("expected the name of a person to give the photos to, got a blank one")
-    who = store.actor.known_as(by)
-    if given is not None:
-        count = _open(store, photo_ids, f"given to {given} by {who.name}", given)
-    else:
-        change = sa.update(tasks).where(tasks.c.kind == "first").values(assigned_to=None)
-        count = 0
-        for batch in _batches(photo_ids):
-            count += store.database.change(change.where(tasks.c.photo_id.in_(batch)))
-    with store.database.write() as connection:
-        record_audit(connection, store.database, who, "assign", given or "whoever comes", photos=count)
-    return count
-
-
-def _open(store: Store, photo_ids: Sequence[int], reason: str, person: str | None = None) -> int:
-    """Open the first tasks of these photos again; how many: deleted ones are passed over."""
-    count = 0
-    for batch in _batches(sorted(set(photo_ids))):
+    who, count = store.actor.known_as(by), 0
+    try:
+        for some in (
+            _take_back(store, photo_ids, progress)
+            if given is None
+            else _open(store, photo_ids, f"given to {given} by {who.name}", progress, given)
+        ):
+            count += some
+    finally:  # also where it ends before the last of them
         with store.database.write() as connection:
-            live = sa.select(photos).where(photos.c.id.in_(batch), photos.c.deleted_at.is_(None))
-            for photo in connection.execute(live.order_by(photos.c.id).with_for_update()).all():
-                task = store.database.insert(tasks).values(cold_task(photo)).on_conflict_do_nothing()
-                connection.execute(task)
-                open_again(connection, photo.id, reason)
-                if person is not None:
-                    mine = (tasks.c.photo_id == photo.id, tasks.c.kind == "first")
-                    connection.execute(sa.update(tasks).where(*mine).values(assigned_to=person))
-                count += 1
+            to = given or "whoever comes"
+            record_audit(connection, store.database, who, "assign", to, photos=count)
     return count
 
 
-def _batches(photo_ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(photo_ids), BATCH):
-        yield photo_ids[start : start + BATCH]
+@needs(Right.ANNOTATE)
+def tag(
+    store: Store,
+    photo_ids: Numbers,
+    *,
+    author: str,
+    add: str | None = None,
+    remove: str | None = None,
+    progress: Progress = _SILENT,
+) -> int:
+    """Give photos a tag, or take one from them; on how many it is, or is not, afterwards.
+
+    Deleted photos are passed over, and so are those that have as many tags as a photo may have. Raises
+    StoreError for a text that can be no tag.
+    """
+    name, by, count = tag_name(add or remove or ""), store.actor.known_as(author).name, 0
+    now = store.database.now
+    for batch, done, total in _in_turn(photo_ids):
+        with store.database.write() as connection:
+            live = [row.id for row in _live(connection, batch)]
+            of_these = photo_tags.c.photo_id.in_(live)
+            if add is None:
+                connection.execute(sa.delete(photo_tags).where(of_these, photo_tags.c.tag == name))
+            else:
+                has_it = sa.func.max(sa.case((photo_tags.c.tag == name, 1), else_=0))
+                full = sa.select(photo_tags.c.photo_id).where(of_these).group_by(photo_tags.c.photo_id)
+                full = full.having(sa.func.count() >= MOST_TAGS, has_it == 0)
+                passed = set(connection.execute(full).scalars())
+                live = [id for id in live if id not in passed]
+                rows = sa.select(photos.c.id, sa.literal(name), sa.literal(by), now).where(
+                    photos.c.id.in_(live)
+                )
+                insert = store.database.insert(photo_tags).from_select(["photo_id", "tag", "by", "at"], rows)
+                connection.execute(insert.on_conflict_do_nothing())
+            count += len(live)
+        progress(done, total)
+    return count
+
+
+def _open(
+    store: Store, photo_ids: Numbers, reason: str, progress: Progress, person: str | None = None
+) -> Iterator[int]:
+    """Open the first tasks of these photos again; how many of each batch: deleted ones are passed over."""
+    for batch, done, total in _in_turn(photo_ids):
+        with store.database.write() as connection:
+            live = _live(connection, batch)
+            if live:
+                missing = store.database.insert(tasks).on_conflict_do_nothing()
+                connection.execute(missing, [cold_task(photo) for photo in live])
+            ids = [photo.id for photo in live]
+            open_again(connection, ids, reason)
+            if person is not None:
+                mine = (tasks.c.photo_id.in_(ids), tasks.c.kind == "first")
+                connection.execute(sa.update(tasks).where(*mine).values(assigned_to=person))
+        yield len(ids)
+        progress(done, total)
+
+
+def _take_back(store: Store, photo_ids: Numbers, progress: Progress) -> Iterator[int]:
+    """Let whoever comes have these photos' tasks; how many of each batch."""
+    change = sa.update(tasks).where(tasks.c.kind == "first").values(assigned_to=None)
+    for batch, done, total in _in_turn(photo_ids):
+        yield store.database.change(change.where(tasks.c.photo_id.in_(batch)))
+        progress(done, total)
+
+
+def _in_turn(photo_ids: Numbers) -> Iterator[tuple[list[int], int, int]]:
+    """Each number once, by size, in batches, with how many there were after each, of how many."""
+    inorder = np.unique(np.asarray(photo_ids, dtype=np.int64))
+    for start in range(0, len(inorder), ROWS_BATCH):
+        batch = inorder[start : start + ROWS_BATCH].tolist()
+        yield batch, start + len(batch), len(inorder)
+
+
+def _live(connection: Connection, photo_ids: Sequence[int]) -> Sequence[Row]:
+    """Number and digest of those of these photos that are not deleted, their rows locked."""
+    live = sa.select(photos.c.id, photos.c.digest).where(
+        photos.c.id.in_(photo_ids), photos.c.deleted_at.is_(None)
+    )
+    return connection.execute(live.order_by(photos.c.id).with_for_update()).all()
 
 
 def _latest(connection: Connection, photo_id: int) -> Annotation | None:
@@ -203,11 +307,6 @@ def _latest(connection: Connection, photo_id: int) -> Annotation | None:
         return None
     latest = latest_version(connection, photo_id)
     return None if latest is None or latest.kind == "returned" else latest
-
-
-def _version(connection: Connection, photo_id: int, version: int) -> Annotation:
-    where = (versions.c.photo_id == photo_id, versions.c.version == version)
-    return annotation_from(connection.execute(sa.select(versions).where(*where)).one())
 
 
 def _save(

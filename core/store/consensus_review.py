@@ -112,7 +112,7 @@ class ConsensusReviews:
             decided = sa.update(table).where(table.c.photo_id == photo_id)
             connection.execute(decided.values(verdict=verdict, reviewer=reviewer))
             if verdict == "returned":
-                open_again(connection, photo_id, f"sent back by {reviewer}" + (f": {note}" if note else ""))
+                open_again(connection, [photo_id], f"sent back by {reviewer}" + (f": {note}" if note else ""))
             return made
 
 

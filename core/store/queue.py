@@ -251,7 +251,7 @@ class Queue:
         with self.database.write() as connection:
             photo = locked_photo(connection, photo_id)
             connection.execute(self.database.insert(tasks).values(cold_task(photo)).on_conflict_do_nothing())
-            open_again(connection, photo_id, one_line(reason))
+            open_again(connection, [photo_id], one_line(reason))
 
     @needs(Right.ANNOTATE)
     def recall_skipped(self, person: str) -> int:

@@ -158,11 +158,10 @@ class Revisions:
 
         It holds the newest annotations of those of these live photos that have one, as ``create`` takes them.
         """
-        wanted, annotation_ids, boxes = sorted(set(photo_ids)), list[int](), 0
+        wanted, annotation_ids, boxes = sorted(set(map(int, photo_ids))), list[int](), 0
         with self.database.read() as connection:
             for start in range(0, len(wanted), BATCH):
-                some = photos.c.id.in_(wanted[start : start + BATCH])
-                for row in connection.execute(_newest().where(some)).all():
+                for row in connection.execute(_newest(wanted[start : start + BATCH])).all():
                     annotation_ids.append(row.id)
                     boxes += len(row.boxes)
             names, at = _names(connection), connection.execute(sa.select(self.database.now)).scalar_one()
@@ -281,9 +280,9 @@ def _content(connection: Connection) -> _Content:
     return _Content(sha256.hexdigest(), names, count, annotation_of, kept)
 
 
-def _newest() -> Select[Any]:
-    """The newest version of each live photo, ordered by the photo's digest."""
-    latest = newest_versions()
+def _newest(photo_ids: Sequence[int] | None = None) -> Select[Any]:
+    """The newest version of each live photo, or of these, ordered by the photo's digest."""
+    latest = newest_versions(photo_ids)
     found = sa.select(photos.c.digest, versions.c.photo_id, versions.c.id, versions.c.boxes)
     found = found.join_from(versions, latest, is_newest(latest)).join(
         photos, photos.c.id == versions.c.photo_id

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Select
 
@@ -45,7 +46,8 @@ PARTS = ("training", "holdout")
 NO_IMPORT = 0
 """Of photos that came by no import: saved from the page Label photos."""
 MOST_IDS = 10_000
-"""How many photos or boxes may be chosen at once."""
+"""How many photos a query may name by number."""
+ROWS_AT_ONCE = 2000
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class PhotoQuery:
     ``import_id`` is an import's number or NO_IMPORT. ``ids`` are photos by number. ``category_id``,
     ``label`` and ``flag``, an attribute, are of one box; that box is of the newest annotation or, with
     ``models``, of this pair's prediction (without attributes), with a score in ``scores`` (both ends in it).
-    ``predicted_as`` are then the names that models have for the category.
+    ``predicted_as`` are then the names that models have for the category. Without ``open_holdout``, photos of
+    the holdout that have no annotation yet are not wanted.
     """
 
     text: str = ""
@@ -75,6 +78,7 @@ class PhotoQuery:
     models: ModelPair | None = None
     predicted_as: tuple[str, ...] = ()
     scores: tuple[float, float] = (0.0, 1.0)
+    open_holdout: bool = True
 
     def __post_init__(self) -> None:
         if self.part not in (None, *PARTS):
@@ -131,10 +135,19 @@ class Search:
         return int(self.database.value(chosen))
 
     @needs(Right.READ)
-    def ids(self, query: PhotoQuery, limit: int = MOST_IDS) -> list[int]:
-        """The numbers of the photos, at most so many."""
-        chosen = sa.select(photos.c.id).where(*self._conditions(query)).order_by(photos.c.id.desc())
-        return [row.id for row in self.database.rows(chosen.limit(limit))]
+    def ids(self, query: PhotoQuery, *, with_boxes: bool = False) -> np.ndarray:
+        """The numbers of all the photos, (N,) int64: eight bytes each, so that there may be a million.
+
+        ``with_boxes``: only those that have boxes which ``boxes`` would give.
+        """
+        if with_boxes:
+            of_photo = _table(query).c.photo_id
+            chosen = self._boxes(query, of_photo).distinct().order_by(of_photo.desc())
+        else:
+            chosen = sa.select(photos.c.id).where(*self._conditions(query)).order_by(photos.c.id.desc())
+        with self.database.read() as connection:
+            found = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(chosen)
+            return np.fromiter(found.scalars(), dtype=np.int64)
 
     @needs(Right.READ)
     def boxes(self, query: PhotoQuery, offset: int = 0, limit: int = 48) -> list[FoundBox]:
@@ -176,13 +189,18 @@ class Search:
         return int(self.database.value(self._boxes(query, sa.func.count())))
 
     @needs(Right.READ)
-    def box_keys(self, query: PhotoQuery, limit: int = MOST_IDS) -> list[tuple[int, str]]:
-        """Photo and uid of annotated boxes, at most so many; of predicted ones their place as a text."""
-        table = _table(query)
+    def box_names(self, query: PhotoQuery, photo_ids: Sequence[int]) -> dict[int, list[str]]:
+        """The boxes that ``query`` asks for on these photos, by photo, whatever else it asks of photos.
+
+        Annotated ones are named by uid, predicted ones by their place.
+        """
+        table, names = _table(query), dict[int, list[str]]()
         name = table.c.uid if table is annotated_boxes else sa.cast(table.c.place, sa.String)
-        chosen = self._boxes(query, table.c.photo_id, name.label("name"))
-        chosen = chosen.order_by(*_order(query, table)).limit(limit)
-        return [(row.photo_id, row.name) for row in self.database.rows(chosen)]
+        of_these = (table.c.photo_id.in_([int(id) for id in photo_ids]), *_box_conditions(query, table))
+        chosen = sa.select(table.c.photo_id, name.label("name")).where(*of_these)
+        for row in self.database.rows(chosen.order_by(table.c.photo_id, table.c.place)):
+            names.setdefault(row.photo_id, []).append(row.name)
+        return names
 
     @needs(Right.READ)
     def labels(self, models: ModelPair | None = None) -> list[str]:
@@ -208,6 +226,8 @@ class Search:
         wanted: list[ColumnElement[bool]] = [photos.c.deleted_at.is_(None)]
         if query.part is not None:
             wanted.append(photos.c.holdout.is_(query.part == "holdout"))
+        if not query.open_holdout:
+            wanted.append(sa.or_(photos.c.holdout.is_(False), is_annotated()))
         if query.text:
             wanted.append(photos.c.name.icontains(one_line(query.text), autoescape=True))
         if query.tag is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,11 +73,11 @@ def finish_task(database: Database, connection: Connection, photo_id: int, kind:
     return connection.execute(insert).one_or_none() is not None
 
 
-def open_again(connection: Connection, photo_id: int, reason: str) -> None:
-    """Put the photo's first task back to the head of the queue, with the reason shown."""
+def open_again(connection: Connection, photo_ids: Sequence[int], reason: str) -> None:
+    """Put the photos' first tasks back to the head of the queue, with the reason shown."""
     again: dict[str, Any] = {"state": "open", "rank": -1.0, "arm": "returned", "reasons": [reason]}
     again |= {"done_by": None, "done_at": None} | _FREE
-    where = (tasks.c.photo_id == photo_id, tasks.c.kind == "first")
+    where = (tasks.c.photo_id.in_(photo_ids), tasks.c.kind == "first")
     connection.execute(sa.update(tasks).where(*where).values(**again))
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from threading import Event
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from streamlit.testing.v1 import AppTest
 
-from app.data import embedding_map
+from app.data import bulk_acts, embedding_map
 from app.data.chosen import Chosen
 from core.garments import Garment
-from core.store import Store
+from core.inference.predictions import UNAIDED_HOLDOUT_SETTING
+from core.store import Store, bulk
 from core.store.guidelines import guidelines
-from tests.core.store.rows import add_models
+from core.store.schema import photos
+from core.store.search import MOST_IDS
+from tests.core.store.rows import add_models, add_photos
 from tests.pages.data_page import annotate, button, gallery, on, open_store, photo, told
 from tests.pages.workspace import texts, unopened
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -79,6 +85,47 @@ def test_chosen_photos_are_tagged_and_found_by_it(page, store):
     assert gallery(page) == ["2.jpg"]
 
 
+def test_all_that_a_filter_finds_is_tagged_however_many(page, store, monkeypatch):
+    monkeypatch.setattr(bulk_acts, "SHORT_SECONDS", 60.0)
+    ids = add_photos(store.database, MOST_IDS + 50)  # without pictures
+    store.photo_notes.tag([ids[0]], "Anna", add=["winter"])
+    on(page, "Photos")
+    page.button(key="choose-all").click().run()
+    assert "10,050 photos chosen" in texts(page) and not page.exception
+    page.session_state["chosen"].choose("Photos", [str(ids[-1])], False)
+    page.run()
+    assert "10,049 photos chosen" in texts(page)
+    page.selectbox(key="chosen-tag").set_value("winter").run()
+    page.button(key="tag-add").click().run()
+    assert "winter added to 10,049 photos" in told(page) and not page.exception
+    assert store.photo_notes.known_tags() == {"winter": 10_049}
+
+
+def test_a_long_act_shows_how_far_it_is_after_a_reload_too(page, store, monkeypatch):
+    monkeypatch.setattr(bulk_acts, "SHORT_SECONDS", 0.0)
+    begun, go = Event(), Event()
+
+    def put_first(store, photo_ids, reason, progress):
+        progress(1, 2)
+        begun.set()
+        assert go.wait(60)
+        progress(2, 2)
+
+    monkeypatch.setattr(bulk, "put_first", put_first)
+    add_photos(store.database, 2)
+    on(page, "Photos")
+    page.button(key="choose-page").click().run()
+    page.button(key="chosen-first").click().run()
+    assert begun.wait(60)
+    del page.session_state["chosen"]  # as a reload does
+    page.run()
+    page.button(key="choose-page").click().run()
+    assert "More can be done once the act above is over" in texts(page)
+    page.button(key="act-stop").click().run()
+    go.set()
+    until(lambda: "Putting first was stopped. 1 of 2 photos were done by then." in told(page.run()))
+
+
 def test_a_map_of_photos_shows_what_they_are(page, store, monkeypatch):
     monkeypatch.setattr(embedding_map, "SHORT_SECONDS", 60.0)
     assert "once the models have labeled photos" in texts(on(page, "Map"))
@@ -98,6 +145,26 @@ def test_a_map_of_photos_shows_what_they_are(page, store, monkeypatch):
     assert not page.exception
     page.segmented_control(key="map").set_value("Garments").run()
     assert button(page, "Compute the map") is not None
+
+
+def test_what_models_find_on_an_unaided_holdout_photo_is_not_shown_before_it_is_annotated(page, store):
+    pair = add_models(store.database)
+    ids = [photo(store, shade, f"{shade}.jpg", bands=2 * shade) for shade in (1, 2)]
+    for each in ids:
+        garment = Garment((5.0, 5.0, 60.0, 90.0), "top", 0.9, (("Shirt", 0.8),))
+        store.predictions.save(each, pair, [garment], np.eye(4, dtype=np.float32)[each % 4])
+    with store.database.write() as connection:
+        connection.execute(sa.update(photos).where(photos.c.id == ids[0]).values(holdout=True))
+        connection.execute(sa.update(photos).where(photos.c.id == ids[1]).values(holdout=False))
+    page.query_params["view"], page.query_params["boxes"] = "Crops", "predicted"
+    assert len(gallery(on(page, "Photos"))) == 2
+    store.settings.put(UNAIDED_HOLDOUT_SETTING, True)
+    assert len(gallery(page.run())) == 1 and "so that nobody is led by it" in texts(page)
+    on(page, "Map")
+    (chart,) = page.get("plotly_chart")
+    traces = {trace["name"]: trace["customdata"] for trace in json.loads(chart.proto.spec)["data"]}
+    assert traces == {"top (1)": [str(ids[1])], "none (1)": [str(ids[0])]}
+    assert "so that nobody is led by it" in texts(page)
 
 
 def test_a_link_finds_the_same(page, store):

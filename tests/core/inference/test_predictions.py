@@ -19,15 +19,18 @@ from core.inference.predictions import (
     Drafted,
     ensure_category_ids,
     fitting_label,
+    hidden_among,
     model_pair,
     predict,
     proposals,
     relabel_predicted,
     serving_models,
     undo_drafted,
+    without_hidden,
 )
 from core.store import Store
 from core.store.boxes import AnnotatedBox
+from core.store.search import PhotoQuery
 from tests.core.store.conftest import drawn
 from tests.core.store.rows import add_models
 from tests.weights import FEW, drawn_photo
@@ -138,9 +141,14 @@ def test_where_the_holdout_is_annotated_unaided_nothing_is_proposed_on_it(
     store.settings.put(UNAIDED_HOLDOUT_SETTING, True)
     assert proposals(store, held.id, 0.3) == proposals(store, held.id, 0.3, blind=True) == ()
     assert len(proposals(store, photo_id, 0.3)) == 1
+    asked = PhotoQuery(models=models)
+    assert hidden_among(store, [photo_id, held.id]) == {held.id} and hidden_among(store, []) == set()
+    assert store.search.ids(without_hidden(store, asked)).tolist() == [photo_id]
+    assert without_hidden(store, PhotoQuery()) == PhotoQuery(), "no models are asked"
     mine = AnnotatedBox(BOX, store.categories.all()[0].id)
     store.annotations.submit(held.id, [mine], author="ann", base_version=0, request="r1")
     assert [box.uid for box in proposals(store, held.id, 0.3)] == [mine.uid]
+    assert hidden_among(store, [held.id]) == set() and store.search.count(without_hidden(store, asked)) == 2
 
 
 def test_predicted_boxes_are_relabeled_in_a_draft_whose_other_proposals_stay_undecided(

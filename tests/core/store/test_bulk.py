@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 
+import numpy as np
 import pytest
 
 from core.access import Actor, Role
+from core.boxes import MOST_TAGS
 from core.errors import NotFoundError, StoreError
 from core.store import Store, bulk
 from core.store.exports import export_chosen
+from core.store.search import MOST_IDS, PhotoQuery
 from tests.core.store.rows import add_photos, box
 
 
@@ -120,6 +123,61 @@ def test_photos_are_put_first_also_where_they_were_done(store):
     store.photos.delete(c, "ann")
     assert bulk.put_first(store, [b, c, b], "wrong labels") == 1
     assert store.queue.upcoming("zoe") == b
+
+
+def test_more_photos_than_a_query_may_name_are_put_first_given_and_tagged(store):
+    ids = np.array(add_photos(store.database, MOST_IDS + 300))
+    store.photos.delete(int(ids[0]), "ann")
+    told: list[tuple[int, int]] = []
+    assert bulk.put_first(store, ids, "all of them", lambda *so_far: told.append(so_far)) == len(ids) - 1
+    assert told[-1] == (len(ids), len(ids)) and len(told) > 5 and told == sorted(told)
+    assert store.queue.counts().open == len(ids) - 1
+    assert bulk.assign(store, ids, "ben", by="lea") == len(ids) - 1
+    assert store.search.count(PhotoQuery(assigned_to="ben")) == len(ids) - 1
+    assert bulk.tag(store, ids, author="lea", add="spring") == len(ids) - 1
+    assert np.array_equal(np.sort(store.search.ids(PhotoQuery(tag="spring"))), ids[1:])
+    assert bulk.tag(store, ids, author="lea", remove="spring") == len(ids) - 1
+    assert store.photo_notes.known_tags() == {}
+
+
+def test_more_boxes_than_that_are_relabeled_in_parts_and_undone_as_one_step(store):
+    many = [box(n % 50, n // 50, n % 50 + 9, n // 50 + 9, 1, uid=f"{n}") for n in range(200)]
+    ids = add_photos(store.database, MOST_IDS // 200 + 2)
+    for photo_id in ids:
+        annotate(store, photo_id, *many)
+    query, name, done = PhotoQuery(category_id=1), bulk.new_name(), None
+    for some in (ids[:30], ids[30:]):
+        part = bulk.relabel(
+            store, store.search.box_names(query, some), author="lea", category_id=2, name=name
+        )
+        done = part if done is None else done + part
+    assert done == bulk.Relabeled(name, len(ids), 200 * len(ids)) and done.boxes > MOST_IDS
+    assert store.search.count_boxes(PhotoQuery(category_id=2)) == done.boxes
+    told: list[tuple[int, int]] = []
+    undone = bulk.undo_relabel(store, name, author="lea", progress=lambda *so_far: told.append(so_far))
+    assert (undone.photos, undone.boxes) == (done.photos, done.boxes) and told == [(len(ids), len(ids))]
+    assert store.search.count_boxes(query) == done.boxes
+
+
+def test_what_is_done_when_a_bulk_act_is_stopped_stays(store):
+    def stop(done: int, total: int) -> None:
+        raise InterruptedError
+
+    ids = add_photos(store.database, bulk.ROWS_BATCH + 5)
+    with pytest.raises(InterruptedError):
+        bulk.assign(store, ids, "ben", by="lea", progress=stop)
+    assert store.search.count(PhotoQuery(assigned_to="ben")) == bulk.ROWS_BATCH
+    assert store.audit.entries()[0].details == {"photos": bulk.ROWS_BATCH}
+
+
+def test_a_photo_with_as_many_tags_as_it_may_have_gets_no_more(store):
+    full, free = add_photos(store.database, 2)
+    store.photo_notes.tag([full], "ann", add=[f"tag {n}" for n in range(MOST_TAGS)])
+    assert bulk.tag(store, [full, free], author="lea", add="spring") == 1
+    assert bulk.tag(store, [full, free], author="lea", add="tag  1") == 2  # one has it already
+    assert store.photo_notes.known_tags()["spring"] == 1
+    with pytest.raises(StoreError, match="a tag of"):
+        bulk.tag(store, [free], author="lea", add="a; b")
 
 
 def test_a_bulk_change_is_made_in_the_actors_own_name(store):

@@ -74,9 +74,9 @@ TABLE = {
         Right.SETTINGS: "add all set_active remove test deliveries redeliver due to_send attempted sweep"
     },
     "Search": {
-        Right.READ: "photos count ids boxes boxes_at best_predicted count_boxes box_keys labels people"
+        Right.READ: "photos count ids boxes boxes_at best_predicted count_boxes box_names labels people"
     },
-    "bulk": {Right.ANNOTATE: "relabel undo_relabel put_first assign"},
+    "bulk": {Right.ANNOTATE: "relabel undo_relabel put_first assign tag"},
     "guidelines": {
         Right.READ: "guidelines examples_of",
         Right.TAXONOMY: "write_guideline add_examples remove_examples",

@@ -29,7 +29,7 @@ def annotate(store: Store, photo_id: int, *boxes, author="ann", kind="submitted"
 def found(store: Store, **wanted) -> list[int]:
     query = PhotoQuery(**wanted)
     ids = [row.id for row in store.search.photos(query, limit=100)]
-    assert ids == store.search.ids(query) and len(ids) == store.search.count(query)
+    assert ids == store.search.ids(query).tolist() and len(ids) == store.search.count(query)
     return ids
 
 
@@ -129,7 +129,8 @@ def test_boxes_are_those_of_the_newest_version(store):
     boxes = store.search.boxes(PhotoQuery())
     assert [(one.photo.id, one.uid, one.category_id) for one in boxes] == [(b, "c", first), (a, "a", second)]
     assert boxes[0].box_xyxy == (5, 5, 20, 20)
-    assert store.search.box_keys(PhotoQuery(category_id=first)) == [(b, "c")]
+    assert store.search.box_names(PhotoQuery(category_id=first), [a, b]) == {b: ["c"]}
+    assert store.search.ids(PhotoQuery(category_id=second), with_boxes=True).tolist() == [a]
     assert store.search.count_boxes(PhotoQuery(author="ann", category_id=second)) == 1
     store.photos.delete(b, "ann")
     assert [one.uid for one in store.search.boxes(PhotoQuery())] == ["a"]
