@@ -12,10 +12,11 @@ import streamlit as st
 from app.attention.link import begin, key_of, remember
 from app.preview import batch_view, upload
 from app.preview.session import PreviewSession
-from app.text import literal
+from app.text import HIDDEN, literal
 from core.access import Right
 from core.garments import Garment, LabeledPhoto
 from core.images.decode import Photo, open_photo
+from core.inference.predictions import hidden_among
 from core.store import Store
 
 if TYPE_CHECKING:
@@ -132,6 +133,9 @@ def _stored(store: Store, labeler: Labeler) -> tuple[Photo, Sequence[Garment]] |
     with chosen:
         id = _select("Photo", {str(row.id): f"{row.name} · {row.id}" for row in rows}, "photo")
     row = store.photos.get(int(id or rows[0].id))
+    if hidden_among(store, [row.id]):
+        st.info(HIDDEN, icon=":material/visibility_off:")
+        return None
     photo, labeled = _labeled_stored(
         labeler, store, " + ".join(labeler.names.values()), str(store.folder), row.id, row.digest
     )

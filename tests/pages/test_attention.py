@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from app import resources
 from app.attention import figure, link
 from app.preview.session import KEY
 from core.evaluation.faithfulness import Curve, Faithfulness
 from core.inference.labeler import Labeler
+from core.inference.predictions import UNAIDED_HOLDOUT_SETTING
 from core.store import Store
+from core.store.schema import photos
 from tests.fakes import FakeLabeler
 from tests.pages.workspace import dropped, texts, unopened
 from tests.pictures import jpeg
@@ -52,6 +55,19 @@ def test_every_view_of_a_stored_photo_opens_and_is_in_the_address(workspace):
         assert (page.query_params["photo"], page.query_params["view"]) == ("1", view)
         kind = "Detector" if view in ("simam", "why") else "Classifier"
         assert kind in [box.label for box in page.selectbox]
+
+
+def test_nothing_is_shown_of_a_holdout_photo_that_waits_to_be_annotated_unaided(workspace, tmp_path):
+    store = Store.open(folder=tmp_path)
+    store.settings.put(UNAIDED_HOLDOUT_SETTING, True)
+    with store.database.write() as connection:
+        connection.execute(sa.update(photos).values(holdout=True))
+    page = opened(workspace, **{"from": "store", "photo": "1", "view": "why"})
+    assert not page.exception and "annotated without proposals" in texts(page)
+    assert "Detector" not in [box.label for box in page.selectbox]
+    store.annotations.submit(1, [], author="me", base_version=0, request="r")
+    assert "Detector" in [box.label for box in page.run().selectbox]
+    store.close()
 
 
 def test_labels_of_a_link_are_chosen_and_another_garment_begins_with_its_own(workspace):
