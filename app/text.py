@@ -89,3 +89,14 @@ def repeat_flashes() -> None:
     """Show the results of the last run again in the next one: it is not the person who asks for that run."""
     for key, shown in st.session_state.get(_SHOWN, {}).items():
         st.session_state.setdefault(key, shown)
+
+
+def time_left(seconds: float | None) -> str:
+    """The time left as rounded text."""
+    if seconds is None:
+        return "estimating the time left"
+    if seconds < 1.5:
+        return "about a second left"
+    if seconds < 90:
+        return f"about {round(seconds) if seconds < 10 else round(seconds / 5) * 5} s left"
+    return f"about {round(seconds / 60)} min left"

@@ -42,6 +42,22 @@ PATCHING = {"setattr", "delattr", "getattr", "patch", "object"}
 OTHERS_PRIVATES = {"tests/core/evaluation/oracle.py: _prepare"}  # pycocotools'
 IMPORTERS_BY_NAME = {"app/navigation.py", "core/models/registry.py", "tools/gpu_worker.py"}
 """They import from their own room: the modules of a page, of a network, of a process's work."""
+PAGES_THAT_USE_ANOTHER = {
+    "anchors uses data": "a path on the server's machine",
+    "anchors uses preview": "uploaded files",
+    "anchors uses train": "how a revision is described",
+    "annotate uses attention": "maps over a photo",
+    "attention uses preview": "the dropped photos of the session",
+    "data uses preview": "uploaded files, the picture with its boxes",
+    "demo uses preview": "the sample photos",
+    "models uses attention": "maps of a photo that two models see otherwise",
+    "models uses data": "a path on the server's machine",
+    "models uses preview": "the gallery's tiles",
+    "preview uses attention": "maps over a photo",
+    "preview uses data": "the outcomes of an import",
+    "train uses data": "what the gate needs of the holdout",
+}
+"""Each for one thing; what has no page of its own lies in app/components/."""
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "misc", "common"}
 
 
@@ -119,6 +135,20 @@ def test_the_core_knows_no_web():
 )
 def test_imports_go_from_pages_to_app_to_core(rooms, forbidden):
     assert wrong_imports(rooms, forbidden) == {}
+
+
+def test_pages_share_by_components_and_hardly_by_each_other():
+    """A page's folder may use the folders that all share; who uses another page's is named here, with why."""
+    shared = {"auth", "components", "editor"}
+    found = set()
+    for path in modules_of("app"):
+        page = path.relative_to(ROOT).parts[1]
+        for name in imported_by(path):
+            other = name.split(".")[1] if name.startswith("app.") else page
+            folders = all((ROOT / "app" / folder).is_dir() for folder in (page, other))
+            if folders and other not in shared | {page}:
+                found.add(f"{page} uses {other}")
+    assert found == PAGES_THAT_USE_ANOTHER.keys()
 
 
 def core_imports(*, for_types: bool) -> dict[str, set[str]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from app.data.charts import COLORS
+from app.components.charts import COLORS
 from core.anchor_studies import DARKNET, KMEANS
 from core.anchors import STRIDES, best_ious
 

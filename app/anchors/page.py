@@ -11,9 +11,9 @@ import numpy as np
 import streamlit as st
 
 from app.anchors import charts, sources
-from app.data.charts import downloadable
-from app.models.background import Task, TaskRunner
-from app.models.choices import choose_segment, remember
+from app.components.background import Task, TaskRunner
+from app.components.charts import downloadable
+from app.components.choices import choose_segment, remember
 from app.navigation import training_link
 from app.text import literal
 from core.anchor_studies import (

@@ -18,8 +18,8 @@ from zipfile import BadZipFile
 import numpy as np
 import streamlit as st
 
+from app.components.choices import choose_segment, remember
 from app.data.imports import server_folder
-from app.models.choices import choose_segment, remember
 from app.navigation import data_link, training_link
 from app.preview.upload import received
 from app.text import counted, literal

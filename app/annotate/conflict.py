@@ -7,10 +7,10 @@ from functools import partial
 
 import streamlit as st
 
-from app.annotate.panes import Pane, name_in, picked, show_panes
 from app.annotate.prefetch import PictureUrls
 from app.annotate.save import back_to_editor, submit_merged
 from app.annotate.session import AnnotationSession, Conflict
+from app.components.panes import Pane, name_in, picked, show_panes
 from app.text import clock, counted, literal
 from core.errors import LapelError
 from core.store import Store

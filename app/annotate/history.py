@@ -9,9 +9,9 @@ from operator import itemgetter
 
 import streamlit as st
 
-from app.annotate.panes import Pane, show_panes
 from app.annotate.prefetch import PictureUrls
 from app.annotate.session import AnnotationSession, load_photo
+from app.components.panes import Pane, show_panes
 from app.text import clock, counted, literal
 from core.errors import LapelError
 from core.store import Store

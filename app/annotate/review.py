@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from app.annotate.notes import show_comments
-from app.annotate.panes import Pane, show_panes
 from app.annotate.prefetch import PictureUrls
 from app.annotate.session import AnnotationSession, open_photo
+from app.components.panes import Pane, show_panes
 from app.text import clock, counted, literal
 from core.errors import LapelError
 from core.store import Store

@@ -17,7 +17,7 @@ from app.attention.garment_views import file_stem, named
 from app.attention.link import begin, key_of, remember
 from app.attention.models import Choice
 from app.attention.subject import Subject
-from app.data.charts import COLORS, downloadable
+from app.components.charts import COLORS, downloadable
 from core.garments import Box
 from core.images.decode import Photo
 

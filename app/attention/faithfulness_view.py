@@ -17,7 +17,7 @@ from app.attention.garment_views import file_stem, named, picture_of
 from app.attention.link import begin, key_of, remember
 from app.attention.models import Choice
 from app.attention.subject import Subject
-from app.data.charts import downloadable
+from app.components.charts import downloadable
 from app.text import literal
 from core.threads import IMPORTS
 

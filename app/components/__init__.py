@@ -1,1 +1,1 @@
-"""What the pages' browser components share: modules joined into one, elements, and pictures as tiles."""
+"""What pages share: choices, charts, background tasks, panes; modules of browser components, and their tiles."""

@@ -13,8 +13,8 @@ from typing import Any
 
 import streamlit as st
 
+from app.components.background import Task, TaskRunner
 from app.data.chosen import RESULT_KEY
-from app.models.background import Task, TaskRunner
 from app.text import counted, flash
 from core.inference.predictions import Drafted
 from core.store import Store

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-COLORS = ("#0f8f80", "#c2632f", "#5b73c7", "#a98620", "#a6508a", "#5f9443", "#8a939b")
-"""Readable on light and on dark pages; the first is the accent of both."""
+from app.components.charts import COLORS, plain
 
 BAR_PIXELS = 26
 HEIGHT = 300
 AGREEMENT_BINS = 20
-CONFIG = {"displayModeBar": False}
-"""What st.plotly_chart takes beside the figure: a chart to be read needs no tool bar."""
-
-
-def downloadable(name: str) -> dict[str, Any]:
-    """As ``CONFIG`` for a chart that goes into a paper: one button downloads ``name``.png, three times as
-    large.
-    """
-    picture = {"format": "png", "filename": name, "scale": 3}
-    return {"displaylogo": False, "modeBarButtons": [["toImage"]], "toImageButtonOptions": picture}
 
 
 def class_balance(rows: Sequence[tuple[str, str, int]]) -> go.Figure:
@@ -139,11 +127,6 @@ def agreement_histogram(mean_ious: Sequence[float]) -> go.Figure:
     return _framed(
         figure, "mean IoU of both annotators' boxes", "photos", int(counts.max()), {"range": [0, 1]}
     )
-
-
-def plain(text: str) -> str:
-    """Text as Plotly shows it: its small HTML is taken out of names."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def whole_step(most: int, lines: int = 5) -> int:

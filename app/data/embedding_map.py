@@ -12,10 +12,11 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.data import acts, charts, chosen, find, photos
+from app.components.background import Progress, Task, task_runner
+from app.components.charts import COLORS, plain
+from app.data import acts, chosen, find, photos
 from app.data.find import ANNOTATED, PREDICTED
 from app.data.tiles import Tile
-from app.models.background import Progress, Task, task_runner
 from app.text import HIDDEN, counted, literal
 from core.active_learning.label_issues import LabelIssue
 from core.inference.predictions import category_ids, hidden_among, queue_models, without_hidden
@@ -105,14 +106,14 @@ def draw(
     for place, name in enumerate(names):
         mine = [number for number, group in enumerate(groups) if group == name]
         known = colors.get(name) if color == "Category" else None
-        usual = NO_COLOR if name in (OTHERS, NOTHING) else charts.COLORS[place % len(charts.COLORS)]
+        usual = NO_COLOR if name in (OTHERS, NOTHING) else COLORS[place % len(COLORS)]
         figure.add_scatter(
             x=points_xy[mine, 0],
             y=points_xy[mine, 1],
             mode="markers",
-            name=f"{charts.plain(name)} ({len(mine):,})",
+            name=f"{plain(name)} ({len(mine):,})",
             customdata=[points[number].key for number in mine],
-            text=[charts.plain(f"{points[n].name}: {points[n].category} {points[n].label}") for n in mine],
+            text=[plain(f"{points[n].name}: {points[n].category} {points[n].label}") for n in mine],
             hovertemplate="%{text}<extra></extra>",
             marker={"color": known or usual, "size": 7, "opacity": 0.8},
         )

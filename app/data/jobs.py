@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app.preview.batch import time_left
-from app.text import begin_flashes, counted, literal, repeat_flashes
+from app.text import begin_flashes, counted, literal, repeat_flashes, time_left
 from core.access import Right
 from core.errors import LapelError
 from core.inference.predictions import serving_models

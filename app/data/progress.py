@@ -9,6 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+from app.components.charts import CONFIG, plain
 from app.data import charts
 from app.text import counted
 from core.access import Right
@@ -100,7 +101,7 @@ def _switch(title: str, saved: bool, save: Callable[[bool], object], **more: Any
 
 def _class_balance(store: Store, numbers: Statistics) -> None:
     rows = [
-        (charts.plain(category.name), category.color, numbers.boxes.get(category.id, 0))
+        (plain(category.name), category.color, numbers.boxes.get(category.id, 0))
         for category in store.categories.all()
     ]
     total = sum(numbers.boxes.values())
@@ -199,16 +200,14 @@ def _agreement(store: Store) -> None:
         f"both annotators, and {shares[1]:.0%} of those the same category."
     )
     figure = charts.agreement_histogram([agreement.mean_iou for agreement in found])
-    st.plotly_chart(
-        figure, key="chart-agreement", config=charts.CONFIG, alt="Photos annotated twice, by mean IoU"
-    )
+    st.plotly_chart(figure, key="chart-agreement", config=CONFIG, alt="Photos annotated twice, by mean IoU")
 
 
 def _chart(title: str, figure: go.Figure, words: str) -> None:
     """A chart under its title; ``text`` is its alternative text."""
     st.markdown(f"**{title}**")
     key = f"chart-{title.lower().replace(' ', '-')}"
-    st.plotly_chart(figure, key=key, config=charts.CONFIG, alt=f"{title}: {words}")
+    st.plotly_chart(figure, key=key, config=CONFIG, alt=f"{title}: {words}")
 
 
 def statistics_of(store: Store) -> Statistics:

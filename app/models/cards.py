@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.components.choices import origin
 from app.text import counted, literal, moment
 from core.evaluation.bootstrap import Interval
 from core.evaluation.comparison import ClassComparison
@@ -93,11 +94,6 @@ def mark(entry: ClassComparison) -> str:
     if entry.metric.difference is not None and not has_enough_boxes(entry):
         return "few boxes"
     return ""
-
-
-def origin(model: ModelRow) -> str:
-    """The revision that a model was trained on, or that it ships."""
-    return f"revision {model.revision}" if model.revision is not None else "ships with Lapel"
 
 
 def recipe_of(card: ModelCard) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.annotate.panes import Pane, name_in, show_panes
+from app.components.panes import Pane, name_in, show_panes
 from app.media import picture_url
 from app.models import attention
 from app.preview import gallery

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from app.data.charts import COLORS, plain
+from app.components.charts import COLORS, plain
 from core.active_learning.effect import Batch
 from core.evaluation.bootstrap import Interval
 from core.evaluation.comparison import ClassComparison

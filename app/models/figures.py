@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 import streamlit as st
 
-from app.data.charts import downloadable
+from app.components.charts import downloadable
 from app.models import charts
 from app.models.cards import NAMES, between, gained, mark, percent
 from app.models.charts import Measured, arms, what_corrections_brought

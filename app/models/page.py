@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.models import cards, changed, choices, figures, promotion, report
+from app.components import choices
+from app.models import cards, changed, figures, promotion, report
 from app.navigation import training_link
 from app.text import show_flash
 from core.store import Store

@@ -9,8 +9,8 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
+from app.components.choices import KIND_TITLES
 from app.text import counted, flash, literal
-from app.train.history import KINDS
 from core.access import Right
 from core.errors import LapelError
 from core.evaluation.gate import Verdict
@@ -107,7 +107,7 @@ def _compare(store: Store, champion: ModelRow, candidate: ModelRow, revision: in
     except LapelError as error:
         flash(RESULT_KEY, str(error), error=True)
     else:
-        flash(RESULT_KEY, f"{KINDS[champion.kind]}s compared on revision {revision}.")
+        flash(RESULT_KEY, f"{KIND_TITLES[champion.kind]}s compared on revision {revision}.")
     del st.session_state[COMPARE_KEY]
     st.rerun()
 

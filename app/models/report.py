@@ -8,10 +8,9 @@ from typing import Any
 
 import streamlit as st
 
+from app.components.background import Task, task_runner
+from app.components.choices import choose_model, choose_segment, origin, remember
 from app.models import report_costs, report_papers, report_photos, report_source
-from app.models.background import Task, task_runner
-from app.models.cards import origin
-from app.models.choices import choose_model, choose_segment, remember
 from app.models.report_source import Pictures, Source
 from app.text import counted, literal
 from core.access import Right

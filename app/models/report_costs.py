@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.models.background import Task, task_runner
+from app.components.background import Task, task_runner
 from app.text import literal
 from core.evaluation.report.tables import costs_table
 from core.inference.costs import CostedModel, cost_table

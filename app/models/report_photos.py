@@ -8,10 +8,10 @@ from typing import Any
 
 import streamlit as st
 
-from app.annotate.panes import Pane, show_panes
+from app.components.choices import remember
+from app.components.panes import Pane, show_panes
 from app.media import picture_url
 from app.models.changed import as_categories
-from app.models.choices import remember
 from app.models.report_source import Pictures
 from app.preview import gallery
 from app.text import counted, literal

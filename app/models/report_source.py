@@ -12,8 +12,8 @@ from typing import Protocol
 
 import streamlit as st
 
+from app.components.choices import remember
 from app.data.imports import server_folder
-from app.models.choices import remember
 from app.text import literal
 from core.access import Right
 from core.errors import LapelError, NotFoundError

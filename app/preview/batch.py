@@ -285,14 +285,3 @@ def _count(entry: Waiting) -> int:
 def _read(entry: Waiting) -> Iterator[Photo | Refusal]:
     """The photos of a file that are not labeled yet; those of a zip with their folders."""
     yield from iter_photos([(entry.name, entry.path)], skip=entry.done, folders=True)
-
-
-def time_left(seconds: float | None) -> str:
-    """The time left as rounded text."""
-    if seconds is None:
-        return "estimating the time left"
-    if seconds < 1.5:
-        return "about a second left"
-    if seconds < 90:
-        return f"about {round(seconds) if seconds < 10 else round(seconds / 5) * 5} s left"
-    return f"about {round(seconds / 60)} min left"

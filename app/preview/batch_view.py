@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app.preview import gallery, garments, selection
-from app.preview.batch import Batch, Progress, time_left
+from app.preview.batch import Batch, Progress
 from app.preview.selection import (
     ALL,
     NOTHING_FOUND,
@@ -20,7 +20,7 @@ from app.preview.selection import (
     step_text,
 )
 from app.preview.session import PreviewSession
-from app.text import counted, literal
+from app.text import counted, literal, time_left
 from core.active_learning.uncertainty import NARROW_LABEL_MARGIN, NEAR_THRESHOLD
 from core.garments import CANDIDATE_THRESHOLD, Refusal
 

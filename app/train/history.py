@@ -11,8 +11,8 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
-from app.preview.batch import time_left
-from app.text import literal
+from app.components.choices import KIND_TITLES
+from app.text import literal, time_left
 from core.store.models import ModelRow
 from core.store.trainings import TrainingRow
 
@@ -69,7 +69,7 @@ def table(rows: Sequence[TrainingRow], models: Mapping[int, ModelRow]) -> pd.Dat
     return pd.DataFrame(
         {
             "No.": [row.id for row in rows],
-            "Model": [f"{KINDS[row.kind]}, {row.mode}" for row in rows],
+            "Model": [f"{KIND_TITLES[row.kind]}, {row.mode}" for row in rows],
             "State": [STATES.get(row.state, row.state) for row in rows],
             "By": [row.by for row in rows],
             "Started": [datetime.fromtimestamp(row.at).astimezone() for row in rows],
@@ -89,7 +89,6 @@ STATES = {
     "cancelled": "cancelled",
 }
 MODES = {"quick": "Quick", "full": "Full"}
-KINDS = {"detector": "Detector", "classifier": "Classifier"}
 DESCRIPTIONS = {
     ("detector", "quick"): (
         "Fine-tunes the champion's later layers on the photos corrected since, with replay of older ones and "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.components.choices import KIND_TITLES
 from app.data import holdout
 from app.navigation import annotate_page_link, data_link
 from app.text import counted, flash, moment, show_flash
@@ -54,7 +55,7 @@ def _choices(store: Store, earlier: tuple[TrainingRow, ...]) -> None:
             KINDS,
             default=KINDS[0],
             required=True,
-            format_func=history.KINDS.__getitem__,
+            format_func=KIND_TITLES.__getitem__,
             key=KIND_KEY,
         )
         mode = st.segmented_control(

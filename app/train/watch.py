@@ -8,7 +8,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from app.data.charts import downloadable
+from app.components.charts import downloadable
 from app.navigation import compare_link
 from app.text import counted, literal, moment
 from app.train import curves, history

@@ -10,9 +10,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from app.components.background import task_runner
 from app.models import report as view
 from app.models import report_papers
-from app.models.background import task_runner
 from core.inference.report_data import ALL, revision_digest
 from core.inference.reports import ReportModel, keep_report, kept_report, report_key
 from tests.core.evaluation.report.reports import report as made_report

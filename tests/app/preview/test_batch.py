@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from app.preview.batch import Batch, Progress, time_left
+from app.preview.batch import Batch, Progress
+from app.text import time_left
 from core.files import DATA_VARIABLE
 from core.garments import CANDIDATE_THRESHOLD
 from core.store.photo_drafts import KeptSpool

@@ -1,4 +1,4 @@
-"""What the page Models is about: kind of model, view, models; kept in the address, so that links open it."""
+"""Choices of models, kinds and parts of a page, kept in the address, so that links open the same view."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
-from app.models.cards import origin
 from app.text import moment
-from app.train.history import KINDS
 from core.store.models import ModelRow
 
 KIND_KEY, VIEW_KEY, CANDIDATE_KEY = "models-kind", "models-view", "models-candidate"
 KIND, VIEW, CANDIDATE = "kind", "view", "candidate"
 COMPARISON, REPORT = "comparison", "report"
+KIND_TITLES = {"detector": "Detector", "classifier": "Classifier"}
 VIEWS = {COMPARISON: "Compare and promote", REPORT: "Report"}
 
 
@@ -24,7 +23,7 @@ def described(model: ModelRow) -> str:
 
 def choose_kind() -> str:
     """Detector or classifier: from the URL until the user chooses."""
-    return choose_segment("Model", KINDS, KIND_KEY, KIND)
+    return choose_segment("Model", KIND_TITLES, KIND_KEY, KIND)
 
 
 def choose_view() -> str:
@@ -85,3 +84,8 @@ def remember(name: str, value: str | None) -> None:
         st.query_params.pop(name, None)
     elif st.query_params.get(name) != value:
         st.query_params[name] = value
+
+
+def origin(model: ModelRow) -> str:
+    """The revision that a model was trained on, or that it ships."""
+    return f"revision {model.revision}" if model.revision is not None else "ships with Lapel"

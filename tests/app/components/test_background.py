@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from threading import Event
 
-from app.models.background import UNEXPECTED, TaskRunner
+from app.components.background import UNEXPECTED, TaskRunner
 from core.errors import LapelError
 from tests.waiting import until
 
@@ -52,7 +52,7 @@ def test_errors_are_sentences():
 
 
 def test_only_the_last_tasks_are_kept(monkeypatch):
-    monkeypatch.setattr("app.models.background.MOST_FINISHED", 1)
+    monkeypatch.setattr("app.components.background.MOST_FINISHED", 1)
     runner = TaskRunner()
     for name in "abc":
         task = runner.start(name, lambda progress: None)

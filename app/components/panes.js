@@ -1,7 +1,7 @@
 // One photo several times over, each time with other boxes: versions to be compared.
 // data: {photo: {url, width, height, alt}, panes: [{title, boxes: [{uid, box, color, ink, tag, mark, name}]}], pickable}
 // trigger "picked": {pane, uid}, a box that was clicked where data.pickable says that boxes can be.
-import { createElement, placeBox } from "../components/dom.js";
+import { createElement, placeBox } from "./dom.js";
 
 const drawBox = (entry, photo, onclick) => {
   const props = { className: "box", "data-uid": entry.uid, "data-mark": entry.mark, "aria-label": entry.name };
