@@ -1,1 +1,1 @@
-"""What pages share: choices, charts, background tasks, panes; modules of browser components, and their tiles."""
+"""What pages share: choices, charts, background tasks, panes; JavaScript modules and tiles."""
