@@ -49,6 +49,10 @@ class WorkerContext:
         """Held while photos of the store are labeled: runs wait for them."""
         self.running = threading.Lock()
         """Held while a shard of a run is labeled."""
+        self.importing = threading.Lock()
+        """Held for each step that brings photos in: imports take turns."""
+        self.preparing = threading.Lock()
+        """Held while a chunk of an import is prepared."""
         self._stopping = threading.Event()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="lapel-models")
 

@@ -17,6 +17,7 @@ from dbos._error import DBOSAwaitedWorkflowCancelledError, DBOSWorkflowCancelled
 from core.errors import StoreError
 from core.jobs.client import IMPORT, LABEL, ORDER, RUN, TRAIN
 from core.jobs.context import WorkerContext
+from core.jobs.importing import chunk_queue, import_workflow
 from core.jobs.label_run import SHARDS, run_workflow
 from core.jobs.labeling import CHUNKS
 from core.jobs.training import training_workflow
@@ -39,10 +40,13 @@ KINDS = (IMPORT, LABEL, ORDER, TRAIN, RUN)
 """All kinds of work."""
 
 ONE_AT_ONCE = (LABEL, ORDER)
-"""Kinds of which one job runs at a time, in chunks for all workers; of imports and trainings, one on each."""
+"""Kinds of which one job runs at a time, in chunks for all workers; of trainings, one on each."""
+
+IMPORTS_AT_ONCE = 4
+"""Imports of a worker at a time, which take turns step by step: a small one does not wait for a large one."""
 
 CHUNKS_AT_ONCE = 2
-"""Chunks of photos that a worker holds: one is labeled, and the next is there when it ends."""
+"""Chunks of photos that a worker holds: one is worked on, and the next is there when it ends."""
 
 DELIVERIES_AT_ONCE = 4
 """Webhooks that a worker sends at a time, each in a thread."""
@@ -74,11 +78,14 @@ class JobEngine:
         logging.getLogger("dbos").addFilter(_is_no_cancelling)
         self._workflows: Mapping[str, Callable[[str], None]] = {
             **workflows(context),
+            IMPORT: import_workflow(context),
             TRAIN: training_workflow(context),
             RUN: run_workflow(context),
         }
         self._deliver = delivery_workflow(store)
-        chunks = [queue for kind, queue in ((LABEL, CHUNKS), (RUN, SHARDS)) if kind in kinds]
+        pictures = chunk_queue(store)
+        queues = ((LABEL, CHUNKS), (RUN, SHARDS), (IMPORT, pictures))
+        chunks = [queue for kind, queue in queues if kind in kinds]
         DBOS.listen_queues([*(kind for kind in KINDS if kind in kinds), *chunks, WEBHOOK])
         DBOS.launch()
         self.name = name
@@ -86,12 +93,12 @@ class JobEngine:
             only = 1 if kind in ONE_AT_ONCE else None
             DBOS.register_queue(
                 kind,
-                worker_concurrency=1,
+                worker_concurrency=IMPORTS_AT_ONCE if kind == IMPORT else 1,
                 global_concurrency=only,
                 polling_interval_sec=POLL_SECONDS,
                 on_conflict="always_update",
             )
-        held = {CHUNKS: CHUNKS_AT_ONCE, SHARDS: CHUNKS_AT_ONCE, WEBHOOK: DELIVERIES_AT_ONCE}
+        held = dict.fromkeys((CHUNKS, SHARDS, pictures), CHUNKS_AT_ONCE) | {WEBHOOK: DELIVERIES_AT_ONCE}
         for queue, at_once in held.items():
             DBOS.register_queue(
                 queue,

@@ -1,8 +1,8 @@
 """Steps in processes of their own, which are ended when their job is cancelled or they pass their limits.
 
-A job has one process for all of its steps, so that modules are loaded and the store is opened once. The
-process does nothing that a kill could spoil: steps may be cut off anywhere and repeated. On Linux the system
-ends it together with its worker, whatever it is doing then.
+A job has one process for all of its steps that follow each other, so that modules are loaded and the store is
+opened once. The process does nothing that a kill could spoil: steps may be cut off anywhere and repeated. On
+Linux the system ends it together with its worker, whatever it is doing then.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class StepProcess:
 
 
 class StepProcesses(Steps):
-    """Does each job's steps in a process of the job's own.
+    """Does each job's steps in a process of the job's own, in one for each of its lanes.
 
     ``warm_up`` keeps one more that has loaded its modules, so that the next job need not wait for that.
     """
@@ -123,18 +123,20 @@ class StepProcesses(Steps):
     def __init__(self, store: Store, command: Sequence[str] | None = None) -> None:
         super().__init__(store)
         self._command = command
-        self._of: dict[str, StepProcess] = {}
+        self._of: dict[tuple[str, str], StepProcess] = {}
         self._standby: StepProcess | None = None
         self._keeps_standby = False
         self._is_closed = False
 
-    def run(self, job: str, name: str, limits: StepLimits = NO_LIMITS, **arguments: Any) -> StepResult:
+    def run(
+        self, job: str, name: str, limits: StepLimits = NO_LIMITS, *, lane: str = "", **arguments: Any
+    ) -> StepResult:
         """The result of a job's step. Raises JobCancelled, StepDied or WorkerClosed."""
-        process = self._process_of(job)
+        process = self._process_of(job, lane)
         try:
             return process.run(name, {"job": job, **arguments}, limits)
         except StepDied:
-            self._drop(job, process)
+            self._drop((job, lane), process)
             if self._is_closed:
                 raise WorkerClosed from None
             if process.is_cancelled:
@@ -145,21 +147,26 @@ class StepProcesses(Steps):
         """Kill the job's process, let it begin no other, and prepare the next job's."""
         with self._lock:
             super().cancel(job)
-            process = self._of.pop(job, None)
-        if process is not None:
+            processes = self._pop(job)
+        for process in processes:
             process.is_cancelled = True
             process.kill()
-            if self._keeps_standby:
-                self.warm_up()
+        if processes and self._keeps_standby:
+            self.warm_up()
 
     def end(self, job: str) -> None:
-        """End the job's process, and prepare the next job's."""
+        """End the job's processes, and prepare the next job's."""
         with self._lock:
-            process = self._of.pop(job, None)
-        if process is not None:
+            processes = self._pop(job)
+        for process in processes:
             process.close()
-            if self._keeps_standby:
-                self.warm_up()
+        if processes and self._keeps_standby:
+            self.warm_up()
+
+    def held(self) -> set[str]:
+        """The jobs that have a process here."""
+        with self._lock:
+            return {job for job, _ in self._of}
 
     def warm_up(self) -> None:
         """Keep a process ready for the next job, from now on."""
@@ -179,19 +186,22 @@ class StepProcesses(Steps):
         for process in left:
             process.close()
 
-    def _process_of(self, job: str) -> StepProcess:
+    def _process_of(self, job: str, lane: str) -> StepProcess:
         with self._lock:
             if self.is_cancelled(job):
                 raise JobCancelled(job)
-            if job not in self._of:
+            if (job, lane) not in self._of:
                 standby, self._standby = self._standby, None
-                self._of[job] = standby or StepProcess(self.store, self._command)
-            return self._of[job]
+                self._of[job, lane] = standby or StepProcess(self.store, self._command)
+            return self._of[job, lane]
 
-    def _drop(self, job: str, process: StepProcess) -> None:
+    def _pop(self, job: str) -> list[StepProcess]:
+        return [self._of.pop(key) for key in [*self._of] if key[0] == job]
+
+    def _drop(self, key: tuple[str, str], process: StepProcess) -> None:
         with self._lock:
-            if self._of.get(job) is process:
-                del self._of[job]
+            if self._of.get(key) is process:
+                del self._of[key]
         process.close()
 
 

@@ -17,7 +17,13 @@ from typing import Any
 from core.errors import LapelError, StoreBusyError
 from core.jobs.client import import_of, training_of
 from core.store import Store
-from core.store.importing import STEP_PHOTOS, ImportCheckpoint, import_batch, prepare_import
+from core.store.importing import (
+    STEP_PHOTOS,
+    ImportCheckpoint,
+    import_batch,
+    prepare_import,
+    prepare_photos,
+)
 
 ORDERED_AT = "ordered_at"
 """The setting that keeps the newest annotation which the queue's order knows."""
@@ -66,8 +72,13 @@ class Steps:
         self._cancelled: set[str] = set()
         self._lock = threading.RLock()
 
-    def run(self, job: str, name: str, limits: StepLimits = NO_LIMITS, **arguments: Any) -> StepResult:
-        """The result of a job's step. Raises JobCancelled, and StepDied where it has a process."""
+    def run(
+        self, job: str, name: str, limits: StepLimits = NO_LIMITS, *, lane: str = "", **arguments: Any
+    ) -> StepResult:
+        """The result of a job's step. Raises JobCancelled, and StepDied where it has a process.
+
+        Steps of a job that are done at the same time have a ``lane`` each.
+        """
         return perform(lambda: self.store, name, {"job": job, **arguments})
 
     def cancel(self, job: str) -> None:
@@ -86,6 +97,10 @@ class Steps:
 
     def end(self, job: str) -> None:
         """Release what the job's steps hold; a job that goes on takes it again."""
+
+    def held(self) -> set[str]:
+        """The jobs for whose steps something is held."""
+        return set()
 
     def warm_up(self) -> None:
         """Have the next job begin sooner, where that takes preparation."""
@@ -131,6 +146,12 @@ def import_photos(store: Store, job: str, mark: StepResult, most: int = STEP_PHO
     return import_batch(store, import_of(job), ImportCheckpoint(**mark), most=most).as_dict()
 
 
+def prepare_pictures(store: Store, job: str, chunk: int, first: int, most: int = STEP_PHOTOS) -> StepResult:
+    """Prepare the next files of an import's chunk after its ``first``, at most so many."""
+    prepared, ended = prepare_photos(store, import_of(job), chunk, first, most=most)
+    return {"prepared": [entry.as_list() for entry in prepared], "ended": ended}
+
+
 def order(store: Store, job: str) -> StepResult:
     """Order the queue; "predicted" is when the newest prediction was made that the order knows."""
     from core.active_learning.queue_order import reorder
@@ -167,6 +188,7 @@ def compare(store: Store, job: str, candidate: int, device: str = "auto") -> Ste
 
 STEPS: Mapping[str, Callable[..., StepResult]] = {
     "import.prepare": prepare,
+    "import.pictures": prepare_pictures,
     "import.photos": import_photos,
     "order": order,
     "train.learn": learn,

@@ -11,7 +11,7 @@ from core.errors import LapelError
 from core.jobs.client import TRAIN, start_ordering
 from core.jobs.context import WorkerContext
 from core.jobs.engine import KINDS, JobEngine
-from core.jobs.labeling import is_labeling_due, request_labeling
+from core.jobs.labeling import is_labeling_due, is_over, request_labeling
 from core.jobs.training import end_job
 from core.jobs.worker_lock import acquire_worker_lock, try_worker_lock, worker_number
 from core.jobs.workflows import DIED, is_order_due
@@ -42,7 +42,8 @@ class Worker:
 
     def poll(self) -> None:
         """Start waiting jobs and due deliveries, and cancel those that were cancelled."""
-        for job in self.store.jobs.running():
+        going = self.store.jobs.running()
+        for job in going:
             self._cancelled.discard(job.id)
             self.steps.allow(job.id)
             if not self.engine.ensure_running(job):  # has no effect where the job has ended by now
@@ -52,6 +53,9 @@ class Worker:
                 self.engine.cancel(id)
                 self.steps.cancel(id)  # after the engine: a step that is ended now is not taken for failed
                 self._cancelled.add(id)
+        for id in self.steps.held() - {job.id for job in going}:  # of a chunk whose job ended elsewhere
+            if is_over(self.store, id):
+                self.steps.end(id)
         for delivery in self.store.webhooks.due():
             self.engine.ensure_delivered(delivery)
 

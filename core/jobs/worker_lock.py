@@ -6,6 +6,7 @@ checks the other numbers now and then. No time limit is involved: a slow worker 
 
 from __future__ import annotations
 
+import uuid
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from core.errors import StoreError
 from core.store import Store
 
 MAX_WORKERS = 64
+TOKEN_SECONDS = 30.0
 _ADVISORY_LOCKS = 0x1A9F0000
 
 
@@ -71,6 +73,23 @@ def held_locks(store: Store) -> list[int]:
         elif file.stem.isdigit():
             held.append(int(file.stem))
     return sorted(held)
+
+
+def folder_token(store: Store) -> str:
+    """Names the store's folder on this machine: the same for all workers that see it, made at the first call.
+
+    Raises StoreError where it cannot be written.
+    """
+    folder = store.folder / "workers"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "token.lock", thread_local=False, timeout=TOKEN_SECONDS):
+            file = folder / "token"
+            if not (file.is_file() and file.read_text(encoding="ascii")):
+                file.write_text(uuid.uuid4().hex[:12], encoding="ascii")
+            return file.read_text(encoding="ascii")
+    except (OSError, Timeout) as error:
+        raise StoreError(f"The folder {folder} cannot be used: {error}.") from error
 
 
 def worker_number(name: str) -> int | None:

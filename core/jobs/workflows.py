@@ -8,13 +8,11 @@ from typing import Any
 
 from dbos import DBOS
 
-from core.jobs.client import IMPORT, LABEL, ORDER, import_of, start_labeling, start_ordering
+from core.jobs.client import LABEL, ORDER, start_ordering
 from core.jobs.context import WorkerContext, cancellable
-from core.jobs.import_steps import list_photos, next_photos
 from core.jobs.labeling import labeling_workflow
 from core.jobs.steps import ORDERED_AT, StepDied, StepResult, Steps
 from core.store import Store
-from core.store.importing import ImportCheckpoint, fail_import, finish_import
 
 ORDER_EVERY = 20
 """Saved annotations after which the queue is ordered anew."""
@@ -29,31 +27,6 @@ def workflows(context: WorkerContext) -> Mapping[str, Callable[[str], None]]:
     """The workflows by kind of job, registered with DBOS; each takes the job's id."""
     store, steps = context.store, context.steps
 
-    @DBOS.step(name="import.prepare")
-    def prepare(job: str) -> StepResult:
-        with cancellable():
-            return list_photos(steps, job)
-
-    @DBOS.step(name="import.photos")
-    def import_photo_batch(job: str, mark: StepResult) -> StepResult:
-        with cancellable():
-            answer = next_photos(steps, job, mark)
-        if "failed" not in answer:
-            store.jobs.progress(job, answer["done"], answer["total"])
-        return answer
-
-    @DBOS.step(name="import.finish")
-    def end_import(job: str, answer: StepResult) -> None:
-        steps.end(job)
-        _end_import(store, job, answer)
-
-    @DBOS.workflow(name="import", max_recovery_attempts=None)
-    def import_photos(job: str) -> None:
-        answer = prepare(job)
-        while "failed" not in answer and not ImportCheckpoint(**answer).ended:
-            answer = import_photo_batch(job, answer)
-        end_import(job, answer)
-
     @DBOS.step(name="order")
     def reorder_queue(job: str) -> None:
         with cancellable():
@@ -65,7 +38,7 @@ def workflows(context: WorkerContext) -> Mapping[str, Callable[[str], None]]:
     def order_queue(job: str) -> None:
         reorder_queue(job)
 
-    return {IMPORT: import_photos, LABEL: labeling_workflow(context), ORDER: order_queue}
+    return {LABEL: labeling_workflow(context), ORDER: order_queue}
 
 
 def run_or_say(steps: Steps, job: str, name: str, **arguments: Any) -> StepResult:
@@ -86,18 +59,6 @@ def is_order_due(store: Store) -> bool:
     if latest is None or latest.state != "cancelled":
         return True
     return store.annotations.count_since(latest.updated_at) >= every
-
-
-def _end_import(store: Store, job: str, answer: StepResult) -> None:
-    import_id = import_of(job)
-    if "failed" in answer:
-        fail_import(store, import_id, answer["failed"])
-        store.jobs.finish(job, "failed", answer["failed"])
-        return
-    finish_import(store, import_id, ImportCheckpoint(**answer))
-    start_labeling(store)
-    start_ordering(store)
-    store.jobs.finish(job, "done")
 
 
 def _end_ordering(store: Store, job: str, answer: StepResult) -> None:

@@ -6,20 +6,22 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.boxes import BOX_FLAGS, MOST_FLAGS
 from core.errors import NotFoundError, PhotoError, StoreBusyError, StoreError
 from core.file_names import safe_path
-from core.images.decode import open_photo
+from core.images.decode import Photo, open_photo
 from core.store.boxes import MOST_BOXES, MOST_LABEL, AnnotatedBox
 from core.store.categories import MOST_CATEGORIES, TOO_MANY
 from core.store.database import one_line
 from core.store.import_boxes import BoxesError, are_same, have_same_corners, scale
 from core.store.import_items import Item
 from core.store.imports import ImportRow
+from core.store.ingest import HashedPhoto, PhotoFacts, PictureDigests, PicturesGoneError
 from core.store.sources import leads_out
 from core.store.versions import VersionConflict
 from core.taxonomy import category_key
@@ -38,6 +40,53 @@ CONTENTS = ("boxes", "already_there", "categories", "negatives", "dropped", "unr
 what was lost, remarks."""
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What any worker has done of a photo already: its pictures and hash, or why it cannot be read.
+
+    With neither it is nothing to prepare: the bytes of a stored photo, or no photo.
+    """
+
+    photo: HashedPhoto | None = None
+    error: str = ""
+
+    def as_list(self) -> list[Any]:
+        """The form in an import's folder."""
+        if self.photo is None or self.photo.kept is None:
+            return [self.error]
+        facts, kept = self.photo.photo, self.photo.kept
+        sizes = [facts.digest, facts.name, facts.width, facts.height]
+        return ["", *sizes, self.photo.perceptual_hash.hex(), kept.blob, kept.thumbnail]
+
+    @classmethod
+    def from_list(cls, entry: list[Any]) -> Prepared:
+        """Out of that form."""
+        error, *rest = entry
+        if not rest:
+            return cls(error=error)
+        *facts, look, blob, thumbnail = rest
+        hashed = HashedPhoto(PhotoFacts(*facts), bytes.fromhex(look), b"", PictureDigests(blob, thumbnail))
+        return cls(hashed)
+
+
+def open_item(item: Item) -> Photo:
+    """The photo of an import's file, under the name that the store is to give it. Raises PhotoError."""
+    path = Path(item.path)
+    if leads_out(path, Path(item.root)):
+        raise PhotoError("It is a link that leads out of the folder.")
+    return replace(open_photo(path), name=item.stored_name or safe_path(item.name))
+
+
+def prepare_item(store: Store, item: Item) -> Prepared:
+    """All that can be done of a file whatever the other files are. Raises StoreError without room."""
+    if item.error or item.photo_id:
+        return Prepared()
+    try:
+        return Prepared(store.photos.prepare(open_item(item)))
+    except PhotoError as error:
+        return Prepared(error=str(error))
+
+
 class ImportStep:
     """One step's files: imports each, and counts the outcomes."""
 
@@ -47,30 +96,38 @@ class ImportStep:
         self._store, self._import, self._newest = store, row, newest
         self._seen: set[str] = set()
 
-    def take(self, item: Item) -> None:
-        """Import one file, or record what the report says of it."""
+    def take(self, item: Item, prepared: Prepared | None = None) -> None:
+        """Import one file, or record what the report says of it; where it is prepared it is not opened."""
         if item.error:
             self._record(item)
             return
         if item.photo_id:
             self._annotate_stored(item)
             return
-        path = Path(item.path)
         try:
-            if leads_out(path, Path(item.root)):
-                raise PhotoError("It is a link that leads out of the folder.")
-            photo = replace(open_photo(path), name=item.stored_name or safe_path(item.name))
+            added, digest = self._add(item, prepared)
         except PhotoError as error:
             self._refuse(item, str(error))
             return
-        added = self._store.photos.add(photo, by=self._import.by, import_id=self._import.id)
-        outcome = self._outcome(added, photo.digest)
+        outcome = self._outcome(added, digest)
         self.counts[outcome] += 1
         if added.row is not None:
             self._tag(item, added.row)
         if item.is_annotated and added.row is not None:
             is_copy = outcome == "exact" and added.row.import_id == self._import.id
             self._annotate(item, added.row, is_copy=is_copy)
+
+    def _add(self, item: Item, prepared: Prepared | None) -> tuple[Added, str]:
+        """What became of the photo, and its bytes' digest. Raises PhotoError where it cannot be read."""
+        photos = self._store.photos
+        origin: dict[str, Any] = {"by": self._import.by, "import_id": self._import.id}
+        if prepared is not None and prepared.error:
+            raise PhotoError(prepared.error)
+        if prepared is not None and prepared.photo is not None:
+            with suppress(PicturesGoneError):
+                return photos.add_prepared(prepared.photo, **origin), prepared.photo.photo.digest
+        photo = open_item(item)
+        return photos.add(photo, **origin), photo.digest
 
     def _outcome(self, added: Added, digest: str) -> str:
         """The outcome, as it was the first time where this step is repeated."""

@@ -1,19 +1,26 @@
-"""Imports in steps: the files are listed in a manifest, then imported in batches that can be repeated."""
+"""Imports in steps: the files are listed in a manifest, then imported in batches that can be repeated.
+
+What a photo comes to depends on those before it (copies, near duplicates, holdout, names of categories), so
+batches follow each other. What depends on the photo alone, which is most of the work, can be done before, in
+chunks, in any order and by many processes: ``prepare_photos``. A batch uses what is prepared, and does the
+rest itself; so the result is the same.
+"""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
+from itertools import count, islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import LapelError, StoreError
 from core.files import atomic_write, disk_errors
 from core.store.database import one_line
-from core.store.import_step import CONTENTS, OUTCOMES, ImportStep
+from core.store.import_step import CONTENTS, OUTCOMES, ImportStep, Prepared, prepare_item
 from core.store.imports import ImportRow, UploadFolder, is_permitted, permitted
 from core.store.sources import Item, SourceScanner
 from core.taxonomy import category_key
@@ -24,12 +31,20 @@ if TYPE_CHECKING:
 STEP_PHOTOS = 64
 STEP_SECONDS = 2.0
 FILL_EVERY = 256
-"""Photos between two times that the queue is filled while an import runs."""
+"""Photos between two times that the queue is filled while an import runs; more where many are there."""
+
+CHUNK_PHOTOS = 128
+"""Files of a chunk; an import of no more is done in one go."""
+
+
+NOT_HERE = "The files of this import are not on this machine, or were removed."
 
 
 @dataclass(frozen=True)
 class ImportCheckpoint:
     """How far an import is: ``offset`` is a byte in its manifest, ``newest`` its newest photo before that.
+
+    ``chunk`` is how many files are prepared at a time; 0 for none.
 
     A step that is repeated after a crash finds its own photos by ``newest``, and counts them as it did, also
     where the one that was cut off had come further.
@@ -40,6 +55,7 @@ class ImportCheckpoint:
     offset: int = 0
     newest: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
+    chunk: int = 0
 
     @property
     def ended(self) -> bool:
@@ -53,18 +69,57 @@ class ImportCheckpoint:
 
 @dataclass(frozen=True)
 class ImportManifest:
-    """The files of an import, a line of JSON each, and beside them the checkpoint: both in ``folder``."""
+    """The files of an import, a line of JSON each, beside them the checkpoint and what is prepared.
+
+    All is in ``folder``, which all workers see that share the files.
+    """
 
     folder: Path
 
     def write(self, items: Iterable[Item]) -> int:
         """Write all items, or none of them where this is cut off; returns how many there are."""
-        total = 0
+        total = offset = 0
+        chunks = []
         with self._writing(), atomic_write(self._items, sync=True) as out:
             for item in items:
-                out.write(json.dumps(item.as_list()).encode() + b"\n")
+                if total % CHUNK_PHOTOS == 0:
+                    chunks.append(offset)
+                offset += out.write(json.dumps(item.as_list()).encode() + b"\n")
                 total += 1
+        with self._writing(), atomic_write(self._chunks) as out:
+            out.write(json.dumps({"photos": CHUNK_PHOTOS, "offsets": chunks}).encode())
         return total
+
+    def chunk(self, number: int) -> list[Item]:
+        """The items of a chunk, counted from 0. Raises StoreError without a manifest."""
+        try:
+            chunks = json.loads(self._chunks.read_bytes())
+        except FileNotFoundError:
+            raise StoreError(NOT_HERE) from None
+        return [item for item, _ in islice(self.read(chunks["offsets"][number]), chunks["photos"])]
+
+    def has_prepared(self, number: int) -> bool:
+        """Whether a chunk is prepared."""
+        return self._prepared(number).exists()
+
+    def keep_prepared(self, number: int, prepared: Iterable[Sequence[Any]]) -> None:
+        """Write what a chunk's files came to, for each ``Prepared.as_list``."""
+        with self._writing():
+            self._prepared(number).parent.mkdir(exist_ok=True)
+            with atomic_write(self._prepared(number)) as out:
+                out.write(json.dumps(list(prepared)).encode())
+
+    def prepared(self, done: int, chunk: int) -> Iterator[Prepared | None]:
+        """What is prepared of the files after the first ``done``, without end; None for each that is not."""
+        if not chunk:
+            yield from repeat(None)
+        for number in count(done // chunk):
+            try:
+                entries = json.loads(self._prepared(number).read_bytes())
+                found: list[Prepared | None] = [Prepared.from_list(entry) for entry in entries]
+            except (FileNotFoundError, ValueError):  # not prepared, or cut off with the machine's power
+                found = [None] * chunk
+            yield from found[max(0, done - number * chunk) :]
 
     def read(self, offset: int) -> Iterator[tuple[Item, int]]:
         """The items from a byte on, each with the byte after it. Raises StoreError without a manifest."""
@@ -75,7 +130,7 @@ class ImportManifest:
                     offset += len(line)
                     yield Item.from_list(json.loads(line)), offset
         except FileNotFoundError:
-            raise StoreError("The files of this import are not on this machine, or were removed.") from None
+            raise StoreError(NOT_HERE) from None
 
     def save(self, checkpoint: ImportCheckpoint) -> ImportCheckpoint:
         """Save the checkpoint, for a run after a failure."""
@@ -101,8 +156,15 @@ class ImportManifest:
         return self.folder / "files.jsonl"
 
     @property
+    def _chunks(self) -> Path:
+        return self.folder / "chunks.json"
+
+    @property
     def _checkpoint(self) -> Path:
         return self.folder / "mark.json"
+
+    def _prepared(self, number: int) -> Path:
+        return self.folder / "prepared" / f"{number}.json"
 
 
 def prepare_import(store: Store, import_id: int, *, trusted: bool = False) -> ImportCheckpoint:
@@ -132,7 +194,8 @@ def prepare_import(store: Store, import_id: int, *, trusted: bool = False) -> Im
         store.imports.refuse(import_id, "Categories", f"{', '.join(merged)}: case makes no difference.")
         counts["remarks"] = 1
     store.imports.progress(import_id, 0, total, counts)
-    return manifest.save(ImportCheckpoint(total, newest=store.photos.last_id(), counts=counts))
+    chunk = CHUNK_PHOTOS if total > CHUNK_PHOTOS else 0
+    return manifest.save(ImportCheckpoint(total, newest=store.photos.last_id(), counts=counts, chunk=chunk))
 
 
 def _with_names(items: Iterable[Item], names: dict[str, None]) -> Iterator[Item]:
@@ -172,17 +235,43 @@ def import_batch(
     manifest = ImportManifest(UploadFolder.of(store.folder).import_folder(import_id))
     step = ImportStep(store, row, checkpoint.newest)
     ends, done, offset = time.monotonic() + seconds, checkpoint.done, checkpoint.offset
-    for item, after in manifest.read(checkpoint.offset):
-        step.take(item)
+    prepared = manifest.prepared(checkpoint.done, checkpoint.chunk)
+    for (item, after), known in zip(manifest.read(checkpoint.offset), prepared, strict=False):
+        step.take(item, known)
         done, offset = done + 1, after
         if done - checkpoint.done >= most or time.monotonic() > ends:
             break
     counts = {name: checkpoint.counts.get(name, 0) + step.counts[name] for name in (*OUTCOMES, *CONTENTS)}
-    fills = done // FILL_EVERY > checkpoint.done // FILL_EVERY
+    every = max(FILL_EVERY, 1 << max(0, checkpoint.done.bit_length() - 3))  # an eighth of what is there
+    fills = done // every > checkpoint.done // every
     if checkpoint.done == 0 or fills or done >= checkpoint.total:
         store.queue.fill()
     store.imports.progress(import_id, done, checkpoint.total, counts)
     return manifest.save(replace(checkpoint, done=done, offset=offset, newest=step.newest, counts=counts))
+
+
+def prepare_photos(
+    store: Store,
+    import_id: int,
+    chunk: int,
+    first: int = 0,
+    *,
+    seconds: float = STEP_SECONDS,
+    most: int = STEP_PHOTOS,
+) -> tuple[list[Prepared], bool]:
+    """Prepare the next files of a chunk after its ``first``; and whether that was the last of them.
+
+    At least one, at most ``most``, for about ``seconds``. Nothing is counted, and no photo has a row yet.
+    Raises StoreError where pictures cannot be written.
+    """
+    manifest = ImportManifest(UploadFolder.of(store.folder).import_folder(import_id))
+    items, ends = manifest.chunk(chunk)[first:], time.monotonic() + seconds
+    done: list[Prepared] = []
+    for item in items[:most]:
+        done.append(prepare_item(store, item))
+        if time.monotonic() > ends:
+            break
+    return done, len(done) == len(items)
 
 
 def finish_import(store: Store, import_id: int, checkpoint: ImportCheckpoint) -> ImportRow:

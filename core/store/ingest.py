@@ -134,13 +134,39 @@ def _live(connection: Connection, found: dict[int, int]) -> list[HashMatch]:
 
 
 @dataclass(frozen=True)
-class HashedPhoto:
-    """A photo with its difference hash and its thumbnail; each stored photo is compared with it only once."""
+class PictureDigests:
+    """The digests of a photo's picture and of its thumbnail."""
 
-    photo: Photo
+    blob: str
+    thumbnail: str
+
+
+@dataclass(frozen=True)
+class PhotoFacts:
+    """What the store keeps of a photo beside its pictures."""
+
+    digest: str
+    name: str
+    width: int
+    height: int
+
+
+class PicturesGoneError(StoreError):
+    """Pictures that were put for a photo are there no more: it has to be read again."""
+
+
+@dataclass(frozen=True)
+class HashedPhoto:
+    """A photo with its difference hash and its thumbnail; each stored photo is compared with it only once.
+
+    ``kept`` says that both pictures are among the blobs already: then nothing here has their pixels.
+    """
+
+    photo: Photo | PhotoFacts
     perceptual_hash: bytes
     thumbnail: bytes = field(repr=False)
     encoded: bytes | None = field(default=None, repr=False)
+    kept: PictureDigests | None = None
     _verdicts: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -161,8 +187,8 @@ class HashedPhoto:
     def _is_same_picture(self, digest: str, blobs: Blobs) -> bool:
         if digest not in self._verdicts:
             try:
-                other = _colors(blobs.get(digest))
-                self._verdicts[digest] = same_picture(_colors(self.thumbnail), other)
+                own = self.thumbnail if self.kept is None else blobs.get(self.kept.thumbnail)
+                self._verdicts[digest] = same_picture(_colors(own), _colors(blobs.get(digest)))
             except NotFoundError:  # deleted a moment ago
                 return False
         return self._verdicts[digest]
@@ -174,14 +200,6 @@ def _colors(small: bytes) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class PictureDigests:
-    """The digests of a photo's picture and of its thumbnail."""
-
-    blob: str
-    thumbnail: str
-
-
-@dataclass(frozen=True)
 class PictureBlobs:
     """The blobs of the photos: there before a photo's row is, removed once no live photo needs them."""
 
@@ -190,7 +208,9 @@ class PictureBlobs:
 
     def put(self, hashed: HashedPhoto) -> PictureDigests:
         """Both pictures, on the disk. Raises StoreFullError with neither left behind."""
-        picture = self.blobs.put(hashed.encoded or cleaned(hashed.photo.image))
+        if hashed.kept is not None:
+            return hashed.kept
+        picture = self.blobs.put(self._cleaned(hashed))
         try:
             return PictureDigests(picture, self.blobs.put(hashed.thumbnail))
         except StoreError:
@@ -198,10 +218,18 @@ class PictureBlobs:
             raise
 
     def put_again(self, hashed: HashedPhoto, digests: PictureDigests) -> None:
-        """Within the lock: another process may have discarded the same blobs a moment ago."""
+        """Within the lock: another process may have discarded the same blobs a moment ago.
+
+        Raises PicturesGoneError where there are no pixels to make them of again.
+        """
         if not (self.blobs.has(digests.blob) and self.blobs.has(digests.thumbnail)):
-            self.blobs.put(hashed.encoded or cleaned(hashed.photo.image))
+            self.blobs.put(self._cleaned(hashed))
             self.blobs.put(hashed.thumbnail)
+
+    def _cleaned(self, hashed: HashedPhoto) -> bytes:
+        if isinstance(hashed.photo, PhotoFacts):
+            raise PicturesGoneError(f"The pictures of {hashed.photo.name} are gone.")
+        return hashed.encoded or cleaned(hashed.photo.image)
 
     def discard(self, digests: Iterable[str]) -> None:
         """Remove those that no live photo or model needs; what cannot be removed now is left to a sweep."""

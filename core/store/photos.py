@@ -23,6 +23,7 @@ from core.store.ingest import (
     HashedPhoto,
     HashMatch,
     PerceptualHashIndex,
+    PhotoFacts,
     PictureBlobs,
     PictureDigests,
 )
@@ -109,6 +110,29 @@ class Photos:
             answer, _, _ = self._find_copy(connection, hashed)
         origin = {"by": one_line(self.actor.known_as(by).name, 200), "import_id": import_id}
         return answer or self._store(hashed, origin)
+
+    @needs(Right.IMPORT)
+    def prepare(self, photo: Photo) -> HashedPhoto | None:
+        """What ``add`` computes of a photo alone: its hash, and both pictures on the disk already.
+
+        Nothing here depends on other photos, so many may be prepared at once, in any order. None for bytes
+        that the store has. Where it is not added, or only much later, a sweep may remove the pictures.
+        """
+        with self.database.read() as connection:
+            if _known_copy(_row_of(connection, table.c.digest == photo.digest)):
+                return None
+        hashed = HashedPhoto.of(photo)
+        kept = PictureBlobs(self.database, self.blobs).put(hashed)
+        facts = PhotoFacts(photo.digest, photo.name, photo.width, photo.height)
+        return HashedPhoto(facts, hashed.perceptual_hash, b"", kept)
+
+    @needs(Right.IMPORT)
+    def add_prepared(self, prepared: HashedPhoto, *, by: str, import_id: int | None = None) -> Added:
+        """As ``add``, of a prepared photo. Raises PicturesGoneError where it has to be read again."""
+        with self.database.read() as connection:
+            answer = _known_copy(_row_of(connection, table.c.digest == prepared.photo.digest))
+        origin = {"by": one_line(self.actor.known_as(by).name, 200), "import_id": import_id}
+        return answer or self._store(prepared, origin)
 
     @needs(Right.READ)
     def get(self, id: int, *, deleted_ok: bool = False) -> PhotoRow:

@@ -18,7 +18,7 @@ from core.store import Part, Store
 TABLE = {
     "Photos": {
         Right.READ: "get picture thumbnail_of open page count last_id",
-        Right.IMPORT: "add find_at_ends find_listed names_among",
+        Right.IMPORT: "add prepare add_prepared find_at_ends find_listed names_among",
         Right.DELETE: "delete sweep",
     },
     "Categories": {
@@ -110,6 +110,8 @@ OPEN = {
     "importing.fail_import": "an import's steps",
     "importing.import_all": "an import's steps",
     "importing.skip_photo": "an import's steps",
+    "importing.prepare_photos": "an import's steps",
+    "import_step.prepare_item": "an import's steps",
 }
 
 
