@@ -27,7 +27,7 @@ import numpy as np
 from benchmarks.finding import PAGE, add_models, prediction_row
 from benchmarks.load.many import add_photos, annotate_all, insert
 from benchmarks.machine import describe_machine, machine_line
-from benchmarks.store import next_photos, postgresql, timed, url_of
+from benchmarks.store import next_photos, postgresql, spread, timed, url_of
 from core.inference.predictions import set_queue_models
 from core.store import Store, sqlite_url
 from core.store.box_index import fill_index
@@ -39,6 +39,8 @@ PACKAGES = ("sqlalchemy", "psycopg")
 DATABASES = ("sqlite", "postgresql")
 EMBEDDING, ANNOTATED = 1024, 0.1
 RELABELED_AT_ONCE = 500
+COUNTED = 100
+"""Times that the counts are asked for."""
 SAVED = 20
 """Annotations after which the queue is ordered anew, as the worker does."""
 
@@ -86,10 +88,15 @@ def ask_next(store: Store) -> dict[str, float]:
 
 
 def count(store: Store) -> dict[str, float]:
-    """What Data shows: the queue's counts, and the statistics of the annotations."""
+    """The queue's counts, which are asked for at each photo, and what Data shows of all annotations."""
     from core.store.statistics import count_annotations
 
-    return {"queue_s": timed(store.queue.counts), "statistics_s": timed(lambda: count_annotations(store))}
+    times = []
+    for number in range(COUNTED):
+        started = time.perf_counter()
+        store.queue.counts(f"asks {number % 25}")
+        times.append(1000 * (time.perf_counter() - started))
+    return spread(times, "queue_") | {"statistics_s": timed(lambda: count_annotations(store))}
 
 
 def search(store: Store) -> dict[str, float]:

@@ -76,6 +76,7 @@ class Worker:
             if free is not None:
                 self.engine.recover(name)
                 free.release()
+        self.store.queue.add_up_counts()
         if is_labeling_due(self.store):
             request_labeling(self.store)
         if is_order_due(self.store):

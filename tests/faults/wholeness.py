@@ -21,6 +21,7 @@ from core.store.schema import (
     promotions,
     tasks,
 )
+from core.store.tasks import count_tasks
 
 DEEDS = ("promote", "overrule", "rollback")
 
@@ -31,6 +32,7 @@ def faults_of(store: Store) -> Iterator[str]:
     yield from _blob_faults(store)
     yield from _version_faults(store)
     yield from _half_saves(store)
+    yield from _count_faults(store)
     yield from _revision_faults(store)
     yield from _champion_faults(store)
 
@@ -70,6 +72,16 @@ def _version_faults(store: Store) -> Iterator[str]:
     with store.database.read() as connection:
         for photo, counted, highest in connection.execute(of_photos.having(count != last)):
             yield f"photo {photo} has {counted} versions, and the last is number {highest}"
+
+
+def _count_faults(store: Store) -> Iterator[str]:
+    """Counts of tasks that are not those of the rows."""
+    of_rows = sa.select(tasks.c.state, tasks.c.kind, sa.func.count()).group_by(tasks.c.state, tasks.c.kind)
+    with store.database.read() as connection:
+        counted = {(state, kind): number for state, kind, number in connection.execute(of_rows)}
+        kept = {key: number for key, number in count_tasks(connection).items() if number}
+    if kept != counted:
+        yield f"there are {counted} tasks, and {kept} are counted"
 
 
 def _half_saves(store: Store) -> Iterator[str]:

@@ -20,6 +20,7 @@ from core.store import Store, backup_file, sqlite_url
 from core.store.backup import backup, restore
 from core.store.database import Database, head
 from core.store.predictions import ModelPair
+from core.store.tasks import count_tasks
 from tests import postgres
 from tests.core.store.rows import photo_row
 
@@ -153,6 +154,27 @@ def test_attributes_of_the_newest_boxes_are_rows(url: str) -> None:
     with database.read() as connection:
         found = connection.execute(sa.text("select flags from annotated_boxes order by place"))
         assert [row.flags for row in found] == [None, " occluded wet "]
+    database.close()
+
+
+def test_tasks_that_were_there_before_are_counted(url: str) -> None:
+    database = Database.connect(url)
+    database.upgrade("0009")
+    place = {"rank": 0.0, "arm": "cold", "reasons": [], "parts": {}}
+    with database.write() as connection:
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        connection.execute(
+            sa.insert(tables.tables["photos"]), [{"id": id} | photo_row(id) for id in (1, 2, 3)]
+        )
+        for id, kind, state in ((1, "first", "done"), (2, "first", "open"), (3, "first", "open")):
+            row = {"photo_id": id, "kind": kind, "state": state} | place
+            connection.execute(sa.insert(tables.tables["tasks"]), [row])
+    database.upgrade()
+    with database.write() as connection:
+        assert count_tasks(connection) == {("done", "first"): 1, ("open", "first"): 2}
+        connection.execute(sa.text("update tasks set state = 'done' where photo_id = 3"))
+        assert count_tasks(connection) == {("done", "first"): 2, ("open", "first"): 1}
     database.close()
 
 

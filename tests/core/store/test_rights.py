@@ -52,7 +52,7 @@ TABLE = {
     "Drafts": {Right.READ: "load of", Right.ANNOTATE: "save drop", Right.DELETE: "prune"},
     "Queue": {
         Right.READ: "upcoming get last_done counts open_photos head reviews_imported",
-        Right.IMPORT: "fill review_imported",
+        Right.IMPORT: "fill review_imported add_up_counts",
         Right.ANNOTATE: "order next take renew release skip put_first recall_skipped",
     },
     "PhotoNotes": {
