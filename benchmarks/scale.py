@@ -5,6 +5,10 @@ own gets ``--photos`` rows, and 1, 2, 4 and 8 workers (processes of ``core.jobs.
 stand-in waits ``--cost`` seconds a photo, as a GPU would work, so that two cores show what the job engine
 itself costs; what it saves is a garment and an embedding. Measured are ``--seconds`` of the clock, once all
 are at work. Efficiency is the rate divided by as many times one worker's.
+
+``--real`` takes the models that ship in the place of the stand-in, and the drawn samples as photos, over and
+over: ``python -m benchmarks.scale --real --workers 1 2``. Each worker then has a core of its own and computes
+in one thread, so that 1 and 2 workers are 1 and 2 cores; PostgreSQL runs on the same cores.
 """
 
 from __future__ import annotations
@@ -34,11 +38,12 @@ from core.store import DATABASE_VARIABLE, Store
 
 PACKAGES = ("dbos", "psycopg", "sqlalchemy")
 ROOT = Path(__file__).resolve().parents[1]
+SAMPLES = sorted((ROOT / "assets" / "samples").glob("*.jpg"))
 FOUND = Garment((10.0, 10.0, 60.0, 90.0), "skirt", 0.8, (("Skirt", 0.9),))
 
 
-def serve(folder: Path, cost: float) -> None:
-    """A worker that only labels, with the stand-in; until its standard input ends."""
+def serve(folder: Path, cost: float, core: int | None) -> None:
+    """A worker that only labels, with the stand-in, or on a core by the real models; until its input ends."""
     from core.inference import predictions
     from core.jobs.client import LABEL
     from core.jobs.context import WorkerContext
@@ -48,6 +53,12 @@ def serve(folder: Path, cost: float) -> None:
     end_with_parent()
     store, embedding = Store.open(folder=folder), np.zeros(1024, np.float32)
     store.models.register_shipped()
+    if core is not None:
+        if hasattr(os, "sched_setaffinity"):
+            allowed = sorted(os.sched_getaffinity(0))
+            os.sched_setaffinity(0, {allowed[core % len(allowed)]})
+        work(WorkerContext(store), threading.Event(), kinds={LABEL})
+        return
     names = {kind: store.models.champion(kind).name for kind in ("detector", "classifier")}
 
     def predict(store: Store, labeler: Any, photo_id: int) -> tuple[Garment, ...]:
@@ -61,16 +72,21 @@ def serve(folder: Path, cost: float) -> None:
 
 
 @contextmanager
-def workers(store: Store, count: int, cost: float) -> Iterator[None]:
+def workers(store: Store, count: int, cost: float, real: bool) -> Iterator[None]:
     """So many worker processes on a store; one that ends is started again, as supervisors do."""
     environment = os.environ | {DATABASE_VARIABLE: url_of(store), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "benchmarks.scale", "--serve", str(store.folder), "--cost", str(cost)]
     ended = threading.Event()
 
-    def supervise() -> None:
+    def supervise(number: int) -> None:
+        alone = ["--core", str(number)] if real else []
         while not ended.is_set():
             process = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+                [*command, *alone],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
             )
             while process.poll() is None and not ended.wait(0.2):
                 pass
@@ -78,7 +94,7 @@ def workers(store: Store, count: int, cost: float) -> Iterator[None]:
             process.wait()
             ended.wait(1.0)
 
-    supervisors = [threading.Thread(target=supervise) for _ in range(count)]
+    supervisors = [threading.Thread(target=supervise, args=[number]) for number in range(count)]
     for one in supervisors:
         one.start()
     try:
@@ -87,6 +103,27 @@ def workers(store: Store, count: int, cost: float) -> Iterator[None]:
         ended.set()
         for one in supervisors:
             one.join()
+
+
+def put_pictures(store: Store) -> None:
+    """Give the photos of rows alone the drawn samples as pictures, in turns."""
+    import sqlalchemy as sa
+
+    from core.images.decode import open_photo
+    from core.store.ingest import HashedPhoto, PictureBlobs
+    from core.store.schema import photos
+
+    for number, path in enumerate(SAMPLES):
+        photo = open_photo(path)
+        kept = PictureBlobs(store.database, store.blobs).put(HashedPhoto.of(photo))
+        values = {
+            "blob": kept.blob,
+            "thumbnail": kept.thumbnail,
+            "width": photo.width,
+            "height": photo.height,
+        }
+        turn = photos.c.id % len(SAMPLES) == number
+        store.database.change(sa.update(photos).where(turn).values(**values))
 
 
 def labeled(store: Store) -> int:
@@ -104,9 +141,11 @@ def measure_workers(folder: Path, count: int, options: argparse.Namespace) -> di
         if store is None:
             raise SystemExit("no PostgreSQL: install Debian's postgresql package")
         add_photos(store, options.photos)
+        if options.real:
+            put_pictures(store)
         store.models.register_shipped()
         start_labeling(store)
-        with workers(store, count, options.cost):
+        with workers(store, count, options.cost, options.real):
             while labeled(store) < 20 * count:  # models registered, first chunks planned by the others' speed
                 time.sleep(0.1)
             time.sleep(options.warm)
@@ -131,24 +170,25 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--seconds", type=float, default=40.0, help="measured for each number of workers")
     parser.add_argument("--warm", type=float, default=10.0, help="seconds before, when all are at work")
+    parser.add_argument("--real", action="store_true", help="the models that ship, a core for each worker")
+    parser.add_argument("--core", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(options.serve, options.cost)
+        serve(options.serve, options.cost, options.core)
         return
     rows = []
     for count in options.workers:
         with tempfile.TemporaryDirectory() as name:
             rows.append(measure_workers(Path(name), count, options))
     rows = with_efficiency(rows)
-    print(
-        f"{options.photos:,} photos, {options.cost * 1000:g} ms each; {machine_line(PACKAGES)}",
-        file=sys.stderr,
-    )
+    models = "the real models" if options.real else f"{options.cost * 1000:g} ms each"
+    print(f"{options.photos:,} photos, {models}; {machine_line(PACKAGES)}", file=sys.stderr)
     for row in rows:
         line = f"{row['workers']:3} workers {row['rate']:8.1f} photos/s, efficiency {row['efficiency']:.2f}"
         print(line, file=sys.stderr)
-    result = {"benchmark": "scale", "cost_ms": options.cost * 1000, "workers": rows}
+    cost_ms = None if options.real else options.cost * 1000
+    result = {"benchmark": "scale", "cost_ms": cost_ms, "workers": rows}
     print(json.dumps(result | {"machine": describe_machine(PACKAGES)}))
 
 

@@ -100,6 +100,7 @@ class Queue:
                 rows = connection.execute(photos_without_task(last).limit(BATCH)).all()
                 if not rows:
                     settle_imported(self.database, connection, review=self._reviews_imported(connection))
+                    add_up_counts(self.database, connection)
                     return made
                 insert = self.database.insert(tasks).on_conflict_do_nothing()
                 connection.execute(insert, [cold_task(row) for row in rows])
