@@ -146,6 +146,8 @@ def contents(row: ImportRow) -> str:
     if row.state == "running":
         total = f" of {row.total:,}" if row.total else ""
         return f"{row.done:,}{total} files so far.\n\n{listed}".strip()
+    if row.state in ("cancelled", "failed") and row.total:
+        return f"{row.done:,} of {row.total:,} files were done before it ended.\n\n{listed}".strip()
     return listed or "Nothing was imported."
 
 

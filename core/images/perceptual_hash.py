@@ -22,6 +22,7 @@ NEAR_BITS = 48
 COLORS_SIDE = 32
 SAME = 0.98
 
+_BLOCK = 1 << 15
 _DARKEST, _BRIGHTEST = 8, 245
 _FEWEST_VALUES = 300
 _FLAT = 2.0
@@ -44,6 +45,33 @@ def hamming_distances(one: bytes, others: np.ndarray) -> np.ndarray:
     words = np.ascontiguousarray(others).reshape(-1, len(one)).view(np.uint64)  # (N, 4)
     differing = np.bitwise_xor(np.frombuffer(one, dtype=np.uint64), words)
     return np.bitwise_count(differing).sum(axis=1, dtype=np.int64)
+
+
+def near_hashes(one: bytes, columns: np.ndarray, most_bits: int = NEAR_BITS) -> tuple[np.ndarray, np.ndarray]:
+    """The columns of (4, N) uint64, a hash each, that differ from one hash in so many bits at most; the bits.
+
+    Half of each hash decides about nearly all of them: two pictures that are not the same differ there in
+    about 64 of 128 bits. A block stays in the processor's cache.
+    """
+    words = np.frombuffer(one, dtype=np.uint64)
+    found, bits = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for start in range(0, columns.shape[1], _BLOCK):
+        block = columns[:, start : start + _BLOCK]
+        half = np.bitwise_count(block[0] ^ words[0]) + np.bitwise_count(block[1] ^ words[1])  # at most 128
+        rows = np.flatnonzero(half <= most_bits)
+        if not len(rows):
+            continue
+        differing = block[:, rows] ^ words[:, None]
+        whole = np.bitwise_count(differing).sum(axis=0, dtype=np.int64)
+        near = whole <= most_bits
+        found.append(rows[near] + start)
+        bits.append(whole[near])
+    return np.concatenate(found), np.concatenate(bits)
+
+
+def as_columns(hashes: list[bytes]) -> np.ndarray:
+    """Hashes as columns (4, N) uint64, for :func:`near_hashes`."""
+    return as_table(hashes).view(np.uint64).T
 
 
 def as_table(hashes: list[bytes]) -> np.ndarray:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from core.errors import LapelError
-from core.jobs.client import TRAIN, start_ordering
+from core.jobs.client import IMPORT, TRAIN, start_ordering
 from core.jobs.context import WorkerContext
 from core.jobs.engine import KINDS, JobEngine
 from core.jobs.labeling import is_labeling_due, is_over, request_labeling
@@ -95,8 +95,9 @@ def clean_up(store: Store) -> None:
     from core.training.finetune.run_directory import remove_stale_runs
 
     wanted = {Path(row.folder) for row in store.imports.recent(MAX_IMPORTS) if row.folder is not None}
+    importing = any(job.kind == IMPORT for job in store.jobs.running())
     steps: tuple[Callable[[], object], ...] = (
-        store.photos.sweep,
+        *(() if importing else (store.photos.sweep,)),  # what is prepared has no row yet
         lambda: UploadFolder.of(store.folder).sweep(wanted),
         lambda: remove_stale_runs(store),
         store.webhooks.sweep,

@@ -23,10 +23,9 @@ from core.images.decode import MAX_BYTES, Photo
 from core.images.encode import jpeg, shrunk
 from core.images.perceptual_hash import (
     HASH_BYTES,
-    NEAR_BITS,
-    as_table,
+    as_columns,
     difference_hash,
-    hamming_distances,
+    near_hashes,
     same_picture,
     small_colors,
 )
@@ -84,7 +83,7 @@ class PerceptualHashIndex:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ids = np.empty(0, dtype=np.int64)
-        self._hashes = np.empty((0, HASH_BYTES), dtype=np.uint8)
+        self._hashes = np.empty((HASH_BYTES // 8, 0), dtype=np.uint64)  # a column each
         self._count = 0
 
     def search(self, connection: Connection, perceptual_hash: bytes) -> list[HashMatch]:
@@ -94,10 +93,8 @@ class PerceptualHashIndex:
         """
         with self._lock:
             self._extend(connection)
-            bits = hamming_distances(perceptual_hash, self._hashes[: self._count])
-            rows = np.flatnonzero(bits <= NEAR_BITS)
-            rows = rows[np.argsort(bits[rows], kind="stable")]
-            found = {int(self._ids[row]): int(bits[row]) for row in rows}
+            rows, bits = near_hashes(perceptual_hash, self._hashes[:, : self._count])
+            found = {int(self._ids[rows[at]]): int(bits[at]) for at in np.argsort(bits, kind="stable")}
         return _live(connection, found)
 
     def _extend(self, connection: Connection) -> None:
@@ -109,7 +106,7 @@ class PerceptualHashIndex:
         self._grow(self._count + len(rows))
         new = slice(self._count, self._count + len(rows))
         self._ids[new] = [row.id for row in rows]
-        self._hashes[new] = as_table([row.look for row in rows])
+        self._hashes[:, new] = as_columns([row.look for row in rows])
         self._count = new.stop
 
     def _grow(self, needed: int) -> None:
@@ -118,7 +115,9 @@ class PerceptualHashIndex:
             return
         room = max(needed, 2 * len(self._ids), 1024)
         self._ids = np.resize(self._ids, room)
-        self._hashes = np.resize(self._hashes, (room, HASH_BYTES))
+        hashes = np.empty((HASH_BYTES // 8, room), dtype=np.uint64)
+        hashes[:, : self._count] = self._hashes[:, : self._count]
+        self._hashes = hashes
 
 
 def _live(connection: Connection, found: dict[int, int]) -> list[HashMatch]:

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
+from core.images import perceptual_hash
 from core.images.perceptual_hash import (
     NEAR_BITS,
+    as_columns,
     as_table,
     difference_hash,
     hamming_distances,
     likeness,
+    near_hashes,
     same_picture,
     small_colors,
 )
@@ -54,6 +57,21 @@ def test_distances_count_the_differing_bits():
     others = as_table([bytes(32), b"\xff" * 32, b"\x01" + bytes(31)])
     assert hamming_distances(bytes(32), others).tolist() == [0, 256, 1]
     assert hamming_distances(b"\x03" + bytes(31), others[1:]).tolist() == [254, 1]
+
+
+def test_near_hashes_are_those_of_few_differing_bits_wherever_they_lie(monkeypatch):
+    monkeypatch.setattr(perceptual_hash, "_BLOCK", 16)
+    random = np.random.default_rng(0)
+    hashes = [random.bytes(32) for _ in range(100)]
+    one = hashes[40]
+    for place, bits, shift in ((3, 48, 100), (47, 49, 0), (99, 1, 0)):
+        flipped = int.from_bytes(one, "big") ^ (((1 << bits) - 1) << shift)
+        hashes[place] = flipped.to_bytes(32, "big")
+    rows, bits = near_hashes(one, as_columns(hashes))
+    assert (rows.tolist(), bits.tolist()) == ([3, 40, 99], [48, 0, 1])
+    distances = hamming_distances(one, as_table(hashes))
+    assert distances[47] == 49 and np.flatnonzero(distances <= NEAR_BITS).tolist() == rows.tolist()
+    assert [found.tolist() for found in near_hashes(one, as_columns([]))] == [[], []]
 
 
 def test_no_hashes_have_no_distances():
