@@ -124,7 +124,7 @@ class Photos:
         hashed = HashedPhoto.of(photo)
         kept = PictureBlobs(self.database, self.blobs).put(hashed)
         facts = PhotoFacts(photo.digest, photo.name, photo.width, photo.height)
-        return HashedPhoto(facts, hashed.perceptual_hash, b"", kept)
+        return HashedPhoto(facts, hashed.perceptual_hash, b"", kept=kept)
 
     @needs(Right.IMPORT)
     def add_prepared(self, prepared: HashedPhoto, *, by: str, import_id: int | None = None) -> Added:
