@@ -22,7 +22,7 @@ NEAR_BITS = 48
 COLORS_SIDE = 32
 SAME = 0.98
 
-_BLOCK = 1 << 15
+BLOCK_HASHES = 1 << 15
 _DARKEST, _BRIGHTEST = 8, 245
 _FEWEST_VALUES = 300
 _FLAT = 2.0
@@ -55,8 +55,8 @@ def near_hashes(one: bytes, columns: np.ndarray, most_bits: int = NEAR_BITS) -> 
     """
     words = np.frombuffer(one, dtype=np.uint64)
     found, bits = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for start in range(0, columns.shape[1], _BLOCK):
-        block = columns[:, start : start + _BLOCK]
+    for start in range(0, columns.shape[1], BLOCK_HASHES):
+        block = columns[:, start : start + BLOCK_HASHES]
         half = np.bitwise_count(block[0] ^ words[0]) + np.bitwise_count(block[1] ^ words[1])  # at most 128
         rows = np.flatnonzero(half <= most_bits)
         if not len(rows):

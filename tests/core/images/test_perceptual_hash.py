@@ -60,7 +60,7 @@ def test_distances_count_the_differing_bits():
 
 
 def test_near_hashes_are_those_of_few_differing_bits_wherever_they_lie(monkeypatch):
-    monkeypatch.setattr(perceptual_hash, "_BLOCK", 16)
+    monkeypatch.setattr(perceptual_hash, "BLOCK_HASHES", 16)
     random = np.random.default_rng(0)
     hashes = [random.bytes(32) for _ in range(100)]
     one = hashes[40]
