@@ -65,7 +65,9 @@ class Prepared:
         if not rest:
             return cls(error=error)
         *facts, look, blob, thumbnail = rest
-        hashed = HashedPhoto(PhotoFacts(*facts), bytes.fromhex(look), b"", kept=PictureDigests(blob, thumbnail))
+        hashed = HashedPhoto(
+            PhotoFacts(*facts), bytes.fromhex(look), b"", kept=PictureDigests(blob, thumbnail)
+        )
         return cls(hashed)
 
 
