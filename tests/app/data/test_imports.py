@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
-from app.data.imports import outcomes, refusals_csv, summary, verdict
-from core.store.imports import RefusedFile
+from app.data.imports import contents, outcomes, refusals_csv, summary, verdict
+from core.store.imports import ImportRow, RefusedFile
 
 ALL = {"new": 5, "near": 1, "exact": 2, "holdout": 1, "refused": 3, "annotated": 4}
 
@@ -51,3 +52,10 @@ def test_the_verdict_tells_what_came_from_what_was_there() -> None:
     assert verdict({"new": 1}) == verdict({"annotated": 1, "exact": 1}) == "Everything came."
     assert verdict({"exact": 3, "unchanged": 3}) == "Everything was there already."
     assert verdict({"near": 1, "remarks": 2}) == "Everything came; see the remarks."
+
+
+def test_an_import_that_was_stopped_says_how_far_it_came():
+    row = ImportRow(1, "shoot", None, "cancelled", 40, 900, {"new": 38, "refused": 2}, "", "ann", 0.0)
+    told = contents(row)
+    assert told.startswith("40 of 900 files were done before it ended.") and "38" in told
+    assert contents(replace(row, done=0, total=0, counts={})) == "Nothing was imported."
