@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.machine import describe_machine, machine_line
+from benchmarks.machine import PHOTOS, describe_machine, machine_line, named_path
 
 if TYPE_CHECKING:
     from core.inference.labeler import Labeler
@@ -156,7 +156,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3, help="of the command in processes of its own")
     parser.add_argument("--photos", type=int, default=50, help="photos of the process of its own")
-    parser.add_argument("--folder", type=Path, help="JPEG photos instead of the drawn samples")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=named_path(PHOTOS),
+        help=f"JPEG photos instead of the drawn samples, also as {PHOTOS}",
+    )
     parser.add_argument("--weights", action="append", default=[], help="instead of those that ship")
     parser.add_argument("--engines", nargs="*", help="of those that are installed, which are the default")
     options = parser.parse_args()

@@ -30,7 +30,7 @@ from urllib.request import urlopen
 from PIL import Image
 
 from benchmarks.labeling import SAMPLES, row_of
-from benchmarks.machine import describe_machine, machine_line
+from benchmarks.machine import PHOTOS, describe_machine, machine_line, named_path
 from core.threads import cores, let_threads_sleep
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -191,7 +191,12 @@ def wait_for(address: str) -> None:
 def main() -> None:
     """Measure, print the table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", type=Path, help="a folder of photos instead of the drawn samples")
+    parser.add_argument(
+        "--photos",
+        type=Path,
+        default=named_path(PHOTOS),
+        help=f"a folder of photos instead of the drawn samples, also as {PHOTOS}",
+    )
     parser.add_argument("--count", type=int, default=6, help="photos in the clip")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.machine import describe_machine, machine_line
+from benchmarks.machine import describe_machine, machine_line, named_path
 from core.inference.costs import row_of, take_turns
 from core.inference.engines.engine import Engine, is_installed, open_export
 from core.inference.engines.pytorch import PyTorchEngine
@@ -34,6 +34,7 @@ PACKAGES = ("torch", "onnxruntime", "openvino")
 ENGINES = ("pytorch", "onnxruntime", "openvino")
 FULL, NANO = (416, 416), (416, 288)
 CROPS = 4
+BESIDE = "LAPEL_BENCH_BESIDE"
 AIMS = {"full: yolov4-gs / yolov4": 0.70, "nano: yolov4-gs / beside": 1.0}
 
 
@@ -148,7 +149,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=12)
     parser.add_argument("--preset", default="full", help="of YOLOv4 and YOLOv4-GS in the paper's comparison")
-    parser.add_argument("--beside", type=Path, help="an ONNX file of another detector")
+    parser.add_argument(
+        "--beside",
+        type=Path,
+        default=named_path(BESIDE),
+        help=f"an ONNX file of another detector, also as {BESIDE}",
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     engines = [name for name in ENGINES if is_installed(name)]
