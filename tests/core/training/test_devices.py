@@ -1,10 +1,16 @@
-"""Two processes of a CPU take one step together: that of the mean of their parts' gradients."""
+"""Two processes of a CPU take one step together: that of the mean of their parts' gradients.
 
+What they are compared with is computed in a process of its own as well: one that had run thousands of other
+tests ended here without a word.
+"""
+
+import json
 import os
 import subprocess
 import sys
 from copy import deepcopy
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -16,12 +22,13 @@ from core.training.recipes import TrainingOptions, choose_recipe
 from core.training.sampler import EpochSampler
 from core.training.trainer import parameter_groups, pick_device
 from tests.core.training.samples import draw_rectangles
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[3]
 
 
-def trained_by_two(file, out):
-    """The weights after an epoch of one step on the photos of a COCO file."""
+def train_by_two(file, out):
+    """An epoch of one step on the photos of a COCO file, by two processes; its checkpoint lies in ``out``."""
     command = [sys.executable, "-m", "core", "train", "detector", "--data", file, "--val", file, "--out", out]
     command += ["--preset", "pico", "--epochs", "1", "--batch", "6", "--device", "cpu", "--devices", "2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -32,15 +39,14 @@ def trained_by_two(file, out):
     assert ran.returncode == 0, ran.stderr[-2000:]
     assert ran.stdout.strip() == str(out / "best.safetensors")
     assert len((out / "history.jsonl").read_text().splitlines()) == 1
-    return torch.load(out / "last.ckpt", map_location="cpu", weights_only=True)["state_dict"]
 
 
-def begun(file, out, monkeypatch):
+def begun(file, out):
     """The module and the data of the same training, before its first step."""
     calls = []
-    monkeypatch.setattr(running, "fit", lambda module, data, **_: calls.append((module, data)))
     recipe = choose_recipe("detector", "pico", epochs=1, batch=6)
-    running.train_detector(recipe, TrainingOptions(file, file, out=out, device="cpu"))
+    with mock.patch.object(running, "fit", lambda module, data, **_: calls.append((module, data))):
+        running.train_detector(recipe, TrainingOptions(file, file, out=out, device="cpu"))
     return calls[0]
 
 
@@ -70,16 +76,29 @@ def flat(module):
     return torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
 
 
-@pytest.mark.slow
-def test_two_processes_take_the_step_of_their_mean_gradient(tmp_path, monkeypatch):
-    write_coco(draw_rectangles(tmp_path / "photos", 6), tmp_path / "train.json")
-    module, data = begun(tmp_path / "train.json", tmp_path / "begun", monkeypatch)
-    weights = trained_by_two(tmp_path / "train.json", tmp_path / "out")
+def likenesses(folder):
+    """How alike the step of two processes is to that of both parts, of the first and of the second alone."""
+    module, data = begun(folder / "train.json", folder / "begun")
+    weights = torch.load(folder / "out" / "last.ckpt", map_location="cpu", weights_only=True)["state_dict"]
     moved = torch.cat([weights[name].flatten() for name, _ in module.named_parameters()]) - flat(module)
     parts = parts_of_a_batch(data)
-    likeness = [
+    return [
         float(torch.cosine_similarity(moved, change_by_a_step(module, chosen), dim=0))
         for chosen in (parts, parts[:1], parts[1:])
     ]
-    assert likeness[0] > 0.95
-    assert max(likeness[1:]) < 0.8, "of a process alone: what comes without synchronized gradients"
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_step_of_their_mean_gradient(tmp_path):
+    write_coco(draw_rectangles(tmp_path / "photos", 6), tmp_path / "train.json")
+    train_by_two(tmp_path / "train.json", tmp_path / "out")
+    command = [sys.executable, "-m", "tests.core.training.test_devices", str(tmp_path)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert ran.returncode == 0, (ran.returncode, ran.stderr[-2000:])
+    together, *alone = json.loads(ran.stdout.splitlines()[-1])
+    assert together > 0.95
+    assert max(alone) < 0.8, "of a process alone: what comes without synchronized gradients"
+
+
+if __name__ == "__main__":
+    print(json.dumps(likenesses(Path(sys.argv[1]))))
