@@ -1,12 +1,13 @@
 """The live camera: frames a second of the labeling itself, engine by engine, and as Chromium shows them.
 
-Run with ``python -m benchmarks.live [--photos DIR] [--browser]``; the table goes to stderr, one line of JSON
-to stdout. A clip pans over photos (the drawn samples, or those of ``--photos``), three seconds each at 15
-frames a second, as JPEGs of 480 pixels: what a camera's page sends. A run is the whole clip: JPEG to frame,
-detector at 320 px, tracking, classifier, decision. Engines take turns, run by run, so that other load meets
-all of them alike; ``others`` is the share of the cores that other processes had meanwhile (Linux), and
-``quietest`` the run with the least of it. ``--browser`` also opens the demo's page in Chromium with that clip
-as its camera; browser, camera and server then share the cores.
+Run with ``python -m benchmarks.live [--photos DIR] [--browser]``; the table goes to stderr, one line of
+JSON to stdout. A clip pans over photos (the drawn samples, or those of ``--photos``), three seconds each
+at 15 frames a second, as JPEGs of 480 pixels: what a camera's page sends. A run is the whole clip: JPEG
+to frame, detector at 320 px, tracking, classifier, decision, with one and with two frames in work
+(``--at-once``), as a camera has beside others and alone. All take turns, run by run, so that other load
+meets them alike; ``others`` is the share of the cores that other processes had meanwhile (Linux), and
+``quietest`` the run with the least of it. ``--browser`` also opens the demo's page in Chromium with that
+clip as its camera; browser, camera and server then share the cores.
 """
 
 from __future__ import annotations
@@ -23,15 +24,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
 from PIL import Image
 
 from benchmarks.labeling import SAMPLES, row_of
 from benchmarks.machine import PHOTOS, describe_machine, machine_line, named_path
-from core.threads import cores, let_threads_sleep
+from core.threads import cores, let_threads_sleep, overlapped
+
+if TYPE_CHECKING:
+    from app.demo.live.sessions import LiveSessions
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGINES = ("onnxruntime", "openvino", "pytorch")
@@ -67,33 +72,43 @@ def jpegs(paths: Sequence[Path], size_wh: tuple[int, int]) -> list[bytes]:
 
 
 def serve_runs(paths: Sequence[Path]) -> None:
-    """A process of one engine: for each line on stdin a run of the clip, told as a line of JSON."""
-    from app.demo.live.sessions import read_frame
+    """A process of one engine: for each number on stdin a run with so many frames in work, told as JSON."""
+    from app.demo.live.sessions import LiveSessions
     from core.inference.labeler import Labeler
     from core.inference.video_labeler import VideoLabeler
 
     let_threads_sleep()
     frames, labeler = jpegs(paths, (480, 360)), Labeler.load()
-    warm = VideoLabeler(labeler)
-    for number, frame in enumerate(frames[:60]):
-        warm.label(read_frame(frame), number / CAMERA_RATE)
+    sessions = LiveSessions(partial(VideoLabeler, labeler), idle_seconds=600.0)
+    labeled(sessions, frames[:60], 2)
     print("ready", flush=True)
-    for _ in sys.stdin:
-        video, spent, garments = VideoLabeler(labeler), [], 0
+    for line in sys.stdin:
         busy, own, began = busy_seconds(), time.process_time(), time.perf_counter()
-        for number, frame in enumerate(frames):
-            started = time.perf_counter()
-            garments += len(video.label(read_frame(frame), number / CAMERA_RATE).garments)
-            spent.append(1000 * (time.perf_counter() - started))
+        answers = labeled(sessions, frames, int(line))
         own, passed = time.process_time() - own, time.perf_counter() - began
         row = {
-            "fps": 1000 * len(spent) / sum(spent),
-            "median_ms": statistics.median(spent),
-            "processor_ms": 1000 * own / len(spent),
-            "garments": garments / len(frames),
+            "fps": len(frames) / passed,
+            "median_ms": statistics.median(milliseconds for milliseconds, _ in answers),
+            "processor_ms": 1000 * own / len(frames),
+            "garments": sum(garments for _, garments in answers) / len(frames),
             "others": max(0.0, busy_seconds() - busy - own) / passed / cores(),
         }
         print(json.dumps(row), flush=True)
+
+
+def labeled(sessions: LiveSessions, frames: Sequence[bytes], at_once: int) -> list[tuple[float, int]]:
+    """Milliseconds until each frame's answer and its garments, in a session that has so many in work."""
+    id = sessions.start()
+
+    def label(numbered: tuple[int, bytes]) -> tuple[float, int]:
+        number, frame = numbered
+        started = time.perf_counter()
+        found = sessions.label(id, frame, taken=number / CAMERA_RATE)
+        return 1000 * (time.perf_counter() - started), len(found.garments)
+
+    answers = list(overlapped(enumerate(frames), label, at_once))
+    sessions.end(id)
+    return answers
 
 
 def busy_seconds() -> float:
@@ -106,8 +121,10 @@ def busy_seconds() -> float:
     return (user + nice + system + irq + soft_irq) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(engines: Sequence[str], repeats: int, paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
-    """Median and quartiles over the runs of each engine, which take turns."""
+def measure(
+    engines: Sequence[str], repeats: int, paths: Sequence[Path], at_once: Sequence[int]
+) -> dict[tuple[str, int], dict[str, Any]]:
+    """Median and quartiles over the runs of each engine and number of frames in work, which take turns."""
     command = [sys.executable, "-m", "benchmarks.live", "--serve", *map(str, paths)]
     started = {
         engine: subprocess.Popen(
@@ -116,24 +133,24 @@ def measure(engines: Sequence[str], repeats: int, paths: Sequence[Path]) -> dict
         )
         for engine in engines
     }  # fmt: skip
-    runs: dict[str, list[dict[str, float]]] = {}
+    runs: dict[tuple[str, int], list[dict[str, float]]] = {}
     for engine, process in started.items():
         assert process.stdout is not None
         if process.stdout.readline().strip() == "ready":  # an engine that is not installed says why, and ends
-            runs[engine] = []
+            runs |= {(engine, count): [] for count in at_once}
     for _ in range(repeats):
-        for engine, rows in runs.items():
+        for (engine, count), rows in runs.items():
             process = started[engine]
             assert process.stdin is not None and process.stdout is not None
-            process.stdin.write("run\n")
+            process.stdin.write(f"{count}\n")
             process.stdin.flush()
             rows.append(json.loads(process.stdout.readline()))
     for process in started.values():
         process.communicate()
     return {
-        engine: {name: row_of([row[name] for row in rows]) for name in rows[0]}
+        way: {name: row_of([row[name] for row in rows]) for name in rows[0]}
         | {"quietest": {name: round(v, 2) for name, v in min(rows, key=lambda row: row["others"]).items()}}
-        for engine, rows in runs.items()
+        for way, rows in runs.items()
     }
 
 
@@ -200,6 +217,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=6, help="photos in the clip")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
+    parser.add_argument("--at-once", nargs="+", type=int, choices=(1, 2), default=[1, 2], help="in work")
     parser.add_argument("--browser", action="store_true", help="also in Chromium")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long in Chromium, each engine")
     parser.add_argument("--serve", nargs="+", type=Path, help=argparse.SUPPRESS)
@@ -209,20 +227,23 @@ def main() -> None:
         return
     files = sorted(options.photos.glob("*.jpg")) if options.photos else SAMPLES
     paths = files[:: max(1, len(files) // options.count)][: options.count]
-    rows = measure(options.engines, max(2, options.repeats), paths)
-    shown = {e: in_browser(e, options.seconds, paths) for e in rows} if options.browser else {}
+    rows = measure(options.engines, max(2, options.repeats), paths, options.at_once)
+    engines = dict.fromkeys(engine for engine, _ in rows)
+    shown = {e: in_browser(e, options.seconds, paths) for e in engines} if options.browser else {}
     told = f"{len(paths)} {'real' if options.photos else 'drawn'} photos, {max(2, options.repeats)} runs"
     print(f"{told}; {machine_line(PACKAGES)}", file=sys.stderr)
-    for engine, row in rows.items():
-        fps, browser = row["fps"], shown.get(engine)
-        line = f"{engine:12} {fps['median']:6.1f} frames/s ({fps['low']} to {fps['high']})"
+    for (engine, count), row in rows.items():
+        fps = row["fps"]
+        line = f"{engine:12} {count} at once {fps['median']:6.1f} frames/s ({fps['low']} to {fps['high']})"
+        line += f", a frame in {row['median_ms']['median']} ms"
         line += f", {row['processor_ms']['median']} ms of the processor a frame"
         quiet = row["quietest"]
         line += f"; quietest run {quiet['fps']:.1f}, others had {quiet['others']:.0%}"
-        if browser:
-            line += f"; in Chromium {browser['median']} ({browser['low']} to {browser['high']})"
         print(line, file=sys.stderr)
-    result = {"benchmark": "live", "clip": told, "engines": rows, "browser": shown}
+    for engine, fps in shown.items():
+        print(f"{engine:12} in Chromium {fps['median']} ({fps['low']} to {fps['high']})", file=sys.stderr)
+    named = {f"{engine}, {count} at once": row for (engine, count), row in rows.items()}
+    result = {"benchmark": "live", "clip": told, "engines": named, "browser": shown}
     print(json.dumps(result | {"machine": describe_machine(PACKAGES)}))
 
 

@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from app.api.bearer import ActingStore
 from app.api.forms import PromotionIn, RevisionIn, RollbackIn, TrainingIn, timed
+from core.inference import promotion
 from core.jobs import client
 from core.store.exports import export_name, export_revision, is_zip
 from core.store.models import ModelRow
@@ -111,7 +112,8 @@ def model(store: ActingStore, id: int) -> dict[str, Any]:
 @router.post("/models/{id}/promote", tags=["models"])
 def promote(store: ActingStore, id: int, body: PromotionIn) -> dict[str, Any]:
     """Let a candidate take over that the gate lets pass, or whose gate is overruled with a reason."""
-    made = store.promotions.promote(
+    made = promotion.promote(
+        store,
         id,
         expected_champion=body.expected_champion,
         request=body.request or uuid.uuid4().hex,
@@ -124,7 +126,7 @@ def promote(store: ActingStore, id: int, body: PromotionIn) -> dict[str, Any]:
 def rollback(store: ActingStore, kind: str, body: RollbackIn) -> dict[str, Any]:
     """Let the champion before the present one serve again."""
     request = body.request or uuid.uuid4().hex
-    made = store.promotions.rollback(kind, request=request, expected_champion=body.expected_champion)
+    made = promotion.rollback(store, kind, request=request, expected_champion=body.expected_champion)
     return timed(asdict(made))
 
 

@@ -14,7 +14,7 @@ from app.text import counted, flash, literal
 from core.access import Right
 from core.errors import LapelError
 from core.evaluation.gate import Verdict
-from core.inference.engines.engine import prepare_engine
+from core.inference import promotion
 from core.store import Store
 from core.store.models import ModelRow
 from core.store.promotions import ComparisonRow, Promotion
@@ -199,8 +199,8 @@ def _promote(
     store: Store, champion: ModelRow, candidate: ModelRow, comparison: ComparisonRow | None, reason: str = ""
 ) -> None:
     try:
-        prepare_engine(store.models.file_of(candidate))
-        store.promotions.promote(
+        promotion.promote(
+            store,
             candidate.id,
             expected_champion=champion.id,
             request=_request(f"promote {champion.id} {candidate.id}"),
@@ -224,9 +224,8 @@ def _overrule(store: Store, champion: ModelRow, candidate: ModelRow, comparison:
 
 def _roll_back(store: Store, champion: ModelRow, previous: ModelRow) -> None:
     try:
-        prepare_engine(store.models.file_of(previous))
-        store.promotions.rollback(
-            champion.kind, request=_request(f"rollback {champion.id}"), expected_champion=champion.id
+        promotion.rollback(
+            store, champion.kind, request=_request(f"rollback {champion.id}"), expected_champion=champion.id
         )
     except LapelError as error:
         flash(RESULT_KEY, str(error), error=True)

@@ -48,12 +48,14 @@ def promote(
     data: Data = None,
 ) -> None:
     """Promote a model if it passes the gate, after comparing it with the champion where needed."""
+    from core.inference import promotion
+
     store = open_store(data, by)
     candidate = _named(store, model)
     champion = store.models.champion(candidate.kind)
     compared = _comparison(store, candidate, champion)
-    _prepare(store, candidate)
-    made = store.promotions.promote(
+    made = promotion.promote(
+        store,
         candidate.id,
         expected_champion=champion.id,
         request=uuid.uuid4().hex,
@@ -69,22 +71,14 @@ def rollback(
     data: Data = None,
 ) -> None:
     """Roll back to the model that served before."""
+    from core.inference import promotion
+
     store = open_store(data, by)
     champion = store.models.champion(kind)
-    previous = store.promotions.previous(kind)
-    if previous is not None:
-        _prepare(store, store.models.get(previous))
-    made = store.promotions.rollback(kind, request=uuid.uuid4().hex, expected_champion=champion.id)
+    made = promotion.rollback(store, kind, request=uuid.uuid4().hex, expected_champion=champion.id)
     print_json(
         _promotion(made, {champion.id: champion.name, made.model_id: store.models.get(made.model_id).name})
     )
-
-
-def _prepare(store: Store, model: ModelRow) -> None:
-    """Export the weights for the engine before they serve, so that nobody waits for it afterwards."""
-    from core.inference.engines.engine import prepare_engine
-
-    prepare_engine(store.models.file_of(model))
 
 
 def _named(store: Store, name: str) -> ModelRow:

@@ -78,7 +78,7 @@ class _Named:
 
 
 class VideoLabeler:
-    """Labels the frames of one video or camera in their order; not to be shared between threads.
+    """Labels the frames of one video or camera in their order; only ``detect`` is for several threads.
 
     The labeler's networks are shared, so one for each visitor costs little.
     """
@@ -100,14 +100,32 @@ class VideoLabeler:
 
         ``seconds`` is the frame's time, which never goes back; ``frame`` its number, by default counted here.
         """
+        return self.follow(photo, self.detect(photo), seconds, score_threshold, frame=frame)
+
+    def detect(self, photo: Photo) -> Candidates:
+        """The places of a frame where a garment may be: most of a frame's work, and of no other frame.
+
+        The next frames may be detected by other threads meanwhile; each is then given to :meth:`follow`.
+        """
+        found = self.detector.candidates(photo, self.settings.tracking.low_score)
+        return class_agnostic_nms(found, self.labeler.joint.same_garment_iou)
+
+    def follow(
+        self,
+        photo: Photo,
+        places: Candidates,
+        seconds: float,
+        score_threshold: float | None = None,
+        *,
+        frame: int | None = None,
+    ) -> LabeledFrame:
+        """As :meth:`label`, of the next frame whose places :meth:`detect` has found; one frame at a time."""
         threshold = self.labeler.default_threshold if score_threshold is None else score_threshold
         if threshold != self._threshold:  # it is obeyed at once; only scores that tremble are not
             self._threshold = threshold
             for named in self._named.values():
                 named.is_shown = False
         self._end_tracks_at_cuts(photo.image)
-        found = self.detector.candidates(photo, self.settings.tracking.low_score)
-        places = class_agnostic_nms(found, self.labeler.joint.same_garment_iou)
         seen = self._tracker.update(places.boxes_xyxy, places.class_scores, seconds)
         self._named = {track: self._named[track] for track in self._tracker.tracks if track in self._named}
         self._classify(photo, [track for track in seen if track is not None and track.is_confirmed])

@@ -16,7 +16,7 @@ from core.models import cards
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.models import ModelRow
-from tests.core.store.models import add_candidate
+from tests.core.store.models import add_candidate, watch_exports
 from tests.pages.workspace import texts, unopened
 from tests.pictures import jpeg
 
@@ -137,8 +137,8 @@ def test_classes_that_lost_are_marked(visit, store, candidate):
     assert "hat loses 8.0 points" in text_of(page) and page.button(key="promote").disabled
 
 
-def test_a_better_candidate_is_promoted_and_rolled_back(visit, store, candidate):
-    first = store.models.champion("detector")
+def test_a_better_candidate_is_promoted_and_rolled_back(visit, store, candidate, monkeypatch):
+    first, exports = store.models.champion("detector"), watch_exports(monkeypatch, store)
     compared(store, candidate, 0.02)
     page = visit()
     shown(page.button(key="promote").click().run())
@@ -148,6 +148,7 @@ def test_a_better_candidate_is_promoted_and_rolled_back(visit, store, candidate)
     assert list(history["Action"]) == ["promoted", "first champion"]
     shown(page.button(key="rollback-yes").click().run())
     assert store.models.champion("detector").id == first.id and "serves again" in text_of(page)
+    assert exports == [(candidate.id, first.id), (first.id, candidate.id)], "each before it serves"
 
 
 def test_a_worse_candidate_takes_a_reason(visit, store, candidate):

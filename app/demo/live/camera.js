@@ -1,10 +1,11 @@
-// The live camera: one frame at a time goes to the server, and its garments are drawn over the moving picture.
+// The live camera: its frames go to the server, and their garments are drawn over the moving picture.
 import { draw, Motion } from "./overlay.js";
 
 const FRAME_SIDE = 480; // the detector looks at 320 pixels; the classifier's crops gain from more
 const QUALITY = 0.8;
 const LIST_EVERY_MS = 250;
 const AGAIN_MS = 1000;
+const MOST_AT_ONCE = 2; // frames on their way, where the server has a core for each
 const GRAB_MS = 25; // from the camera's picture to its JPEG, and a picture's wait at 30 a second
 const find = (id) => document.getElementById(id);
 const [stage, video, overlay, rate, message, sentence] =
@@ -15,7 +16,7 @@ const [startButton, stopButton, camera, threshold, shownThreshold, list, none] =
 const sheet = window.OffscreenCanvas ? new OffscreenCanvas(2, 2) : document.createElement("canvas");
 const pen = sheet.getContext("2d", { alpha: false, willReadFrequently: true });
 
-let running = null; // {stream, session} while the camera is on
+let running = null; // {stream, session, ...} while the camera is on
 let answers = []; // [when, milliseconds] of the last seconds
 let listedAt = 0;
 let mirrored = false;
@@ -57,7 +58,7 @@ async function start() {
     return;
   }
   say("Waiting for the camera: allow it if the browser asks.", "");
-  const mine = { stream: null, session: null, ended: false };
+  const mine = { stream: null, session: null, opening: null, ended: false, atOnce: 1, shown: 0 };
   running = mine;
   try {
     mine.stream = await navigator.mediaDevices.getUserMedia(constraints());
@@ -77,7 +78,7 @@ async function start() {
   message.hidden = true;
   listCameras(track);
   requestAnimationFrame(() => animate(mine));
-  run(mine);
+  for (let number = 0; number < MOST_AT_ONCE; number += 1) run(mine, number);
 }
 
 /** The cameras by their names, which browsers tell once one of them is allowed. */
@@ -113,30 +114,44 @@ async function stop(text = "The camera is off.") {
 }
 
 /**
- * Send frames one after the other; those that the camera takes meanwhile are left out. The next picture is grabbed
- * shortly before an answer is due, so that the server need not wait for the camera and its JPEG.
+ * Send frames one after the other; those that the camera takes meanwhile are left out. As many of these loops run as
+ * the server says, `number` counts them: it labels their frames at the same time, in the order of the camera. The next
+ * picture is grabbed shortly before an answer is due, so that the server need not wait for the camera and its JPEG.
  */
-async function run(mine) {
-  let next = nextPicture(0);
-  while (!mine.ended) {
+async function run(mine, number) {
+  const isOver = () => mine.ended || running !== mine;
+  while (number >= mine.atOnce) {
+    if (isOver()) return;
+    await pause(100);
+  }
+  let next = nextPicture(number ? answerMs / 2 : 0);
+  while (!isOver()) {
+    let id;
     try {
       const { began, picture } = await next;
-      if (mine.ended) return;
-      mine.session ??= (await asked("live/sessions")).session;
-      if (mine.ended) return release(mine);
-      const asks = asked(`live/sessions/${mine.session}/frames?threshold=${threshold.value}`, picture);
+      if (isOver()) return;
+      id = mine.session ?? await (mine.opening ??= opened(mine));
+      if (isOver()) return;
+      const told = `threshold=${threshold.value}&taken=${(began / 1000).toFixed(3)}`;
+      const asks = asked(`live/sessions/${id}/frames?${told}`, picture);
       next = nextPicture(answerMs - GRAB_MS);
       next.catch(() => {}); // told where it is awaited
       const asksSince = performance.now();
       const frame = await asks;
       answerMs += 0.2 * (performance.now() - asksSince - answerMs);
-      if (!mine.ended) show(frame, began);
+      if (isOver()) return;
+      mine.atOnce = frame.at_once;
+      if (began > mine.shown) show(frame, (mine.shown = began));
+      if (number < mine.atOnce) continue;
+      while (number >= mine.atOnce && !isOver()) await pause(100);
+      next = nextPicture(0);
     } catch (error) {
-      if (mine.ended) return;
+      if (isOver()) return;
       if (error.status === 401) { location.assign("./"); return; }
-      if (error.status && error.status !== 410) { await stop(error.message); return; }
-      if (error.status === 410) mine.session = null;
-      else {
+      if (![undefined, 409, 410, 429].includes(error.status)) { await stop(error.message); return; }
+      if (error.status === 410 && mine.session === id) mine.session = null;
+      else if (error.status === 429) await pause(100);
+      else if (error.status === undefined) {
         motion.take(null, 0);
         rate.hidden = false;
         rate.textContent = "The server does not answer; trying again";
@@ -144,6 +159,17 @@ async function run(mine) {
       }
       next = nextPicture(0);
     }
+  }
+}
+
+/** A session's id, once it is there; one that comes when the camera is off already is ended. */
+async function opened(mine) {
+  try {
+    mine.session = (await asked("live/sessions")).session;
+    if (mine.ended) release(mine);
+    return mine.session;
+  } finally {
+    mine.opening = null;
   }
 }
 

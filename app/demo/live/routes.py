@@ -23,6 +23,7 @@ from app.demo.live.sessions import (
     LiveBusyError,
     LiveEndedError,
     LiveFullError,
+    LiveLateError,
     LiveSessions,
 )
 from app.demo.view import LabelerLike, lowest_threshold
@@ -35,7 +36,16 @@ from core.taxonomy import color_of
 _log = logging.getLogger(__name__)
 FOLDER = Path(__file__).parent
 FILES = {"live.css": "text/css", "camera.js": "text/javascript", "overlay.js": "text/javascript"}
-STATUSES = {LiveFullError: 503, LiveEndedError: 410, LiveBusyError: 429, PhotoError: 422, RecipeError: 422}
+STATUSES = {
+    LiveFullError: 503,
+    LiveEndedError: 410,
+    LiveBusyError: 429,
+    LiveLateError: 409,
+    PhotoError: 422,
+    RecipeError: 422,
+}
+MOST_SECONDS = 1e8
+"""Of a camera's clock: three years."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -56,17 +66,18 @@ def live_routes(labeler: LabelerLike, sessions: LiveSessions | None = None) -> l
         return FileResponse(FOLDER / name, media_type=FILES[name], headers={"Cache-Control": "no-cache"})
 
     async def start(request: Request) -> Response:
-        return JSONResponse({"session": live.start()})
+        return JSONResponse({"session": await run_in_threadpool(live.start)})  # waits for the models
 
     async def end(request: Request) -> Response:
-        live.end(request.path_params["session"])
+        await run_in_threadpool(live.end, request.path_params["session"])
         return Response(status_code=204)
 
     async def frames(request: Request) -> Response:
-        threshold = _threshold(request.query_params.get("threshold"))
+        threshold = _number(request, "threshold", "a threshold", 1.0)
+        taken = _number(request, "taken", "a frame's time in seconds", MOST_SECONDS)
         data = await _bounded_body(request)
-        labeled = await run_in_threadpool(live.label, request.path_params["session"], data, threshold)
-        return JSONResponse(answer(labeled))
+        labeled = await run_in_threadpool(live.label, request.path_params["session"], data, threshold, taken)
+        return JSONResponse(answer(labeled) | {"at_once": await run_in_threadpool(live.at_once)})
 
     return [
         Route("/live", page),
@@ -121,15 +132,17 @@ def is_signed_in(request: Request) -> bool:
     return any(app.tokens.get(request.cookies.get(name)) is not None for name in names)
 
 
-def _threshold(text: str | None) -> float | None:
+def _number(request: Request, name: str, what: str, most: float) -> float | None:
+    """A number of the address, from 0 to ``most``; None where there is none."""
+    text = request.query_params.get(name)
     if text is None:
         return None
     try:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0.0 <= value <= 1.0:
-        raise RecipeError(f"Expected a threshold in 0..1, got {text[:60]!r}.")
+    if not 0.0 <= value <= most:
+        raise RecipeError(f"Expected {what} in 0..{most:g}, got {text[:60]!r}.")
     return value
 
 

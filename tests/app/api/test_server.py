@@ -27,6 +27,7 @@ from core.store.projects import add_project, open_chosen
 from tests.app.annotating import filled_store
 from tests.app.signing_in import configure
 from tests.core.store.conftest import drawn
+from tests.core.store.models import add_candidate, watch_exports
 from tests.core.store.rows import add_models
 from tests.fakes import FakeLabeler
 from tests.pictures import jpeg
@@ -208,6 +209,16 @@ def test_models_are_listed_and_the_gate_holds_for_scripts_too(lapel):
     said = refused(lambda: lapel.call("POST", f"/models/{shipped[0]['id']}/promote", json=body), 400)
     assert "serves already" in said
     assert lapel.call("GET", "/promotions")[0]["action"] == "first"
+
+
+def test_a_model_is_exported_before_it_serves(lapel, store, tmp_path, monkeypatch, tiny_ships):
+    store.models.register_shipped()
+    candidate, first = add_candidate(store, tmp_path), store.models.champion("detector")
+    exports = watch_exports(monkeypatch, store)
+    body = {"expected_champion": first.id, "overrule_reason": "I know it"}
+    assert lapel.call("POST", f"/models/{candidate.id}/promote", json=body)["model_id"] == candidate.id
+    assert lapel.call("POST", "/rollback/detector", json={})["model_id"] == first.id
+    assert exports == [(candidate.id, first.id), (first.id, candidate.id)]
 
 
 def test_webhooks_are_managed_and_their_secret_is_told_once(lapel):

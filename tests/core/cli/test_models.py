@@ -10,7 +10,7 @@ from core.inference.labeler import Labeler
 from core.store import Store
 from tests.core.cli.test_store import Shell, data, lapel
 from tests.core.store.comparing import BETTER
-from tests.core.store.models import add_candidate
+from tests.core.store.models import add_candidate, watch_exports
 from tests.core.training.holdout import add_seen
 from tests.weights import MANY
 
@@ -58,9 +58,10 @@ def test_a_candidate_that_was_not_compared_is_compared_and_refused(
 
 
 def test_the_gate_can_be_overruled_and_the_former_model_brought_back(
-    lapel: Shell, store: Store, tmp_path: Path
+    lapel: Shell, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    candidate = add_candidate(store, tmp_path)
+    candidate, first = add_candidate(store, tmp_path), store.models.champion("detector")
+    exports = watch_exports(monkeypatch, store)
     status, shown, said = lapel("promote", "candidate")
     assert status == 2 and "compare them first" in said
     status, shown, _ = lapel("promote", candidate.id, "--overrule", "I know it", "--by", "ada")
@@ -69,6 +70,7 @@ def test_the_gate_can_be_overruled_and_the_former_model_brought_back(
     assert (shown["reason"], shown["by"]) == ("I know it", "ada")
     status, shown, _ = lapel("rollback", "detector")
     assert (status, shown["action"], shown["serves"]) == (0, "rollback", "tiny detector")
+    assert exports[-2:] == [(candidate.id, first.id), (first.id, candidate.id)], "before it serves"
     status, shown, said = lapel("rollback", "detector")
     assert status == 2 and "none served before" in said
 

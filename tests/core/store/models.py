@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from safetensors.torch import load_file, save_file
 
 from core.models.cards import read_card, shipped_weights, write_card
@@ -32,6 +33,17 @@ def add_candidate(
     """A candidate in the store, made of the weights that ship."""
     file = candidate_file(shipped_weights(kind), folder / f"{name}.safetensors", name=name, shift=shift)
     return store.models.add(file, parent_id=store.models.champion(kind).id)
+
+
+def watch_exports(monkeypatch: pytest.MonkeyPatch, store: Store) -> list[tuple[int, int]]:
+    """Of each model that is exported from now on: its number, and that of the detector that serves then."""
+    found: list[tuple[int, int]] = []
+
+    def prepare(path: Path) -> None:
+        found.append((int(path.name.split(".")[1]), store.models.champion("detector").id))
+
+    monkeypatch.setattr("core.inference.promotion.prepare_engine", prepare)
+    return found
 
 
 def blob_path(store: Store, digest: str) -> Path:

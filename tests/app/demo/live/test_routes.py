@@ -7,9 +7,11 @@ import json
 import re
 import shutil
 import subprocess
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from starlette.applications import Starlette
@@ -21,6 +23,7 @@ from app.demo.live import routes
 from app.demo.live.sessions import MOST_FRAME_BYTES, LiveSessions
 from core.inference.video_labeler import VideoLabeler
 from tests.moving import moving_labeler, moving_picture
+from tests.waiting import PATIENCE_SECONDS
 
 pytest.importorskip("httpx")
 
@@ -65,11 +68,45 @@ def test_faults_are_sentences_with_their_status(client: TestClient, frame: bytes
         (f"{session}/frames", bytes(MOST_FRAME_BYTES + 1), 422, "at most 512 KiB"),
         (f"{session}/frames?threshold=abc", frame, 422, "a threshold in 0..1"),
         (f"{session}/frames?threshold=nan", frame, 422, "a threshold in 0..1"),
+        (f"{session}/frames?taken=inf", frame, 422, "a frame's time in seconds in 0..1e+08"),
         ("/live/sessions/invented/frames", frame, 410, "start the camera again"),
     ):
         answer = client.post(address, content=data)
         assert answer.status_code == status
         assert sentence in answer.json()["error"]
+
+
+def test_frames_are_followed_in_the_cameras_order(client: TestClient, frame: bytes) -> None:
+    session = started(client)
+    answers = [client.post(f"{session}/frames?taken={taken}", content=frame) for taken in (7.25, 7.5, 7.4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 409]
+    assert [answer.json()["frame"] for answer in answers[:2]] == [0, 1]
+    assert answers[0].json()["at_once"] in (1, 2)
+
+
+def test_a_camera_that_waits_for_the_models_holds_nobody_up(frame: bytes) -> None:
+    """The demo has one event loop: a route that waited in it would hold up every page."""
+    loading: Future[Any] = Future()
+    asked = threading.Event()
+
+    class Loading:
+        default_threshold = 0.3
+
+        def __getattr__(self, name: str) -> Any:
+            asked.set()
+            return getattr(loading.result(), name)
+
+    app = Starlette(routes=routes.live_routes(cast(Any, Loading())))
+    with TestClient(app) as client, ThreadPoolExecutor(2) as threads:  # both in one event loop
+        try:
+            starts = threads.submit(client.post, "/live/sessions")
+            assert asked.wait(PATIENCE_SECONDS)
+            page = threads.submit(client.get, "/live").result(PATIENCE_SECONDS)
+            assert page.status_code == 200 and not starts.done()
+        finally:
+            loading.set_result(moving_labeler())
+        session = f"/live/sessions/{starts.result().json()['session']}"
+        assert client.post(f"{session}/frames", content=frame).status_code == 200
 
 
 def test_too_many_cameras_are_told_and_an_ended_one_makes_room(client: TestClient) -> None:
