@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -156,7 +157,7 @@ def main() -> None:
         help=f"an ONNX file of another detector, also as {BESIDE}",
     )
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # as many threads as engines take
     engines = [name for name in ENGINES if is_installed(name)]
     with tempfile.TemporaryDirectory() as folder:
         runs = passes(networks(options.preset), engines, options.beside, Path(folder))

@@ -3,13 +3,14 @@
 OpenMP's threads spin between two operations by default. On a machine that does other work as well they burn
 what the others wait for: a forward pass of 0.12 s took 4.8 s. Passive threads sleep until they are woken.
 
-App, worker and training share the cores. A forward pass in an exported network takes one thread, and as many
-run at once as there are *slots*: all cores while nothing else computes on this machine, half of them while
-the other side does (in the foreground people wait: app, demo, command line; in the background works a worker
-with its trainings). The processes of a side share what it has, at least one each, so that more processes
-than cores exceed them. Each leaves a mark, a file's time in the user's cache folder, while it computes, so
-that no process has to answer: processes of other accounts or with another ``LAPEL_CACHE`` are not seen.
-Only one thread at a time imports PyTorch.
+App, worker and training share the cores. A forward pass in an exported network takes one thread and one
+*slot*, PyTorch all slots that are free. A process has as many slots as it may use cores: all of them while
+nothing else computes on this machine, half of them while the other side does (in the foreground people wait:
+app, demo, command line; in the background works a worker with its trainings). The processes of a side share
+what it has, at least one each, so that more processes than cores exceed them. Each leaves a mark, a file's
+time in the user's cache folder, while it computes, so that no process has to answer: processes of other
+accounts or with another ``LAPEL_CACHE`` are not seen. ``core train`` leaves marks but keeps its threads, as
+its weights repeat to the bit: others make room for it. Only one thread at a time imports PyTorch.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def compute_threads() -> int:
 
 
 def share_the_cores(most: int) -> None:
-    """Give PyTorch ``compute_threads``, at most ``most``: before a step or a forward pass on the CPU."""
+    """Give PyTorch ``compute_threads``, at most ``most``: before a step of a training on the CPU."""
     import torch
 
     threads = min(most, compute_threads())
@@ -107,29 +108,47 @@ def is_background() -> bool:
 
 
 class ComputeSlots:
-    """The forward passes that may run at once in this process: never more than ``compute_threads``."""
+    """The threads that forward passes of this process compute on: never more than ``compute_threads``."""
 
     def __init__(self) -> None:
         self._free = threading.Condition()
         self._taken = 0
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Wait for a slot and hold it."""
+    def taken(self, most: int = 1) -> Iterator[int]:
+        """Wait for a slot and hold it, with others that are free then, ``most`` in all; gives how many."""
         with self._free:
-            while self._taken >= compute_threads():
+            while self._taken >= (slots := compute_threads()):
                 self._free.wait(0.2)  # the other side may have stopped meanwhile
-            self._taken += 1
+            held = min(most, slots - self._taken)
+            self._taken += held
         try:
-            yield
+            yield held
         finally:
             with self._free:
-                self._taken -= 1
-                self._free.notify()
+                self._taken -= held
+                self._free.notify(held)
 
 
 SLOTS = ComputeSlots()
 """This process's slots, which all of its engines share."""
+
+_torch = threading.Lock()
+
+
+@contextmanager
+def torch_computes() -> Iterator[None]:
+    """Compute in PyTorch on the CPU: one thread of this process at a time, on all slots that are free.
+
+    A thread that is within must not enter it again.
+    """
+    import torch
+
+    with _torch, SLOTS.taken(cores()) as threads:
+        if torch.get_num_threads() != threads:  # each thread has a number of its own
+            torch.set_num_threads(threads)
+        yield
+
 
 _marked: dict[Path, float] = {}
 """When this process last left each mark, by ``time.monotonic``."""

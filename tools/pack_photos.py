@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -120,11 +121,9 @@ def catalog_sources(catalog: Path, categories: tuple[str, ...]) -> Iterator[Sour
 
 @cache
 def _detector() -> Any:
-    import torch
-
     from core.inference.detector import Detector
 
-    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # as many threads as engines take
     return Detector.load()
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import cast
 
 import numpy as np
@@ -27,7 +26,7 @@ from core.models.cards import ModelCard
 from core.models.loading import load_classifier_network, load_detector_network
 from core.models.mobilenet import MobileNetMHA
 from core.models.yolov4 import YOLOv4
-from core.threads import share_the_cores
+from core.threads import torch_computes
 
 FINER = tuple(attribution.FINER)
 LIBRARY_METHODS = {name: method.title for name, method in library_cams.METHODS.items()}
@@ -40,9 +39,6 @@ METHODS = {
     **LIBRARY_METHODS,
 }
 """Maps of a garment that :meth:`ClassifierInspector.map_of` gives, with their titles."""
-
-_torch = Lock()
-"""One inspection at a time: PyTorch's threads are shared, and hooks see every pass."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,8 +112,7 @@ class ClassifierInspector:
     def inspect(self, picture: Image.Image) -> GarmentInspection:
         """One pass over a square crop as :meth:`crop` gives it."""
         temperature = self.card.calibration.get("temperature", 1.0)
-        with _torch, torch.inference_mode():
-            share_the_cores(torch.get_num_threads())
+        with torch_computes(), torch.inference_mode():
             before = self.network.backbone(self._images(picture))
             content, position = self.network.attention.logits(before)
             mixed = self.network.attention(before)
@@ -138,7 +133,7 @@ class ClassifierInspector:
         A map over the positions times this is its rollout to the finer map; a reconstruction, see
         :func:`attribution.feature_shares`. Raises RecipeError for another factor than those of ``FINER``.
         """
-        with _torch:
+        with torch_computes():
             return attribution.feature_shares(self.network, self._images(picture), factor).numpy()
 
     def map_of(
@@ -154,7 +149,7 @@ class ClassifierInspector:
         if method in LIBRARY_METHODS:
             if label not in self.labels:
                 raise WeightsError(f"expected a label that the model knows, got {label!r}")
-            with _torch:
+            with torch_computes():
                 target = self.labels.index(label)
                 return library_cams.library_cam(self.network, self._images(picture), target, method).numpy()
         found = inspection or self.inspect(picture)
@@ -173,7 +168,7 @@ class ClassifierInspector:
         temperature = self.card.calibration.get("temperature", 1.0)
 
         def score(pictures: np.ndarray) -> np.ndarray:
-            with _torch, torch.inference_mode():
+            with torch_computes(), torch.inference_mode():
                 images = torch.from_numpy(pictures.astype(np.float32)).permute(0, 3, 1, 2) / 127.5 - 1
                 logits = self.network(images.contiguous(memory_format=torch.channels_last))
                 return cast(np.ndarray, (logits / temperature).softmax(dim=1)[:, target].double().numpy())
@@ -248,7 +243,7 @@ class DetectorInspector:
     def simam(self, photo: Photo) -> list[SimAMModule]:
         """SimAM in every GS module, from the first stage to the last; none where the detector has none."""
         boxed, images = self._input_of(photo)
-        with _torch:
+        with torch_computes():
             states = attribution.simam_states(self.network, images)
         return [_simam_module(state, boxed) for state in states]
 
@@ -261,7 +256,7 @@ class DetectorInspector:
             raise WeightsError(f"expected a category that {self.card.name} knows, got {category!r}")
         boxed, images = self._input_of(photo)
         on_canvas = boxed.to_canvas(np.array([box_xyxy], dtype=np.float64))[0]
-        with _torch:
+        with torch_computes():
             found = attribution.box_attribution(
                 self.network, images, on_canvas, self.card.categories.index(category)
             )

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from core.errors import RecipeError
 from core.models import fused
-from core.threads import is_background, share_the_cores
+from core.threads import compute_threads, is_background, share_the_cores
 from core.training.allocator import reused_memory
 from core.training.ema import EMA
 from core.training.resuming import check_resumable, finished_epochs
@@ -122,18 +122,25 @@ class SeedEachStep(Callback):
 
 
 class ShareTheCores(Callback):
-    """In a worker's training on a CPU: before each step takes the threads that it may use then.
+    """On a CPU: marks this process as computing at each batch; a worker's then takes the threads it may use.
 
     See :mod:`core.threads`. Sums of floats depend on the number of threads, so that trainings of a worker
-    repeat to rounding; those of ``core train`` repeat to the bit.
+    repeat to rounding; those of ``core train`` keep their threads and repeat to the bit.
     """
 
     def __init__(self) -> None:
         self.most = torch.get_num_threads()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        if pl_module.device.type == "cpu":
+        if pl_module.device.type != "cpu":
+            return
+        if is_background():
             share_the_cores(self.most)
+        else:
+            compute_threads()
+
+    def on_validation_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        self.on_train_batch_start(trainer, pl_module)
 
 
 class ExportBestWeights(Callback):
@@ -239,7 +246,7 @@ def fit(
         torch.set_float32_matmul_precision("high")  # TF32
     callbacks: list[Callback] = [
         SeedEachStep(seed),
-        *([ShareTheCores()] if is_background() else []),
+        ShareTheCores(),
         EpochLog(out / "history.jsonl", log),
         ExportBestWeights(monitor, out, export),
         *([EMA(ema_decay, ema_warmup_steps)] if ema_decay > 0 else []),

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core import threads
@@ -130,6 +131,53 @@ def test_no_more_passes_run_at_once_than_there_are_slots(monkeypatch: pytest.Mon
 
     list(overlapped(range(24), work, threads=6))
     assert most[0] == 2
+
+
+def test_a_pass_on_several_threads_takes_as_many_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    slots = ComputeSlots()
+    with slots.taken() as one, slots.taken(2) as two, slots.taken(4) as rest:
+        assert (one, two, rest) == (1, 2, 1)
+    with slots.taken(4) as all_of_them:
+        assert all_of_them == 4
+
+
+def test_pytorch_computes_one_pass_at_a_time_on_the_slots_that_are_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two engines, of detector and classifier, and a worker's step before that has left it one thread."""
+    import torch
+
+    from core.inference.engines.pytorch import PyTorchEngine
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setattr(threads, "SLOTS", ComputeSlots())
+    running, seen, lock = [0], [], threading.Lock()
+
+    class Slow(torch.nn.Module):
+        inputs, outputs = ("x",), ("y",)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
+            with lock:
+                running[0] += 1
+                seen.append((running[0], torch.get_num_threads()))
+            time.sleep(0.02)
+            with lock:
+                running[0] -= 1
+            return (x,)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        engines = [PyTorchEngine(Slow()), PyTorchEngine(Slow())]  # type: ignore[arg-type]
+        given = {"x": np.zeros(1, np.int64)}
+        list(overlapped(range(8), lambda n: engines[n % 2].run(given, ["y"]), threads=4))
+        assert seen == [(1, 3)] * 8
+        with threads.SLOTS.taken():
+            engines[0].run(given, ["y"])
+        assert seen[-1] == (1, 2), "an exported network computes on the third core"
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_results_come_in_order_and_the_work_overlaps() -> None:

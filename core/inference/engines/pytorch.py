@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from core.models.graphs import Graph, load_graph
-from core.threads import share_the_cores
+from core.threads import torch_computes
 
 
 class PyTorchEngine:
-    """A graph on a device, in eval mode. A lock lets one forward pass at a time."""
+    """A graph on a device, in eval mode. One forward pass at a time: on the CPU of all engines, as each takes
+    all cores that are free, on a GPU of this one."""
 
     name, parallel = "pytorch", False
 
@@ -22,7 +23,6 @@ class PyTorchEngine:
         self.device = torch.device(device)
         self.graph = graph.to(self.device).eval()
         self._lock = threading.Lock()
-        self._threads = torch.get_num_threads()
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> PyTorchEngine:
@@ -36,9 +36,7 @@ class PyTorchEngine:
     @torch.inference_mode()
     def run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
         given = [self._tensor(inputs[name]) for name in self.graph.inputs]  # in the network's own precision
-        with self._lock:
-            if self.device.type == "cpu":
-                share_the_cores(self._threads)
+        with torch_computes() if self.device.type == "cpu" else self._lock:
             found = dict(zip(self.graph.outputs, self.graph(*given), strict=True))
         return {name: found[name].float().cpu().numpy() for name in outputs}
 

@@ -10,8 +10,10 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from core.errors import RecipeError
+from core.training import trainer
 from core.training.sampler import EpochSampler
 from core.training.trainer import (
+    ShareTheCores,
     TrainingData,
     cosine_with_warmup,
     finished_epochs,
@@ -249,3 +251,16 @@ def test_a_gpu_that_is_not_there_is_named():
     with pytest.raises(RecipeError, match="offers none"):
         pick_device("cuda")
     assert pick_device("auto")[0] == "cpu"
+
+
+@pytest.mark.parametrize(("side", "threads"), [("1", 1), ("0", None)])
+def test_batches_of_both_kinds_mark_the_process_as_computing(monkeypatch, side, threads):
+    """Also in validation, which takes minutes; only a worker's takes the threads that it may use then."""
+    monkeypatch.setenv("LAPEL_BACKGROUND", side)
+    marked, chosen = [], []
+    monkeypatch.setattr(trainer, "compute_threads", lambda: marked.append(side) or 1)
+    monkeypatch.setattr(trainer, "share_the_cores", lambda most: chosen.append(trainer.compute_threads()))
+    callback, module = ShareTheCores(), Small()
+    callback.on_train_batch_start(None, module)
+    callback.on_validation_batch_start(None, module)
+    assert len(marked) == 2 and chosen == ([threads] * 2 if threads else [])
