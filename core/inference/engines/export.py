@@ -20,13 +20,21 @@ import numpy as np
 from core.errors import LapelError
 from core.files import atomic_write
 from core.inference.engines.engine import Engine, open_export
-from core.inference.engines.exports import AGREEMENT_FILE, MODEL_FILE, REFUSED_WEIGHTS, TOLERANCE
+from core.inference.engines.exports import (
+    AGREEMENT_FILE,
+    MODEL_FILE,
+    REFUSED_WEIGHTS,
+    TOLERANCE,
+    engine_version,
+)
 from core.inference.engines.pytorch import PyTorchEngine
 from core.models.graphs import ClassifierGraph, Graph, export_onnx, load_graph
 
 ROUNDING_FACTOR = 3.0
 """Weights that make more than ``TOLERANCE`` of rounding may differ by this times PyTorch's own error,
-which is its distance from float64."""
+which is its distance from float64, and by no more than ``LARGEST_TOLERANCE``."""
+
+LARGEST_TOLERANCE = 1e-2
 
 TRIAL_SIDES = ((160, 128), (96, 192))
 """Heights and widths of a detector's trial pictures: an export has to take both orientations."""
@@ -42,11 +50,11 @@ def export_for(path: Path, engine: str, folder: Path) -> dict[str, Any]:
     tolerances = dict.fromkeys(differences, TOLERANCE)
     if any(differences[name] > TOLERANCE for name in differences):
         rounding = compare(reference, PyTorchEngine(copy.deepcopy(graph).double()), graph)
-        tolerances = {name: max(TOLERANCE, ROUNDING_FACTOR * rounding[name]) for name in differences}
+        tolerances = {name: tolerance_of(rounding[name]) for name in differences}
     agreement = {
         "weights": path.name,
         "sha256": sha256((folder / MODEL_FILE).read_bytes()).hexdigest(),
-        "engine": f"{engine} {version(engine)}",
+        "engine": f"{engine} {engine_version(engine)}",
         "reference": f"torch {version('torch')}",
         "differences": differences,
         "tolerances": tolerances,
@@ -55,6 +63,11 @@ def export_for(path: Path, engine: str, folder: Path) -> dict[str, Any]:
     with atomic_write(folder / AGREEMENT_FILE) as file:
         file.write(json.dumps(agreement, indent=1).encode())
     return agreement
+
+
+def tolerance_of(rounding: float) -> float:
+    """How far an output may differ where PyTorch rounds so much, both in the units of :func:`compare`."""
+    return min(LARGEST_TOLERANCE, max(TOLERANCE, ROUNDING_FACTOR * rounding))
 
 
 def compare(reference: Engine, other: Engine, graph: Graph) -> dict[str, float]:
@@ -66,14 +79,19 @@ def compare(reference: Engine, other: Engine, graph: Graph) -> dict[str, float]:
     for inputs in _trials(graph):
         ours, theirs = (engine.run(inputs, graph.outputs) for engine in (reference, other))
         for name in graph.outputs:
-            a, b = (_comparable(name, found[name], inputs["images"].shape) for found in (ours, theirs))
+            scale = float(np.abs(ours[name]).max()) or 1.0
+            shape = inputs["images"].shape
+            a, b = (_comparable(name, found[name], shape, scale) for found in (ours, theirs))
             difference = float(np.abs(a - b).max()) if a.shape == b.shape else float("inf")
             worst[name] = max(worst.get(name, 0.0), difference if difference == difference else float("inf"))
     return worst
 
 
-def _comparable(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """An output in units that a person can judge: boxes as shares of the picture, logits as probabilities."""
+def _comparable(name: str, values: np.ndarray, shape: tuple[int, ...], scale: float) -> np.ndarray:
+    """An output in units that a person can judge: boxes as shares of the picture, logits as probabilities.
+
+    Those without a unit are shares of ``scale``, the reference's greatest value.
+    """
     values = values.astype(np.float64)
     if name == "boxes":
         sides = np.array([shape[3], shape[2]] * 2, dtype=np.float64)
@@ -82,8 +100,7 @@ def _comparable(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.nda
         exponentials = np.exp(values - values.max(axis=-1, keepdims=True))
         return exponentials / exponentials.sum(axis=-1, keepdims=True)
     if name in ("embedding", "class_activation"):
-        scale = np.abs(values).max()
-        return values / scale if scale > 0 else values
+        return values / scale
     return values
 
 

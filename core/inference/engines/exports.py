@@ -18,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,12 @@ log = logging.getLogger("lapel.engines")
 
 ROOT = Path(__file__).resolve().parents[3]
 NETWORKS = (
-    *("graphs", "loading", "decode", "yolov4", "blocks"),
-    *("classifier", "mobilenet", "attention", "vgg"),
+    *("models/graphs", "models/loading", "models/registry", "models/weights"),
+    *("models/decode", "models/yolov4", "models/blocks", "models/fused", "anchors"),
+    *("models/classifier", "models/mobilenet", "models/attention", "models/vgg"),
+    "inference/engines/export",
 )
-"""Modules of core.models whose code an export depends on."""
+"""Modules of core whose code an export, or its agreement, depends on."""
 
 MODEL_FILE, AGREEMENT_FILE = "model.onnx", "agreement.json"
 EXPORT_SECONDS = 600.0
@@ -57,7 +60,7 @@ def exported(path: Path, card: ModelCard, engine: str) -> Path | None:
     try:
         folder = cache_folder() / "engines" / export_key(path, card, engine)
         agreement = _read(folder) or _make(path, engine, folder)
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
+    except (OSError, ImportError, subprocess.SubprocessError, ValueError) as error:
         log.warning("PyTorch serves %s: it cannot be exported for %s: %s", path.name, engine, error)
         return None
     if not agreement["agrees"]:
@@ -78,9 +81,20 @@ def export_key(path: Path, card: ModelCard, engine: str) -> str:
     if path.stat().st_size > LARGEST_BYTES:
         raise WeightsError(f"expected weights of at most {LARGEST_BYTES // 2**20} MB in {path.name}")
     shape = (card.kind, card.model, card.preset, len(card.categories), card.anchors_wh, card.input_size)
-    parts = [engine, version(engine), repr(shape)]
-    parts += [_digest(ROOT / "core" / "models" / f"{name}.py") for name in NETWORKS]
+    parts = [engine, engine_version(engine), repr(shape), repr(TOLERANCE)]
+    parts += [_digest(ROOT / "core" / f"{name}.py") for name in NETWORKS]
     return hashlib.sha256("\n".join([*parts, _digest(path)]).encode()).hexdigest()[:32]
+
+
+def engine_version(engine: str) -> str:
+    """The version of an engine's package, asked of the package itself where it came by another name.
+
+    ONNX Runtime is also ``onnxruntime-gpu`` or ``onnxruntime-directml``. Raises ImportError.
+    """
+    try:
+        return version(engine)
+    except PackageNotFoundError:
+        return str(getattr(import_module(engine), "__version__", "unknown"))
 
 
 def _digest(path: Path) -> str:
