@@ -1,14 +1,16 @@
 """The workspace when it is cold, and while others are in it: first paint, pages, saves, memory.
 
-Run with ``python -m benchmarks.workspace [--starts 5] [--rounds 3] [--changes 40]``; a table goes to stderr,
-one line of JSON to stdout. Cold: from the start of ``python -m app`` to the first text of a page in headless
-Chromium with an empty cache, and from a click in the menu to the next page's text, each page once. Saves:
-from a key in the editor to the mark "Saved", while three people's pages Data, Train and Models run again each
-second and the models are loaded. The processor's time for one run is measured before, while nobody saves;
-the rest of what the server computes during the saves is theirs. All of that is measured in turn, on fresh
-servers over equal stores: as Lapel is, and with what Streamlit does by default, a full garbage collection
-after every run of a page over all that was imported. Memory is the server's at the beginning and in the
-course of ``--reruns`` further runs.
+Run with ``python -m benchmarks.workspace [--starts 5] [--rounds 3] [--changes 40]``; a table goes to
+stderr, one line of JSON to stdout. Cold: from the start of ``python -m app`` to the first text of a page
+in headless Chromium with an empty cache, and from a click in the menu to the next page's text, each page
+once; of the demo from the start of ``python -m app.demo`` to its page with the place for a photo, and to
+the garments of a drawn photo that is given at once. Saves: from a key in the editor to the mark "Saved",
+while three people's pages Data, Train and Models run again each second and the models are loaded. The
+processor's time for one run is measured before, while nobody saves; the rest of what the server computes
+during the saves is theirs. All of that is measured in turn, on fresh servers over equal stores: as Lapel
+is, and with what Streamlit does by default, a full garbage collection after every run of a page over all
+that was imported. Memory is the server's at the beginning and in the course of ``--reruns`` further
+runs.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -34,6 +37,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
 from benchmarks.editor import SERVER, VIEWPORT, changes, fill, opened, summary, workspace
+from benchmarks.labeling import SAMPLES
 from benchmarks.machine import describe_machine, machine_line
 from benchmarks.page import CHROMIUM, FLAGS, ROOT, WAIT_MS, settle, wait_until_healthy
 
@@ -213,6 +217,29 @@ def cold(browser: Browser) -> dict[str, float]:
                 context.close()
 
 
+def cold_demo(browser: Browser) -> dict[str, float]:
+    """Seconds from the demo's cold start to its answer, its page, and the garments of a first photo."""
+    context = browser.new_context(viewport=VIEWPORT)
+    context.set_default_timeout(WAIT_MS)
+    page, port, started = context.new_page(), free_port(), time.perf_counter()
+    command = [sys.executable, "-m", "app.demo", "--port", str(port)]
+    silent: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=ROOT, **silent) as server:
+        try:
+            wait_until_healthy(f"http://127.0.0.1:{port}/live")
+            answers = time.perf_counter() - started
+            page.goto(f"http://127.0.0.1:{port}", wait_until="commit")
+            page.locator("#photo").wait_for()
+            opened = time.perf_counter() - started
+            page.set_input_files("#photo input[type=file]", SAMPLES[0])
+            page.locator("#summary", has_text=re.compile(r"\d+ garment")).wait_for()
+            labeled = time.perf_counter() - started
+        finally:
+            server.terminate()
+            context.close()
+    return {"demo answers": answers, "demo's page": opened, "demo's first photo": labeled}
+
+
 def clicked(page: Page, title: str) -> float:
     """Seconds from a click in the menu to the page's first text."""
     seconds = page.evaluate(CLICK, [title, TITLES[title]]) / 1000
@@ -258,7 +285,7 @@ def main() -> None:
     rounds: dict[str, list[dict[str, Any]]] = {AS_IS: [], COLLECTED: []}
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        starts = [cold(browser) for _ in range(options.starts)]
+        starts = [cold(browser) | cold_demo(browser) for _ in range(options.starts)]
         for number in range(options.rounds):
             for how, found in rounds.items():
                 last = number == options.rounds - 1
