@@ -26,7 +26,7 @@ LABELER = "tests.moving:moving_labeler"
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    yield from demo(LABELER)
+    yield from demo(LABELER, OMP_NUM_THREADS="2")
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +109,41 @@ def test_garments_are_boxed_and_named_as_they_move(with_camera: Browser, address
     page.locator("#start").click()
     expect(garments).to_have_count(2)
     assert not foreign and not page.faults  # type: ignore[attr-defined]
+    page.context.close()
+
+
+SLOW_ANSWERS = """
+const asked = window.fetch;
+let now = 0;
+window.most = window.frames_sent = window.sessions = 0;
+window.fetch = async (address, options) => {
+    const isFrame = String(address).includes("/frames");
+    window.sessions += !isFrame;
+    window.frames_sent += isFrame;
+    now += isFrame;
+    window.most = Math.max(window.most, now);
+    try {
+        const answer = await asked(address, options);
+        await new Promise((done) => setTimeout(done, 150));
+        return answer;
+    } finally {
+        now -= isFrame;
+    }
+};
+"""
+
+
+def test_a_lone_camera_has_two_frames_on_their_way_in_one_session(with_camera: Browser, address: str) -> None:
+    page = page_of(with_camera)
+    page.add_init_script(SLOW_ANSWERS)
+    page.goto(f"{address}/live")
+    page.locator("#start").click()
+    expect(page.locator("#garments li")).to_have_count(2)
+    page.wait_for_function("() => window.frames_sent > 12")
+    assert page.evaluate("[window.most, window.sessions]") == [2, 1]
+    page.locator("#stop").click()
+    expect(page.locator("#sentence")).to_have_text("The camera is off.")
+    assert not page.faults  # type: ignore[attr-defined]
     page.context.close()
 
 
