@@ -28,6 +28,7 @@ from core.garments import LabeledFrame
 from core.images.decode import Photo
 from core.inference.detector import Candidates
 from core.inference.video_labeler import VideoLabeler
+from core.threads import overlapped
 from tests.moving import moving_labeler, moving_picture
 from tests.waiting import PATIENCE_SECONDS
 
@@ -94,6 +95,25 @@ def test_an_idle_session_ends(sessions: LiveSessions, clock: Clock) -> None:
     assert sessions.label(used, frame()).garments
     with pytest.raises(LiveEndedError):
         sessions.label("invented", frame())
+
+
+def test_two_at_a_time_are_answered_as_one_at_a_time(clock: Clock) -> None:
+    frames = [frame(number) for number in range(24)]
+
+    def answers(threads: int) -> list[LabeledFrame]:
+        together = threading.Barrier(threads, timeout=PATIENCE_SECONDS)
+
+        class Paired(VideoLabeler):
+            def detect(self, photo: Photo) -> Candidates:
+                together.wait()  # none is done before the one before it has come
+                return super().detect(photo)
+
+        sessions = LiveSessions(partial(Paired, moving_labeler()), clock=clock)
+        id = sessions.start()
+        numbered = enumerate(frames)
+        return list(overlapped(numbered, lambda sent: sessions.label(id, sent[1], None, sent[0]), threads))
+
+    assert answers(2) == answers(1)
 
 
 class Gated(VideoLabeler):
