@@ -18,8 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -87,14 +86,17 @@ def export_key(path: Path, card: ModelCard, engine: str) -> str:
 
 
 def engine_version(engine: str) -> str:
-    """The version of an engine's package, asked of the package itself where it came by another name.
+    """The version of an engine's package, or the name and version of another package that brought it.
 
-    ONNX Runtime is also ``onnxruntime-gpu`` or ``onnxruntime-directml``. Raises ImportError.
+    ONNX Runtime is also ``onnxruntime-gpu`` or ``onnxruntime-directml``. Raises PackageNotFoundError.
     """
     try:
         return version(engine)
     except PackageNotFoundError:
-        return str(getattr(import_module(engine), "__version__", "unknown"))
+        names = packages_distributions().get(engine)
+        if not names:
+            raise
+        return f"{names[0]} {version(names[0])}"
 
 
 def _digest(path: Path) -> str:

@@ -91,30 +91,34 @@ def test_onnx_runtime_under_another_packages_name_is_asked_for_its_version(
     tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As onnxruntime-gpu and -directml, which bring the module and no package of its name."""
-    onnxruntime = pytest.importorskip("onnxruntime")
     path = tiny_weights / "classifier.safetensors"
+    versions = {"onnxruntime-gpu": "1.2"}
 
-    def none_of_that_name(name: str) -> str:
-        raise PackageNotFoundError(name)
+    def version(name: str) -> str:
+        if name not in versions:
+            raise PackageNotFoundError(name)
+        return versions[name]
 
-    monkeypatch.setattr(exports, "version", none_of_that_name)
-    assert exports.engine_version("onnxruntime") == onnxruntime.__version__
+    monkeypatch.setattr(exports, "version", version)
+    monkeypatch.setattr(exports, "packages_distributions", lambda: {"onnxruntime": list(versions)})
+    assert exports.engine_version("onnxruntime") == "onnxruntime-gpu 1.2"
     key = exports.export_key(path, read_card(path), "onnxruntime")
-    monkeypatch.setattr(onnxruntime, "__version__", "99")
+    versions["onnxruntime-gpu"] = "1.3"
     assert exports.export_key(path, read_card(path), "onnxruntime") != key
 
 
-def test_an_engine_that_cannot_be_imported_leaves_it_to_pytorch(
+def test_an_engine_of_no_known_version_leaves_it_to_pytorch(
     tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(engine: str) -> str:
-        raise ImportError("libcudart.so.12: no such file")
+    def version(name: str) -> str:
+        raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(exports, "engine_version", broken)
+    monkeypatch.setattr(exports, "version", version)
+    monkeypatch.setattr(exports, "packages_distributions", dict)
     monkeypatch.setattr(engine_module, "is_installed", lambda engine: True)
     engine, _ = open_engine(tiny_weights / "detector.safetensors", "detector", "cpu", "onnxruntime")
     assert engine.name == "pytorch"
-    assert "cannot be exported for onnxruntime: libcudart.so.12: no such file" in caplog.text
+    assert "cannot be exported for onnxruntime: No package metadata was found" in caplog.text
 
 
 def test_an_export_depends_on_the_code_of_every_module_that_shapes_it() -> None:
