@@ -86,7 +86,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         store.queue.fill()
         figures: dict[str, Any] = {"alone": at_work(store, options)[0]}
         start_labeling(store)
-        with workers(store, options.workers, COST):
+        with workers(store, options.workers, cost=COST):
             while labeled(store) < 20 * options.workers:
                 time.sleep(0.2)
             began, before = time.monotonic(), labeled(store)

@@ -100,16 +100,18 @@ def wait_for_each(cost: float) -> None:
 
 
 @contextmanager
-def workers(store: Store, count: int, options: argparse.Namespace) -> Iterator[None]:
-    """So many worker processes on a store; one that ends is started again, as supervisors do."""
+def workers(
+    store: Store, count: int, *, cost: float, imports: bool = False, real: bool = False
+) -> Iterator[None]:
+    """So many worker processes on a store, as ``serve`` has them; one that ends is started again."""
     environment = os.environ | {DATABASE_VARIABLE: url_of(store), "OMP_NUM_THREADS": "1"}
     environment[FOLDERS_VARIABLE] = str(store.folder)
     command = [sys.executable, "-m", "benchmarks.scale", "--serve", str(store.folder)]
-    command += ["--cost", str(options.cost), *(["--imports"] if options.imports else [])]
+    command += ["--cost", str(cost), *(["--imports"] if imports else [])]
     ended = threading.Event()
 
     def supervise(number: int) -> None:
-        alone = ["--core", str(number)] if options.real else []
+        alone = ["--core", str(number)] if real else []
         while not ended.is_set():
             process = subprocess.Popen(
                 [*command, *alone],
@@ -196,7 +198,7 @@ def measure_workers(folder: Path, count: int, options: argparse.Namespace) -> di
         if store is None:
             raise SystemExit("no PostgreSQL: install Debian's postgresql package")
         count_done = ask_for_work(store, options)
-        with workers(store, count, options):
+        with workers(store, count, cost=options.cost, imports=options.imports, real=options.real):
             least = 3 * CHUNK_PHOTOS if options.imports else 20
             while (
                 count_done() < least * count
