@@ -41,6 +41,10 @@ class StoreBusyError(StoreError):
     """The database was locked for too long; nothing was changed, and trying again may help."""
 
 
+class StoreAwayError(StoreBusyError):
+    """The place of the pictures cannot be used now; nothing was changed, and trying again may help."""
+
+
 class StoreFullError(StoreError):
     """There is no room left to write; nothing was changed."""
 

@@ -14,7 +14,10 @@ KEYS_A_PAGE = 100
 
 
 class ObjectStore(ThreadingHTTPServer):
-    """``objects`` are bytes by bucket and key (``photos/a.jpg``); ``denied`` answers 403 for such keys."""
+    """``objects`` are bytes by bucket and key (``photos/a.jpg``); ``denied`` answers 403 for such keys.
+
+    Every bucket is there but those of ``no_buckets``.
+    """
 
     daemon_threads = True
 
@@ -23,6 +26,7 @@ class ObjectStore(ThreadingHTTPServer):
         self.objects: dict[str, bytes] = {}
         self.parts: dict[str, dict[int, bytes]] = {}
         self.denied: set[str] = set()
+        self.no_buckets: set[str] = set()
         self.lock = threading.Lock()
 
     @property
@@ -101,6 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
         key, query = self._asked()
         if key in self.server.denied:
             self._refuse(403, "AccessDenied")
+        elif key.partition("/")[0] in self.server.no_buckets:
+            self._refuse(404, "NoSuchBucket")
         elif "list-type" in query:
             self._list(key.rstrip("/"), query)
         elif "/" not in key.rstrip("/"):

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import fsspec
 
 from core.addresses import register_object_stores
-from core.errors import NotFoundError, StoreError
+from core.errors import NotFoundError, StoreAwayError, StoreError, StoreFullError
 from core.files import atomic_write, store_error
 
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -25,7 +25,10 @@ _STALE_SECONDS = 24 * 3600.0
 
 @dataclass(frozen=True)
 class Blobs:
-    """A folder, or a place that fsspec knows by URL (``s3://bucket/lapel``)."""
+    """A folder, or a place that fsspec knows by URL (``s3://bucket/lapel``).
+
+    All methods raise StoreAwayError where the place cannot be used: no bucket, no answer, no permission.
+    """
 
     url: str
     _place: Place = field(init=False, repr=False, compare=False)
@@ -43,7 +46,7 @@ class Blobs:
         Raises StoreFullError where there is no room; nothing is left behind.
         """
         digest = digest_of(data)
-        with _translated():
+        with self._translated():
             self._place.write(digest, data)
         return digest
 
@@ -52,7 +55,7 @@ class Blobs:
         if not _DIGEST.fullmatch(digest):
             raise NotFoundError("There is no such picture.")
         try:
-            with _translated():
+            with self._translated():
                 data = self._place.read(digest)
         except FileNotFoundError:
             raise NotFoundError(f"The picture {digest[:12]} is missing.") from None
@@ -62,24 +65,44 @@ class Blobs:
 
     def has(self, digest: str) -> bool:
         """Whether such a blob is there."""
-        with _translated():
+        with self._translated():
             return bool(_DIGEST.fullmatch(digest)) and self._place.has(digest)
 
     def delete(self, digest: str) -> None:
         """Remove a blob, where there is one."""
-        with _translated(), suppress(FileNotFoundError):
+        with self._translated(), suppress(FileNotFoundError):
             if _DIGEST.fullmatch(digest):
                 self._place.delete(digest)
 
     def tidy(self) -> None:
         """Remove what writes that were killed left half done, once they are a day old."""
-        with _translated():
+        with self._translated():
             self._place.tidy()
 
     def digests(self) -> Iterator[str]:
         """The digests of all blobs, in no order."""
-        with _translated():
+        with self._translated():
             yield from (name for name in self._place.names() if _DIGEST.fullmatch(name))
+
+    def require_there(self) -> None:
+        """Raises StoreAwayError where the place is not there: a missing blob may be no fault of its own."""
+        with self._translated():
+            if not self._place.is_there():
+                raise StoreAwayError(f"The place of the pictures cannot be used: {self.url} is not there.")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """The place's errors as sentences; a file that is not there stays what it is."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            full = "There is no room left for pictures; nothing was changed."
+            told = store_error(error, full, "The place of the pictures cannot be used")
+            if not isinstance(told, StoreFullError) and self._place.is_away(error):
+                told = StoreAwayError(str(told))
+            raise told from error
 
 
 def digest_of(data: bytes) -> str:
@@ -101,6 +124,12 @@ class Place(Protocol):
     def names(self) -> Iterator[str]: ...
 
     def tidy(self) -> None: ...
+
+    def is_there(self) -> bool: ...
+
+    def is_away(self, error: OSError) -> bool:
+        """Whether an error is one of the whole place, rather than of one blob."""
+        ...
 
 
 class _Folder:
@@ -135,6 +164,12 @@ class _Folder:
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < time.time() - _STALE_SECONDS:
                     path.unlink()
+
+    def is_there(self) -> bool:
+        return os.access(self._root, os.R_OK | os.X_OK) and self._root.is_dir()
+
+    def is_away(self, error: OSError) -> bool:
+        return not self.is_there()  # else one file of a disk: the others may be fine
 
     def _path(self, digest: str) -> Path:
         return self._root / digest[:2] / digest
@@ -180,20 +215,14 @@ class _Bucket:
     def tidy(self) -> None:
         """Object stores show nothing that is not whole."""
 
+    def is_there(self) -> bool:
+        return bool(self._system.exists(self._root.lstrip("/").partition("/")[0]))
+
+    def is_away(self, error: OSError) -> bool:
+        return True
+
     def _path(self, digest: str) -> str:
         return f"{self._root}/{digest[:2]}/{digest}"
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """The disk's errors as sentences; a file that is not there stays what it is."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        full = "There is no room left for pictures; nothing was changed."
-        raise store_error(error, full, "The place of the pictures cannot be used") from error
 
 
 def _sync(folder: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import NotFoundError, StoreError, StoreFullError
+from core.errors import NotFoundError, StoreAwayError, StoreError, StoreFullError
 from core.store.blobs import Blobs
 
 GONE = "0" * 64
@@ -117,3 +117,30 @@ def test_a_stray_file_is_no_blob(tmp_path):
     digest = blobs.put(b"a picture")
     (tmp_path / digest[:2] / "Thumbs.db").write_bytes(b"")
     assert list(blobs.digests()) == [digest]
+
+
+def test_a_bucket_that_is_closed_or_gone_is_away(s3):
+    blobs = Blobs("s3://bucket/lapel")
+    digest = blobs.put(b"a picture")
+    blobs.require_there()
+    s3.denied.add(f"bucket/lapel/{digest[:2]}/{digest}")
+    with pytest.raises(StoreAwayError, match="The place of the pictures cannot be used"):
+        blobs.get(digest)
+    s3.denied.clear()
+    s3.no_buckets.add("bucket")
+    with pytest.raises(StoreAwayError, match="s3://bucket/lapel is not there"):
+        blobs.require_there()
+
+
+def test_a_folder_that_is_not_mounted_is_away_and_one_bad_file_is_not(tmp_path):
+    blobs = Blobs(str(tmp_path / "blobs"))
+    with pytest.raises(StoreAwayError, match="is not there"):
+        blobs.require_there()
+    digest = blobs.put(b"a picture")
+    blobs.require_there()
+    file = tmp_path / "blobs" / digest[:2] / digest
+    file.unlink()
+    file.mkdir()  # reading it is an error of the system
+    with pytest.raises(StoreError) as bad:
+        blobs.get(digest)
+    assert not isinstance(bad.value, StoreAwayError)
