@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from core.inference.labeler import Labeler
     from core.inference.model_cache import ModelCache
 
+REST_SECONDS, LONGEST_REST = 5.0, 40.0
+"""Before a worker's next chunk once one has failed on it, doubled with each."""
+
 CHECK_SECONDS = 0.1
 """How often a step that waits for the models asks whether its job was cancelled."""
 
@@ -54,6 +57,7 @@ class WorkerContext:
         self.preparing = threading.Lock()
         """Held while a chunk of an import is prepared."""
         self._stopping = threading.Event()
+        self._rested_at, self._rest = 0.0, 0.0
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="lapel-models")
 
     def stop(self, seconds: float) -> None:
@@ -63,6 +67,15 @@ class WorkerContext:
         for lock in (self.labeling, self.running):
             if lock.acquire(timeout=max(0.0, until - time.monotonic())):
                 lock.release()
+
+    def rest(self) -> None:
+        """Leave chunks to other workers for a while after one that failed here."""
+        self._stopping.wait(max(0.0, self._rested_at - time.monotonic()))
+
+    def note_trouble(self, failed: bool) -> None:
+        """Note whether the last chunk failed."""
+        self._rest = min(max(REST_SECONDS, 2 * self._rest), LONGEST_REST) if failed else 0.0
+        self._rested_at = time.monotonic() + self._rest
 
     def require_open(self) -> None:
         """Raises WorkerClosed once the worker stops: what is left is another worker's."""

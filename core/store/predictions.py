@@ -17,9 +17,9 @@ from core.store.audit import record_audit
 from core.store.box_index import index_prediction, predicted_boxes
 from core.store.boxes import AnnotatedBox, boxes_from
 from core.store.database import DAY_SECONDS, Database, batches_of
+from core.store.schema import NO_IMPORT, photos
 from core.store.schema import annotations as versions
 from core.store.schema import models as models_table
-from core.store.schema import photos
 from core.store.schema import predictions as table
 from core.store.versions import is_newest, newest_versions
 
@@ -129,9 +129,16 @@ class Predictions:
         return None if row is None else _prediction(row)
 
     @needs(Right.READ)
-    def missing(self, models: ModelPair, limit: int, *, after: int = 0) -> list[int]:
-        """The ids of at most ``limit`` live photos after one that the model pair has not labeled yet."""
+    def missing(
+        self, models: ModelPair, limit: int, *, after: int = 0, import_id: int | None = None
+    ) -> list[int]:
+        """The ids of at most ``limit`` live photos after one that the model pair has not labeled yet.
+
+        ``import_id`` is the import that they came by, or NO_IMPORT; of all photos by default.
+        """
         chosen = sa.select(photos.c.id).where(*_is_missing(models), photos.c.id > after)
+        if import_id is not None:
+            chosen = chosen.where(photos.c.import_id == (import_id or None))
         return [row.id for row in self.database.rows(chosen.order_by(photos.c.id).limit(limit))]
 
     @needs(Right.READ)
@@ -146,6 +153,13 @@ class Predictions:
         """How many live photos the model pair has not labeled yet."""
         chosen = sa.select(sa.func.count()).select_from(photos).where(*_is_missing(models))
         return int(self.database.value(chosen))
+
+    @needs(Right.READ)
+    def missing_by_import(self, models: ModelPair, *, after: int = 0) -> dict[int, int]:
+        """How many live photos after one the model pair has not labeled yet, by import, or NO_IMPORT."""
+        chosen = sa.select(photos.c.import_id, sa.func.count()).where(*_is_missing(models))
+        rows = self.database.rows(chosen.where(photos.c.id > after).group_by(photos.c.import_id))
+        return {id or NO_IMPORT: count for id, count in rows}
 
     @needs(Right.READ)
     def iterate(self, models: ModelPair, photo_ids: Sequence[int] | None = None) -> Iterator[Prediction]:

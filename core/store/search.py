@@ -17,15 +17,16 @@ from core.store.box_index import annotated_boxes, predicted_boxes
 from core.store.database import Database, one_line
 from core.store.photos import PhotoRow
 from core.store.predictions import ModelPair
-from core.store.schema import annotations as versions
-from core.store.schema import consensus_reviews as reviews
 from core.store.schema import (
+    NO_IMPORT,
     drafts,
     photo_tags,
     photos,
     revision_items,
     tasks,
 )
+from core.store.schema import annotations as versions
+from core.store.schema import consensus_reviews as reviews
 from core.store.versions import is_annotated
 
 STATES = (
@@ -43,8 +44,6 @@ STATES = (
 """What a photo may be; several may be true at once."""
 
 PARTS = ("training", "holdout")
-NO_IMPORT = 0
-"""Of photos that came by no import: saved from the page Label photos."""
 MOST_IDS = 10_000
 """How many photos a query may name by number."""
 ROWS_AT_ONCE = 2000

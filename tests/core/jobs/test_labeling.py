@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from core.errors import StoreError
+from core.errors import LapelError, NotFoundError, StoreAwayError, StoreError
 from core.garments import Garment
 from core.inference import predictions
+from core.jobs import context as contexts
 from core.jobs import labeling
 from core.jobs.client import start_labeling
-from core.jobs.labeling import BEGUN, COMING, WAITING, after_chunk, label_chunk, plan_chunks
+from core.jobs.labeling import BEGUN, after_chunk, end_labeling, label_chunk, plan_chunks
 from core.jobs.steps import JobCancelled, Steps
+from core.store.blobs import Blobs
 from tests.core.store.rows import add_models, add_photos
 
 
@@ -26,14 +29,14 @@ def context(fresh_store, monkeypatch):
 
     def predict(store, labeler, id):
         if id in made.damaged:
-            raise StoreError("damaged")
+            raise made.damaged[id]
         seen.append(id)
         store.predictions.save(id, labeler, [Garment((1, 1, 9, 9), "top", 0.9, ())], None)
 
     monkeypatch.setattr(predictions, "predict", predict)
     made = SimpleNamespace(
         store=store, steps=Steps(store), is_ready=True, labeler=pair, labeler_for=lambda job: pair,
-        seen=seen, damaged=set(), job=start_labeling(store), require_open=lambda: None,
+        seen=seen, damaged={}, job=start_labeling(store), require_open=lambda: None,
     )  # fmt: skip
     return made
 
@@ -72,21 +75,56 @@ def test_every_photo_is_labeled_once_in_chunks_of_some_seconds(context):
 def test_no_more_than_a_few_chunks_wait_and_none_is_planned_twice(context):
     add_photos(context.store.database, 2000)
     state, chunks = planned(context, dict(BEGUN))
-    assert len(chunks) == labeling.IN_FLIGHT and {chunk["priority"] for chunk in chunks} == {WAITING}
+    assert len(chunks) == labeling.IN_FLIGHT and len({chunk["priority"] for chunk in chunks}) == 1
     again, more = planned(context, state)
     assert more == [] and again["flying"] == state["flying"]
     assert again["total"] == 2000
 
 
-def test_photos_that_come_meanwhile_overtake_the_others(context):
+def begin_import(store) -> int:
+    return store.imports.begin("photos", "ann", "/photos")
+
+
+def test_photos_that_are_saved_meanwhile_overtake_the_others(context):
     add_photos(context.store.database, 2000)
     state, chunks = planned(context, dict(BEGUN))
-    first = chunks[0]["ids"]
+    first = chunks[0]
     new = add_photos(context.store.database, 3, first=5000)
-    result = label_chunk(context, context.job, first, state["models"])
-    state, chunks = planned(context, after_chunk(state, first, result))
-    urgent = [chunk["ids"] for chunk in chunks if chunk["priority"] == COMING]
-    assert urgent == [new]
+    result = label_chunk(context, context.job, first["ids"], state["models"])
+    state, chunks = planned(context, after_chunk(state, first["ids"], result))
+    assert chunks[0]["ids"][:3] == new and chunks[0]["priority"] < first["priority"]
+
+
+def test_a_small_import_overtakes_a_large_one_whichever_came_first_and_whenever(context, monkeypatch):
+    monkeypatch.setattr(labeling, "IN_FLIGHT", 4)
+    store = context.store
+    large, small, later = (begin_import(store) for _ in range(3))
+    many = add_photos(store.database, 90, import_id=large)
+    few = add_photos(store.database, 10, first=2000, import_id=small)
+    state, chunks = planned(context, dict(BEGUN))
+    assert chunks[0]["ids"][:10] == few and chunks[0]["priority"] < chunks[1]["priority"]
+    many += add_photos(store.database, 90, first=3000, import_id=large)  # goes on, and a third comes
+    fewer = add_photos(store.database, 4, first=6000, import_id=later)
+    result = label_chunk(context, context.job, chunks[0]["ids"], state["models"])
+    state, more = planned(context, after_chunk(state, chunks[0]["ids"], result))
+    assert more[0]["ids"][:4] == fewer and more[0]["priority"] < chunks[1]["priority"]
+    done_all(context)
+    assert sorted(context.seen) == sorted([*many, *few, *fewer]) and len(set(context.seen)) == len(
+        context.seen
+    )
+
+
+def test_more_imports_than_are_planned_from_at_a_time_are_all_labeled(context, monkeypatch):
+    monkeypatch.setattr(labeling, "MOST_IMPORTS", 3)
+    ids = [
+        id
+        for number in range(8)
+        for id in add_photos(
+            context.store.database, 2, first=10 * number + 1, import_id=begin_import(context.store)
+        )
+    ]
+    done_all(context)
+    assert context.seen == ids
 
 
 def test_a_chunk_done_before_is_not_done_again(context):
@@ -98,9 +136,66 @@ def test_a_chunk_done_before_is_not_done_again(context):
 
 def test_photos_that_cannot_be_opened_are_counted_and_left(context):
     ids = add_photos(context.store.database, 40)
-    context.damaged |= {ids[3], ids[20]}
+    context.damaged |= {ids[3]: StoreError("damaged"), ids[20]: RuntimeError("of this photo alone")}
     done_all(context)
-    assert sorted(context.seen) == [id for id in ids if id not in context.damaged]
+    assert sorted({*context.seen}) == [id for id in ids if id not in context.damaged]
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("CUDA error"), LapelError("no engine"), StoreAwayError("The bucket is away.")]
+)
+def test_what_is_wrong_with_a_worker_is_no_failure_of_its_photos(context, error):
+    ids = add_photos(context.store.database, 3)
+    context.damaged |= dict.fromkeys(ids, error)
+    with pytest.raises(type(error)):
+        label_chunk(context, context.job, ids, context.labeler.as_list())
+
+
+def test_pictures_that_are_missing_because_their_place_is_are_no_failures(context, s3):
+    ids = add_photos(context.store.database, 2)
+    context.store = replace(context.store, blobs=Blobs("s3://bucket/lapel"))
+    context.damaged[ids[0]] = NotFoundError("The picture is missing.")
+    done = label_chunk(context, context.job, ids, context.labeler.as_list())
+    assert (done["done"], done["failures"]) == (1, [ids[0]])
+    s3.no_buckets.add("bucket")
+    with pytest.raises(StoreAwayError, match="s3://bucket/lapel is not there"):
+        label_chunk(context, context.job, ids, context.labeler.as_list())
+
+
+def test_photos_of_a_chunk_that_failed_are_planned_again(context):
+    ids = add_photos(context.store.database, 20)
+    state, chunks = planned(context, dict(BEGUN))
+    for chunk in chunks:
+        state = after_chunk(state, chunk["ids"], {"failed": "The disk is full."})
+    assert context.store.jobs.get(context.job).message == ""
+    state, chunks = planned(context, state)
+    assert sorted(id for chunk in chunks for id in chunk["ids"]) == ids and not state["failures"]
+    assert context.store.jobs.get(context.job).message == "The disk is full."
+    result = label_chunk(context, context.job, chunks[0]["ids"], state["models"])
+    assert after_chunk(state, chunks[0]["ids"], result)["failed_chunks"] == 0
+
+
+def test_chunks_that_fail_in_a_row_end_the_job_and_no_models_serve(context):
+    add_photos(context.store.database, 20)
+    state, _ = planned(context, dict(BEGUN))
+    for _ in range(labeling.MOST_FAILED):
+        state = after_chunk(state, [], {"failed": "The disk is full."})
+    end_labeling(context, context.job, plan_chunks(context, context.job, state))
+    row = context.store.jobs.get(context.job)
+    assert (row.state, row.message) == ("failed", "The disk is full.")
+    assert context.store.settings.get(predictions.QUEUE_SETTING) is None
+
+
+def test_a_worker_on_which_a_chunk_failed_rests_longer_each_time(context, monkeypatch):
+    waited: list[float] = []
+    clock = SimpleNamespace(monotonic=lambda: 100.0)
+    monkeypatch.setattr(contexts, "time", clock)
+    worker = contexts.WorkerContext(context.store)
+    monkeypatch.setattr(worker._stopping, "wait", waited.append)
+    for failed in (True, True, False):
+        worker.note_trouble(failed)
+        worker.rest()
+    assert waited == [contexts.REST_SECONDS, 2 * contexts.REST_SECONDS, 0.0]
 
 
 def test_a_cancelled_job_ends_its_chunk_and_plans_nothing(context):

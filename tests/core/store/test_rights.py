@@ -27,8 +27,8 @@ TABLE = {
         Right.TAXONOMY: "add rename set_attributes add_defaults",
     },
     "Predictions": {
-        Right.READ: "get missing missing_among missing_count iterate made_after embedded embeddings "
-        "beside_annotations of_photos last_at latest_models score_threshold",
+        Right.READ: "get missing missing_among missing_by_import missing_count iterate made_after embedded "
+        "embeddings beside_annotations of_photos last_at latest_models score_threshold",
         Right.IMPORT: "save",
         Right.DELETE: "prune",
     },
