@@ -72,7 +72,7 @@ def label(
         with writable_folder(out):
             pass  # fails before the first photo is labeled, not after
     stills, videos = apart_from_videos(photos)
-    labeler = load_labeler(weights)
+    labeler = load_labeler(weights, device)
     sources = [(str(path), path) for path in stills]
     refused, taken = 0, set[str]()
 

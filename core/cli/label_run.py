@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +25,8 @@ FOLLOW_SECONDS = 1.0
 
 SAY_SECONDS = 30.0
 """Between two lines of progress, where stderr is no terminal."""
+
+NO_WORKER = "No worker of this store is alive: the run waits until one is started (python -m core worker)."
 
 Formats = Annotated[
     list[str] | None,
@@ -69,6 +71,8 @@ def label_run(
         raise LapelError("expected --out with a folder or an address for the results of a run")
     if by_workers and weights:
         raise LapelError("expected no --weights with --by-workers: the store's champions label")
+    if by_workers and device != "auto":
+        raise LapelError("expected no --device with --by-workers: each worker has its own (worker --device)")
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise LapelError(f"expected --format {' or '.join(FORMATS)}, got {unknown[0]!r}")
@@ -88,11 +92,13 @@ def label_run(
 def _here(
     chosen: dict[str, Any], out: Address, threshold: float | None, weights: Sequence[Path], device: str
 ) -> dict[str, Any]:
+    from core.inference.engines.engine import require_device
     from core.inference.label_run import LabelRun, RunPlan
     from core.inference.labeler import Labeler
     from core.models.cards import KINDS, read_card, shipped_weights
     from core.models.weights import digest
 
+    require_device(device)  # before the run is planned and written
     own = chosen_weights(weights)
     files = {kind: own.get(kind) or shipped_weights(kind) for kind in KINDS}
     cards = {kind: read_card(file) for kind, file in files.items()}
@@ -104,7 +110,7 @@ def _here(
     )
     run = LabelRun.begin(plan, out)
     done = run.records()
-    progress = _Progress(run, sum(record["photos"] for record in done.values()))
+    progress = _Progress(run, _photos_of(done))
     pending = [shard for shard in range(run.plan.shards) if shard not in done]
     if pending:
         labeler = Labeler.load(own.get("detector"), own.get("classifier"), device)
@@ -117,17 +123,24 @@ def _here(
 def _by_workers(
     store: Store, chosen: dict[str, Any], out: Address, threshold: float | None
 ) -> dict[str, Any]:
-    """Have the store's workers label, and follow them; Ctrl-C cancels their job."""
+    """Have the store's workers label, and follow them; Ctrl-C cancels their job.
+
+    Where no worker is alive, a line says so: the job waits for one.
+    """
     from core.inference.label_run import LabelRun
     from core.jobs.client import cancel
     from core.jobs.label_run import start_run
+    from core.jobs.worker_lock import held_locks
 
     run, job = start_run(store, chosen, out, threshold, account_name())
-    row = store.jobs.get(job)
+    row, is_told = store.jobs.get(job), False
     try:
-        with _Progress(run, 0) as progress:
+        with _Progress(run, _photos_of(run.records())) as progress:
             while row.state in ("waiting", "running"):
                 progress.show(row.done, row.message)
+                if not is_told and not held_locks(store):
+                    print(NO_WORKER, file=sys.stderr, flush=True)
+                    is_told = True
                 time.sleep(FOLLOW_SECONDS)
                 row = store.jobs.get(job)
     except KeyboardInterrupt:
@@ -136,6 +149,11 @@ def _by_workers(
     if row.state != "done":
         raise LapelError(row.message or f"the job {job} was cancelled; the same command goes on with it")
     return LabelRun.at(out).finish()
+
+
+def _photos_of(records: Mapping[int, Mapping[str, Any]]) -> int:
+    """How many photos the shards of these records have."""
+    return sum(record["photos"] for record in records.values())
 
 
 class _Progress:
@@ -165,10 +183,10 @@ class _Progress:
         self.show(self._done + 1)
 
     def show(self, done: int, message: str = "") -> None:
-        """So many photos are labeled."""
-        self._done = done
+        """So many photos are labeled; a job that has just begun may not know of those before."""
+        self._done = max(self._done, done)
         if self._bar is not None:
-            self._bar.show(done, self._run.plan.photos, message)
+            self._bar.show(self._done, self._run.plan.photos, message)
         elif time.monotonic() - self._said >= SAY_SECONDS:
             self._say()
 

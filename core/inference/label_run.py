@@ -43,6 +43,9 @@ RETRY_SECONDS = (1.0, 5.0, 20.0)
 MOST_FAILURES = 10_000
 """That the manifest tells with their reasons; all are rows."""
 
+NEIGHBORS = 8
+"""Other shards that are looked into where none of a shard's photos can be read."""
+
 PLAN = "run/plan.json"
 Record = dict[str, Any]
 
@@ -141,12 +144,17 @@ class LabelRun:
         """Label a shard, and write its parts and its record; None, and nothing is written, if cancelled.
 
         A photo that cannot be read is a row with its error. Raises AddressError where the source, or ``out``,
-        cannot be reached: then nothing is recorded.
+        cannot be reached, or the source does not show the run's photos here: then nothing is recorded.
         """
-        source, rows = _source(self.plan.source), list[dict[str, Any]]()
+        source, rows, unread = _source(self.plan.source), list[dict[str, Any]](), set[str]()
+        if source.folder is not None and not source.folder.is_dir():
+            raise AddressError(f"{self.plan.source} cannot be used: there is no such folder on this machine.")
 
         def fetch(name: str) -> tuple[str, bytes | LapelError]:
-            return name, _fetched(source, name)
+            data = _fetched(source, name)
+            if isinstance(data, LapelError):
+                unread.add(name)
+            return name, data
 
         def label(fetched: tuple[str, bytes | LapelError]) -> dict[str, Any]:
             return _row(*fetched, labeler, self.plan.threshold)
@@ -161,6 +169,11 @@ class LabelRun:
                 on_photo()
                 if is_cancelled():
                     return None
+        if len(unread) == len(rows) and not self._is_visible(source, shard):
+            raise AddressError(
+                f"{self.plan.source} cannot be used: none of the {len(rows):,} photos of shard {shard} can "
+                "be read there, nor others of the run"
+            )
         record = {"shard": shard, **_counts(rows), "files": self._write_parts(shard, rows)}
         self.out.write(f"run/done/{shard:05d}.json", _json(record))
         return record
@@ -194,6 +207,15 @@ class LabelRun:
         except (NotFoundError, ValueError):
             return None
         return record if isinstance(record, dict) and shard < self.plan.shards else None
+
+    def _is_visible(self, source: Address, shard: int) -> bool:
+        """Whether a photo of some other shard can be read: then those of this one were really removed."""
+        others = [number for number in range(self.plan.shards) if number != shard]
+        for other in others[:: max(1, len(others) // NEIGHBORS)]:
+            names = self.photos_of(other)
+            if any(isinstance(_fetched(source, name), bytes) for name in {names[0], names[-1]}):
+                return True
+        return False
 
     def _write_parts(self, shard: int, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         written = []

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +245,7 @@ class Database:
             self.lock(connection, UPGRADE_LOCK)
             config = Config(attributes={"connection": connection})
             config.set_main_option("script_location", str(MIGRATIONS))
-            command.upgrade(config, to or "head")
+            command.upgrade(config, to or head())
 
     def require_known_schema(self) -> None:
         """Raises StoreError where the schema is at a migration that only a newer Lapel has."""
@@ -287,8 +288,12 @@ class SessionLock:
         self.connection.close()
 
 
+@cache
 def revisions() -> tuple[str, ...]:
-    """All migrations, the oldest first; their files begin with them."""
+    """All migrations that this process's code knows, the oldest first; their files begin with them.
+
+    Looked up once, when a store is opened: files that an update brings later belong to other code.
+    """
     return tuple(sorted(path.stem.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")))
 
 

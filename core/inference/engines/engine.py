@@ -58,7 +58,7 @@ def open_engine(
 
     ``device`` is auto, cpu, cuda, cuda:1, mps: all but auto and cpu are PyTorch's. ``engine`` is one of
     ``ENGINES``, by default what ``LAPEL_ENGINE`` says. Raises WeightsError where the weights cannot serve,
-    EngineError where the engine is unknown or not installed.
+    EngineError where the engine is unknown or not installed, or the device is not there.
     """
     card = read_card(path)
     if card.kind != kind:
@@ -73,6 +73,7 @@ def open_engine(
                 return open_export(name, export), card
         except Exception as error:  # what a runtime raises for a graph that it does not take is its own
             log.warning("PyTorch serves %s: %s does not load its export: %s", path.name, name, error)
+    require_device(device)
     with IMPORTS:
         from core.inference.engines.pytorch import PyTorchEngine
 
@@ -107,6 +108,23 @@ def choose_engine(wanted: str, device: str = "auto") -> tuple[str, str]:
         return wanted, device
     order = ("pytorch",) if device == "cuda" else ("openvino", "onnxruntime", "pytorch")
     return next(name for name in order if is_installed(name)), device
+
+
+def require_device(device: str) -> None:
+    """Raises EngineError for what is no device of PyTorch's, or one that this machine does not have."""
+    if device in ("auto", "cpu"):  # PyTorch takes seconds to load
+        return
+    name, _, number = device.partition(":")
+    is_index = number.isascii() and number.isdecimal() and len(number) < 5
+    if name not in ("cuda", "mps") or not (is_index or device == name):
+        raise EngineError(f"expected a device of auto, cpu, cuda, cuda:N or mps, got {device!r}")
+    with IMPORTS:
+        import torch
+    there = torch.cuda.device_count() if name == "cuda" else int(torch.backends.mps.is_available())
+    if not there:
+        raise EngineError(f"{device} was asked for, and this machine offers no such GPU to PyTorch")
+    if is_index and int(number) >= there:
+        raise EngineError(f"expected one of {there} GPUs, counted from 0, got {device}")
 
 
 def is_installed(engine: str) -> bool:

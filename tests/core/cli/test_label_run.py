@@ -93,12 +93,24 @@ def test_ctrl_c_says_how_it_goes_on(tmp_path, tiny, monkeypatch, capsys):
         (("photos", "--out", "nowhere://run"), "nowhere://run cannot be used"),
         (("photos", "--shard", "10"), "expected --shard and --data for a run alone"),
         (("photos", "--out", "run", "--by-workers", "--weights", "w"), "expected no --weights with"),
+        (
+            ("photos", "--out", "run", "--by-workers", "--device", "cpu"),
+            "expected no --device with --by-workers",
+        ),
+        (
+            ("photos", "--out", "run", "--format", "jsonl", "--device", "vpu"),
+            "expected a device of auto, cpu",
+        ),
+        (("a.jpg", "--device", "cuda:99"), "cuda:99"),
     ],
 )
 def test_what_cannot_be_is_a_sentence(tmp_path, monkeypatch, capsys, arguments, sentence):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(jpeg())
     command("label", *arguments, status=2)
     assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

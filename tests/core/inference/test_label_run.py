@@ -176,6 +176,32 @@ def test_photos_that_go_are_rows_and_a_store_that_is_away_ends_the_shard(photos,
     assert whole(run)["failures"] == [{"photo": "2.jpg", "error": "There is no such file any more."}]
 
 
+def test_a_source_that_is_not_seen_here_ends_the_shard_with_nothing_recorded(photos, tmp_path):
+    run = LabelRun.begin(plan(photos), Address.of(str(tmp_path / "run")))
+    photos.rename(tmp_path / "elsewhere")
+    with pytest.raises(AddressError, match="there is no such folder on this machine"):
+        run.label_shard(0, FakeLabeler())
+    photos.mkdir()  # where a disk is to be mounted
+    with pytest.raises(AddressError, match=r"none of the 4 photos of shard 0 can be read there"):
+        run.label_shard(0, FakeLabeler())
+    assert run.records() == {} and list(run.out.names("jsonl")) == []
+    photos.rmdir()
+    (tmp_path / "elsewhere").rename(photos)
+    gone = run.photos_of(2)
+    for name in gone:
+        (photos / name).unlink()
+    assert {row["photo"] for row in whole(run)["failures"]} == {"broken.jpg", *gone}
+
+
+def test_a_bucket_that_is_gone_ends_the_shard(s3: ObjectStore):
+    s3.objects |= {f"bucket/photos/{number}.jpg": jpeg() for number in range(8)}
+    run = LabelRun.begin(plan("s3://bucket/photos/"), Address.of("s3://other/run"))
+    s3.no_buckets.add("bucket")
+    with pytest.raises(AddressError, match=r"s3://bucket/photos/? cannot be used"):
+        run.label_shard(0, FakeLabeler())
+    assert run.records() == {}
+
+
 def test_names_that_are_no_text_come_back(tmp_path):
     name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
     (tmp_path / "photos").mkdir()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +16,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from core.errors import StoreBusyError, StoreError, StoreFullError
+from core.store import Store, sqlite_url
+from core.store import database as database_module
 from core.store.database import MIGRATIONS, Database, head, revisions
 from core.store.schema import metadata, settings
 from tests.core.store.rows import clock_of
@@ -49,6 +53,19 @@ def test_the_migrations_files_begin_with_what_alembic_knows_them_by():
     scripts = ScriptDirectory.from_config(config)
     assert tuple(script.revision for script in scripts.walk_revisions())[::-1] == revisions()
     assert scripts.get_current_head() == head()
+
+
+def test_a_migration_that_an_update_brings_is_not_known_to_a_process_that_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(database_module, "revisions", cache(revisions.__wrapped__))
+    monkeypatch.setattr(database_module, "MIGRATIONS", shutil.copytree(MIGRATIONS, tmp_path / "migrations"))
+    store = Store.open(sqlite_url(tmp_path), tmp_path)
+    (tmp_path / "migrations" / "versions" / "9999_of_an_update.py").touch()
+    store.check()
+    with store.database.write() as connection:  # as a process of the update does it
+        connection.execute(sa.text("update alembic_version set version_num = '9999'"))
+    with pytest.raises(StoreError, match="A newer Lapel has migrated the database"):
+        store.check()
+    store.close()
 
 
 def test_a_write_that_fails_leaves_no_trace(database):
