@@ -45,6 +45,9 @@ ONE_AT_ONCE = (LABEL, ORDER)
 IMPORTS_AT_ONCE = 4
 """Imports of a worker at a time, which take turns step by step: a small one does not wait for a large one."""
 
+RUNS_AT_ONCE = 4
+"""Runs of labeling that a worker hands out at a time: shards of the smaller ones come first."""
+
 CHUNKS_AT_ONCE = 2
 """Chunks of photos that a worker holds: one is worked on, and the next is there when it ends."""
 
@@ -89,20 +92,21 @@ class JobEngine:
         DBOS.listen_queues([*(kind for kind in KINDS if kind in kinds), *chunks, WEBHOOK])
         DBOS.launch()
         self.name = name
+        at_once = {IMPORT: IMPORTS_AT_ONCE, RUN: RUNS_AT_ONCE}
         for kind in self._workflows:
             only = 1 if kind in ONE_AT_ONCE else None
             DBOS.register_queue(
                 kind,
-                worker_concurrency=IMPORTS_AT_ONCE if kind == IMPORT else 1,
+                worker_concurrency=at_once.get(kind, 1),
                 global_concurrency=only,
                 polling_interval_sec=POLL_SECONDS,
                 on_conflict="always_update",
             )
         held = dict.fromkeys((CHUNKS, SHARDS, pictures), CHUNKS_AT_ONCE) | {WEBHOOK: DELIVERIES_AT_ONCE}
-        for queue, at_once in held.items():
+        for queue, most in held.items():
             DBOS.register_queue(
                 queue,
-                worker_concurrency=at_once,
+                worker_concurrency=most,
                 polling_interval_sec=POLL_SECONDS,
                 on_conflict="always_update",
             )

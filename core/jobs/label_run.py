@@ -1,8 +1,8 @@
 """A run of labeling by all workers of a store: each shard is a workflow of its own that any worker takes.
 
 What is done is at the run's address alone (:mod:`core.inference.label_run`): a shard without a record there
-is enqueued, and enqueued again where a cancelled job left it. Photos of the store come first: a shard waits
-between two photos while its worker has a chunk of those.
+is enqueued, and enqueued again where a cancelled job left it. Shards of a smaller run come first. Photos of
+the store come before all: a shard waits between two photos while its worker has a chunk of those.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dbos import DBOS, SetWorkflowID
+from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
 from core.access import Right, needs
 from core.addresses import Address
@@ -117,7 +117,8 @@ def run_workflow(context: WorkerContext) -> Callable[[str], None]:
             while left or flying:
                 while left and len(flying) < IN_FLIGHT:
                     shard = left.pop(0)
-                    with SetWorkflowID(f"{job}-{answer['round']}-{shard}"):
+                    name, urgency = f"{job}-{answer['round']}-{shard}", min(answer["total"], 2**31 - 1)
+                    with SetWorkflowID(name), SetEnqueueOptions(priority=urgency):
                         args = (job, answer["out"], shard, answer["models"])
                         flying.append(DBOS.enqueue_workflow(SHARDS, label_one_shard, *args))
                 result = flying.pop(0).get_result(polling_interval_sec=0.2)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from core.access import Right, needs
 from core.errors import StoreError
@@ -23,7 +24,8 @@ RATE_SECONDS = 300.0
 class Status:
     """A store at one moment; times in seconds, rates a second.
 
-    ``jobs`` are the waiting and running ones, each with its rate since it began and the seconds left.
+    ``jobs`` are the waiting and running ones, each with its rate since it began, or was resumed, and the
+    seconds left.
     ``unlabeled`` are photos without a prediction of the champions, None before the first champions.
     """
 
@@ -48,10 +50,11 @@ def status(store: Store) -> Status:
     from core.inference.predictions import serving_models
 
     seen, models, jobs = activity(store, RATE_SECONDS), serving_models(store), store.jobs.running()
+    resumed = store.jobs.resumed()
     waits = [seen.now - job.at for job in jobs if job.state == "waiting"]
     return Status(
         workers=tuple(f"worker-{number}" for number in held_locks(store)),
-        jobs=tuple(_job(job, seen.now) for job in jobs),
+        jobs=tuple(_job(job, seen.now, *resumed.get(job.id, (job.at, 0))) for job in jobs),
         photos=store.photos.count(),
         unlabeled=None if models is None else store.predictions.missing_count(models),
         open_tasks=store.queue.counts().open,
@@ -62,13 +65,14 @@ def status(store: Store) -> Status:
     )
 
 
-def _job(job: Any, now: float) -> dict[str, Any]:
-    passed = max(now - job.at, 1e-3)
-    rate = job.done / passed if job.state == "running" else 0.0
+def _job(job: Any, now: float, began: float, before: int) -> dict[str, Any]:
+    """A job as JSON; ``before`` of its steps were done when it began, or are repeated."""
+    newly = job.done - before if job.done >= before else job.done
+    rate = newly / max(now - began, 1e-3) if job.state == "running" else 0.0
     left = (job.total - job.done) / rate if rate > 0 else None
     told = {"id": job.id, "kind": job.kind, "state": job.state, "done": job.done, "total": job.total}
     times = {"rate": round(rate, 3), "seconds_left": None if left is None else round(left)}
-    return told | times | {"seconds": round(passed, 1), "message": job.message}
+    return told | times | {"seconds": round(max(now - job.at, 0.0), 1), "message": job.message}
 
 
 def serve_metrics(store: Store, port: int, address: str = "127.0.0.1") -> int:
@@ -100,11 +104,17 @@ def serve_metrics(store: Store, port: int, address: str = "127.0.0.1") -> int:
         return [b"ok\n"]
 
     try:
-        server = make_server(address, port, answer, handler_class=_Quiet)
+        server = make_server(address, port, answer, _Server, _Quiet)
     except OSError as error:
         raise StoreError(f"expected a free port for metrics, got {port}: {error.strerror}") from error
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return server.server_port
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """Health and readiness answer while metrics are counted, or somebody reads slowly."""
+
+    daemon_threads = True
 
 
 class _Quiet(WSGIRequestHandler):

@@ -12,11 +12,16 @@ import sqlalchemy as sa
 from core.access import LOCAL, Actor, Right, needs
 from core.store.database import Database, one_line
 from core.store.schema import jobs as table
+from core.store.schema import settings
 
 GOING = ("waiting", "running")
 ENDED = ("done", "failed", "cancelled")
 
+RESUMED_SETTING = "resumed_jobs"
+"""Where it is kept when jobs were resumed, and how far they were."""
+
 _LOCK = 0x1A9E7
+_RESUMED = sa.select(settings.c.value).where(settings.c.name == RESUMED_SETTING)
 log = logging.getLogger("lapel.jobs")
 
 
@@ -63,9 +68,24 @@ class Jobs:
 
     @needs(Right.IMPORT)
     def retry(self, id: str) -> None:
-        """A job that failed or was cancelled waits again."""
-        stopped = sa.update(table).where(table.c.id == id, table.c.state.in_(("failed", "cancelled")))
-        self.database.change(stopped.values(state="waiting", message="", updated_at=self.database.now))
+        """A job that failed or was cancelled waits again; ``resumed`` tells since when."""
+        stopped = sa.and_(table.c.id == id, table.c.state.in_(("failed", "cancelled")))
+        now = self.database.now
+        with self.database.write() as connection:
+            self.database.lock(connection, _LOCK)
+            row = connection.execute(sa.select(table.c.done, now.label("at")).where(stopped)).first()
+            if row is None:
+                return
+            waiting = sa.update(table).where(stopped).values(state="waiting", message="", updated_at=now)
+            connection.execute(waiting)
+            going = set(connection.execute(sa.select(table.c.id).where(table.c.state.in_(GOING))).scalars())
+            known = connection.execute(_RESUMED).scalar() or {}
+            value = {job: entry for job, entry in known.items() if job in going}
+            insert = self.database.insert(settings).values(
+                name=RESUMED_SETTING, value=value | {id: [row.at, row.done]}
+            )
+            chosen = {"value": insert.excluded.value}
+            connection.execute(insert.on_conflict_do_update(index_elements=[settings.c.name], set_=chosen))
 
     @needs(Right.IMPORT)
     def progress(self, id: str, done: int, total: int, message: str = "") -> None:
@@ -105,6 +125,11 @@ class Jobs:
     def running(self) -> tuple[JobRow, ...]:
         """The jobs that wait or run, oldest first."""
         return self._rows(sa.select(table).where(table.c.state.in_(GOING)).order_by(table.c.at, table.c.id))
+
+    @needs(Right.READ)
+    def resumed(self) -> dict[str, tuple[float, int]]:
+        """Of resumed jobs: when that was last, in seconds since 1970, and how many steps were done."""
+        return {id: (at, done) for id, (at, done) in (self.database.value(_RESUMED) or {}).items()}
 
     @needs(Right.READ)
     def cancelled(self) -> tuple[str, ...]:

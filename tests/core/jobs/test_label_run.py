@@ -13,6 +13,7 @@ from core.addresses import Address
 from core.cli.label_run import label_run as run_command
 from core.errors import LapelError
 from core.inference import label_run as runs
+from core.jobs import label_run as jobs
 from core.jobs.client import RUN, cancel
 from core.jobs.label_run import label_shard, pending_shards, start_run
 from core.jobs.steps import JobCancelled
@@ -22,6 +23,7 @@ from tests.core.jobs.conftest import settle
 from tests.databases import on_sqlite
 from tests.object_store import ObjectStore
 from tests.pictures import jpeg
+from tests.waiting import until
 
 PHOTOS = 12
 
@@ -79,6 +81,26 @@ def test_a_cancelled_run_keeps_its_shards_and_goes_on(begun, context, worker, so
 
 
 @on_sqlite
+def test_a_small_run_does_not_wait_for_a_large_one(begun, context, worker, source, tmp_path, monkeypatch):
+    _, large = begun
+    (tmp_path / "few").mkdir()
+    (source / "00.jpg").rename(tmp_path / "few" / "00.jpg")
+    chosen = {"source": str(tmp_path / "few"), "formats": ("jsonl",), "shard_photos": 2}
+    _, small = start_run(context.store, chosen, Address.of(str(tmp_path / "small")), None, "ada")
+    order: list[str] = []
+
+    def label(context, job, *more):
+        order.append(job)
+        if len(order) == 1:
+            until(lambda: context.store.jobs.get(small).state == "running")
+        return label_shard(context, job, *more)
+
+    monkeypatch.setattr(jobs, "label_shard", label)
+    settle(worker)
+    assert order[0] == large and order[-1] == large and len(order) == PHOTOS // 2 + 1
+
+
+@on_sqlite
 def test_a_run_whose_photos_are_away_fails_with_a_sentence_and_is_tried_again(
     context, worker, s3: ObjectStore, monkeypatch
 ):
@@ -118,11 +140,14 @@ def test_a_run_goes_on_with_the_models_it_was_begun_with(begun, context, monkeyp
 def test_the_command_follows_the_workers(context, source, tmp_path, monkeypatch, worker, capsys):
     store = context.store
     monkeypatch.setattr("core.cli.label_run.open_store", lambda data: store)
+    monkeypatch.setattr("core.jobs.worker_lock.held_locks", lambda store: [])
     clock = SimpleNamespace(sleep=lambda seconds: settle(worker), monotonic=time.monotonic)
     monkeypatch.setattr("core.cli.label_run.time", clock)
     asked = {"formats": (), "shard_photos": 5, "device": "auto", "data": None, "weights": ()}
     out = str(tmp_path / "run")
     assert run_command([str(source)], out, threshold=None, by_workers=True, **asked) == 1
-    assert json.loads(capsys.readouterr().out)["labeled"] == PHOTOS - 1
+    said = capsys.readouterr()
+    assert json.loads(said.out)["labeled"] == PHOTOS - 1
+    assert said.err.count("No worker of this store is alive") == 1
     with pytest.raises(LapelError, match="a run with another threshold"):
         run_command([str(source)], out, threshold=0.9, by_workers=True, **asked)

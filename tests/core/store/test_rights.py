@@ -34,7 +34,7 @@ TABLE = {
     },
     "Imports": {Right.READ: "get recent refusals", Right.IMPORT: "begin progress cancel retry refuse"},
     "Jobs": {
-        Right.READ: "get recent latest running cancelled",
+        Right.READ: "get recent latest running resumed cancelled",
         Right.IMPORT: "begin request retry progress finish",
     },
     "Settings": {
