@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from dbos import DBOS
 
 from core.addresses import Address
 from core.cli.label_run import label_run as run_command
@@ -23,7 +25,7 @@ from tests.core.jobs.conftest import settle
 from tests.databases import on_sqlite
 from tests.object_store import ObjectStore
 from tests.pictures import jpeg
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS
 
 PHOTOS = 12
 
@@ -87,14 +89,20 @@ def test_a_small_run_does_not_wait_for_a_large_one(begun, context, worker, sourc
     (source / "00.jpg").rename(tmp_path / "few" / "00.jpg")
     chosen = {"source": str(tmp_path / "few"), "formats": ("jsonl",), "shard_photos": 2}
     _, small = start_run(context.store, chosen, Address.of(str(tmp_path / "small")), None, "ada")
-    order: list[str] = []
+    order, handed_out, enqueue = list[str](), threading.Event(), DBOS.enqueue_workflow
+
+    def enqueue_and_tell(queue, workflow, job, *more):
+        handle = enqueue(queue, workflow, job, *more)
+        if (queue, job) == (jobs.SHARDS, small):
+            handed_out.set()
+        return handle
 
     def label(context, job, *more):
         order.append(job)
-        if len(order) == 1:
-            until(lambda: context.store.jobs.get(small).state == "running")
+        assert len(order) > 1 or handed_out.wait(PATIENCE_SECONDS)
         return label_shard(context, job, *more)
 
+    monkeypatch.setattr(DBOS, "enqueue_workflow", enqueue_and_tell)
     monkeypatch.setattr(jobs, "label_shard", label)
     settle(worker)
     assert order[0] == large and order[-1] == large and len(order) == PHOTOS // 2 + 1
