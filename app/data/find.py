@@ -14,7 +14,7 @@ from core.errors import StoreError
 from core.inference.predictions import category_ids, queue_models, without_hidden
 from core.store import Store
 from core.store.categories import Category
-from core.store.schema import NO_IMPORT
+from core.store.predictions import NO_IMPORT
 from core.store.search import PARTS, STATES, PhotoQuery
 from core.taxonomy import load_taxonomy, taxonomy_names
 

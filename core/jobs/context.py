@@ -69,8 +69,13 @@ class WorkerContext:
                 lock.release()
 
     def rest(self) -> None:
-        """Leave chunks to other workers for a while after one that failed here."""
-        self._stopping.wait(max(0.0, self._rested_at - time.monotonic()))
+        """Leave chunks to other workers for a while after one that failed here; no longer once it stops."""
+        self._stopping.wait(self.rest_left)
+
+    @property
+    def rest_left(self) -> float:
+        """The seconds for which it still rests."""
+        return max(0.0, self._rested_at - time.monotonic())
 
     def note_trouble(self, failed: bool) -> None:
         """Note whether the last chunk failed."""

@@ -25,8 +25,7 @@ from core.jobs.client import start_labeling, start_ordering
 from core.jobs.context import WorkerContext, cancellable
 from core.jobs.steps import JobCancelled, StepResult, run_step
 from core.store import Store
-from core.store.predictions import ModelPair
-from core.store.schema import NO_IMPORT
+from core.store.predictions import NO_IMPORT, ModelPair
 
 if TYPE_CHECKING:
     from core.inference.labeler import Labeler
@@ -141,9 +140,11 @@ def _list_imports(store: Store, models: ModelPair, state: StepResult) -> None:
     that came back. In between those are added that came since the "newest" photo.
     """
     newest, known = store.photos.last_id(), [list(entry) for entry in state["imports"]]
-    if state["plans"] % COUNT_EVERY == 0 or not (known or state["flying"]):
+    is_counted = state["plans"] % COUNT_EVERY == 0
+    if is_counted or not (known or state["flying"]):
         counts = store.predictions.missing_by_import(models)
-        state["total"] = state["done"] + sum(counts.values())
+        if is_counted:
+            state["total"] = state["done"] + sum(counts.values())
         seen = {id: (size, after) for id, size, after in sorted(known, key=lambda entry: -entry[2])}
         found = []
         for id, count in counts.items():

@@ -17,11 +17,14 @@ from core.store.audit import record_audit
 from core.store.box_index import index_prediction, predicted_boxes
 from core.store.boxes import AnnotatedBox, boxes_from
 from core.store.database import DAY_SECONDS, Database, batches_of
-from core.store.schema import NO_IMPORT, photos
 from core.store.schema import annotations as versions
 from core.store.schema import models as models_table
+from core.store.schema import photos
 from core.store.schema import predictions as table
 from core.store.versions import is_newest, newest_versions
+
+NO_IMPORT = 0
+"""Of photos that came by no import: saved from the page Label photos."""
 
 _ROWS_AT_ONCE = 200
 _KEY = ("photo_id", "detector_id", "classifier_id")

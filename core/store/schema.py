@@ -54,9 +54,6 @@ import_refusals = Table(
     UniqueConstraint("import_id", "name"),
 )
 
-NO_IMPORT = 0
-"""Of photos that came by no import: saved from the page Label photos."""
-
 photos = Table(
     "photos",
     metadata,

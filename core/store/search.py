@@ -16,17 +16,16 @@ from core.garments import Box
 from core.store.box_index import annotated_boxes, predicted_boxes
 from core.store.database import Database, one_line
 from core.store.photos import PhotoRow
-from core.store.predictions import ModelPair
+from core.store.predictions import NO_IMPORT, ModelPair
+from core.store.schema import annotations as versions
+from core.store.schema import consensus_reviews as reviews
 from core.store.schema import (
-    NO_IMPORT,
     drafts,
     photo_tags,
     photos,
     revision_items,
     tasks,
 )
-from core.store.schema import annotations as versions
-from core.store.schema import consensus_reviews as reviews
 from core.store.versions import is_annotated
 
 STATES = (

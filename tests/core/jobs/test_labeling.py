@@ -187,15 +187,14 @@ def test_chunks_that_fail_in_a_row_end_the_job_and_no_models_serve(context):
 
 
 def test_a_worker_on_which_a_chunk_failed_rests_longer_each_time(context, monkeypatch):
-    waited: list[float] = []
-    clock = SimpleNamespace(monotonic=lambda: 100.0)
-    monkeypatch.setattr(contexts, "time", clock)
-    worker = contexts.WorkerContext(context.store)
-    monkeypatch.setattr(worker._stopping, "wait", waited.append)
-    for failed in (True, True, False):
+    monkeypatch.setattr(contexts, "time", SimpleNamespace(monotonic=lambda: 100.0))
+    worker, rests = contexts.WorkerContext(context.store), list[float]()
+    for failed in (True, True, False, True):
         worker.note_trouble(failed)
-        worker.rest()
-    assert waited == [contexts.REST_SECONDS, 2 * contexts.REST_SECONDS, 0.0]
+        rests.append(worker.rest_left)
+    assert rests == [contexts.REST_SECONDS, 2 * contexts.REST_SECONDS, 0.0, contexts.REST_SECONDS]
+    worker.stop(0.0)
+    worker.rest()  # ends at once
 
 
 def test_a_cancelled_job_ends_its_chunk_and_plans_nothing(context):

@@ -12,7 +12,8 @@ from core.garments import Garment
 from core.store import Store, bulk, sqlite_url
 from core.store.backup import backup, restore
 from core.store.database import Database
-from core.store.schema import NO_IMPORT, annotations, photos, predictions
+from core.store.predictions import NO_IMPORT
+from core.store.schema import annotations, photos, predictions
 from core.store.search import STATES, PhotoQuery
 from tests.core.store.rows import add_models, add_photos, box, photo_row
 
