@@ -50,28 +50,7 @@ def show_acts(
     """
     mine = chosen()
     selection = mine.selection(store, view)
-    is_photos = all(key.isdecimal() for key in page) and selection.is_of_photos
-    noun = ("photo", "photos") if is_photos else ("box", "boxes")
-    shown = set(mine.among(store, view, page))
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"**{counted(len(selection), *noun)} chosen**", width="content")
-        rest = [key for key in page if key not in shown]
-        st.button(
-            "Choose page",
-            key="choose-page",
-            disabled=not rest,
-            on_click=mine.choose,
-            args=(view, rest, True),
-        )
-        if query is not None and found > len(page) and view in (PHOTOS, CROPS):
-            st.button(
-                f"Choose all {found:,}",
-                key="choose-all",
-                on_click=_choose_all,
-                args=(store, mine, view, query),
-            )
-        if selection:
-            st.button("Choose none", key="choose-none", on_click=mine.clear, args=(view,))
+    _show_choice(store, mine, selection, view, found, query, page)
     if not selection:
         st.caption("Tick tiles to act on many at once; with Shift, all between two.")
         return
@@ -97,6 +76,40 @@ def show_acts(
             export_form(store, selection, person)
         if selection.found is None and len(selection.photo_ids()) == 1:
             annotate_link(photo_of(selection.keys[0]))
+
+
+def _show_choice(
+    store: Store,
+    mine: Chosen,
+    selection: Selection,
+    view: str,
+    found: int,
+    query: PhotoQuery | None,
+    page: Sequence[str],
+) -> None:
+    """How many are chosen; buttons that choose the page, all that is found, or none."""
+    is_photos = all(key.isdecimal() for key in page) and selection.is_of_photos
+    noun = ("photo", "photos") if is_photos else ("box", "boxes")
+    shown = set(mine.among(store, view, page))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"**{counted(len(selection), *noun)} chosen**", width="content")
+        rest = [key for key in page if key not in shown]
+        st.button(
+            "Choose page",
+            key="choose-page",
+            disabled=not rest,
+            on_click=mine.choose,
+            args=(view, rest, True),
+        )
+        if query is not None and found > len(page) and view in (PHOTOS, CROPS):
+            st.button(
+                f"Choose all {found:,}",
+                key="choose-all",
+                on_click=_choose_all,
+                args=(store, mine, view, query),
+            )
+        if selection:
+            st.button("Choose none", key="choose-none", on_click=mine.clear, args=(view,))
 
 
 def _choose_all(store: Store, mine: Chosen, view: str, query: PhotoQuery) -> None:
