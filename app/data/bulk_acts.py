@@ -53,7 +53,7 @@ class BulkActs:
     undo: tuple[str, str] | None = None
     """A bulk change's name, and what its undo is called."""
     drafted: Drafted | None = None
-    """The last bulk change where it was one of predicted boxes."""
+    """The drafts that the last relabeling changed, of predicted boxes."""
     file: PreparedFile | None = None
 
     def __post_init__(self) -> None:
@@ -84,7 +84,7 @@ class BulkActs:
             flash(RESULT_KEY, going.told(task.result))
             return
         if going.undo is not None and task.done:
-            self.undo, self.drafted = going.undo, None
+            self.undo = going.undo  # and the drafts that were changed by then
         before = f" {task.done:,} of {counted(task.total, 'photo')} were done by then." if task.done else ""
         said = (task.error or f"{going.what} was stopped.") + before
         flash(RESULT_KEY, said, error=task.state == "failed")

@@ -114,8 +114,10 @@ def _relabel(
         return
     kept = None if category_id is None or text is not None else _labels_of(store, {category_id}, parents)
     acts, name = bulk_acts(store, person), new_name()
+    before = acts.undo, acts.drafted
 
     def job(progress: Progress) -> tuple[Relabeled, Drafted | None]:
+        acts.undo = acts.drafted = None
         annotated, predicted, _ = _count(selection)
         done, drafted = Relabeled(name, 0, 0), None
         if annotated or not predicted:
@@ -123,10 +125,12 @@ def _relabel(
             for keys in _reported(selection, progress):
                 done += relabel(boxes_of(keys), kept_labels=kept, name=name)
         if predicted:
-            drafted = _relabel_predicted(store, selection, person, category_id, text, kept, parents, progress)
+            drafted = _relabel_predicted(
+                store, acts, selection, person, category_id, text, kept, parents, progress
+            )
         return done, drafted
 
-    acts.begin("Relabeling", job, partial(_told, acts, mine, view), (name, "Undo"))
+    acts.begin("Relabeling", job, partial(_told, acts, mine, view, before), (name, "Undo"))
 
 
 def _reported(selection: Selection, progress: Progress) -> Iterator[list[str]]:
@@ -139,6 +143,7 @@ def _reported(selection: Selection, progress: Progress) -> Iterator[list[str]]:
 
 def _relabel_predicted(
     store: Store,
+    acts: BulkActs,
     selection: Selection,
     person: str,
     category_id: int | None,
@@ -167,22 +172,35 @@ def _relabel_predicted(
         )
         boxes, left = boxes + done.boxes, left + done.left
         saved.update(done.saved)
-    return Drafted(boxes, left, saved)
+        acts.drafted = Drafted(boxes, left, saved)  # to be undone also where the act is stopped
+    return acts.drafted
 
 
-def _told(acts: BulkActs, mine: Chosen, view: str, result: tuple[Relabeled, Drafted | None]) -> str:
+Undoable = tuple[tuple[str, str] | None, Drafted | None]
+
+
+def _told(
+    acts: BulkActs, mine: Chosen, view: str, before: Undoable, result: tuple[Relabeled, Drafted | None]
+) -> str:
+    """Annotated boxes and predicted ones are told of together, and undone together."""
     done, drafted = result
     mine.acts += 1
     mine.clear(view)
+    acts.undo = (done.name, "Undo") if done.photos else None
+    acts.drafted = drafted if drafted is not None and drafted.saved else None
+    if acts.undo is None and acts.drafted is None:
+        acts.undo, acts.drafted = before
+    told = []
+    if done.photos or drafted is None:
+        what = f"{counted(done.boxes, 'box', 'boxes')} on {counted(done.photos, 'photo')} relabeled."
+        told.append(what + _stayed(done.left, "deleted, or returned by a reviewer"))
     if drafted is not None:
-        acts.undo, acts.drafted = None, drafted if drafted.saved else None
         what = f"{counted(drafted.boxes, 'box', 'boxes')} on {counted(len(drafted.saved), 'photo')}"
         reason = "annotated already, without proposals, or deleted"
-        return f"{what} relabeled in your drafts: submit them in Annotate.{_stayed(drafted.left, reason)}"
-    if done.photos:
-        acts.undo, acts.drafted = (done.name, "Undo"), None
-    what = f"{counted(done.boxes, 'box', 'boxes')} on {counted(done.photos, 'photo')} relabeled."
-    return what + _stayed(done.left, "deleted, or returned by a reviewer")
+        told.append(
+            f"{what} relabeled in your drafts: submit them in Annotate.{_stayed(drafted.left, reason)}"
+        )
+    return " ".join(told)
 
 
 def _stayed(left: int, reason: str) -> str:
@@ -196,7 +214,7 @@ def _relabel_as_said(store: Store, mine: Chosen, view: str, said: Mapping[str, i
     def job(progress: Progress) -> tuple[Relabeled, None]:
         return bulk.relabel(store, boxes, author=person, category_id=wanted, label="", name=name), None
 
-    acts.begin("Relabeling", job, partial(_told, acts, mine, view))
+    acts.begin("Relabeling", job, partial(_told, acts, mine, view, (acts.undo, acts.drafted)))
 
 
 def _labels_of(store: Store, ids: set[int], parents: Mapping[str, int]) -> set[str]:
@@ -214,41 +232,40 @@ def undo_button(store: Store, person: str) -> None:
         f"{word} the relabeling",
         icon=":material/undo:" if word == "Undo" else ":material/redo:",
         key="relabel-undo",
-        on_click=_undo if acts.undo else _undo_drafted,
+        on_click=_undo,
         args=(store, acts, person),
     )
 
 
-def _undo_drafted(store: Store, acts: BulkActs, person: str) -> None:
-    drafted = acts.drafted
-    if drafted is None:  # another tab was quicker
-        return
-
-    def told(undone: Drafted) -> str:
-        acts.drafted = None
-        left = undone.left
-        stayed = f" {counted(left, 'draft was', 'drafts were')} changed since, and left." if left else ""
-        return f"The drafts of {counted(len(drafted.saved) - left, 'photo')} are as before.{stayed}"
-
-    def job(progress: Progress) -> Drafted:
-        return undo_drafted(store, drafted, author=person, progress=progress)
-
-    acts.begin("Undo", job, told)
-
-
 def _undo(store: Store, acts: BulkActs, person: str) -> None:
-    if acts.undo is None:
+    change, drafted, undone_as = acts.undo, acts.drafted, new_name()
+    if change is None and drafted is None:  # another tab was quicker
         return
-    (name, word), undone_as = acts.undo, new_name()
-    after = "Redo" if word == "Undo" else "Undo"
+    word = change[1] if change else "Undo"
 
-    def told(done: Relabeled) -> str:
-        acts.undo = (done.name, after) if done.photos else None
-        left = done.left
-        stayed = f" {counted(left, 'photo was', 'photos were')} saved again since, and left." if left else ""
-        return f"{counted(done.boxes, 'box', 'boxes')} as before on {counted(done.photos, 'photo')}.{stayed}"
+    def told(results: tuple[Relabeled | None, Drafted | None]) -> str:
+        done, undone = results
+        # Drafts cannot be redone, and half of a relabeling is not offered.
+        again = done is not None and done.photos and undone is None
+        acts.undo = (done.name, "Redo" if word == "Undo" else "Undo") if done is not None and again else None
+        acts.drafted = None
+        told = []
+        if done is not None:
+            left = f" {counted(done.left, 'photo was', 'photos were')} saved again since, and left."
+            what = f"{counted(done.boxes, 'box', 'boxes')} as before on {counted(done.photos, 'photo')}."
+            told.append(what + (left if done.left else ""))
+        if undone is not None and drafted is not None:
+            left = f" {counted(undone.left, 'draft was', 'drafts were')} changed since, and left."
+            what = f"The drafts of {counted(len(drafted.saved) - undone.left, 'photo')} are as before."
+            told.append(what + (left if undone.left else ""))
+        return " ".join(told)
 
-    def job(progress: Progress) -> Relabeled:
-        return bulk.undo_relabel(store, name, author=person, undo=undone_as, progress=progress)
+    def job(progress: Progress) -> tuple[Relabeled | None, Drafted | None]:
+        done = undone = None
+        if change is not None:
+            done = bulk.undo_relabel(store, change[0], author=person, undo=undone_as, progress=progress)
+        if drafted is not None:
+            undone = undo_drafted(store, drafted, author=person, progress=progress)
+        return done, undone
 
     acts.begin(word, job, told)

@@ -55,6 +55,31 @@ def test_crops_are_relabeled_in_bulk_and_undone_as_one_step(page, store):
     assert gallery(page) == [names[top]] * 3
 
 
+def test_annotated_and_predicted_boxes_are_relabeled_together_and_undone_together(page, store):
+    top, skirt = (category.id for category in store.categories.all()[:2])
+    name = store.categories.by_id()[top].name
+    by_person, by_models = (photo(store, shade, f"{shade}.jpg", bands=2 * shade) for shade in (1, 2))
+    annotate(store, by_person, top)
+    store.predictions.save(
+        by_models, add_models(store.database), [Garment((5.0, 5.0, 60.0, 90.0), name, 0.9)], None
+    )
+    page.query_params["view"] = "Crops"
+    on(page, "Photos").button(key="choose-page").click().run()
+    page.segmented_control(key="boxes").set_value("predicted").run()
+    page.button(key="choose-page").click().run()
+    assert "2 boxes chosen" in texts(page)
+    page.selectbox(key="chosen-category").set_value(skirt).run()
+    page.button(key="relabel").click().run()
+    assert "1 box on 1 photo relabeled. 1 box on 1 photo relabeled in your drafts" in told(page)
+    person = store.annotations.history(by_person)[-1].author
+    assert store.drafts.load(by_models, person) is not None
+    page.button(key="relabel-undo").click().run()
+    assert "1 box as before on 1 photo. The drafts of 1 photo are as before." in told(page)
+    assert {box.category_id for box in store.annotations.latest(by_person).boxes} == {top}
+    assert store.drafts.load(by_models, person) is None
+    assert not [shown for shown in page.button if shown.key == "relabel-undo"]
+
+
 def test_chosen_photos_are_put_first_given_away_and_exported(page, store):
     first, second = photo(store, 1, bands=2), photo(store, 2, bands=4)
     store.settings.put("second_share", 0.0)
