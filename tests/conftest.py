@@ -19,9 +19,11 @@ from tools.synthetic import DrawnScene, draw_scene
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+    from xdist.remote import Producer
 
     from core.inference.labeler import Labeler
     from tests.object_store import ObjectStore
+    from tests.scheduling import FileScheduling
 
 # Several tests run at once: threads of one that wait for each other would take the cores from the others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -157,6 +159,14 @@ def browser(chromium: str) -> Iterator[Browser]:
         started = driver.chromium.launch(executable_path=chromium, args=list(CHROMIUM_ARGUMENTS))
         yield started
         started.close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileScheduling:
+    """A process of the suite that died must not hold up the others."""
+    from tests.scheduling import FileScheduling
+
+    return FileScheduling(config, log)
 
 
 def pytest_unconfigure() -> None:
