@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 
@@ -27,7 +31,7 @@ from tests.core.jobs.conftest import settle
 from tests.core.jobs.hostile_steps import COMMAND
 from tests.core.store.test_import_chunks import dataset_in, whole
 from tests.databases import on_postgresql, on_sqlite
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 ROOT = Path(__file__).parents[3]
 CHUNK = 4
@@ -83,10 +87,18 @@ def test_an_import_in_chunks_ends_as_one_in_one_go(
     assert not UploadFolder.of(carrier.store.folder).import_folder(import_id).joinpath("prepared").exists()
 
 
-def slow_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Photos are brought in one by one."""
-    whole_batch = steps.import_batch
-    monkeypatch.setattr(steps, "import_batch", lambda *arguments, most: whole_batch(*arguments, most=1))
+def slow_batches(monkeypatch: pytest.MonkeyPatch, held_after: float = math.inf) -> tuple[Event, Event]:
+    """Photos are brought in one by one; after so many the first event is set, and the second waited for."""
+    whole_batch, held, may_go_on, batches = steps.import_batch, Event(), Event(), count()
+
+    def import_one(*arguments: Any, most: int) -> steps.StepResult:
+        if next(batches) >= held_after:
+            held.set()
+            assert may_go_on.wait(PATIENCE_SECONDS)
+        return whole_batch(*arguments, most=1)
+
+    monkeypatch.setattr(steps, "import_batch", import_one)
+    return held, may_go_on
 
 
 def test_an_import_that_is_cancelled_in_the_middle_says_what_came_and_goes_on(
@@ -96,11 +108,12 @@ def test_an_import_that_is_cancelled_in_the_middle_says_what_came_and_goes_on(
     chunked: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    slow_batches(monkeypatch)
+    held, may_go_on = slow_batches(monkeypatch, CHUNK + 2)
     store = carrier.store
     import_id, job = ask(store, source)
-    until(lambda: store.imports.get(import_id).done > CHUNK + 1, carrier.poll)
+    until(held.is_set, carrier.poll)
     cancel(store, job)
+    may_go_on.set()
     until(lambda: not carrier.engine.busy_workers(), carrier.poll)
     stopped = store.imports.get(import_id)
     assert (stopped.state, store.jobs.get(job).state) == ("cancelled", "cancelled")
