@@ -56,6 +56,8 @@ class WorkerContext:
         """Held for each step that brings photos in: imports take turns."""
         self.preparing = threading.Lock()
         """Held while a chunk of an import is prepared."""
+        self.misplaced: dict[str, str] = {}
+        """Jobs that this worker took and cannot do, by their ids: the queue of those that can."""
         self._stopping = threading.Event()
         self._rested_at, self._rest = 0.0, 0.0
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="lapel-models")

@@ -17,7 +17,7 @@ from dbos._error import DBOSAwaitedWorkflowCancelledError, DBOSWorkflowCancelled
 from core.errors import StoreError
 from core.jobs.client import IMPORT, LABEL, ORDER, RUN, TRAIN
 from core.jobs.context import WorkerContext
-from core.jobs.importing import chunk_queue, import_workflow
+from core.jobs.importing import chunk_queue, folder_queue, import_workflow
 from core.jobs.label_run import SHARDS, run_workflow
 from core.jobs.labeling import CHUNKS
 from core.jobs.training import training_workflow
@@ -86,8 +86,8 @@ class JobEngine:
             RUN: run_workflow(context),
         }
         self._deliver = delivery_workflow(store)
-        pictures = chunk_queue(store)
-        queues = ((LABEL, CHUNKS), (RUN, SHARDS), (IMPORT, pictures))
+        pictures, files = chunk_queue(store), folder_queue(store)
+        queues = ((LABEL, CHUNKS), (RUN, SHARDS), (IMPORT, pictures), (IMPORT, files))
         chunks = [queue for kind, queue in queues if kind in kinds]
         DBOS.listen_queues([*(kind for kind in KINDS if kind in kinds), *chunks, WEBHOOK])
         DBOS.launch()
@@ -102,7 +102,8 @@ class JobEngine:
                 polling_interval_sec=POLL_SECONDS,
                 on_conflict="always_update",
             )
-        held = dict.fromkeys((CHUNKS, SHARDS, pictures), CHUNKS_AT_ONCE) | {WEBHOOK: DELIVERIES_AT_ONCE}
+        held = dict.fromkeys((CHUNKS, SHARDS, pictures), CHUNKS_AT_ONCE)
+        held |= {WEBHOOK: DELIVERIES_AT_ONCE, files: IMPORTS_AT_ONCE}
         for queue, most in held.items():
             DBOS.register_queue(
                 queue,
@@ -155,6 +156,10 @@ class JobEngine:
     def recover(self, name: str) -> None:
         """Recover the unfinished jobs of a dead worker."""
         DBOS._recover_pending_workflows([name])
+
+    def hand_over(self, job: str, queue: str) -> None:
+        """Leave a job that runs here to the workers of another queue: they go on where it is."""
+        DBOS.resume_workflow(job, queue_name=queue)
 
     def close(self) -> None:
         """Stop; running jobs continue when a worker is started again."""

@@ -7,7 +7,8 @@ the prepared photos in by the order of the manifest, and the outcome is that of 
 prepared what and when. A photo that is not prepared is read there and then.
 
 All state is in the import's folder, beside an upload's files: chunks go to the workers that share the store's
-folder, by a queue that is named after it. Chunks of a smaller import come first.
+folder, by a queue that is named after it, and so does an import that was recovered elsewhere. Chunks of a
+smaller import come first.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+from dbos._error import DBOSWorkflowCancelledError
 
 from core.jobs.client import import_of, start_labeling, start_ordering
 from core.jobs.context import WorkerContext, cancellable
@@ -40,6 +42,11 @@ def chunk_queue(store: Store) -> str:
     return f"import-chunk-{folder_token(store)}"
 
 
+def folder_queue(store: Store) -> str:
+    """The queue of imports whose files were listed where this machine's workers see them."""
+    return f"import-in-{folder_token(store)}"
+
+
 def import_workflow(context: WorkerContext) -> Callable[[str], None]:
     """The workflow of an import's job, registered with DBOS with that of its chunks."""
     store, steps = context.store, context.steps
@@ -47,7 +54,8 @@ def import_workflow(context: WorkerContext) -> Callable[[str], None]:
     @DBOS.step(name="import.prepare")
     def list_files(job: str) -> StepResult:
         with cancellable():
-            return list_photos(steps, job)
+            answer = list_photos(steps, job)
+        return answer if "failed" in answer else answer | {"queue": folder_queue(store)}
 
     @DBOS.step(name="import.chunks")
     def name_chunks() -> StepResult:
@@ -78,6 +86,10 @@ def import_workflow(context: WorkerContext) -> Callable[[str], None]:
     @DBOS.workflow(name="import", max_recovery_attempts=None)
     def import_photos(job: str) -> None:
         answer = list_files(job)
+        queue = answer.pop("queue", None)
+        if queue not in (None, folder_queue(store)):  # recovered where its files are not
+            context.misplaced[job] = queue  # the worker enqueues it there; here it ends without a result
+            raise DBOSWorkflowCancelledError(f"{job} is left to a worker that sees its files")
         chunks = Chunks(job, answer, name_chunks, prepare_one_chunk) if answer.get("chunk") else None
         while "failed" not in answer and not ImportCheckpoint(**answer).ended:
             if chunks is None:

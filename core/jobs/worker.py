@@ -26,6 +26,8 @@ STOP_SECONDS = 10.0
 
 MAX_IMPORTS = 100_000
 
+ELSEWHERE = "This waits for a worker that sees its files."
+
 log = logging.getLogger("lapel.worker")
 
 
@@ -67,7 +69,7 @@ class Worker:
         self.store.jobs.finish(job.id, "failed", DIED)
 
     def maintain(self) -> None:
-        """Recover the jobs of dead workers; request labeling and ordering where they are due."""
+        """Recover the jobs of dead workers, hand over those that cannot be done here, request what is due."""
         self.lock.check()
         self.store.database.require_known_schema()
         for name in self.engine.busy_workers() - {self.engine.name}:
@@ -76,11 +78,21 @@ class Worker:
             if free is not None:
                 self.engine.recover(name)
                 free.release()
+        for id in list(self.context.misplaced):
+            self._hand_over(id, self.context.misplaced.pop(id))
         self.store.queue.add_up_counts()
         if is_labeling_due(self.store):
             request_labeling(self.store)
         if is_order_due(self.store):
             start_ordering(self.store)
+
+    def _hand_over(self, id: str, queue: str) -> None:
+        """Leave a job to the workers that can do it, which may not be there yet."""
+        job = self.store.jobs.get(id)
+        if job.is_going:
+            self.store.jobs.progress(id, job.done, job.total, ELSEWHERE)
+            self.engine.hand_over(id, queue)
+            log.info("A job is left to a worker that sees its files", extra={"job": id})
 
     def close(self) -> None:
         """Stop after the photos at hand; other workers go on with the rest, or the next one that starts."""

@@ -39,6 +39,11 @@ class JobRow:
     at: float
     updated_at: float
 
+    @property
+    def is_going(self) -> bool:
+        """Whether it waits or runs."""
+        return self.state in GOING
+
 
 @dataclass(frozen=True)
 class Jobs:

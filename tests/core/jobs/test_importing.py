@@ -22,7 +22,7 @@ from core.jobs.client import cancel, resume, start_import
 from core.jobs.context import WorkerContext
 from core.jobs.importing import prepare_pictures
 from core.jobs.step_process import StepProcesses
-from core.jobs.worker import Worker
+from core.jobs.worker import ELSEWHERE, Worker
 from core.store import Store
 from core.store import importing as store_importing
 from core.store.importing import ImportManifest, import_all, prepare_import
@@ -206,11 +206,11 @@ PHOTOS = 240
 
 
 @contextmanager
-def importer(store: Store, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker process that imports, in chunks of eight."""
+def importer(store: Store, log: Path, folder: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker process that imports, in chunks of eight; ``folder``: of another machine's files."""
     url = store.database.engine.url.render_as_string(hide_password=False)
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.core.jobs.importing_worker", str(store.folder), str(log)],
+        [sys.executable, "-m", "tests.core.jobs.importing_worker", str(folder or store.folder), str(log)],
         cwd=ROOT,
         env=os.environ | {"LAPEL_DATABASE_URL": url, "LAPEL_BLOBS_URL": store.blobs.url},
         stdin=subprocess.PIPE,
@@ -256,3 +256,26 @@ def test_of_two_workers_that_import_one_set_one_is_killed_and_the_report_is_the_
     prepared = Counter(name for _, what, name in (line.split("|") for line in lines()) if what == "prepare")
     again = sum(prepared.values()) - len(prepared)
     assert again <= 8, "no more than the chunk at hand was prepared again"
+
+
+@on_postgresql
+@pytest.mark.slow
+def test_an_import_that_is_recovered_where_its_files_are_not_goes_on_where_they_are(
+    store: Store, fresh_store: Callable[[str], Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAPEL_IMPORT_FOLDERS", str(tmp_path))
+    source, log = dataset_in(tmp_path / "source", PHOTOS // 3), tmp_path / "log"
+    import_id, job = ask(store, source)
+    with importer(store, log):
+        until(lambda: store.imports.get(import_id).done > 8)
+    assert store.imports.get(import_id).state == "running"
+    with importer(store, log, tmp_path / "elsewhere") as elsewhere:
+        until(lambda: store.jobs.get(job).message == ELSEWHERE)
+        with importer(store, log):
+            until(lambda: store.imports.get(import_id).state == "done")
+            until(lambda: store.jobs.get(job).state == "done")
+    assert whole(store, import_id) == whole(in_one_go(fresh_store, source), 1)
+    done = [line.split("|") for line in log.read_text().splitlines()]
+    assert all(int(pid) != elsewhere.pid for pid, _, _ in done)
+    brought = Counter(name for _, what, name in done if what == "bring in")
+    assert sum(brought.values()) - len(brought) <= 8, "no more than the step at hand was repeated"
