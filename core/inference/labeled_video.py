@@ -1,9 +1,13 @@
-"""A video file's frames, labeled one by one, with an annotated copy."""
+"""A video file's frames, labeled in their order, with an annotated copy.
+
+Of a frame the detector needs no other one, so that some are detected at once, each on a thread, while those
+before them are followed and drawn.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +15,13 @@ from core.garments import LabeledFrame, TrackedGarment
 from core.images.decode import Photo
 from core.images.drawing import annotate
 from core.images.video import Frame, Video, VideoWriter
+from core.inference.detector import Candidates
 from core.inference.labeler import Labeler
 from core.inference.video_labeler import WHOLE, VideoLabeler, VideoSettings
+from core.threads import cores, overlapped
+
+MOST_AT_ONCE = 4
+"""Frames that are detected at once, one on each core; twice as many are in memory."""
 
 
 def labeled_frames(
@@ -28,16 +37,21 @@ def labeled_frames(
 
     ``annotated`` names a copy to write, WebM of ``rate`` frames a second (the video's by default); it is
     there once the frames are over, also where the video turns out to be damaged: what could be read is in it.
-    Raises VideoError as the video's frames do.
+    Closing it ends it after the frames that are being detected. Raises VideoError as the video's frames do.
     """
     frames = VideoLabeler(labeler, settings)
+
+    def detect(frame: Frame) -> tuple[Frame, Photo, Candidates]:
+        photo = Photo(video.name, frame.image, "")
+        return frame, photo, frames.detect(photo)
+
     with ExitStack() as stack:
         writer = None
         if annotated is not None:
             writer = stack.enter_context(VideoWriter(annotated, rate or video.rate))
-        for frame in video.frames:
-            photo = Photo(video.name, frame.image, "")
-            found = frames.label(photo, frame.seconds, score_threshold, frame=frame.number)
+        detected = stack.enter_context(closing(overlapped(video.frames, detect, min(cores(), MOST_AT_ONCE))))
+        for frame, photo, places in detected:
+            found = frames.follow(photo, places, frame.seconds, score_threshold, frame=frame.number)
             if writer is not None:
                 garments = [tracked.garment for tracked in found.garments]
                 tags = [tag_of(tracked) for tracked in found.garments]
