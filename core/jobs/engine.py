@@ -9,7 +9,10 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, WorkflowStatus
 from dbos._error import DBOSAwaitedWorkflowCancelledError, DBOSWorkflowCancelledError
@@ -54,6 +57,12 @@ CHUNKS_AT_ONCE = 2
 DELIVERIES_AT_ONCE = 4
 """Webhooks that a worker sends at a time, each in a thread."""
 
+KEPT_SECONDS = 30 * 86400.0
+"""For which DBOS keeps what it wrote of jobs that have ended, at least."""
+
+FORGOTTEN_AT_ONCE = 500
+"""Workflows that are deleted in one transaction."""
+
 log = logging.getLogger("lapel.jobs")
 _ENDED = ("SUCCESS", "ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
@@ -65,7 +74,7 @@ class JobEngine:
     """
 
     def __init__(self, context: WorkerContext, name: str, kinds: Collection[str] = KINDS) -> None:
-        store = context.store
+        self._store = store = context.store
         config = DBOSConfig(
             name="lapel",
             system_database_url=system_url(store),
@@ -161,9 +170,31 @@ class JobEngine:
         """Leave a job that runs here to the workers of another queue: they go on where it is."""
         DBOS.resume_workflow(job, queue_name=queue)
 
+    def forget(self) -> int:
+        """Delete some workflows of jobs and webhooks that ended ``KEPT_SECONDS`` ago; 0 once none is left.
+
+        DBOS has nothing that does this (3.4; ``dbos-enterprise`` is closed). A job that failed starts anew
+        when it is tried again, with or without these rows. Cancelled ones keep theirs, to go on where they
+        stopped.
+        """
+        before = datetime.fromtimestamp(time.time() - KEPT_SECONDS, UTC).isoformat()
+        found = _ids(status=list(_ENDED), completed_before=before, has_parent=False)
+        going = {job.id for job in self._store.jobs.running()}  # asked last: one may just have been resumed
+        ended = [id for id in found if id not in going]
+        gone = (_ids(parent_workflow_id=ended) if ended else []) or ended  # those of chunks first
+        if gone:
+            DBOS.delete_workflows(gone)
+        return len(gone)
+
     def close(self) -> None:
         """Stop; running jobs continue when a worker is started again."""
         DBOS.destroy(destroy_registry=True)
+
+
+def _ids(**chosen: Any) -> list[str]:
+    """Some workflows by what they are chosen by."""
+    found = DBOS.list_workflows(**chosen, limit=FORGOTTEN_AT_ONCE, load_input=False, load_output=False)
+    return [status.workflow_id for status in found]
 
 
 def system_schema(store: Store) -> str:

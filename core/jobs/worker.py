@@ -21,6 +21,9 @@ from core.store.jobs import JobRow
 
 POLL_SECONDS = 1.0
 MAINTENANCE_SECONDS = 5.0
+FORGET_EVERY = 720
+"""Maintenances between two times that ended jobs are forgotten: an hour."""
+
 STOP_SECONDS = 10.0
 """That a worker which stops waits for the photos at hand."""
 
@@ -41,6 +44,8 @@ class Worker:
         self.lock = acquire_worker_lock(self.store)
         self.engine = JobEngine(context, self.lock.name, kinds)
         self._cancelled: set[str] = set()
+        self._rests = 0
+        """Maintenances until ended jobs are forgotten."""
 
     def poll(self) -> None:
         """Start waiting jobs and due deliveries, and cancel those that were cancelled."""
@@ -85,6 +90,9 @@ class Worker:
             request_labeling(self.store)
         if is_order_due(self.store):
             start_ordering(self.store)
+        self._rests -= 1
+        if self._rests < 0 and not self.engine.forget():
+            self._rests = FORGET_EVERY
 
     def _hand_over(self, id: str, queue: str) -> None:
         """Leave a job to the workers that can do it, which may not be there yet."""
