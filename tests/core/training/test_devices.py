@@ -1,7 +1,19 @@
 """Two processes of a CPU take one step together: that of the mean of their parts' gradients.
 
+A whole short training tells less, and costs more. After 28 steps on 12 photos (batches of six, 40 seconds of
+the processor in all) the validation loss of one process was 8.174, in another order 8.240, of two processes
+8.149, and of one that learns from its half of each batch alone 8.206: the order hides whether gradients are
+shared. Adam's first steps follow the signs of small gradients, so that already another order turns the
+weights' change (a cosine of 0.11), and each process normalizes over its own half of a batch. One step from
+the same weights on the same photos has none of that noise.
+
 What they are compared with is computed in a process of its own as well: one that had run thousands of other
-tests ended here without a word.
+tests ended here twice without a word. The cause is unknown. Lightning's observer, which kills its own process
+where a child fails, runs in the training's first process only, in a session of its own, and no test starts
+one here, nor sets the variables that it reads (LOCAL_RANK, MASTER_PORT). It was no lack of memory by the
+kernel's count. An exit of native code is left (libgomp's where no thread can be made: its message would lie
+in a captured file), and a signal to a number that had become a thread's. The suite tells the status of a
+process that dies (tests/scheduling.py).
 """
 
 import json
