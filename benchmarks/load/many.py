@@ -50,7 +50,7 @@ def _photo(number: int) -> dict[str, Any]:
         "digest": digest,
         "blob": digest,
         "thumbnail": digest,
-        "look": hashlib.sha256(f"look {number}".encode()).digest(),
+        "perceptual_hash": hashlib.sha256(f"look {number}".encode()).digest(),
         "name": f"photo {number}.jpg",
         "width": SIZE_WH[0],
         "height": SIZE_WH[1],

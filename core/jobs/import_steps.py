@@ -9,7 +9,7 @@ from typing import Any
 from core.errors import StoreError
 from core.jobs.client import IMPORT, import_of
 from core.jobs.step_process import steps_of
-from core.jobs.steps import StepDied, StepLimits, StepResult, Steps, run_step
+from core.jobs.steps import StepDied, StepLimits, StepResult, Steps, WorkerClosed, run_step
 from core.store import Store
 from core.store.import_step import Prepared
 from core.store.importing import (
@@ -48,6 +48,9 @@ def import_here(
         while "failed" not in mark and not ImportCheckpoint(**mark).ended:
             on_step(ImportCheckpoint(**mark))
             mark = next_photos(steps, job, mark)
+    except WorkerClosed:
+        store.database.require_known_schema()  # which says why
+        raise
     finally:
         steps.close()
     if "failed" in mark:

@@ -64,7 +64,7 @@ def import_workflow(context: WorkerContext) -> Callable[[str], None]:
     @DBOS.step(name="import.pictures")
     def prepare(job: str, chunk: int) -> StepResult:
         with context.preparing:  # another chunk is taken before one ends, so that no core waits for a poll
-            return run_step(lambda: prepare_pictures(context, job, chunk))
+            return run_step(lambda: prepare_pictures(context, job, chunk), store)
 
     @DBOS.step(name="import.photos")
     def bring_in(job: str, mark: StepResult, most: int = STEP_PHOTOS) -> StepResult:

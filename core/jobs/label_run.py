@@ -85,12 +85,12 @@ def run_workflow(context: WorkerContext) -> Callable[[str], None]:
     @DBOS.step(name="run.list")
     def list_shards(job: str) -> StepResult:
         with cancellable():
-            return run_step(lambda: pending_shards(context, job))
+            return run_step(lambda: pending_shards(context, job), store)
 
     @DBOS.step(name="run.label")
     def label(job: str, out: str, shard: int, models: list[int]) -> StepResult:
         with context.running:  # another shard is taken before one ends, so that no core waits for a poll
-            return run_step(lambda: label_shard(context, job, out, shard, models))
+            return run_step(lambda: label_shard(context, job, out, shard, models), store)
 
     @DBOS.step(name="run.progress")
     def progress(job: str, done: int, total: int) -> None:

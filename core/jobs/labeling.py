@@ -66,17 +66,18 @@ BEGUN: dict[str, Any] = {
 
 def labeling_workflow(context: WorkerContext) -> Callable[[str], None]:
     """The workflow of a labeling's job, registered with DBOS with that of its chunks."""
+    store = context.store
 
     @DBOS.step(name="label.plan")
     def plan(job: str, state: StepResult) -> StepResult:
         with cancellable():
-            return run_step(lambda: plan_chunks(context, job, state))
+            return run_step(lambda: plan_chunks(context, job, state), store)
 
     @DBOS.step(name="label.photos")
     def label(job: str, ids: list[int], models: list[int]) -> StepResult:
         with context.labeling:  # another chunk is taken before one ends, so that no core waits for a poll
             context.rest()
-            result = run_step(lambda: label_chunk(context, job, ids, models))
+            result = run_step(lambda: label_chunk(context, job, ids, models), store)
             context.note_trouble("failed" in result)
             return result
 

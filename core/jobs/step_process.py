@@ -31,6 +31,7 @@ from core.jobs.steps import (
     Steps,
     WorkerClosed,
     perform,
+    unless_migrated,
 )
 from core.logs import start_logs
 from core.store import BLOBS_VARIABLE, DATABASE_VARIABLE, Store
@@ -134,7 +135,7 @@ class StepProcesses(Steps):
         """The result of a job's step. Raises JobCancelled, StepDied or WorkerClosed."""
         process = self._process_of(job, lane)
         try:
-            return process.run(name, {"job": job, **arguments}, limits)
+            answer = process.run(name, {"job": job, **arguments}, limits)
         except StepDied:
             self._drop((job, lane), process)
             if self._is_closed:
@@ -142,6 +143,7 @@ class StepProcesses(Steps):
             if process.is_cancelled:
                 raise JobCancelled(job) from None
             raise
+        return unless_migrated(self.store, answer)
 
     def cancel(self, job: str) -> None:
         """Kill the job's process, let it begin no other, and prepare the next job's."""

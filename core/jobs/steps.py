@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from core.errors import LapelError, StoreBusyError
+from core.errors import LapelError, StoreBusyError, StoreError
 from core.jobs.client import import_of, training_of
 from core.store import Store
 from core.store.importing import (
@@ -77,9 +77,10 @@ class Steps:
     ) -> StepResult:
         """The result of a job's step. Raises JobCancelled, and StepDied where it has a process.
 
-        Steps of a job that are done at the same time have a ``lane`` each.
+        Raises WorkerClosed where the step is another worker's. Steps of a job that are done at the same time
+        have a ``lane`` each.
         """
-        return perform(lambda: self.store, name, {"job": job, **arguments})
+        return unless_migrated(self.store, perform(lambda: self.store, name, {"job": job, **arguments}))
 
     def cancel(self, job: str) -> None:
         """End the job's step as soon as that is possible, and let it begin no other."""
@@ -109,11 +110,31 @@ class Steps:
         """End all steps."""
 
 
-def run_step(step: Callable[[], StepResult]) -> StepResult:
+def run_step(step: Callable[[], StepResult], store: Store | None = None) -> StepResult:
     """The result of a step; a busy database is retried, other errors become a sentence under "failed".
 
-    Raises JobCancelled and MemoryError, which are no results.
+    Raises JobCancelled and MemoryError, which are no results, and WorkerClosed as ``unless_migrated`` does,
+    where the ``store`` is given.
     """
+    answer = _result_of(step)
+    return answer if store is None else unless_migrated(store, answer)
+
+
+def unless_migrated(store: Store, answer: StepResult) -> StepResult:
+    """A step's result. Raises WorkerClosed where it failed and a newer Lapel has migrated the database.
+
+    Its tables are others then than this code's: the step is a newer worker's, and this worker ends soon.
+    """
+    if "failed" in answer:
+        try:
+            store.database.require_known_schema()
+        except StoreError as error:
+            log.warning("%s A step is left to a newer worker.", error)
+            raise WorkerClosed from error
+    return answer
+
+
+def _result_of(step: Callable[[], StepResult]) -> StepResult:
     for seconds in (*_RETRY_SECONDS, None):
         try:
             return step()

@@ -47,7 +47,6 @@ from core.store.schema import (
     champions,
     imports,
     jobs,
-    metadata,
     models,
     photos,
     promotions,
@@ -123,7 +122,7 @@ def _write_table(
     sha256, rows = hashlib.sha256(), 0
     chosen = sa.select(table).order_by(*table.primary_key.columns)
     result = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(chosen)
-    with archive.open(_entry(table_file(table), ZIP_DEFLATED), "w", force_zip64=True) as out:
+    with archive.open(_entry(table_file(table.name), ZIP_DEFLATED), "w", force_zip64=True) as out:
         for row in result:
             line = line_of(table, row)
             out.write(line)
@@ -178,7 +177,7 @@ def _checked(archive: ZipFile) -> Manifest:
     if manifest.schema not in revisions():
         raise refused(f"it is of schema {manifest.schema[:40]!r}, and this is {head()!r}")
     names = table_names(manifest.schema)
-    entries = {table_file(metadata.tables[name]) for name in names} | {MANIFEST, PICTURES}
+    entries = {table_file(name) for name in names} | {MANIFEST, PICTURES}
     if set(manifest.tables) != names or set(archive.namelist()) != entries:
         raise refused("its manifest names other tables")
     if manifest.schema == head():  # rows of an older schema are checked as they are migrated

@@ -25,6 +25,7 @@ from core.errors import StoreError
 from core.images.archives import BoundedReader
 from core.models.cards import LARGEST_BYTES
 from core.store.blobs import digest_of
+from core.store.database import revisions
 from core.store.schema import DERIVED, metadata
 from core.value_checks import strict_json
 
@@ -47,6 +48,9 @@ ADDED_BY = {
 }
 """The tables that migrations after the second have added, derived ones apart."""
 
+RENAMED_BY = {"0011": {"consensus_reviews": "second_looks"}}
+"""The tables that migrations have given other names, with their names before."""
+
 
 def stored_tables() -> list[sa.Table]:
     """All tables but the derived ones, each behind those that it refers to."""
@@ -54,9 +58,13 @@ def stored_tables() -> list[sa.Table]:
 
 
 def table_names(revision: str) -> set[str]:
-    """The tables that a store of a migration's schema has, derived ones apart."""
+    """The names of the tables that a store of a migration's schema has, derived ones apart."""
     later = {name for added_by, names in ADDED_BY.items() if added_by > revision for name in names}
-    return {table.name for table in stored_tables()} - later
+    names = {table.name for table in stored_tables()} - later
+    for renamed_by in sorted(RENAMED_BY, reverse=True):
+        if renamed_by > revision:
+            names = {RENAMED_BY[renamed_by].get(name, name) for name in names}
+    return names
 
 
 @dataclass(frozen=True)
@@ -105,9 +113,9 @@ def refused(reason: str) -> StoreError:
     return StoreError(f"The backup is refused: {reason}; nothing was changed.")
 
 
-def table_file(table: sa.Table) -> str:
+def table_file(name: str) -> str:
     """The name of a table's file."""
-    return f"tables/{table.name}.jsonl"
+    return f"tables/{name}.jsonl"
 
 
 def line_of(table: sa.Table, row: sa.Row[Any]) -> bytes:
@@ -157,7 +165,7 @@ def read_manifest(archive: ZipFile) -> Manifest:
 def read_lines(archive: ZipFile, table: sa.Table, part: Part) -> Iterator[bytes]:
     """A table's lines; their digest is checked at the end. Raises StoreError where they are others."""
     sha256, rows = hashlib.sha256(), 0
-    with archive.open(table_file(table)) as stream:
+    with archive.open(table_file(table.name)) as stream:
         while line := stream.readline(_LINE_BYTES + 1):
             if len(line) > _LINE_BYTES:
                 raise refused(f"a row of {table.name} is too long")
@@ -191,10 +199,10 @@ def _exactly(stream: IO[bytes], length: int) -> bytes:
 
 
 def _check_entries(entries: list[ZipInfo]) -> None:
-    known = {MANIFEST, PICTURES} | {table_file(table) for table in stored_tables()}
-    oldest = {MANIFEST, PICTURES} | {table_file(metadata.tables[name]) for name in table_names("")}
+    others = {MANIFEST, PICTURES}
+    schemas = [others | {table_file(name) for name in table_names(schema)} for schema in ("", *revisions())]
     names = [entry.filename for entry in entries]
-    if len(names) != len(set(names)) or not oldest <= set(names) <= known:
+    if len(names) != len(set(names)) or set(names) not in schemas:
         raise refused("it holds other files than a backup does")
     for entry in entries:
         method = ZIP_STORED if entry.filename == PICTURES else ZIP_DEFLATED

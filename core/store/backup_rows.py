@@ -147,7 +147,7 @@ class RowChecker:
         if row["base_version"]:
             self._require_version(row["photo_id"], row["base_version"])
 
-    def _check_second_looks(self, row: Row) -> None:
+    def _check_consensus_reviews(self, row: Row) -> None:
         self._require_version(row["photo_id"], row["first_version"])
         if row["second_version"] is not None:
             self._require_version(row["photo_id"], row["second_version"])

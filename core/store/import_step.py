@@ -64,11 +64,9 @@ class Prepared:
         error, *rest = entry
         if not rest:
             return cls(error=error)
-        *facts, look, blob, thumbnail = rest
-        hashed = HashedPhoto(
-            PhotoFacts(*facts), bytes.fromhex(look), b"", kept=PictureDigests(blob, thumbnail)
-        )
-        return cls(hashed)
+        *facts, perceptual_hash, blob, thumbnail = rest
+        kept = PictureDigests(blob, thumbnail)
+        return cls(HashedPhoto(PhotoFacts(*facts), bytes.fromhex(perceptual_hash), b"", kept=kept))
 
 
 def open_item(item: Item) -> Photo:

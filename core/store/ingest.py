@@ -99,14 +99,14 @@ class PerceptualHashIndex:
 
     def _extend(self, connection: Connection) -> None:
         last = int(self._ids[self._count - 1]) if self._count else 0
-        chosen = sa.select(photos.c.id, photos.c.look).where(photos.c.id > last)
+        chosen = sa.select(photos.c.id, photos.c.perceptual_hash).where(photos.c.id > last)
         rows = connection.execute(chosen.order_by(photos.c.id)).all()
         if not rows:
             return
         self._grow(self._count + len(rows))
         new = slice(self._count, self._count + len(rows))
         self._ids[new] = [row.id for row in rows]
-        self._hashes[:, new] = as_columns([row.look for row in rows])
+        self._hashes[:, new] = as_columns([row.perceptual_hash for row in rows])
         self._count = new.stop
 
     def _grow(self, needed: int) -> None:

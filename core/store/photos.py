@@ -327,7 +327,7 @@ def _values(hashed: HashedPhoto, near: list[HashMatch]) -> dict[str, Any]:
     photo = hashed.photo
     closest = next((match for match in near if not match.holdout), None)
     values = {name: getattr(photo, name) for name in ("digest", "name", "width", "height")}
-    values |= {"look": hashed.perceptual_hash, "near_id": closest.id if closest else None}
+    values |= {"perceptual_hash": hashed.perceptual_hash, "near_id": closest.id if closest else None}
     return values | {"holdout": closest is None and in_holdout(photo.digest)}
 
 

@@ -154,7 +154,8 @@ class Queue:
     @needs(Right.READ)
     def open_photos(self, photo_ids: Sequence[int] | None = None) -> Iterator[OpenTaskPhoto]:
         """Live photos whose first task is open, all or some of these, by number; a few rows at a time."""
-        chosen = sa.select(photos.c.id, photos.c.look, is_annotated(), photos.c.holdout, tasks.c.rank)
+        columns = photos.c.id, photos.c.perceptual_hash, is_annotated(), photos.c.holdout, tasks.c.rank
+        chosen = sa.select(*columns)
         chosen = chosen.join(tasks, tasks.c.photo_id == photos.c.id)
         chosen = chosen.where(
             tasks.c.kind == "first", tasks.c.state == "open", photos.c.deleted_at.is_(None)

@@ -61,7 +61,7 @@ photos = Table(
     Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of the bytes that came
     Column("blob", String(64), nullable=False),  # SHA-256 of the cleaned picture that is kept
     Column("thumbnail", String(64), nullable=False),
-    Column("look", LargeBinary, nullable=False),  # difference hash, 32 bytes
+    Column("perceptual_hash", LargeBinary, nullable=False),  # difference hash, 32 bytes
     Column("name", Text, nullable=False),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
@@ -162,7 +162,7 @@ skips = Table(
 )
 
 consensus_reviews = Table(
-    "second_looks",
+    "consensus_reviews",
     metadata,
     Column("photo_id", ForeignKey("photos.id"), primary_key=True),
     Column("first_version", Integer, nullable=False),

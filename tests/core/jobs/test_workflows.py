@@ -14,7 +14,9 @@ from core.inference.predictions import model_pair
 from core.jobs import steps
 from core.jobs.client import cancel, resume, start_import, start_labeling
 from core.jobs.context import WorkerContext
-from core.jobs.steps import run_step
+from core.jobs.import_steps import list_photos, next_photos
+from core.jobs.step_process import StepProcesses
+from core.jobs.steps import Steps, WorkerClosed, run_step
 from core.jobs.worker import Worker
 from core.jobs.workflows import ORDER_EVERY
 from core.store import Store
@@ -212,3 +214,40 @@ def test_a_worker_ends_where_a_newer_lapel_has_migrated_the_database(worker: Wor
         connection.execute(sa.text("update alembic_version set version_num = '9999'"))
     with pytest.raises(StoreError, match="A newer Lapel has migrated the database"):
         worker.maintain()
+
+
+def migrate_as_a_newer_lapel(store: Store) -> None:
+    with store.database.write() as connection:
+        connection.execute(sa.text("alter table photos rename column perceptual_hash to renamed"))
+        connection.execute(sa.text("update alembic_version set version_num = '9999'"))
+
+
+@pytest.mark.parametrize("in_process", [True, False])
+def test_a_step_that_fails_on_a_newer_schema_is_left_to_a_newer_worker(
+    store: Store, shoot: Shoot, in_process: bool
+) -> None:
+    import_id, job = ask_for_import(store, shoot(1))
+    done = Steps(store) if in_process else StepProcesses(store)
+    try:
+        mark = list_photos(done, job)
+        assert mark["total"] == 1
+        migrate_as_a_newer_lapel(store)
+        with pytest.raises(WorkerClosed):
+            next_photos(done, job, mark)
+    finally:
+        done.close()
+    assert store.imports.get(import_id).state != "failed"
+
+
+@on_sqlite
+def test_an_import_on_a_newer_schema_stays_to_be_done(
+    carrier: Worker, shoot: Shoot, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = carrier.store
+    import_id, job = ask_for_import(store, shoot(2))
+    migrate_as_a_newer_lapel(store)
+    until(lambda: "left to a newer worker" in caplog.text, carrier.poll)
+    with pytest.raises(StoreError, match="update this one"):
+        carrier.maintain()
+    assert job in [row.id for row in store.jobs.running()]
+    assert store.imports.get(import_id).state == "running"

@@ -60,7 +60,7 @@ def photo_row(number: int) -> dict[str, Any]:
         "digest": digest,
         "blob": digest,
         "thumbnail": digest,
-        "look": bytes(32),
+        "perceptual_hash": bytes(32),
         "name": f"photo {number}.jpg",
         "width": SIZE_WH[0],
         "height": SIZE_WH[1],
@@ -68,3 +68,9 @@ def photo_row(number: int) -> dict[str, Any]:
         "by": "ann",
         "at": 0.0,
     }
+
+
+def photo_row_0010(number: int) -> dict[str, Any]:
+    """A photo's row as the schemas up to 0010 have it, without its id."""
+    row = photo_row(number)
+    return row | {"look": row.pop("perceptual_hash")}

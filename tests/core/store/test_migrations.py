@@ -20,12 +20,14 @@ from core.store import Store, backup_file, sqlite_url
 from core.store.backup import backup, restore
 from core.store.database import Database, head
 from core.store.predictions import ModelPair
+from core.store.schema import DERIVED, consensus_reviews, metadata, photos
 from core.store.tasks import count_tasks
 from tests import postgres
-from tests.core.store.rows import photo_row
+from tests.core.store.rows import photo_row_0010
 
 DETECTOR, CLASSIFIER = "street", "fine (2)"
 JOINED = f"{DETECTOR} + {CLASSIFIER}"
+AGREEMENT = {"mean_iou": 0.5, "matched": 1, "only_first": 0, "only_second": 1, "same_category": 1}
 GARMENT = {"box": [1, 2, 3, 4], "category": "top", "score": 0.5, "top5": [["Shirt", 0.75]]}
 
 
@@ -57,7 +59,7 @@ def prediction_row(photo_id: int, model: str, at: float) -> dict[str, Any]:
 
 
 ROWS_0002: dict[str, list[dict[str, Any]]] = {
-    "photos": [{"id": number} | photo_row(number) for number in (1, 2)],
+    "photos": [{"id": number} | photo_row_0010(number) for number in (1, 2)],
     "models": [model_row(7, "detector", DETECTOR), model_row(8, "classifier", CLASSIFIER)],
     "champions": [
         {"kind": "detector", "model_id": 7, "at": 0.0},
@@ -144,7 +146,7 @@ def test_attributes_of_the_newest_boxes_are_rows(url: str) -> None:
     with database.write() as connection:
         tables = sa.MetaData()
         tables.reflect(connection)
-        connection.execute(sa.insert(tables.tables["photos"]), [{"id": 1} | photo_row(1)])
+        connection.execute(sa.insert(tables.tables["photos"]), [{"id": 1} | photo_row_0010(1)])
         versions = [given | one | {"request": f"r{one['version']}"} for one in (older, newest)]
         connection.execute(sa.insert(tables.tables["annotations"]), versions)
         for place, one in enumerate(boxes):
@@ -165,7 +167,7 @@ def test_tasks_that_were_there_before_are_counted(url: str) -> None:
         tables = sa.MetaData()
         tables.reflect(connection)
         connection.execute(
-            sa.insert(tables.tables["photos"]), [{"id": id} | photo_row(id) for id in (1, 2, 3)]
+            sa.insert(tables.tables["photos"]), [{"id": id} | photo_row_0010(id) for id in (1, 2, 3)]
         )
         for id, kind, state in ((1, "first", "done"), (2, "first", "open"), (3, "first", "open")):
             row = {"photo_id": id, "kind": kind, "state": state} | place
@@ -186,7 +188,9 @@ def test_the_smallest_margins_share_has_its_new_name(url: str) -> None:
     with database.write() as connection:
         tables = sa.MetaData()
         tables.reflect(connection)
-        connection.execute(sa.insert(tables.tables["photos"]), [{"id": n} | photo_row(n) for n in (1, 2, 3)])
+        connection.execute(
+            sa.insert(tables.tables["photos"]), [{"id": n} | photo_row_0010(n) for n in (1, 2, 3)]
+        )
         rows = [task | {"photo_id": number, "parts": each} for number, each in enumerate(parts, start=1)]
         connection.execute(sa.insert(tables.tables["tasks"]), rows)
     database.upgrade()
@@ -203,11 +207,84 @@ def test_a_backup_of_an_older_schema_is_restored(fresh_store, tmp_path: Path, ki
     made = fresh_store("sqlite")
     backup(made, tmp_path / "new.zip")
     rows = ROWS_0002 | {"photos": [row | {"deleted_at": 9.0} for row in ROWS_0002["photos"]]}
-    old = backup_0002(tmp_path / "new.zip", tmp_path / "old.zip", rows)
+    old = old_backup("0002", tmp_path / "new.zip", tmp_path / "old.zip", rows)
     store = fresh_store(kind)
     restore(old, store)
     check(store)
     assert store.photos.get(2, deleted_ok=True).name == "photo 2.jpg"
+
+
+DERIVED_TABLES = {table.name for table in metadata.sorted_tables if table.info.get(DERIVED)}
+
+
+ROWS_0010: dict[str, list[dict[str, Any]]] = {
+    "photos": [
+        {"id": number, "deleted_at": 9.0} | photo_row_0010(number) | {"look": bytes([number] * 32)}
+        for number in (1, 2)
+    ],
+    "annotations": [
+        {"id": 2 * photo_id + version, "photo_id": photo_id, "version": version, "kind": kind}
+        | {"base_version": version - 1, "boxes": [], "author": author, "at": 1.0, "note": ""}
+        | {"request": f"r{photo_id}{version}"}
+        for photo_id in (1, 2)
+        for version, kind, author in ((1, "submitted", "ann"), (2, "second", "bob"))
+    ],
+    "second_looks": [
+        {"photo_id": 1, "first_version": 1, "at": 1.0},
+        {"photo_id": 2, "first_version": 1, "second_version": 2, "verdict": "accepted"}
+        | {"agreement": AGREEMENT, "reviewer": "cleo", "at": 2.0},
+    ],
+}
+"""Rows of a store as the schema 0010 has them, two photos with a consensus review each."""
+
+
+def check_0010(store: Store) -> None:
+    assert store.database.version() == head()
+    rows = store.database.rows(sa.select(photos.c.perceptual_hash).order_by(photos.c.id))
+    assert [row.perceptual_hash for row in rows] == [bytes([1] * 32), bytes([2] * 32)]
+    reviews = store.database.rows(sa.select(consensus_reviews).order_by(consensus_reviews.c.photo_id))
+    assert [tuple(row) for row in reviews] == [
+        (1, 1, None, None, None, None, 1.0),
+        (2, 1, 2, AGREEMENT, "accepted", "cleo", 2.0),
+    ]
+    tables = sa.inspect(store.database.engine)
+    assert "second_looks" not in tables.get_table_names()
+    assert tables.get_pk_constraint("consensus_reviews")["name"] == "pk_consensus_reviews"
+    (key,) = tables.get_foreign_keys("consensus_reviews")
+    assert key["name"] == "fk_consensus_reviews_photo_id"
+
+
+def test_perceptual_hashes_and_consensus_reviews_stay_under_their_new_names(url: str, tmp_path: Path) -> None:
+    database = Database.connect(url)
+    database.upgrade("0010")
+    with database.write() as connection:
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        for name, rows in ROWS_0010.items():
+            for row in rows:
+                connection.execute(sa.insert(tables.tables[name]), [row])
+    database.close()
+    store = Store.open(url, tmp_path)
+    check_0010(store)
+    store.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_backup_with_names_of_before_is_restored(fresh_store, tmp_path: Path, kind: str) -> None:
+    backup(fresh_store("sqlite"), tmp_path / "new.zip")
+    old = old_backup("0010", tmp_path / "new.zip", tmp_path / "old.zip", ROWS_0010)
+    store = fresh_store(kind)
+    restore(old, store)
+    check_0010(store)
+
+
+def test_tables_of_two_schemas_in_one_backup_are_refused(fresh_store, tmp_path: Path) -> None:
+    backup(fresh_store("sqlite"), tmp_path / "new.zip")
+    mixed = old_backup("0010", tmp_path / "new.zip", tmp_path / "old.zip", ROWS_0010)
+    with zipfile.ZipFile(mixed, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("tables/consensus_reviews.jsonl", b"")
+    with pytest.raises(StoreError, match="other files"):
+        restore(mixed, fresh_store("sqlite"))
 
 
 def in_base64(value: bytes) -> str:
@@ -215,17 +292,17 @@ def in_base64(value: bytes) -> str:
     return base64.b64encode(value).decode()
 
 
-def backup_0002(source: Path, target: Path, rows: dict[str, list[dict[str, Any]]]) -> Path:
-    """A backup with these rows, as the code of schema 0002 wrote it."""
+def old_backup(schema: str, source: Path, target: Path, rows: dict[str, list[dict[str, Any]]]) -> Path:
+    """A backup with these rows, as the code of this schema wrote it."""
     database = Database.connect(sqlite_url(target.parent))
-    database.upgrade("0002")
+    database.upgrade(schema)
     tables = sa.MetaData()
     tables.reflect(database.engine)
     database.close()
     with zipfile.ZipFile(source) as new, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as out:
-        manifest = json.loads(new.read(backup_file.MANIFEST)) | {"schema": "0002", "pictures": 0}
+        manifest = json.loads(new.read(backup_file.MANIFEST)) | {"schema": schema, "pictures": 0}
         manifest["tables"] = {}
-        for name in tables.tables.keys() - {"alembic_version"}:
+        for name in tables.tables.keys() - {"alembic_version", *DERIVED_TABLES}:
             lines = b""
             for row in rows.get(name, []):
                 whole = dict.fromkeys(tables.tables[name].c.keys()) | row

@@ -18,7 +18,7 @@ from core.store.backup import backup, restore
 from core.store.database import Database
 from core.store.exports import export_revision
 from core.store.importing import import_all
-from tests.core.store.rows import add_photos, photo_row
+from tests.core.store.rows import add_photos, photo_row_0010
 from tests.pictures import jpeg
 
 
@@ -115,7 +115,7 @@ def test_a_store_of_the_schema_before_gets_the_tables_and_keeps_what_it_has(tmp_
         tables = sa.MetaData()
         tables.reflect(connection)
         assert "photo_tags" not in tables.tables
-        connection.execute(sa.insert(tables.tables["photos"]), [{"id": 1} | photo_row(1)])
+        connection.execute(sa.insert(tables.tables["photos"]), [{"id": 1} | photo_row_0010(1)])
     database.close()
     store = Store.open(sqlite_url(tmp_path), tmp_path)
     store.photo_notes.tag([1], "ann", add=["red"])

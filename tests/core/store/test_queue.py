@@ -200,7 +200,7 @@ def test_a_released_task_is_free_and_only_its_holder_can_release_it(store, photo
     assert store.queue.next("bob").id == task.id
 
 
-def test_many_skipped_and_own_second_looks_are_passed_over(store, photos):
+def test_many_skipped_photos_and_second_annotations_of_own_ones_are_passed_over(store, photos):
     store.settings.put("second_share", 1)
     for photo in photos[:2]:
         submit(store, photo, "ann")

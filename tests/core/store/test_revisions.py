@@ -103,7 +103,7 @@ def test_a_photo_deleted_later_stays_as_a_tombstone(store, photos):
     assert items[0].annotation.boxes == (SHIRT, SHOES)
 
 
-def test_second_looks_and_photos_sent_back_are_left_out(store, photos):
+def test_second_annotations_and_photos_sent_back_are_left_out(store, photos):
     store.settings.put("second_share", 1)
     save(store, photos[2], SHIRT)
     save(store, photos[2], SHOES, author="bob", kind="second")

@@ -15,7 +15,7 @@ from core.store.database import Database
 from core.store.predictions import NO_IMPORT
 from core.store.schema import annotations, photos, predictions
 from core.store.search import STATES, PhotoQuery
-from tests.core.store.rows import add_models, add_photos, box, photo_row
+from tests.core.store.rows import add_models, add_photos, box, photo_row_0010
 
 
 def annotate(store: Store, photo_id: int, *boxes, author="ann", kind="submitted"):
@@ -163,7 +163,8 @@ def test_a_store_of_before_finds_its_boxes(tmp_path: Path):
     shirt, coat = (box(1, 1, 9, 9, 1, label=label, uid=label).as_dict() for label in ("Shirt", "Coat"))
     garment = Garment((1, 1, 50, 50), "top", 0.5, (("Tee", 0.9),)).as_dict()
     with database.write() as connection:
-        connection.execute(sa.insert(photos).values(id=1, **photo_row(1)))
+        old = sa.Table("photos", sa.MetaData(), autoload_with=connection)
+        connection.execute(sa.insert(old).values(id=1, **photo_row_0010(1)))
         for version, kind, kept in ((1, "imported", shirt), (2, "submitted", coat), (3, "second", shirt)):
             row = saved | {"version": version, "kind": kind, "boxes": [kept], "request": f"{version}"}
             connection.execute(sa.insert(annotations).values(**row))

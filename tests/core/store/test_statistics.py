@@ -77,7 +77,7 @@ def test_work_is_counted_a_day_and_a_person_but_imports_are_nobodys(store, make_
         assert found.days == (Day(before, "Anna", 1), Day(before, "Bo", 1))
 
 
-def test_second_looks_tell_how_far_people_agree(store, make_photo, submit, ids):
+def test_second_annotations_tell_how_far_people_agree(store, make_photo, submit, ids):
     store.settings.put("second_share", 1.0)
     photo = store.photos.add(make_photo(1), by="Anna").row.id
     submit(photo, AnnotatedBox(WHOLE, ids[0]))
