@@ -24,7 +24,7 @@ from core.anchors import (
     sorted_boxes,
 )
 from core.errors import RecipeError
-from core.threads import Progress
+from core.progress import Progress, ignore_progress
 
 RECALL_IOU, ROUNDING = 0.5, 1e-6
 MOST_CLUSTERS = 15
@@ -77,7 +77,7 @@ def refine_anchors(
     anchors_wh: np.ndarray,
     seed: int = 0,
     generations: int = GENERATIONS,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = ignore_progress,
 ) -> Refinement:
     """Evolve anchors (K, 2): a mutation multiplies some sides by random factors, and stays where boxes (N, 2)
     fit better.

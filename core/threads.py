@@ -31,9 +31,6 @@ from core.files import CACHE_VARIABLE, cache_folder
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-Progress = Callable[[int, int], object]
-"""Called with what is done and how much there is; what it raises ends the work."""
-
 IMPORTS = threading.RLock()
 """Held around imports inside functions that bring PyTorch or another large package.
 

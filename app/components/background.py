@@ -12,9 +12,10 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import LapelError
-from core.threads import Progress
+from core.progress import Progress
 
 MOST_FINISHED = 20
 UNEXPECTED = "Something went wrong that should not have; the server's log says what."
@@ -52,7 +53,7 @@ class Task:
         """Whether it has ended, at the latest after so many seconds."""
         return self._ended.wait(seconds)
 
-    def report(self, done: int, total: int) -> None:
+    def report(self, done: int, total: int, message: str = "") -> None:
         """Note the progress. Raises Cancelled."""
         if self._cancelled.is_set():
             raise Cancelled
@@ -103,6 +104,16 @@ class TaskRunner:
     def _run(self, task: Task, job: Callable[[Progress], Any]) -> None:
         with self._turn:
             task.run(job)
+
+
+def shown_on(bar: DeltaGenerator, text: str) -> Progress:
+    """A callback that moves a bar of ``st.progress``; done, total and share are filled into its text."""
+
+    def show(done: int, total: int, message: str = "") -> None:
+        share = min(1.0, done / total) if total else 0.0
+        bar.progress(share, text=text.format(done=done, total=total, share=share))
+
+    return show
 
 
 @st.cache_resource(show_spinner=False)

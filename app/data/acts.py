@@ -16,11 +16,11 @@ from app.text import counted, flash, show_flash
 from core.access import Right
 from core.boxes import MOST_TAGS
 from core.errors import LapelError
+from core.progress import Progress
 from core.store import Store, bulk
 from core.store.categories import Category
 from core.store.guidelines import add_examples
 from core.store.search import PhotoQuery
-from core.threads import Progress
 
 PERSON_KEY, TAG_KEY = "chosen-person", "chosen-tag"
 ANYBODY = "whoever comes"

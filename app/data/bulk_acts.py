@@ -17,8 +17,8 @@ from app.components.background import Task, TaskRunner
 from app.data.chosen import RESULT_KEY
 from app.text import counted, flash
 from core.inference.predictions import Drafted
+from core.progress import Progress
 from core.store import Store
-from core.threads import Progress
 
 KEY = "act"
 SHORT_SECONDS = 2.0

@@ -13,10 +13,10 @@ from app.data.bulk_acts import BulkActs, PreparedFile, bulk_acts
 from app.data.chosen import Selection
 from app.text import counted
 from core.errors import StoreFullError
+from core.progress import Progress
 from core.store import Store
 from core.store.exports import export_chosen, export_name
 from core.store.search import MOST_IDS, PhotoQuery
-from core.threads import Progress
 
 FORMATS = {"coco": "COCO", "csv": "CSV"}
 
@@ -85,13 +85,7 @@ def _prepare(store: Store, acts: BulkActs, selection: Selection, format: str) ->
         path = Path(home.name) / export_name(0, format)
         try:
             with path.open("wb") as out:
-                exported = export_chosen(
-                    store,
-                    photo_ids,
-                    format,
-                    out,
-                    report=lambda part: progress(round(part * len(photo_ids)), len(photo_ids)),
-                )
+                exported = export_chosen(store, photo_ids, format, out, progress=progress)
         except OSError as error:
             raise StoreFullError(f"The file could not be written: {error.strerror}.") from error
         return PreparedFile(path, exported.photos, home)

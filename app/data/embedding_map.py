@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.components.background import Progress, Task, task_runner
+from app.components.background import Task, task_runner
 from app.components.charts import COLORS, plain
 from app.data import acts, chosen, find, photos
 from app.data.find import ANNOTATED, PREDICTED
@@ -20,6 +20,7 @@ from app.data.tiles import Tile
 from app.text import HIDDEN, counted, literal
 from core.active_learning.label_issues import LabelIssue
 from core.inference.predictions import category_ids, hidden_among, queue_models, without_hidden
+from core.progress import Progress
 from core.store import Store
 from core.store.categories import Category
 from core.store.predictions import ModelPair

@@ -12,11 +12,11 @@ from app.data.chosen import PART, RESULT_KEY, Chosen, Selection, boxes_of, predi
 from app.data.find import category_of_label, labels_of_taxonomies
 from app.text import counted, flash
 from core.inference.predictions import Drafted, queue_models, relabel_predicted, undo_drafted
+from core.progress import Progress
 from core.store import Store, bulk
 from core.store.annotations import Draft
 from core.store.bulk import Relabeled, new_name
 from core.store.categories import Category
-from core.threads import Progress
 
 CATEGORY_KEY, LABEL_KEY = "chosen-category", "chosen-label"
 SAME, NONE = "as they are", "no label"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 import streamlit as st
 
+from app.components.background import shown_on
 from app.text import counted, flash, literal, show_flash
 from core.datasets.export import neutral
 from core.errors import LapelError, StoreFullError
+from core.progress import Progress
 from core.store import Store
 from core.store.exports import export_name, export_revision
 from core.store.revisions import Revision
@@ -66,8 +68,8 @@ class ExportFile:
     left_out: tuple[str, ...] = ()
 
 
-def prepare(store: Store, wanted: ExportRequest, report: Callable[[float], object]) -> ExportFile:
-    """Write the file; ``report`` gets the part that is done, 0..1. Raises StoreError, StoreFullError."""
+def prepare(store: Store, wanted: ExportRequest, progress: Progress) -> ExportFile:
+    """Write the file; ``progress`` counts photos. Raises StoreError, StoreFullError."""
     home = tempfile.TemporaryDirectory(prefix="lapel-export-", ignore_cleanup_errors=True)
     path = Path(home.name) / wanted.file_name
     try:
@@ -79,7 +81,7 @@ def prepare(store: Store, wanted: ExportRequest, report: Callable[[float], objec
                 out,
                 pictures=wanted.pictures,
                 holdout=wanted.holdout,
-                report=report,
+                progress=progress,
             )
     except OSError as error:
         raise StoreFullError(f"The file could not be written: {error.strerror}.") from error
@@ -197,9 +199,7 @@ def _request(wanted: ExportRequest) -> None:
 def _prepare(store: Store, wanted: ExportRequest) -> None:
     bar = st.progress(0.0, text="Preparing the file…")
     try:
-        st.session_state[FILE_KEY] = prepare(
-            store, wanted, lambda part: bar.progress(part, text=f"Preparing the file: {part:.0%}")
-        )
+        st.session_state[FILE_KEY] = prepare(store, wanted, shown_on(bar, "Preparing the file: {share:.0%}"))
     except LapelError as error:
         bar.empty()
         st.error(literal(str(error)), icon=":material/error:")

@@ -98,7 +98,7 @@ def _compare(store: Store, champion: ModelRow, candidate: ModelRow, revision: in
     with IMPORTS:
         from core.training.comparison import compare_models  # brings torch
 
-    def tell(done: int, total: int) -> None:
+    def tell(done: int, total: int, message: str = "") -> None:
         share = done / total if total else 0.0
         bar.progress(min(1.0, share), text=f"{done:,} of {counted(total, 'holdout photo')} evaluated")
 

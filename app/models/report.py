@@ -20,9 +20,9 @@ from core.evaluation.report.html import asset, report_html
 from core.evaluation.report.parts import PARTS, facts, report_parts, training_part
 from core.evaluation.report.tables import tables_zip
 from core.inference.reports import ReportModel, keep_report, kept_report, make_report, report_key
+from core.progress import Progress
 from core.store import Store
 from core.store.models import ModelRow
-from core.threads import Progress
 
 MODEL_KEY, AGAINST_KEY, PART_KEY = "report-model", "report-against", "report-part"
 MODEL, AGAINST, PART = "model", "against", "part"

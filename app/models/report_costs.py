@@ -12,9 +12,9 @@ from app.components.background import Task, task_runner
 from app.text import literal
 from core.evaluation.report.tables import costs_table
 from core.inference.costs import CostedModel, cost_table
+from core.progress import Progress
 from core.store import Store
 from core.store.models import KINDS, ModelRow
-from core.threads import Progress
 
 POLL_SECONDS = 0.5
 

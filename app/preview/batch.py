@@ -36,7 +36,7 @@ class LabelsPhotos(Protocol):
 
 
 @dataclass(frozen=True)
-class Progress:
+class BatchProgress:
     """How far a batch is; ``seconds_left`` is None until the first photo is done."""
 
     done: int
@@ -143,7 +143,7 @@ class Batch:
         """Whether it was cancelled, and not resumed since."""
         return self._stop.is_set()
 
-    def progress(self) -> Progress:
+    def progress(self) -> BatchProgress:
         """How far it is now."""
         with self._lock:
             done = len(self._items) + len(self._refusals)
@@ -152,9 +152,9 @@ class Batch:
             total = max(self._total, done) if self._waiting else done
             here = done - self._before
             each = self._busy_seconds / here if here > 0 else None
-            return Progress(done, total, running, None if each is None else each * (total - done))
+            return BatchProgress(done, total, running, None if each is None else each * (total - done))
 
-    def wait(self, until: Callable[[Progress], bool], seconds: float) -> Progress:
+    def wait(self, until: Callable[[BatchProgress], bool], seconds: float) -> BatchProgress:
         """Wait until ``until`` holds of the progress, or the seconds are over."""
         deadline = time.monotonic() + seconds
         while not until(progress := self.progress()) and (left := deadline - time.monotonic()) > 0:

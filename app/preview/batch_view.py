@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app.preview import gallery, garments, selection
-from app.preview.batch import Batch, Progress
+from app.preview.batch import Batch, BatchProgress
 from app.preview.selection import (
     ALL,
     NOTHING_FOUND,
@@ -181,7 +181,7 @@ def _summary(photos: list[PhotoView], chosen: list[PhotoView]) -> str:
 LISTED = 200
 
 
-def show_progress(batch: Batch, progress: Progress) -> None:
+def show_progress(batch: Batch, progress: BatchProgress) -> None:
     """The progress bar with a cancel button while the batch runs, a resume button where it was stopped."""
     if progress.running:
         with st.container(horizontal=True, vertical_alignment="center"):

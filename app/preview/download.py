@@ -6,17 +6,19 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import streamlit as st
 from PIL import Image
 
+from app.components.background import shown_on
 from app.preview.selection import PhotoView
 from app.preview.session import PreviewSession
 from app.text import counted, literal
 from core.datasets.export import neutral, plain, write_zip
 from core.errors import DatasetError, LapelError, PhotoError
+from core.progress import Progress
 from core.threads import IMPORTS
 
 OURS, THEIRS = "Lapel", "Your shop"
@@ -197,7 +199,7 @@ def _prepare(
             session.names,
             categories,
             path,
-            lambda part: bar.progress(part, text="Preparing the zip…"),
+            shown_on(bar, "Preparing the zip…"),
             with_photos=with_photos,
             square=square,
         )
@@ -214,18 +216,18 @@ def make_zip(
     names: Mapping[str, str],
     categories: Sequence[str],
     path: Path,
-    report: Callable[[float], object],
+    progress: Progress,
     *,
     with_photos: bool = False,
     square: int = 0,
 ) -> None:
-    """Write the zip of these photos, by choice with the photos; ``report`` gets the part done, 0..1."""
+    """Write the zip of these photos, by choice with the photos; ``progress`` counts photos."""
     spooled = {view.labeled.photo: view.item.spooled for view in photos}
     asked: set[str] = set()
 
     def image_of(name: str) -> Image.Image:
         asked.add(name)
-        report(len(asked) / len(spooled))
+        progress(len(asked), len(spooled))
         try:
             return spooled[name].photo().image
         except PhotoError as error:

@@ -6,7 +6,6 @@ import ipaddress
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 from typing import IO
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from core.errors import LapelError, PhotoError
 from core.files import atomic_write
 from core.images.decode import read_photo
+from core.progress import Progress, ignore_progress
 
 SAMPLES_URL = (
     "https://raw.githubusercontent.com/alexeygrigorev/clothing-dataset/"
@@ -56,7 +56,7 @@ def fetch_samples(
     base_url: str = SAMPLES_URL,
     count: int = len(SAMPLE_PHOTOS),
     timeout_seconds: float = 10.0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = ignore_progress,
 ) -> list[Path]:
     """Fetch up to ``count`` photos into ``folder`` and return their paths; what is there already is kept.
 
@@ -83,8 +83,7 @@ def fetch_samples(
             break
         except LapelError as error:
             problem = str(error)
-        if progress is not None:
-            progress(tried, len(chosen))
+        progress(tried, len(chosen))
     if chosen and not paths:
         host = urlsplit(base_url).hostname
         raise SamplesError(

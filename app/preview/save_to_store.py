@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
 from app.auth.identity import current_actor, workspace_store
+from app.components.background import shown_on
 from app.data.imports import outcomes
 from app.navigation import annotate_link, data_link
 from app.preview.selection import PhotoView
@@ -18,6 +19,7 @@ from app.text import counted, literal
 from core.corrections import Corrections
 from core.errors import ConflictError, LapelError
 from core.jobs import client
+from core.progress import Progress, ignore_progress
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.photos import Added
@@ -32,13 +34,13 @@ def save_photos(
     by: str,
     *,
     checked: bool,
-    report: Callable[[float], object] = lambda part: None,
+    progress: Progress = ignore_progress,
 ) -> Mapping[str, int]:
     """Save photos to the store; gives how many had which outcome, as an import counts them.
 
     ``checked`` says that the user has checked all boxes: then they are an annotation. Otherwise the boxes of
     a corrected photo become a draft, and the other photos are left to the models. Existing annotations stay
-    unchanged. ``report`` gets the part that is done, 0..1.
+    unchanged. ``progress`` counts photos.
     """
     counts: Counter[str] = Counter()
     for number, view in enumerate(photos, start=1):
@@ -46,7 +48,7 @@ def save_photos(
         counts[added.outcome] += 1
         if added.row is not None and _save_boxes(store, added.row.id, view, corrections, by, checked):
             counts["annotated"] += checked
-        report(number / len(photos))
+        progress(number, len(photos))
     store.queue.fill()
     return counts
 
@@ -194,7 +196,7 @@ def _save(mine: SaveState, session: PreviewSession, photos: Sequence[PhotoView],
             session.corrections,
             current_actor().name,
             checked=checked,
-            report=lambda part: bar.progress(part, text="Saving the photos…"),
+            progress=shown_on(bar, "Saving the photos…"),
         )
         client.start_labeling(store)
         mine.results = outcomes(counts)

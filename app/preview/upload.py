@@ -14,6 +14,7 @@ from app.attention.maps import Layers, layers_of
 from app.auth.claims import sign_in_configured
 from app.auth.identity import page_title, show_account, show_project
 from app.auth.uploads import UploadQuota
+from app.components.background import shown_on
 from app.preview import selection, upload, viewer
 from app.preview.batch import Batch, Source
 from app.preview.photo import top5_bars
@@ -194,11 +195,10 @@ def _fetch_free_photos(session: PreviewSession) -> None:
     session.free_photos_requested = False
     bar = st.progress(0.0, text="Fetching a dozen photos…")
 
-    def report(tried: int, of: int) -> None:
-        bar.progress(tried / of, text=f"Fetching photos: {tried} of {of}")
-
     try:
-        paths = fetch_samples(data_folder() / "samples", progress=report)
+        paths = fetch_samples(
+            data_folder() / "samples", progress=shown_on(bar, "Fetching photos: {done} of {total}")
+        )
         session.incoming += [(path.name, path) for path in paths]
     except LapelError as error:
         session.notice = str(error)

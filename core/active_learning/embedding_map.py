@@ -6,7 +6,7 @@ together and says nothing about distances between groups. Of many, a random samp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ import numpy as np
 
 from core.active_learning.diversity import fit_pca
 from core.errors import NotFoundError, StoreError
+from core.progress import Progress
 from core.store import Store
 from core.store.predictions import ModelPair
 from core.store.search import FoundBox, PhotoQuery
@@ -29,7 +30,6 @@ SEED = 0
 _TSNE_DIMENSIONS = 32
 _PERPLEXITY = 30.0
 
-Progress = Callable[[int, int], object]
 """Called with what is done and how much there is."""
 
 
@@ -85,12 +85,12 @@ def sample_boxes(store: Store, query: PhotoQuery, most: int = MOST_GARMENTS) -> 
 
 
 def embed_boxes(
-    store: Store, labeler: Labeler, boxes: Sequence[FoundBox], total: int, report: Progress
+    store: Store, labeler: Labeler, boxes: Sequence[FoundBox], total: int, progress: Progress
 ) -> EmbeddingSample:
     """The classifier's embeddings of boxes, which are sorted by photo; of photos deleted meanwhile none."""
     rows, kept, done = list[np.ndarray](), list[FoundBox](), 0
     for photo_id, group in _by_photo(boxes):
-        report(done, len(boxes))
+        progress(done, len(boxes))
         done += len(group)
         try:
             photo = store.photos.open(photo_id)
@@ -98,7 +98,7 @@ def embed_boxes(
             continue
         rows.append(labeler.classifier.embed(photo, [box.box_xyxy for box in group]))
         kept += group
-    report(done, len(boxes))
+    progress(done, len(boxes))
     embeddings = np.concatenate(rows) if rows else np.zeros((0, 1), np.float32)
     return EmbeddingSample(tuple(box.photo.id for box in kept), embeddings, total, tuple(kept))
 

@@ -52,7 +52,7 @@ def import_photos(path: Path, *, by: str | None, data: Path | None) -> int:
     import_id = store.imports.begin(path.name or str(path), by or account_name(), str(path.absolute()))
     try:
         with ProgressBar() as bar:
-            row = import_here(store, import_id, lambda mark: bar.show(mark.done, mark.total))
+            row = import_here(store, import_id, bar.show)
     except KeyboardInterrupt:
         store.imports.cancel(import_id)
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ from core.cli.console import Device, ProgressBar, account_name, open_store, prin
 from core.cli.store import chosen_revision
 from core.errors import ConflictError, DatasetError, RecipeError
 from core.images.containers import PHOTO_SUFFIXES
+from core.progress import Progress
 from core.training.recipes import MOST_EPOCHS, TrainingOptions
 
 if TYPE_CHECKING:
@@ -211,18 +212,16 @@ def train_revision(
     print_json(figures | {"message": message, "seconds": round(time.monotonic() - started, 1)})
 
 
-def _train(
-    store: Store, row: TrainingRow, device: str, show: Callable[[int, int, str], None]
-) -> tuple[dict[str, Any], str]:
+def _train(store: Store, row: TrainingRow, device: str, show: Progress) -> tuple[dict[str, Any], str]:
     """Train, register and compare; the figures, and the outcome in words."""
     from core.training.finetune.run import compare_and_summarize, register_candidate, train_revision
 
     weights = train_revision(
-        store, row.id, lambda: not store.trainings.get(row.id).is_going, device=device, on_progress=show
+        store, row.id, lambda: not store.trainings.get(row.id).is_going, device=device, progress=show
     )
     candidate = register_candidate(store, row.id, weights)
 
-    def compared(done: int, total: int) -> None:
+    def compared(done: int, total: int, message: str = "") -> None:
         show(done, total, "Comparing with the champion on the holdout.")
         store.trainings.progress(row.id, row.steps, row.steps, "Comparing with the champion on the holdout.")
 

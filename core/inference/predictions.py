@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from core.access import Right, needs
 from core.errors import NotFoundError, StoreError
 from core.garments import Garment
+from core.progress import Progress, ignore_progress
 from core.store import Store
 from core.store.annotations import Draft
 from core.store.boxes import AnnotatedBox
@@ -20,7 +21,6 @@ from core.store.photos import PhotoRow
 from core.store.predictions import ModelPair, Prediction
 from core.store.search import PhotoQuery
 from core.taxonomy import load_taxonomy, taxonomy_names
-from core.threads import Progress
 
 if TYPE_CHECKING:  # who only reads proposals need not load torch
     from core.inference.labeler import Labeler
@@ -223,7 +223,7 @@ def relabel_predicted(
 
 @needs(Right.ANNOTATE)
 def undo_drafted(
-    store: Store, done: Drafted, *, author: str, progress: Progress = lambda done, total: None
+    store: Store, done: Drafted, *, author: str, progress: Progress = ignore_progress
 ) -> Drafted:
     """Give the author the drafts back that were there before; those that were changed since are ``left``."""
     author, restored = store.actor.known_as(author).name, 0

@@ -28,8 +28,8 @@ from core.inference.detector import LOWEST_THRESHOLD, Detector
 from core.inference.report_data import DataPhoto, ReportData
 from core.machine import machine_line
 from core.models.cards import ModelCard, read_card
+from core.progress import Progress, ignore_progress
 from core.store.models import ModelRow
-from core.threads import Progress
 
 REPORT_VERSION = 1
 """Of the reports' form: kept ones of another are made again."""
@@ -84,7 +84,7 @@ def make_report(
     model: ReportModel,
     data: ReportData,
     against: ReportModel | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = ignore_progress,
     *,
     n_bootstrap: int = 1000,
     seed: int = 0,

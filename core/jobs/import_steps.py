@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 from core.errors import StoreError
 from core.jobs.client import IMPORT, import_of
 from core.jobs.step_process import steps_of
 from core.jobs.steps import StepDied, StepLimits, StepResult, Steps, WorkerClosed, run_step
+from core.progress import Progress, ignore_progress
 from core.store import Store
 from core.store.import_step import Prepared
 from core.store.importing import (
@@ -35,18 +35,18 @@ WAITING = 6
 
 
 def import_here(
-    store: Store, import_id: int, on_step: Callable[[ImportCheckpoint], None], steps: Steps | None = None
+    store: Store, import_id: int, progress: Progress = ignore_progress, steps: Steps | None = None
 ) -> ImportRow:
     """Import everything now, within the limits of a worker's imports, from anywhere on this machine.
 
-    ``on_step`` is called after every step. Raises StoreError where a limit ends the import, or an error.
+    ``progress`` counts files after every step. Raises StoreError where a limit ends the import, or an error.
     """
     steps = steps or steps_of(store)
     job = f"{IMPORT}-{import_id}"
     try:
         mark = list_photos(steps, job, trusted=True)
         while "failed" not in mark and not ImportCheckpoint(**mark).ended:
-            on_step(ImportCheckpoint(**mark))
+            progress(mark["done"], mark["total"])
             mark = next_photos(steps, job, mark)
     except WorkerClosed:
         store.database.require_known_schema()  # which says why
@@ -56,7 +56,7 @@ def import_here(
     if "failed" in mark:
         fail_import(store, import_id, mark["failed"])
         raise StoreError(mark["failed"])
-    on_step(ImportCheckpoint(**mark))
+    progress(mark["done"], mark["total"])
     return finish_import(store, import_id, ImportCheckpoint(**mark))
 
 

@@ -191,7 +191,7 @@ def learn(store: Store, job: str, device: str) -> StepResult:
 
     training = training_of(job)
     cancelled, report = is_training_cancelled(store, training), partial(store.jobs.progress, job)
-    weights = train_revision(store, training, cancelled, device=device, on_progress=report)
+    weights = train_revision(store, training, cancelled, device=device, progress=report)
     return {"candidate": register_candidate(store, training, weights).id}
 
 

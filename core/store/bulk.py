@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row
 from core.access import Right, needs
 from core.boxes import MOST_TAGS
 from core.errors import NotFoundError, StoreError
+from core.progress import Progress, ignore_progress
 from core.store import Store
 from core.store.audit import record_audit
 from core.store.boxes import MOST_LABEL, AnnotatedBox
@@ -36,7 +37,6 @@ from core.store.versions import (
     locked_photo,
     one_version,
 )
-from core.threads import Progress
 
 KIND = "relabeled"
 BATCH = 100
@@ -46,8 +46,6 @@ ROWS_BATCH = 1000
 
 Numbers = Sequence[int] | np.ndarray
 """Photos by number."""
-
-_SILENT: Progress = lambda done, total: None  # noqa: E731
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,7 @@ def renamed(
 
 @needs(Right.ANNOTATE)
 def undo_relabel(
-    store: Store, name: str, *, author: str, undo: str | None = None, progress: Progress = _SILENT
+    store: Store, name: str, *, author: str, undo: str | None = None, progress: Progress = ignore_progress
 ) -> Relabeled:
     """Give every photo of a bulk change the boxes that it had before, as a new version each.
 
@@ -185,14 +183,14 @@ def _undo_one(
 
 
 @needs(Right.ANNOTATE)
-def put_first(store: Store, photo_ids: Numbers, reason: str, progress: Progress = _SILENT) -> int:
+def put_first(store: Store, photo_ids: Numbers, reason: str, progress: Progress = ignore_progress) -> int:
     """Have photos done before all others, also where they were done, with the reason shown; how many."""
     return sum(_open(store, photo_ids, one_line(reason), progress))
 
 
 @needs(Right.ANNOTATE)
 def assign(
-    store: Store, photo_ids: Numbers, person: str | None, *, by: str, progress: Progress = _SILENT
+    store: Store, photo_ids: Numbers, person: str | None, *, by: str, progress: Progress = ignore_progress
 ) -> int:
     """Give the photos' tasks to a person, who gets them first, and nobody else; None: to whoever comes.
 
@@ -225,7 +223,7 @@ def tag(
     author: str,
     add: str | None = None,
     remove: str | None = None,
-    progress: Progress = _SILENT,
+    progress: Progress = ignore_progress,
 ) -> int:
     """Give photos a tag, or take one from them; on how many it is, or is not, afterwards.
 

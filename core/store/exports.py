@@ -10,6 +10,7 @@ from typing import BinaryIO
 from core.access import Right, needs
 from core.datasets.renamed import RENAMED, RENAMED_HEAD, renamed_line
 from core.errors import StoreError
+from core.progress import Progress, ignore_progress
 from core.store import Store
 from core.store.export_formats import CocoJson, CocoZip, CsvTable, CsvZip, Format, VocZip, YoloZip
 from core.store.export_notes import (
@@ -49,7 +50,7 @@ def export_revision(
     *,
     pictures: bool = False,
     holdout: bool | None = None,
-    report: Callable[[float], object] = lambda part: None,
+    progress: Progress = ignore_progress,
 ) -> Exported:
     """Write a revision into ``out``, which need not be seekable; see ``export_name`` for its kind.
 
@@ -57,13 +58,13 @@ def export_revision(
     ``holdout``. Names keep their folders. ``core.datasets.read_detection`` reads what comes out, YOLO only
     with its pictures. Photos deleted since are marked in COCO and CSV and listed in ``deleted.txt``; with
     pictures they are left out and listed. A zip has a ``README.txt`` that says what is left out, and lists
-    photos with other names than they came with in ``renamed.txt``, which an import reads. ``report`` is
-    called with the part that is done, 0..1. Raises NotFoundError for an unknown revision, StoreError for an
+    photos with other names than they came with in ``renamed.txt``, which an import reads. ``progress`` counts
+    photos. Raises NotFoundError for an unknown revision, StoreError for an
     unknown format.
     """
     _require_format(format)
     content = RevisionContent(store, store.revisions.get(number))
-    return _export(store, content, format, out, pictures, holdout, report)
+    return _export(store, content, format, out, pictures, holdout, progress)
 
 
 @needs(Right.EXPORT)
@@ -74,7 +75,7 @@ def export_chosen(
     out: BinaryIO,
     *,
     pictures: bool = False,
-    report: Callable[[float], object] = lambda part: None,
+    progress: Progress = ignore_progress,
 ) -> Exported:
     """Write the newest annotations of chosen photos as ``export_revision`` writes a revision.
 
@@ -85,7 +86,7 @@ def export_chosen(
     content = ChosenContent.of(store, photo_ids)
     if not content.annotation_ids:
         raise StoreError("None of the chosen photos has an annotation: there is nothing to export.")
-    return _export(store, content, format, out, pictures, None, report)
+    return _export(store, content, format, out, pictures, None, progress)
 
 
 def _export(
@@ -95,10 +96,10 @@ def _export(
     out: BinaryIO,
     pictures: bool,
     holdout: bool | None,
-    report: Callable[[float], object],
+    progress: Progress,
 ) -> Exported:
     photos = ExportedPhotos.of(store, content, holdout, pictures=pictures, by_stem=format == "yolo")
-    steps = _Steps(max(1, photos.revision.photos), report)
+    steps = _Steps(max(1, photos.revision.photos), progress)
     photos = replace(photos, on_photo=steps.one)
     tally = ExportTally(format, photos.names)
     if is_zip(format, pictures):
@@ -141,12 +142,12 @@ class _Steps:
     """Photos read so far, of ``steps``; one side of the holdout comes to fewer."""
 
     steps: int
-    report: Callable[[float], object]
+    progress: Progress
     done: int = 0
 
     def one(self) -> None:
         self.done += 1
-        self.report(min(1.0, self.done / self.steps))
+        self.progress(min(self.done, self.steps), self.steps)
 
 
 def _zipped(format: str, archive: StreamedZip, photos: ExportedPhotos) -> Format:

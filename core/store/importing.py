@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count, islice, repeat
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import LapelError, StoreError
 from core.files import atomic_write, disk_errors
+from core.progress import Progress, ignore_progress
 from core.store.database import one_line
 from core.store.import_step import CONTENTS, OUTCOMES, ImportStep, Prepared, prepare_item
 from core.store.imports import ImportRow, UploadFolder, is_permitted, permitted
@@ -293,17 +294,17 @@ def fail_import(store: Store, import_id: int, error: Exception | str) -> None:
 def import_all(
     store: Store,
     import_id: int,
-    on_step: Callable[[ImportCheckpoint], None] = lambda checkpoint: None,
+    progress: Progress = ignore_progress,
     *,
     trusted: bool = False,
 ) -> ImportRow:
-    """Import everything here and now; ``on_step`` is called after every step. Raises LapelError."""
+    """Import everything here and now; ``progress`` counts files after every step. Raises LapelError."""
     try:
         checkpoint = prepare_import(store, import_id, trusted=trusted)
-        on_step(checkpoint)
+        progress(checkpoint.done, checkpoint.total)
         while not checkpoint.ended:
             checkpoint = import_batch(store, import_id, checkpoint)
-            on_step(checkpoint)
+            progress(checkpoint.done, checkpoint.total)
         return finish_import(store, import_id, checkpoint)
     except LapelError as error:
         fail_import(store, import_id, error)

@@ -25,10 +25,10 @@ from core.images.decode import Photo
 from core.inference.classifier import Classifier, square_crops
 from core.inference.detector import LOWEST_THRESHOLD, Detector
 from core.inference.predictions import ensure_category_ids
+from core.progress import Progress, ignore_progress
 from core.store import Store
 from core.store.boxes import AnnotatedBox
 from core.store.promotions import ComparisonRow
-from core.threads import Progress
 
 MAX_CHANGES = 100
 """The number of photos whose changes are stored, those with the most changes."""
@@ -59,7 +59,7 @@ def compare_models(
     candidate_id: int,
     champion_id: int,
     revision: int,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = ignore_progress,
     device: str = "auto",
 ) -> ComparisonRow:
     """Measure both models on the revision's holdout, as it was annotated in it, and store the comparison.

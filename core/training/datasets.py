@@ -48,7 +48,7 @@ class DetectionTrainingDataset(Dataset[Sample]):
     the others); mosaics take their other photos accordingly, and label what all their photos' sets label.
     Photos are cached in memory as JPEGs no larger than the network's input needs. ``masks`` is the folder of
     pixel masks (one PNG a photo, whose values are indices of ``label_names``) that copy-paste cuts along;
-    ``progress`` wraps the photos while they are read.
+    ``iterate`` wraps the photos while they are read.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class DetectionTrainingDataset(Dataset[Sample]):
         shares: Sequence[float] = (),
         masks: Path | None = None,
         label_names: Sequence[str] = (),
-        progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+        iterate: Callable[[Iterable[Any]], Iterable[Any]] = iter,
     ) -> None:
         self.recipe = recipe
         shares = shares or [1.0, *[recipe.extra_share] * (len(datasets) - 1)][: len(datasets)]
@@ -69,9 +69,7 @@ class DetectionTrainingDataset(Dataset[Sample]):
         if not self.photos:
             raise DatasetError("expected boxed photos to train on, got none")
         self.limit = limit = round(max(recipe.input_wh) * 1.15)
-        self.encoded = [
-            cached_jpeg(dataset.path_of(photo), limit) for dataset, photo in progress(self.photos)
-        ]
+        self.encoded = [cached_jpeg(dataset.path_of(photo), limit) for dataset, photo in iterate(self.photos)]
         self.cutouts = self._cutouts(masks, tuple(label_names)) if masks and recipe.copy_paste else []
 
     def __len__(self) -> int:
@@ -228,7 +226,7 @@ class ClassificationDataset(Dataset[tuple[Tensor, int]]):
     """Images (3, S, S) uint8 and class ids; ``(epoch, index)`` is augmented, a plain index is not.
 
     Photos are cached in memory as small JPEGs; those that are small on the disk (DeepFashion's photos, the
-    crops of stored ones) stay there, and are not encoded again. ``progress`` wraps the photos while they are
+    crops of stored ones) stay there, and are not encoded again. ``iterate`` wraps the photos while they are
     read. Raises DatasetError where one cannot be read.
     """
 
@@ -240,13 +238,13 @@ class ClassificationDataset(Dataset[tuple[Tensor, int]]):
         strength: str = "rich",
         seed: int = 0,
         size: int = CROP_SIZE,
-        progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+        iterate: Callable[[Iterable[Any]], Iterable[Any]] = iter,
     ) -> None:
         ids = {label: index for index, label in enumerate(labels)}
         self.targets = [ids[photo.label] for photo in photos]
         self.transform, self.seed, self.size = classifier_transforms(strength, size), seed, size
         limit = max(CACHED_SIZE, round(size * CACHED_SIZE / CROP_SIZE))
-        self.encoded = [_small_picture(photo.path, limit) for photo in progress(photos)]
+        self.encoded = [_small_picture(photo.path, limit) for photo in iterate(photos)]
 
     def __len__(self) -> int:
         return len(self.targets)

@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kind", choices=KINDS, help="default: any")
     given = parser.parse_args(arguments)
 
-    def show(done: int, total: int) -> None:
+    def show(done: int, total: int, message: str = "") -> None:
         print(f"\r{done}/{total}", end="" if done < total else "\n", file=sys.stderr, flush=True)
 
     try:

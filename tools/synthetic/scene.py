@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from PIL import Image
 from core.datasets.coco import write_coco
 from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.errors import DatasetError
+from core.progress import Progress, ignore_progress
 from tools.synthetic.canvas import Canvas, Mark, Part
 from tools.synthetic.cuts import Piece, line, strip
 from tools.synthetic.fabrics import dyed
@@ -160,7 +161,7 @@ def draw_dataset(
     seed: int = 0,
     size_wh: tuple[int, int] = (480, 640),
     kind: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = ignore_progress,
 ) -> DetectionDataset:
     """Draw ``count`` photos into ``folder/photos`` and write ``folder/train.json`` (COCO).
 
@@ -178,8 +179,7 @@ def draw_dataset(
         scene.image.save(photos_folder / name, quality=JPEG_QUALITY)
         ids = np.array([CATEGORIES.index(category) for category in scene.categories], dtype=np.int64)
         photos.append(BoxedPhoto(name, *size_wh, scene.boxes_xyxy, ids, scene.labels))
-        if progress is not None:
-            progress(n + 1, count)
+        progress(n + 1, count)
     dataset = DetectionDataset(CATEGORIES, tuple(photos), photos_folder)
     write_coco(dataset, Path(folder) / "train.json")
     return dataset

@@ -120,13 +120,13 @@ def classifier_data(
     classes: Classes,
     pictures: Path,
     finetune: FinetuneRecipe,
-    progress: Callable[[Iterable[Any]], Iterable[Any]],
+    iterate: Callable[[Iterable[Any]], Iterable[Any]],
 ) -> ClassifierData:
     """Data loaders: an epoch takes the corrected garments and as many others as the recipe replays."""
     recipe, folder = classifier_recipe(finetune), pictures.parent / "crops"
     folder.mkdir(parents=True, exist_ok=True)
     corrected, others, val = (
-        tuple(crop for item in progress(items) for crop in _crops(item, classes, pictures, folder))
+        tuple(crop for item in iterate(items) for crop in _crops(item, classes, pictures, folder))
         for items in (subset.corrected, subset.replayed, subset.validation)
     )
     share = 1.0

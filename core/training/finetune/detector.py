@@ -135,12 +135,12 @@ def detector_data(
     classes: Classes,
     pictures: Path,
     finetune: FinetuneRecipe,
-    progress: Callable[[Iterable[Any]], Iterable[Any]],
+    iterate: Callable[[Iterable[Any]], Iterable[Any]],
 ) -> DetectorData:
     """Data loaders: an epoch takes the corrected photos and as many others as the recipe replays."""
     recipe = detector_recipe(finetune)
     sets = [_dataset(items, classes, pictures) for items in (subset.corrected, subset.replayed)]
-    train = DetectionTrainingDataset([part for part in sets if part.photos], recipe, progress=progress)
+    train = DetectionTrainingDataset([part for part in sets if part.photos], recipe, iterate=iterate)
     return DetectorData(train, _dataset(subset.validation, classes, pictures), recipe)
 
 

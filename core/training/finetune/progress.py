@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from core.errors import RecipeError, StoreBusyError
+from core.progress import Progress, ignore_progress
 from core.store import Store
 from core.training.finetune.run_directory import CancelToken, RunDirectory
 
@@ -21,24 +21,17 @@ COPY_SECONDS = 60.0
 RATE_BATCHES = 40
 """The throughput is measured over this many batches, without the validation between them."""
 
-OnProgress = Callable[[int, int, str], None]
-"""Called with the step, the number of steps, and a sentence on what is being done."""
-
-
-def ignore_progress(step: int, steps: int, message: str) -> None:
-    """The callback of who does not ask for progress."""
-
 
 @dataclass(frozen=True)
 class ProgressReporter:
     """Writes a training's progress into the store; while the database is busy, reports are dropped.
 
-    ``on_progress`` is called as well: a progress bar, or the job.
+    ``watcher`` is called as well: a progress bar, or the job.
     """
 
     store: Store
     training: int
-    on_progress: OnProgress = ignore_progress
+    watcher: Progress = ignore_progress
 
     def log(self, line: str) -> None:
         """Append a line to the training's log."""
@@ -49,7 +42,7 @@ class ProgressReporter:
         """Report the step."""
         with suppress(StoreBusyError):
             self.store.trainings.progress(self.training, step, steps, message)
-            self.on_progress(step, steps, message)
+            self.watcher(step, steps, message)
 
     def point(self, step: int, values: dict[str, float | None]) -> bool:
         """Append a point to the learning curve; returns whether it was written."""

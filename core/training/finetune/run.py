@@ -14,6 +14,7 @@ from core.errors import LapelError, StoreError
 from core.files import current_commit
 from core.models.cards import ModelCard, write_card
 from core.models.weights import save_weights
+from core.progress import Progress, ignore_progress
 from core.store import Store
 from core.store.models import ModelRow
 from core.store.trainings import ANCHORS, TrainingRow
@@ -33,7 +34,7 @@ from core.training.finetune.data import (
     select_subset,
 )
 from core.training.finetune.detector import DetectorFinetuning, detector_data, plan_detector, sizes_learned
-from core.training.finetune.progress import OnProgress, ProgressCallback, ProgressReporter, ignore_progress
+from core.training.finetune.progress import ProgressCallback, ProgressReporter
 from core.training.finetune.recipes import FinetuneRecipe, finetune_recipe
 from core.training.finetune.run_directory import CancelToken, RunDirectory, TrainingCancelled, fetch_photos
 from core.training.recipes import DetectorRecipe
@@ -100,14 +101,14 @@ def train_revision(
     is_cancelled: Callable[[], bool],
     *,
     device: str = "auto",
-    on_progress: OnProgress = ignore_progress,
+    progress: Progress = ignore_progress,
 ) -> Path:
     """Run a training, or resume it from its checkpoint; returns the candidate's weights, card beside them.
 
     The weights lie in the run directory until it is cleared. Raises TrainingCancelled, with nothing left
     behind, where ``is_cancelled`` returns True, and LapelError for what a person can mend.
     """
-    reporter, token = ProgressReporter(store, training, on_progress), CancelToken(is_cancelled)
+    reporter, token = ProgressReporter(store, training, progress), CancelToken(is_cancelled)
     directory = RunDirectory.of(store, training)
     try:
         row = store.trainings.get(training)
@@ -247,7 +248,7 @@ def compare_candidate(
     store: Store,
     training: int,
     candidate: int,
-    progress: Callable[[int, int], Any] = lambda *_: None,
+    progress: Progress = ignore_progress,
     *,
     device: str = "auto",
 ) -> ComparisonRow:
@@ -263,7 +264,7 @@ def compare_and_summarize(
     store: Store,
     training: int,
     candidate: int,
-    progress: Callable[[int, int], Any] = lambda *_: None,
+    progress: Progress = ignore_progress,
     *,
     device: str = "auto",
 ) -> str:

@@ -160,7 +160,7 @@ def test_photos_are_imported_and_reported(lapel, store, tmp_path):
         names.append(tmp_path / name)
     begun = lapel.add_photos(names)
     assert lapel.call("GET", f"/jobs/{begun['job']}")["state"] == "waiting"
-    import_here(store, begun["import"], lambda mark: None, Steps(store))
+    import_here(store, begun["import"], steps=Steps(store))
     report = lapel.wait_for_import(begun["import"])
     assert report["counts"]["new"] == 1 and "folder" not in report and report["by"] == "ann"
     assert [entry["name"] for entry in report["report"]] == ["broken.jpg"]

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from app.preview.batch import Batch, Progress
+from app.preview.batch import Batch, BatchProgress
 from app.text import time_left
 from core.files import DATA_VARIABLE
 from core.garments import CANDIDATE_THRESHOLD
@@ -34,7 +34,7 @@ class Gate(FakeLabeler):
         return super().label(photo, score_threshold)
 
 
-def finished(batch: Batch) -> Progress:
+def finished(batch: Batch) -> BatchProgress:
     progress = batch.wait(lambda now: not now.running, PATIENCE_SECONDS)
     assert not progress.running
     return progress

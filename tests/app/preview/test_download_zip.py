@@ -13,6 +13,7 @@ from app.preview.batch import Batch
 from app.preview.download import fingerprint, make_zip
 from core.corrections import Corrections, Edit
 from core.files import DATA_VARIABLE
+from core.progress import ignore_progress
 from core.store.photo_spools import Spool
 from tests.fakes import FakeLabeler
 from tests.pictures import jpeg
@@ -42,8 +43,10 @@ def test_the_zip_holds_what_is_seen_and_nothing_that_was_taken_out(batch, tmp_pa
     corrections.apply(Edit(0, 0, first[0], None))
     corrections.apply(Edit(0, 1, first[1], first[1].correct(category="footwear", label="Hat")))
     path = tmp_path / "out.zip"
-    told: list[float] = []
-    make_zip(view(batch, corrections), {"top": "Oberteil"}, FakeLabeler.categories, path, told.append)
+    told: list[tuple[int, int]] = []
+    photos = view(batch, corrections)
+    names = {"top": "Oberteil"}
+    make_zip(photos, names, FakeLabeler.categories, path, lambda *so_far: told.append(so_far))
     rows = rows_of(path)
     assert [(row["photo"], row["category"], row["shop_category"]) for row in rows] == [
         ("a.jpg", "footwear", "footwear"),
@@ -53,14 +56,14 @@ def test_the_zip_holds_what_is_seen_and_nothing_that_was_taken_out(batch, tmp_pa
     assert rows[0]["label"] == "Hat" and rows[0]["corrected"] == "true"
     with zipfile.ZipFile(path) as archive:
         assert sum(name.startswith("crops/") for name in archive.namelist()) == 2
-    assert told == sorted(told) and told and all(0 < part <= 1 for part in told)
+    assert told == sorted(told) and told and all(0 < done <= of == 3 for done, of in told)
 
 
 def test_the_threshold_decides_what_goes_along(batch, tmp_path):
     path = tmp_path / "out.zip"
     counts = []
     for threshold in (0.1, 0.5, 0.95):
-        make_zip(view(batch, Corrections(), threshold), {}, FakeLabeler.categories, path, lambda part: None)
+        make_zip(view(batch, Corrections(), threshold), {}, FakeLabeler.categories, path, ignore_progress)
         counts.append(sum(bool(row["garment"]) for row in rows_of(path)))
     assert counts == [4, 3, 0]
 

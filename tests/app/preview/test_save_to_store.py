@@ -59,12 +59,12 @@ def by_name(store: Store) -> dict[str, int]:
 
 
 def test_corrected_photos_are_drafts_and_the_others_are_left_to_the_models(store, batch, corrections):
-    told: list[float] = []
-    counts = save_photos(
-        store, view(batch, corrections), corrections, "Anna", checked=False, report=told.append
-    )
+    told: list[tuple[int, int]] = []
+    photos = view(batch, corrections)
+    watched = {"progress": lambda *so_far: told.append(so_far)}
+    counts = save_photos(store, photos, corrections, "Anna", checked=False, **watched)
     ids = by_name(store)
-    assert set(ids) == {"a.jpg", "b.jpg"} and sum(counts.values()) == 2 and told == [0.5, 1.0]
+    assert set(ids) == {"a.jpg", "b.jpg"} and sum(counts.values()) == 2 and told == [(1, 2), (2, 2)]
     (box,) = store.drafts.load(ids["a.jpg"], "Anna").boxes
     names = {category.id: category.name for category in store.categories.all()}
     assert (names[box.category_id], box.label, box.accepted, box.changed) == ("footwear", "Hat", True, True)

@@ -142,7 +142,7 @@ def store(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -
         champion = store.models.champion(store.trainings.get(training).kind)
         settings = {"parent": champion.name, "photos": {"corrected": 0}}
         store.trainings.prepared(training, parent_id=champion.id, settings=settings)
-        options["on_progress"](1, 2, "Learning.")
+        options["progress"](1, 2, "Learning.")
         target = RunDirectory.of(store, training).folder / "final.safetensors"
         target.parent.mkdir(parents=True)
         shutil.copy(store.models.file_of(champion), target)

@@ -293,9 +293,10 @@ def test_names_say_what_is_in_the_file():
 @pytest.mark.parametrize("pictures", [False, True])
 @pytest.mark.parametrize("format", FORMATS)
 def test_it_is_told_how_far_the_export_is(filled, format, pictures):
-    told: list[float] = []
-    export_revision(filled, 1, format, io.BytesIO(), pictures=pictures, report=told.append)
-    assert len(told) >= 3 and told == sorted(told) and told[-1] == 1.0
+    told: list[tuple[int, int]] = []
+    watched = {"progress": lambda *so_far: told.append(so_far)}
+    export_revision(filled, 1, format, io.BytesIO(), pictures=pictures, **watched)
+    assert len(told) >= 3 and told == [(done, len(told)) for done in range(1, len(told) + 1)]
 
 
 @pytest.mark.parametrize("format", FORMATS)

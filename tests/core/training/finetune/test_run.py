@@ -117,7 +117,7 @@ def test_a_training_that_was_killed_ends_as_an_unbroken_one_here_and_on_another_
     for elsewhere in (False, True):
         row = world.trainings.begin("detector", "quick", revision)
         with pytest.raises(Killed):
-            train_revision(world, row.id, lambda: False, device="cpu", on_progress=kill)
+            train_revision(world, row.id, lambda: False, device="cpu", progress=kill)
         if elsewhere:
             shutil.rmtree(RunDirectory.of(world, row.id).folder)
         weights = train_revision(world, row.id, lambda: False, device="cpu")
