@@ -15,7 +15,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from gradio import Error, processing_utils
@@ -27,12 +27,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.auth.origins import OwnOriginOnly, SecurityHeaders
 from app.auth.upload_limit import limit_from_environment
 from app.demo.uploads import BoundedUploads
-from app.demo.view import Explain, LabelerLike
+from app.demo.view import Explain
 from core.errors import LapelError, PhotoError, RecipeError
 from core.files import atomic_write
 from core.images.containers import KINDS_IN_WORDS
 from core.images.decode import Photo, read_photo
 from core.inference.explain import write_maps
+
+if TYPE_CHECKING:
+    from core.inference.labeler import PhotoLabeler
 
 _log = logging.getLogger(__name__)
 Upload = dict[str, Any] | None
@@ -52,7 +55,7 @@ EXPLAIN_DOC = (
 )
 
 
-def add_api(labeler: LabelerLike, explain: Explain) -> None:
+def add_api(labeler: PhotoLabeler, explain: Explain) -> None:
     """Add both endpoints to the Blocks that is being built; their components are not on the page."""
     label, explain_photo = endpoints(labeler, explain)
     inputs = [
@@ -75,7 +78,7 @@ def add_api(labeler: LabelerLike, explain: Explain) -> None:
     )
 
 
-def endpoints(labeler: LabelerLike, explain: Explain) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def endpoints(labeler: PhotoLabeler, explain: Explain) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The functions behind ``/label`` and ``/explain``; the names of their parameters are the API's."""
 
     def label(photo: Upload, threshold: float | None = None) -> dict[str, Any]:

@@ -27,10 +27,10 @@ from core.threads import IMPORTS, let_threads_sleep
 if TYPE_CHECKING:
     import gradio as gr
 
-    from app.demo.view import Explain, LabelerLike
+    from app.demo.view import Explain
     from core.garments import LabeledPhoto
     from core.images.decode import Photo
-    from core.inference.labeler import Labeler
+    from core.inference.labeler import Labeler, PhotoLabeler
 
 PASSWORD_VARIABLE = "LAPEL_DEMO_PASSWORD"
 PHOTO_ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}  # of examples, which browsers show
@@ -171,7 +171,7 @@ def prepare_environment() -> None:
 
 
 def build_demo(
-    labeler: LabelerLike,
+    labeler: PhotoLabeler,
     explain: Explain,
     *,
     address: str = "http://127.0.0.1:7860",
@@ -207,7 +207,7 @@ def build_demo(
 
 
 def serve(
-    labeler: LabelerLike,
+    labeler: PhotoLabeler,
     explain: Explain,
     *,
     port: int = 7860,

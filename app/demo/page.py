@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -17,9 +17,12 @@ from app.demo.attribution import Inspectors
 from app.demo.attribution_section import AttributionSection
 from app.demo.launch import PHOTO_ENDINGS
 from app.demo.theme import HIDDEN
-from app.demo.view import Explain, LabelerLike, Shown
+from app.demo.view import Explain, Shown
 from core.errors import PhotoError
 from core.images.decode import Photo
+
+if TYPE_CHECKING:
+    from core.inference.labeler import PhotoLabeler
 
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
 SAMPLES_SHOWN = 5  # one row of thumbnails
@@ -62,7 +65,7 @@ def add_navigation() -> None:
 
 def add_page(
     demo: gr.Blocks,
-    labeler: LabelerLike,
+    labeler: PhotoLabeler,
     explain: Explain,
     examples: Examples | None = None,
     loading: Future[Any] | None = None,
@@ -81,7 +84,7 @@ class Page:
     """The page's components and their event handlers."""
 
     def __init__(
-        self, labeler: LabelerLike, explain: Explain, examples: Examples, loading: Future[Any] | None = None
+        self, labeler: PhotoLabeler, explain: Explain, examples: Examples, loading: Future[Any] | None = None
     ) -> None:
         self.labeler = labeler
         self.explain = explain

@@ -8,13 +8,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import gradio as gr
 
 from app.demo.api import in_range, own_file, sentences
 from app.demo.theme import HIDDEN
-from app.demo.view import LabelerLike, lowest_threshold
+from app.demo.view import lowest_threshold
 from core.errors import VideoError
 from core.file_names import safe_name
 from core.garments import LabeledFrame
@@ -22,6 +22,9 @@ from core.images.video import SUFFIXES, VideoLimits, open_video
 from core.inference.labeled_video import labeled_frames
 from core.inference.labeler import Labeler
 from core.inference.video_labeler import VideoSettings
+
+if TYPE_CHECKING:
+    from core.inference.labeler import PhotoLabeler
 
 LIMITS = VideoLimits(most_bytes=30 * 2**20, seconds=60.0)
 RATE = 10.0
@@ -84,7 +87,7 @@ def _clock(seconds: float) -> str:
     return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
 
 
-def add_video_page(labeler: LabelerLike) -> None:
+def add_video_page(labeler: PhotoLabeler) -> None:
     """Add the page to the Blocks' route that is being built, and connect it to the models."""
     VideoPage(labeler).wire()
 
@@ -92,7 +95,7 @@ def add_video_page(labeler: LabelerLike) -> None:
 class VideoPage:
     """The page's components and their event handlers."""
 
-    def __init__(self, labeler: LabelerLike) -> None:
+    def __init__(self, labeler: PhotoLabeler) -> None:
         self.labeler = labeler
         gr.Markdown(HEAD)
         with gr.Row():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -17,6 +17,7 @@ from core.images.encode import jpeg, shrunk
 if TYPE_CHECKING:
     from core.images.decode import Photo
     from core.inference.explain import Explanation
+    from core.inference.labeler import PhotoLabeler
 
 Explain = Callable[[Any, "Photo", LabeledPhoto], "Explanation"]
 VIEW_SIDE = 1280
@@ -26,24 +27,6 @@ STAGE_TITLES = {
     "stride16": "medium (stride 16)",
     "stride32": "coarse (stride 32)",
 }
-
-
-class LabelerLike(Protocol):
-    """The part of ``core.inference.labeler.Labeler`` that the demo needs."""
-
-    @property
-    def default_threshold(self) -> float:
-        """The score from which a garment counts as found."""
-        ...
-
-    @property
-    def names(self) -> dict[str, str]:
-        """What labels a photo."""
-        ...
-
-    def label(self, photo: Photo, score_threshold: float | None = None) -> LabeledPhoto:
-        """The photo's garments above the threshold, best first."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -71,7 +54,7 @@ class Shown:
         return self.labeled.above(score_threshold).garments
 
 
-def lowest_threshold(labeler: LabelerLike) -> float:
+def lowest_threshold(labeler: PhotoLabeler) -> float:
     """The score down to which garments are looked for, so that moving the slider needs no model."""
     return min(CANDIDATE_THRESHOLD, labeler.default_threshold)
 

@@ -13,26 +13,22 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from core.errors import LapelError, StoreFullError
 from core.file_names import unique_in_batch
-from core.garments import CANDIDATE_THRESHOLD, LabeledPhoto, Refusal
+from core.garments import CANDIDATE_THRESHOLD, Refusal
 from core.images.decode import Photo, count_photos, iter_photos
 from core.store.photo_drafts import Draft
 from core.store.photo_spools import Item, Origin, Spool, Waiting
 from core.threads import overlapped
 
+if TYPE_CHECKING:
+    from core.inference.labeler import PhotoLabeler
+
 logger = logging.getLogger(__name__)
 
 Source = tuple[str, bytes | Path]
-
-
-class LabelsPhotos(Protocol):
-    """The part of the labeler that a batch needs."""
-
-    def label(self, photo: Photo, score_threshold: float | None = None) -> LabeledPhoto:
-        """The photo's garments, best first."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ class _Read:
 class Batch:
     """Photos that are being labeled, and the results so far; ``draft`` is what the spool holds already."""
 
-    def __init__(self, labeler: LabelsPhotos | None, spool: Spool, draft: Draft | None = None) -> None:
+    def __init__(self, labeler: PhotoLabeler | None, spool: Spool, draft: Draft | None = None) -> None:
         draft = draft or Draft()
         self.spool = spool
         self._labeler = labeler
@@ -85,7 +81,7 @@ class Batch:
         self._changed = threading.Condition(self._lock)
         self._stop = threading.Event()
 
-    def use(self, labeler: LabelsPhotos) -> None:
+    def use(self, labeler: PhotoLabeler) -> None:
         """Label with these models from the next photo on."""
         self._labeler = labeler
 

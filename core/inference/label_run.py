@@ -23,14 +23,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import PurePosixPath
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from core.addresses import Address, AddressError
 from core.errors import LapelError, NotFoundError, PhotoError
-from core.garments import LabeledPhoto
 from core.images.containers import KINDS_IN_WORDS, PHOTO_SUFFIXES
-from core.images.decode import MAX_BYTES, Photo, read_photo
+from core.images.decode import MAX_BYTES, read_photo
 from core.threads import overlapped
+
+if TYPE_CHECKING:
+    from core.inference.labeler import PhotoLabeler
 
 FORMATS = ("parquet", "jsonl")
 SHARD_PHOTOS = 1000
@@ -48,12 +50,6 @@ NEIGHBORS = 8
 
 PLAN = "run/plan.json"
 Record = dict[str, Any]
-
-
-class PhotoLabeler(Protocol):
-    """What labels: :class:`core.inference.labeler.Labeler`."""
-
-    def label(self, photo: Photo, score_threshold: float | None = None) -> LabeledPhoto: ...
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -30,6 +31,24 @@ from core.inference.joint import (
 from core.models.cards import shipped_weights
 from core.models.nms import NMS_IOU_THRESHOLD
 from core.taxonomy import categories_of_labels
+
+
+class PhotoLabeler(Protocol):
+    """What labels photos: :class:`Labeler`, or what stands in for it while it loads."""
+
+    @property
+    def default_threshold(self) -> float:
+        """The score from which a garment counts as found."""
+        ...
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The models' names by kind."""
+        ...
+
+    def label(self, photo: Photo, score_threshold: float | None = None) -> LabeledPhoto:
+        """The photo's garments above the threshold (the default one if None), best first."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -26,12 +26,15 @@ from app.demo.live.sessions import (
     LiveLateError,
     LiveSessions,
 )
-from app.demo.view import LabelerLike, lowest_threshold
+from app.demo.view import lowest_threshold
 from core.errors import LapelError, PhotoError, RecipeError
 from core.garments import LabeledFrame
 from core.inference.labeler import Labeler
 from core.inference.video_labeler import VideoLabeler
 from core.taxonomy import color_of
+
+if TYPE_CHECKING:
+    from core.inference.labeler import PhotoLabeler
 
 _log = logging.getLogger(__name__)
 FOLDER = Path(__file__).parent
@@ -50,7 +53,7 @@ MOST_SECONDS = 1e8
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def live_routes(labeler: LabelerLike, sessions: LiveSessions | None = None) -> list[Route]:
+def live_routes(labeler: PhotoLabeler, sessions: LiveSessions | None = None) -> list[Route]:
     """The page ``/live`` and what it needs, over a labeler's models."""
     live = LiveSessions(partial(VideoLabeler, cast(Labeler, labeler))) if sessions is None else sessions
 
@@ -88,7 +91,7 @@ def live_routes(labeler: LabelerLike, sessions: LiveSessions | None = None) -> l
     ]
 
 
-def page_html(labeler: LabelerLike) -> str:
+def page_html(labeler: PhotoLabeler) -> str:
     """The page with the slider's range."""
     text = (FOLDER / "live.html").read_text(encoding="utf-8")
     values = {"lowest": lowest_threshold(labeler), "threshold": labeler.default_threshold}
