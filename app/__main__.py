@@ -21,10 +21,10 @@ from streamlit import runtime
 from app.api.lazy import api_routes
 from app.api.readiness import answer_ready, start_server_logs
 from app.auth.config import AuthFile, find_auth_file, require_loopback
+from app.auth.frontend_messages import FrontendMessages
 from app.auth.media_owners import MediaOwners, person_of_run
 from app.auth.middleware import READY, KnownHosts, SignedInOnly
 from app.auth.origins import OwnOriginOnly, SecurityHeaders
-from app.auth.own_words import OwnWords
 from app.auth.sign_in import SignInRedirect
 from app.auth.upload_limit import limit_from_environment
 from app.auth.uploads import BoundedUploads, UploadQuota, has_uploader, is_open
@@ -126,7 +126,7 @@ def workspace(open_at: str | None = None, origin: str | None = None) -> st.App:
         Middleware(BoundedUploads, quota=quota),
         Middleware(SignInRedirect),
         Middleware(VisitorCookie),
-        Middleware(OwnWords),
+        Middleware(FrontendMessages),
     ]
     lifespan = lifespan_of(owners, quota, open_at)
     return st.App(

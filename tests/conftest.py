@@ -116,16 +116,16 @@ def exported_here(monkeypatch: pytest.MonkeyPatch) -> None:
     Those of the tiny weights are made once for all tests: they lie in the suite's cache by their digest.
     Random weights round more than trained ones, and so may differ more than those in use.
     """
-    from core.inference.engines import exports
-    from core.inference.engines.export import export_for
+    from core.inference.engines import export_cache
+    from core.inference.engines.export_process import export_for
 
     def make(path: Path, engine: str, folder: Path) -> None:
         with one_at_a_time:
             export_for(path, engine, folder)
 
     one_at_a_time = threading.Lock()  # PyTorch's exporter is not for two threads
-    monkeypatch.setattr(exports, "run_export", make)
-    monkeypatch.setattr("core.inference.engines.export.LARGEST_TOLERANCE", 0.05)
+    monkeypatch.setattr(export_cache, "run_export", make)
+    monkeypatch.setattr("core.inference.engines.export_process.LARGEST_TOLERANCE", 0.05)
 
 
 @pytest.fixture

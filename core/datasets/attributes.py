@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.boxes import BOX_FLAGS, FINE_LABEL, MOST_TAG, MOST_TAGS, BoxFlags, flag_name
-from core.datasets.listed import is_flagged
+from core.datasets.listed_photos import is_flagged
 from core.datasets.report import ReadReport
 
 NOT_OWN = frozenset(

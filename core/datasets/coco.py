@@ -18,7 +18,7 @@ from core.datasets.detection import (
     merged_categories,
     photos_folder,
 )
-from core.datasets.listed import (
+from core.datasets.listed_photos import (
     FRACTIONS,
     FRACTIONS_WH,
     UNKNOWN_WH,

@@ -12,7 +12,7 @@ from typing import Any
 from core.boxes import FINE_LABEL
 from core.datasets.attributes import box_flags
 from core.datasets.detection import BoxRow
-from core.datasets.listed import is_flagged, number, turned_box
+from core.datasets.listed_photos import is_flagged, number, turned_box
 from core.datasets.parsing import MOST_BOXES
 from core.datasets.report import ReadReport
 from core.errors import DatasetError

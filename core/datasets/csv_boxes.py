@@ -10,7 +10,7 @@ from core.boxes import BOX_FLAGS
 from core.datasets.attributes import box_flags, told_tags, usual_name
 from core.datasets.detection import BoxRow, DetectionDataset
 from core.datasets.export import COLUMNS, plain
-from core.datasets.listed import ListedPhoto, NamedRow, by_name, dataset_of, whole_size
+from core.datasets.listed_photos import ListedPhoto, NamedRow, by_name, dataset_of, whole_size
 from core.datasets.parsing import FREE_ROWS, MOST_BOXES, read_rows
 from core.datasets.photo_index import PhotoIndex
 from core.datasets.report import ReadReport, named

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as Xml
 from core.boxes import BOX_FLAGS, FINE_LABEL
 from core.datasets.attributes import attribute_tags, box_flags, by_attribute, first_text, told_tags
 from core.datasets.detection import BoxRow, DetectionDataset, merged_categories
-from core.datasets.listed import (
+from core.datasets.listed_photos import (
     TURNED,
     Corners,
     ListedPhoto,

@@ -22,7 +22,7 @@ from core.datasets.listed_paths import (
     stem_of,
     stored_forms,
 )
-from core.datasets.name_fit import (
+from core.datasets.name_matching import (
     NO_FIT,
     Entry,
     Fit,

@@ -13,7 +13,7 @@ from core.datasets import coco, cvat, deepfashion, via_labelme, voc, yolo
 from core.datasets.csv_boxes import read_box_csv
 from core.datasets.detection import BoxedPhoto, DetectionDataset
 from core.datasets.folder_files import files_below
-from core.datasets.listed import photos_root
+from core.datasets.listed_photos import photos_root
 from core.datasets.parsing import MOST_TEXT_BYTES, read_json, read_lines
 from core.datasets.photo_index import PhotoIndex
 from core.datasets.report import ReadReport, log, named

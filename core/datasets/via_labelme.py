@@ -15,7 +15,7 @@ from typing import Any
 from core.boxes import BOX_FLAGS, FINE_LABEL
 from core.datasets.attributes import attribute_tags, box_flags, is_own, told_tags
 from core.datasets.detection import BoxRow, DetectionDataset
-from core.datasets.listed import (
+from core.datasets.listed_photos import (
     Corners,
     ListedPhoto,
     NamedRow,
@@ -26,10 +26,10 @@ from core.datasets.listed import (
     number,
     whole_size,
 )
-from core.datasets.own_photos import place_own
 from core.datasets.parsing import MOST_BOXES
 from core.datasets.photo_index import ListedName, PhotoIndex
 from core.datasets.report import ReadReport, named
+from core.datasets.single_photo_files import place_own
 from core.errors import DatasetError
 from core.file_names import safe_name
 

@@ -21,7 +21,7 @@ from core.datasets.detection import (
     read_class_names,
 )
 from core.datasets.folder_files import files_below
-from core.datasets.listed import (
+from core.datasets.listed_photos import (
     ANNOTATION_FOLDERS,
     FRACTIONS,
     FRACTIONS_WH,
@@ -32,10 +32,10 @@ from core.datasets.listed import (
     turned_box,
     whole_size,
 )
-from core.datasets.own_photos import place_own
 from core.datasets.parsing import MOST_BOXES, read_xml
 from core.datasets.photo_index import ListedName, PhotoIndex
 from core.datasets.report import ReadReport
+from core.datasets.single_photo_files import place_own
 from core.errors import DatasetError
 from core.images.decode import upright_size
 

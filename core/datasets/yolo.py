@@ -18,7 +18,7 @@ from core.datasets.detection import (
     read_class_names,
 )
 from core.datasets.folder_files import files_below
-from core.datasets.listed import FRACTIONS_WH
+from core.datasets.listed_photos import FRACTIONS_WH
 from core.datasets.parsing import MOST_BOXES, read_lines, read_yaml
 from core.datasets.photo_index import ListedName, PhotoIndex
 from core.datasets.report import ReadReport

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from core.boxes import NO_FLAGS, BoxFlags
-from core.datasets.listed import FRACTIONS_WH
+from core.datasets.listed_photos import FRACTIONS_WH
 from core.datasets.sizes import resize_factors
 from core.datasets.voc import NOT_XML, whole_pixels
 from core.store.boxes import MOST_LABEL, AnnotatedBox

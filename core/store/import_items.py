@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from core.datasets.detection import DetectionDataset
-from core.datasets.listed import UNKNOWN_WH
 from core.datasets.listed_paths import PLAIN_FOLDERS, SPLIT_FOLDERS, folded
+from core.datasets.listed_photos import UNKNOWN_WH
 from core.datasets.photo_index import ListedName
 from core.file_names import safe_path
 from core.taxonomy import category_key

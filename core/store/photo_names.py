@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from core.datasets.listed_paths import folded, listed_parts
-from core.datasets.own_photos import find_listed
 from core.datasets.photo_index import NO_PHOTO, ListedName, NotFound, PhotoIndex, StoredPhoto
+from core.datasets.single_photo_files import find_listed
 from core.file_names import safe_path
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from core.datasets.discovery import DatasetFinder
 from core.datasets.folder_files import files_below, is_picture
-from core.datasets.listed import photos_root
+from core.datasets.listed_photos import photos_root
 from core.datasets.photo_index import (
     NO_PHOTO,
     NotFound,

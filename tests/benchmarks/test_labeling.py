@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import labeling
-from core.inference.engines.exports import exported
+from core.inference.engines.export_cache import exported
 from core.models.cards import read_card
 
 

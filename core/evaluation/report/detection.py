@@ -21,13 +21,13 @@ from core.evaluation.detection import (
     evaluate_detection,
     mean_over_categories,
 )
-from core.evaluation.errors import (
+from core.evaluation.error_analysis import (
     KINDS,
     ConfusionMatrix,
-    Errors,
+    DetectionErrors,
+    ap_gains,
     confusion_matrix,
     find_errors,
-    mended_gains,
 )
 from core.evaluation.matching import AREA_RANGES, CategoryMatches, match_photos
 from core.evaluation.report.photos import (
@@ -127,7 +127,7 @@ def _classes(
     measured: DetectionReport,
     compared: Comparison,
     is_second: bool,
-    confident: Errors,
+    confident: DetectionErrors,
     truths: Sequence[GroundTruth],
     categories: Sequence[str],
 ) -> list[dict[str, Any]]:
@@ -247,7 +247,7 @@ def _rates(counts: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
 
 
 def _hit_overlaps(
-    confident: Errors, truths: Sequence[GroundTruth]
+    confident: DetectionErrors, truths: Sequence[GroundTruth]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The IoU of each hit with its box (H,), and its category (H,)."""
     matches = confident.matches
@@ -257,7 +257,7 @@ def _hit_overlaps(
     return np.array(overlaps, dtype=np.float64), matches.category_ids[hits]
 
 
-def _iou_distribution(confident: Errors, truths: Sequence[GroundTruth]) -> dict[str, Any]:
+def _iou_distribution(confident: DetectionErrors, truths: Sequence[GroundTruth]) -> dict[str, Any]:
     overlaps, _ = _hit_overlaps(confident, truths)
     edges = np.linspace(0.5, 1.0, IOU_BINS + 1)
     counts, _ = np.histogram(np.minimum(overlaps, 1.0), bins=edges)
@@ -269,8 +269,10 @@ def _iou_distribution(confident: Errors, truths: Sequence[GroundTruth]) -> dict[
     }
 
 
-def _errors(errors: Errors, confident: Errors, truths: Sequence[GroundTruth]) -> dict[str, Any]:
-    gains = mended_gains(errors, truths)
+def _errors(
+    errors: DetectionErrors, confident: DetectionErrors, truths: Sequence[GroundTruth]
+) -> dict[str, Any]:
+    gains = ap_gains(errors, truths)
     at_threshold, at_all = confident.counts(), errors.counts()
     return {
         "kinds": [
@@ -324,7 +326,7 @@ def _in_words(row: int, column: int, categories: Sequence[str]) -> str:
     return f"{categories[row]} taken for {categories[column]}"
 
 
-def _detector_calibration(errors: Errors) -> dict[str, Any]:
+def _detector_calibration(errors: DetectionErrors) -> dict[str, Any]:
     """Of the detections from ``LEAST_SCORE`` on: whether they hit at IoU 0.5."""
     matches = errors.matches
     hits = matches.boxes[0] >= 0

@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from core.errors import EngineError, WeightsError
-from core.inference.engines.exports import exported
+from core.inference.engines.export_cache import exported
 from core.models.cards import ModelCard, read_card
 from core.models.registry import is_exported
 from core.threads import IMPORTS

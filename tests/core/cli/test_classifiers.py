@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 
 from core.inference.classifier import Classifier
-from core.inference.engines.export import export_for
-from core.inference.engines.exports import TOLERANCE
+from core.inference.engines.export_cache import TOLERANCE
+from core.inference.engines.export_process import export_for
 from core.inference.model_cache import ModelCache
 from core.models.cards import ModelCard, read_card
 from core.models.registry import CLASSIFIERS

@@ -8,7 +8,7 @@ from typing import Any
 from core.evaluation.report.curves import TrainingRun, training_curves
 from core.evaluation.report.detection import DetectorOutput, report_detector
 from core.evaluation.report.photos import ReportPhoto
-from tests.core.evaluation.test_errors import FOUND, TRUTH
+from tests.core.evaluation.test_error_analysis import FOUND, TRUTH
 
 HOSTILE = "<b>50%_{a}$#~^\\"
 SCRIPT = "</script><img src=x onerror=alert(1)>.jpg"

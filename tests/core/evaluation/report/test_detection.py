@@ -11,7 +11,7 @@ from core.evaluation.detection import evaluate_detection
 from core.evaluation.report.detection import DetectorOutput, mean_curve, report_detector
 from core.evaluation.report.photos import PHOTOS_OF_A_CELL, ReportPhoto, confusion_entry, listed_photos
 from tests.core.evaluation.test_detection import random_problem
-from tests.core.evaluation.test_errors import FOUND, TRUTH
+from tests.core.evaluation.test_error_analysis import FOUND, TRUTH
 
 NAMES = ("top", "skirt")
 PHOTO = ReportPhoto(7, "one.jpg", 100, 100)

@@ -18,7 +18,7 @@ from core.errors import WeightsError
 from core.inference.classifier import Classifier
 from core.inference.detector import Detector
 from core.inference.engines import engine as engine_module
-from core.inference.engines import exports
+from core.inference.engines import export_cache
 from core.inference.engines.engine import open_engine
 from core.inference.engines.pytorch import PyTorchEngine
 from core.models.cards import read_card, write_card
@@ -41,23 +41,23 @@ def test_an_export_is_made_once_and_again_only_for_other_weights(
 ) -> None:
     path = save_detector(tmp_path / "d.safetensors")
     card = read_card(path)
-    made = exports.exported(path, card, "onnxruntime")
+    made = export_cache.exported(path, card, "onnxruntime")
     assert made is not None and made.is_file() and made.is_relative_to(cache)
     assert not list((cache / "engines").glob(".*"))
 
     def no_export(*_: object) -> None:
         raise AssertionError("nothing is exported twice")
 
-    monkeypatch.setattr(exports, "run_export", no_export)
-    assert exports.exported(path, card, "onnxruntime") == made
+    monkeypatch.setattr(export_cache, "run_export", no_export)
+    assert export_cache.exported(path, card, "onnxruntime") == made
     recalibrated = replace(card, calibration={"slope": 2.0, "intercept": 0.0})
-    assert exports.exported(path, recalibrated, "onnxruntime") == made, "calibration is not in the graph"
+    assert export_cache.exported(path, recalibrated, "onnxruntime") == made, "calibration is not in the graph"
     others = [
-        exports.export_key(save_detector(tmp_path / "other.safetensors", seed=2), card, "onnxruntime"),
-        exports.export_key(path, replace(card, input_size=192), "onnxruntime"),
+        export_cache.export_key(save_detector(tmp_path / "other.safetensors", seed=2), card, "onnxruntime"),
+        export_cache.export_key(path, replace(card, input_size=192), "onnxruntime"),
     ]
-    monkeypatch.setattr(exports, "version", lambda engine: "99")
-    others.append(exports.export_key(path, card, "onnxruntime"))
+    monkeypatch.setattr(export_cache, "version", lambda engine: "99")
+    others.append(export_cache.export_key(path, card, "onnxruntime"))
     assert len({made.parent.name, *others}) == 4
 
 
@@ -77,17 +77,17 @@ def test_a_damaged_export_is_made_again(
     content: bytes | None,
 ) -> None:
     path = tiny_weights / "detector.safetensors"
-    sound = exports.exported(path, read_card(path), "onnxruntime")
+    sound = export_cache.exported(path, read_card(path), "onnxruntime")
     assert sound is not None
-    made = copied(sound.parent, request.getfixturevalue("cache")) / exports.MODEL_FILE
-    assert exports.exported(path, read_card(path), "onnxruntime") == made
+    made = copied(sound.parent, request.getfixturevalue("cache")) / export_cache.MODEL_FILE
+    assert export_cache.exported(path, read_card(path), "onnxruntime") == made
     begun: list[str] = []
 
     def make(path: Path, engine: str, folder: Path) -> None:
         begun.append(engine)
         shutil.copytree(sound.parent, folder, dirs_exist_ok=True)
 
-    monkeypatch.setattr(exports, "run_export", make)
+    monkeypatch.setattr(export_cache, "run_export", make)
     whole = made.read_bytes()
     damaged = made.parent / file
     damaged.write_bytes(whole[:-1] + b"x" if content is None else content)  # None: one byte has changed
@@ -114,10 +114,10 @@ def test_an_export_that_disagrees_is_not_served_and_the_log_says_so(
 ) -> None:
     path = save_detector(tmp_path / "d.safetensors")
     card = read_card(path)
-    folder = cache / "engines" / exports.export_key(path, card, "onnxruntime")
+    folder = cache / "engines" / export_cache.export_key(path, card, "onnxruntime")
     folder.mkdir(parents=True)
     differences = {"boxes": 1e-5, "scores": 0.25}
-    (folder / exports.AGREEMENT_FILE).write_text(
+    (folder / export_cache.AGREEMENT_FILE).write_text(
         json.dumps(
             {"agrees": False, "differences": differences, "tolerances": dict.fromkeys(differences, 1e-3)}
         )
@@ -145,7 +145,7 @@ def test_a_full_disk_is_told_before_an_export_is_tried(
 ) -> None:
     full = shutil.disk_usage(tmp_path)._replace(free=10_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
-    monkeypatch.setattr(exports, "run_export", lambda *_: pytest.fail("it takes seconds to fail"))
+    monkeypatch.setattr(export_cache, "run_export", lambda *_: pytest.fail("it takes seconds to fail"))
     path = save_detector(tmp_path / "d.safetensors")
     engine, _ = open_engine(path, "detector", engine="onnxruntime")
     assert engine.name == "pytorch"
@@ -182,29 +182,31 @@ def test_a_cache_that_cannot_be_written_gives_way_to_a_temporary_one(
     file.write_bytes(b"")
     monkeypatch.setenv("LAPEL_CACHE", str(file / "below"))
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
-    assert exports.cache_folder().parent == tmp_path
+    assert export_cache.cache_folder().parent == tmp_path
 
 
 def test_exports_that_nobody_used_for_long_go(
     tiny_weights: Path, exported_here: None, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tiny_weights / "detector.safetensors"
-    sound = exports.exported(path, read_card(path), "onnxruntime")
+    sound = export_cache.exported(path, read_card(path), "onnxruntime")
     assert sound is not None
     engines = request.getfixturevalue("cache") / "engines"
-    for age, name in enumerate([".killed", *(f"{number:02}" for number in range(exports.MOST_EXPORTS + 3))]):
+    for age, name in enumerate(
+        [".killed", *(f"{number:02}" for number in range(export_cache.MOST_EXPORTS + 3))]
+    ):
         folder = engines / name
         folder.mkdir(parents=True)
-        (folder / exports.MODEL_FILE).write_bytes(b"x")
+        (folder / export_cache.MODEL_FILE).write_bytes(b"x")
         os.utime(folder, (1e9 - age, 1e9 - age))
 
     def make(path: Path, engine: str, folder: Path) -> None:
         shutil.copytree(sound.parent, folder, dirs_exist_ok=True)
 
-    monkeypatch.setattr(exports, "run_export", make)
-    made = exports.exported(path, read_card(path), "onnxruntime")
+    monkeypatch.setattr(export_cache, "run_export", make)
+    made = export_cache.exported(path, read_card(path), "onnxruntime")
     assert made is not None
-    kept = {f"{number:02}" for number in range(exports.MOST_EXPORTS - 1)} | {made.parent.name}
+    kept = {f"{number:02}" for number in range(export_cache.MOST_EXPORTS - 1)} | {made.parent.name}
     assert {entry.name for entry in engines.iterdir() if entry.is_dir()} == kept
 
 
@@ -216,7 +218,7 @@ def test_labeling_with_an_export_loads_no_torch(
     One of its exports is there, the other is made by a process of its own.
     """
     classifier = tiny_weights / "classifier.safetensors"
-    there = exports.exported(classifier, read_card(classifier), "onnxruntime")
+    there = export_cache.exported(classifier, read_card(classifier), "onnxruntime")
     assert there is not None
     cache = request.getfixturevalue("cache")
     copied(there.parent, cache)
@@ -236,4 +238,4 @@ def test_labeling_with_an_export_loads_no_torch(
         capture_output=True, text=True, check=True, env=os.environ | {"LAPEL_ENGINE": "onnxruntime"},
     )  # fmt: skip
     assert done.stdout.split() == ["2", "none"], done.stdout + done.stderr
-    assert len(list((cache / "engines").glob(f"*/{exports.MODEL_FILE}"))) == 2
+    assert len(list((cache / "engines").glob(f"*/{export_cache.MODEL_FILE}"))) == 2

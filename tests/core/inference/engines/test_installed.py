@@ -13,7 +13,7 @@ import pytest
 
 from core.errors import EngineError
 from core.inference.engines import engine as engine_module
-from core.inference.engines import exports
+from core.inference.engines import export_cache
 from core.inference.engines.engine import choose_engine, open_engine
 from core.models.cards import read_card
 from tests.weights import drawn_photo
@@ -99,12 +99,12 @@ def test_onnx_runtime_under_another_packages_name_is_asked_for_its_version(
             raise PackageNotFoundError(name)
         return versions[name]
 
-    monkeypatch.setattr(exports, "version", version)
-    monkeypatch.setattr(exports, "packages_distributions", lambda: {"onnxruntime": list(versions)})
-    assert exports.engine_version("onnxruntime") == "onnxruntime-gpu 1.2"
-    key = exports.export_key(path, read_card(path), "onnxruntime")
+    monkeypatch.setattr(export_cache, "version", version)
+    monkeypatch.setattr(export_cache, "packages_distributions", lambda: {"onnxruntime": list(versions)})
+    assert export_cache.engine_version("onnxruntime") == "onnxruntime-gpu 1.2"
+    key = export_cache.export_key(path, read_card(path), "onnxruntime")
     versions["onnxruntime-gpu"] = "1.3"
-    assert exports.export_key(path, read_card(path), "onnxruntime") != key
+    assert export_cache.export_key(path, read_card(path), "onnxruntime") != key
 
 
 def test_an_engine_of_no_known_version_leaves_it_to_pytorch(
@@ -113,8 +113,8 @@ def test_an_engine_of_no_known_version_leaves_it_to_pytorch(
     def version(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(exports, "version", version)
-    monkeypatch.setattr(exports, "packages_distributions", dict)
+    monkeypatch.setattr(export_cache, "version", version)
+    monkeypatch.setattr(export_cache, "packages_distributions", dict)
     monkeypatch.setattr(engine_module, "is_installed", lambda engine: True)
     engine, _ = open_engine(tiny_weights / "detector.safetensors", "detector", "cpu", "onnxruntime")
     assert engine.name == "pytorch"
@@ -131,5 +131,5 @@ def test_an_export_depends_on_the_code_of_every_module_that_shapes_it() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     imported = {name.removeprefix("core.").replace(".", "/") for name in done.stdout.split()}
-    apart = {"models", "models/cards", "errors", "files", "value_checks", "inference/engines/export"}
-    assert imported - apart == set(exports.NETWORKS) - apart
+    apart = {"models", "models/cards", "errors", "files", "value_checks", "inference/engines/export_process"}
+    assert imported - apart == set(export_cache.NETWORKS) - apart

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from core.images.decode import Photo
-from core.inference.engines import export, exports
-from core.inference.engines.export import LARGEST_TOLERANCE, compare, export_for, tolerance_of
+from core.inference.engines import export_cache, export_process
+from core.inference.engines.export_process import LARGEST_TOLERANCE, compare, export_for, tolerance_of
 from core.inference.engines.pytorch import PyTorchEngine
 from core.inference.explain import explain
 from core.inference.labeler import Labeler
@@ -48,7 +48,8 @@ def test_a_detector_answers_as_in_pytorch(
     tmp_path: Path, engine: str, preset: str, ghost: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every preset in every engine, the widest is below; of YOLOv4 without Ghost those that cost little."""
-    monkeypatch.setattr(export, "LARGEST_TOLERANCE", 0.05)  # random weights round more than trained ones
+    # random weights round more than trained ones
+    monkeypatch.setattr(export_process, "LARGEST_TOLERANCE", 0.05)
     needs(engine)
     path = save_detector(tmp_path / "d.safetensors", preset=preset, ghost=ghost)
     agreement = export_for(path, engine, tmp_path)
@@ -64,7 +65,8 @@ def test_the_papers_full_detector_answers_as_in_pytorch(
     tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs(engine)
-    monkeypatch.setattr(export, "LARGEST_TOLERANCE", 0.05)  # random weights of so many layers round 1e-2
+    # random weights of so many layers round 1e-2
+    monkeypatch.setattr(export_process, "LARGEST_TOLERANCE", 0.05)
     path = save_detector(tmp_path / "d.safetensors", preset="full")
     assert export_for(path, engine, tmp_path)["agrees"]
 
@@ -84,10 +86,10 @@ def test_vgg_answers_as_in_pytorch(tmp_path: Path, engine: str) -> None:
 def test_the_weights_that_ship_answer_as_in_pytorch(exported_here: None, kind: str) -> None:
     """Within the tolerance itself, with nothing for rounding."""
     path = shipped_weights(kind)
-    made = exports.exported(path, read_card(path), "onnxruntime")
+    made = export_cache.exported(path, read_card(path), "onnxruntime")
     assert made is not None, "the log says how far it is off"
-    agreement = json.loads((made.parent / exports.AGREEMENT_FILE).read_text(encoding="utf-8"))
-    assert set(agreement["tolerances"].values()) == {exports.TOLERANCE}
+    agreement = json.loads((made.parent / export_cache.AGREEMENT_FILE).read_text(encoding="utf-8"))
+    assert set(agreement["tolerances"].values()) == {export_cache.TOLERANCE}
 
 
 @pytest.mark.parametrize("engine", EXPORTED)
@@ -115,7 +117,7 @@ def test_an_output_that_is_off_by_a_factor_is_seen(tmp_path: Path, output: str) 
 
 
 def test_weights_that_round_much_have_a_tolerance_with_an_end() -> None:
-    assert tolerance_of(1e-6) == exports.TOLERANCE
+    assert tolerance_of(1e-6) == export_cache.TOLERANCE
     assert tolerance_of(2e-3) == pytest.approx(6e-3)
     assert tolerance_of(0.5) == LARGEST_TOLERANCE == 1e-2
 
@@ -125,7 +127,7 @@ def test_a_difference_is_seen(tmp_path: Path) -> None:
     graph, _ = load_graph(save_classifier(tmp_path / "one.safetensors"))
     other, _ = load_graph(save_classifier(tmp_path / "other.safetensors", seed=2))
     found = compare(PyTorchEngine(graph), PyTorchEngine(other), graph)
-    assert found["logits"] > exports.TOLERANCE
+    assert found["logits"] > export_cache.TOLERANCE
     assert max(compare(PyTorchEngine(graph), PyTorchEngine(graph), graph).values()) < 1e-6
 
 

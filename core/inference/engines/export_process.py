@@ -1,8 +1,8 @@
 """The process that exports weights for an engine and compares the export with PyTorch.
 
-Run by :mod:`core.inference.engines.exports` as ``python -m core.inference.engines.export WEIGHTS ENGINE
-FOLDER``. It writes ``model.onnx`` and ``agreement.json``; the last line on stderr is the reason where it
-fails.
+Run by :mod:`core.inference.engines.export_cache` as ``python -m core.inference.engines.export_process
+WEIGHTS ENGINE FOLDER``. It writes ``model.onnx`` and ``agreement.json``; the last line on stderr is the
+reason where it fails.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from core.errors import LapelError
 from core.files import atomic_write
 from core.inference.engines.engine import Engine, open_export
-from core.inference.engines.exports import (
+from core.inference.engines.export_cache import (
     AGREEMENT_FILE,
     MODEL_FILE,
     REFUSED_WEIGHTS,

@@ -46,7 +46,7 @@ CORRECT = -1
 
 
 @dataclass(frozen=True)
-class Errors:
+class DetectionErrors:
     """The kind of each detection (D,) of ``matches``, and of the kinds that are about a box, its place (D,).
 
     The place is that in the photo's annotated boxes, -1 for none. ``missed`` holds the places of each photo's
@@ -65,7 +65,9 @@ class Errors:
         return dict(zip(KINDS, found.tolist(), strict=True))
 
 
-def find_errors(predictions: Sequence[Detections], truths: Sequence[GroundTruth], categories: int) -> Errors:
+def find_errors(
+    predictions: Sequence[Detections], truths: Sequence[GroundTruth], categories: int
+) -> DetectionErrors:
     """The kind of every detection at IoU 0.5, and the boxes that were missed.
 
     Boxes that are difficult and crowd regions make no errors, nor do detections there. Raises DatasetError as
@@ -85,7 +87,7 @@ def find_errors(predictions: Sequence[Detections], truths: Sequence[GroundTruth]
         )
         known = np.concatenate([found[found >= 0], about[wrong]])
         missed.append(np.setdiff1d(to_find, known))
-    return Errors(matches, kinds, about, tuple(missed))
+    return DetectionErrors(matches, kinds, about, tuple(missed))
 
 
 def _kinds_of(
@@ -113,7 +115,7 @@ def _kinds_of(
     return kinds, about
 
 
-def mended_gains(errors: Errors, truths: Sequence[GroundTruth]) -> dict[str, float]:
+def ap_gains(errors: DetectionErrors, truths: Sequence[GroundTruth]) -> dict[str, float]:
     """mAP at IoU 0.5 gained by mending all errors of one kind: TIDE's dAP, by kind, in 0..1.
 
     A classification or localization error becomes a hit on the box that it is about, if that is not found
@@ -167,7 +169,7 @@ def _ap50(
     return float(mean_over_categories(np.nan_to_num(aps[there])))
 
 
-def _ap50_with_hits(errors: Errors, truths: Sequence[GroundTruth], kind: int) -> float:
+def _ap50_with_hits(errors: DetectionErrors, truths: Sequence[GroundTruth], kind: int) -> float:
     """mAP at IoU 0.5 once the errors of a kind hit the boxes that they are about."""
     matches = errors.matches
     hits, ids = matches.boxes[0] >= 0, matches.category_ids.copy()
@@ -185,7 +187,7 @@ def _ap50_with_hits(errors: Errors, truths: Sequence[GroundTruth], kind: int) ->
     return _ap50(matches, matches.truths_per_photo, kept, hits, ids)
 
 
-def _missed_counts(errors: Errors, truths: Sequence[GroundTruth]) -> NDArray[np.float64]:
+def _missed_counts(errors: DetectionErrors, truths: Sequence[GroundTruth]) -> NDArray[np.float64]:
     """The missed boxes of each photo and category (P, C)."""
     counts = np.zeros_like(errors.matches.truths_per_photo)
     for photo, places in enumerate(errors.missed):

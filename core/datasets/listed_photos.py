@@ -16,7 +16,7 @@ from core.datasets.detection import (
     merged_categories,
 )
 from core.datasets.listed_paths import PHOTO_FOLDERS, SPLIT_FOLDERS
-from core.datasets.name_fit import words_of
+from core.datasets.name_matching import words_of
 from core.datasets.photo_index import SHOWN_PARTS, ListedName, NotFound, PhotoIndex
 from core.datasets.report import ReadReport, in_one_form
 from core.errors import DatasetError

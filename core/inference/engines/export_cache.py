@@ -35,7 +35,7 @@ NETWORKS = (
     *("models/graphs", "models/loading", "models/registry", "models/weights"),
     *("models/decode", "models/yolov4", "models/blocks", "models/fused", "anchors"),
     *("models/classifier", "models/mobilenet", "models/attention", "models/vgg"),
-    "inference/engines/export",
+    "inference/engines/export_process",
 )
 """Modules of core whose code an export, or its agreement, depends on."""
 
@@ -156,7 +156,7 @@ def run_export(path: Path, engine: str, folder: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "core.inference.engines.export",
+        "core.inference.engines.export_process",
         str(path.resolve()),
         engine,
         str(folder),

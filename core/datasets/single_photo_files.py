@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from core.datasets.listed import name_of_missing
 from core.datasets.listed_paths import PHOTO_FOLDERS, PLAIN_FOLDERS, folded
+from core.datasets.listed_photos import name_of_missing
 from core.datasets.photo_index import NO_PHOTO, ListedName, NotFound, PhotoIndex
 from core.datasets.report import ReadReport
 from core.errors import DatasetError

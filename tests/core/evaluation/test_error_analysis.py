@@ -7,7 +7,7 @@ import pytest
 
 from core.boxes import Detections, GroundTruth
 from core.evaluation.detection import evaluate_detection
-from core.evaluation.errors import KINDS, Confusion, confusion_matrix, find_errors, mended_gains
+from core.evaluation.error_analysis import KINDS, Confusion, ap_gains, confusion_matrix, find_errors
 from tests.core.evaluation.test_detection import NOTHING, detections_of, random_problem, truth_of
 
 TOP, SKIRT = 0, 1
@@ -42,7 +42,7 @@ def test_each_kind_is_told():
 
 def test_the_gains_of_mending_are_worked_out_by_hand():
     """Tops: hit, then four wrong; recall 1/3 covers 34 of 101 points at precision 1. Skirts: AP 0."""
-    gains = mended_gains(find_errors([FOUND], [TRUTH], 2), [TRUTH])
+    gains = ap_gains(find_errors([FOUND], [TRUTH], 2), [TRUTH])
     third, two_thirds = 34 / 101, 33 / 101
     assert gains["localization"] == pytest.approx((two_thirds * 2 / 3) / 2)  # hit, miss, hit
     # The detection at 0.6 is a skirt now, found before the one in the background.
@@ -57,18 +57,18 @@ def test_the_gains_of_mending_are_worked_out_by_hand():
 def test_of_several_errors_about_a_box_only_the_best_is_mended():
     truth = truth_of([0, 0, 10, 10], ids=[TOP])
     found = detections_of([0, 0, 10, 4, 0.9, TOP], [0, 0, 10, 9, 0.8, SKIRT], [0, 0, 10, 3, 0.7, TOP])
-    gains = mended_gains(find_errors([found], [truth], 2), [truth])
+    gains = ap_gains(find_errors([found], [truth], 2), [truth])
     assert gains["localization"] == pytest.approx(1.0)
     assert gains["classification"] == pytest.approx(0.0), "the better localization error is about this box"
 
 
 def test_without_errors_nothing_is_gained_and_without_boxes_nothing_is_known():
-    assert set(mended_gains(find_errors([FOUND[:1]], [TRUTH], 2), [TRUTH]).values()) != {0.0}
+    assert set(ap_gains(find_errors([FOUND[:1]], [TRUTH], 2), [TRUTH]).values()) != {0.0}
     perfect = Detections(TRUTH.boxes_xyxy, np.linspace(0.9, 0.5, 4), TRUTH.category_ids)
-    assert set(mended_gains(find_errors([perfect], [TRUTH], 2), [TRUTH]).values()) == {0.0}
+    assert set(ap_gains(find_errors([perfect], [TRUTH], 2), [TRUTH]).values()) == {0.0}
     nothing = truth_of()
     errors = find_errors([FOUND], [nothing], 2)
-    assert errors.counts()["background"] == 6 and np.isnan(mended_gains(errors, [nothing])["background"])
+    assert errors.counts()["background"] == 6 and np.isnan(ap_gains(errors, [nothing])["background"])
     assert find_errors([NOTHING], [TRUTH], 2).counts()["missed"] == 4
 
 
@@ -84,7 +84,7 @@ def test_every_false_positive_has_a_kind(seed):
     errors = find_errors(predictions, truths, 4)
     wrong = errors.matches.boxes[0] == -1
     assert (errors.kinds[wrong] >= 0).all() and (errors.kinds[~wrong] == -1).all()
-    gains = mended_gains(errors, truths)
+    gains = ap_gains(errors, truths)
     assert all(gain >= -1e-12 for gain in gains.values())
 
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.auth.middleware import path_in_workspace
 
-WORDS = {
+MESSAGES = {
     b"Streamlit server is not responding. Are you connected to the internet?": (
         b"Lapel does not answer. Start it again: your photos and work are kept."
     ),
@@ -32,7 +32,7 @@ WORDS = {
 _SCRIPT = re.compile(r"/static/js/(index|FileUploader)\.[\w-]+\.js")
 
 
-class OwnWords:
+class FrontendMessages:
     """ASGI middleware that serves the frontend's scripts with our own sentences in them."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -59,7 +59,7 @@ class OwnWords:
             headers = Headers(scope=begun)
             is_plain = begun["status"] == 200 and "content-encoding" not in headers
             body = b"".join(pieces)
-            body = in_own_words(body) if is_plain else body
+            body = with_own_messages(body) if is_plain else body
             MutableHeaders(scope=begun)["content-length"] = str(len(body))
             await send(begun)
             await send({"type": "http.response.body", "body": body})
@@ -71,8 +71,8 @@ class OwnWords:
         await self.app({**scope, "headers": kept}, receive, send_replaced)
 
 
-def in_own_words(script: bytes) -> bytes:
+def with_own_messages(script: bytes) -> bytes:
     """The script with each of these sentences replaced."""
-    for theirs, ours in WORDS.items():
+    for theirs, ours in MESSAGES.items():
         script = script.replace(theirs, ours)
     return script
