@@ -13,9 +13,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from core.cli import batch_labeling, models, people, store
 from core.cli import evaluate as evaluate_command
 from core.cli import label as label_command
-from core.cli import label_run, models, people, store
 from core.cli import train as train_command
 from core.cli.console import By, Data, Device
 from core.cli.export_model import export_model
@@ -67,9 +67,9 @@ def label(
     ] = None,
     fps: Fps = None,
     device: Device = "auto",
-    format: label_run.Formats = None,
-    shard: label_run.Shard = None,
-    by_workers: label_run.ByWorkers = False,
+    format: batch_labeling.Formats = None,
+    shard: batch_labeling.Shard = None,
+    by_workers: batch_labeling.ByWorkers = False,
     data: Data = None,
 ) -> None:
     """Label photos and videos: one JSON line a photo or frame. Exit status 1 if one could not be read.
@@ -81,9 +81,9 @@ def label(
     run: all photos of one folder or prefix to tables in --out, in shards. A run that was stopped goes on when
     the same command is given again. Its manifest, without the shards, goes to stdout.
     """
-    if label_run.is_run(photos, out, format, by_workers):
+    if batch_labeling.is_batch(photos, out, format, by_workers):
         raise typer.Exit(
-            label_run.label_run(
+            batch_labeling.label_batch(
                 photos,
                 out,
                 threshold=threshold,

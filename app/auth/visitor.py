@@ -51,7 +51,7 @@ def _is_known(scope: Scope) -> bool:
     return _VALUE.fullmatch(cookies.get(COOKIE, "")) is not None
 
 
-def owner_of_work() -> str | None:
+def owner_of_draft() -> str | None:
     """A text that stands for the person whose page runs; None for a browser that keeps no cookies."""
     if sign_in_configured():
         subject = subject_of(st.user.to_dict())

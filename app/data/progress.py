@@ -17,12 +17,12 @@ from core.datasets.export import neutral
 from core.inference.predictions import UNAIDED_HOLDOUT_SETTING
 from core.store import Store
 from core.store.statistics import (
+    DailyWork,
     Statistics,
-    Work,
     agreements,
     count_annotations,
+    daily_work,
     statistics_state,
-    work_by_person,
 )
 from core.threads import IMPORTS
 
@@ -162,8 +162,8 @@ def _people(store: Store) -> None:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _work_rows(_store: Store, url: str, state: tuple[int, int, int]) -> list[Work]:
-    return work_by_person(_store)
+def _work_rows(_store: Store, url: str, state: tuple[int, int, int]) -> list[DailyWork]:
+    return daily_work(_store)
 
 
 def _origins(numbers: Statistics) -> None:

@@ -20,7 +20,7 @@ from core.file_names import unique_in_batch
 from core.garments import CANDIDATE_THRESHOLD, Refusal
 from core.images.decode import Photo, count_photos, iter_photos
 from core.store.photo_drafts import Draft
-from core.store.photo_spools import Item, Origin, Spool, Waiting
+from core.store.photo_spools import Item, Origin, PendingUpload, Spool
 from core.threads import overlapped
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Batch:
         self.spool = spool
         self._labeler = labeler
         self._items, self._refusals = draft.items, draft.refusals
-        self._waiting: deque[Waiting] = deque(draft.waiting)
+        self._waiting: deque[PendingUpload] = deque(draft.waiting)
         self._reading: Iterator[Photo | Refusal] | None = None
         self._taken: dict[str, int] = {}
         for item in self._items:
@@ -71,7 +71,7 @@ class Batch:
         self._read = draft.next_number
         self._source = draft.next_source
         self._place = 0
-        self._exhausted: list[Waiting] = []
+        self._exhausted: list[PendingUpload] = []
         left = sum(max(0, _count(entry) - len(entry.done)) for entry in draft.waiting)
         self._total = len(self._items) + len(self._refusals) + left
         self._before = self._total - left
@@ -103,7 +103,7 @@ class Batch:
             with self._lock:
                 number, self._source = self._source, self._source + 1
             try:
-                entry = self.spool.stash(number, name, source)
+                entry = self.spool.add_upload(number, name, source)
             except (StoreFullError, OSError) as error:
                 with self._lock:
                     self._refusals.append(Refusal(name, _not_saved(error)))
@@ -198,7 +198,7 @@ class Batch:
         with self._lock:
             over = [entry for entry in self._exhausted if before is None or entry.source < before]
             self._exhausted = [entry for entry in self._exhausted if entry not in over]
-        self.spool.unstash(over)
+        self.spool.remove_uploads(over)
 
     def _photos(self) -> Iterator[_Read]:
         """What waits, with a number each, until nothing does or the batch is stopped."""
@@ -274,10 +274,10 @@ def _name_of(outcome: Item | Refusal) -> str:
     return outcome.photo if isinstance(outcome, Refusal) else outcome.spooled.name
 
 
-def _count(entry: Waiting) -> int:
+def _count(entry: PendingUpload) -> int:
     return count_photos([(entry.name, entry.path)])
 
 
-def _read(entry: Waiting) -> Iterator[Photo | Refusal]:
+def _read(entry: PendingUpload) -> Iterator[Photo | Refusal]:
     """The photos of a file that are not labeled yet; those of a zip with their folders."""
     yield from iter_photos([(entry.name, entry.path)], skip=entry.done, folders=True)

@@ -256,7 +256,7 @@ def filters_now() -> Filters:
 
 def show_toolbar(session: PreviewSession, labeler: Labeler) -> None:
     """The threshold's slider, and the filters beside it."""
-    kept = session.work.settings.get("threshold")
+    kept = session.draft.settings.get("threshold")
     threshold = (
         kept
         if isinstance(kept, float) and CANDIDATE_THRESHOLD <= kept <= MOST_SCORE

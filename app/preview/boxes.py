@@ -58,7 +58,7 @@ def show_boxes(session: PreviewSession, view: PhotoView, labeler: Labeler) -> No
         parents={label: ids[category] for label, category in parents.items() if label in labeler.labels},
         candidates=boxes_of(view.hidden, session.corrections, view, ids),
         keys=keys_of(session),
-        sequence=session.work.sequences.get(item.number, 0),
+        sequence=session.draft.sequences.get(item.number, 0),
         without=WITHOUT,
         on_work=lambda work: take(session, view, names, work),
         tightened=session.tightened,
@@ -70,12 +70,12 @@ def show_boxes(session: PreviewSession, view: PhotoView, labeler: Labeler) -> No
 def key_of(session: PreviewSession, view: PhotoView) -> str:
     """The editor's key for this photo, which the browser stores unsent work under."""
     owner = hashlib.sha256((session.owner or "").encode()).hexdigest()[:8]
-    return f"label.{session.work.batch_id}.{view.item.number}.{view.item.spooled.digest[:8]}.{owner}"
+    return f"label.{session.draft.batch_id}.{view.item.number}.{view.item.spooled.digest[:8]}.{owner}"
 
 
 def keys_of(session: PreviewSession) -> dict[str, str]:
     """The person's own keys."""
-    keys = session.work.settings.get("keys")
+    keys = session.draft.settings.get("keys")
     return {str(name): str(key) for name, key in keys.items()} if isinstance(keys, dict) else {}
 
 
@@ -126,8 +126,8 @@ def take(session: PreviewSession, view: PhotoView, names: Sequence[str], work: E
     """Take over the editor's boxes as one step of corrections."""
     photo = view.item.number
     session.apply(*edits_of(view, session.corrections, names, work.boxes), sequence=work.sequence)
-    known = session.work.sequences.get(photo, 0)
-    session.work.sequences[photo] = max(known, work.sequence)  # acknowledged also where nothing changed
+    known = session.draft.sequences.get(photo, 0)
+    session.draft.sequences[photo] = max(known, work.sequence)  # acknowledged also where nothing changed
 
 
 def edits_of(

@@ -163,7 +163,7 @@ def show_download(session: PreviewSession, photos: Sequence[PhotoView], categori
 
 def _square(session: PreviewSession) -> int:
     """Pixels a side of square crops; 0 for crops as they are."""
-    kept = session.work.settings.get("square")
+    kept = session.draft.settings.get("square")
     kept = kept if isinstance(kept, int) and 0 <= kept <= MOST_SQUARE else 0
     on = st.toggle(
         "Square crops on white",

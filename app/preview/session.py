@@ -1,7 +1,7 @@
 """The state of the page Label photos between its runs, under one key of Streamlit's session state.
 
-What a person would miss (photos, corrections, names, settings) is in ``Work``, which all tabs of the person
-share and a restart finds again; what only a tab shows is in ``PreviewSession``.
+What a person would miss (photos, corrections, names, settings) is in ``PreviewDraft``, which all tabs of the
+person share and a restart finds again; what only a tab shows is in ``PreviewSession``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app.attention.maps import Maps
-from app.auth.visitor import owner_of_work
+from app.auth.visitor import owner_of_draft
 from app.editor import Tightened
 from app.preview.batch import Batch, Source
+from app.preview.draft import DRAFTS, PreviewDraft
 from app.preview.selection import PhotoView
-from app.preview.work import WORKS, Work
 from app.text import flash
 from core.corrections import Corrections, Edit, Step, contradicts, with_category, with_label
 from core.errors import LapelError
@@ -48,9 +48,9 @@ class Question:
 
 @dataclass
 class PreviewSession:
-    """One browser tab's state: the open photo and garment, what was asked for, and whose work it shows.
+    """One browser tab's state: the open photo and garment, what was asked for, and whose draft it shows.
 
-    ``owner`` stands for the person, whose work is kept; without one it goes with the tab. ``incoming`` are
+    ``owner`` stands for the person, whose draft is kept; without one it goes with the tab. ``incoming`` are
     files that wait to be labeled, ``refused`` those that did not arrive; ``uploads`` counts uploaders, as a
     new one is shown once its files are taken; ``notice`` is a sentence for the next run; ``archive`` is the
     zip with a digest of its content; ``paged_to`` is the photo whose gallery page is shown.
@@ -73,28 +73,28 @@ class PreviewSession:
     paged_to: int | None = None
     question: Question | None = None
     tightened: Tightened | None = None
-    _own: Work = field(default_factory=Work)
+    _own: PreviewDraft = field(default_factory=PreviewDraft)
     _files: Spool | None = None
 
     @property
-    def work(self) -> Work:
-        """The person's work as it is now, in whichever tab it was changed."""
-        return self._own if self.owner is None else WORKS.of(self.owner)
+    def draft(self) -> PreviewDraft:
+        """The person's draft as it is now, in whichever tab it was changed."""
+        return self._own if self.owner is None else DRAFTS.of(self.owner)
 
     @property
     def batch(self) -> Batch | None:
         """The photos; None where there are none."""
-        return self.work.batch
+        return self.draft.batch
 
     @property
     def corrections(self) -> Corrections:
         """What the person corrected."""
-        return self.work.corrections
+        return self.draft.corrections
 
     @property
     def names(self) -> dict[str, str]:
         """The shop's names by Lapel's; ``set_names`` changes them."""
-        return self.work.names
+        return self.draft.names
 
     @property
     def files(self) -> Path:
@@ -114,7 +114,7 @@ class PreviewSession:
         refused, self.refused = self.refused, []
         if self.batch is None and not sources:
             return None
-        batch = self.work.start(labeler)
+        batch = self.draft.start(labeler)
         batch.refuse(refused)
         if sources:
             before = batch.progress().done
@@ -133,7 +133,7 @@ class PreviewSession:
 
     def open_first(self, numbers: Sequence[int]) -> None:
         """Open the photo that was open last, where this tab has none, else the first of these."""
-        last = None if self.photo is not None else self.work.settings.get(OPEN)
+        last = None if self.photo is not None else self.draft.settings.get(OPEN)
         self.photo = last if last in numbers else next(iter(numbers), None)
         self.garment = self.question = None
 
@@ -143,7 +143,7 @@ class PreviewSession:
         A question that waits is withdrawn: its answers were about the garments as they were.
         """
         self.question = None
-        self._keep(lambda: self.work.apply(*edits, sequence=sequence))
+        self._keep(lambda: self.draft.apply(*edits, sequence=sequence))
 
     def change(
         self, targets: Sequence[Target], *, category: str | None = None, label: str | None = None
@@ -218,24 +218,24 @@ class PreviewSession:
         if self.question is not None:
             self.question = None
             return
-        self._keep(lambda: self._show_step(self.work.undo()))
+        self._keep(lambda: self._show_step(self.draft.undo()))
 
     def redo(self) -> None:
         """Redo the step that was undone last, and open its photo."""
         self.question = None
-        self._keep(lambda: self._show_step(self.work.redo()))
+        self._keep(lambda: self._show_step(self.draft.redo()))
 
     def set_names(self, names: dict[str, str]) -> None:
         """Have these names of the shop."""
-        self._keep(lambda: self.work.set("names", names))
+        self._keep(lambda: self.draft.set("names", names))
 
     def set(self, name: str, value: Any) -> None:
         """Set something else that stays."""
-        self._keep(lambda: self.work.set(name, value))
+        self._keep(lambda: self.draft.set(name, value))
 
     def start_over(self, *, everything: bool = False) -> None:
         """Forget the photos and their corrections; the shop's names and settings stay, but for everything."""
-        self.work.clear(everything=everything)
+        self.draft.clear(everything=everything)
         self.maps = self.photo = self.garment = self.archive = self.paged_to = self.question = None
         self.incoming = []
 
@@ -301,9 +301,9 @@ def _about_category(
 
 
 def preview_session() -> PreviewSession:
-    """The state of this browser tab, which shows the work of the person whose page runs."""
+    """The state of this browser tab, which shows the draft of the person whose page runs."""
     if KEY not in st.session_state:
         st.session_state[KEY] = PreviewSession()
     found: PreviewSession = st.session_state[KEY]
-    found.owner = owner_of_work()
+    found.owner = owner_of_draft()
     return found

@@ -108,7 +108,7 @@ def _texts(begin: Mapping[str, Any], kind: str) -> dict[str, str]:
 
 def settings_of(session: PreviewSession) -> dict[str, Any]:
     """What the person has chosen, with what is missing or no choice as at the beginning."""
-    kept = session.work.settings.get(SETTING)
+    kept = session.draft.settings.get(SETTING)
     kept = kept if isinstance(kept, dict) else {}
     found: dict[str, Any] = {
         name: kept[name] if isinstance(kept.get(name), str) else begin for name, begin in TEXTS.items()

@@ -70,8 +70,8 @@ def show(session: PreviewSession, title: str) -> None:
                 _buttons(session)
                 st.divider()
                 _clearing(session)
-    if session.work.problem:
-        st.warning(literal(session.work.problem), icon=":material/warning:")
+    if session.draft.problem:
+        st.warning(literal(session.draft.problem), icon=":material/warning:")
     show_flash(PROBLEM)
     if session.notice:
         st.warning(session.notice, icon=":material/info:")
@@ -80,7 +80,7 @@ def show(session: PreviewSession, title: str) -> None:
 
 def _clearing(session: PreviewSession) -> None:
     """What is kept, for how long, and the buttons that clear it."""
-    kept = session.work.kept
+    kept = session.draft.kept
     if kept is None:
         st.caption("These photos go when this tab is closed.")
     else:

@@ -18,10 +18,10 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, Wo
 from dbos._error import DBOSAwaitedWorkflowCancelledError, DBOSWorkflowCancelledError
 
 from core.errors import StoreError
+from core.jobs.batch_labeling import SHARDS, batch_workflow
 from core.jobs.client import IMPORT, LABEL, ORDER, RUN, TRAIN
 from core.jobs.context import WorkerContext
 from core.jobs.importing import chunk_queue, folder_queue, import_workflow
-from core.jobs.label_run import SHARDS, run_workflow
 from core.jobs.labeling import CHUNKS
 from core.jobs.training import training_workflow
 from core.jobs.webhooks import WEBHOOK, delivery_workflow
@@ -92,7 +92,7 @@ class JobEngine:
             **workflows(context),
             IMPORT: import_workflow(context),
             TRAIN: training_workflow(context),
-            RUN: run_workflow(context),
+            RUN: batch_workflow(context),
         }
         self._deliver = delivery_workflow(store)
         pictures, files = chunk_queue(store), folder_queue(store)

@@ -30,9 +30,9 @@ from core.garments import Garment, LabeledPhoto, Refusal
 from core.store.photo_spools import (
     Item,
     Origin,
+    PendingUpload,
     Spool,
     SpooledPhoto,
-    Waiting,
     folder_bytes,
     is_stale,
     previews_folder,
@@ -57,7 +57,7 @@ class Draft:
 
     items: list[Item] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
-    waiting: list[Waiting] = field(default_factory=list)
+    waiting: list[PendingUpload] = field(default_factory=list)
     next_number: int = 0
     next_source: int = 0
 
@@ -98,20 +98,20 @@ class KeptSpool(Spool):
         """Bytes on the disk, as counted when they were written."""
         return self._used
 
-    def stash(self, source: int, name: str, data: bytes | Path) -> Waiting:
-        """As ``Spool.stash``; it is read again where the server is restarted meanwhile."""
+    def add_upload(self, source: int, name: str, data: bytes | Path) -> PendingUpload:
+        """As ``Spool.add_upload``; it is read again where the server is restarted meanwhile."""
         path = self.folder / f"incoming-{source:06d}"
         if isinstance(data, bytes):
             self._write({path: data})
-            entry = Waiting(source, name, path)
+            entry = PendingUpload(source, name, path)
         else:
-            entry = Waiting(source, name, data.resolve())
+            entry = PendingUpload(source, name, data.resolve())
         note = {"name": name, "path": None if entry.path == path else str(entry.path)}
         self._write({path.with_suffix(".json"): _json(note)})
         return entry
 
-    def unstash(self, waiting: Iterable[Waiting]) -> None:
-        """As ``Spool.unstash``."""
+    def remove_uploads(self, waiting: Iterable[PendingUpload]) -> None:
+        """As ``Spool.remove_uploads``."""
         for entry in waiting:
             path = self.folder / f"incoming-{entry.source:06d}"
             for file in (path, path.with_suffix(".json")):
@@ -221,12 +221,12 @@ class KeptSpool(Spool):
             logger.warning("a photo of a draft is damaged: %r", error)
             return Refusal(path.stem, "The photo was kept, but is damaged: drop it again."), origin
 
-    def _waiting(self, note: Path) -> Waiting | None:
+    def _waiting(self, note: Path) -> PendingUpload | None:
         try:
             entry = json.loads(_read(note))
             source = int(note.stem.rpartition("-")[2])
             path = Path(entry["path"]) if entry["path"] else note.with_suffix("")
-            return Waiting(source, str(entry["name"]), path)
+            return PendingUpload(source, str(entry["name"]), path)
         except (OSError, ValueError, KeyError, TypeError) as error:
             logger.warning("a file that waited is damaged: %r", error)
             return None

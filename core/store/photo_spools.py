@@ -66,7 +66,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class PendingUpload:
     """A file that waits to be labeled; photos at the places ``done`` in it are labeled already."""
 
     source: int
@@ -86,18 +86,18 @@ class Spool:
         self._temporary = tempfile.TemporaryDirectory(prefix=owner, dir=previews, ignore_cleanup_errors=True)
         self.folder = Path(self._temporary.name)
 
-    def stash(self, source: int, name: str, data: bytes | Path) -> Waiting:
+    def add_upload(self, source: int, name: str, data: bytes | Path) -> PendingUpload:
         """Write an upload to disk until it is read, so that five hundred do not fill the memory.
 
         A file that is on the disk already is read where it lies.
         """
         if isinstance(data, Path):
-            return Waiting(source, name, data)
+            return PendingUpload(source, name, data)
         path = self.folder / f"incoming-{source:06d}"
         path.write_bytes(data)
-        return Waiting(source, name, path)
+        return PendingUpload(source, name, path)
 
-    def unstash(self, waiting: Iterable[Waiting]) -> None:
+    def remove_uploads(self, waiting: Iterable[PendingUpload]) -> None:
         """Remove stashed files; files outside the spool stay."""
         for entry in waiting:
             if entry.path.parent == self.folder:

@@ -80,7 +80,7 @@ def statistics_state(store: Store) -> tuple[int, int, int]:
 
 
 @dataclass(frozen=True)
-class Work:
+class DailyWork:
     """What a person did on a day of this machine's calendar, as YYYY-MM-DD.
 
     ``boxes`` are those of the last version of each photo, ``seconds_a_photo`` the mean of the photos whose
@@ -97,7 +97,7 @@ class Work:
 
 
 @needs(Right.READ)
-def work_by_person(store: Store) -> list[Work]:
+def daily_work(store: Store) -> list[DailyWork]:
     """Everybody's work by day, the latest day first; a few hundred rows in memory at a time."""
     boxes: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
     seconds: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
@@ -111,7 +111,7 @@ def work_by_person(store: Store) -> list[Work]:
                 seconds[place][row.photo_id] += row.seconds
         compared = _shares(connection)
     return [
-        Work(
+        DailyWork(
             day,
             person,
             len(of_photo),

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from app.auth import visitor
-from app.auth.visitor import COOKIE, VisitorCookie, owner_of_work
+from app.auth.visitor import COOKIE, VisitorCookie, owner_of_draft
 
 
 @pytest.fixture
@@ -56,8 +56,8 @@ def test_the_owner_is_the_person_or_the_browser(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(st, "context", Context)
     monkeypatch.setattr(st, "user", User())
     monkeypatch.setattr(visitor, "sign_in_configured", lambda: False)
-    assert owner_of_work() == "browser " + "a" * 32
+    assert owner_of_draft() == "browser " + "a" * 32
     Context.cookies = {COOKIE: "short"}
-    assert owner_of_work() is None
+    assert owner_of_draft() is None
     monkeypatch.setattr(visitor, "sign_in_configured", lambda: True)
-    assert owner_of_work() == "person https://id.example 42"
+    assert owner_of_draft() == "person https://id.example 42"

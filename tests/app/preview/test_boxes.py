@@ -115,26 +115,26 @@ def test_the_editor_is_told_what_was_taken_and_what_changed_elsewhere():
     names = categories_of(view, LABELER)
     moved = [replace(in_editor()[0], box_xyxy=(5, 5, 45, 55), changed=True), in_editor()[1]]
     take(session, view, names, EditorDraft("key", 100, tuple(moved), 1.0))
-    assert session.work.sequences == {4: 100}
+    assert session.draft.sequences == {4: 100}
     take(
         session,
         shown(session.corrections),
         names,
         EditorDraft("key", 120, tuple(in_editor(session.corrections)), 1.0),
     )
-    assert session.work.sequences == {4: 120} and len(session.corrections.done) == 1
+    assert session.draft.sequences == {4: 120} and len(session.corrections.done) == 1
     session.undo()
-    assert session.work.sequences[4] > 120, "an editor that is open takes it over"
+    assert session.draft.sequences[4] > 120, "an editor that is open takes it over"
 
 
 def test_cleared_photos_are_another_task_to_the_browser(monkeypatch: pytest.MonkeyPatch):
     session = PreviewSession()
-    session.work.settings["batch"] = "one"
+    session.draft.settings["batch"] = "one"
     before = key_of(session, shown())
-    session.work.settings["batch"] = "two"
+    session.draft.settings["batch"] = "two"
     assert before != key_of(session, shown())
     assert boxes.keys_of(session) == {}
-    session.work.settings["keys"] = {"accept": "q"}
+    session.draft.settings["keys"] = {"accept": "q"}
     assert boxes.keys_of(session) == {"accept": "q"}
 
 
@@ -154,4 +154,4 @@ def test_a_box_is_tightened_to_what_lies_in_it(tmp_path: Path):
     )
     perform(session, shown(), replace(asked, uid="gone"))
     perform(session, shown(), EditorAction("keys", "key", 1, (), "request", 1.0, {"accept": "q"}))
-    assert session.work.settings["keys"] == {"accept": "q"}
+    assert session.draft.settings["keys"] == {"accept": "q"}

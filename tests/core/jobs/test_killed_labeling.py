@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from core.addresses import Address
+from core.jobs.batch_labeling import start_batch
 from core.jobs.client import start_labeling
-from core.jobs.label_run import start_run
 from core.store import Store
 from core.store.schema import champions
 from tests.core.store.rows import add_models, add_photos
@@ -131,7 +131,7 @@ def test_a_run_over_an_object_store_outlives_one_of_its_workers(
     names = [f"{number % 4}/{number:03d}.jpg" for number in range(PHOTOS)]
     s3.objects |= {f"bucket/in/{name}": jpeg() for name in names}
     chosen = {"source": "s3://bucket/in", "formats": ("jsonl",), "shard_photos": 25}
-    run, job = start_run(store, chosen, Address.of("s3://bucket/out"), 0.5, "ada")
+    run, job = start_batch(store, chosen, Address.of("s3://bucket/out"), 0.5, "ada")
     with workers.worker() as first, workers.worker():
         until(lambda: len(run.records()) >= 3)
         first.kill()

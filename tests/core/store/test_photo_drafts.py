@@ -61,7 +61,7 @@ def reopened(kept: KeptSpool) -> KeptSpool:
 
 def test_photos_refusals_waiting_files_and_settings_come_back() -> None:
     kept = filled()
-    kept.stash(2, "more.zip", b"zip")
+    kept.add_upload(2, "more.zip", b"zip")
     kept.save_settings({"names": {"top": "Oberteil"}})
     again = reopened(kept)
     draft = again.draft()
@@ -124,8 +124,8 @@ def test_a_photo_whose_file_is_lost_is_refused_with_a_sentence() -> None:
 def test_more_than_there_is_room_for_is_refused_and_nothing_written() -> None:
     kept = KeptSpool("somebody", most_bytes=1_000)
     with pytest.raises(StoreFullError, match="There is no room.*clear them"):
-        kept.stash(0, "a.zip", bytes(1_001))
-    kept.stash(0, "a.zip", bytes(900))
+        kept.add_upload(0, "a.zip", bytes(1_001))
+    kept.add_upload(0, "a.zip", bytes(900))
     with pytest.raises(StoreFullError):
         kept.add(read_photo(jpeg(), "a.jpg"), 0)
     assert kept.used_bytes < 1_000
@@ -169,7 +169,7 @@ def test_a_draft_is_swept_when_nobody_looked_at_it_for_so_long() -> None:
 
 def test_the_folder_says_neither_who_nor_what(data: Path) -> None:
     kept = KeptSpool("person https://id.example anna@example.org")
-    kept.stash(0, "anna.zip", b"x")
+    kept.add_upload(0, "anna.zip", b"x")
     assert "anna" not in kept.folder.name
     assert json.loads((kept.folder / "incoming-000000.json").read_bytes())["name"] == "anna.zip"
     assert kept.folder.stat().st_mode & 0o077 == 0

@@ -62,7 +62,7 @@ def test_nothing_kept_says_where_the_photo_was_taken(data):
 def test_files_are_named_by_us_not_by_the_upload():
     held = batch.Spool()
     held.add(read_photo(jpeg(), "../../etc/passwd.jpg"), 7)
-    held.stash(0, "../x.jpg", b"x")
+    held.add_upload(0, "../x.jpg", b"x")
     assert {path.name.split("-")[0] for path in held.folder.iterdir()} == {
         "000007.jpg",
         "000007.view.jpg",
@@ -75,8 +75,8 @@ def test_what_waited_is_removed_and_a_strangers_file_is_not(tmp_path):
     held = batch.Spool()
     foreign = tmp_path / "own.jpg"
     foreign.write_bytes(b"y")
-    waiting = held.stash(0, "a.jpg", b"x")
-    held.unstash([waiting, held.stash(1, "own.jpg", foreign)])
+    waiting = held.add_upload(0, "a.jpg", b"x")
+    held.remove_uploads([waiting, held.add_upload(1, "own.jpg", foreign)])
     assert not waiting.path.exists()
     assert foreign.exists()
 

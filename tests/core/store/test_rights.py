@@ -67,9 +67,7 @@ TABLE = {
     "Users": {Right.PEOPLE: "all set_role"},
     "Audit": {Right.PEOPLE: "entries export_csv"},
     "corrections": {Right.READ: "changes_between first_submissions"},
-    "statistics": {
-        Right.READ: "count_annotations statistics_state proposed_holdout work_by_person agreements"
-    },
+    "statistics": {Right.READ: "count_annotations statistics_state proposed_holdout daily_work agreements"},
     "Webhooks": {
         Right.SETTINGS: "add all set_active remove test deliveries redeliver due to_send attempted sweep"
     },

@@ -13,9 +13,9 @@ from core.store.statistics import (
     Day,
     agreements,
     count_annotations,
+    daily_work,
     proposed_holdout,
     statistics_state,
-    work_by_person,
 )
 
 WHOLE = (0.0, 0.0, 96.0, 128.0)
@@ -119,12 +119,12 @@ def test_work_is_counted_by_person_and_day(store, make_photo, ids):
         one, [AnnotatedBox(WHOLE, ids[0])], author="Ben", base_version=0, request="3", kind="second"
     )
     today = datetime.now().date().isoformat()
-    anna, ben = work_by_person(store)
+    anna, ben = daily_work(store)
     assert (anna.day, anna.person, anna.photos, anna.boxes) == (today, "Anna", 2, 4)
     assert anna.seconds_a_photo == 20.0 and ben.seconds_a_photo is None
     assert (ben.person, ben.photos, ben.boxes) == ("Ben", 1, 1)
     assert anna.agreement == ben.agreement == pytest.approx(2 / 3)  # of three boxes, two are alike
     later = {"base_version": 1, "request": "4", "seconds": 20.0}
     store.annotations.submit(two, [], author="Anna", **later)  # the same photo on the same day: done once
-    anna, _ = work_by_person(store)
+    anna, _ = daily_work(store)
     assert (anna.photos, anna.boxes, anna.seconds_a_photo) == (2, 2, 30.0)

@@ -27,7 +27,7 @@ NOT_KEPT = "The correction holds in this tab, but could not be kept"
 logger = logging.getLogger(__name__)
 
 
-class Work:
+class PreviewDraft:
     """A person's photos, corrections, names and settings; without ``kept`` they are in memory alone.
 
     ``sequences`` are those of each photo's last change in the box editor.
@@ -154,57 +154,57 @@ class Work:
             self.kept.touch()
 
 
-class Works:
-    """The work of all people who have a tab open, by owner."""
+class PreviewDrafts:
+    """The drafts of all people who have a tab open, by owner."""
 
     def __init__(self) -> None:
-        self._works: dict[str, Work] = {}
+        self._drafts: dict[str, PreviewDraft] = {}
         self._lock = threading.Lock()
 
-    def of(self, owner: str) -> Work:
-        """A person's work, opened again where it was kept.
+    def of(self, owner: str) -> PreviewDraft:
+        """A person's draft, opened again where it was kept.
 
         Where it cannot be kept, it is in memory alone, and ``problem`` says why.
         """
         with self._lock:
-            if owner not in self._works:
+            if owner not in self._drafts:
                 self._drop_idle()
-                self._works[owner] = _opened(owner)
-            found = self._works[owner]
+                self._drafts[owner] = _opened(owner)
+            found = self._drafts[owner]
         found.touch()
         return found
 
     def forget(self) -> None:
         """Leave all of it to the disk, as a server that stops does."""
         with self._lock:
-            for owner in list(self._works):
+            for owner in list(self._drafts):
                 self._drop(owner)
 
     def _drop_idle(self) -> None:
-        for owner, work in list(self._works.items()):
-            if work.is_idle:
+        for owner, draft in list(self._drafts.items()):
+            if draft.is_idle:
                 self._drop(owner)
 
     def _drop(self, owner: str) -> None:
-        work = self._works.pop(owner)
-        if work.kept is not None:
-            work.kept.release()
+        draft = self._drafts.pop(owner)
+        if draft.kept is not None:
+            draft.kept.release()
 
 
-WORKS = Works()
+DRAFTS = PreviewDrafts()
 
 
-def _opened(owner: str) -> Work:
+def _opened(owner: str) -> PreviewDraft:
     try:
-        return Work(KeptSpool(owner))
+        return PreviewDraft(KeptSpool(owner))
     except LapelError as error:
         problem = f"{error} What you do here goes with this server."
     except Exception:  # whatever lies on the disk is no reason to show no page
         logger.exception("a kept draft could not be opened")
         problem = str(StoreError("Your earlier photos could not be opened; the log says why."))
-    work = Work()
-    work.problem = problem
-    return work
+    draft = PreviewDraft()
+    draft.problem = problem
+    return draft
 
 
 def _now() -> int:

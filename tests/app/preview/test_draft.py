@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.preview import selection
+from app.preview.draft import DRAFTS
 from app.preview.session import PreviewSession
-from app.preview.work import WORKS
 from core.files import DATA_VARIABLE
 from core.store.photo_drafts import KeptSpool
 from tests.fakes import FakeLabeler
@@ -18,7 +18,7 @@ from tests.waiting import PATIENCE_SECONDS
 def data(tmp_path, monkeypatch):
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
     yield tmp_path
-    WORKS.forget()
+    DRAFTS.forget()
 
 
 def tab(owner: str | None = "anna") -> PreviewSession:
@@ -39,7 +39,7 @@ def views(session: PreviewSession) -> list[selection.PhotoView]:
 
 
 def restarted(owner: str = "anna") -> PreviewSession:
-    WORKS.forget()
+    DRAFTS.forget()
     return tab(owner)
 
 
@@ -52,7 +52,7 @@ def test_photos_corrections_names_and_settings_outlive_a_restart():
     again = restarted()
     assert [view.labeled for view in views(again)] == before
     assert again.names == {"dress": "Kleid"}
-    assert again.work.settings["threshold"] == 0.3
+    assert again.draft.settings["threshold"] == 0.3
     again.undo()
     assert views(again)[0].garments[0].category == "top"
     assert views(restarted())[0].garments[0].category == "top", "an undo outlives it as well"
@@ -92,7 +92,7 @@ def test_clearing_leaves_nothing_for_the_next_start():
 def test_work_that_another_process_has_is_in_memory_alone_and_that_is_said():
     kept = KeptSpool("anna")
     session = with_photos(tab(), ("a.jpg", jpeg(3)))
-    assert "Another server" in session.work.problem and session.work.kept is None
+    assert "Another server" in session.draft.problem and session.draft.kept is None
     assert len(views(session)) == 1
     kept.release()
 
@@ -103,7 +103,7 @@ def test_a_draft_that_cannot_be_read_at_all_is_a_sentence(monkeypatch):
 
     monkeypatch.setattr(KeptSpool, "draft", broken)
     session = with_photos(tab(), ("a.jpg", jpeg(3)))
-    assert "could not be opened" in session.work.problem
+    assert "could not be opened" in session.draft.problem
     assert len(views(session)) == 1
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from core.addresses import Address, AddressError
 from core.errors import LapelError
-from core.inference import label_run
-from core.inference.label_run import LabelRun, RunPlan
+from core.inference import batch_labeling
+from core.inference.batch_labeling import BatchPlan, BatchRun
 from tests.fakes import FakeLabeler
 from tests.object_store import ObjectStore
 from tests.pictures import jpeg
@@ -24,7 +24,7 @@ MODELS = {kind: {"name": f"fake-{kind}", "digest": "0" * 64} for kind in ("detec
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(label_run, "RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(batch_labeling, "RETRY_SECONDS", (0.0, 0.0))
 
 
 @pytest.fixture
@@ -40,11 +40,11 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def plan(source: object, commit: str = "abc") -> RunPlan:
-    return RunPlan(str(source), 0.5, MODELS, ("parquet", "jsonl"), 4, commit)
+def plan(source: object, commit: str = "abc") -> BatchPlan:
+    return BatchPlan(str(source), 0.5, MODELS, ("parquet", "jsonl"), 4, commit)
 
 
-def whole(run: LabelRun, labeler: FakeLabeler | None = None) -> dict:
+def whole(run: BatchRun, labeler: FakeLabeler | None = None) -> dict:
     done = run.records()
     for shard in range(run.plan.shards):
         if shard not in done:
@@ -52,12 +52,12 @@ def whole(run: LabelRun, labeler: FakeLabeler | None = None) -> dict:
     return run.finish()
 
 
-def lines_of(run: LabelRun) -> list[dict]:
+def lines_of(run: BatchRun) -> list[dict]:
     parts = [run.out.read(f"jsonl/{name}") for name in run.out.names("jsonl")]
     return [json.loads(line) for part in parts for line in part.splitlines()]
 
 
-def rows_of(run: LabelRun) -> list[dict]:
+def rows_of(run: BatchRun) -> list[dict]:
     parts = [run.out.read(f"parquet/{name}") for name in run.out.names("parquet")]
     return [row for part in parts for row in pq.read_table(io.BytesIO(part)).to_pylist()]
 
@@ -71,7 +71,7 @@ def test_each_photo_has_one_row_in_both_formats(photos, tmp_path, request, place
         "memory": f"memory://{tmp_path.name}",
         "s3": "s3://bucket/run/",
     }
-    run = LabelRun.begin(plan(photos), Address.of(address[place]))
+    run = BatchRun.begin(plan(photos), Address.of(address[place]))
     manifest = whole(run)
     lines, rows = lines_of(run), rows_of(run)
     names = [line["photo"] for line in lines]
@@ -104,10 +104,10 @@ def test_each_photo_has_one_row_in_both_formats(photos, tmp_path, request, place
 
 def test_a_run_goes_on_with_what_is_not_done(photos, tmp_path):
     out, first, second = Address.of(str(tmp_path / "run")), FakeLabeler(), FakeLabeler()
-    LabelRun.begin(plan(photos), out).label_shard(1, first)
+    BatchRun.begin(plan(photos), out).label_shard(1, first)
     (photos / "later.jpg").write_bytes(jpeg())
     (tmp_path / "run" / "parquet" / "part-00000.parquet").write_bytes(b"a part without a record")
-    run = LabelRun.begin(plan(photos, commit="def"), out)
+    run = BatchRun.begin(plan(photos, commit="def"), out)
     with pytest.raises(LapelError, match="all shards .* to be done, 2 are not"):
         run.finish()
     assert whole(run, second)["photos"] == 11 and run.plan.commit == "abc"
@@ -117,7 +117,7 @@ def test_a_run_goes_on_with_what_is_not_done(photos, tmp_path):
 
 
 def test_a_record_that_was_cut_off_counts_as_none(photos, tmp_path):
-    run = LabelRun.begin(plan(photos), Address.of(str(tmp_path / "run")))
+    run = BatchRun.begin(plan(photos), Address.of(str(tmp_path / "run")))
     run.label_shard(0, FakeLabeler())
     run.out.write("run/done/00001.json", b'{"shard": 1, "pho')
     assert list(run.records()) == [0]
@@ -126,11 +126,11 @@ def test_a_record_that_was_cut_off_counts_as_none(photos, tmp_path):
 def test_a_plan_that_was_cut_off_is_made_anew(photos, tmp_path):
     out = Address.of(str(tmp_path / "run"))
     out.write("run/photos/00000.json", b'["gone.jpg"]')
-    assert "gone.jpg" not in LabelRun.begin(plan(photos), out).photos_of(0)
+    assert "gone.jpg" not in BatchRun.begin(plan(photos), out).photos_of(0)
 
 
 def test_a_cancelled_shard_leaves_nothing(photos, tmp_path):
-    run = LabelRun.begin(plan(photos), Address.of(str(tmp_path / "run")))
+    run = BatchRun.begin(plan(photos), Address.of(str(tmp_path / "run")))
     seen: list[int] = []
     assert run.label_shard(0, FakeLabeler(), lambda: seen.append(1), lambda: len(seen) == 2) is None
     assert len(seen) == 2 and run.records() == {} and list(run.out.names("parquet")) == []
@@ -142,10 +142,10 @@ def test_a_cancelled_shard_leaves_nothing(photos, tmp_path):
 )
 def test_another_run_at_the_same_place_is_refused(photos, tmp_path, changed):
     out = Address.of(str(tmp_path / "run"))
-    LabelRun.begin(plan(photos), out)
+    BatchRun.begin(plan(photos), out)
     name = next(iter(changed)).replace("_", " ")
     with pytest.raises(LapelError, match=rf"a run with another {name} .* give this run another --out"):
-        LabelRun.begin(replace(plan(photos), **changed), out)
+        BatchRun.begin(replace(plan(photos), **changed), out)
 
 
 def test_a_place_without_photos_is_refused(tmp_path):
@@ -153,20 +153,20 @@ def test_a_place_without_photos_is_refused(tmp_path):
     (tmp_path / "empty" / "a.txt").write_bytes(b"")
     for source, found in (("empty", "1 other files"), ("missing", "nothing")):
         with pytest.raises(LapelError, match=f"expected photos .* got {found} there"):
-            LabelRun.begin(plan(tmp_path / source), Address.of(str(tmp_path / "run")))
+            BatchRun.begin(plan(tmp_path / source), Address.of(str(tmp_path / "run")))
 
 
 def test_a_single_photo_and_results_within_the_photos(photos):
-    run = LabelRun.begin(plan(photos / "1.jpg"), Address.of(str(photos / "one")))
+    run = BatchRun.begin(plan(photos / "1.jpg"), Address.of(str(photos / "one")))
     assert whole(run)["photos"] == 1 and lines_of(run)[0]["photo"] == "1.jpg"
     (photos / "one" / "stray.jpg").write_bytes(jpeg())
     (photos / "one" / "run" / "plan.json").unlink()
-    assert LabelRun.begin(plan(photos), Address.of(str(photos / "one"))).plan.photos == 11
+    assert BatchRun.begin(plan(photos), Address.of(str(photos / "one"))).plan.photos == 11
 
 
 def test_photos_that_go_are_rows_and_a_store_that_is_away_ends_the_shard(photos, s3: ObjectStore):
     s3.objects |= {f"bucket/photos/{number}.jpg": jpeg() for number in range(4)}
-    run = LabelRun.begin(plan("s3://bucket/photos/"), Address.of("s3://bucket/run"))
+    run = BatchRun.begin(plan("s3://bucket/photos/"), Address.of("s3://bucket/run"))
     del s3.objects["bucket/photos/2.jpg"]
     s3.denied.add("bucket/photos/3.jpg")
     with pytest.raises(AddressError, match=r"s3://bucket/photos/3\.jpg cannot be used"):
@@ -177,7 +177,7 @@ def test_photos_that_go_are_rows_and_a_store_that_is_away_ends_the_shard(photos,
 
 
 def test_a_source_that_is_not_seen_here_ends_the_shard_with_nothing_recorded(photos, tmp_path):
-    run = LabelRun.begin(plan(photos), Address.of(str(tmp_path / "run")))
+    run = BatchRun.begin(plan(photos), Address.of(str(tmp_path / "run")))
     photos.rename(tmp_path / "elsewhere")
     with pytest.raises(AddressError, match="there is no such folder on this machine"):
         run.label_shard(0, FakeLabeler())
@@ -195,7 +195,7 @@ def test_a_source_that_is_not_seen_here_ends_the_shard_with_nothing_recorded(pho
 
 def test_a_bucket_that_is_gone_ends_the_shard(s3: ObjectStore):
     s3.objects |= {f"bucket/photos/{number}.jpg": jpeg() for number in range(8)}
-    run = LabelRun.begin(plan("s3://bucket/photos/"), Address.of("s3://other/run"))
+    run = BatchRun.begin(plan("s3://bucket/photos/"), Address.of("s3://other/run"))
     s3.no_buckets.add("bucket")
     with pytest.raises(AddressError, match=r"s3://bucket/photos/? cannot be used"):
         run.label_shard(0, FakeLabeler())
@@ -206,6 +206,6 @@ def test_names_that_are_no_text_come_back(tmp_path):
     name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / name).write_bytes(jpeg())
-    run = LabelRun.begin(plan(tmp_path / "photos"), Address.of(str(tmp_path / "run")))
+    run = BatchRun.begin(plan(tmp_path / "photos"), Address.of(str(tmp_path / "run")))
     assert whole(run)["labeled"] == 1
     assert lines_of(run)[0]["photo"] == name and rows_of(run)[0]["photo"] == "caf\\udce9.jpg"

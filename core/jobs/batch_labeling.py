@@ -1,8 +1,8 @@
-"""A run of labeling by all workers of a store: each shard is a workflow of its own that any worker takes.
+"""Batch labeling by all workers of a store: each shard is a workflow of its own that any worker takes.
 
-What is done is at the run's address alone (:mod:`core.inference.label_run`): a shard without a record there
-is enqueued, and enqueued again where a cancelled job left it. Shards of a smaller run come first. Photos of
-the store come before all: a shard waits between two photos while its worker has a chunk of those.
+What is done is at the run's address alone (:mod:`core.inference.batch_labeling`): a shard without a record
+there is enqueued, and enqueued again where a cancelled job left it. Shards of a smaller run come first.
+Photos of the store come before all: a shard waits between two photos while its worker has a chunk of those.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from core.access import Right, needs
 from core.addresses import Address
 from core.errors import NotFoundError
 from core.files import current_commit
-from core.inference.label_run import LabelRun, RunPlan
+from core.inference.batch_labeling import BatchPlan, BatchRun
 from core.jobs.client import RUN
 from core.jobs.context import WorkerContext, cancellable
 from core.jobs.labeling import is_over
@@ -37,9 +37,9 @@ IN_FLIGHT = 64
 
 
 @needs(Right.IMPORT)
-def start_run(
+def start_batch(
     store: Store, chosen: dict[str, Any], out: Address, threshold: float | None, by: str
-) -> tuple[LabelRun, str]:
+) -> tuple[BatchRun, str]:
     """Begin a run by the store's champions, or go on with it; returns it with its job.
 
     ``chosen`` are the fields source, formats and shard_photos of its plan. A run that was begun goes on with
@@ -52,12 +52,12 @@ def start_run(
     }
     least = serving["detector"].card.score_threshold
     try:
-        begun = LabelRun.at(out).plan
+        begun = BatchRun.at(out).plan
         models, least = begun.models, begun.threshold
     except NotFoundError:
         pass
     least = least if threshold is None else threshold
-    run = LabelRun.begin(RunPlan(threshold=least, models=models, commit=current_commit(), **chosen), out)
+    run = BatchRun.begin(BatchPlan(threshold=least, models=models, commit=current_commit(), **chosen), out)
     job = f"{RUN}-{run.plan.id}"
     store.settings.remember(job, {"out": run.out.url, "models": _ids(store, run.plan).as_list()})
     store.jobs.begin(job, RUN, by)
@@ -65,7 +65,7 @@ def start_run(
     return run, job
 
 
-def _ids(store: Store, plan: RunPlan) -> ModelPair:
+def _ids(store: Store, plan: BatchPlan) -> ModelPair:
     """The store's models of a plan. Raises NotFoundError where it has others alone."""
     found = []
     for kind in KINDS:
@@ -78,7 +78,7 @@ def _ids(store: Store, plan: RunPlan) -> ModelPair:
     return ModelPair(*found)
 
 
-def run_workflow(context: WorkerContext) -> Callable[[str], None]:
+def batch_workflow(context: WorkerContext) -> Callable[[str], None]:
     """The workflow of a run's job, registered with DBOS with that of its shards."""
     store = context.store
 
@@ -107,7 +107,7 @@ def run_workflow(context: WorkerContext) -> Callable[[str], None]:
         return label(job, out, shard, models)
 
     @DBOS.workflow(name="run", max_recovery_attempts=None)
-    def label_run(job: str) -> None:
+    def batch_labeling(job: str) -> None:
         while True:
             answer = list_shards(job)
             left, flying = list(answer.get("pending", ())), list[Any]()
@@ -129,7 +129,7 @@ def run_workflow(context: WorkerContext) -> Callable[[str], None]:
                 progress(job, done, answer["total"])
         end(job, answer)
 
-    return label_run
+    return batch_labeling
 
 
 def pending_shards(context: WorkerContext, job: str) -> StepResult:
@@ -139,7 +139,7 @@ def pending_shards(context: WorkerContext, job: str) -> StepResult:
     wanted = context.store.settings.get(job)
     if not isinstance(wanted, dict):
         raise NotFoundError("There is no such run.")
-    run = LabelRun.at(Address.of(wanted["out"]))
+    run = BatchRun.at(Address.of(wanted["out"]))
     records, total = run.records(), run.plan.photos
     done = sum(record["photos"] for record in records.values())
     context.store.jobs.progress(job, done, total)
@@ -152,7 +152,7 @@ def label_shard(context: WorkerContext, job: str, out: str, shard: int, models: 
 
     Raises WorkerClosed where the worker stops: the shard is another's then.
     """
-    run, nothing = LabelRun.at(Address.of(out)), {"photos": 0}
+    run, nothing = BatchRun.at(Address.of(out)), {"photos": 0}
 
     def is_cancelled() -> bool:
         with context.labeling:  # photos of the store come first
@@ -176,5 +176,5 @@ def label_shard(context: WorkerContext, job: str, out: str, shard: int, models: 
 
 
 def _finish(out: str) -> StepResult:
-    failed = LabelRun.at(Address.of(out)).finish()["failed"]
+    failed = BatchRun.at(Address.of(out)).finish()["failed"]
     return {"message": f"{failed:,} photos could not be read." if failed else ""}

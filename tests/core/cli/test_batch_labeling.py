@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.cli.label_run import is_run
+from core.cli.batch_labeling import is_batch
 from core.inference.labeler import Labeler
 from tests.core.cli.commands import command
 from tests.object_store import ObjectStore
@@ -36,7 +36,7 @@ PHOTOS = 40
     ],
 )
 def test_an_address_or_a_format_make_a_run(photos, out, formats, workers, run):
-    assert is_run(photos, out, formats, workers) is run
+    assert is_batch(photos, out, formats, workers) is run
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_ctrl_c_says_how_it_goes_on(tmp_path, tiny, monkeypatch, capsys):
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("core.inference.label_run.LabelRun.label_shard", interrupted)
+    monkeypatch.setattr("core.inference.batch_labeling.BatchRun.label_shard", interrupted)
     command("label", tmp_path / "photos", "--out", tmp_path / "run", "--format", "jsonl", status=130)
     assert "The run stopped; the same command goes on with it." in capsys.readouterr().err
 

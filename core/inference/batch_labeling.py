@@ -1,4 +1,4 @@
-"""A run of labeling without the store: photos at one address to Parquet and JSON lines at another.
+"""Batch labeling without the store: photos at one address to Parquet and JSON lines at another.
 
 A run is planned once, as shards of some photos. A shard is labeled as a whole: its parts are written, then
 its record, which makes it done. A run that is cut off anywhere goes on with the shards that have no record,
@@ -53,7 +53,7 @@ Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class RunPlan:
+class BatchPlan:
     """What a run is to do.
 
     ``models`` has name and digest (SHA-256) of the weights by kind; ``passed_over`` counts the files below
@@ -81,7 +81,7 @@ class RunPlan:
         """How many shards there are."""
         return -(-self.photos // self.shard_photos)
 
-    def require_same(self, other: RunPlan, out: str) -> None:
+    def require_same(self, other: BatchPlan, out: str) -> None:
         """Raises LapelError where another run was begun at ``out``; of the commit nothing is asked."""
         for name in ("source", "threshold", "models", "formats", "shard_photos"):
             was, now = getattr(self, name), getattr(other, name)
@@ -93,14 +93,14 @@ class RunPlan:
 
 
 @dataclass(frozen=True)
-class LabelRun:
+class BatchRun:
     """A planned run at an address; several processes may label shards of it at a time."""
 
-    plan: RunPlan
+    plan: BatchPlan
     out: Address
 
     @classmethod
-    def begin(cls, plan: RunPlan, out: Address) -> LabelRun:
+    def begin(cls, plan: BatchPlan, out: Address) -> BatchRun:
         """The run that was begun at ``out``, or a new one whose photos are listed now.
 
         Raises LapelError where another run was begun there, or there is no photo at the source.
@@ -113,12 +113,12 @@ class LabelRun:
         return begun
 
     @classmethod
-    def at(cls, out: Address) -> LabelRun:
+    def at(cls, out: Address) -> BatchRun:
         """The run that was begun at an address. Raises NotFoundError where there is none."""
         entry = json.loads(out.read(PLAN))
-        names = {field.name for field in fields(RunPlan)}
+        names = {field.name for field in fields(BatchPlan)}
         given = {name: value for name, value in entry.items() if name in names}
-        return cls(RunPlan(**{**given, "formats": tuple(given["formats"])}), out)
+        return cls(BatchPlan(**{**given, "formats": tuple(given["formats"])}), out)
 
     def records(self) -> dict[int, Record]:
         """The records of the shards that are done, by shard."""
@@ -224,7 +224,7 @@ class LabelRun:
         return written
 
 
-def _list_photos(plan: RunPlan, out: Address) -> RunPlan:
+def _list_photos(plan: BatchPlan, out: Address) -> BatchPlan:
     """Write each shard's photos, then the plan with their number, which begins the run."""
     photos, passed_over, shard = 0, 0, list[str]()
 
@@ -314,7 +314,7 @@ def _json(value: object, indent: int | None = None) -> bytes:
     return text.encode("utf-8", "backslashreplace") + b"\n"  # names that are no UTF-8: JSON's own escapes
 
 
-def _parquet(rows: Sequence[Mapping[str, Any]], plan: RunPlan) -> bytes:
+def _parquet(rows: Sequence[Mapping[str, Any]], plan: BatchPlan) -> bytes:
     """The rows as a Parquet file: pairs of a name and a number are structs, what a row has not is null."""
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -17,7 +17,7 @@ from core.errors import LapelError
 from core.files import current_commit
 
 if TYPE_CHECKING:
-    from core.inference.label_run import LabelRun
+    from core.inference.batch_labeling import BatchRun
     from core.store import Store
 
 FOLLOW_SECONDS = 1.0
@@ -42,7 +42,7 @@ ByWorkers = Annotated[
 ]
 
 
-def is_run(photos: Sequence[str], out: str | None, formats: Sequence[str] | None, by_workers: bool) -> bool:
+def is_batch(photos: Sequence[str], out: str | None, formats: Sequence[str] | None, by_workers: bool) -> bool:
     """Whether a command asks for tables rather than for lines and annotated pictures.
 
     A folder that is given by its path as PHOTO and as --out asks for pictures, as it always has.
@@ -50,7 +50,7 @@ def is_run(photos: Sequence[str], out: str | None, formats: Sequence[str] | None
     return bool(formats) or by_workers or any(map(is_address, [*photos, *([out] if out else [])]))
 
 
-def label_run(
+def label_batch(
     photos: Sequence[str],
     out: str | None,
     *,
@@ -63,7 +63,7 @@ def label_run(
     data: Path | None,
 ) -> int:
     """Begin a run or go on with it; returns the exit status, 1 where a photo could not be read."""
-    from core.inference.label_run import FORMATS, SHARD_PHOTOS
+    from core.inference.batch_labeling import FORMATS, SHARD_PHOTOS
 
     if len(photos) != 1:
         raise LapelError(f"expected one folder or address to label as a run, got {len(photos)}")
@@ -92,8 +92,8 @@ def label_run(
 def _here(
     chosen: dict[str, Any], out: Address, threshold: float | None, weights: Sequence[Path], device: str
 ) -> dict[str, Any]:
+    from core.inference.batch_labeling import BatchPlan, BatchRun
     from core.inference.engines.engine import require_device
-    from core.inference.label_run import LabelRun, RunPlan
     from core.inference.labeler import Labeler
     from core.models.cards import KINDS, read_card, shipped_weights
     from core.models.weights import digest
@@ -102,15 +102,15 @@ def _here(
     own = chosen_weights(weights)
     files = {kind: own.get(kind) or shipped_weights(kind) for kind in KINDS}
     cards = {kind: read_card(file) for kind, file in files.items()}
-    plan = RunPlan(
+    plan = BatchPlan(
         threshold=cards["detector"].score_threshold if threshold is None else threshold,
         models={kind: {"name": cards[kind].name, "digest": digest(files[kind])} for kind in KINDS},
         commit=current_commit(),
         **chosen,
     )
-    run = LabelRun.begin(plan, out)
+    run = BatchRun.begin(plan, out)
     done = run.records()
-    progress = _Progress(run, _photos_of(done))
+    progress = _BatchProgress(run, _photos_of(done))
     pending = [shard for shard in range(run.plan.shards) if shard not in done]
     if pending:
         labeler = Labeler.load(own.get("detector"), own.get("classifier"), device)
@@ -127,15 +127,15 @@ def _by_workers(
 
     Where no worker is alive, a line says so: the job waits for one.
     """
-    from core.inference.label_run import LabelRun
+    from core.inference.batch_labeling import BatchRun
+    from core.jobs.batch_labeling import start_batch
     from core.jobs.client import cancel
-    from core.jobs.label_run import start_run
     from core.jobs.worker_lock import held_locks
 
-    run, job = start_run(store, chosen, out, threshold, account_name())
+    run, job = start_batch(store, chosen, out, threshold, account_name())
     row, is_told = store.jobs.get(job), False
     try:
-        with _Progress(run, _photos_of(run.records())) as progress:
+        with _BatchProgress(run, _photos_of(run.records())) as progress:
             while row.state in ("waiting", "running"):
                 progress.show(row.done, row.message)
                 if not is_told and not held_locks(store):
@@ -148,7 +148,7 @@ def _by_workers(
         raise
     if row.state != "done":
         raise LapelError(row.message or f"the job {job} was cancelled; the same command goes on with it")
-    return LabelRun.at(out).finish()
+    return BatchRun.at(out).finish()
 
 
 def _photos_of(records: Mapping[int, Mapping[str, Any]]) -> int:
@@ -156,15 +156,15 @@ def _photos_of(records: Mapping[int, Mapping[str, Any]]) -> int:
     return sum(record["photos"] for record in records.values())
 
 
-class _Progress:
+class _BatchProgress:
     """A run's progress on stderr, with rate and time left: a bar, or lines where that is no terminal."""
 
-    def __init__(self, run: LabelRun, done: int) -> None:
+    def __init__(self, run: BatchRun, done: int) -> None:
         self._run, self._done, self._first = run, done, done
         self._bar: ProgressBar | None = None
         self._began = self._said = time.monotonic()
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> _BatchProgress:
         if sys.stderr.isatty():
             self._bar = ProgressBar(total=self._run.plan.photos)
             self._bar.show(self._done, self._run.plan.photos)

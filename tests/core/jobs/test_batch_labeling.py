@@ -12,12 +12,12 @@ import pytest
 from dbos import DBOS
 
 from core.addresses import Address
-from core.cli.label_run import label_run as run_command
+from core.cli.batch_labeling import label_batch as run_command
 from core.errors import LapelError
-from core.inference import label_run as runs
-from core.jobs import label_run as jobs
+from core.inference import batch_labeling as runs
+from core.jobs import batch_labeling as jobs
+from core.jobs.batch_labeling import label_shard, pending_shards, start_batch
 from core.jobs.client import RUN, cancel
-from core.jobs.label_run import label_shard, pending_shards, start_run
 from core.jobs.steps import JobCancelled
 from core.store.models import KINDS
 from core.store.predictions import ModelPair
@@ -45,10 +45,10 @@ def source(tmp_path: Path) -> Path:
 def begun(context, source, tmp_path):
     """A run in shards of two photos that no worker has begun, and its job."""
     chosen = {"source": str(source), "formats": ("jsonl",), "shard_photos": 2}
-    return start_run(context.store, chosen, Address.of(str(tmp_path / "run")), None, "ada")
+    return start_batch(context.store, chosen, Address.of(str(tmp_path / "run")), None, "ada")
 
 
-def names_of(run: runs.LabelRun) -> list[str]:
+def names_of(run: runs.BatchRun) -> list[str]:
     parts = [run.out.read(f"jsonl/{name}") for name in run.out.names("jsonl")]
     return [json.loads(line)["photo"] for part in parts for line in part.splitlines()]
 
@@ -77,7 +77,7 @@ def test_a_cancelled_run_keeps_its_shards_and_goes_on(begun, context, worker, so
     settle(worker)
     assert len(run.records()) == 1
     chosen = {"source": str(source), "formats": ("jsonl",), "shard_photos": 2}
-    assert start_run(context.store, chosen, run.out, None, "ada")[1] == job
+    assert start_batch(context.store, chosen, run.out, None, "ada")[1] == job
     settle(worker)
     assert context.store.jobs.get(job).state == "done" and len(names_of(run)) == PHOTOS
 
@@ -99,7 +99,7 @@ def test_a_small_run_does_not_wait_for_a_large_one(begun, context, worker, sourc
     def label(context, job, *more):
         order.append(job)
         if len(order) == 1:  # the small one is begun while the large one is at work
-            start_run(context.store, chosen, Address.of(str(tmp_path / "small")), None, "ada")
+            start_batch(context.store, chosen, Address.of(str(tmp_path / "small")), None, "ada")
             assert handed_out.wait(PATIENCE_SECONDS)
         return label_shard(context, job, *more)
 
@@ -117,12 +117,12 @@ def test_a_run_whose_photos_are_away_fails_with_a_sentence_and_is_tried_again(
     s3.objects |= {f"bucket/in/{n}.jpg": jpeg(shade=n) for n in range(6)}
     s3.denied.add("bucket/in/3.jpg")
     chosen = {"source": "s3://bucket/in", "formats": ("parquet", "jsonl"), "shard_photos": 2}
-    run, job = start_run(context.store, chosen, Address.of("s3://bucket/out"), 0.4, "ada")
+    run, job = start_batch(context.store, chosen, Address.of("s3://bucket/out"), 0.4, "ada")
     settle(worker)
     row = context.store.jobs.get(job)
     assert row.state == "failed" and "s3://bucket/in/3.jpg cannot be used" in row.message
     s3.denied.clear()
-    start_run(context.store, chosen, Address.of("s3://bucket/out"), 0.4, "ada")
+    start_batch(context.store, chosen, Address.of("s3://bucket/out"), 0.4, "ada")
     settle(worker)
     assert context.store.jobs.get(job).state == "done" and len(names_of(run)) == 6
 
@@ -148,10 +148,10 @@ def test_a_run_goes_on_with_the_models_it_was_begun_with(begun, context, monkeyp
 @on_sqlite
 def test_the_command_follows_the_workers(context, source, tmp_path, monkeypatch, worker, capsys):
     store = context.store
-    monkeypatch.setattr("core.cli.label_run.open_store", lambda data: store)
+    monkeypatch.setattr("core.cli.batch_labeling.open_store", lambda data: store)
     monkeypatch.setattr("core.jobs.worker_lock.held_locks", lambda store: [])
     clock = SimpleNamespace(sleep=lambda seconds: settle(worker), monotonic=time.monotonic)
-    monkeypatch.setattr("core.cli.label_run.time", clock)
+    monkeypatch.setattr("core.cli.batch_labeling.time", clock)
     asked = {"formats": (), "shard_photos": 5, "device": "auto", "data": None, "weights": ()}
     out = str(tmp_path / "run")
     assert run_command([str(source)], out, threshold=None, by_workers=True, **asked) == 1
