@@ -14,7 +14,7 @@ import streamlit as st
 
 from app.components.background import Task, task_runner
 from app.components.charts import COLORS, plain
-from app.data import acts, chosen, find, photos
+from app.data import bulk_actions, find, photos, selection
 from app.data.find import ANNOTATED, PREDICTED
 from app.data.tiles import Tile
 from app.text import HIDDEN, counted, literal
@@ -92,7 +92,7 @@ def show(store: Store, person: str) -> None:
         alt=f"{counted(len(keys), noun)} in a plane, colored by {color.lower()}",
     )
     _follow_lasso(event)
-    acts.show_result(store, person)
+    bulk_actions.show_result(store, person)
     _show_held(store, keys, drawn_boxes, categories, person)
 
 
@@ -244,7 +244,7 @@ def _described(
 ) -> list[Point]:
     """What the points are colored by, as the store has it now."""
     issues = photos.label_issues_by_photo(store)
-    ids = list(dict.fromkeys(chosen.photo_of(key) for key in keys))
+    ids = list(dict.fromkeys(selection.photo_of(key) for key in keys))
     rows = {row.id: row for row in store.search.photos(PhotoQuery(ids=tuple(ids)), 0, len(ids))}
     done = set(store.search.ids(PhotoQuery(ids=tuple(ids), state="annotated")).tolist())
     state = {
@@ -298,7 +298,7 @@ def _follow_lasso(event: Any) -> None:
     held = [str(_one(point.get("customdata"))) for point in event["selection"]["points"]]
     if held != st.session_state.get(LASSO_KEY, []):
         st.session_state[LASSO_KEY] = held
-        mine = chosen.chosen()
+        mine = selection.selection_state()
         mine.clear(VIEW)
         mine.choose(VIEW, held, True)
 
@@ -314,12 +314,12 @@ def _show_held(
     categories: Mapping[int, Category],
     person: str,
 ) -> None:
-    """The tiles of what the lasso holds, with the acts of Photos, and a way to find these photos there."""
+    """The tiles of what the lasso holds, with the actions of Photos, and a way to find these photos there."""
     known = set(keys)
     held = [key for key in st.session_state.get(LASSO_KEY, []) if key in known]
     if not held:
         return
-    ids = list(dict.fromkeys(chosen.photo_of(key) for key in held))
+    ids = list(dict.fromkeys(selection.photo_of(key) for key in held))
     pages = max(1, -(-len(held) // PAGE))
     page = st.pagination(pages, key=f"map-page-{pages}-{held[0]}", max_visible_pages=7) if pages > 1 else 1
     some = held[(page - 1) * PAGE : page * PAGE]
@@ -341,7 +341,7 @@ def _show_held(
 def _find(ids: Sequence[int]) -> None:
     find.clear_filter()
     find.choose_ids(ids)
-    mine = chosen.chosen()
+    mine = selection.selection_state()
     mine.clear(find.PHOTOS)
     mine.choose(find.PHOTOS, [str(id) for id in ids], True)
     st.session_state.update({"view": find.PHOTOS, "data": "Photos"})

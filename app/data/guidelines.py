@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from app.data import chosen, photos
-from app.data.chosen import boxes_of
+from app.data import photos, selection
+from app.data.selection import boxes_of
 from app.data.tiles import show_tiles
 from app.navigation import annotate_link
 from app.text import counted, flash, show_flash
@@ -59,7 +59,7 @@ def _examples(store: Store, id: int, categories: Mapping[int, Category]) -> None
     if not boxes:
         st.caption("No examples yet: choose boxes under Photos, shown as crops, and press Example.")
         return
-    mine = chosen.chosen()
+    mine = selection.selection_state()
     tiles = [photos.box_tile(box, {}, categories) for box in boxes]
     keys = [key for key in mine.of(VIEW) if key in {tile.key for tile in tiles}]
     st.caption(f"{counted(len(boxes), 'example')}; one that is opened can be looked at in Annotate.")
@@ -75,7 +75,7 @@ def _examples(store: Store, id: int, categories: Mapping[int, Category]) -> None
     with st.container(horizontal=True):
         opened = st.session_state.get(OPEN_KEY)
         if opened in {tile.key for tile in tiles}:
-            annotate_link(chosen.photo_of(opened))
+            annotate_link(selection.photo_of(opened))
         if keys and store.actor.may(Right.TAXONOMY):
             st.button(
                 f"Remove {counted(len(keys), 'example')}",
@@ -97,6 +97,6 @@ def _write(store: Store, id: int, key: str) -> None:
 def _remove(store: Store, id: int, keys: list[str]) -> None:
     try:
         remove_examples(store, id, boxes_of(keys))
-        chosen.chosen().clear(VIEW)
+        selection.selection_state().clear(VIEW)
     except LapelError as error:
         flash(RESULT_KEY, str(error), error=True)

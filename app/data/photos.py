@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from app.data import acts, chosen, find
+from app.data import bulk_actions, find, selection
 from app.data.deletion import deletions, show_pending
 from app.data.find import CROPS, ERRORS, Filter
 from app.data.tiles import Tile, show_tiles
@@ -44,7 +44,7 @@ def show(store: Store, person: str) -> None:
     query = find.of_issues(asked, list(issues)) if asked.view == ERRORS else asked.query
     found = store.search.count_boxes(query) if asked.view == CROPS else store.search.count(query)
     _say_found(store, asked, found, everything)
-    acts.show_result(store, person)
+    bulk_actions.show_result(store, person)
     if not found:
         none = "No annotation looks wrong to the models, or none was compared with them yet."
         passes = none if asked.view == ERRORS and not issues else "Nothing passes the filter."
@@ -70,10 +70,10 @@ def show_results(
     said: Mapping[str, int],
 ) -> None:
     """The tiles of one page, and what can be done to the chosen ones of all pages."""
-    mine = chosen.chosen()
+    mine = selection.selection_state()
     keys = [tile.key for tile in tiles]
     held = mine.among(store, view, keys)
-    acts.show_acts(store, view, found, query, keys, categories, person, said)
+    bulk_actions.show_actions(store, view, found, query, keys, categories, person, said)
     show_tiles(
         store,
         tiles,

@@ -7,9 +7,9 @@ from functools import partial
 
 import streamlit as st
 
-from app.data.bulk_acts import BulkActs, bulk_acts
-from app.data.chosen import PART, RESULT_KEY, Chosen, Selection, boxes_of, predicted_of
+from app.data.background_actions import BackgroundActions, background_actions
 from app.data.find import category_of_label, labels_of_taxonomies
+from app.data.selection import PART, RESULT_KEY, Selection, SelectionState, boxes_of, predicted_of
 from app.text import counted, flash
 from core.inference.predictions import Drafted, queue_models, relabel_predicted, undo_drafted
 from core.progress import Progress
@@ -24,7 +24,7 @@ SAME, NONE = "as they are", "no label"
 
 def relabel_form(
     store: Store,
-    mine: Chosen,
+    mine: SelectionState,
     view: str,
     selection: Selection,
     categories: Mapping[int, Category],
@@ -38,7 +38,7 @@ def relabel_form(
         "Relabel",
         icon=":material/label:",
         disabled=not found,
-        key=f"relabel-open-{mine.acts}",
+        key=f"relabel-open-{mine.actions}",
         help=None if found else "Boxes are relabeled: show Crops, and choose some.",
     ):
         if not found:
@@ -96,7 +96,7 @@ def _count(selection: Selection) -> tuple[int, int, int]:
 
 def _relabel(
     store: Store,
-    mine: Chosen,
+    mine: SelectionState,
     view: str,
     selection: Selection,
     categories: Mapping[int, Category],
@@ -113,11 +113,11 @@ def _relabel(
         flash(RESULT_KEY, f"{text} is a label of {is_of}, not of {wanted}: nothing was changed.", error=True)
         return
     kept = None if category_id is None or text is not None else _labels_of(store, {category_id}, parents)
-    acts, name = bulk_acts(store, person), new_name()
-    before = acts.undo, acts.drafted
+    actions, name = background_actions(store, person), new_name()
+    before = actions.undo, actions.drafted
 
     def job(progress: Progress) -> tuple[Relabeled, Drafted | None]:
-        acts.undo = acts.drafted = None
+        actions.undo = actions.drafted = None
         annotated, predicted, _ = _count(selection)
         done, drafted = Relabeled(name, 0, 0), None
         if annotated or not predicted:
@@ -126,11 +126,11 @@ def _relabel(
                 done += relabel(boxes_of(keys), kept_labels=kept, name=name)
         if predicted:
             drafted = _relabel_predicted(
-                store, acts, selection, person, category_id, text, kept, parents, progress
+                store, actions, selection, person, category_id, text, kept, parents, progress
             )
         return done, drafted
 
-    acts.begin("Relabeling", job, partial(_told, acts, mine, view, before), (name, "Undo"))
+    actions.begin("Relabeling", job, partial(_told, actions, mine, view, before), (name, "Undo"))
 
 
 def _reported(selection: Selection, progress: Progress) -> Iterator[list[str]]:
@@ -143,7 +143,7 @@ def _reported(selection: Selection, progress: Progress) -> Iterator[list[str]]:
 
 def _relabel_predicted(
     store: Store,
-    acts: BulkActs,
+    actions: BackgroundActions,
     selection: Selection,
     person: str,
     category_id: int | None,
@@ -172,24 +172,28 @@ def _relabel_predicted(
         )
         boxes, left = boxes + done.boxes, left + done.left
         saved.update(done.saved)
-        acts.drafted = Drafted(boxes, left, saved)  # to be undone also where the act is stopped
-    return acts.drafted
+        actions.drafted = Drafted(boxes, left, saved)  # to be undone also where the act is stopped
+    return actions.drafted
 
 
 Undoable = tuple[tuple[str, str] | None, Drafted | None]
 
 
 def _told(
-    acts: BulkActs, mine: Chosen, view: str, before: Undoable, result: tuple[Relabeled, Drafted | None]
+    actions: BackgroundActions,
+    mine: SelectionState,
+    view: str,
+    before: Undoable,
+    result: tuple[Relabeled, Drafted | None],
 ) -> str:
     """Annotated boxes and predicted ones are told of together, and undone together."""
     done, drafted = result
-    mine.acts += 1
+    mine.actions += 1
     mine.clear(view)
-    acts.undo = (done.name, "Undo") if done.photos else None
-    acts.drafted = drafted if drafted is not None and drafted.saved else None
-    if acts.undo is None and acts.drafted is None:
-        acts.undo, acts.drafted = before
+    actions.undo = (done.name, "Undo") if done.photos else None
+    actions.drafted = drafted if drafted is not None and drafted.saved else None
+    if actions.undo is None and actions.drafted is None:
+        actions.undo, actions.drafted = before
     told = []
     if done.photos or drafted is None:
         what = f"{counted(done.boxes, 'box', 'boxes')} on {counted(done.photos, 'photo')} relabeled."
@@ -207,14 +211,16 @@ def _stayed(left: int, reason: str) -> str:
     return f" {counted(left, 'photo')} stayed: {reason}." if left else ""
 
 
-def _relabel_as_said(store: Store, mine: Chosen, view: str, said: Mapping[str, int], person: str) -> None:
-    boxes, acts, name = boxes_of(list(said)), bulk_acts(store, person), new_name()
+def _relabel_as_said(
+    store: Store, mine: SelectionState, view: str, said: Mapping[str, int], person: str
+) -> None:
+    boxes, actions, name = boxes_of(list(said)), background_actions(store, person), new_name()
     wanted = {(photo, uid): said[f"{photo}:{uid}"] for photo, uids in boxes.items() for uid in uids}
 
     def job(progress: Progress) -> tuple[Relabeled, None]:
         return bulk.relabel(store, boxes, author=person, category_id=wanted, label="", name=name), None
 
-    acts.begin("Relabeling", job, partial(_told, acts, mine, view, (acts.undo, acts.drafted)))
+    actions.begin("Relabeling", job, partial(_told, actions, mine, view, (actions.undo, actions.drafted)))
 
 
 def _labels_of(store: Store, ids: set[int], parents: Mapping[str, int]) -> set[str]:
@@ -224,21 +230,21 @@ def _labels_of(store: Store, ids: set[int], parents: Mapping[str, int]) -> set[s
 
 def undo_button(store: Store, person: str) -> None:
     """A button that undoes the last relabeling as one step, or redoes it."""
-    acts = bulk_acts(store, person)
-    if acts.going is not None or (acts.undo is None and acts.drafted is None):
+    actions = background_actions(store, person)
+    if actions.running is not None or (actions.undo is None and actions.drafted is None):
         return
-    word = acts.undo[1] if acts.undo else "Undo"
+    word = actions.undo[1] if actions.undo else "Undo"
     st.button(
         f"{word} the relabeling",
         icon=":material/undo:" if word == "Undo" else ":material/redo:",
         key="relabel-undo",
         on_click=_undo,
-        args=(store, acts, person),
+        args=(store, actions, person),
     )
 
 
-def _undo(store: Store, acts: BulkActs, person: str) -> None:
-    change, drafted, undone_as = acts.undo, acts.drafted, new_name()
+def _undo(store: Store, actions: BackgroundActions, person: str) -> None:
+    change, drafted, undone_as = actions.undo, actions.drafted, new_name()
     if change is None and drafted is None:  # another tab was quicker
         return
     word = change[1] if change else "Undo"
@@ -247,8 +253,10 @@ def _undo(store: Store, acts: BulkActs, person: str) -> None:
         done, undone = results
         # Drafts cannot be redone, and half of a relabeling is not offered.
         again = done is not None and done.photos and undone is None
-        acts.undo = (done.name, "Redo" if word == "Undo" else "Undo") if done is not None and again else None
-        acts.drafted = None
+        actions.undo = (
+            (done.name, "Redo" if word == "Undo" else "Undo") if done is not None and again else None
+        )
+        actions.drafted = None
         told = []
         if done is not None:
             left = f" {counted(done.left, 'photo was', 'photos were')} saved again since, and left."
@@ -268,4 +276,4 @@ def _undo(store: Store, acts: BulkActs, person: str) -> None:
             undone = undo_drafted(store, drafted, author=person, progress=progress)
         return done, undone
 
-    acts.begin(word, job, told)
+    actions.begin(word, job, told)

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 from streamlit.testing.v1 import AppTest
 
-from app.data import bulk_acts, embedding_map
-from app.data.chosen import Chosen
+from app.data import background_actions, embedding_map
+from app.data.selection import SelectionState
 from core.garments import Garment
 from core.inference.predictions import UNAIDED_HOLDOUT_SETTING
 from core.store import Store, bulk
@@ -99,7 +99,7 @@ def test_chosen_photos_are_put_first_given_away_and_exported(page, store):
 def test_chosen_photos_are_tagged_and_found_by_it(page, store):
     first, second = photo(store, 1, "1.jpg", bands=2), photo(store, 2, "2.jpg", bands=4)
     store.photo_notes.tag([second], "Anna", add=["winter"])
-    page.session_state["chosen"] = Chosen({"Photos": {str(first): None}})
+    page.session_state["chosen"] = SelectionState({"Photos": {str(first): None}})
     on(page, "Photos")
     page.selectbox(key="chosen-tag").set_value("winter").run()
     page.button(key="tag-add").click().run()
@@ -111,7 +111,7 @@ def test_chosen_photos_are_tagged_and_found_by_it(page, store):
 
 
 def test_all_that_a_filter_finds_is_tagged_however_many(page, store, monkeypatch):
-    monkeypatch.setattr(bulk_acts, "SHORT_SECONDS", 60.0)
+    monkeypatch.setattr(background_actions, "SHORT_SECONDS", 60.0)
     ids = add_photos(store.database, MOST_IDS + 50)  # without pictures
     store.photo_notes.tag([ids[0]], "Anna", add=["winter"])
     on(page, "Photos")
@@ -127,7 +127,7 @@ def test_all_that_a_filter_finds_is_tagged_however_many(page, store, monkeypatch
 
 
 def test_a_long_act_shows_how_far_it_is_after_a_reload_too(page, store, monkeypatch):
-    monkeypatch.setattr(bulk_acts, "SHORT_SECONDS", 0.0)
+    monkeypatch.setattr(background_actions, "SHORT_SECONDS", 0.0)
     begun, go = Event(), Event()
 
     def put_first(store, photo_ids, reason, progress):

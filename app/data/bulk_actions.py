@@ -1,4 +1,4 @@
-"""Acts on chosen photos and boxes: relabel, put first in the queue, give away, tag, export."""
+"""Actions on chosen photos and boxes: relabel, put first in the queue, give away, tag, export."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
-from app.data.bulk_acts import bulk_acts, show_going
-from app.data.chosen import RESULT_KEY, Chosen, Found, Selection, boxes_of, chosen, photo_of
-from app.data.chosen_export import export_form
+from app.data.background_actions import background_actions, show_running
 from app.data.find import CROPS, PHOTOS
 from app.data.relabeling import relabel_form, undo_button
+from app.data.selection import (
+    RESULT_KEY,
+    QuerySelection,
+    Selection,
+    SelectionState,
+    boxes_of,
+    photo_of,
+    selection_state,
+)
+from app.data.selection_export import export_form
 from app.navigation import annotate_link, annotate_page_link
 from app.text import counted, flash, show_flash
 from core.access import Right
@@ -28,12 +36,12 @@ ANYBODY = "whoever comes"
 
 def show_result(store: Store, person: str) -> None:
     """What came of the last act, and a button that undoes the last relabeling."""
-    show_going(bulk_acts(store, person))
+    show_running(background_actions(store, person))
     show_flash(RESULT_KEY)
     undo_button(store, person)
 
 
-def show_acts(
+def show_actions(
     store: Store,
     view: str,
     found: int,
@@ -48,13 +56,13 @@ def show_acts(
     ``page`` are the keys that are shown, of ``found`` that ``query`` finds where there is one; ``said`` is
     the category that the models see in a box, by its key.
     """
-    mine = chosen()
+    mine = selection_state()
     selection = mine.selection(store, view)
     _show_choice(store, mine, selection, view, found, query, page)
     if not selection:
         st.caption("Tick tiles to act on many at once; with Shift, all between two.")
         return
-    if bulk_acts(store, person).going is not None:
+    if background_actions(store, person).running is not None:
         st.caption("More can be done once the act above is over.")
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -80,7 +88,7 @@ def show_acts(
 
 def _show_choice(
     store: Store,
-    mine: Chosen,
+    mine: SelectionState,
     selection: Selection,
     view: str,
     found: int,
@@ -112,21 +120,21 @@ def _show_choice(
             st.button("Choose none", key="choose-none", on_click=mine.clear, args=(view,))
 
 
-def _choose_all(store: Store, mine: Chosen, view: str, query: PhotoQuery) -> None:
-    mine.choose_found(view, Found.by(store, query, of_boxes=view == CROPS))
+def _choose_all(store: Store, mine: SelectionState, view: str, query: PhotoQuery) -> None:
+    mine.choose_found(view, QuerySelection.by(store, query, of_boxes=view == CROPS))
 
 
 def _put_first(store: Store, selection: Selection, person: str) -> None:
     def job(progress: Progress) -> int:
         return bulk.put_first(store, selection.photo_ids(), f"put first by {person}", progress)
 
-    bulk_acts(store, person).begin(
+    background_actions(store, person).begin(
         "Putting first", job, lambda count: f"{counted(count, 'photo')} first in the queue."
     )
 
 
 def _assign_form(store: Store, selection: Selection, person: str) -> None:
-    with st.popover("Give to", icon=":material/person_add:", key=f"give-open-{chosen().acts}"):
+    with st.popover("Give to", icon=":material/person_add:", key=f"give-open-{selection_state().actions}"):
         people = [person, *(name for name in store.search.people() if name != person)]
         st.selectbox(
             "Person", [*people, ANYBODY], key=PERSON_KEY, accept_new_options=True,
@@ -143,17 +151,17 @@ def _assign_form(store: Store, selection: Selection, person: str) -> None:
 
 
 def _assign(store: Store, selection: Selection, person: str) -> None:
-    named, mine = st.session_state[PERSON_KEY], chosen()
+    named, mine = st.session_state[PERSON_KEY], selection_state()
     to = None if named == ANYBODY else named
 
     def job(progress: Progress) -> int:
         return bulk.assign(store, selection.photo_ids(), to, by=person, progress=progress)
 
     def told(count: int) -> str:
-        mine.acts += 1
+        mine.actions += 1
         return f"{counted(count, 'photo')} given to {named}."
 
-    bulk_acts(store, person).begin("Giving away", job, told)
+    background_actions(store, person).begin("Giving away", job, told)
 
 
 def _example_button(store: Store, keys: Sequence[str]) -> None:
@@ -174,7 +182,7 @@ def _make_examples(store: Store, boxes: Mapping[int, Sequence[str]]) -> None:
 
 
 def _tag_form(store: Store, selection: Selection, person: str) -> None:
-    with st.popover("Tag", icon=":material/sell:", key=f"tag-open-{chosen().acts}"):
+    with st.popover("Tag", icon=":material/sell:", key=f"tag-open-{selection_state().actions}"):
         known = list(store.photo_notes.known_tags())
         st.selectbox("Tag", known, key=TAG_KEY, accept_new_options=True, index=None, placeholder="winter")
         with st.container(horizontal=True):
@@ -189,7 +197,7 @@ def _tag_form(store: Store, selection: Selection, person: str) -> None:
 
 
 def _tag(store: Store, selection: Selection, person: str, add: bool) -> None:
-    text, mine = st.session_state[TAG_KEY] or "", chosen()
+    text, mine = st.session_state[TAG_KEY] or "", selection_state()
     change = {"add": text} if add else {"remove": text}
 
     def job(progress: Progress) -> tuple[int, int]:
@@ -199,12 +207,12 @@ def _tag(store: Store, selection: Selection, person: str, add: bool) -> None:
 
     def told(result: tuple[int, int]) -> str:
         done, left = result
-        mine.acts += 1
+        mine.actions += 1
         stayed = f" {counted(left, 'photo')} stayed: deleted, or with {MOST_TAGS} tags." if left else ""
         what = f"{' '.join(text.split())} {'added to' if add else 'removed from'} {counted(done, 'photo')}."
         return what + stayed
 
-    bulk_acts(store, person).begin("Tagging", job, told)
+    background_actions(store, person).begin("Tagging", job, told)
 
 
 def _told(act: Callable[[], str]) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.data.bulk_acts import BulkActs, PreparedFile, bulk_acts
-from app.data.chosen import Selection
+from app.data.background_actions import BackgroundActions, PreparedFile, background_actions
+from app.data.selection import Selection
 from app.text import counted
 from core.errors import StoreFullError
 from core.progress import Progress
@@ -53,7 +53,7 @@ def _exported(store: Store, ids: tuple[int, ...], format: str) -> bytes:
 
 
 def _prepare_form(store: Store, selection: Selection, count: int, person: str) -> None:
-    acts = bulk_acts(store, person)
+    actions = background_actions(store, person)
     st.caption(f"The newest boxes of those of {counted(count, 'photo')} that are annotated.")
     for format, name in FORMATS.items():
         st.button(
@@ -61,9 +61,9 @@ def _prepare_form(store: Store, selection: Selection, count: int, person: str) -
             icon=":material/folder_zip:",
             key=f"prepare-{format}",
             on_click=_prepare,
-            args=(store, acts, selection, format),
+            args=(store, actions, selection, format),
         )
-    ready = acts.file
+    ready = actions.file
     if ready is not None:
         st.download_button(
             f"Download {ready.path.name}",
@@ -78,7 +78,7 @@ def _prepare_form(store: Store, selection: Selection, count: int, person: str) -
         )
 
 
-def _prepare(store: Store, acts: BulkActs, selection: Selection, format: str) -> None:
+def _prepare(store: Store, actions: BackgroundActions, selection: Selection, format: str) -> None:
     def job(progress: Progress) -> PreparedFile:
         photo_ids = selection.photo_ids()
         home = tempfile.TemporaryDirectory(prefix="lapel-export-", ignore_cleanup_errors=True)
@@ -91,7 +91,7 @@ def _prepare(store: Store, acts: BulkActs, selection: Selection, format: str) ->
         return PreparedFile(path, exported.photos, home)
 
     def told(made: PreparedFile) -> str:
-        acts.file = made
+        actions.file = made
         return f"{made.path.name} with {counted(made.photos, 'photo')} is ready: download it under Export."
 
-    acts.begin("Exporting", job, told)
+    actions.begin("Exporting", job, told)

@@ -18,7 +18,7 @@ PART = 500
 
 
 @dataclass(frozen=True)
-class Found:
+class QuerySelection:
     """All ``count`` photos, or boxes, that a query found when they were chosen.
 
     ``photo_ids`` (N,) are the photos, eight bytes each. Which of their boxes pass is asked when something is
@@ -31,7 +31,7 @@ class Found:
     of_boxes: bool
 
     @classmethod
-    def by(cls, store: Store, query: PhotoQuery, *, of_boxes: bool) -> Found:
+    def by(cls, store: Store, query: PhotoQuery, *, of_boxes: bool) -> QuerySelection:
         """What the query finds now."""
         photo_ids = np.sort(store.search.ids(query, with_boxes=of_boxes))
         count = store.search.count_boxes(query) if of_boxes else len(photo_ids)
@@ -53,7 +53,7 @@ class Selection:
 
     store: Store
     keys: tuple[str, ...] = ()
-    found: Found | None = None
+    found: QuerySelection | None = None
     without: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
@@ -93,16 +93,16 @@ class Selection:
 
 
 @dataclass
-class Chosen:
+class SelectionState:
     """What a person has chosen in this session, by view.
 
     Keys name photos ("12") and annotated boxes ("12:uid"); predicted boxes ("12#3") have no uid.
     """
 
     keys: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
-    found: dict[str, Found] = field(default_factory=dict)
+    found: dict[str, QuerySelection] = field(default_factory=dict)
     without: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    acts: int = 0
+    actions: int = 0
     """How often something was done: the next form is another one, and closed."""
 
     def of(self, view: str) -> list[str]:
@@ -133,7 +133,7 @@ class Chosen:
             elif view in self.found:
                 without.add(key)
 
-    def choose_found(self, view: str, found: Found) -> None:
+    def choose_found(self, view: str, found: QuerySelection) -> None:
         """Choose what a query found, and nothing else."""
         self.clear(view)
         self.found[view] = found
@@ -145,11 +145,11 @@ class Chosen:
         self.found.pop(view, None)
 
 
-def chosen() -> Chosen:
+def selection_state() -> SelectionState:
     """This session's."""
     if KEY not in st.session_state:
-        st.session_state[KEY] = Chosen()
-    found: Chosen = st.session_state[KEY]
+        st.session_state[KEY] = SelectionState()
+    found: SelectionState = st.session_state[KEY]
     return found
 
 
