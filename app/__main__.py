@@ -35,7 +35,7 @@ from core.errors import LapelError
 from core.files import DATA_VARIABLE, data_folder
 from core.logs import announce, is_json
 from core.store.projects import FIRST
-from core.threads import IMPORTS, let_threads_sleep
+from core.threads import IMPORTS, use_passive_waiting
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "streamlit_config.toml"
@@ -145,7 +145,7 @@ def permitted(address: str, port: int) -> tuple[str, AuthFile | None]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check the address, make the data folder, and serve until stopped; the exit status is 2 when refused."""
-    let_threads_sleep()
+    use_passive_waiting()
     chosen = parse(arguments)
     try:
         start_server_logs()

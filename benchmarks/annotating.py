@@ -351,7 +351,7 @@ def _fits(folder: Path, of_id: dict[int, BoxedPhoto], dataset: DetectionDataset,
 
 def measure_tightening(data: Path, photos: int) -> dict[str, float]:
     """Mean IoU with people's boxes of boxes that are too wide, before and after they are tightened."""
-    from core.images.foreground import tightened
+    from core.images.foreground import tighten_box
 
     dataset, random, before, after = read_coco(data), np.random.default_rng(0), [], []
     assert dataset.folder is not None
@@ -362,7 +362,7 @@ def measure_tightening(data: Path, photos: int) -> dict[str, float]:
             left, upper, right, lower = random.uniform(*LOOSE, 4) * (wide, high, wide, high)
             loose = np.array([box[0] - left, box[1] - upper, box[2] + right, box[3] + lower])
             loose = np.clip(loose, 0, [photo.width, photo.height] * 2)
-            found = tightened(image, tuple(loose.tolist()))
+            found = tighten_box(image, tuple(loose.tolist()))
             before.append(iou(loose, box))
             after.append(iou(loose if found is None else np.array(found), box))
     return {

@@ -33,7 +33,7 @@ from PIL import Image
 
 from benchmarks.labeling import SAMPLES, row_of
 from benchmarks.machine import PHOTOS, describe_machine, machine_line, named_path
-from core.threads import cores, let_threads_sleep, overlapped
+from core.threads import cores, parallel_map, use_passive_waiting
 
 if TYPE_CHECKING:
     from app.demo.live.sessions import LiveSessions
@@ -77,7 +77,7 @@ def serve_runs(paths: Sequence[Path]) -> None:
     from core.inference.labeler import Labeler
     from core.inference.video_labeler import VideoLabeler
 
-    let_threads_sleep()
+    use_passive_waiting()
     frames, labeler = jpegs(paths, (480, 360)), Labeler.load()
     sessions = LiveSessions(partial(VideoLabeler, labeler), idle_seconds=600.0)
     labeled(sessions, frames[:60], 2)
@@ -106,7 +106,7 @@ def labeled(sessions: LiveSessions, frames: Sequence[bytes], at_once: int) -> li
         found = sessions.label(id, frame, taken=number / CAMERA_RATE)
         return 1000 * (time.perf_counter() - started), len(found.garments)
 
-    answers = list(overlapped(enumerate(frames), label, at_once))
+    answers = list(parallel_map(enumerate(frames), label, at_once))
     sessions.end(id)
     return answers
 

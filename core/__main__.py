@@ -23,8 +23,8 @@ from core.cli.label import Threshold, Weights
 from core.cli.report import report
 from core.cli.video import Fps
 from core.errors import LapelError, RecipeError
-from core.logs import complain, start_logs
-from core.threads import let_threads_sleep
+from core.logs import report_failure, start_logs
+from core.threads import use_passive_waiting
 from core.training.recipes import LARGEST_BATCH, LARGEST_SEED, MOST_EPOCHS, TrainingOptions
 
 app = typer.Typer(
@@ -268,7 +268,7 @@ def main() -> None:
     Beside LapelErrors these are files that cannot be read or written, names that are no text, and a machine
     with too little memory. Ctrl-C is 130, as shells have it; a reader of stdout that has gone is no fault.
     """
-    let_threads_sleep()
+    use_passive_waiting()
     try:
         start_logs()
         app()
@@ -292,7 +292,7 @@ def main() -> None:
 
 def _leave(sentence: str) -> NoReturn:
     """End with a sentence on stderr, whatever stderr's encoding."""
-    complain(sentence)
+    report_failure(sentence)
     raise SystemExit(2) from None
 
 

@@ -73,7 +73,7 @@ def announce(sentence: str, name: str = "lapel", **fields: Any) -> None:
         print(sentence, file=sys.stderr, flush=True)
 
 
-def complain(sentence: str) -> None:
+def report_failure(sentence: str) -> None:
     """Say why a program ends: a sentence on stderr, whatever its encoding, or a record."""
     try:
         if is_json():

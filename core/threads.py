@@ -49,7 +49,7 @@ ACTIVE_SECONDS = {"foreground": 3.0, "background": 10.0}
 """A process counts as computing for so long after its last mark: a training marks once a step."""
 
 
-def let_threads_sleep() -> None:
+def use_passive_waiting() -> None:
     """Set the environment that OpenMP reads when it is loaded; what a person has set stays.
 
     The launchers call it first; processes that they start inherit it.
@@ -190,7 +190,7 @@ def _active(side: str) -> int:
     return count
 
 
-def overlapped(
+def parallel_map(
     items: Iterable[Item], work: Callable[[Item], Result], threads: int | None = None
 ) -> Generator[Result, None, None]:
     """``work`` of each item, in order, on as many threads as there are cores.
@@ -199,10 +199,10 @@ def overlapped(
     twice as many items as threads are ahead of the reader. An error of ``items`` or ``work`` is raised in its
     place, and ends the rest. Closing the generator ends it after the items in work.
     """
-    yield from _Overlap(iter(items), work, threads or cores())
+    yield from _ParallelMap(iter(items), work, threads or cores())
 
 
-class _Overlap(Generic[Item, Result]):
+class _ParallelMap(Generic[Item, Result]):
     def __init__(self, items: Iterator[Item], work: Callable[[Item], Result], threads: int) -> None:
         self._items, self._work, self._threads = items, work, threads
         self._reading = threading.Lock()

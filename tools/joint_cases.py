@@ -21,8 +21,8 @@ from core.inference.joint import (
     area_shares,
     joint_distribution,
     joint_scores,
-    one_box_a_garment,
     score_features,
+    suppress_same_garment,
 )
 from core.models.nms import NMS_IOU_THRESHOLD, calibrated, nms_indices
 
@@ -110,7 +110,7 @@ def decided(
     shares = area_shares(case.boxes_xyxy, case.photo_wh)
     features = score_features(case.class_scores, pooled, evidence, chosen, shares)
     scores = joint_scores(features, weights)
-    kept = one_box_a_garment(
+    kept = suppress_same_garment(
         box_iou(case.boxes_xyxy, case.boxes_xyxy),
         scores,
         chosen,

@@ -175,9 +175,9 @@ def tighten(store: Store, session: AnnotationSession, done: EditorAction) -> Non
     if box is None:
         return
     with IMPORTS:
-        from core.images.foreground import tightened
+        from core.images.foreground import tighten_box
     image = store.photos.open(opened.photo.id).image
-    session.tightened = Tightened(box.uid, box.box_xyxy, tightened(image, box.box_xyxy))
+    session.tightened = Tightened(box.uid, box.box_xyxy, tighten_box(image, box.box_xyxy))
 
 
 def skip(store: Store, session: AnnotationSession) -> None:
@@ -208,11 +208,11 @@ def renew_lease(store: Store, session: AnnotationSession) -> None:
     session.renewed_at = time.monotonic()
     with suppress(StoreBusyError):  # the draft is saved; the next change renews
         session.lease_lost = (
-            "" if store.queue.renew(opened.task.id, session.person) else why_lost(store, session, opened)
+            "" if store.queue.renew(opened.task.id, session.person) else lease_loss(store, session, opened)
         )
 
 
-def why_lost(store: Store, session: AnnotationSession, opened: OpenPhoto) -> str:
+def lease_loss(store: Store, session: AnnotationSession, opened: OpenPhoto) -> str:
     """A sentence about a lease that could not be renewed; empty where it could be taken again."""
     try:
         store.queue.take(opened.photo.id, session.person)

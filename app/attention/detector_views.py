@@ -209,7 +209,7 @@ def _share_above(module: SimAMModule, energy: float) -> float:
     return float(module.counts[module.edges[:-1] >= energy].sum() / module.counts.sum())
 
 
-def show_why(subject: Subject, choices: Sequence[Choice]) -> None:
+def show_box_attribution(subject: Subject, choices: Sequence[Choice]) -> None:
     """Why the detector sees the garment's box: its score's gradient × activation at three stages."""
     assert subject.garment is not None
     garment, photo = subject.garment, subject.photo

@@ -19,7 +19,7 @@ from app.attention.link import PREFIX, remember
 from app.components.modules import joined
 from app.media import picture_url
 from core.images.color_maps import STOPS, hex_stops
-from core.images.encode import jpeg, shrunk
+from core.images.encode import downscaled, jpeg
 
 HERE = Path(__file__).parent
 PICTURE_SIDE, QUALITY = 800, 88
@@ -145,7 +145,7 @@ def show_figure(
     goes into the address, and comes from there.
     """
     arrays = Numbers()
-    small = jpeg(shrunk(picture.image, PICTURE_SIDE), QUALITY)
+    small = jpeg(downscaled(picture.image, PICTURE_SIDE), QUALITY)
     data: dict[str, Any] = {
         "key": f"{key}/{identity}",
         "picture": {

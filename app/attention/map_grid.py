@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.images.decode import Photo
 from core.images.drawing import overlay_heat
-from core.images.encode import shrunk
+from core.images.encode import downscaled
 
 if TYPE_CHECKING:
     from core.inference.explain import Explanation, GarmentMaps
@@ -28,7 +28,7 @@ def stage_pictures(
     photo: Photo, explanation: Explanation, opacity: float
 ) -> Iterator[tuple[str, Image.Image]]:
     """The photo under each stage's SimAM attention, with the stage's name."""
-    small = shrunk(photo.image, SIDE)
+    small = downscaled(photo.image, SIDE)
     for stage in explanation.detector_maps:
         yield caption_of(stage.stage), overlay_heat(small, stage.values, opacity=opacity)
 
@@ -37,7 +37,7 @@ def garment_pictures(photo: Photo, maps: GarmentMaps, opacity: float) -> Iterato
     """The garment under each of its maps, with the map's name."""
     x0, y0, x1, y1 = (round(value) for value in maps.garment.box_xyxy)
     crop = photo.image.crop((x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)))
-    small = shrunk(crop, SIDE)
+    small = downscaled(crop, SIDE)
     for name, values in maps.maps.items():
         yield caption_of(name), overlay_heat(small, values, opacity=opacity)
 

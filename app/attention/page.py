@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import resources
 from app.attention import models, subject
-from app.attention.detector_views import show_simam, show_why
+from app.attention.detector_views import show_box_attribution, show_simam
 from app.attention.faithfulness_view import show_faithfulness
 from app.attention.garment_views import show_activation, show_heads
 from app.attention.link import begin, key_of, remember
@@ -26,7 +26,7 @@ VIEWS: dict[str, tuple[str, str, bool, View]] = {
     "heads": ("Attention heads", "classifier", True, show_heads),
     "labels": ("Class activation", "classifier", True, show_activation),
     "simam": ("SimAM", "detector", False, show_simam),
-    "why": ("Why this box", "detector", True, show_why),
+    "why": ("Why this box", "detector", True, show_box_attribution),
     "faithfulness": ("Faithfulness", "classifier", True, show_faithfulness),
 }
 """By their name in the address: title, the kind of model, whether a garment is needed, and the view."""

@@ -135,7 +135,7 @@ def _put_first(store: Store, selection: Selection, person: str) -> None:
 
 def _assign_form(store: Store, selection: Selection, person: str) -> None:
     with st.popover("Give to", icon=":material/person_add:", key=f"give-open-{selection_state().actions}"):
-        people = [person, *(name for name in store.search.people() if name != person)]
+        people = [person, *(name for name in store.search.users() if name != person)]
         st.selectbox(
             "Person", [*people, ANYBODY], key=PERSON_KEY, accept_new_options=True,
             help="They get these photos first, and nobody else does.",

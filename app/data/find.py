@@ -250,4 +250,4 @@ def _labels(state: str, _store: Store) -> list[str]:
 
 @st.cache_data(max_entries=4, show_spinner=False, ttl=60)
 def _people(state: str, _store: Store) -> list[str]:
-    return _store.search.people()
+    return _store.search.users()

@@ -16,7 +16,7 @@ from app.media import picture_url
 from core.errors import NotFoundError
 from core.garments import Box
 from core.images.crops import crop_garment
-from core.images.encode import jpeg, shrunk
+from core.images.encode import downscaled, jpeg
 from core.store import Store
 from core.store.photos import PhotoRow
 
@@ -125,4 +125,4 @@ def _cropped(digest: str, box_xyxy: Box, _photo_id: int, width: int, _store: Sto
             picture.draft("RGB", (round(picture.width * share), round(picture.height * share)))
         scale = picture.width / width
         cut = crop_garment(picture.convert("RGB"), [value * scale for value in box_xyxy])
-    return jpeg(shrunk(cut, CROP_SIDE), quality=85)
+    return jpeg(downscaled(cut, CROP_SIDE), quality=85)

@@ -215,7 +215,7 @@ def best_labels(inspected: InspectedGarment, shown: Shown) -> tuple[str, str]:
     return first, next((label for label in by_chance if label != first), first)
 
 
-def slid(
+def compared_pictures(
     inspectors: Inspectors, shown: Shown, inspected: InspectedGarment, choice: Any
 ) -> tuple[tuple[Image.Image, Image.Image], ColorBar]:
     """Two pictures to slide between: the garment without and with a map, or SimAM before and after.

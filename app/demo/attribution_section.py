@@ -189,7 +189,7 @@ class AttributionSection:
         return {self.compared: figures, self.compared_bar: bar.html()}
 
     def _slid(self, shown: Shown, inspected: InspectedGarment, choice: str | None) -> Updates:
-        pictures, bar = attribution.slid(self.inspectors, shown, inspected, choice)
+        pictures, bar = attribution.compared_pictures(self.inspectors, shown, inspected, choice)
         return {self.slider: pictures, self.slider_bar: bar.html()}
 
 

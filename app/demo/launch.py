@@ -22,7 +22,7 @@ from app.auth.config import is_loopback
 from app.preview.samples import fetch_samples
 from core.errors import AccessError, LapelError
 from core.files import data_folder
-from core.threads import IMPORTS, let_threads_sleep
+from core.threads import IMPORTS, use_passive_waiting
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -45,7 +45,7 @@ SESSIONS_KEPT = 100
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check the address, load the models, serve until stopped; the status is 2 for a refused address."""
-    let_threads_sleep()
+    use_passive_waiting()
     chosen = parse(arguments)
     password = os.environ.get(PASSWORD_VARIABLE) or None
     try:

@@ -12,7 +12,7 @@ from PIL import Image
 from core.garments import CANDIDATE_THRESHOLD, Box, Garment, LabeledPhoto
 from core.images.decode import Photo
 from core.images.drawing import annotate, overlay_heat
-from core.images.encode import jpeg, shrunk
+from core.images.encode import downscaled, jpeg
 
 if TYPE_CHECKING:
     from core.images.decode import Photo
@@ -61,7 +61,7 @@ def lowest_threshold(labeler: PhotoLabeler) -> float:
 
 def show(photo: Photo, labeled: LabeledPhoto) -> Shown:
     """A labeled photo with its small picture."""
-    return Shown(jpeg(shrunk(photo.image, VIEW_SIDE), quality=90), labeled)
+    return Shown(jpeg(downscaled(photo.image, VIEW_SIDE), quality=90), labeled)
 
 
 def annotated(shown: Shown, score_threshold: float) -> Image.Image:

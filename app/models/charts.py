@@ -83,7 +83,7 @@ class Measured:
     interval: Interval | None = None
 
 
-def what_corrections_brought(models: Sequence[Measured], figure_name: str) -> go.Figure:
+def correction_gains(models: Sequence[Measured], figure_name: str) -> go.Figure:
     """Each model's holdout metric over the annotated photos that it was trained on, with intervals."""
     ordered = sorted(models, key=lambda model: model.photos)
     middles = [100 * model.figure for model in ordered]

@@ -14,7 +14,7 @@ import streamlit as st
 from app.components.charts import downloadable
 from app.models import charts
 from app.models.cards import NAMES, between, gained, mark, percent
-from app.models.charts import Measured, arms, what_corrections_brought
+from app.models.charts import Measured, arms, correction_gains
 from app.text import counted
 from core.access import Right
 from core.active_learning.effect import Batch, ModelResult, SelectionGain, model_history, selection_effect
@@ -189,7 +189,7 @@ def show_effect(store: Store, kind: str) -> None:
         return
     name = NAMES[MAIN_METRIC[kind]]
     st.plotly_chart(
-        what_corrections_brought(found, name),
+        correction_gains(found, name),
         key="corrections-brought",
         config=downloadable("corrections-brought"),
         alt="; ".join(f"{m.name}: {counted(m.photos, 'photo')}, {name} {percent(m.figure)}" for m in found),

@@ -18,7 +18,7 @@ from app.text import literal
 from core.access import Right
 from core.errors import LapelError, NotFoundError
 from core.evaluation.report.photos import ReportPhoto
-from core.images.encode import jpeg, shrunk
+from core.images.encode import downscaled, jpeg
 from core.inference.report_data import (
     ALL,
     HOLDOUT,
@@ -177,4 +177,4 @@ class DatasetPictures:
 
 @st.cache_data(max_entries=400, show_spinner=False)
 def _shrunk(digest: str, id: int, side: int, _data: ReportData) -> bytes:
-    return jpeg(shrunk(_data.photos[id].open().image.convert("RGB"), side), QUALITY)
+    return jpeg(downscaled(_data.photos[id].open().image.convert("RGB"), side), QUALITY)

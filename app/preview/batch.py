@@ -21,7 +21,7 @@ from core.garments import CANDIDATE_THRESHOLD, Refusal
 from core.images.decode import Photo, count_photos, iter_photos
 from core.store.photo_drafts import Draft
 from core.store.photo_spools import Item, Origin, PendingUpload, Spool
-from core.threads import overlapped
+from core.threads import parallel_map
 
 if TYPE_CHECKING:
     from core.inference.labeler import PhotoLabeler
@@ -171,7 +171,7 @@ class Batch:
     def _work(self) -> None:
         while True:
             last = time.monotonic()
-            for origin, outcome in overlapped(self._photos(), self._label):
+            for origin, outcome in parallel_map(self._photos(), self._label):
                 with self._changed:
                     self._file(outcome)
                     now = time.monotonic()

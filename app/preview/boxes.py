@@ -86,10 +86,10 @@ def perform(session: PreviewSession, view: PhotoView, act: EditorAction) -> None
         session.set("keys", dict(act.keys))
     elif act.name == "tighten" and box is not None:
         with IMPORTS:
-            from core.images.foreground import tightened
+            from core.images.foreground import tighten_box
 
         image = view.item.spooled.photo().image
-        session.tightened = Tightened(box.uid, box.box_xyxy, tightened(image, box.box_xyxy))
+        session.tightened = Tightened(box.uid, box.box_xyxy, tighten_box(image, box.box_xyxy))
 
 
 def categories_of(view: PhotoView, labeler: Labeler) -> list[str]:

@@ -17,7 +17,7 @@ from app.preview.selection import PhotoView
 from app.preview.session import PreviewSession, Target
 from core.garments import Box, Garment
 from core.images.crops import crop_garment
-from core.images.encode import jpeg, shrunk
+from core.images.encode import downscaled, jpeg
 from core.store.photo_spools import Item
 from core.taxonomy import color_of
 
@@ -97,7 +97,7 @@ def _cropped(digest: str, box_xyxy: Box, _item: Item) -> bytes:
     with Image.open(io.BytesIO(_item.spooled.view())) as picture:
         scale = picture.width / _item.labeled.width
         cut = crop_garment(picture.convert("RGB"), tuple(value * scale for value in box_xyxy))
-    return jpeg(shrunk(cut, CROP_SIDE), quality=85)
+    return jpeg(downscaled(cut, CROP_SIDE), quality=85)
 
 
 def _named(category: str, names: Mapping[str, str]) -> str:

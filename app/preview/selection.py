@@ -103,10 +103,10 @@ def matches(view: PhotoView, filters: Filters) -> bool:
         return False
     if not filters.narrow_garments:
         return True
-    return any(is_asked_for(garment, filters) for garment in view.garments.values())
+    return any(passes_filters(garment, filters) for garment in view.garments.values())
 
 
-def is_asked_for(garment: Garment, filters: Filters) -> bool:
+def passes_filters(garment: Garment, filters: Filters) -> bool:
     """Whether category, label and score of one garment pass the filters."""
     low, high = filters.scores
     return (
@@ -127,7 +127,7 @@ def garments_chosen(
         (view, number)
         for view in sorted(photos, key=ORDERS[filters.order])
         for number, garment in view.garments.items()
-        if is_asked_for(garment, filters)
+        if passes_filters(garment, filters)
         and (filters.show != UNCERTAIN or is_uncertain([garment], score_threshold))
     ]
     if filters.order == UNCERTAIN_FIRST:

@@ -24,7 +24,12 @@ from benchmarks.replay.boxed import Boxed
 from benchmarks.replay.places import kept_folder
 from benchmarks.replay.training import RECIPE, train
 from core.active_learning import ppal
-from core.active_learning.ppal_order import Difficulties, Seen, calibrated_uncertainty_of, ppal_order
+from core.active_learning.ppal_order import (
+    Difficulties,
+    StoredPrediction,
+    calibrated_uncertainty_of,
+    ppal_order,
+)
 from core.active_learning.ranking import WEIGHTS, Candidate, rank_photos
 from core.active_learning.uncertainty import Uncertainty, photo_uncertainty
 from core.boxes import Detections
@@ -126,7 +131,8 @@ def by_stored_ppal(
     measured = ppal.category_difficulties(pairs, len(pool.categories))
     difficulties = Difficulties(dict(zip(pool.categories, measured.tolist(), strict=True)))
     photos = {
-        int(index): Seen(garments_of(trained.found[index], pool), pool.embeddings[index]) for index in open_
+        int(index): StoredPrediction(garments_of(trained.found[index], pool), pool.embeddings[index])
+        for index in open_
     }
     candidates = [
         Candidate(index, Uncertainty(), calibrated=calibrated_uncertainty_of(photo.garments, difficulties))

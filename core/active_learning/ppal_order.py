@@ -53,14 +53,14 @@ NOTHING_FOUND = "no garment was found"
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class StoredPrediction:
     """What is stored of a photo: its garments, and its embedding (D,) or None."""
 
     garments: Sequence[Garment]
     embedding: np.ndarray | None = None
 
 
-Fetch = Callable[[Sequence[int]], Mapping[int, Seen]]
+Fetch = Callable[[Sequence[int]], Mapping[int, StoredPrediction]]
 """What is stored of some photos, by photo."""
 
 
@@ -125,7 +125,7 @@ def calibrated_uncertainty_of(
     return CalibratedUncertainty(float(parts.sum()), most, float(entropies.max()))
 
 
-def instances_of(photos: Sequence[Seen], settings: PPAL = DEFAULT) -> list[Instances]:
+def instances_of(photos: Sequence[StoredPrediction], settings: PPAL = DEFAULT) -> list[Instances]:
     """Each photo's garments with their features: label distribution beside the photo's embedding.
 
     The cosine of two features is the mean of two cosines: of the label distributions' square roots (their
@@ -195,7 +195,7 @@ def ppal_order(
     return places + [_place(candidate, most, difficulties) for candidate in rest]
 
 
-def _representatives(photos: Sequence[Seen], batch: int) -> tuple[list[int], list[int]]:
+def _representatives(photos: Sequence[StoredPrediction], batch: int) -> tuple[list[int], list[int]]:
     """The medoids, and how many of the candidates beside each are nearest to it."""
     if not photos:
         return [], []

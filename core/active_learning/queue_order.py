@@ -12,7 +12,7 @@ import numpy as np
 from core.active_learning.label_issues import LabeledBox, LabelIssue, PhotoBoxes, find_label_issues
 from core.active_learning.ppal_order import (
     Difficulties,
-    Seen,
+    StoredPrediction,
     calibrated_uncertainty_of,
     measure_difficulties,
     ppal_order,
@@ -238,9 +238,13 @@ class Ordering:
         return replace(candidate, uncertainty=uncertainty, embedding=embedding)
 
     def _ppal_order(self, candidates: Sequence[Candidate]) -> list[QueuePlace]:
-        def fetch(photo_ids: Sequence[int]) -> dict[int, Seen]:
+        def fetch(photo_ids: Sequence[int]) -> dict[int, StoredPrediction]:
             found = (self.store.predictions.get(photo_id, self.models) for photo_id in photo_ids)
-            return {one.photo_id: Seen(one.garments, one.embedding) for one in found if one is not None}
+            return {
+                one.photo_id: StoredPrediction(one.garments, one.embedding)
+                for one in found
+                if one is not None
+            }
 
         return ppal_order(candidates, self.difficulties, fetch)
 

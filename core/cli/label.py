@@ -18,7 +18,7 @@ from core.cli.console import Item, print_json, track, writable_folder
 from core.errors import PhotoError, WeightsError
 from core.file_names import free_name
 from core.garments import LabeledPhoto, Refusal
-from core.threads import overlapped
+from core.threads import parallel_map
 
 if TYPE_CHECKING:
     from core.images.decode import Photo
@@ -86,7 +86,7 @@ def label(
     # Names are given in order; pictures are drawn and saved while the next photos are in work.
     with ThreadPoolExecutor(1) as saving:
         saved: list[Future[None]] = []
-        photos_labeled = overlapped(timed(iter_photos(sources)), labeled)
+        photos_labeled = parallel_map(timed(iter_photos(sources)), labeled)
         for photo, found in track(photos_labeled, count_photos(sources)):
             print_json((found or photo).as_dict())  # type: ignore[union-attr]
             if found is None or isinstance(photo, Refusal):

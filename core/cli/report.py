@@ -196,13 +196,13 @@ def _costs(models: Sequence[ReportModel], time: bool) -> dict[str, Any]:
 
 def _thumbnails(made: Mapping[str, Any], data: ReportData, most: int) -> dict[int, bytes]:
     """The first listed photos in small, by their place in the list."""
-    from core.images.encode import jpeg, shrunk
+    from core.images.encode import downscaled, jpeg
 
     found: dict[int, bytes] = {}
     opener = {item.photo.id: item.open for item in data.photos}
     for place, photo in enumerate(made["photos"][:most]):
         picture = opener[photo["id"]]().image
-        found[place] = jpeg(shrunk(picture, THUMBNAIL_SIDE), THUMBNAIL_QUALITY)
+        found[place] = jpeg(downscaled(picture, THUMBNAIL_SIDE), THUMBNAIL_QUALITY)
     return found
 
 

@@ -22,7 +22,7 @@ from core.cli.console import (
     print_json,
 )
 from core.errors import LapelError, StoreError
-from core.logs import announce, complain, is_json
+from core.logs import announce, is_json, report_failure
 
 if TYPE_CHECKING:
     from core.jobs.worker import Worker
@@ -162,7 +162,7 @@ def work(
         context = WorkerContext(store, device=device, steps=steps_of(store))
         serve(context, _set_by_signals(), ready, kinds=chosen)
     except LapelError as error:
-        complain(str(error))
+        report_failure(str(error))
         os._exit(2)
     if not attached or is_json():
         announce("Lapel's worker has stopped; its jobs go on elsewhere, or when it is started again")

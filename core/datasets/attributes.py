@@ -158,7 +158,7 @@ def attribute_tags(attributes: Mapping[Any, Any]) -> list[str]:
     return [str(name) if is_true(value) else f"{name}{OF_VALUE}{value}" for name, value in said]
 
 
-def told_tags(given: Any, photo: str, path: Path, report: ReadReport) -> tuple[str, ...]:
+def parse_tags(given: Any, photo: str, path: Path, report: ReadReport) -> tuple[str, ...]:
     """The photo's tags as :func:`photo_tags` keeps them, with a remark where some of them are left out."""
     kept = photo_tags(given)
     count = len(set(map(str, given))) if isinstance(given, list) else len(kept)

@@ -9,7 +9,7 @@ from reprlib import repr as shown
 from typing import Any
 
 from core.boxes import FINE_LABEL
-from core.datasets.attributes import attribute_values, told_tags
+from core.datasets.attributes import attribute_values, parse_tags
 from core.datasets.coco_annotations import PhotoRows, add_annotation, entry_id
 from core.datasets.detection import (
     BoxedPhoto,
@@ -255,7 +255,7 @@ def _photo(
         report.lose_box(path, f"{path.name}: {name} has {row.annotations:,} annotations, {most}")
         row.boxes, row.crowds, row.lost = [], [], row.annotations
     listed = ListedName(_file_name(row.image), path)
-    tags = told_tags(row.image.get("tags"), name, path, report)
+    tags = parse_tags(row.image.get("tags"), name, path, report)
     report.note_holdout(listed.name, row.image)
     photo, dropped = boxed_photo(
         name, *size_wh, row.boxes, crowds=row.crowds, lost=row.lost > 0, listed=listed, tags=tags

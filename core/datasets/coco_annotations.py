@@ -12,7 +12,7 @@ from typing import Any
 from core.boxes import FINE_LABEL
 from core.datasets.attributes import box_flags
 from core.datasets.detection import BoxRow
-from core.datasets.listed_photos import is_flagged, number, turned_box
+from core.datasets.listed_photos import is_flagged, number, rotated_box
 from core.datasets.parsing import MOST_BOXES
 from core.datasets.report import ReadReport
 from core.errors import DatasetError
@@ -108,7 +108,7 @@ def _row(
         raise DatasetError(f"{where} has an unknown category_id {shown(annotation.get('category_id'))}")
     corners = (x, y, x + width, y + height)
     if rotation := _rotation(annotation):
-        corners = turned_box(*corners, rotation)
+        corners = rotated_box(*corners, rotation)
     attributes = _attributes(annotation)
     text = next((attributes[name] for name in LABELS if attributes.get(name) is not None), None)
     label = str(text) if isinstance(text, str | int | float) and not isinstance(text, bool) else None

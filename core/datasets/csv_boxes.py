@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from core.boxes import BOX_FLAGS
-from core.datasets.attributes import box_flags, told_tags, usual_name
+from core.datasets.attributes import box_flags, parse_tags, usual_name
 from core.datasets.detection import BoxRow, DetectionDataset
 from core.datasets.export import COLUMNS, plain
 from core.datasets.listed_photos import ListedPhoto, NamedRow, by_name, dataset_of, whole_size
@@ -118,7 +118,7 @@ def _photo(name: str, rows: list[tuple[int, Row]], path: Path, report: ReadRepor
             lost = True
             report.lose_box(path, f"{path.name} line {line}: {error}")
     written = dict.fromkeys(text for text in plain(first.get("tags", "")).split(";") if text.strip())
-    tags = told_tags(list(written), name, path, report)
+    tags = parse_tags(list(written), name, path, report)
     return ListedPhoto(name, size_wh, tuple(boxes), lost, tags=tags)
 
 

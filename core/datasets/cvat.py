@@ -7,17 +7,17 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 from core.boxes import BOX_FLAGS, FINE_LABEL
-from core.datasets.attributes import attribute_tags, box_flags, by_attribute, first_text, told_tags
+from core.datasets.attributes import attribute_tags, box_flags, by_attribute, first_text, parse_tags
 from core.datasets.detection import BoxRow, DetectionDataset, merged_categories
 from core.datasets.listed_photos import (
     TURNED,
     Corners,
     ListedPhoto,
     NamedRow,
-    around,
     dataset_of,
+    enclosing_box,
     photos_root,
-    turned_box,
+    rotated_box,
     whole_size,
 )
 from core.datasets.parsing import MOST_BOXES, read_xml
@@ -74,7 +74,7 @@ def _read(image: Xml.Element, path: Path, report: ReadReport) -> ListedPhoto:
     for tag in tags:
         given = by_attribute((entry.get("name"), entry.text or "") for entry in tag.findall("attribute"))
         texts += attribute_tags(given)
-    named = told_tags(texts, name, path, report)
+    named = parse_tags(texts, name, path, report)
     rows: list[NamedRow] = []
     if len(shapes) > MOST_BOXES:
         report.lose_box(
@@ -109,7 +109,7 @@ def _row(shape: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
     if not math.isfinite(rotation):
         raise DatasetError(f"a rotation in degrees is expected, got {rotation}")
     if rotation % 360:
-        corners = turned_box(*corners, rotation)
+        corners = rotated_box(*corners, rotation)
         report.remark(path, TURNED.format(rotation))
     attributes = by_attribute((entry.get("name"), entry.text or "") for entry in shape.findall("attribute"))
     flags = box_flags(
@@ -122,7 +122,7 @@ def _row(shape: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
 def _around_points(text: str) -> Corners:
     try:
         points = [[float(value) for value in point.split(",")] for point in text.split(";") if point]
-        return around([x for x, _ in points], [y for _, y in points])
+        return enclosing_box([x for x, _ in points], [y for _, y in points])
     except ValueError as error:
         raise DatasetError(f"points 'x,y;x,y' are expected, got {text[:60]!r}") from error
 

@@ -134,7 +134,7 @@ def by_name(
     return categories, {name: place_of[number] for number, name in enumerate(written)}
 
 
-def around(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float, float, float]:
+def enclosing_box(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float, float, float]:
     """The box around points. Raises ``DatasetError`` for none."""
     if not xs or len(xs) != len(ys):
         raise DatasetError("points are expected, there are none")
@@ -196,12 +196,12 @@ def in_pixels(rows: Iterable[BoxRow], size_wh: tuple[int, int]) -> list[BoxRow]:
 TURNED = "a shape turned by {:g} degrees was read as the upright box around it"
 
 
-def turned_box(
+def rotated_box(
     x0: float, y0: float, x1: float, y1: float, degrees: float
 ) -> tuple[float, float, float, float]:
     """The upright box around one that is turned about its center.
 
-    >>> [round(value) for value in turned_box(50, 100, 250, 120, 90)]
+    >>> [round(value) for value in rotated_box(50, 100, 250, 120, 90)]
     [140, 10, 160, 210]
     """
     angle = math.radians(degrees)

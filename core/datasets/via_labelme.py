@@ -13,15 +13,15 @@ from reprlib import repr as shown
 from typing import Any
 
 from core.boxes import BOX_FLAGS, FINE_LABEL
-from core.datasets.attributes import attribute_tags, box_flags, is_own, told_tags
+from core.datasets.attributes import attribute_tags, box_flags, is_own, parse_tags
 from core.datasets.detection import BoxRow, DetectionDataset
 from core.datasets.listed_photos import (
     Corners,
     ListedPhoto,
     NamedRow,
-    around,
     by_name,
     dataset_of,
+    enclosing_box,
     is_flagged,
     number,
     whole_size,
@@ -114,7 +114,7 @@ def _via_corners(shape: Mapping[str, Any]) -> Corners:
         x, y, width, height = (_number(shape, key) for key in ("x", "y", "width", "height"))
         return x, y, x + width, y + height
     if kind in ("polygon", "polyline"):
-        return around(_numbers(shape.get("all_points_x")), _numbers(shape.get("all_points_y")))
+        return enclosing_box(_numbers(shape.get("all_points_x")), _numbers(shape.get("all_points_y")))
     if kind in ("circle", "ellipse"):
         keys = ("r", "r") if kind == "circle" else ("rx", "ry")
         x, y, rx, ry = (_number(shape, key) for key in ("cx", "cy", *keys))
@@ -170,7 +170,7 @@ def read_labelme(
             photo = _photo(name, size_wh, document["shapes"], row, path, report)
             marks = document.get("flags")  # labelme's flags of the photo
             texts = attribute_tags(marks) if isinstance(marks, dict) else []
-            tags = told_tags(texts, name, path, report)
+            tags = parse_tags(texts, name, path, report)
             listed.append(replace(photo, listed=given, tags=tags))
     place = documents[-1][0] if documents else index.root / "labelme"
     categories, places = by_name(listed, place.parent if len(documents) > 1 else place, report)
@@ -202,7 +202,7 @@ def _labelme_row(path: Path, report: ReadReport, shape: Any) -> NamedRow:
         xs, ys = [xs[0] - radius, xs[0] + radius], [ys[0] - radius, ys[0] + radius]
     elif kind not in ("rectangle", "oriented_rectangle", "polygon", "rotation", "linestrip", "mask"):
         raise DatasetError(f"rectangles, polygons and circles are read, got {shown(kind)}")
-    corners = around(xs, ys)
+    corners = enclosing_box(xs, ys)
     marks, attributes = (
         given if isinstance(given := shape.get(key), dict) else {} for key in ("flags", "attributes")
     )

@@ -29,7 +29,7 @@ from core.datasets.listed_photos import (
     UNKNOWN_WH,
     are_fractions,
     in_pixels,
-    turned_box,
+    rotated_box,
     whole_size,
 )
 from core.datasets.parsing import MOST_BOXES, read_xml
@@ -236,7 +236,7 @@ def _row(thing: Xml.Element, path: Path, report: ReadReport) -> NamedRow:
     entries = thing.iter("attribute")
     attributes = by_attribute((entry.findtext("name"), entry.findtext("value") or "") for entry in entries)
     if rotation := _rotation(first_text(attributes.get("rotation")) or ""):
-        x0, y0, x1, y1 = turned_box(x0, y0, x1, y1, rotation)
+        x0, y0, x1, y1 = rotated_box(x0, y0, x1, y1, rotation)
         report.remark(path, TURNED.format(rotation))
     own = {name: thing.findtext(name) for name in BOX_FLAGS}
     if (pose := (thing.findtext(POSE) or "").strip()).lower() != NO_POSE.lower():
@@ -264,7 +264,7 @@ def _corners(thing: Xml.Element, path: Path, report: ReadReport) -> Sequence[flo
     if not math.isfinite(angle) or not math.degrees(angle) % 180:
         return corners
     report.remark(path, TURNED.format(math.degrees(angle)))
-    return turned_box(*corners, math.degrees(angle))
+    return rotated_box(*corners, math.degrees(angle))
 
 
 def _rotation(text: str) -> float:

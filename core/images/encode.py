@@ -7,7 +7,7 @@ from io import BytesIO
 from PIL import Image
 
 
-def shrunk(image: Image.Image, side: int) -> Image.Image:
+def downscaled(image: Image.Image, side: int) -> Image.Image:
     """The picture with its longer side at most ``side`` pixels."""
     small = image.copy()
     small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)

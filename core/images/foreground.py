@@ -24,7 +24,7 @@ LEAST_AREA = 0.4
 SEED = 0
 
 
-def tightened(image: Image.Image, box_xyxy: Box) -> Box | None:
+def tighten_box(image: Image.Image, box_xyxy: Box) -> Box | None:
     """The box around the garment in a box that is somewhat too wide, in pixels; never beyond the box.
 
     GrabCut (Rother, Kolmogorov and Blake 2004) learns the colors of the surroundings from a margin around the

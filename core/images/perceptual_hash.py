@@ -84,7 +84,7 @@ def small_colors(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB").resize((COLORS_SIDE, COLORS_SIDE), Image.Resampling.BOX))
 
 
-def likeness(one: np.ndarray, other: np.ndarray) -> float:
+def color_similarity(one: np.ndarray, other: np.ndarray) -> float:
     """The correlation, -1..1, of two pictures' :func:`small_colors` over all three channels at once.
 
     One gain and one offset for everything, as another exposure gives, change nothing; values that are black
@@ -103,4 +103,4 @@ def likeness(one: np.ndarray, other: np.ndarray) -> float:
 
 def same_picture(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether two pictures' :func:`small_colors` are of one picture in two sizes, compressions or lights."""
-    return likeness(one, other) >= SAME
+    return color_similarity(one, other) >= SAME

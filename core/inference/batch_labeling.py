@@ -29,7 +29,7 @@ from core.addresses import Address, AddressError
 from core.errors import LapelError, NotFoundError, PhotoError
 from core.images.containers import KINDS_IN_WORDS, PHOTO_SUFFIXES
 from core.images.decode import MAX_BYTES, read_photo
-from core.threads import overlapped
+from core.threads import parallel_map
 
 if TYPE_CHECKING:
     from core.inference.labeler import PhotoLabeler
@@ -123,7 +123,7 @@ class BatchRun:
     def records(self) -> dict[int, Record]:
         """The records of the shards that are done, by shard."""
         numbers = [int(name[:-5]) for name in self.out.names("run/done") if name[:-5].isdecimal()]
-        with closing(overlapped(numbers, self.record, READ_AT_ONCE)) as found:
+        with closing(parallel_map(numbers, self.record, READ_AT_ONCE)) as found:
             return {number: record for number, record in zip(numbers, found, strict=True) if record}
 
     def photos_of(self, shard: int) -> list[str]:
@@ -157,8 +157,8 @@ class BatchRun:
 
         # The inner one ends last: the threads of the outer one take from it.
         with (
-            closing(overlapped(self.photos_of(shard), fetch, READ_AT_ONCE)) as photos,
-            closing(overlapped(photos, label)) as labeled,
+            closing(parallel_map(self.photos_of(shard), fetch, READ_AT_ONCE)) as photos,
+            closing(parallel_map(photos, label)) as labeled,
         ):
             for row in labeled:
                 rows.append(row)

@@ -188,7 +188,7 @@ def joint_labels(
     return result
 
 
-def one_box_a_garment(
+def suppress_same_garment(
     boxes_iou: np.ndarray,
     scores: np.ndarray,
     chosen: np.ndarray,

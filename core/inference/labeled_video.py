@@ -18,7 +18,7 @@ from core.images.video import Frame, Video, VideoWriter
 from core.inference.detector import Candidates
 from core.inference.labeler import Labeler
 from core.inference.video_labeler import WHOLE, VideoLabeler, VideoSettings
-from core.threads import cores, overlapped
+from core.threads import cores, parallel_map
 
 MOST_AT_ONCE = 4
 """Frames that are detected at once, one on each core; twice as many are in memory."""
@@ -49,7 +49,9 @@ def labeled_frames(
         writer = None
         if annotated is not None:
             writer = stack.enter_context(VideoWriter(annotated, rate or video.rate))
-        detected = stack.enter_context(closing(overlapped(video.frames, detect, min(cores(), MOST_AT_ONCE))))
+        detected = stack.enter_context(
+            closing(parallel_map(video.frames, detect, min(cores(), MOST_AT_ONCE)))
+        )
         for frame, photo, places in detected:
             found = frames.follow(photo, places, frame.seconds, score_threshold, frame=frame.number)
             if writer is not None:

@@ -24,9 +24,9 @@ from core.inference.joint import (
     joint_labels,
     joint_scores,
     label_matrix,
-    one_box_a_garment,
     read_joint_weights,
     score_features,
+    suppress_same_garment,
 )
 from core.models.cards import shipped_weights
 from core.models.nms import NMS_IOU_THRESHOLD
@@ -142,7 +142,7 @@ class Labeler:
         joint = np.where(best < CANDIDATE_THRESHOLD, np.minimum(joint, best), joint)
         probabilities = joint_labels(labels, pooled, chosen, matrix)
         iou = box_iou(candidates.boxes_xyxy, candidates.boxes_xyxy)
-        kept = one_box_a_garment(
+        kept = suppress_same_garment(
             iou,
             joint,
             chosen,

@@ -79,7 +79,7 @@ class WorkerContext:
         """The seconds for which it still rests."""
         return max(0.0, self._rested_at - time.monotonic())
 
-    def note_trouble(self, failed: bool) -> None:
+    def note_failure(self, failed: bool) -> None:
         """Note whether the last chunk failed."""
         self._rest = min(max(REST_SECONDS, 2 * self._rest), LONGEST_REST) if failed else 0.0
         self._rested_at = time.monotonic() + self._rest

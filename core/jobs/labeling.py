@@ -78,7 +78,7 @@ def labeling_workflow(context: WorkerContext) -> Callable[[str], None]:
         with context.labeling:  # another chunk is taken before one ends, so that no core waits for a poll
             context.rest()
             result = run_step(lambda: label_chunk(context, job, ids, models), store)
-            context.note_trouble("failed" in result)
+            context.note_failure("failed" in result)
             return result
 
     @DBOS.step(name="label.finish")

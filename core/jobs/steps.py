@@ -185,7 +185,7 @@ def order(store: Store, job: str) -> StepResult:
     return {"predicted": predicted}
 
 
-def learn(store: Store, job: str, device: str) -> StepResult:
+def train_candidate(store: Store, job: str, device: str) -> StepResult:
     """Train, and register the candidate in the store, where another machine finds it."""
     from core.training.finetune.run import register_candidate, train_revision
 
@@ -212,7 +212,7 @@ STEPS: Mapping[str, Callable[..., StepResult]] = {
     "import.pictures": prepare_pictures,
     "import.photos": import_photos,
     "order": order,
-    "train.learn": learn,
+    "train.learn": train_candidate,
     "train.compare": compare,
 }
 """The steps that can be done in any process."""

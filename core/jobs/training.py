@@ -11,7 +11,7 @@ from dbos import DBOS
 from core.jobs.client import training_of
 from core.jobs.context import WorkerContext, cancellable
 from core.jobs.steps import JobCancelled, StepResult
-from core.jobs.workflows import run_or_say
+from core.jobs.workflows import run_or_fail
 from core.store import Store
 
 
@@ -63,7 +63,7 @@ def _run_or_clear(context: WorkerContext, job: str, name: str, **arguments: Any)
     from core.training.finetune.run_directory import RunDirectory
 
     try:
-        return run_or_say(context.steps, job, name, **arguments)
+        return run_or_fail(context.steps, job, name, **arguments)
     except JobCancelled:
         RunDirectory.of(context.store, training_of(job)).clear()
         raise

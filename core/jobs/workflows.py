@@ -30,7 +30,7 @@ def workflows(context: WorkerContext) -> Mapping[str, Callable[[str], None]]:
     @DBOS.step(name="order")
     def reorder_queue(job: str) -> None:
         with cancellable():
-            answer = run_or_say(steps, job, "order")
+            answer = run_or_fail(steps, job, "order")
         steps.end(job)
         _end_ordering(store, job, answer)
 
@@ -41,7 +41,7 @@ def workflows(context: WorkerContext) -> Mapping[str, Callable[[str], None]]:
     return {LABEL: labeling_workflow(context), ORDER: order_queue}
 
 
-def run_or_say(steps: Steps, job: str, name: str, **arguments: Any) -> StepResult:
+def run_or_fail(steps: Steps, job: str, name: str, **arguments: Any) -> StepResult:
     """The result of a step; where its process dies, that is why the job fails. Raises JobCancelled."""
     try:
         return steps.run(job, name, **arguments)

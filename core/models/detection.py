@@ -118,7 +118,7 @@ def preset_named(name: str) -> Preset:
     return PRESETS[name]
 
 
-def trunk_of(model: nn.Module) -> nn.Module:
+def backbone_body(model: nn.Module) -> nn.Module:
     """The part of a detector that a pretrained backbone's file fits, without pyramid or extra layers."""
     backbone: Any = model.backbone
     trunk: nn.Module = getattr(backbone, "body", backbone)

@@ -22,7 +22,7 @@ class BoxesError(Exception):
 
 
 @dataclass(frozen=True)
-class Held:
+class FormatFields:
     """What files of a format say of a box beside its corners and category; ``whole``: corners are pixels."""
 
     labels: bool = True
@@ -30,13 +30,13 @@ class Held:
     whole: bool = False
 
 
-HELD = {
-    "YOLO": Held(labels=False, flags=False),
-    "VOC": Held(whole=True),
-    "VIA": Held(labels=False, whole=True),
-    "labelme": Held(labels=False),
-    "DeepFashion": Held(flags=False, whole=True),
-    "DeepFashion2": Held(labels=False, flags=False, whole=True),
+FORMAT_FIELDS = {
+    "YOLO": FormatFields(labels=False, flags=False),
+    "VOC": FormatFields(whole=True),
+    "VIA": FormatFields(labels=False, whole=True),
+    "labelme": FormatFields(labels=False),
+    "DeepFashion": FormatFields(flags=False, whole=True),
+    "DeepFashion2": FormatFields(labels=False, flags=False, whole=True),
 }
 """By what the finder calls a format; others hold all of it."""
 
@@ -51,7 +51,7 @@ def are_same(
 
     What rounding leaves no area is not compared. ``photo_wh`` is the photo's size in pixels.
     """
-    held = HELD.get(format, Held())
+    held = FORMAT_FIELDS.get(format, FormatFields())
     near = NEAR_PIXELS + NEAR_FRACTION * max(photo_wh)
     mine, theirs = list(_compared(boxes, held)), list(_compared(saved, held))
     if len(mine) != len(theirs):
@@ -74,7 +74,7 @@ Corners = tuple[float, ...]
 Key = tuple[int, str, BoxFlags]
 
 
-def _compared(boxes: Iterable[AnnotatedBox], held: Held) -> Iterable[tuple[Key, Corners]]:
+def _compared(boxes: Iterable[AnnotatedBox], held: FormatFields) -> Iterable[tuple[Key, Corners]]:
     """What is compared of boxes: category, label and flags, and the corners as they are saved."""
     for box in boxes:
         corners = tuple(round(side, 2) for side in box.box_xyxy)

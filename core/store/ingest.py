@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from core.errors import NotFoundError, StoreError
 from core.images.decode import MAX_BYTES, Photo
-from core.images.encode import jpeg, shrunk
+from core.images.encode import downscaled, jpeg
 from core.images.perceptual_hash import (
     HASH_BYTES,
     as_columns,
@@ -60,7 +60,7 @@ def cleaned(image: Image.Image) -> bytes:
 
 def thumbnail(image: Image.Image) -> bytes:
     """A JPEG with the longer side at most 256 pixels."""
-    return jpeg(shrunk(image, THUMBNAIL_SIDE), quality=80)
+    return jpeg(downscaled(image, THUMBNAIL_SIDE), quality=80)
 
 
 @dataclass(frozen=True)

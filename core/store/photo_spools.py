@@ -18,7 +18,7 @@ from typing import Any
 from core.files import data_folder
 from core.garments import LabeledPhoto, Refusal
 from core.images.decode import Photo, open_photo
-from core.images.encode import jpeg, shrunk
+from core.images.encode import downscaled, jpeg
 from core.store.ingest import cleaned
 
 VIEW_SIDE = 1280
@@ -106,8 +106,8 @@ class Spool:
     def add(self, photo: Photo, number: int) -> SpooledPhoto:
         """Save the photo; its file is named by ``number``, never by the name that it was uploaded with."""
         path = self.folder / f"{number:06d}.jpg"
-        view = shrunk(photo.image, VIEW_SIDE)
-        small = jpeg(shrunk(view, SMALL_SIDE), quality=80)
+        view = downscaled(photo.image, VIEW_SIDE)
+        small = jpeg(downscaled(view, SMALL_SIDE), quality=80)
         self._write(
             {
                 path: cleaned(photo.image),

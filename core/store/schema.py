@@ -215,7 +215,7 @@ settings = Table(
     Column("value", JSON, nullable=False),
 )
 
-people = Table(
+users = Table(
     "people",
     metadata,
     Column("name", String(200), primary_key=True),  # as it stands at annotations

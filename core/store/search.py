@@ -208,7 +208,7 @@ class Search:
         return sorted(row.label for row in self.database.rows(chosen))
 
     @needs(Right.READ)
-    def people(self) -> list[str]:
+    def users(self) -> list[str]:
         """Everybody who annotated, or has been given a task, by the alphabet."""
         authors = sa.select(versions.c.author.label("name")).where(versions.c.kind != "imported")
         given = sa.select(tasks.c.assigned_to.label("name")).where(tasks.c.assigned_to.is_not(None))

@@ -15,7 +15,7 @@ from core.errors import NotFoundError, StoreError
 from core.file_names import free_name
 from core.store.audit import record_audit
 from core.store.database import Database, one_line
-from core.store.schema import people as table
+from core.store.schema import users as table
 
 SEEN_EVERY_SECONDS = 3600.0
 """Between two writes of when a user was last there."""

@@ -23,7 +23,7 @@ from core.errors import RecipeError
 from core.evaluation.detection import evaluate_detection
 from core.models.cards import ModelCard, write_card
 from core.models.decode import decode
-from core.models.detection import DetectionNetwork, Targets, trunk_of
+from core.models.detection import DetectionNetwork, Targets, backbone_body
 from core.models.nms import nms
 from core.models.registry import build_detector_network, has_anchors
 from core.models.weights import check_state, save_weights
@@ -120,7 +120,7 @@ class DetectorTraining(LightningModule):
         self.truths: list[GroundTruth] = []
 
     def _frozen(self) -> list[torch.nn.Module]:
-        count, trunk = self.recipe.frozen_stages, trunk_of(self.model)
+        count, trunk = self.recipe.frozen_stages, backbone_body(self.model)
         if not count:
             return []
         if not isinstance(trunk, Backbone):
@@ -136,7 +136,7 @@ class DetectorTraining(LightningModule):
         whole = is_whole_detector(state)
         left_out = ("num_batches_tracked",) if whole else ("num_batches_tracked", "fc.weight", "fc.bias")
         state = {name: value for name, value in state.items() if not name.endswith(left_out)}
-        check_state(state, self.model if whole else trunk_of(self.model), "the pretrained file")
+        check_state(state, self.model if whole else backbone_body(self.model), "the pretrained file")
 
     def setup(self, stage: str) -> None:
         """Order the weights before DDP wraps them: later, it sums kernels' gradients in disorder."""

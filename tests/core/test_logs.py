@@ -26,7 +26,7 @@ other.addHandler(logging.StreamHandler()); other.propagate = False
 adopt_logger("dbos")
 other.error("lost")
 warnings.warn("old")
-complain("expected a folder")
+report_failure("expected a folder")
 1 / 0
 """
 

@@ -20,8 +20,8 @@ from core.threads import (
     ComputeSlots,
     compute_threads,
     cores,
-    let_threads_sleep,
-    overlapped,
+    parallel_map,
+    use_passive_waiting,
 )
 from tests.waiting import PATIENCE_SECONDS
 
@@ -129,7 +129,7 @@ def test_no_more_passes_run_at_once_than_there_are_slots(monkeypatch: pytest.Mon
             with lock:
                 running[0] -= 1
 
-    list(overlapped(range(12), work, threads=6))  # no more than may be ahead of the reader
+    list(parallel_map(range(12), work, threads=6))  # no more than may be ahead of the reader
     assert most[0] == 2
 
 
@@ -171,7 +171,7 @@ def test_pytorch_computes_one_pass_at_a_time_on_the_slots_that_are_free(
     try:
         engines = [PyTorchEngine(Slow()), PyTorchEngine(Slow())]  # type: ignore[arg-type]
         given = {"x": np.zeros(1, np.int64)}
-        list(overlapped(range(8), lambda n: engines[n % 2].run(given, ["y"]), threads=4))
+        list(parallel_map(range(8), lambda n: engines[n % 2].run(given, ["y"]), threads=4))
         assert seen == [(1, 3)] * 8
         with threads.SLOTS.taken():
             engines[0].run(given, ["y"])
@@ -189,8 +189,8 @@ def test_results_come_in_order_and_the_work_overlaps() -> None:
         time.sleep(0.002 * (number % 3))
         return number * number
 
-    assert list(overlapped(range(40), work, threads=2)) == [n * n for n in range(40)]
-    assert list(overlapped([], work, threads=2)) == []
+    assert list(parallel_map(range(40), work, threads=2)) == [n * n for n in range(40)]
+    assert list(parallel_map([], work, threads=2)) == []
 
 
 def test_items_are_read_one_by_one_and_not_far_ahead() -> None:
@@ -205,7 +205,7 @@ def test_items_are_read_one_by_one_and_not_far_ahead() -> None:
             assert read[0] - given[0] <= 2 * 3 + 1
             yield number
 
-    for result in overlapped(items(), lambda item: item, threads=3):
+    for result in parallel_map(items(), lambda item: item, threads=3):
         assert result == given[0]
         given[0] += 1
     assert given[0] == 50
@@ -218,7 +218,7 @@ def test_an_error_comes_in_its_place_and_ends_the_rest() -> None:
 
     found = []
     with pytest.raises(OSError, match="gone"):
-        for result in overlapped(items(), lambda item: item, threads=2):
+        for result in parallel_map(items(), lambda item: item, threads=2):
             found.append(result)
     assert found == [0, 1, 2, 3, 4]
 
@@ -229,14 +229,14 @@ def test_an_error_comes_in_its_place_and_ends_the_rest() -> None:
 
     found = []
     with pytest.raises(ValueError, match="three"):
-        for result in overlapped(range(100), work, threads=2):
+        for result in parallel_map(range(100), work, threads=2):
             found.append(result)
     assert found == [0, 1, 2]
 
 
 def test_a_reader_that_stops_ends_the_threads() -> None:
     before = threading.active_count()
-    results = overlapped(range(10**9), lambda item: item, threads=3)
+    results = parallel_map(range(10**9), lambda item: item, threads=3)
     assert next(results) == 0
     results.close()
     assert threading.active_count() == before
@@ -246,7 +246,7 @@ def test_children_inherit_the_choice_and_a_persons_own_stays(monkeypatch):
     for name in WAITING:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("KMP_BLOCKTIME", "7")
-    let_threads_sleep()
+    use_passive_waiting()
     code = "import os; print(os.environ['OMP_WAIT_POLICY'], os.environ['KMP_BLOCKTIME'])"
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert child.stdout.split() == ["PASSIVE", "7"]

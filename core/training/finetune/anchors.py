@@ -22,7 +22,7 @@ from core.store.trainings import Anchors
 Pairs = tuple[tuple[float, float], ...]
 
 
-def settle_anchors(
+def resolve_anchors(
     chosen: Anchors, boxes_wh: np.ndarray, champions: Pairs, size: int, seed: int
 ) -> tuple[Pairs, dict[str, Any]]:
     """A fine-tuning's nine anchors in pixels of an input of ``size`` px, and what is recorded of them.

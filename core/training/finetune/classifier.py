@@ -21,7 +21,7 @@ from core.models.weights import check_state, read_tensors
 from core.store.revisions import RevisionItem
 from core.training.classifier import ClassifierData, ClassifierTraining, MixedTargets
 from core.training.datasets import CACHED_SIZE
-from core.training.finetune.data import Classes, TrainingSubset, grown_classifier, label_key
+from core.training.finetune.data import Classes, TrainingSubset, extended_classifier, label_key
 from core.training.finetune.detector import freeze_bn
 from core.training.finetune.distillation_loss import classifier_distillation_loss
 from core.training.finetune.recipes import FinetuneRecipe
@@ -43,7 +43,7 @@ class ClassifierFinetuning(ClassifierTraining):
         super().__init__(recipe, classes.names)
         self.finetune = finetune
         state = read_tensors(weights)
-        grown = grown_classifier(state, self.model.last_layer, len(classes.names), recipe.seed)
+        grown = extended_classifier(state, self.model.last_layer, len(classes.names), recipe.seed)
         check_state(grown, self.model, weights.name)
         teacher = build_classifier(card.model, len(card.categories), preset=card.preset, size=card.input_size)
         check_state(state, teacher, weights.name)

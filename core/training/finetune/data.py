@@ -72,7 +72,9 @@ def label_key(label: str) -> str:
     return " ".join(label.casefold().split())
 
 
-def grown_detector(state: Mapping[str, Tensor], fresh: Mapping[str, Tensor], known: int) -> dict[str, Tensor]:
+def extended_detector(
+    state: Mapping[str, Tensor], fresh: Mapping[str, Tensor], known: int
+) -> dict[str, Tensor]:
     """The champion's state with rows for new classes in its heads, as they are in a ``fresh`` model.
 
     A head's outputs are, for each of three anchors, box, objectness and the classes: (3 * (5 + C), ...).
@@ -86,7 +88,9 @@ def grown_detector(state: Mapping[str, Tensor], fresh: Mapping[str, Tensor], kno
     return grown
 
 
-def grown_classifier(state: Mapping[str, Tensor], layer: str, classes: int, seed: int) -> dict[str, Tensor]:
+def extended_classifier(
+    state: Mapping[str, Tensor], layer: str, classes: int, seed: int
+) -> dict[str, Tensor]:
     """The champion's state with rows for new labels in its last layer: small weights, an unlikely bias."""
     weight, bias = state[f"{layer}.weight"], state[f"{layer}.bias"]
     missing = classes - len(weight)

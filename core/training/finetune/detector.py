@@ -21,7 +21,7 @@ from core.store.revisions import RevisionItem
 from core.training.datasets import DetectionTrainingDataset
 from core.training.detector import DetectorData, DetectorTraining, YoloObjective
 from core.training.finetune.anchors import Pairs, with_anchors
-from core.training.finetune.data import Classes, TrainingSubset, grown_detector
+from core.training.finetune.data import Classes, TrainingSubset, extended_detector
 from core.training.finetune.distillation_loss import detector_distillation_loss
 from core.training.finetune.recipes import FinetuneRecipe
 from core.training.finetune.run_directory import photo_file_name
@@ -54,7 +54,7 @@ class DetectorFinetuning(DetectorTraining):
         super().__init__(recipe, classes.names, anchors_wh)
         self.finetune, self.objective = finetune, YoloObjective(self.model, recipe)
         state, known = read_tensors(weights), len(card.categories)
-        grown = grown_detector(state, self.model.state_dict(), known)
+        grown = extended_detector(state, self.model.state_dict(), known)
         if anchors_wh != card.anchors_wh:
             grown = with_anchors(grown, card.anchors_wh, anchors_wh)
         check_state(grown, self.model, weights.name)

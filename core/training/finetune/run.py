@@ -18,7 +18,7 @@ from core.progress import Progress, ignore_progress
 from core.store import Store
 from core.store.models import ModelRow
 from core.store.trainings import ANCHORS, TrainingRow
-from core.training.finetune.anchors import Pairs, settle_anchors
+from core.training.finetune.anchors import Pairs, resolve_anchors
 from core.training.finetune.classifier import (
     ClassifierFinetuning,
     classifier_data,
@@ -143,7 +143,7 @@ def make_plan(store: Store, training: int, token: CancelToken) -> FinetunePlan:
         classes = detector_classes(store, parent.card.categories, named, subset.photos)
         recipe, size = plan_detector(recipe, subset, parent.card, seed), parent.card.input_size
         sizes = sizes_learned(subset, classes, size)
-        anchors = settle_anchors(row.settings.get(ANCHORS), sizes, parent.card.anchors_wh, size, seed)[1]
+        anchors = resolve_anchors(row.settings.get(ANCHORS), sizes, parent.card.anchors_wh, size, seed)[1]
     settings = recipe.as_dict() | {"seed": seed, "photos": subset.counts(), "parent": parent.name}
     if ANCHORS in row.settings:
         settings[ANCHORS] = row.settings[ANCHORS]

@@ -30,6 +30,6 @@ def test_a_garment_has_its_activation_its_attention_and_eight_heads():
 def test_at_no_opacity_the_photo_is_left_as_it_is():
     (_, clear), *_ = map_grid.stage_pictures(PHOTO, EXPLANATION, 0.0)
     (_, covered), *_ = map_grid.stage_pictures(PHOTO, EXPLANATION, 1.0)
-    plain = map_grid.shrunk(PHOTO.image, map_grid.SIDE)
+    plain = map_grid.downscaled(PHOTO.image, map_grid.SIDE)
     assert np.array_equal(np.asarray(clear), np.asarray(plain))
     assert not np.array_equal(np.asarray(covered), np.asarray(plain))

@@ -125,7 +125,7 @@ def test_the_first_two_labels_are_the_best_and_the_likeliest_other(
 def test_the_slider_has_the_garment_without_and_with_its_map(
     inspectors: Inspectors, shown: view.Shown, inspected: InspectedGarment, choice: str
 ) -> None:
-    (clear, under_map), bar = attribution.slid(inspectors, shown, inspected, choice)
+    (clear, under_map), bar = attribution.compared_pictures(inspectors, shown, inspected, choice)
     assert clear is inspected.crop and under_map.size == clear.size
     assert bar.signed == (choice == "class_activation") and bar.high > 0
 
@@ -135,7 +135,7 @@ def test_simam_slides_from_before_to_after_in_one_scale(
 ) -> None:
     _, choice = inspectors.simam_modules[0]
     assert choice == "simam:stage1_module1"
-    (before, after), bar = attribution.slid(inspectors, shown, inspected, choice)
+    (before, after), bar = attribution.compared_pictures(inspectors, shown, inspected, choice)
     assert before.size == after.size == (720, 960), "all of the photo"
     # SimAM multiplies by a sigmoid of at least a half and less than one: after is nowhere brighter.
     assert np.asarray(before, int).sum() != np.asarray(after, int).sum() and bar.low == 0
@@ -148,7 +148,7 @@ def test_another_map_is_a_sentence(
     inspectors: Inspectors, shown: view.Shown, inspected: InspectedGarment, choice: Any
 ) -> None:
     with pytest.raises(LapelError, match="in the menu"):
-        attribution.slid(inspectors, shown, inspected, choice)
+        attribution.compared_pictures(inspectors, shown, inspected, choice)
 
 
 def test_a_classifier_without_attention_is_a_sentence(

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from app.editor import EditorAction, EditorDraft, EditorPhoto, Tightened, box_editor
 from app.media import picture_url
 from core.errors import StoreBusyError
-from core.images.foreground import tightened
+from core.images.foreground import tighten_box
 from core.store.boxes import boxes_from
 from core.taxonomy import color_of, load_taxonomy
 
@@ -83,7 +83,7 @@ def act(asked: EditorAction) -> None:
     elif asked.name == "tighten":
         box = next(box.box_xyxy for box in asked.boxes if box.uid == asked.uid)
         image = Image.open(FOLDER / store["tasks"][store["at"]]["file"])
-        st.session_state["tightened"] = Tightened(asked.uid, box, tightened(image, box))
+        st.session_state["tightened"] = Tightened(asked.uid, box, tighten_box(image, box))
     write(store)
 
 

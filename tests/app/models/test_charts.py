@@ -39,7 +39,7 @@ def test_models_stand_in_the_order_of_what_they_learned_from():
         charts.Measured("second", 200, 0.5, (0.45, 0.55)),
         charts.Measured("<first>", 100, 0.4),
     ]
-    (line,) = charts.what_corrections_brought(models, "mAP50").data
+    (line,) = charts.correction_gains(models, "mAP50").data
     assert list(line.x) == [100, 200] and list(line.y) == pytest.approx([40.0, 50.0])
     assert list(line.error_y.array) == pytest.approx([0.0, 5.0])
     assert line.customdata[0][0] == "&lt;first&gt;"

@@ -11,7 +11,7 @@ from core.active_learning.ppal import CalibratedUncertainty, entropy
 from core.active_learning.ppal_order import (
     NOTHING_FOUND,
     Difficulties,
-    Seen,
+    StoredPrediction,
     calibrated_uncertainty_of,
     instances_of,
     measure_difficulties,
@@ -32,11 +32,11 @@ def garment(score: float, category: str = "top", label: str = "Shirt") -> Garmen
     return Garment(BOX, category, score, ((label, 1.0),))
 
 
-def seen(*garments: Garment, look: Sequence[float] | None = None) -> Seen:
-    return Seen(garments, None if look is None else np.array(look, dtype=np.float32))
+def seen(*garments: Garment, look: Sequence[float] | None = None) -> StoredPrediction:
+    return StoredPrediction(garments, None if look is None else np.array(look, dtype=np.float32))
 
 
-def ordered(photos: Sequence[Seen], batch: int = 100) -> list[QueuePlace]:
+def ordered(photos: Sequence[StoredPrediction], batch: int = 100) -> list[QueuePlace]:
     """The places of photos that are numbered from 0."""
     candidates = [
         Candidate(
@@ -47,7 +47,7 @@ def ordered(photos: Sequence[Seen], batch: int = 100) -> list[QueuePlace]:
         for number, one in enumerate(photos)
     ]
 
-    def fetch(ids: Sequence[int]) -> Mapping[int, Seen]:
+    def fetch(ids: Sequence[int]) -> Mapping[int, StoredPrediction]:
         assert len(ids) <= 4 * batch
         return {id: photos[id] for id in ids}
 

@@ -13,9 +13,9 @@ from core.images.perceptual_hash import (
     NEAR_BITS,
     as_columns,
     as_table,
+    color_similarity,
     difference_hash,
     hamming_distances,
-    likeness,
     near_hashes,
     same_picture,
     small_colors,
@@ -95,15 +95,15 @@ def test_garments_on_the_same_ground_are_near_but_not_the_same():
 
 def test_likeness_is_blind_to_gain_and_offset_and_sees_reversal():
     one = np.random.default_rng(0).integers(60, 120, (32, 32, 3), dtype=np.uint8)
-    assert likeness(one, one) == pytest.approx(1)
-    assert likeness(one, (one * 1.5 + 10).astype(np.uint8)) == pytest.approx(1, abs=1e-3)
-    assert likeness(one, 180 - one) == pytest.approx(-1)
+    assert color_similarity(one, one) == pytest.approx(1)
+    assert color_similarity(one, (one * 1.5 + 10).astype(np.uint8)) == pytest.approx(1, abs=1e-3)
+    assert color_similarity(one, 180 - one) == pytest.approx(-1)
 
 
 def test_what_is_blown_out_is_left_out():
     one = np.random.default_rng(0).integers(60, 200, (32, 32, 3), dtype=np.uint8)
     brighter = np.minimum(one * 1.6, 255).astype(np.uint8)
-    assert likeness(one, brighter) > 0.999 > np.corrcoef(one.ravel(), brighter.ravel())[0, 1]
+    assert color_similarity(one, brighter) > 0.999 > np.corrcoef(one.ravel(), brighter.ravel())[0, 1]
 
 
 def test_pictures_of_one_color_are_the_same_where_the_color_is():

@@ -16,9 +16,9 @@ from core.inference.joint import (
     joint_labels,
     joint_scores,
     label_matrix,
-    one_box_a_garment,
     read_joint_weights,
     score_features,
+    suppress_same_garment,
 )
 
 CATEGORIES = ("top", "skirt", "boots")
@@ -110,7 +110,7 @@ def test_two_boxes_of_one_garment_become_one_unless_the_classifier_sees_two():
     scores, chosen = np.array([0.4, 0.8]), np.array([1, 0])
 
     def stay(evidence: list[list[float]]) -> list[int]:
-        return one_box_a_garment(
+        return suppress_same_garment(
             iou, scores, chosen, np.array(evidence), nms_iou=0.5, same_garment_iou=0.7
         ).tolist()
 
@@ -120,7 +120,7 @@ def test_two_boxes_of_one_garment_become_one_unless_the_classifier_sees_two():
 
 def test_boxes_of_one_joint_category_pass_nms():
     iou = np.array([[1.0, 0.6, 0.1], [0.6, 1.0, 0.1], [0.1, 0.1, 1.0]])
-    stay = one_box_a_garment(
+    stay = suppress_same_garment(
         iou,
         np.array([0.5, 0.9, 0.3]),
         np.array([0, 0, 0]),
@@ -138,7 +138,7 @@ def test_no_boxes_give_no_answers():
     features = score_features(none, pooled, evidence, np.zeros(0, dtype=int), np.zeros(0))
     assert features.shape == (0, 4)
     assert joint_labels(np.zeros((0, 4)), pooled, np.zeros(0, dtype=int), MATRIX).shape == (0, 4)
-    kept = one_box_a_garment(
+    kept = suppress_same_garment(
         np.zeros((0, 0)), np.zeros(0), np.zeros(0, int), evidence, nms_iou=0.5, same_garment_iou=0.7
     )
     assert kept.shape == (0,)

@@ -190,7 +190,7 @@ def test_a_worker_on_which_a_chunk_failed_rests_longer_each_time(context, monkey
     monkeypatch.setattr(contexts, "time", SimpleNamespace(monotonic=lambda: 100.0))
     worker, rests = contexts.WorkerContext(context.store), list[float]()
     for failed in (True, True, False, True):
-        worker.note_trouble(failed)
+        worker.note_failure(failed)
         rests.append(worker.rest_left)
     assert rests == [contexts.REST_SECONDS, 2 * contexts.REST_SECONDS, 0.0, contexts.REST_SECONDS]
     worker.stop(0.0)

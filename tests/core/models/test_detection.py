@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from core.errors import RecipeError
-from core.models.detection import Targets, by_picture, category_loss, trunk_of
+from core.models.detection import Targets, backbone_body, by_picture, category_loss
 from core.models.registry import build_detector_network, detector_names, has_anchors
 from core.models.ssd import DefaultBoxes
 from core.models.yolov4 import PRESETS, Backbone
@@ -73,7 +73,7 @@ def test_a_picture_without_a_proposal_has_no_candidate(name, pictures):
 
 def test_a_distilled_backbone_fits_every_light_detector(model):
     state = Backbone(PRESETS["pico"], ghost=False).state_dict()
-    trunk_of(model).load_state_dict(state)
+    backbone_body(model).load_state_dict(state)
 
 
 def test_a_preset_that_is_none_is_refused():

@@ -22,7 +22,7 @@ from core.store import Store
 from core.store.backup import backup, restore
 from core.store.backup_file import PICTURES, row_of, stored_tables
 from core.store.backup_rows import RowChecker, filling_order
-from core.store.schema import champions, people, promotions
+from core.store.schema import champions, promotions, users
 from core.store.statistics import agreements, count_annotations
 from tests.core.store.rows import add_models, box
 from tests.core.store.test_restored import REPORT
@@ -89,7 +89,7 @@ def fill(store: Store) -> None:
         connection.execute(sa.insert(champions).values(kind="detector", model_id=pair.detector_id, at=1.0))
         chosen = {"kind": "detector", "model_id": pair.detector_id, "action": "first", "request": "p1"}
         connection.execute(sa.insert(promotions).values(**chosen, **by))
-        connection.execute(sa.insert(people).values(name="ada", role="admin", claimed=["annotator"], at=1.0))
+        connection.execute(sa.insert(users).values(name="ada", role="admin", claimed=["annotator"], at=1.0))
     store.comparisons.save(pair.detector_id, pair.detector_id, revision, REPORT)
 
 

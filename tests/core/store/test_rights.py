@@ -72,7 +72,7 @@ TABLE = {
         Right.SETTINGS: "add all set_active remove test deliveries redeliver due to_send attempted sweep"
     },
     "Search": {
-        Right.READ: "photos count ids boxes boxes_at best_predicted count_boxes box_names labels people"
+        Right.READ: "photos count ids boxes boxes_at best_predicted count_boxes box_names labels users"
     },
     "bulk": {Right.ANNOTATE: "relabel undo_relabel put_first assign tag"},
     "guidelines": {

@@ -66,7 +66,7 @@ def test_every_property_alone_and_together(store):
     assert found(store, flag="w%t") == found(store, flag="occluded", category_id=top) == []
     assert [one.place for one in store.search.boxes(PhotoQuery(flag="wet"))] == [0]
     assert found(store, flag="wet", models=add_models(store.database)) == []
-    assert store.search.people() == ["ann", "ben"]
+    assert store.search.users() == ["ann", "ben"]
 
 
 def test_states_follow_what_is_done(store):

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from core.access import LOCAL, Actor, Role
 from core.errors import AccessError, NotFoundError, StoreError
-from core.store.schema import people
+from core.store.schema import users
 from tests.databases import on_sqlite
 
 
@@ -89,7 +89,7 @@ def test_a_page_that_runs_often_writes_once_an_hour(store, writes):
         store.users.sign_in("Anna", "1", ["annotator"])
     assert len(writes) == 1
     with store.database.write() as connection:
-        connection.execute(sa.update(people).values(seen_at=people.c.seen_at - 3601))
+        connection.execute(sa.update(users).values(seen_at=users.c.seen_at - 3601))
     store.users.sign_in("Anna", "1", ["annotator"])
     assert len(writes) == 3 and store.users.all()[0].seen_at - store.users.all()[0].at < 60
 

@@ -28,7 +28,7 @@ from core.garments import LabeledFrame
 from core.images.decode import Photo
 from core.inference.detector import Candidates
 from core.inference.video_labeler import VideoLabeler
-from core.threads import overlapped
+from core.threads import parallel_map
 from tests.moving import moving_labeler, moving_picture
 from tests.waiting import PATIENCE_SECONDS
 
@@ -111,7 +111,7 @@ def test_two_at_a_time_are_answered_as_one_at_a_time(clock: Clock) -> None:
         sessions = LiveSessions(partial(Paired, moving_labeler()), clock=clock)
         id = sessions.start()
         numbered = enumerate(frames)
-        return list(overlapped(numbered, lambda sent: sessions.label(id, sent[1], None, sent[0]), threads))
+        return list(parallel_map(numbered, lambda sent: sessions.label(id, sent[1], None, sent[0]), threads))
 
     assert answers(2) == answers(1)
 

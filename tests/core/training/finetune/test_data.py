@@ -21,8 +21,8 @@ from core.training.finetune.data import (
     TrainingSubset,
     classifier_classes,
     detector_classes,
-    grown_classifier,
-    grown_detector,
+    extended_classifier,
+    extended_detector,
     remember_classes,
     select_subset,
 )
@@ -74,7 +74,7 @@ def test_labels_are_the_same_whatever_their_case(store: Store, make_photo: Make)
 def test_a_detector_with_more_classes_says_the_same_of_those_it_knew() -> None:
     torch.manual_seed(0)
     champion, grown = (YOLOv4("pico", count, ghost=True).eval() for count in (2, 4))
-    state = grown_detector(champion.state_dict(), grown.state_dict(), 2)
+    state = extended_detector(champion.state_dict(), grown.state_dict(), 2)
     grown.load_state_dict(state)
     picture = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
@@ -84,12 +84,12 @@ def test_a_detector_with_more_classes_says_the_same_of_those_it_knew() -> None:
 
 def test_a_classifier_with_more_labels_keeps_its_rows() -> None:
     state = {"classifier.weight": torch.rand(2, 5), "classifier.bias": torch.tensor([1.0, 3.0])}
-    grown = grown_classifier(state, "classifier", 4, seed=0)
+    grown = extended_classifier(state, "classifier", 4, seed=0)
     assert torch.equal(grown["classifier.weight"][:2], state["classifier.weight"])
     assert grown["classifier.bias"].tolist() == [1.0, 3.0, 2.0, 2.0]
-    again = grown_classifier(state, "classifier", 4, seed=0)
+    again = extended_classifier(state, "classifier", 4, seed=0)
     assert torch.equal(grown["classifier.weight"], again["classifier.weight"])
-    assert grown_classifier(state, "classifier", 2, seed=0).keys() == state.keys()
+    assert extended_classifier(state, "classifier", 2, seed=0).keys() == state.keys()
 
 
 NEVER = CancelToken(lambda: False)
