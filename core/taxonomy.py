@@ -88,6 +88,11 @@ def load_taxonomy(name: str) -> Taxonomy:
 
 
 @cache
+def classifier_labels() -> tuple[str, ...]:
+    """The labels of the classifier that ships, known without loading it."""
+    return load_taxonomy("catalog").categories
+
+
 def categories_of_labels() -> Mapping[str, tuple[str, ...]]:
     """The ``street13`` categories of every label of every taxonomy, its parent first."""
     found: dict[str, tuple[str, ...]] = {}

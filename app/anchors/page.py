@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from app.anchors import charts, sources
-from app.components.background import Task, TaskRunner
+from app.components.background import TaskRunner
 from app.components.charts import downloadable
 from app.components.choices import choose_segment, remember
 from app.navigation import training_link
@@ -142,11 +142,7 @@ def _tick(key: str) -> None:
     task = study_runner().get(key)
     if task is None or not task.is_going:
         st.rerun()
-    st.progress(_share(task), text="Waiting for another study" if task.state == "waiting" else "Computing…")
-
-
-def _share(task: Task) -> float:
-    return min(1.0, task.done / task.total) if task.total else 0.0
+    st.progress(task.share, text="Waiting for another study" if task.state == "waiting" else "Computing…")
 
 
 def _sizes(boxes_wh: np.ndarray, fitted: AnchorResult, size: int) -> None:

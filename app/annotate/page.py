@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -29,8 +29,8 @@ from core.active_learning.ranking import reasons_after_prediction
 from core.errors import LapelError
 from core.store import Store
 from core.store.boxes import AnnotatedBox
-from core.store.categories import Category
-from core.taxonomy import load_taxonomy, taxonomy_names
+from core.store.categories import category_of_label
+from core.taxonomy import classifier_labels
 
 PARAMETER = "photo"
 MORE_KEY = "annotate-more"
@@ -118,8 +118,8 @@ def _editor(store: Store, session: AnnotationSession, opened: OpenPhoto, picture
         ),
         session.boxes,
         categories=tuple(categories.values()),
-        labels=labels(),
-        parents=parents_of(categories),
+        labels=classifier_labels(),
+        parents=category_of_label(categories.values()),
         candidates=opened.candidates,
         attributes=store.categories.attributes(),
         tightened=session.tightened,
@@ -253,20 +253,6 @@ def _attempt(session: AnnotationSession, action: partial[None]) -> None:
         action()
     except LapelError as error:
         session.message = str(error)
-
-
-def labels() -> tuple[str, ...]:
-    """The labels to choose from: the classifier's, known without loading it."""
-    return load_taxonomy("catalog").categories
-
-
-def parents_of(categories: Mapping[int, Category]) -> dict[str, int]:
-    """The id of the category that each label belongs to, where the store has that category."""
-    numbers = {category.name.casefold(): category.id for category in categories.values()}
-    names = {
-        label: name for title in taxonomy_names() for label, name in load_taxonomy(title).parents.items()
-    }
-    return {label: numbers[name.casefold()] for label, name in names.items() if name.casefold() in numbers}
 
 
 def show_empty(store: Store, session: AnnotationSession) -> None:

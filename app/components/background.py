@@ -45,6 +45,11 @@ class Task:
         """Whether it waits or runs."""
         return self.state in ("waiting", "running")
 
+    @property
+    def share(self) -> float:
+        """The part that is done, 0..1; 0 as long as nobody knows how much there is."""
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
     def cancel(self) -> None:
         """Stop it at its next report."""
         self._cancelled.set()

@@ -109,7 +109,7 @@ def _show_progress(actions: BackgroundActions) -> None:
     done, total = running.task.done, running.task.total
     with st.container(horizontal=True, vertical_alignment="center"):
         far = f"{running.what}: {done:,} of {counted(total, 'photo')}" if total else f"{running.what}…"
-        st.progress(done / total if total else 0.0, text=far)
+        st.progress(running.task.share, text=far)
         st.button(
             "Stop",
             icon=":material/stop:",

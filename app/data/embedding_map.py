@@ -204,7 +204,7 @@ def _show_progress(key: str) -> None:
     task = task_runner().get(key)
     if task is None or not task.is_going:
         st.rerun()
-    part = task.done / task.total if task.total else 0.0
+    part = task.share
     st.progress(part, text=f"Computing the map: {task.done:,} of {task.total:,} garments")
     st.button("Cancel", icon=":material/stop:", key="map-cancel", on_click=task.cancel)
 

@@ -16,7 +16,7 @@ from core.store import Store
 from core.store.categories import Category
 from core.store.predictions import NO_IMPORT
 from core.store.search import PARTS, STATES, PhotoQuery
-from core.taxonomy import load_taxonomy, taxonomy_names
+from core.taxonomy import classifier_labels
 
 PHOTOS, CROPS, ERRORS = "Photos", "Crops", "Label errors"
 VIEWS = (PHOTOS, CROPS, ERRORS)
@@ -227,24 +227,10 @@ def _ids() -> tuple[int, ...] | None:
     return found
 
 
-def labels_of_taxonomies() -> tuple[str, ...]:
-    """The labels that the classifier knows."""
-    return load_taxonomy("catalog").categories
-
-
-def category_of_label(categories: Mapping[int, Category]) -> dict[str, int]:
-    """The store's category that each label of a taxonomy belongs to."""
-    numbers = {category.name.casefold(): category.id for category in categories.values()}
-    parents = {
-        label: name for title in taxonomy_names() for label, name in load_taxonomy(title).parents.items()
-    }
-    return {label: numbers[name.casefold()] for label, name in parents.items() if name.casefold() in numbers}
-
-
 @st.cache_data(max_entries=4, show_spinner=False)
 def _labels(state: str, _store: Store) -> list[str]:
     models = queue_models(_store)
-    known = {*labels_of_taxonomies(), *_store.search.labels()}
+    known = {*classifier_labels(), *_store.search.labels()}
     return sorted(known | set(_store.search.labels(models) if models else ()))
 
 

@@ -8,7 +8,6 @@ from functools import partial
 import streamlit as st
 
 from app.data.background_actions import BackgroundActions, background_actions
-from app.data.find import category_of_label, labels_of_taxonomies
 from app.data.selection import PART, RESULT_KEY, Selection, SelectionState, boxes_of, predicted_of
 from app.text import counted, flash
 from core.inference.predictions import Drafted, queue_models, relabel_predicted, undo_drafted
@@ -16,7 +15,8 @@ from core.progress import Progress
 from core.store import Store, bulk
 from core.store.annotations import Draft
 from core.store.bulk import Relabeled, new_name
-from core.store.categories import Category
+from core.store.categories import Category, category_of_label
+from core.taxonomy import classifier_labels
 
 CATEGORY_KEY, LABEL_KEY = "chosen-category", "chosen-label"
 SAME, NONE = "as they are", "no label"
@@ -55,7 +55,7 @@ def relabel_form(
         )
         st.selectbox(
             "Label",
-            [SAME, NONE, *labels_of_taxonomies()],
+            [SAME, NONE, *classifier_labels()],
             key=LABEL_KEY,
             accept_new_options=True,
             help="A label alone sets its category, too. A category alone takes away labels of others.",
@@ -105,7 +105,7 @@ def _relabel(
     category, label = st.session_state[CATEGORY_KEY], st.session_state[LABEL_KEY]
     category_id = None if category == SAME else int(category)
     text = None if label in (SAME, None) else "" if label == NONE else str(label)
-    parents = category_of_label(categories)
+    parents = category_of_label(categories.values())
     if category_id is None and text:
         category_id = parents.get(text)
     elif category_id is not None and text and parents.get(text, category_id) != category_id:

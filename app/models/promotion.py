@@ -99,8 +99,8 @@ def _compare(store: Store, champion: ModelRow, candidate: ModelRow, revision: in
         from core.training.comparison import compare_models  # brings torch
 
     def tell(done: int, total: int, message: str = "") -> None:
-        share = done / total if total else 0.0
-        bar.progress(min(1.0, share), text=f"{done:,} of {counted(total, 'holdout photo')} evaluated")
+        share = min(1.0, done / total) if total else 0.0
+        bar.progress(share, text=f"{done:,} of {counted(total, 'holdout photo')} evaluated")
 
     try:
         compare_models(store, candidate.id, champion.id, revision, progress=tell)

@@ -180,12 +180,8 @@ def _tick(key: str) -> None:
     if task is None or not task.is_going:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(_share(task), text=_said(task))
+        st.progress(task.share, text=_said(task))
         st.button("Cancel", icon=":material/stop:", key="report-cancel", on_click=task.cancel)
-
-
-def _share(task: Task) -> float:
-    return min(1.0, task.done / task.total) if task.total else 0.0
 
 
 def _said(task: Task) -> str:

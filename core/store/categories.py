@@ -15,7 +15,7 @@ from core.store.audit import record_audit
 from core.store.database import Database, one_line
 from core.store.schema import categories as table
 from core.store.schema import settings
-from core.taxonomy import category_key, color_of, load_taxonomy
+from core.taxonomy import category_key, color_of, load_taxonomy, taxonomy_names
 
 MOST_CHARACTERS = 60
 MOST_CATEGORIES = 1000
@@ -161,6 +161,15 @@ def checked_name(name: str) -> str:
     if not 1 <= len(name) <= MOST_CHARACTERS:
         raise StoreError(f"expected a category's name of 1 to {MOST_CHARACTERS} characters, got {name!r}")
     return name
+
+
+def category_of_label(categories: Iterable[Category]) -> dict[str, int]:
+    """The id of the category that each label of a taxonomy belongs to, where it is one of these."""
+    ids = {_key(category.name): category.id for category in categories}
+    parents = {
+        label: name for title in taxonomy_names() for label, name in load_taxonomy(title).parents.items()
+    }
+    return {label: ids[_key(name)] for label, name in parents.items() if _key(name) in ids}
 
 
 def _all(connection: Connection) -> tuple[Category, ...]:
