@@ -151,12 +151,12 @@ def test_pages_share_by_components_and_hardly_by_each_other():
     assert found == PAGES_THAT_USE_ANOTHER.keys()
 
 
-def core_imports(*, for_types: bool) -> dict[str, set[str]]:
-    """Each module of core/ with the modules of core/ that it imports, also inside functions.
+def imports_in(*folders: str, for_types: bool) -> dict[str, set[str]]:
+    """Each module of the folders with the modules there that it imports, also inside functions.
 
     ``for_types`` counts imports under ``if TYPE_CHECKING:``, which never run, as well.
     """
-    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in modules_of("core")}
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in modules_of(*folders)}
     names = {name.removesuffix(".__init__"): path for name, path in names.items()}
     found: dict[str, set[str]] = {}
     for name, path in names.items():
@@ -192,15 +192,15 @@ def test_every_package_of_the_core_has_its_place():
 def test_imports_inside_the_core_go_down_and_never_back_up():
     upward = [
         f"{module} imports {other}"
-        for module, others in core_imports(for_types=True).items()
+        for module, others in imports_in("core", for_types=True).items()
         for other in others
         if layer_of(other) < layer_of(module)
     ]
     assert sorted(upward) == []
 
 
-def test_no_imports_inside_the_core_go_in_a_circle():
-    graph = core_imports(for_types=False)
+def test_no_imports_go_in_a_circle():
+    graph = imports_in("core", "app", "pages", "tools", "benchmarks", for_types=False)
     done: set[str] = set()
 
     def visit(module: str, path: tuple[str, ...]) -> None:

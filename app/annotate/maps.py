@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from app.components.background import submit
 from core.errors import LapelError
 from core.garments import Box, LabeledPhoto
 from core.inference.predictions import prediction_of
@@ -46,9 +47,7 @@ class AttentionMaps:
         """Start working a photo's map out, unless that has been done or begun."""
         key = _key(store, photo_id)
         if key not in self._futures or self._is_stale(store, photo_id):
-            from app.attention import maps
-
-            self._futures[key] = maps.submit(make_map, store, photo_id)
+            self._futures[key] = submit(make_map, store, photo_id)
         self._futures.move_to_end(key)
         while len(self._futures) > MAX_MAPS:
             self._futures.popitem(last=False)[1].cancel()

@@ -14,6 +14,7 @@ from functools import cache
 import streamlit as st
 
 from app.annotate.session import AnnotationSession, OpenPhoto, load_photo
+from app.components.background import submit
 from app.media import picture_url
 from core.access import LOCAL
 from core.errors import LapelError
@@ -62,11 +63,9 @@ class ProposalJobs:
         key = _key(store, photo_id)
         if key in self._futures or store.predictions.get(photo_id) is not None:
             return
-        from app.attention import maps
-
         while len(self._futures) >= MAX_REQUESTS:
             self._futures.pop(next(iter(self._futures)))
-        self._futures[key] = maps.submit(predict_photo, store.acting(LOCAL), photo_id)
+        self._futures[key] = submit(predict_photo, store.acting(LOCAL), photo_id)
 
     def pending(self, store: Store, photo_id: int) -> bool:
         """Whether a prediction was requested and is not there yet."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from collections.abc import Mapping
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
-from functools import cache
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
+from app.components.background import submit
 from app.media import picture_url
 from app.preview.selection import PhotoView
 from core.garments import Box, LabeledPhoto
@@ -31,7 +31,6 @@ STAGES = {"stride8": "Fine", "stride16": "Medium", "stride32": "Coarse"}
 
 logger = logging.getLogger(__name__)
 
-Result = TypeVar("Result")
 Key = tuple[str, tuple[tuple[int, str, Box], ...]]
 
 
@@ -140,13 +139,3 @@ def png(image: Image.Image) -> bytes:
     out = BytesIO()
     image.save(out, "PNG", compress_level=1)
     return out.getvalue()
-
-
-def submit(work: Callable[..., Result], *arguments: object) -> Future[Result]:
-    """Compute in the background, one task at a time for the whole process, so that labeling stays quick."""
-    return _workers().submit(work, *arguments)
-
-
-@cache
-def _workers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="lapel-maps")

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from threading import Event, Lock, Thread
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -21,6 +23,8 @@ MOST_FINISHED = 20
 UNEXPECTED = "Something went wrong that should not have; the server's log says what."
 
 log = logging.getLogger("lapel.models")
+
+Result = TypeVar("Result")
 
 
 class Cancelled(Exception):
@@ -125,3 +129,13 @@ def shown_on(bar: DeltaGenerator, text: str) -> Progress:
 def task_runner() -> TaskRunner:
     """This process's."""
     return TaskRunner()
+
+
+def submit(work: Callable[..., Result], *arguments: object) -> Future[Result]:
+    """Compute in the background, one task at a time for the whole process, so that labeling stays quick."""
+    return _workers().submit(work, *arguments)
+
+
+@cache
+def _workers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="lapel-background")

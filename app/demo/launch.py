@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from app.auth.config import is_loopback
-from app.preview.samples import fetch_samples
+from app.preview.samples import PHOTO_ENDINGS, fetch_samples
 from core.errors import AccessError, LapelError
 from core.files import data_folder
 from core.threads import IMPORTS, use_passive_waiting
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from core.inference.labeler import Labeler, PhotoLabeler
 
 PASSWORD_VARIABLE = "LAPEL_DEMO_PASSWORD"
-PHOTO_ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}  # of examples, which browsers show
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
 MAX_FILE_SIZE = "30mb"

@@ -15,9 +15,9 @@ from app.demo import view
 from app.demo.api import MODELS, in_range, sentences, taken_photo
 from app.demo.attribution import Inspectors
 from app.demo.attribution_section import AttributionSection
-from app.demo.launch import PHOTO_ENDINGS
 from app.demo.theme import HIDDEN
 from app.demo.view import Explain, Shown
+from app.preview.samples import PHOTO_ENDINGS
 from core.errors import PhotoError
 from core.images.decode import Photo
 

@@ -38,6 +38,9 @@ SAMPLE_PHOTOS: tuple[tuple[str, str], ...] = (
 )
 """Label and id of the photos that are fetched; none is of the people whose photos validate the models."""
 
+PHOTO_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+"""Of photos that are offered as examples: every browser shows them."""
+
 MAX_SAMPLE_BYTES = 8 * 2**20
 _CHUNK_BYTES = 64 * 2**10
 _JPEG_QUALITY = 95

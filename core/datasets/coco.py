@@ -32,6 +32,7 @@ from core.datasets.parsing import MOST_BOXES, read_json
 from core.datasets.photo_index import ListedName, PhotoIndex
 from core.datasets.report import ReadReport, in_one_form, named
 from core.errors import DatasetError
+from core.files import atomic_write
 from core.images.decode import upright_size
 
 LABELED_KEY = "labeled_categories"
@@ -124,7 +125,8 @@ def _labeled_categories(document: dict[str, Any], path: Path) -> tuple[str, ...]
 
 def write_coco(dataset: DetectionDataset, path: Path) -> None:
     """Write a COCO detection file; boxes to a ten-thousandth of a pixel, ids from 1."""
-    Path(path).write_text(json.dumps(coco_document(dataset), ensure_ascii=False) + "\n", encoding="utf-8")
+    with atomic_write(Path(path)) as file:
+        file.write((json.dumps(coco_document(dataset), ensure_ascii=False) + "\n").encode())
 
 
 def coco_document(dataset: DetectionDataset) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from core.errors import WeightsError
+from core.files import atomic_write
 from core.models.cards import LARGEST_BYTES
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -28,7 +29,13 @@ def save_weights(module: nn.Module, path: Path, *, half: bool = True) -> None:
         value = value.detach().cpu().contiguous()
         state[name] = value.half() if half and value.is_floating_point() else value
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(state, path)
+    write_tensors(state, path)
+
+
+def write_tensors(state: Mapping[str, Tensor], path: Path) -> None:
+    """Write contiguous tensors as safetensors: the whole file, or what was there before. Raises OSError."""
+    with atomic_write(path) as file:
+        file.write(save(dict(state)))
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from PIL import Image
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
@@ -24,6 +23,7 @@ from torchvision.transforms import v2
 from core.errors import DatasetError
 from core.images.crops import normalize_pixels, to_tensor
 from core.models.mobilenet import MobileNetFeatures, load_imagenet
+from core.models.weights import write_tensors
 from core.models.yolov4 import PRESETS, Backbone
 from core.training.datasets import cached_jpeg
 from core.training.sampler import Request
@@ -156,4 +156,4 @@ def export_backbone(module: LightningModule, path: Path, metric: float) -> None:
     """Write the backbone alone, float32 safetensors."""
     state = module.backbone.state_dict()  # type: ignore[union-attr, operator]
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.detach().cpu().contiguous() for k, v in state.items()}, path)
+    write_tensors({k: v.detach().cpu().contiguous() for k, v in state.items()}, path)

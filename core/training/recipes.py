@@ -222,31 +222,6 @@ CLASSIFIER_RECIPES = {
             mixup=0.2,
             ema_decay=0.998,
         ),
-        replace(  # all layers at a low rate, from trained weights
-            _FINE,
-            name="polish",
-            learning_rate=2e-4,
-            backbone_rate=0.3,
-            weight_decay=0.05,
-            epochs=8,
-            trainable="all",
-            dropout=0.3,
-            ema_decay=0.999,
-            seed=1,
-        ),
-        replace(  # without label smoothing, which spreads probability to labels that are not similar
-            _FINE,
-            name="tail",
-            learning_rate=2e-4,
-            backbone_rate=0.5,
-            weight_decay=0.05,
-            epochs=6,
-            label_smoothing=0.0,
-            dropout=0.3,
-            mixup=0.2,
-            ema_decay=0.999,
-            seed=2,
-        ),
     )
 }
 

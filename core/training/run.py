@@ -17,7 +17,7 @@ from core.datasets.classification import read_labeled, with_known_labels
 from core.datasets.detection import DetectionDataset, letterboxed_wh
 from core.datasets.reading import read_fitted
 from core.errors import DatasetError, RecipeError, WeightsError
-from core.files import current_commit
+from core.files import atomic_write, current_commit
 from core.models.loading import GHOST_OF
 from core.models.registry import detector_names, has_anchors
 from core.models.weights import read_tensors
@@ -233,4 +233,5 @@ def _label_names(masks: Path) -> tuple[str, ...]:
 
 def _write_settings(out: Path, settings: dict[str, Any]) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    (out / "recipe.json").write_text(json.dumps(settings, indent=1) + "\n")
+    with atomic_write(out / "recipe.json") as file:
+        file.write((json.dumps(settings, indent=1) + "\n").encode())

@@ -18,6 +18,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from core.errors import RecipeError
+from core.files import atomic_write
 from core.models import fused
 from core.threads import compute_threads, is_background, share_the_cores
 from core.training.allocator import reused_memory
@@ -100,7 +101,8 @@ def truncate_history(history: Path, epochs: int) -> None:
     lines = history.read_text().splitlines() if history.is_file() else []
     kept = [line for line in lines if 0 < _epoch_of(line) <= epochs]
     if kept != lines:
-        history.write_text("".join(f"{line}\n" for line in kept))
+        with atomic_write(history) as file:
+            file.write("".join(f"{line}\n" for line in kept).encode())
 
 
 def _epoch_of(line: str) -> int:

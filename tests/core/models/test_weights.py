@@ -2,6 +2,7 @@ import math
 import os
 import pickle
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 import torch
@@ -114,3 +115,17 @@ def test_a_truncated_file_is_refused_wherever_it_ends(saved):
 def test_the_digest_is_sha256(tmp_path):
     (tmp_path / "file").write_bytes(b"lapel")
     assert digest(tmp_path / "file") == sha256(b"lapel").hexdigest()
+
+
+def test_weights_that_cannot_be_written_whole_leave_those_before(tmp_path, monkeypatch):
+    path = tmp_path / "net.safetensors"
+    save_weights(nn.Linear(2, 2), path)
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="no space"):
+        save_weights(nn.Linear(2, 2), path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
