@@ -45,7 +45,7 @@ bench: $(TOOLS) ## what the README's figures come from
 	$(BIN)/python -m benchmarks
 
 samples: $(RUNTIME) ## draw assets/samples again
-	$(BIN)/python -m assets.make_samples
+	$(BIN)/python -m tools.make_samples
 
 freeze: $(TOOLS) ## write the installed versions into constraints.txt
 	@{ echo "# The exact versions that the tests passed with. Written by: make freeze"; \

@@ -1,6 +1,6 @@
 """Draws ``assets/samples``, which the page and the demo offer where there is no network.
 
-From the root of the repository: ``python -m assets.make_samples``
+From the root of the repository: ``python -m tools.make_samples``
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from PIL import Image
 
 from tools.synthetic import draw_scene
 
-FOLDER = Path(__file__).parent / "samples"
+FOLDER = Path(__file__).parents[1] / "assets" / "samples"
 SIZE_WH = (480, 640)
 JPEG_QUALITY = 88
 

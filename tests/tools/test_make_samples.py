@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from assets.make_samples import FOLDER, SAMPLES, SIZE_WH, draw_sample
+from tools.make_samples import FOLDER, SAMPLES, SIZE_WH, draw_sample
 
 
 def test_the_folder_holds_a_dozen_samples_of_their_size():
