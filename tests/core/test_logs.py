@@ -16,7 +16,7 @@ from core.logs import is_json
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import logging, warnings
-from core.logs import adopt_logger, announce, complain, start_logs
+from core.logs import adopt_logger, announce, report_failure, start_logs
 start_logs()
 announce("It begins", worker="worker-1")
 logging.getLogger("lapel.jobs").info("A job\\nended", extra={"job": "import-1", "state": "done"})

@@ -295,13 +295,11 @@ builtins.begun = begun = threading.Event()
 failed = []
 
 def wait_for_the_other():
-    # Until the main thread has the import lock of the part; where it may not import, it has none.
+    # Until the main thread has the part's import lock and waits for the package's; locked, it may not import.
     while sys.argv[2] != "locked":
-        frame = sys._current_frames()[threading.main_thread().ident]
-        while frame is not None:
-            if frame.f_code.co_name == "_find_and_load_unlocked" and frame.f_locals["name"] == "halves.other":
-                return
-            frame = frame.f_back
+        waits = importlib._bootstrap._blocking_on.get(threading.main_thread().ident) or []
+        if any(lock.name == "halves" for lock in (waits if isinstance(waits, list) else [waits])):
+            return
         time.sleep(0.001)
 
 builtins.wait_for_the_other = wait_for_the_other
