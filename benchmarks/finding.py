@@ -81,12 +81,12 @@ def measure(store: Store, pair: ModelPair, rounds: int) -> dict[str, dict[str, f
     for name, query in questions(store, pair).items():
         found = store.search.count(query)
         rows[name] = {"found": found}
-        for what, act in _acts(store, query, max(0, found - PAGE)).items():
-            rows[name] |= spread(list(_milliseconds(act, rounds)), f"{what}_")
+        for what, call in _calls(store, query, max(0, found - PAGE)).items():
+            rows[name] |= spread(list(_milliseconds(call, rounds)), f"{what}_")
     return rows
 
 
-def _acts(store: Store, query: PhotoQuery, deep: int) -> dict[str, Callable[[], object]]:
+def _calls(store: Store, query: PhotoQuery, deep: int) -> dict[str, Callable[[], object]]:
     search = store.search
     return {
         "count": partial(search.count, query),
@@ -97,10 +97,10 @@ def _acts(store: Store, query: PhotoQuery, deep: int) -> dict[str, Callable[[], 
     }
 
 
-def _milliseconds(act: Callable[[], object], rounds: int) -> Iterator[float]:
+def _milliseconds(call: Callable[[], object], rounds: int) -> Iterator[float]:
     for _ in range(rounds):
         started = time.perf_counter()
-        act()
+        call()
         yield 1000 * (time.perf_counter() - started)
 
 

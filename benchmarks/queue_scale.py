@@ -1,10 +1,10 @@
-"""The queue of a store with very many photos: next task, order, statistics, search, export, acts on all of
-them, and their memory.
+"""The queue of a store with very many photos: next task, order, statistics, search, export, bulk actions
+on all photos, and their memory.
 
 Run with ``python -m benchmarks.queue_scale [--photos 100000 1000000] [--databases sqlite postgresql]``; a
-line for each act goes to stderr, one line of JSON to stdout. Every photo is predicted (six garments, an
-embedding of 1,024 numbers), a tenth is annotated; there are rows only, without pictures. Each act is a
-process of its own, so that its peak memory can be told. ``--acts`` chooses some; ``--acts "first order"
+line for each action goes to stderr, one line of JSON to stdout. Every photo is predicted (six garments, an
+embedding of 1,024 numbers), a tenth is annotated; there are rows only, without pictures. Each action is a
+process of its own, so that its peak memory can be told. ``--actions`` chooses some; ``--actions "first order"
 counts`` says what the counts cost, which need the tasks that the first order makes.
 
 A million photos on PostgreSQL alone: ``python -m benchmarks.queue_scale --photos 1000000 --databases
@@ -125,7 +125,7 @@ def export(store: Store) -> dict[str, float]:
         return {"revision_s": made, "s": timed(lambda: export_revision(store, number, "coco", out))}
 
 
-def act_on_all(store: Store) -> dict[str, float]:
+def bulk_actions(store: Store) -> dict[str, float]:
     """All photos found, put first, given away, tagged; all boxes of a category relabeled, and undone."""
     from core.store import bulk
     from core.store.search import PhotoQuery
@@ -147,22 +147,22 @@ def act_on_all(store: Store) -> dict[str, float]:
     return row | {"undo_s": timed(lambda: bulk.undo_relabel(store, name, author="benchmark"))}
 
 
-ACTS: Mapping[str, Callable[[Store], dict[str, float]]] = {
+ACTIONS: Mapping[str, Callable[[Store], dict[str, float]]] = {
     "first order": order_first,
     "next task": ask_next,
     "order again": order_again,
     "counts": count,
     "search": search,
     "export": export,
-    "all at once": act_on_all,
+    "all at once": bulk_actions,
 }
 
 
-def run_act(name: str, url: str, folder: Path) -> dict[str, float]:
-    """An act in this process, with its memory before it and at most."""
+def run_action(name: str, url: str, folder: Path) -> dict[str, float]:
+    """An action in this process, with its memory before it and at most."""
     store = Store.open(url, folder)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    row = ACTS[name](store)
+    row = ACTIONS[name](store)
     store.close()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return row | {"open_mib": round(before / 1024), "peak_mib": round(peak / 1024)}
@@ -199,7 +199,7 @@ def opened(database: str, folder: Path) -> Iterator[Store | None]:
 
 
 def measure(database: str, photos: int, only: list[str]) -> dict[str, Any]:
-    """All acts on a store of so many photos."""
+    """All actions on a store of so many photos."""
     rows: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as temporary, opened(database, Path(temporary)) as store:
         if store is None:
@@ -208,7 +208,7 @@ def measure(database: str, photos: int, only: list[str]) -> dict[str, Any]:
         rows["fill"] = {"s": timed(lambda: fill(store, photos))}
         for name in only:
             analyze(store)
-            command = [sys.executable, "-m", "benchmarks.queue_scale", "--act", name]
+            command = [sys.executable, "-m", "benchmarks.queue_scale", "--action", name]
             command += ["--url", url_of(store), "--folder", temporary]
             done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True)
             rows[name] = json.loads(done.stdout)
@@ -222,16 +222,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--databases", nargs="+", choices=DATABASES, default=list(DATABASES))
-    parser.add_argument("--acts", nargs="+", choices=[*ACTS], default=[*ACTS])
-    parser.add_argument("--act", choices=[*ACTS], help=argparse.SUPPRESS)
+    parser.add_argument("--actions", nargs="+", choices=[*ACTIONS], default=[*ACTIONS])
+    parser.add_argument("--action", choices=[*ACTIONS], help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.act:
-        print(json.dumps(run_act(options.act, options.url, options.folder)))
+    if options.action:
+        print(json.dumps(run_action(options.action, options.url, options.folder)))
         return
     figures = {
-        database: {f"{photos:,}": measure(database, photos, options.acts) for photos in options.photos}
+        database: {f"{photos:,}": measure(database, photos, options.actions) for photos in options.photos}
         for database in options.databases
     }
     print(machine_line(PACKAGES), file=sys.stderr)

@@ -84,7 +84,7 @@ def distillation_loss(student: Tensor, soft: Tensor, temperature: float) -> Tens
 
 
 def resized(views: Tensor, side: int) -> Tensor:
-    """Views at another size; shrunk without aliasing."""
+    """Views at another size; downscaled without aliasing."""
     if views.shape[-1] == side:
         return views
     return F.interpolate(views, (side, side), mode="bilinear", antialias=views.shape[-1] > side)

@@ -119,7 +119,7 @@ def _token(token: ApiToken, *, names_person: bool) -> None:
         st.caption(" · ".join([*whose, f"made {moment(token.at)}", used, ends]))
     action.button(
         "Revoke", key=f"revoke-{token.id}", icon=":material/delete:",
-        on_click=_act, args=(lambda store: store.api_tokens.revoke(token.id), f"{token.label} is revoked."),
+        on_click=_perform, args=(lambda store: store.api_tokens.revoke(token.id), f"{token.label} is revoked."),
     )  # fmt: skip
 
 
@@ -163,18 +163,18 @@ def _webhook(store: Store, webhook: Webhook) -> None:
         )  # fmt: skip
 
 
-def _button(key: str, label: str, icon: str, act: Callable[[Store], Any]) -> None:
-    st.button(label, key=key, icon=icon, on_click=_act, args=(act, ""))
+def _button(key: str, label: str, icon: str, action: Callable[[Store], Any]) -> None:
+    st.button(label, key=key, icon=icon, on_click=_perform, args=(action, ""))
 
 
-def _act(act: Callable[[Store], Any], said: str) -> None:
+def _perform(action: Callable[[Store], Any], message: str) -> None:
     try:
-        act(workspace_store())
+        action(workspace_store())
     except LapelError as error:
         flash(RESULT_KEY, str(error), error=True)
     else:
-        if said:
-            flash(RESULT_KEY, said)
+        if message:
+            flash(RESULT_KEY, message)
 
 
 def _make_token() -> None:

@@ -30,7 +30,7 @@ from core.store.versions import VersionConflict
 VERSION = "1"
 PREFIX = "/v1"
 DOCUMENTATION = Path(__file__).parent / "documentation.html"
-DESCRIPTION = """The acts of the workspace over HTTP, with the rights of the token's person.
+DESCRIPTION = """The actions of the workspace over HTTP, with the rights of the token's person.
 A fault is answered as `{"error": sentence}`."""
 
 STATUSES: tuple[tuple[type[LapelError], int], ...] = (

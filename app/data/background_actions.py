@@ -20,15 +20,15 @@ from core.inference.predictions import Drafted
 from core.progress import Progress
 from core.store import Store
 
-KEY = "act"
+KEY = "action"
 SHORT_SECONDS = 2.0
-"""How long a button waits for its act: most are done by then."""
+"""How long a button waits for its action: most are done by then."""
 TICK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class RunningAction:
-    """An act that was begun; ``told`` says its result in a sentence, ``undo`` undoes also a part of it."""
+    """An action that was begun; ``told`` says its result in a sentence, ``undo`` undoes also a part of it."""
 
     what: str
     task: Task
@@ -66,7 +66,7 @@ class BackgroundActions:
         told: Callable[[Any], str],
         undo: tuple[str, str] | None = None,
     ) -> None:
-        """Do it, for use in a button's callback. One act goes on at a time."""
+        """Do it, for use in a button's callback. One action goes on at a time."""
         if self.running is not None and self.running.task.is_going:
             flash(RESULT_KEY, f"{self.running.what} is still going on: wait for it, or stop it.", error=True)
             return
@@ -75,7 +75,7 @@ class BackgroundActions:
         self.end()
 
     def end(self) -> None:
-        """Say what came of the act, once it is over."""
+        """Say what came of the action, once it is over."""
         running = self.running
         if running is None or running.task.is_going:
             return
@@ -96,7 +96,7 @@ def background_actions(store: Store, person: str) -> BackgroundActions:
 
 
 def show_running(actions: BackgroundActions) -> None:
-    """How far the act is, with a button that stops it."""
+    """How far the action is, with a button that stops it."""
     actions.end()
     if actions.running is not None:
         st.fragment(_show_progress, run_every=TICK_SECONDS)(actions)
@@ -113,7 +113,7 @@ def _show_progress(actions: BackgroundActions) -> None:
         st.button(
             "Stop",
             icon=":material/stop:",
-            key="act-stop",
+            key="action-stop",
             help="What is done by then stays; a relabeling can be undone as far as it came.",
             on_click=running.task.cancel,
         )

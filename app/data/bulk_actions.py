@@ -35,7 +35,7 @@ ANYBODY = "whoever comes"
 
 
 def show_result(store: Store, person: str) -> None:
-    """What came of the last act, and a button that undoes the last relabeling."""
+    """What came of the last action, and a button that undoes the last relabeling."""
     show_running(background_actions(store, person))
     show_flash(RESULT_KEY)
     undo_button(store, person)
@@ -63,7 +63,7 @@ def show_actions(
         st.caption("Tick tiles to act on many at once; with Shift, all between two.")
         return
     if background_actions(store, person).running is not None:
-        st.caption("More can be done once the act above is over.")
+        st.caption("More can be done once the action above is over.")
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if store.actor.may(Right.ANNOTATE):
@@ -178,7 +178,7 @@ def _example_button(store: Store, keys: Sequence[str]) -> None:
 
 
 def _make_examples(store: Store, boxes: Mapping[int, Sequence[str]]) -> None:
-    _told(lambda: f"{counted(add_examples(store, boxes), 'box', 'boxes')} in the guidelines.")
+    _flash_result(lambda: f"{counted(add_examples(store, boxes), 'box', 'boxes')} in the guidelines.")
 
 
 def _tag_form(store: Store, selection: Selection, person: str) -> None:
@@ -215,9 +215,9 @@ def _tag(store: Store, selection: Selection, person: str, add: bool) -> None:
     background_actions(store, person).begin("Tagging", job, told)
 
 
-def _told(act: Callable[[], str]) -> None:
+def _flash_result(action: Callable[[], str]) -> None:
     """Do it in a button's callback and say what came of it."""
     try:
-        flash(RESULT_KEY, act())
+        flash(RESULT_KEY, action())
     except LapelError as error:
         flash(RESULT_KEY, str(error), error=True)

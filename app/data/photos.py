@@ -263,6 +263,6 @@ def facts(store: Store, row: PhotoRow, annotation: Annotation | None) -> list[st
     if row.holdout:
         lines.append("In the holdout: models are evaluated on it, and no training here learns from it.")
     if row.near_id is not None:
-        twin = store.photos.get(row.near_id, deleted_ok=True)
-        lines.append(f"Near duplicate of {twin.name}{' (deleted)' if twin.deleted_at else ''}.")
+        duplicate = store.photos.get(row.near_id, deleted_ok=True)
+        lines.append(f"Near duplicate of {duplicate.name}{' (deleted)' if duplicate.deleted_at else ''}.")
     return lines

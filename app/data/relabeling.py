@@ -172,7 +172,7 @@ def _relabel_predicted(
         )
         boxes, left = boxes + done.boxes, left + done.left
         saved.update(done.saved)
-        actions.drafted = Drafted(boxes, left, saved)  # to be undone also where the act is stopped
+        actions.drafted = Drafted(boxes, left, saved)  # to be undone also where the action is stopped
     return actions.drafted
 
 

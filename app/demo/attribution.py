@@ -1,6 +1,7 @@
 """A garment inspected: heads from a point, two labels, maps before and after; without Gradio.
 
-The same numbers as on the page Attention, from the networks in PyTorch, which is loaded at the first look.
+The same numbers as on the page Attention, from the networks in PyTorch, which is
+loaded at the first inspection.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Inspectors:
 
     @property
     def are_loaded(self) -> bool:
-        """Whether a look needs no more loading."""
+        """Whether an inspection needs no more loading."""
         return self._classifier is not None
 
     @property

@@ -35,9 +35,9 @@ class AttributionSection:
     def __init__(self, inspectors: Inspectors) -> None:
         self.inspectors = inspectors
         self.inspected = gr.State(None, time_to_live=STATE_SECONDS)
-        self.open = gr.Button(OPEN, elem_id="look")
+        self.open = gr.Button(OPEN, elem_id="inspect")
         self.note = gr.Markdown(elem_id="inspect-note")
-        with gr.Column(elem_classes=[HIDDEN], elem_id="look-panel") as self.panel, gr.Tabs():
+        with gr.Column(elem_classes=[HIDDEN], elem_id="inspect-panel") as self.panel, gr.Tabs():
             with gr.Tab("Heads", render_children=True):
                 self._lay_out_heads()
             with gr.Tab("Two labels", render_children=True):

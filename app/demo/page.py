@@ -173,7 +173,7 @@ class Page:
             "concurrency_id": "drawing", "concurrency_limit": 4, "api_visibility": "private",
             "show_progress": "hidden", "trigger_mode": "always_last",
         }  # fmt: skip
-        look = [self.map_name, self.stage, self.opacity]
+        overlay_inputs = [self.map_name, self.stage, self.opacity]
         self.threshold.input(
             self.filter, [self.shown, self.threshold, self.garment, self.map_name, self.opacity],
             [*labels, self.classifier_map], **quick,
@@ -184,7 +184,7 @@ class Page:
         )  # fmt: skip
         gr.on(
             [self.map_name.input, self.stage.input, self.opacity.input], self.overlay,
-            [self.shown, self.garment, *look], [self.classifier_map, self.detector_map], **quick,
+            [self.shown, self.garment, *overlay_inputs], [self.classifier_map, self.detector_map], **quick,
         )  # fmt: skip
 
         self.closer.wire(self.shown, self.garment)

@@ -158,7 +158,7 @@ class StoredPictures:
 
 
 class DatasetPictures:
-    """Photos of a dataset, which are shrunk once."""
+    """Photos of a dataset, which are downscaled once."""
 
     def __init__(self, data: ReportData, digest: str) -> None:
         self._data, self._digest = data, digest
@@ -169,12 +169,12 @@ class DatasetPictures:
         return self._data.photos[id].photo
 
     def thumbnail(self, id: int) -> bytes:
-        return _shrunk(self._digest, id, THUMBNAIL_SIDE, self._data)
+        return _downscaled(self._digest, id, THUMBNAIL_SIDE, self._data)
 
     def picture(self, id: int) -> bytes:
-        return _shrunk(self._digest, id, PICTURE_SIDE, self._data)
+        return _downscaled(self._digest, id, PICTURE_SIDE, self._data)
 
 
 @st.cache_data(max_entries=400, show_spinner=False)
-def _shrunk(digest: str, id: int, side: int, _data: ReportData) -> bytes:
+def _downscaled(digest: str, id: int, side: int, _data: ReportData) -> bytes:
     return jpeg(downscaled(_data.photos[id].open().image.convert("RGB"), side), QUALITY)

@@ -178,8 +178,8 @@ class Batch:
                     self._busy_seconds += now - last
                     last = now
                     self._changed.notify_all()
-                self._unstash(before=origin.source)
-            self._unstash()
+                self._remove_read_uploads(before=origin.source)
+            self._remove_read_uploads()
             with self._changed:
                 # Photos may have been added since the queue was found empty.
                 if not self._waiting or self._stop.is_set():
@@ -193,7 +193,7 @@ class Batch:
         else:
             self._refusals.append(outcome)
 
-    def _unstash(self, before: int | None = None) -> None:
+    def _remove_read_uploads(self, before: int | None = None) -> None:
         """Remove files whose photos are all labeled: results come in order."""
         with self._lock:
             over = [entry for entry in self._exhausted if before is None or entry.source < before]

@@ -1,6 +1,6 @@
-// Garments as crops, to choose many of them and to mend them at once. Choosing happens here; acts go to the server.
+// Garments as crops, to choose many of them and to mend them at once. Choosing happens here; actions go to the server.
 // data: {tiles: [{key, url, alt, name, category, label, mark, color}], all: [key], categories: [{name, text}], labels: [name]}
-// out:  trigger "act" {name, value, keys}; "opened" key; "reversed" -1 or 1
+// out:  trigger "action" {name, value, keys}; "opened" key; "reversed" -1 or 1
 import { createElement, isClosedList, isTyping } from "../components/dom.js";
 import { between, fillPicture, makePicture, showTiles, stepThrough } from "../components/tile_grid.js";
 
@@ -14,17 +14,17 @@ class Board {
     this.none = this.button("Choose none", () => this.choose(new Set()));
     this.category = this.list("Set category");
     this.label = this.list("Set label");
-    this.accept = this.button("Accept", () => this.act("accept"), "A");
-    this.out = this.button("Take out", () => this.act("take out"), "X");
+    this.accept = this.button("Accept", () => this.perform("accept"), "A");
+    this.out = this.button("Take out", () => this.perform("take out"), "X");
     this.open = this.button("Open photo", () => this.send("opened", [...this.chosen][0]), "Enter");
-    this.bar = createElement("div", { className: "acts", role: "toolbar", "aria-label": "Chosen garments" },
+    this.bar = createElement("div", { className: "actions", role: "toolbar", "aria-label": "Chosen garments" },
       this.count, this.every, this.none, this.category, this.label, this.accept, this.out, this.open);
     this.grid = createElement("div", { className: "crops grid", role: "group", "aria-label": "Garments" });
     root.append(this.bar, this.grid);
   }
 
   button(text, onclick, key = "") {
-    const button = createElement("button", { type: "button", className: "act", textContent: text, onclick });
+    const button = createElement("button", { type: "button", className: "action", textContent: text, onclick });
     if (key) {
       button.title = `${text} (${key})`;
       button.setAttribute("aria-keyshortcuts", key);
@@ -33,11 +33,11 @@ class Board {
   }
 
   list(text) {
-    const list = createElement("select", { className: "act", "aria-label": text });
+    const list = createElement("select", { className: "action", "aria-label": text });
     list.onchange = () => {
       const value = list.value;
       list.value = "";
-      if (value) this.act(list === this.category ? "category" : "label", value);
+      if (value) this.perform(list === this.category ? "category" : "label", value);
     };
     return list;
   }
@@ -113,8 +113,8 @@ class Board {
     for (const control of [this.none, this.category, this.label, this.accept, this.out]) control.disabled = !size;
   }
 
-  act(name, value = "") {
-    if (this.chosen.size) this.send("act", { name, value, keys: [...this.chosen] });
+  perform(name, value = "") {
+    if (this.chosen.size) this.send("action", { name, value, keys: [...this.chosen] });
   }
 
   // What is chosen is for the whole page: a button that was just pressed, and is off by now, has lost the focus.
@@ -128,8 +128,8 @@ class Board {
     if (mod && key === "z") this.send("reversed", event.shiftKey ? 1 : -1);
     else if (mod && key === "a" && isInside) this.chooseAll();
     else if (mod) return;
-    else if (key === "a") this.act("accept");
-    else if (key === "x" || key === "Delete") this.act("take out");
+    else if (key === "a") this.perform("accept");
+    else if (key === "x" || key === "Delete") this.perform("take out");
     else if (!isInside) return;
     else if (key === "Escape") this.choose(new Set());
     else if (key === "Enter" && this.chosen.size === 1) this.send("opened", [...this.chosen][0]);

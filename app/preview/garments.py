@@ -56,7 +56,7 @@ def show_garments(
             "categories": [{"name": name, "text": _named(name, session.names)} for name in categories],
             "labels": list(labels),
         },
-        on_act_change=lambda: act(session, st.session_state[KEY]["act"], known, categories, labels),
+        on_action_change=lambda: perform(session, st.session_state[KEY]["action"], known, categories, labels),
         on_opened_change=partial(_open, session, known, on_open),
         on_reversed_change=partial(_reverse, session),
     )
@@ -104,7 +104,7 @@ def _named(category: str, names: Mapping[str, str]) -> str:
     return f"{names[category]} ({category})" if category in names else category
 
 
-def act(
+def perform(
     session: PreviewSession,
     asked: object,
     known: Mapping[str, Target],

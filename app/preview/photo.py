@@ -136,15 +136,15 @@ def _ranked(session: PreviewSession, view: PhotoView) -> None:
 
 
 def _keyed(session: PreviewSession, view: PhotoView) -> None:
-    acts = {
+    actions = {
         "next": partial(session.step_garment, view, 1),
         "previous": partial(session.step_garment, view, -1),
         "accept": partial(session.accept_garment, view),
         "take out": partial(session.delete_garment, view),
     }
-    act = acts.get(viewer.event("keyed"))
-    if act is not None:
-        act()
+    action = actions.get(viewer.event("keyed"))
+    if action is not None:
+        action()
 
 
 def _reversed(session: PreviewSession) -> None:

@@ -202,12 +202,12 @@ class View {
     const mod = event.ctrlKey || event.metaKey;
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const rank = event.key.length === 1 ? "12345".indexOf(event.key) : -1;
-    const act = mod ? null : { n: event.shiftKey ? "previous" : "next", a: "accept", x: "take out", delete: "take out" }[event.key.toLowerCase()];
-    if (isTyping(target) && (rank >= 0 || act || !isClosedList(target))) return;
+    const action = mod ? null : { n: event.shiftKey ? "previous" : "next", a: "accept", x: "take out", delete: "take out" }[event.key.toLowerCase()];
+    if (isTyping(target) && (rank >= 0 || action || !isClosedList(target))) return;
     if (mod && event.key.toLowerCase() === "z") this.send("reversed", event.shiftKey ? 1 : -1);
     else if (!mod && step) this.send("stepped", step);
     else if (!mod && rank >= 0) this.send("ranked", rank);
-    else if (act) this.send("keyed", act);
+    else if (action) this.send("keyed", action);
     else return;
     event.preventDefault();
     event.stopPropagation();

@@ -122,17 +122,17 @@ class PhotoIndex:
         for name, (found, fit) in zip(names, ranked, strict=True):
             if isinstance(found, Path) and fit == closest[found]:
                 rivals.setdefault(found, {}).setdefault(name_key(name.replace("\\", "/").strip()), name)
-        in_doubt = {path: list(alike.values()) for path, alike in rivals.items() if len(alike) > 1}
-        doubts = {
+        ambiguous = {path: list(alike.values()) for path, alike in rivals.items() if len(alike) > 1}
+        reasons = {
             path: f"{path.name} could be any of {named([_end(name) for name in alike])}"
-            for path, alike in in_doubt.items()
+            for path, alike in ambiguous.items()
         }
         photos: list[Path | NotFound] = []
         for found, fit in ranked:
             if isinstance(found, Path) and fit < closest[found]:
                 found = NotFound(NO_PHOTO)
-            elif isinstance(found, Path) and found in doubts:
-                found = NotFound(doubts[found], True)
+            elif isinstance(found, Path) and found in reasons:
+                found = NotFound(reasons[found], True)
             photos.append(found)
         return photos
 
@@ -181,19 +181,21 @@ class PhotoIndex:
                 kept[number] = NotFound(NO_PHOTO), NO_FIT
                 if isinstance(found := ranked[number][0], Path):
                     self.passed_over[min(theirs & stored)] = found
-        self._doubt(names, kept, place)
+        self._drop_ambiguous(names, kept, place)
         return kept
 
-    def _doubt(self, names: Sequence[str], kept: list[tuple[Path | NotFound, Fit]], place: Path) -> None:
+    def _drop_ambiguous(
+        self, names: Sequence[str], kept: list[tuple[Path | NotFound, Fit]], place: Path
+    ) -> None:
         """Take photos back that names may mean as well as stored ones."""
-        doubted: dict[int, int] = {}
+        ambiguous: dict[int, int] = {}
         for number, (name, (found, _)) in enumerate(zip(names, kept, strict=True)):
             if isinstance(found, Path) and (parts := self._parts_that_fit(found, name, place)) is not None:
-                doubted[number] = parts
-        if self._stored_at_ends is None or not doubted:
+                ambiguous[number] = parts
+        if self._stored_at_ends is None or not ambiguous:
             return
-        rivals = self._stored_at_ends([names[number] for number in doubted])
-        for (number, parts), some in zip(doubted.items(), rivals, strict=True):
+        rivals = self._stored_at_ends([names[number] for number in ambiguous])
+        for (number, parts), some in zip(ambiguous.items(), rivals, strict=True):
             found = kept[number][0]
             others = [photo for photo in some if len(name_key(photo.name)) > parts]
             if isinstance(found, Path) and others and not _is_one_of(found, others):

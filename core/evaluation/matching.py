@@ -75,7 +75,7 @@ def match_photo(
     order = _best_first_per_category(detections)
     boxes_xyxy, ids = detections.boxes_xyxy[order], detections.category_ids[order]
     counted, inside = counted_boxes(truth), _in_range(truth.boxes_xyxy, area_range)
-    # COCO takes the later of two boxes overlapped alike, argmax the earlier: hence the boxes from behind.
+    # COCO takes the later of two boxes with the same IoU, argmax the earlier: hence the boxes from behind.
     to_find, others = (np.flatnonzero(counted & chosen)[::-1] for chosen in (inside, ~inside))
     from_behind = np.concatenate([to_find, others])
     is_other = np.arange(len(from_behind)) >= len(to_find)

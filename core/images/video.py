@@ -28,7 +28,7 @@ from core.images.video_process import FRAME_HEADER
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi"})
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_SIDE = 1280
-"""Frames are shrunk to this many pixels: what the models see is smaller still."""
+"""Frames are downscaled to this many pixels: what the models see is smaller still."""
 
 _QUICKTIME = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"})
 _PHOTO_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis"})
@@ -125,7 +125,7 @@ def _videos_in(folder: Path) -> list[Path]:
 def open_video(
     path: Path, *, rate: float = 0.0, limits: VideoLimits | None = None, longest: int = LONGEST_SIDE
 ) -> Iterator[Video]:
-    """A video with its frames, ``rate`` of them a second (0: all), upright, shrunk to ``longest`` pixels.
+    """A video with its frames, ``rate`` a second (0: all), upright, downscaled to ``longest`` pixels.
 
     Raises VideoError for what is no video or a damaged one, and beyond the limits (by default those of
     :class:`VideoLimits`); the frames raise it as well.

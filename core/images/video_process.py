@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def read(path: str, rate: float, longest: int, out: BinaryIO) -> int:
-    """Write the video's facts and its frames, ``rate`` a second (0 for all), shrunk to ``longest`` pixels."""
+    """Write the video's facts and frames, ``rate`` a second (0 for all), downscaled to ``longest`` pixels."""
     import cv2
 
     cv2.setNumThreads(1)

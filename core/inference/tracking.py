@@ -179,7 +179,7 @@ class ByteTracker:
 
     def _start(self, box_xyxy: np.ndarray, class_scores: np.ndarray, seconds: float) -> Track:
         track = Track(BoxFilter(box_xyxy), class_scores.copy(), seconds)
-        if not self._began:  # the first frame has no second look to wait for
+        if not self._began:  # in the first frame there is no earlier one to confirm it
             track.id = self._next_id()
         self.tracks.append(track)
         return track

@@ -98,7 +98,7 @@ class Spool:
         return PendingUpload(source, name, path)
 
     def remove_uploads(self, waiting: Iterable[PendingUpload]) -> None:
-        """Remove stashed files; files outside the spool stay."""
+        """Remove pending uploads; files outside the spool stay."""
         for entry in waiting:
             if entry.path.parent == self.folder:
                 entry.path.unlink(missing_ok=True)

@@ -183,7 +183,7 @@ def test_a_garment_is_looked_into(page: Page, address_with_networks: str, photo:
     open_demo(page, address_with_networks)
     choose(page, photo)
     source(page, "detector-map")
-    page.locator("#look").click()
+    page.locator("#inspect").click()
 
     heads = page.locator("#heads img")
     expect(heads).to_have_count(9, timeout=WAIT_MS)

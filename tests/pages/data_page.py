@@ -56,7 +56,7 @@ def gallery(page: AppTest) -> list[str]:
 
 
 def told(page: AppTest) -> str:
-    """What the page says of the last act."""
+    """What the page says of the last action."""
     return "".join(found.value for found in page.success).replace("\\", "")
 
 

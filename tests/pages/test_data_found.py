@@ -145,8 +145,8 @@ def test_a_long_act_shows_how_far_it_is_after_a_reload_too(page, store, monkeypa
     del page.session_state["chosen"]  # as a reload does
     page.run()
     page.button(key="choose-page").click().run()
-    assert "More can be done once the act above is over" in texts(page)
-    page.button(key="act-stop").click().run()
+    assert "More can be done once the action above is over" in texts(page)
+    page.button(key="action-stop").click().run()
     go.set()
     until(lambda: "Putting first was stopped. 1 of 2 photos were done by then." in told(page.run()))
 

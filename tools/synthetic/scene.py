@@ -129,17 +129,19 @@ def _finish(
 ) -> DrawnScene:
     """Light falls off, the camera adds a cast and noise, and the picture shrinks to its size."""
 
-    def shrunk(values: np.ndarray) -> np.ndarray:
+    def downscaled(values: np.ndarray) -> np.ndarray:
         return values.reshape(size_wh[1], OVERSAMPLING, size_wh[0], OVERSAMPLING, -1).mean(axis=(1, 3))
 
     height, width = canvas.owner.shape
     y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)
     lean = rng.uniform(-0.08, 0.08, 2)
     light = 1 + lean[0] * x + lean[1] * y - rng.uniform(0.0, 0.12) * (x**2 + y**2)
-    pixels = shrunk(canvas.pixels * light[..., None]) * rng.uniform(0.96, 1.04, 3) * rng.uniform(0.9, 1.06)
+    pixels = (
+        downscaled(canvas.pixels * light[..., None]) * rng.uniform(0.96, 1.04, 3) * rng.uniform(0.9, 1.06)
+    )
     pixels += rng.normal(0.0, rng.uniform(0.002, 0.012), pixels.shape)
     image = Image.fromarray((np.clip(pixels, 0.0, 1.0) * 255 + 0.5).astype(np.uint8))
-    masks = [shrunk(canvas.owner == number)[..., 0] > 0.5 for number in range(1, len(pieces) + 1)]
+    masks = [downscaled(canvas.owner == number)[..., 0] > 0.5 for number in range(1, len(pieces) + 1)]
     seen = [(piece, mask) for piece, mask in zip(pieces, masks, strict=True) if mask.sum() >= SMALLEST_AREA]
     return DrawnScene(
         image,

@@ -1,4 +1,4 @@
-"""The API: acts of the pages over HTTP, with a token's rights; faults as one sentence and a status."""
+"""The API: actions of the pages over HTTP, with a token's rights; faults as one sentence and a status."""
 
 from __future__ import annotations
 

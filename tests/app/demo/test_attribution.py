@@ -35,7 +35,7 @@ def shown() -> view.Shown:
 
 @pytest.fixture(scope="module")
 def inspected(inspectors: Inspectors, shown: view.Shown) -> InspectedGarment:
-    assert not inspectors.are_loaded, "nothing is loaded before the first look"
+    assert not inspectors.are_loaded, "nothing is loaded before the first inspection"
     found = attribution.inspect(inspectors, shown, 0)
     assert found is not None and inspectors.are_loaded
     return found

@@ -30,19 +30,19 @@ def known(session: PreviewSession) -> dict[str, Any]:
     return {garments.key_of((view, number)): (view, number) for view in views for number in view.garments}
 
 
-def act(session: PreviewSession, asked: object) -> None:
-    garments.act(session, asked, known(session), FakeLabeler.categories, FakeLabeler.labels)
+def perform(session: PreviewSession, asked: object) -> None:
+    garments.perform(session, asked, known(session), FakeLabeler.categories, FakeLabeler.labels)
 
 
 def test_chosen_garments_are_changed_at_once(session):
-    act(session, {"name": "category", "value": "footwear", "keys": ["0-0", "1-1", "0-0"]})
+    perform(session, {"name": "category", "value": "footwear", "keys": ["0-0", "1-1", "0-0"]})
     assert {key: view.garments[number].category for key, (view, number) in known(session).items()} == {
         "0-0": "footwear", "0-1": "pants", "1-0": "top", "1-1": "footwear",
     }  # fmt: skip
     assert len(session.corrections.done) == 1
-    act(session, {"name": "take out", "keys": ["0-0", "1-0"]})
+    perform(session, {"name": "take out", "keys": ["0-0", "1-0"]})
     assert list(known(session)) == ["0-1", "1-1"]
-    act(session, {"name": "accept", "keys": ["0-1"]})
+    perform(session, {"name": "accept", "keys": ["0-1"]})
     assert known(session)["0-1"][0].garments[1].corrected
 
 
@@ -59,5 +59,5 @@ def test_chosen_garments_are_changed_at_once(session):
     ],
 )
 def test_what_is_no_request_changes_nothing(session, asked):
-    act(session, asked)
+    perform(session, asked)
     assert session.corrections.done == [] and session.question is None

@@ -50,7 +50,7 @@ def test_some_frames_a_second_are_spread_evenly(clip: Path) -> None:
     assert len(frames_of(clip, rate=200.0)) == 30
 
 
-def test_large_frames_are_shrunk_and_say_their_size(clip: Path) -> None:
+def test_large_frames_are_downscaled_and_say_their_size(clip: Path) -> None:
     frame = frames_of(clip, longest=160)[0]
     assert (frame.image.size, frame.video_wh) == ((160, 120), (320, 240))
 

@@ -88,7 +88,7 @@ def test_photos_that_came_with_annotations_are_done_unless_their_review_is_asked
     store.queue.release(store.queue.take(with_boxes, "cleo").id, "cleo")
     store.queue.review_imported(False)
     assert store.queue.counts().done == 1
-    store.queue.put_first(with_boxes, "a second look")
+    store.queue.put_first(with_boxes, "to be checked again")
     store.queue.fill()
     assert store.queue.next("dora").photo_id == with_boxes  # asked for by a reviewer
 
