@@ -16,6 +16,8 @@ HIDDEN = (
 )
 """Said where photos of ``core.inference.predictions.hidden_among`` are left out."""
 
+NO_LABEL_ISSUES = "No annotation looks wrong to the models, or none was compared with them yet."
+
 _SHOWN = "flashes-shown"
 _JOINER = "\N{WORD JOINER}"
 

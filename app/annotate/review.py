@@ -8,7 +8,7 @@ from app.annotate.notes import show_comments
 from app.annotate.prefetch import PictureUrls
 from app.annotate.session import AnnotationSession, open_photo
 from app.components.panes import Pane, show_panes
-from app.text import clock, counted, literal
+from app.text import NO_LABEL_ISSUES, clock, counted, literal
 from core.errors import LapelError
 from core.store import Store
 from core.store.agreement import Agreement, pairs
@@ -146,7 +146,7 @@ def show_label_issues(store: Store, session: AnnotationSession, pictures: Pictur
 
     found = label_issues(store)[:MOST_SHOWN]
     if not found:
-        st.caption("No annotation waiting wrong to the models, or none was compared with them yet.")
+        st.caption(NO_LABEL_ISSUES)
         return
     st.caption(
         "Annotations that the models contradict most. Open one, and correct it or submit it unchanged."

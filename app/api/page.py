@@ -119,7 +119,8 @@ def _token(token: ApiToken, *, names_person: bool) -> None:
         st.caption(" · ".join([*whose, f"made {moment(token.at)}", used, ends]))
     action.button(
         "Revoke", key=f"revoke-{token.id}", icon=":material/delete:",
-        on_click=_perform, args=(lambda store: store.api_tokens.revoke(token.id), f"{token.label} is revoked."),
+        on_click=_perform,
+        args=(lambda store: store.api_tokens.revoke(token.id), f"{token.label} is revoked."),
     )  # fmt: skip
 
 

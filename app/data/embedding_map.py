@@ -28,7 +28,7 @@ from core.store.search import FoundBox, PhotoQuery
 from core.threads import IMPORTS
 
 PHOTOS, GARMENTS = "Photos", "Garments"
-COLOR_BY = ("Category", "Label", "State", "Label error")
+COLOR_BY = ("Category", "Label", "State", "Label issue")
 MOST_LABELS = 12
 OTHERS, NOTHING = "others", "none"
 PAGE = 24
@@ -48,7 +48,7 @@ class Point:
     category: str
     label: str
     state: str
-    error: str
+    issue: str
 
 
 def show(store: Store, person: str) -> None:
@@ -134,8 +134,8 @@ def draw(
 def _groups(points: Sequence[Point], color: str) -> list[str]:
     if color == "State":
         return [point.state for point in points]
-    if color == "Label error":
-        return [point.error for point in points]
+    if color == "Label issue":
+        return [point.issue for point in points]
     if color == "Category":
         return [point.category or NOTHING for point in points]
     labels = [point.label or NOTHING for point in points]

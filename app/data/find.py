@@ -18,8 +18,10 @@ from core.store.predictions import NO_IMPORT
 from core.store.search import PARTS, STATES, PhotoQuery
 from core.taxonomy import classifier_labels
 
-PHOTOS, CROPS, ERRORS = "Photos", "Crops", "Label errors"
-VIEWS = (PHOTOS, CROPS, ERRORS)
+PHOTOS, CROPS, ISSUES = "Photos", "Crops", "Label issues"
+VIEWS = (PHOTOS, CROPS, ISSUES)
+VIEW_KEY, ISSUES_BEFORE = "view", "Label errors"
+"""What addresses of before call the view of label issues."""
 ANNOTATED, PREDICTED = "annotated", "predicted"
 ANY = "any"
 LABEL_PHOTOS = "none: saved from Label photos"
@@ -62,14 +64,16 @@ def show_filter(store: Store, categories: Mapping[int, Category]) -> Filter:
     """Draw the filter and return what it asks for."""
     state = f"{store.database.engine.url} {store.annotations.last_id()} {store.photos.last_id()}"
     people = _people(state, store)
+    if st.query_params.get(VIEW_KEY) == ISSUES_BEFORE:
+        st.session_state[VIEW_KEY] = ISSUES
     view = st.segmented_control(
         "Show as",
         VIEWS,
         default=PHOTOS,
         required=True,
-        key="view",
+        key=VIEW_KEY,
         bind="query-params",
-        help="Crops show each box by itself. Label errors are boxes that the models contradict, found when "
+        help="Crops show each box by itself. Label issues are boxes that the models contradict, found when "
         "the queue was last ordered.",
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):

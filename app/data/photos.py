@@ -1,4 +1,4 @@
-"""Finding on the page Data: photos, crops of boxes or label errors that pass the filter; the open photo."""
+"""Finding on the page Data: photos, crops of boxes or label issues that pass the filter; the open photo."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import streamlit as st
 
 from app.data import bulk_actions, find, selection
 from app.data.deletion import deletions, show_pending
-from app.data.find import CROPS, ERRORS, Filter
+from app.data.find import CROPS, ISSUES, Filter
 from app.data.tiles import Tile, show_tiles
 from app.navigation import annotate_link
 from app.preview.viewer import show_picture
-from app.text import counted, moment
+from app.text import NO_LABEL_ISSUES, counted, moment
 from core.access import Right
 from core.active_learning.label_issues import SWAPPED, LabelIssue
 from core.inference.predictions import category_ids
@@ -40,20 +40,19 @@ def show(store: Store, person: str) -> None:
         return
     categories = store.categories.by_id()
     asked = find.show_filter(store, categories)
-    issues = label_issues_by_photo(store) if asked.view == ERRORS else {}
-    query = find.of_issues(asked, list(issues)) if asked.view == ERRORS else asked.query
+    issues = label_issues_by_photo(store) if asked.view == ISSUES else {}
+    query = find.of_issues(asked, list(issues)) if asked.view == ISSUES else asked.query
     found = store.search.count_boxes(query) if asked.view == CROPS else store.search.count(query)
     _say_found(store, asked, found, everything)
     bulk_actions.show_result(store, person)
     if not found:
-        none = "No annotation looks wrong to the models, or none was compared with them yet."
-        passes = none if asked.view == ERRORS and not issues else "Nothing passes the filter."
+        passes = NO_LABEL_ISSUES if asked.view == ISSUES and not issues else "Nothing passes the filter."
         st.info(passes, icon=":material/filter_list_off:")
         return
     results_side, photo_side = st.columns([3, 2], gap="medium")
     with results_side:
         tiles = _tiles(store, asked, query, found, issues, categories)
-        said = _said(tiles, issues) if asked.view == ERRORS else {}
+        said = _said(tiles, issues) if asked.view == ISSUES else {}
         show_results(store, asked.view, tiles, found, query, categories, person, said)
     with photo_side:
         show_open(store, tiles, categories, person)
@@ -137,7 +136,7 @@ def _tiles(
     if asked.view == CROPS:
         ids = category_ids(store)
         return [box_tile(one, ids, categories) for one in store.search.boxes(query, start, size)]
-    if asked.view == ERRORS:  # the worst first
+    if asked.view == ISSUES:  # the worst first
         passing = set(store.search.ids(query).tolist())
         worst = [id for id in issues if id in passing][start : start + size]
         by_id = {row.id: row for row in store.search.photos(PhotoQuery(ids=tuple(worst)), 0, size)}
@@ -149,7 +148,7 @@ def _tiles(
     if not rows:
         st.info("All photos of this page are about to be deleted.", icon=":material/delete:")
     annotations = store.annotations.latest_of([row.id for row in rows]) if rows else {}
-    if asked.view == ERRORS:
+    if asked.view == ISSUES:
         return [error_tile(row, issues[row.id], annotations.get(row.id), categories) for row in rows]
     return [photo_tile(row, annotations.get(row.id), categories) for row in rows]
 

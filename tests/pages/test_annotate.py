@@ -12,6 +12,7 @@ from app.annotate.page import MORE_KEY
 from app.annotate.prefetch import ProposalJobs
 from app.annotate.save import perform, save_draft
 from app.annotate.session import KEY, AnnotationSession
+from app.text import NO_LABEL_ISSUES
 from core.inference.predictions import UNAIDED_HOLDOUT_SETTING
 from core.store import Store
 from tests.app.annotating import act_on, box, filled_store, work_on
@@ -209,6 +210,14 @@ def test_a_consensus_review_is_blind_and_a_reviewer_decides(start, folder):
     latest = store.annotations.latest(1)
     assert latest.kind == "accepted" and [b.uid for b in latest.boxes] == ["second"]
     assert store.consensus_reviews.waiting() == []
+
+
+def test_label_issues_say_where_there_are_none(start, folder):
+    store_in(folder, 1)
+    page = start()
+    page.session_state[MORE_KEY] = "Label issues"
+    page.run()
+    assert NO_LABEL_ISSUES in texts(page)
 
 
 def test_drafts_are_listed_and_opened(start, folder):

@@ -1,4 +1,4 @@
-"""Finding on the page Data: crops mended in bulk, photos given away, label errors, links, and the map."""
+"""Finding on the page Data: crops mended in bulk, photos given away, label issues, links, and the map."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.data import background_actions, embedding_map
 from app.data.selection import SelectionState
+from app.text import NO_LABEL_ISSUES
 from core.garments import Garment
 from core.inference.predictions import UNAIDED_HOLDOUT_SETTING
 from core.store import Store, bulk
@@ -203,12 +204,12 @@ def test_a_link_finds_the_same(page, store):
     assert "expected photos by number" in texts(page).replace("\\", "")
 
 
-def test_label_errors_are_crops_with_their_reason(page, store):
+def test_label_issues_are_crops_with_their_reason(page, store):
     wrong = photo(store, name="coat.jpg")
     annotate(store, wrong, store.categories.all()[0].id)
     on(page, "Photos")
-    page.segmented_control(key="view").set_value("Label errors").run()
-    assert "No annotation looks wrong" in texts(page)
+    page.segmented_control(key="view").set_value("Label issues").run()
+    assert NO_LABEL_ISSUES in texts(page)
     issue = {"photo_id": wrong, "kind": "swapped", "score": 0.9, "reason": "drawn as a top", "version": 1}
     store.settings.remember("label_issues", [issue | {"box_xyxy": [5.0, 5.0, 60.0, 90.0], "category_id": 2}])
     page.run()
@@ -218,7 +219,17 @@ def test_label_errors_are_crops_with_their_reason(page, store):
     page.button(key="relabel-as-said").click().run()
     assert store.annotations.latest(wrong).boxes[0].category_id == 2
     assert "1 box on 1 photo relabeled" in told(page)
-    assert "No annotation looks wrong" in texts(page)
+    assert NO_LABEL_ISSUES in texts(page)
+
+
+def test_addresses_of_before_find_label_issues(page, store):
+    annotate(store, photo(store, name="coat.jpg"), store.categories.all()[0].id)
+    page.query_params["view"] = "Label errors"
+    on(page, "Photos")
+    assert page.segmented_control(key="view").value == "Label issues"
+    assert NO_LABEL_ISSUES in texts(page) and not page.exception
+    page.segmented_control(key="view").set_value("Photos").run()
+    assert gallery(page) == ["coat.jpg"]
 
 
 def test_chosen_boxes_are_examples_in_the_guidelines(page, store):
