@@ -131,7 +131,7 @@ def _editor(store: Store, session: AnnotationSession, opened: OpenPhoto, picture
         without=UNAIDED_WITHOUT if opened.is_unaided else (),
         coming=is_blank(session, opened) and proposal_jobs().pending(store, photo.id),
         on_work=partial(save_draft, store, session),
-        on_act=partial(_perform, store, session),
+        on_action=partial(_perform, store, session),
     )
     if maps.pending(store, photo.id):
         st.fragment(_wait_for_map, run_every=TICK_SECONDS)(store, photo.id)

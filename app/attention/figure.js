@@ -1,9 +1,9 @@
 // Maps over one picture: panels in sections, one of them large, and a point from which the heads' maps are drawn.
 // data: {key, picture: {url, ratio, alt}, numbers: url of float32, sections: [{title, panels: [{title, at, shape, extent, scale}]}],
 //        scales: {name: {low, high, signed, unit}}, colors: {sequential, diverging}, marks: [[x0, y0, x1, y1]], name, title, note,
-//        first: the panel that is large at first, look: what was chosen here when the link was made,
+//        first: the panel that is large at first, figure_view: what was chosen here when the link was made,
 //        point: null | {row, column, size, heads, finer, models: [{title, content, position, shares}]}}
-// out:  state "point" {row, column}, state "look" "term.direction.range.panel.smooth.opacity"
+// out:  state "point" {row, column}, state "figure_view" "term.direction.range.panel.smooth.opacity"
 import { createElement, placeBox } from "../components/dom.js";
 import { paint, rangeOf, shown, tableOf } from "./colors.js";
 import { Attention, difference, DIRECTIONS, highest, TERMS } from "./pointing.js";
@@ -37,9 +37,9 @@ class Figure {
 
   tools() {
     const opacity = createElement("input", { type: "range", min: "0", max: "100", value: String(100 * this.opacity), "aria-label": "Opacity of the maps",
-      oninput: () => { this.opacity = this.slider.valueAsNumber / 100; this.blend(); this.looked(); } });
+      oninput: () => { this.opacity = this.slider.valueAsNumber / 100; this.blend(); this.sendView(); } });
     this.slider = opacity;
-    this.smoother = createElement("input", { type: "checkbox", checked: "", onchange: () => { this.smooth = this.smoother.checked; this.draw(); this.looked(); } });
+    this.smoother = createElement("input", { type: "checkbox", checked: "", onchange: () => { this.smooth = this.smoother.checked; this.draw(); this.sendView(); } });
     const button = (words, act) => createElement("button", { type: "button", className: "tool", textContent: words, onclick: act });
     return createElement("div", { className: "tools" },
       createElement("label", {}, createElement("span", { textContent: "Opacity" }), opacity),
@@ -62,7 +62,7 @@ class Figure {
     if (this.form === undefined) {
       // Heads look at single cells: smoothed, they would look at stars.
       this.smooth = this.smoother.checked = !point || Boolean(point.finer);
-      this.lookAs(data.look);
+      this.restoreView(data.figure_view);
     }
     if (point && (fresh || !this.at)) this.at = [point.row, point.column];
     if (this.fetched !== data.numbers) {
@@ -98,7 +98,7 @@ class Figure {
   buildChoices() {
     const group = (title, entries, name) => createElement("div", { className: "modes", role: "radiogroup", "aria-label": title },
       ...entries.map(([value, words]) => createElement("button", { type: "button", role: "radio", className: "mode", textContent: words,
-        "aria-checked": String(this[name] === value), onclick: () => { this[name] = value; this.buildChoices(); this.draw(); this.looked(); } })));
+        "aria-checked": String(this[name] === value), onclick: () => { this[name] = value; this.buildChoices(); this.draw(); this.sendView(); } })));
     if (!this.data.point) { this.choices.replaceChildren(); return; }
     const terms = this.models.length > 1 ? TERMS : [...TERMS, ["all", "All three"]];
     if (!terms.some(([value]) => value === this.term)) this.term = "attention";
@@ -184,7 +184,7 @@ class Figure {
         const photo = createElement("canvas", { className: "photo" });
         const frame = createElement("div", { className: "small" }, photo, canvas);
         const index = this.cells.length;
-        const button = createElement("button", { type: "button", className: "panel", onclick: () => { this.chosen = index; this.draw(); this.looked(); } },
+        const button = createElement("button", { type: "button", className: "panel", onclick: () => { this.chosen = index; this.draw(); this.sendView(); } },
           frame, createElement("span", { className: "name", textContent: panel.title }));
         this.cells.push({ button, canvas, photo, frame });
         return button;
@@ -307,14 +307,14 @@ class Figure {
 
   // --- what was chosen here, in the address: it follows once nothing more is chosen
 
-  looked() {
+  sendView() {
     const parts = [this.term, this.direction, this.range, this.chosen, Number(this.smooth), Math.round(100 * this.opacity)];
-    clearTimeout(this.laterLook);
-    this.laterLook = setTimeout(() => this.send("look", parts.join(".")), SETTLED_MS);
+    clearTimeout(this.laterView);
+    this.laterView = setTimeout(() => this.send("figure_view", parts.join(".")), SETTLED_MS);
   }
 
-  lookAs(look) {
-    const [term, direction, range, chosen, smooth, opacity] = look.split(".");
+  restoreView(view) {
+    const [term, direction, range, chosen, smooth, opacity] = view.split(".");
     const among = (entries, value) => entries.some(([name]) => name === value);
     if (![...TERMS, ["all"]].some(([name]) => name === term) || !among(DIRECTIONS, direction) || !among(SCALES, range)) return;
     if (![chosen, smooth, opacity].every((part) => /^\d{1,3}$/.test(part))) return;
@@ -348,7 +348,7 @@ export default function ({ data, parentElement, setStateValue }) {
   view.show(data, setStateValue);
   return () => {
     clearTimeout(view.later);
-    clearTimeout(view.laterLook);
+    clearTimeout(view.laterView);
     views.delete(parentElement);
     root.replaceChildren();
   };

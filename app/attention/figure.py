@@ -24,8 +24,9 @@ from core.images.encode import downscaled, jpeg
 HERE = Path(__file__).parent
 PICTURE_SIDE, QUALITY = 800, 88
 WHOLE = (0.0, 0.0, 1.0, 1.0)
-LOOK, MOST_LOOK = "look", 60
-"""The parameter of the address for what is chosen in a figure: its key, a colon, the browser's words."""
+VIEW_PARAMETER, FIGURE_VIEW, MAX_VIEW_LENGTH = "look", "figure_view", 60
+"""The parameter of the address for what is chosen in a figure: its key, a colon, the browser's words; what the
+browser calls these, and how many characters of them are kept."""
 
 _component = st.components.v2.component(
     "lapel_figure",
@@ -159,7 +160,7 @@ def show_figure(
         "note": note,
         "name": name,
         "first": first,
-        "look": asked_look(key),
+        FIGURE_VIEW: requested_figure_view(key),
     }  # fmt: skip
     data |= figure_data(sections, pointed, arrays)
     data["numbers"] = picture_url(arrays.data(), "application/octet-stream", f"{key}/numbers")
@@ -167,20 +168,20 @@ def show_figure(
         key=key,
         data=data,
         on_point_change=on_point or (lambda: None),
-        on_look_change=lambda: _remember_look(key),
+        on_figure_view_change=lambda: _remember_figure_view(key),
     )
 
 
-def asked_look(key: str) -> str:
+def requested_figure_view(key: str) -> str:
     """What the address says was chosen in this figure; empty where it says nothing of it."""
-    name, _, look = st.query_params.get(LOOK, "").partition(":")
-    return look[:MOST_LOOK] if name == key.removeprefix(PREFIX) else ""
+    name, _, view = st.query_params.get(VIEW_PARAMETER, "").partition(":")
+    return view[:MAX_VIEW_LENGTH] if name == key.removeprefix(PREFIX) else ""
 
 
-def _remember_look(key: str) -> None:
+def _remember_figure_view(key: str) -> None:
     state: Mapping[str, Any] = st.session_state.get(key) or {}
-    if isinstance(look := state.get(LOOK), str):
-        remember(look=f"{key.removeprefix(PREFIX)}:{look[:MOST_LOOK]}")
+    if isinstance(view := state.get(FIGURE_VIEW), str):
+        remember(**{VIEW_PARAMETER: f"{key.removeprefix(PREFIX)}:{view[:MAX_VIEW_LENGTH]}"})
 
 
 def figure_data(sections: Sequence[Section], pointed: Pointed | None, arrays: Numbers) -> dict[str, Any]:

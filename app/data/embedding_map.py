@@ -261,7 +261,7 @@ def _described(
                 names.get(box.category_id or known.get(box.category or "", 0), box.category or ""),
                 box.label or "",
                 state.get(box.photo.id, "deleted"),
-                _error_of(issues.get(box.photo.id), box),
+                _issue_of(issues.get(box.photo.id), box),
             )
             for key, box in zip(keys, boxes, strict=True)
         ]
@@ -279,12 +279,12 @@ def _described(
             category, label = names[largest.category_id], largest.label
         issue = issues.get(id)
         name = rows[id].name if id in rows else "deleted"
-        error = issue.kind if issue else NOTHING
-        found.append(Point(key, name, category, label or "", state.get(id, "deleted"), error))
+        kind = issue.kind if issue else NOTHING
+        found.append(Point(key, name, category, label or "", state.get(id, "deleted"), kind))
     return found
 
 
-def _error_of(issue: LabelIssue | None, box: FoundBox) -> str:
+def _issue_of(issue: LabelIssue | None, box: FoundBox) -> str:
     return issue.kind if issue and issue.box_xyxy == box.box_xyxy else NOTHING
 
 

@@ -25,7 +25,7 @@ const changed = (editor, title, message) => {
 };
 
 const request = (editor, name, message) => {
-  editor.sync.act(name);
+  editor.sync.requestAction(name);
   return message;
 };
 

@@ -49,7 +49,7 @@ class EditorPhoto:
     """The photo to work on: ``width`` and ``height`` upright, in pixels, whatever size ``url`` serves.
 
     ``attention`` is the address of a map over the whole photo, laid under the boxes; None where there is
-    none yet (the act "attention" then asks for it).
+    none yet (the action "attention" then asks for it).
     """
 
     id: int
@@ -88,7 +88,7 @@ def box_editor(
     coming: bool = False,
     without: Sequence[str] = (),
     on_work: Callable[[EditorDraft], object] | None = None,
-    on_act: Callable[[EditorAction], object] | None = None,
+    on_action: Callable[[EditorAction], object] | None = None,
     place: str = PLACE,
     mount: Callable[..., Any] = _component,
 ) -> Edited:
@@ -98,15 +98,15 @@ def box_editor(
     task. ``boxes`` and ``sequence`` are the saved draft's, or where the work begins and 0. ``parents`` gives
     labels their category, so that choosing a label sets both. ``candidates`` are what the models see, also
     below the threshold of ``boxes``: a drawn box takes its category and labels from them. ``attributes`` are
-    what boxes may have beside the usual flags. ``tightened`` answers the act "tighten". ``keys`` maps actions
-    to a person's own keys, ``options`` settings to their choices. ``coming`` says that the models' boxes are
+    what boxes may have beside the usual flags. ``tightened`` answers the action "tighten". ``keys`` maps
+    actions to a person's own keys, ``options`` settings to their choices. ``coming`` says that the models' boxes are
     on their way: a submit waits for them. ``without`` are actions that the page has no use for: their buttons
     are not shown, and their keys do nothing; "flags" are the boxes' flags.
 
-    ``on_work`` saves a draft and ``on_act`` does what was asked; both are called before the page's script
+    ``on_work`` saves a draft and ``on_action`` does what was asked; both are called before the page's script
     runs, so that the script already passes the new ``sequence`` (a browser shows "saved" once it has come
     back). A LapelError that they raise is shown in the editor. Both get only what belongs to ``key``.
-    ``on_work`` may get the same state again. ``on_act`` gets a request once in a session; boxes that are
+    ``on_work`` may get the same state again. ``on_action`` gets a request once in a session; boxes that are
     newer than ``sequence`` go to ``on_work`` before it, but for a submit, which takes them itself. ``mount``
     puts the component on the page, and returns what it says.
     """
@@ -129,9 +129,9 @@ def box_editor(
         key=place,
         data=data,
         on_work_change=partial(_take_work, place, key, on_work),
-        on_act_change=partial(_take_act, place, key, on_act, on_work, sequence),
+        on_action_change=partial(_take_action, place, key, on_action, on_work, sequence),
     )
-    edited = Edited(_read(draft_from, result.work, key), _read(action_from, result.act, key))
+    edited = Edited(_read(draft_from, result.work, key), _read(action_from, result.action, key))
     _catch_up(place, key, edited.work, sequence, on_work)
     return edited
 
@@ -185,24 +185,24 @@ def _take_work(place: str, key: str, on_work: Callable[[EditorDraft], object] | 
         _save(place, work, on_work)
 
 
-def _take_act(
+def _take_action(
     place: str,
     key: str,
-    on_act: Callable[[EditorAction], object] | None,
+    on_action: Callable[[EditorAction], object] | None,
     on_work: Callable[[EditorDraft], object] | None = None,
     sequence: int = 0,
 ) -> None:
-    act = _read(action_from, st.session_state[place]["act"], key)
-    if act is None or on_act is None or act.request == st.session_state.get(_answered(place)):
+    action = _read(action_from, st.session_state[place]["action"], key)
+    if action is None or on_action is None or action.request == st.session_state.get(_answered(place)):
         return
 
     def do() -> None:
-        if on_work is not None and act.name != "submit" and act.sequence > sequence:
-            on_work(EditorDraft(act.key, act.sequence, act.boxes, act.seconds))
-        on_act(act)
+        if on_work is not None and action.name != "submit" and action.sequence > sequence:
+            on_work(EditorDraft(action.key, action.sequence, action.boxes, action.seconds))
+        on_action(action)
 
     _attempt(place, do)
-    st.session_state[_answered(place)] = act.request
+    st.session_state[_answered(place)] = action.request
 
 
 def _save(place: str, work: EditorDraft, on_work: Callable[[EditorDraft], object] | None) -> None:

@@ -1,7 +1,7 @@
 // The box editor: one photo, its boxes, and everything that is done to them, here in the browser.
 // data: {key, photo: {id, url, width, height, name, attention}, boxes, categories: [{id, name, color, ink}], labels,
 //        parents: {label: category}, keys: {action: chord}, options, sequence, readonly, coming, notice, answered}
-// out:  state "work" {key, sequence, boxes, seconds, attempt}; trigger "act" {name, key, sequence, boxes, request, seconds, keys, options}
+// out:  state "work" {key, sequence, boxes, seconds, attempt}; trigger "action" {name, key, sequence, boxes, request, seconds, keys, options}
 import { HANDLERS, isAllowed } from "./actions.js";
 import { actionButton, Toolbars } from "./toolbars.js";
 import { createElement, setText, setVisible } from "../components/dom.js";
@@ -46,7 +46,7 @@ class Editor {
     this.help = new Help((keymap) => this.shortcuts.change(keymap), (options) => this.setOptions(options));
     this.submitting = new Submitting(this);
     this.sync = new Sync({ storage: window.localStorage, onStatus: (status) => this.showStatus(status), onNewer: (boxes) => this.takeNewer(boxes) });
-    this.shortcuts = new Shortcuts(root, (keys) => this.sync.act("keys", { keys }));
+    this.shortcuts = new Shortcuts(root, (keys) => this.sync.requestAction("keys", { keys }));
     this.historyStorage = new HistoryStorage(window.sessionStorage);
     this.clipboard = new Clipboard(window.sessionStorage);
     this.gestures = new Gestures(this.stage, this.gestureHost());
@@ -184,7 +184,7 @@ class Editor {
     this.chosen = { ...this.chosen, ...options };
     this.options = { ...this.options, ...options };
     this.shortcuts.update(this.data.keys, this.options.draw);
-    this.sync.act("options", { options: this.options });
+    this.sync.requestAction("options", { options: this.options });
     this.render();
   }
 
@@ -284,6 +284,6 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   if (!root) return;
   if (!editors.has(parentElement)) editors.set(parentElement, new Editor(root));
   const editor = editors.get(parentElement);
-  editor.show(data, (name, value) => (name === "act" ? setTriggerValue : setStateValue)(name, value));
+  editor.show(data, (name, value) => (name === "action" ? setTriggerValue : setStateValue)(name, value));
   return () => (editors.delete(parentElement), editor.close());
 }

@@ -106,7 +106,7 @@ export class Edits {
     const { box } = editor.task;
     if (!box) return "Choose a box first";
     this.tightening = { uid: box.uid, from: box.box };
-    editor.sync.act("tighten", { uid: box.uid });
+    editor.sync.requestAction("tighten", { uid: box.uid });
     return "Tightening";
   }
 

@@ -56,7 +56,7 @@ class Edited:
     """What one run of the page got from the editor, for the task that is open; None where nothing came."""
 
     work: EditorDraft | None = None
-    act: EditorAction | None = None
+    action: EditorAction | None = None
 
 
 def draft_from(entry: Any) -> EditorDraft:
@@ -72,7 +72,7 @@ def draft_from(entry: Any) -> EditorDraft:
 
 
 def action_from(entry: Any) -> EditorAction:
-    """The act out of the browser's message. Raises StoreError for what is none."""
+    """The action out of the browser's message. Raises StoreError for what is none."""
     fields = _fields(entry)
     if fields.get("name") not in ACTIONS:
         raise StoreError(f"expected one of {', '.join(ACTIONS)}, got {fields.get('name')!r}")

@@ -84,7 +84,7 @@ export class Submitting {
       if (options.undecided === "ask") return this.ask(false);
       this.settle(options.undecided);
     }
-    sync.act("submit");
+    sync.requestAction("submit");
     return "Submitting";
   }
 
@@ -111,7 +111,7 @@ export class Submitting {
     if (answer === "decide") return editor.run("uncertain");
     if (editor.locked) return;
     this.settle(answer);
-    editor.sync.act("submit");
+    editor.sync.requestAction("submit");
     editor.announce("Submitting");
     editor.render();
   }

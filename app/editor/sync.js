@@ -1,4 +1,4 @@
-// Messages to the server: drafts after every change, acts until they are answered, and a status that says what is saved.
+// Messages to the server: drafts after every change, actions until they are answered, and a status that says what is saved.
 import { Draft, DraftStorage, initialWork } from "./draft.js";
 import { PrefixedStorage } from "./storage.js";
 import { randomId } from "./boxes.js";
@@ -61,7 +61,7 @@ export class Sync {
     this.tick();
   }
 
-  // `send` is false where an act with the same boxes follows at once.
+  // `send` is false where an action with the same boxes follows at once.
   change(boxes, send = true) {
     this.boxes = boxes;
     this.draft.change(Date.now());
@@ -97,11 +97,11 @@ export class Sync {
     this.stored = this.storage.write(this.key, { sequence, boxes: this.boxes, seconds: this.seconds, saved: !unsaved, at: Date.now() });
   }
 
-  act(name, fields = {}) {
+  requestAction(name, fields = {}) {
     const { draft: { local: sequence }, key, boxes, seconds } = this;
     const message = { key, name, sequence, boxes, seconds, request: randomId(24), ...fields };
     if (AWAITS_ANSWER.has(name)) this.pending = { name, key, request: message.request, message, at: Date.now(), attempt: 0 };
-    this.send("act", message);
+    this.send("action", message);
     this.tick();
   }
 
@@ -122,7 +122,7 @@ export class Sync {
     const { pending } = this;
     if (now - pending.at < RETRY_MS[Math.min(pending.attempt, RETRY_MS.length - 1)]) return;
     Object.assign(pending, { at: now, attempt: pending.attempt + 1 });
-    this.send("act", pending.message);
+    this.send("action", pending.message);
   }
 
   shouldProbe(now) {

@@ -28,7 +28,7 @@ export class View {
     this.show();
     if (!this.heat) return "Attention map off";
     if (photo.attention) return "Attention map on";
-    if (!this.asked) this.editor.sync.act("attention");
+    if (!this.asked) this.editor.sync.requestAction("attention");
     this.asked = true;
     return "The attention map is asked for";
   }

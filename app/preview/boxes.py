@@ -62,7 +62,7 @@ def show_boxes(session: PreviewSession, view: PhotoView, labeler: Labeler) -> No
         without=WITHOUT,
         on_work=lambda work: take(session, view, names, work),
         tightened=session.tightened,
-        on_act=lambda act: perform(session, view, act),
+        on_action=lambda action: perform(session, view, action),
         place=PLACE,
     )
 
@@ -79,12 +79,12 @@ def keys_of(session: PreviewSession) -> dict[str, str]:
     return {str(name): str(key) for name, key in keys.items()} if isinstance(keys, dict) else {}
 
 
-def perform(session: PreviewSession, view: PhotoView, act: EditorAction) -> None:
+def perform(session: PreviewSession, view: PhotoView, action: EditorAction) -> None:
     """Keep the keys that a person chose, or look for a tighter place for a box."""
-    box = next((box for box in act.boxes if box.uid == act.uid), None)
-    if act.name == "keys":
-        session.set("keys", dict(act.keys))
-    elif act.name == "tighten" and box is not None:
+    box = next((box for box in action.boxes if box.uid == action.uid), None)
+    if action.name == "keys":
+        session.set("keys", dict(action.keys))
+    elif action.name == "tighten" and box is not None:
         with IMPORTS:
             from core.images.foreground import tighten_box
 

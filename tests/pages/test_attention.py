@@ -161,10 +161,10 @@ def test_a_link_to_a_weights_file_of_another_session_says_that_it_is_not_here(wo
     assert "The address of this page opens the same view" in texts(page)
 
 
-@pytest.mark.parametrize(("asked", "look"), [("heads:all.to.all.3.1.65", "all.to.all.3.1.65"), ("why:x", "")])
-def test_a_figure_takes_from_the_address_what_was_chosen_in_it(monkeypatch, asked, look):
+@pytest.mark.parametrize(("asked", "view"), [("heads:all.to.all.3.1.65", "all.to.all.3.1.65"), ("why:x", "")])
+def test_a_figure_takes_from_the_address_what_was_chosen_in_it(monkeypatch, asked, view):
     monkeypatch.setattr(figure.st, "query_params", {"look": asked})
-    assert figure.asked_look("attention-heads") == look
+    assert figure.requested_figure_view("attention-heads") == view
 
 
 def test_a_link_to_measured_figures_measures_and_another_label_waits_for_a_click(workspace, monkeypatch):

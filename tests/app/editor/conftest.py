@@ -71,7 +71,7 @@ class Harness:
             {"key": f"{name}/1/0", "boxes": boxes, **photo},
             {"key": f"{name}/2/0", "boxes": [], **photo},
         ]
-        self.put({"tasks": tasks, "at": 0, "drafts": {}, "acts": [], "keys": {}, **fields})
+        self.put({"tasks": tasks, "at": 0, "drafts": {}, "actions": [], "keys": {}, **fields})
 
     def put(self, store: dict[str, Any]) -> None:
         part = self.folder / "store.test"

@@ -58,7 +58,7 @@ def save(work: EditorDraft) -> None:
     write(store)
 
 
-def act(asked: EditorAction) -> None:
+def action(asked: EditorAction) -> None:
     store = read()
     time.sleep(store.get("slow", 0))
     if store.get("busy"):
@@ -71,7 +71,7 @@ def act(asked: EditorAction) -> None:
         "boxes": boxes,
         "seconds": asked.seconds,
     }
-    store["acts"].append(entry)
+    store["actions"].append(entry)
     if asked.name in ("submit", "skip"):
         store["at"] = (store["at"] + 1) % len(store["tasks"])
     elif asked.name == "back":
@@ -122,5 +122,5 @@ box_editor(
     coming=store.get("coming", False),
     without=store.get("without", []),
     on_work=save,
-    on_act=act,
+    on_action=action,
 )

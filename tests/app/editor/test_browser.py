@@ -203,11 +203,11 @@ def test_everything_by_keyboard_alone(open_editor: Open, harness: Harness):
     keys.press("Escape")
     keys.press("Enter")
     expect(page.get_by_text("Photo photo.jpg: 0 boxes")).to_have_count(1)
-    act = harness.store["acts"][-1]
-    assert act["name"] == "submit"
-    assert [box["uid"] for box in act["boxes"]][:2] == [TOP, PANTS]
-    assert act["boxes"][0]["category"] == CATEGORIES.index("outerwear") + 1
-    assert all(box["accepted"] for box in act["boxes"])
+    action = harness.store["actions"][-1]
+    assert action["name"] == "submit"
+    assert [box["uid"] for box in action["boxes"]][:2] == [TOP, PANTS]
+    assert action["boxes"][0]["category"] == CATEGORIES.index("outerwear") + 1
+    assert all(box["accepted"] for box in action["boxes"])
 
 
 def test_a_second_enter_does_not_submit_a_photo_that_nobody_has_seen(open_editor: Open, harness: Harness):
@@ -221,14 +221,14 @@ def test_a_second_enter_does_not_submit_a_photo_that_nobody_has_seen(open_editor
     expect(page.get_by_text("Photo late.jpg: 0 boxes")).to_have_count(1)
     page.keyboard.press("Enter")
     expect(page.get_by_text("The photo is still on its way")).to_have_count(1)
-    assert len(harness.store["acts"]) == 1
+    assert len(harness.store["actions"]) == 1
     held[0].continue_()
     expect(page.locator(".canvas[data-seen]")).to_be_visible()
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog", name="Submit")).to_contain_text("as one without garments?")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Photo photo.jpg: 3 boxes")).to_have_count(1)
-    assert len(harness.store["acts"]) == 2
+    assert len(harness.store["actions"]) == 2
 
 
 def test_accepting_walks_through_what_is_uncertain(open_editor: Open, harness: Harness):
@@ -331,10 +331,10 @@ def test_a_name_is_found_by_typing_whatever_letter_it_begins_with(open_editor: O
         page.keyboard.press("Enter")
         expect(rows(page).filter(has_text=name)).to_have_count(1)
     saved(page)
-    assert [act["name"] for act in harness.store["acts"]] == []
+    assert [action["name"] for action in harness.store["actions"]] == []
     page.keyboard.press("Shift+S")
     expect(page.get_by_text("Photo photo.jpg: 0 boxes")).to_have_count(1)
-    assert [act["name"] for act in harness.store["acts"]] == ["skip"]
+    assert [action["name"] for action in harness.store["actions"]] == ["skip"]
 
 
 def test_keys_can_be_changed_and_stay_changed(open_editor: Open, harness: Harness):
@@ -351,7 +351,7 @@ def test_keys_can_be_changed_and_stay_changed(open_editor: Open, harness: Harnes
     page.keyboard.press("s")
     page.keyboard.press("k")
     expect(page.get_by_text("Photo photo.jpg: 0 boxes")).to_have_count(1)
-    assert [act["name"] for act in harness.store["acts"]] == ["keys", "skip"]
+    assert [action["name"] for action in harness.store["actions"]] == ["keys", "skip"]
 
 
 def test_among_three_hundred_boxes_a_drag_redraws_one_and_a_zoom_none(open_editor: Open, harness: Harness):

@@ -40,17 +40,17 @@ class Browser:
     """Stands in the mounted component's place: what it was shown, and what it says."""
 
     def __init__(self) -> None:
-        self.said: dict[str, Any] = {"work": None, "act": None}
+        self.said: dict[str, Any] = {"work": None, "action": None}
         self.shown: dict[str, Any] = {}
         self.callbacks: dict[str, Callable[[], None]] = {}
 
-    def __call__(self, *, data: dict[str, Any], on_work_change: Any, on_act_change: Any, **_: Any) -> Any:
-        self.shown, self.callbacks = data, {"work": on_work_change, "act": on_act_change}
+    def __call__(self, *, data: dict[str, Any], on_work_change: Any, on_action_change: Any, **_: Any) -> Any:
+        self.shown, self.callbacks = data, {"work": on_work_change, "action": on_action_change}
         return SimpleNamespace(**self.said)
 
     def says(self, what: str, entry: Any) -> None:
         """Say it; the callback runs before the page's script."""
-        self.said = {"work": None, "act": None, what: entry}
+        self.said = {"work": None, "action": None, what: entry}
         st.session_state["editor"] = self.said
         self.callbacks[what]()
 
@@ -112,18 +112,18 @@ def test_a_refusal_is_kept_for_the_editor_until_something_goes_well(browser: Bro
     assert browser.shown["notice"] == ""
 
 
-def test_an_act_is_answered_also_when_it_was_refused(browser: Browser):
-    run(browser, on_act=busy)
-    browser.says("act", said(name="submit", request="r1"))
+def test_an_action_is_answered_also_when_it_was_refused(browser: Browser):
+    run(browser, on_action=busy)
+    browser.says("action", said(name="submit", request="r1"))
     run(browser)
     assert (browser.shown["answered"], browser.shown["notice"]) == ("r1", "The database is busy.")
 
 
-def test_an_act_that_is_asked_again_is_done_once(browser: Browser):
+def test_an_action_that_is_asked_again_is_done_once(browser: Browser):
     done: list[str] = []
     for _ in range(2):
-        run(browser, on_act=lambda act: done.append(act.request))
-        browser.says("act", said(name="skip", request="r1"))
+        run(browser, on_action=lambda action: done.append(action.request))
+        browser.says("action", said(name="skip", request="r1"))
     assert done == ["r1"]
 
 
@@ -137,17 +137,17 @@ def test_the_last_edit_is_saved_before_the_photo_is_left(
     run(
         browser,
         sequence=sequence,
-        on_act=lambda act: done.append(act.name),
+        on_action=lambda action: done.append(action.name),
         on_work=lambda work: done.append(f"work {work.sequence}"),
     )
-    browser.says("act", said(name=name, request="r1"))
+    browser.says("action", said(name=name, request="r1"))
     assert done == steps
 
 
 def test_other_errors_are_not_hidden(browser: Browser):
-    run(browser, on_act=lambda act: 1 / 0)
+    run(browser, on_action=lambda action: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        browser.says("act", said(name="submit", request="r1"))
+        browser.says("action", said(name="submit", request="r1"))
 
 
 def test_work_that_came_without_a_callback_is_saved_once(browser: Browser, monkeypatch: pytest.MonkeyPatch):

@@ -195,7 +195,7 @@ def test_time_at_a_photo_counts_through_a_reload_also_without_a_change(open_edit
     page.locator(".canvas[data-seen]").wait_for()
     page.keyboard.press("Enter")
     expect(page.get_by_text("Photo photo.jpg: 0 boxes")).to_have_count(1)
-    assert harness.store["acts"][-1]["seconds"] >= 1.4
+    assert harness.store["actions"][-1]["seconds"] >= 1.4
 
 
 def test_nothing_is_clipped_on_a_narrow_screen(open_editor: Open, harness: Harness):

@@ -102,10 +102,10 @@ def test_a_submit_into_a_lost_connection_is_one_request(open_editor: Open, harne
     mark(page, "Not saved: offline. Your work is kept in this browser")
     harness.start()
     expect(page.get_by_text("Photo photo.jpg: 0 boxes")).to_have_count(1)
-    acts = harness.store["acts"]
-    assert {act["name"] for act in acts} == {"submit"}
-    assert len({act["request"] for act in acts}) == 1
-    assert [box["accepted"] for box in acts[0]["boxes"]] == [True, True, True]
+    actions = harness.store["actions"]
+    assert {action["name"] for action in actions} == {"submit"}
+    assert len({action["request"] for action in actions}) == 1
+    assert [box["accepted"] for box in actions[0]["boxes"]] == [True, True, True]
 
 
 def test_newer_work_from_elsewhere_is_shown_and_can_be_undone(open_editor: Open, harness: Harness):

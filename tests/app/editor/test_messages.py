@@ -33,8 +33,8 @@ def test_flags_come_with_their_box():
 
 @pytest.mark.parametrize("name", ACTIONS)
 def test_every_act_is_understood(name: str):
-    act = action_from(said(name=name, request="r" * 24, keys={"skip": "k"}))
-    assert (act.name, act.request, act.keys) == (name, "r" * 24, {"skip": "k"})
+    action = action_from(said(name=name, request="r" * 24, keys={"skip": "k"}))
+    assert (action.name, action.request, action.keys) == (name, "r" * 24, {"skip": "k"})
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_undecided_proposals_are_asked_about_and_accepted_or_rejected_by_a_key(
     dialog = page.get_by_role("dialog", name="Submit")
     page.keyboard.press("Enter")
     expect(dialog.get_by_role("listitem")).to_have_text(["top · Tee 0.91", "pants · Jeans 0.34", "bag 0.55"])
-    assert harness.store["acts"] == []
+    assert harness.store["actions"] == []
     page.keyboard.press("Escape")  # decide: the least certain one is chosen
     expect(dialog).to_be_hidden()
     page.keyboard.press("a")
@@ -38,8 +38,8 @@ def test_undecided_proposals_are_asked_about_and_accepted_or_rejected_by_a_key(
     expect(dialog).to_contain_text("2 proposals are undecided")
     page.keyboard.press("x")
     gone_on(page)
-    (act,) = harness.store["acts"]
-    assert [(box["uid"], box["accepted"]) for box in act["boxes"]] == [("model1", True)]
+    (action,) = harness.store["actions"]
+    assert [(box["uid"], box["accepted"]) for box in action["boxes"]] == [("model1", True)]
 
 
 @pytest.mark.parametrize(("choice", "left"), [("accept", 3), ("reject", 0)])
@@ -50,9 +50,9 @@ def test_a_setting_spares_the_question(open_editor: Open, harness: Harness, choi
     page.get_by_role("button", name="Close").click()
     page.keyboard.press("Enter")
     gone_on(page)
-    options, act = harness.store["acts"]
+    options, action = harness.store["actions"]
     assert options["name"] == "options" and harness.store["options"]["undecided"] == choice
-    assert len(act["boxes"]) == left and all(box["accepted"] for box in act["boxes"])
+    assert len(action["boxes"]) == left and all(box["accepted"] for box in action["boxes"])
 
 
 def test_an_enter_before_the_boxes_is_kept_and_asks_once_they_are_there(open_editor: Open, harness: Harness):
@@ -60,7 +60,7 @@ def test_an_enter_before_the_boxes_is_kept_and_asks_once_they_are_there(open_edi
     page = open_editor()
     page.keyboard.press("Enter")
     expect(page.get_by_text("Your Enter is kept")).to_be_visible()
-    assert harness.store["acts"] == []
+    assert harness.store["actions"] == []
     store = harness.store
     store["tasks"][0]["boxes"] = [proposal(0, [180, 150, 420, 420], "top", 0.91, [])]
     harness.put(store | {"coming": False})
@@ -69,7 +69,7 @@ def test_an_enter_before_the_boxes_is_kept_and_asks_once_they_are_there(open_edi
     expect(dialog).to_contain_text("The boxes have come")
     page.keyboard.press("Enter")
     gone_on(page)
-    assert [len(act["boxes"]) for act in harness.store["acts"]] == [1]
+    assert [len(action["boxes"]) for action in harness.store["actions"]] == [1]
 
 
 def test_a_photo_that_nobody_has_touched_is_not_submitted_as_empty_by_one_key(
@@ -81,11 +81,11 @@ def test_a_photo_that_nobody_has_touched_is_not_submitted_as_empty_by_one_key(
     dialog = page.get_by_role("dialog", name="Submit")
     expect(dialog).to_contain_text("as one without garments?")
     page.keyboard.press("Escape")
-    assert harness.store["acts"] == []
+    assert harness.store["actions"] == []
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     gone_on(page)
-    assert [act["boxes"] for act in harness.store["acts"]] == [[]]
+    assert [action["boxes"] for action in harness.store["actions"]] == [[]]
 
 
 def test_keys_are_the_photos_after_a_click_on_any_control(open_editor: Open, harness: Harness):
@@ -106,7 +106,7 @@ def test_keys_are_the_photos_after_a_click_on_any_control(open_editor: Open, har
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog", name="Submit")).to_be_hidden()
     expect(rows(page)).to_have_count(3)
-    assert harness.store["acts"] == []
+    assert harness.store["actions"] == []
 
 
 def test_what_a_page_has_no_use_for_has_neither_button_nor_key(open_editor: Open, harness: Harness):
@@ -120,4 +120,4 @@ def test_what_a_page_has_no_use_for_has_neither_button_nor_key(open_editor: Open
         expect(page.get_by_role("button", name=name, exact=True)).to_have_count(0)
     expect(page.locator(".lapel-editor .flags")).not_to_be_visible()
     expect(page.get_by_role("dialog", name="Submit")).not_to_be_visible()
-    assert harness.store["acts"] == []
+    assert harness.store["actions"] == []
