@@ -36,6 +36,8 @@ LARGE = re.compile(
 """Imports that bring large packages."""
 
 MOST_MODULES_AT_THE_TOP_OF_APP = 8
+SLOW = {"torch", "lightning", "streamlit"}
+READERS = {f"core.datasets.{name}" for name in ("coco", "cvat", "discovery", "export", "voc", "yolo")}
 WEB = {"streamlit", "gradio", "gradio_client", "starlette", "fastapi"}
 MOST_LINES = 400
 PATCHING = {"setattr", "delattr", "getattr", "patch", "object"}
@@ -340,10 +342,17 @@ def test_no_module_of_the_app_hides_the_core():
 
 
 @pytest.mark.parametrize(
-    "module", ["core.garments", "core.images.decode", "core.taxonomy", "tools.synthetic"]
+    ("module", "unwanted"),
+    [
+        ("core.garments", SLOW),
+        ("core.images.decode", SLOW),
+        ("core.taxonomy", SLOW),
+        ("tools.synthetic", SLOW),
+        ("core.inference.model_cache", SLOW | READERS),
+    ],
 )
-def test_the_nouns_can_be_had_without_loading_torch(module):
-    code = f"import sys, {module}; print(sorted({{'torch', 'lightning', 'streamlit'}} & set(sys.modules)))"
+def test_modules_are_imported_without_what_they_do_not_need(module, unwanted):
+    code = f"import sys, {module}; print(sorted({unwanted} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,

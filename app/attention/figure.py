@@ -25,8 +25,8 @@ HERE = Path(__file__).parent
 PICTURE_SIDE, QUALITY = 800, 88
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 VIEW_PARAMETER, FIGURE_VIEW, MAX_VIEW_LENGTH = "look", "figure_view", 60
-"""The parameter of the address for what is chosen in a figure: its key, a colon, the browser's words; what the
-browser calls these, and how many characters of them are kept."""
+"""The parameter of the address for what is chosen in a figure: its key, a colon, the browser's words; what
+the browser calls these, and how many characters of them are kept."""
 
 _component = st.components.v2.component(
     "lapel_figure",

@@ -11,7 +11,7 @@ from app.data.progress import statistics_of
 from app.text import flash, show_flash
 from core.access import Right
 from core.boxes import BOX_FLAGS
-from core.datasets.export import neutral
+from core.csv_cells import escape_formula
 from core.errors import LapelError
 from core.store import Store
 from core.store.categories import MOST_CHARACTERS, Category
@@ -51,11 +51,11 @@ def _table(categories: Sequence[Category], counts: Mapping[int, int]) -> None:
     # The table's own CSV button writes cells unchanged, so they are neutralized here.
     rows = pd.DataFrame(
         {
-            "Category": [neutral(category.name) for category in categories],
+            "Category": [escape_formula(category.name) for category in categories],
             "Boxes": [counts.get(category.id, 0) for category in categories],
         }
     )
-    colors = {neutral(category.name): f"color: {category.color}" for category in categories}
+    colors = {escape_formula(category.name): f"color: {category.color}" for category in categories}
     most = max(1, int(rows["Boxes"].max()) if len(rows) else 1)
     st.dataframe(
         rows.style.map(lambda name: colors.get(name, ""), subset=["Category"]),

@@ -12,7 +12,7 @@ import streamlit as st
 from app.data import holdout
 from app.preview.upload import received
 from app.text import counted, literal, moment
-from core.datasets.export import neutral
+from core.csv_cells import escape_formula
 from core.errors import LapelError, StoreError
 from core.images.containers import KINDS_IN_WORDS
 from core.jobs import client
@@ -178,7 +178,7 @@ def _report(store: Store, row: ImportRow) -> None:
         return
     st.dataframe(
         {
-            "File or photo": [neutral(refused.name) for refused in refusals],
+            "File or photo": [escape_formula(refused.name) for refused in refusals],
             "What happened": [refused.reason for refused in refusals],
         },
         hide_index=True,
@@ -248,7 +248,7 @@ def refusals_csv(refusals: Sequence[RefusedFile]) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(["file", "reason"])
-    writer.writerows([neutral(refused.name), neutral(refused.reason)] for refused in refusals)
+    writer.writerows([escape_formula(refused.name), escape_formula(refused.reason)] for refused in refusals)
     return out.getvalue()
 
 

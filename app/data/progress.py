@@ -13,7 +13,7 @@ from app.components.charts import CONFIG, plain
 from app.data import charts
 from app.text import counted
 from core.access import Right
-from core.datasets.export import neutral
+from core.csv_cells import escape_formula
 from core.inference.predictions import UNAIDED_HOLDOUT_SETTING
 from core.store import Store
 from core.store.statistics import (
@@ -134,7 +134,7 @@ def _people(store: Store) -> None:
     table = pd.DataFrame(
         {
             "Day": [row.day for row in rows],
-            "Person": [neutral(row.person) for row in rows],
+            "Person": [escape_formula(row.person) for row in rows],
             "Photos": [row.photos for row in rows],
             "Boxes": [row.boxes for row in rows],
             "Seconds a photo": [row.seconds_a_photo for row in rows],

@@ -12,7 +12,7 @@ import streamlit as st
 
 from app.components.background import shown_on
 from app.text import counted, flash, literal, show_flash
-from core.datasets.export import neutral
+from core.csv_cells import escape_formula
 from core.errors import LapelError, StoreFullError
 from core.progress import Progress
 from core.store import Store
@@ -152,10 +152,10 @@ def _table(revisions: Sequence[Revision]) -> None:
             {
                 "Revision": [revision.number for revision in newest_first],
                 "Made": [datetime.fromtimestamp(revision.at).astimezone() for revision in newest_first],
-                "By": [neutral(revision.by) for revision in newest_first],
+                "By": [escape_formula(revision.by) for revision in newest_first],
                 "Photos": [revision.photos for revision in newest_first],
                 "Boxes": [revision.boxes for revision in newest_first],
-                "Note": [neutral(revision.note) for revision in newest_first],
+                "Note": [escape_formula(revision.note) for revision in newest_first],
                 "Digest": [revision.digest[:12] for revision in newest_first],
             }
         ),

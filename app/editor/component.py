@@ -99,9 +99,9 @@ def box_editor(
     labels their category, so that choosing a label sets both. ``candidates`` are what the models see, also
     below the threshold of ``boxes``: a drawn box takes its category and labels from them. ``attributes`` are
     what boxes may have beside the usual flags. ``tightened`` answers the action "tighten". ``keys`` maps
-    actions to a person's own keys, ``options`` settings to their choices. ``coming`` says that the models' boxes are
-    on their way: a submit waits for them. ``without`` are actions that the page has no use for: their buttons
-    are not shown, and their keys do nothing; "flags" are the boxes' flags.
+    actions to a person's own keys, ``options`` settings to their choices. ``coming`` says that the models'
+    boxes are on their way: a submit waits for them. ``without`` are actions that the page has no use for:
+    their buttons are not shown, and their keys do nothing; "flags" are the boxes' flags.
 
     ``on_work`` saves a draft and ``on_action`` does what was asked; both are called before the page's script
     runs, so that the script already passes the new ``sequence`` (a browser shows "saved" once it has come

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from app.text import counted
-from core.datasets.export import neutral
+from core.csv_cells import escape_formula
 from core.store import Store
 from core.store.audit import AuditEntry
 
@@ -87,10 +87,10 @@ def _table(entries: Sequence[AuditEntry]) -> None:
     rows = pd.DataFrame(
         {
             "When": [datetime.fromtimestamp(entry.at).astimezone() for entry in entries],
-            "User": [neutral(entry.by) for entry in entries],
-            "Action": [neutral(entry.action) for entry in entries],
-            "Object": [neutral(entry.object) for entry in entries],
-            "Details": [neutral(details_of(entry)) for entry in entries],
+            "User": [escape_formula(entry.by) for entry in entries],
+            "Action": [escape_formula(entry.action) for entry in entries],
+            "Object": [escape_formula(entry.object) for entry in entries],
+            "Details": [escape_formula(details_of(entry)) for entry in entries],
         }
     )
     st.dataframe(

@@ -16,7 +16,8 @@ from app.components.background import shown_on
 from app.preview.selection import PhotoView
 from app.preview.session import PreviewSession
 from app.text import counted, literal
-from core.datasets.export import neutral, plain, write_zip
+from core.csv_cells import escape_formula, unescape_formula
+from core.datasets.export import write_zip
 from core.errors import DatasetError, LapelError, PhotoError
 from core.progress import Progress
 from core.threads import IMPORTS
@@ -66,7 +67,7 @@ def write_names(names: Mapping[str, str], known: Sequence[str]) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow([OURS, THEIRS])
-    writer.writerows([neutral(name), neutral(names.get(name, ""))] for name in known)
+    writer.writerows([escape_formula(name), escape_formula(names.get(name, ""))] for name in known)
     return out.getvalue()
 
 
@@ -90,7 +91,7 @@ def read_names(data: bytes, known: Sequence[str]) -> dict[str, str]:
 
 def _written(cell: str | None) -> str:
     """A cell's text as one line, without the quote that makes it safe for spreadsheets."""
-    return " ".join(plain(cell or "").split())[:LONGEST_NAME]
+    return " ".join(unescape_formula(cell or "").split())[:LONGEST_NAME]
 
 
 def save_edits(session: PreviewSession, key: str, known: Sequence[str]) -> None:

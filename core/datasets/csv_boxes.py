@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from core.boxes import BOX_FLAGS
+from core.csv_cells import unescape_formula
 from core.datasets.attributes import box_flags, parse_tags, usual_name
 from core.datasets.detection import BoxRow, DetectionDataset
-from core.datasets.export import COLUMNS, plain
+from core.datasets.export import COLUMNS
 from core.datasets.listed_photos import ListedPhoto, NamedRow, by_name, dataset_of, whole_size
 from core.datasets.parsing import FREE_ROWS, MOST_BOXES, read_rows
 from core.datasets.photo_index import PhotoIndex
@@ -86,7 +87,7 @@ def read_box_csv(path: Path, report: ReadReport, index: PhotoIndex) -> Detection
                 f"{path.name}: at most {MOST_BOXES:,} rows of a photo are read, got over {line - 2:,} of "
                 f"{len(rows_of):,} {'photo' if len(rows_of) == 1 else 'photos'}"
             )
-        name = plain(_of(row, PHOTO_COLUMNS))
+        name = unescape_formula(_of(row, PHOTO_COLUMNS))
         if name:
             rows_of.setdefault(name, []).append((line, row))
         else:
@@ -117,7 +118,9 @@ def _photo(name: str, rows: list[tuple[int, Row]], path: Path, report: ReadRepor
         except DatasetError as error:
             lost = True
             report.lose_box(path, f"{path.name} line {line}: {error}")
-    written = dict.fromkeys(text for text in plain(first.get("tags", "")).split(";") if text.strip())
+    written = dict.fromkeys(
+        text for text in unescape_formula(first.get("tags", "")).split(";") if text.strip()
+    )
     tags = parse_tags(list(written), name, path, report)
     return ListedPhoto(name, size_wh, tuple(boxes), lost, tags=tags)
 
@@ -139,7 +142,7 @@ def _row(row: Row, path: Path, report: ReadReport) -> NamedRow | None:
     """The row's box; None where it lists a photo without one."""
     keys = next(corners for corners in CORNERS if set(corners) <= row.keys())
     texts = [row[key].strip() for key in keys]
-    category = " ".join(plain(_of(row, CATEGORY_COLUMNS)).split())
+    category = " ".join(unescape_formula(_of(row, CATEGORY_COLUMNS)).split())
     if not any(texts) and not category:
         return None
     if not any(texts):
@@ -150,13 +153,13 @@ def _row(row: Row, path: Path, report: ReadReport) -> NamedRow | None:
         raise DatasetError(f"four corners in pixels are expected, got {', '.join(texts)[:60]!r}") from error
     if not category:
         raise DatasetError("a category is expected, there is none")
-    written = list(filter(None, re.split(r"[\s;,|]+", plain(row.get("flags", "")))))
+    written = list(filter(None, re.split(r"[\s;,|]+", unescape_formula(row.get("flags", "")))))
     for name in written:
         if not usual_name(name):
             report.leave_attribute(path, name)
     usual = box_flags({key: row.get(key) for key in BOX_FLAGS}, source=path, report=report)
     flags = frozenset(filter(None, map(usual_name, written))) | usual
-    label = plain(row.get("label", "")) if any(key in row for key in CATEGORY_COLUMNS[:-1]) else ""
+    label = unescape_formula(row.get("label", "")) if any(key in row for key in CATEGORY_COLUMNS[:-1]) else ""
     return BoxRow(x0, y0, x1, y1, 0, label or None, flags), category
 
 

@@ -13,6 +13,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 from PIL import Image
 
+from core.csv_cells import escape_formula
 from core.datasets.coco import coco_document
 from core.datasets.detection import BoxedPhoto, BoxRow, DetectionDataset, boxed_photo, class_list
 from core.datasets.listed_paths import PLAIN_FOLDERS
@@ -65,8 +66,6 @@ YOLO_WITHOUT_PHOTOS = (
 )
 NAMES_WITHOUT_PHOTOS = "photos have the names that they came with"
 UNTOLD_FOLDERS = PLAIN_FOLDERS | {"yolo"}
-FORMULA_STARTS = "=+-@＝＋－＠"
-"""What a spreadsheet takes for the start of a formula, in half and in full width."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,27 +124,6 @@ def write_zip(
         archive.writestr("README.txt", readme)
         for name, data in _pictures(batch, image_of, photos, square):
             archive.writestr(name, data, ZIP_STORED)  # JPEG does not get smaller
-
-
-def neutral(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: an apostrophe before ``= + - @``, tab and line ends.
-
-    Text that begins with an apostrophe before such a sign gets another one, so that ``plain`` gives every
-    text back.
-    """
-    start = text.lstrip("'")
-    first = start.lstrip()[:1]
-    is_formula = start[:1] in ("\t", "\r", "\n") or (first and first in FORMULA_STARTS)
-    return f"'{text}" if start and is_formula else text
-
-
-def plain(text: str) -> str:
-    """What ``neutral`` was given: without the apostrophe that it put before a formula's sign.
-
-    >>> [plain(neutral(text)) for text in ("=1", "'=1", "'x", "x")]
-    ['=1', "'=1", "'x", 'x']
-    """
-    return text[1:] if text.startswith("'") and neutral(text[1:]) == text else text
 
 
 def _batch(
@@ -235,9 +213,9 @@ def _write_csv(batch: _Batch, archive: ZipFile) -> None:
         for photo, name in zip(batch.labeled, batch.table_names, strict=True):
             for number, garment in enumerate(photo.garments, start=1):
                 row = _csv_row(name, number, garment, batch.shop_name(garment.category))
-                writer.writerow([neutral(cell) if isinstance(cell, str) else cell for cell in row])
+                writer.writerow([escape_formula(cell) if isinstance(cell, str) else cell for cell in row])
             if not photo.garments:
-                writer.writerow([neutral(name), *[""] * (len(COLUMNS) - 1)])
+                writer.writerow([escape_formula(name), *[""] * (len(COLUMNS) - 1)])
         text.flush()
         text.detach()
 

@@ -15,7 +15,8 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-from core.datasets.export import crop_names, neutral
+from core.csv_cells import escape_formula
+from core.datasets.export import crop_names
 from core.errors import DatasetError
 from core.garments import Garment, LabeledPhoto
 
@@ -138,10 +139,10 @@ class ShopTable:
         out = io.StringIO()
         columns, rows = _TABLES[self.kind](self, photos, names)
         writer = csv.DictWriter(out, columns, restval="", extrasaction="ignore")
-        writer.writerow({column: neutral(column) for column in columns})
+        writer.writerow({column: escape_formula(column) for column in columns})
         for row in rows:
             writer.writerow(
-                {key: neutral(cell) if isinstance(cell, str) else cell for key, cell in row.items()}
+                {key: escape_formula(cell) if isinstance(cell, str) else cell for key, cell in row.items()}
             )
         return out.getvalue().encode("utf-8-sig" if self.kind == TABLE else "utf-8", "replace")
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from core.access import LOCAL, Actor, Right, needs
+from core.csv_cells import escape_formula
 from core.store.database import Database, one_line
 from core.store.schema import audit as table
 
@@ -65,14 +66,13 @@ class Audit:
 
         Times are UTC, details JSON, and no cell is a formula to a spreadsheet.
         """
-        from core.datasets.export import neutral  # brings what reads annotations
 
         writer, count = csv.writer(out), 0
         writer.writerow(COLUMNS)
         for entry in self._oldest_first():
             at = datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds")
             details = json.dumps(entry.details, ensure_ascii=False, sort_keys=True)
-            writer.writerow([at, *map(neutral, (entry.by, entry.action, entry.object, details))])
+            writer.writerow([at, *map(escape_formula, (entry.by, entry.action, entry.object, details))])
             count += 1
         return count
 

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Protocol
 
+from core.csv_cells import escape_formula
 from core.datasets.coco import COCO_INFO, COCO_LICENSES, coco_annotations, coco_categories, coco_image
 from core.datasets.detection import class_list
-from core.datasets.export import neutral
 from core.datasets.splits import HOLDOUT, SPLITS, TRAIN, VAL
 from core.datasets.voc import label_map, voc_document
 from core.datasets.yolo import yolo_lines, yolo_setting
@@ -239,7 +239,7 @@ class YoloZip:
 class CsvTable:
     """A row a box; a photo without boxes has one row, which tells it from one that was left out.
 
-    Texts are as ``core.datasets.export.neutral`` writes them, and ``plain`` there gives back what they were:
+    Texts are as ``escape_formula`` writes them, and ``unescape_formula`` gives back what they were:
     where a text begins with ``= + - @`` it has an apostrophe before it. ``flags`` are joined by blanks, the
     photo's ``tags`` by semicolons; its ``comments``, each with who made it, by line breaks.
     """
@@ -255,7 +255,7 @@ class CsvTable:
 
     def add(self, photo: ExportedPhoto) -> None:
         for row in _csv_rows(photo, self._names):
-            self._writer.writerow([neutral(cell) if isinstance(cell, str) else cell for cell in row])
+            self._writer.writerow([escape_formula(cell) if isinstance(cell, str) else cell for cell in row])
 
     def finish(self) -> None:
         self._text.flush()

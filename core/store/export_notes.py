@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from core.datasets.export import neutral
+from core.csv_cells import escape_formula
 from core.datasets.splits import FEWEST_TO_SPLIT, HOLDOUT, SPLITS, TRAIN, VAL
 from core.datasets.voc import NOT_XML
 from core.store.boxes import AnnotatedBox
@@ -60,7 +60,7 @@ class ExportTally:
         name = photo.row.name
         self.lost["ending"] += self.names.pictures and not name.lower().endswith(PICTURE_ENDING)
         self.lost["renamed"] += self.names.is_renamed(photo.boxed.file_name, name)
-        self.lost["formula name"] += neutral(photo.boxed.file_name) != photo.boxed.file_name
+        self.lost["formula name"] += escape_formula(photo.boxed.file_name) != photo.boxed.file_name
         if photo.deleted:
             self.add_deleted(photo)
 
@@ -75,7 +75,7 @@ def _lost(box: AnnotatedBox) -> Iterator[str]:
         yield "label"
         if NOT_XML.search(box.label):
             yield "not XML"
-        if neutral(box.label) != box.label:
+        if escape_formula(box.label) != box.label:
             yield "formula"
     if box.flags:
         yield "flags"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from core.datasets.export import neutral
+from core.csv_cells import escape_formula
 
 
 class Span(NamedTuple):
@@ -78,7 +78,7 @@ class Table:
         writer = csv.writer(out, lineterminator="\n")
         spans = [any(isinstance(row[place], Span) for row in self.rows) for place in range(len(self.columns))]
         names = zip(self.columns, spans, strict=True)
-        writer.writerow([part for name, span in names for part in _csv_names(neutral(name), span)])
+        writer.writerow([part for name, span in names for part in _csv_names(escape_formula(name), span)])
         for row in self.rows:
             writer.writerow(
                 [part for cell, span in zip(row, spans, strict=True) for part in _csv(cell, span)]
@@ -155,7 +155,9 @@ def _csv(cell: Cell, span: bool) -> list[str | int | float]:
         return [cell.low, cell.high]
     if cell is None:
         return ["", ""] if span else [""]
-    return [neutral(cell) if isinstance(cell, str) else float(cell) if isinstance(cell, Signed) else cell]
+    return [
+        escape_formula(cell) if isinstance(cell, str) else float(cell) if isinstance(cell, Signed) else cell
+    ]
 
 
 def latex(text: str) -> str:
