@@ -16,7 +16,7 @@ import streamlit as st
 from app.components.background import Task, TaskRunner
 from app.data.selection import RESULT_KEY
 from app.text import counted, flash
-from core.inference.predictions import Drafted
+from core.inference.predictions import DraftRelabeling
 from core.progress import Progress
 from core.store import Store
 
@@ -28,11 +28,14 @@ TICK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class RunningAction:
-    """An action that was begun; ``told`` says its result in a sentence, ``undo`` undoes also a part of it."""
+    """An action that was begun.
+
+    ``result_text`` gives its result in a sentence; ``undo`` undoes also a part of it.
+    """
 
     what: str
     task: Task
-    told: Callable[[Any], str]
+    result_text: Callable[[Any], str]
     undo: tuple[str, str] | None = None
 
 
@@ -52,7 +55,7 @@ class BackgroundActions:
     running: RunningAction | None = None
     undo: tuple[str, str] | None = None
     """A bulk change's name, and what its undo is called."""
-    drafted: Drafted | None = None
+    draft_relabeling: DraftRelabeling | None = None
     """The drafts that the last relabeling changed, of predicted boxes."""
     file: PreparedFile | None = None
 
@@ -63,14 +66,14 @@ class BackgroundActions:
         self,
         what: str,
         job: Callable[[Progress], Any],
-        told: Callable[[Any], str],
+        result_text: Callable[[Any], str],
         undo: tuple[str, str] | None = None,
     ) -> None:
         """Do it, for use in a button's callback. One action goes on at a time."""
         if self.running is not None and self.running.task.is_going:
             flash(RESULT_KEY, f"{self.running.what} is still going on: wait for it, or stop it.", error=True)
             return
-        self.running = RunningAction(what, self._runner.start(KEY, job), told, undo)
+        self.running = RunningAction(what, self._runner.start(KEY, job), result_text, undo)
         self.running.task.wait(SHORT_SECONDS)
         self.end()
 
@@ -81,13 +84,13 @@ class BackgroundActions:
             return
         self.running, task = None, running.task
         if task.state == "done":
-            flash(RESULT_KEY, running.told(task.result))
+            flash(RESULT_KEY, running.result_text(task.result))
             return
         if running.undo is not None and task.done:
             self.undo = running.undo  # and the drafts that were changed by then
         before = f" {task.done:,} of {counted(task.total, 'photo')} were done by then." if task.done else ""
-        said = (task.error or f"{running.what} was stopped.") + before
-        flash(RESULT_KEY, said, error=task.state == "failed")
+        message = (task.error or f"{running.what} was stopped.") + before
+        flash(RESULT_KEY, message, error=task.state == "failed")
 
 
 def background_actions(store: Store, person: str) -> BackgroundActions:

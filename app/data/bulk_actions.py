@@ -49,12 +49,12 @@ def show_actions(
     page: Sequence[str],
     categories: Mapping[int, Category],
     person: str,
-    said: Mapping[str, int],
+    suggested: Mapping[str, int],
 ) -> None:
     """How many are chosen, and what can be done to them.
 
-    ``page`` are the keys that are shown, of ``found`` that ``query`` finds where there is one; ``said`` is
-    the category that the models see in a box, by its key.
+    ``page`` are the keys that are shown, of ``found`` that ``query`` finds where there is one; ``suggested``
+    is the category that the models see in a box, by its key.
     """
     mine = selection_state()
     selection = mine.selection(store, view)
@@ -67,7 +67,7 @@ def show_actions(
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if store.actor.may(Right.ANNOTATE):
-            relabel_form(store, mine, view, selection, categories, person, said)
+            relabel_form(store, mine, view, selection, categories, person, suggested)
             st.button(
                 "Put first",
                 icon=":material/vertical_align_top:",
@@ -157,11 +157,11 @@ def _assign(store: Store, selection: Selection, person: str) -> None:
     def job(progress: Progress) -> int:
         return bulk.assign(store, selection.photo_ids(), to, by=person, progress=progress)
 
-    def told(count: int) -> str:
+    def result_text(count: int) -> str:
         mine.actions += 1
         return f"{counted(count, 'photo')} given to {named}."
 
-    background_actions(store, person).begin("Giving away", job, told)
+    background_actions(store, person).begin("Giving away", job, result_text)
 
 
 def _example_button(store: Store, keys: Sequence[str]) -> None:
@@ -205,14 +205,14 @@ def _tag(store: Store, selection: Selection, person: str, add: bool) -> None:
         done = bulk.tag(store, photo_ids, author=person, **change, progress=progress)
         return done, len(photo_ids) - done
 
-    def told(result: tuple[int, int]) -> str:
+    def result_text(result: tuple[int, int]) -> str:
         done, left = result
         mine.actions += 1
         stayed = f" {counted(left, 'photo')} stayed: deleted, or with {MOST_TAGS} tags." if left else ""
         what = f"{' '.join(text.split())} {'added to' if add else 'removed from'} {counted(done, 'photo')}."
         return what + stayed
 
-    background_actions(store, person).begin("Tagging", job, told)
+    background_actions(store, person).begin("Tagging", job, result_text)
 
 
 def _flash_result(action: Callable[[], str]) -> None:

@@ -52,8 +52,8 @@ def show(store: Store, person: str) -> None:
     results_side, photo_side = st.columns([3, 2], gap="medium")
     with results_side:
         tiles = _tiles(store, asked, query, found, issues, categories)
-        said = _said(tiles, issues) if asked.view == ISSUES else {}
-        show_results(store, asked.view, tiles, found, query, categories, person, said)
+        suggested = _suggested_categories(tiles, issues) if asked.view == ISSUES else {}
+        show_results(store, asked.view, tiles, found, query, categories, person, suggested)
     with photo_side:
         show_open(store, tiles, categories, person)
 
@@ -66,13 +66,13 @@ def show_results(
     query: PhotoQuery | None,
     categories: Mapping[int, Category],
     person: str,
-    said: Mapping[str, int],
+    suggested: Mapping[str, int],
 ) -> None:
     """The tiles of one page, and what can be done to the chosen ones of all pages."""
     mine = selection.selection_state()
     keys = [tile.key for tile in tiles]
     held = mine.among(store, view, keys)
-    bulk_actions.show_actions(store, view, found, query, keys, categories, person, said)
+    bulk_actions.show_actions(store, view, found, query, keys, categories, person, suggested)
     show_tiles(
         store,
         tiles,
@@ -194,7 +194,7 @@ def error_tile(
     return Tile(key, row, name, f"{issue.score:.2f} · {issue.reason}", (), issue.box_xyxy, color)
 
 
-def _said(tiles: Sequence[Tile], issues: Mapping[int, LabelIssue]) -> dict[str, int]:
+def _suggested_categories(tiles: Sequence[Tile], issues: Mapping[int, LabelIssue]) -> dict[str, int]:
     """The category that the models see in a swapped box, by the tile's key."""
     found = {tile.key: issues[tile.photo.id] for tile in tiles if ":" in tile.key}
     return {

@@ -10,7 +10,7 @@ import streamlit as st
 from app.data.background_actions import BackgroundActions, background_actions
 from app.data.selection import PART, RESULT_KEY, Selection, SelectionState, boxes_of, predicted_of
 from app.text import counted, flash
-from core.inference.predictions import Drafted, queue_models, relabel_predicted, undo_drafted
+from core.inference.predictions import DraftRelabeling, queue_models, relabel_predicted, undo_draft_relabeling
 from core.progress import Progress
 from core.store import Store, bulk
 from core.store.annotations import Draft
@@ -29,7 +29,7 @@ def relabel_form(
     selection: Selection,
     categories: Mapping[int, Category],
     person: str,
-    said: Mapping[str, int],
+    suggested: Mapping[str, int],
 ) -> None:
     """Set category and label of the chosen boxes, or take what the models say."""
     annotated, predicted, photos = _count(selection)
@@ -67,12 +67,12 @@ def relabel_form(
             on_click=_relabel,
             args=(store, mine, view, selection, categories, person),
         )
-        seen = {key: said[key] for key in selection.keys if key in said}
+        seen = {key: suggested[key] for key in selection.keys if key in suggested}
         if seen:
             st.button(
                 f"Relabel {counted(len(seen), 'box', 'boxes')} as the models say",
-                key="relabel-as-said",
-                on_click=_relabel_as_said,
+                key="relabel-as-suggested",
+                on_click=_relabel_as_suggested,
                 args=(store, mine, view, seen, person),
             )
         if annotated:
@@ -114,10 +114,10 @@ def _relabel(
         return
     kept = None if category_id is None or text is not None else _labels_of(store, {category_id}, parents)
     actions, name = background_actions(store, person), new_name()
-    before = actions.undo, actions.drafted
+    before = actions.undo, actions.draft_relabeling
 
-    def job(progress: Progress) -> tuple[Relabeled, Drafted | None]:
-        actions.undo = actions.drafted = None
+    def job(progress: Progress) -> tuple[Relabeled, DraftRelabeling | None]:
+        actions.undo = actions.draft_relabeling = None
         annotated, predicted, _ = _count(selection)
         done, drafted = Relabeled(name, 0, 0), None
         if annotated or not predicted:
@@ -130,7 +130,7 @@ def _relabel(
             )
         return done, drafted
 
-    actions.begin("Relabeling", job, partial(_told, actions, mine, view, before), (name, "Undo"))
+    actions.begin("Relabeling", job, partial(_result_text, actions, mine, view, before), (name, "Undo"))
 
 
 def _reported(selection: Selection, progress: Progress) -> Iterator[list[str]]:
@@ -151,7 +151,7 @@ def _relabel_predicted(
     kept: set[str] | None,
     parents: Mapping[str, int],
     progress: Progress,
-) -> Drafted | None:
+) -> DraftRelabeling | None:
     models = queue_models(store)
     if models is None:
         return None
@@ -172,55 +172,57 @@ def _relabel_predicted(
         )
         boxes, left = boxes + done.boxes, left + done.left
         saved.update(done.saved)
-        actions.drafted = Drafted(boxes, left, saved)  # to be undone also where the action is stopped
-    return actions.drafted
+        # To be undone also where the action is stopped.
+        actions.draft_relabeling = DraftRelabeling(boxes, left, saved)
+    return actions.draft_relabeling
 
 
-Undoable = tuple[tuple[str, str] | None, Drafted | None]
+Undoable = tuple[tuple[str, str] | None, DraftRelabeling | None]
 
 
-def _told(
+def _result_text(
     actions: BackgroundActions,
     mine: SelectionState,
     view: str,
     before: Undoable,
-    result: tuple[Relabeled, Drafted | None],
+    result: tuple[Relabeled, DraftRelabeling | None],
 ) -> str:
-    """Annotated boxes and predicted ones are told of together, and undone together."""
+    """Annotated boxes and predicted ones are reported together, and undone together."""
     done, drafted = result
     mine.actions += 1
     mine.clear(view)
     actions.undo = (done.name, "Undo") if done.photos else None
-    actions.drafted = drafted if drafted is not None and drafted.saved else None
-    if actions.undo is None and actions.drafted is None:
-        actions.undo, actions.drafted = before
-    told = []
+    actions.draft_relabeling = drafted if drafted is not None and drafted.saved else None
+    if actions.undo is None and actions.draft_relabeling is None:
+        actions.undo, actions.draft_relabeling = before
+    sentences = []
     if done.photos or drafted is None:
         what = f"{counted(done.boxes, 'box', 'boxes')} on {counted(done.photos, 'photo')} relabeled."
-        told.append(what + _stayed(done.left, "deleted, or returned by a reviewer"))
+        sentences.append(what + _stayed(done.left, "deleted, or returned by a reviewer"))
     if drafted is not None:
         what = f"{counted(drafted.boxes, 'box', 'boxes')} on {counted(len(drafted.saved), 'photo')}"
         reason = "annotated already, without proposals, or deleted"
-        told.append(
+        sentences.append(
             f"{what} relabeled in your drafts: submit them in Annotate.{_stayed(drafted.left, reason)}"
         )
-    return " ".join(told)
+    return " ".join(sentences)
 
 
 def _stayed(left: int, reason: str) -> str:
     return f" {counted(left, 'photo')} stayed: {reason}." if left else ""
 
 
-def _relabel_as_said(
-    store: Store, mine: SelectionState, view: str, said: Mapping[str, int], person: str
+def _relabel_as_suggested(
+    store: Store, mine: SelectionState, view: str, suggested: Mapping[str, int], person: str
 ) -> None:
-    boxes, actions, name = boxes_of(list(said)), background_actions(store, person), new_name()
-    wanted = {(photo, uid): said[f"{photo}:{uid}"] for photo, uids in boxes.items() for uid in uids}
+    boxes, actions, name = boxes_of(list(suggested)), background_actions(store, person), new_name()
+    wanted = {(photo, uid): suggested[f"{photo}:{uid}"] for photo, uids in boxes.items() for uid in uids}
 
     def job(progress: Progress) -> tuple[Relabeled, None]:
         return bulk.relabel(store, boxes, author=person, category_id=wanted, label="", name=name), None
 
-    actions.begin("Relabeling", job, partial(_told, actions, mine, view, (actions.undo, actions.drafted)))
+    before = actions.undo, actions.draft_relabeling
+    actions.begin("Relabeling", job, partial(_result_text, actions, mine, view, before))
 
 
 def _labels_of(store: Store, ids: set[int], parents: Mapping[str, int]) -> set[str]:
@@ -231,7 +233,7 @@ def _labels_of(store: Store, ids: set[int], parents: Mapping[str, int]) -> set[s
 def undo_button(store: Store, person: str) -> None:
     """A button that undoes the last relabeling as one step, or redoes it."""
     actions = background_actions(store, person)
-    if actions.running is not None or (actions.undo is None and actions.drafted is None):
+    if actions.running is not None or (actions.undo is None and actions.draft_relabeling is None):
         return
     word = actions.undo[1] if actions.undo else "Undo"
     st.button(
@@ -244,36 +246,36 @@ def undo_button(store: Store, person: str) -> None:
 
 
 def _undo(store: Store, actions: BackgroundActions, person: str) -> None:
-    change, drafted, undone_as = actions.undo, actions.drafted, new_name()
+    change, drafted, undone_as = actions.undo, actions.draft_relabeling, new_name()
     if change is None and drafted is None:  # another tab was quicker
         return
     word = change[1] if change else "Undo"
 
-    def told(results: tuple[Relabeled | None, Drafted | None]) -> str:
+    def result_text(results: tuple[Relabeled | None, DraftRelabeling | None]) -> str:
         done, undone = results
         # Drafts cannot be redone, and half of a relabeling is not offered.
         again = done is not None and done.photos and undone is None
         actions.undo = (
             (done.name, "Redo" if word == "Undo" else "Undo") if done is not None and again else None
         )
-        actions.drafted = None
-        told = []
+        actions.draft_relabeling = None
+        sentences = []
         if done is not None:
             left = f" {counted(done.left, 'photo was', 'photos were')} saved again since, and left."
             what = f"{counted(done.boxes, 'box', 'boxes')} as before on {counted(done.photos, 'photo')}."
-            told.append(what + (left if done.left else ""))
+            sentences.append(what + (left if done.left else ""))
         if undone is not None and drafted is not None:
             left = f" {counted(undone.left, 'draft was', 'drafts were')} changed since, and left."
             what = f"The drafts of {counted(len(drafted.saved) - undone.left, 'photo')} are as before."
-            told.append(what + (left if undone.left else ""))
-        return " ".join(told)
+            sentences.append(what + (left if undone.left else ""))
+        return " ".join(sentences)
 
-    def job(progress: Progress) -> tuple[Relabeled | None, Drafted | None]:
+    def job(progress: Progress) -> tuple[Relabeled | None, DraftRelabeling | None]:
         done = undone = None
         if change is not None:
             done = bulk.undo_relabel(store, change[0], author=person, undo=undone_as, progress=progress)
         if drafted is not None:
-            undone = undo_drafted(store, drafted, author=person, progress=progress)
+            undone = undo_draft_relabeling(store, drafted, author=person, progress=progress)
         return done, undone
 
-    actions.begin(word, job, told)
+    actions.begin(word, job, result_text)

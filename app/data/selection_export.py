@@ -90,8 +90,8 @@ def _prepare(store: Store, actions: BackgroundActions, selection: Selection, for
             raise StoreFullError(f"The file could not be written: {error.strerror}.") from error
         return PreparedFile(path, exported.photos, home)
 
-    def told(made: PreparedFile) -> str:
+    def result_text(made: PreparedFile) -> str:
         actions.file = made
         return f"{made.path.name} with {counted(made.photos, 'photo')} is ready: download it under Export."
 
-    actions.begin("Exporting", job, told)
+    actions.begin("Exporting", job, result_text)

@@ -162,7 +162,7 @@ def proposed_boxes(
 
 
 @dataclass(frozen=True)
-class Drafted:
+class DraftRelabeling:
     """Predicted boxes that were relabeled in drafts; ``left`` are photos that stay as they are.
 
     ``saved`` says for each photo which draft was there before, and the sequence of the new one.
@@ -183,7 +183,7 @@ def relabel_predicted(
     category_id: int | None = None,
     label: str | None = None,
     kept_labels: Collection[str] | None = None,
-) -> Drafted:
+) -> DraftRelabeling:
     """Give boxes that a model pair predicted, by photo and place, another category or label.
 
     They become accepted boxes of the author's draft, beside the photo's other proposals, which stay
@@ -218,13 +218,13 @@ def relabel_predicted(
             store.drafts.save(photo_id, author, boxes=list(after.values()), sequence=sequence, base_version=0)
             saved[photo_id] = _FIRST_DRAFT if draft is None else (draft, sequence)
             boxes += len(mine)
-    return Drafted(boxes, len(chosen) - len(saved), saved)
+    return DraftRelabeling(boxes, len(chosen) - len(saved), saved)
 
 
 @needs(Right.ANNOTATE)
-def undo_drafted(
-    store: Store, done: Drafted, *, author: str, progress: Progress = ignore_progress
-) -> Drafted:
+def undo_draft_relabeling(
+    store: Store, done: DraftRelabeling, *, author: str, progress: Progress = ignore_progress
+) -> DraftRelabeling:
     """Give the author the drafts back that were there before; those that were changed since are ``left``."""
     author, restored = store.actor.known_as(author).name, 0
     for number, (photo_id, (before, sequence)) in enumerate(done.saved.items()):
@@ -239,7 +239,7 @@ def undo_drafted(
                 photo_id, author, boxes=before.boxes, sequence=sequence + 1, base_version=before.base_version
             )
         restored += 1
-    return Drafted(done.boxes, len(done.saved) - restored, {})
+    return DraftRelabeling(done.boxes, len(done.saved) - restored, {})
 
 
 def _is_to_annotate(store: Store, photo_id: int) -> bool:

@@ -42,7 +42,7 @@ DATABASE_VARIABLE = "LAPEL_DATABASE_URL"
 BLOBS_VARIABLE = "LAPEL_BLOBS_URL"
 
 
-class Part(Generic[Table]):
+class StoreTable(Generic[Table]):
     """A part of the store that needs no more than its database, and acts in the store's actor's name."""
 
     def __init__(self, build: Callable[[Database, Actor], Table]) -> None:
@@ -94,24 +94,24 @@ class Store:
         """The same store with another actor."""
         return replace(self, actor=actor)
 
-    categories = Part(Categories)
-    predictions = Part(Predictions)
-    imports = Part(Imports)
-    jobs = Part(Jobs)
-    settings = Part(Settings)
-    annotations = Part(Annotations)
-    drafts = Part(Drafts)
-    queue = Part(Queue)
-    consensus_reviews = Part(ConsensusReviews)
-    revisions = Part(Revisions)
-    search = Part(Search)
-    trainings = Part(Trainings)
-    comparisons = Part(Comparisons)
-    audit = Part(Audit)
-    users = Part(Users)
-    api_tokens = Part(ApiTokens)
-    webhooks = Part(Webhooks)
-    photo_notes = Part(PhotoNotes)
+    categories = StoreTable(Categories)
+    predictions = StoreTable(Predictions)
+    imports = StoreTable(Imports)
+    jobs = StoreTable(Jobs)
+    settings = StoreTable(Settings)
+    annotations = StoreTable(Annotations)
+    drafts = StoreTable(Drafts)
+    queue = StoreTable(Queue)
+    consensus_reviews = StoreTable(ConsensusReviews)
+    revisions = StoreTable(Revisions)
+    search = StoreTable(Search)
+    trainings = StoreTable(Trainings)
+    comparisons = StoreTable(Comparisons)
+    audit = StoreTable(Audit)
+    users = StoreTable(Users)
+    api_tokens = StoreTable(ApiTokens)
+    webhooks = StoreTable(Webhooks)
+    photo_notes = StoreTable(PhotoNotes)
 
     @property
     def photos(self) -> Photos:

@@ -24,7 +24,7 @@ from core.store.backup_file import (
     MANIFEST,
     PICTURES,
     Manifest,
-    Part,
+    TableDigest,
     line_of,
     opened,
     read_lines,
@@ -117,7 +117,7 @@ def _write(store: Store, archive: ZipFile) -> Manifest:
 
 def _write_table(
     connection: Connection, archive: ZipFile, table: sa.Table, wanted: dict[str, list[int]]
-) -> Part:
+) -> TableDigest:
     """One table's lines; ``wanted`` collects blobs with the live photos that need each: none for weights."""
     sha256, rows = hashlib.sha256(), 0
     chosen = sa.select(table).order_by(*table.primary_key.columns)
@@ -133,7 +133,7 @@ def _write_table(
                     wanted.setdefault(digest, []).append(row.id)
             if table is models:
                 wanted.setdefault(row.digest, [])
-    return Part(rows, sha256.hexdigest())
+    return TableDigest(rows, sha256.hexdigest())
 
 
 def _write_pictures(store: Store, archive: ZipFile, wanted: dict[str, list[int]]) -> tuple[int, set[int]]:

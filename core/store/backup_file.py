@@ -68,7 +68,7 @@ def table_names(revision: str) -> set[str]:
 
 
 @dataclass(frozen=True)
-class Part:
+class TableDigest:
     """A table's rows as they are in the file: how many, and the SHA-256 of their lines."""
 
     rows: int
@@ -84,7 +84,7 @@ class Manifest:
 
     schema: str
     at: float
-    tables: Mapping[str, Part]
+    tables: Mapping[str, TableDigest]
     pictures: int
     gone: tuple[int, ...]
 
@@ -100,7 +100,8 @@ class Manifest:
             if entry["format"] != FORMAT:
                 raise ValueError(entry["format"])
             tables = {
-                name: Part(int(part["rows"]), str(part["sha256"])) for name, part in entry["tables"].items()
+                name: TableDigest(int(part["rows"]), str(part["sha256"]))
+                for name, part in entry["tables"].items()
             }
             gone, at = tuple(int(id) for id in entry["gone"]), float(entry["at"])
             return cls(str(entry["schema"]), at, tables, int(entry["pictures"]), gone)
@@ -162,7 +163,7 @@ def read_manifest(archive: ZipFile) -> Manifest:
         return Manifest.from_json(stream.read(_MANIFEST_BYTES))
 
 
-def read_lines(archive: ZipFile, table: sa.Table, part: Part) -> Iterator[bytes]:
+def read_lines(archive: ZipFile, table: sa.Table, digest: TableDigest) -> Iterator[bytes]:
     """A table's lines; their digest is checked at the end. Raises StoreError where they are others."""
     sha256, rows = hashlib.sha256(), 0
     with archive.open(table_file(table.name)) as stream:
@@ -172,7 +173,7 @@ def read_lines(archive: ZipFile, table: sa.Table, part: Part) -> Iterator[bytes]
             sha256.update(line)
             rows += 1
             yield line
-    if (rows, sha256.hexdigest()) != (part.rows, part.sha256):
+    if (rows, sha256.hexdigest()) != (digest.rows, digest.sha256):
         raise refused(f"the rows of {table.name} are not those that were saved")
 
 

@@ -216,7 +216,7 @@ def test_label_issues_are_crops_with_their_reason(page, store):
     first, second = (category.name for category in store.categories.all()[:2])
     assert gallery(page) == [f"{first} → {second}"]
     page.button(key="choose-page").click().run()
-    page.button(key="relabel-as-said").click().run()
+    page.button(key="relabel-as-suggested").click().run()
     assert store.annotations.latest(wrong).boxes[0].category_id == 2
     assert "1 box on 1 photo relabeled" in told(page)
     assert NO_LABEL_ISSUES in texts(page)

@@ -16,7 +16,7 @@ from core.inference.labeler import Labeler
 from core.inference.predictions import (
     CATEGORIES_SETTING,
     UNAIDED_HOLDOUT_SETTING,
-    Drafted,
+    DraftRelabeling,
     ensure_category_ids,
     fitting_label,
     hidden_among,
@@ -25,7 +25,7 @@ from core.inference.predictions import (
     proposals,
     relabel_predicted,
     serving_models,
-    undo_drafted,
+    undo_draft_relabeling,
     without_hidden,
 )
 from core.store import Store
@@ -167,7 +167,7 @@ def test_predicted_boxes_are_relabeled_in_a_draft_whose_other_proposals_stay_und
     store.predictions.save(annotated.id, models, garments, None)
     store.annotations.submit(annotated.id, [], author="ann", base_version=0, request="r")
 
-    def relabel(category: str, *places: int) -> Drafted:
+    def relabel(category: str, *places: int) -> DraftRelabeling:
         chosen = {photo_id: places, annotated.id: [0], 999: [0]}
         return relabel_predicted(
             store, models, chosen, author="ann", category_id=ids[category], kept_labels={"Shorts"}
@@ -185,13 +185,13 @@ def test_predicted_boxes_are_relabeled_in_a_draft_whose_other_proposals_stay_und
     assert latest is not None and latest.version == 1 and store.annotations.latest(photo_id) is None
     second = relabel("dress", 1)
     assert draft() == [("shorts", None, True), ("dress", None, True), ("shorts", None, True)]
-    assert undo_drafted(store, first, author="ann").left == 1, "changed since"
-    assert undo_drafted(store, second, author="ann").left == 0
+    assert undo_draft_relabeling(store, first, author="ann").left == 1, "changed since"
+    assert undo_draft_relabeling(store, second, author="ann").left == 0
     assert draft() == [("shorts", None, True), ("top", None, False), ("shorts", None, True)]
     again = relabel("pants", 0)
-    undo_drafted(store, again, author="ann")
+    undo_draft_relabeling(store, again, author="ann")
     store.drafts.drop(photo_id, "ann")
-    undo_drafted(store, relabel("pants", 0), author="ann")
+    undo_draft_relabeling(store, relabel("pants", 0), author="ann")
     assert draft() == [], "there was no draft before"
 
 

@@ -13,7 +13,7 @@ import pytest
 import core.store
 from core.access import GUARDED, LOCAL, RIGHTS, Actor, Right, Role
 from core.errors import AccessError
-from core.store import Part, Store
+from core.store import Store, StoreTable
 
 TABLE = {
     "Photos": {
@@ -143,7 +143,9 @@ def guarded_calls(store: Store) -> dict[str, Callable[..., Any]]:
 def parts(store: Store) -> list[Any]:
     """All objects that a store hands out."""
     return [
-        getattr(store, name) for name, member in vars(Store).items() if isinstance(member, property | Part)
+        getattr(store, name)
+        for name, member in vars(Store).items()
+        if isinstance(member, property | StoreTable)
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from core.access import LOCAL, Actor
 from core.errors import StoreError
 from core.files import data_folder
-from core.store import Part, Store
+from core.store import Store, StoreTable
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +80,7 @@ def test_a_store_acts_for_the_machine_until_somebody_is_named(tmp_path):
     store = Store.open(folder=tmp_path)
     anna = Actor.of("Anna", ["annotator"])
     hers = store.acting(anna)
-    handed_out = [name for name, member in vars(Store).items() if isinstance(member, property | Part)]
+    handed_out = [name for name, member in vars(Store).items() if isinstance(member, property | StoreTable)]
     assert {"photos", "queue", "revisions"} <= set(handed_out)
     assert {getattr(store, name).actor for name in handed_out} == {LOCAL}
     assert {getattr(hers, name).actor for name in handed_out} == {anna}
