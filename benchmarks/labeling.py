@@ -47,7 +47,7 @@ def stages(labeler: Labeler, path: Path) -> dict[str, float]:
 
     reading, photo = timed(lambda: open_photo(path))
     floor = min(labeler.default_threshold, CANDIDATE_THRESHOLD)
-    detecting, found = timed(lambda: labeler.detector.candidates(photo, floor))
+    detecting, found = timed(lambda: labeler.detector.raw_detections(photo, floor))
     boxes = [whole_photo(photo), *map(tuple, found.boxes_xyxy.tolist())]
     classifying, _ = timed(lambda: labeler.classifier.predict(labeler.classifier.crops(photo, boxes)))
     labeled = labeler.label(photo)

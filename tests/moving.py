@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from core.garments import Box
 from core.images.decode import Photo
 from core.inference.classifier import square_crops
-from core.inference.detector import Candidates
+from core.inference.detector import RawDetections
 from core.inference.labeler import Labeler
 from core.models.cards import ModelCard
 
@@ -71,7 +71,7 @@ class ColorDetector:
     missed_frames: frozenset[int] = frozenset()
     calls: list[int] = field(default_factory=list)
 
-    def candidates(self, photo: Photo, score_threshold: float) -> Candidates:
+    def raw_detections(self, photo: Photo, score_threshold: float) -> RawDetections:
         """The rectangles with a score for their category, best first."""
         number = len(self.calls)
         self.calls.append(number)
@@ -82,7 +82,7 @@ class ColorDetector:
                 continue
             boxes.append([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
             scores.append([self.strengths[index] if n == index else 0.05 for n in range(2)])
-        return Candidates(
+        return RawDetections(
             np.array(boxes, float).reshape(-1, 4), np.array(scores).reshape(-1, 2), photo.size_wh
         )
 

@@ -28,7 +28,7 @@ CPU_PHOTOS = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
+class RawDetections:
     """Photos' best boxes before suppression: boxes (N, K, 4), scores (N, K), category ids (N, K)."""
 
     boxes_xyxy: np.ndarray
@@ -37,7 +37,7 @@ class Candidates:
 
 
 @torch.inference_mode()
-def candidates_of(model: nn.Module, pictures: Tensor, anchors_wh: Tensor) -> Candidates:
+def raw_detections_of(model: nn.Module, pictures: Tensor, anchors_wh: Tensor) -> RawDetections:
     """A detector's best boxes on pictures (N, 3, H, W) uint8; the model is in eval mode."""
     found: list[tuple[Tensor, Tensor, Tensor]] = []
     for start in range(0, len(pictures), AT_ONCE):
@@ -48,15 +48,13 @@ def candidates_of(model: nn.Module, pictures: Tensor, anchors_wh: Tensor) -> Can
         place = (index // classes)[..., None].expand(-1, -1, 4)
         found.append((boxes.gather(1, place), top, index % classes))
     boxes, scores, ids = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
-    return Candidates(boxes.float().numpy(), scores.float().numpy(), ids.numpy())
+    return RawDetections(boxes.float().numpy(), scores.float().numpy(), ids.numpy())
 
 
-def detections_of(candidates: Candidates, classes: int) -> list[Detections]:
+def detections_of(raw: RawDetections, classes: int) -> list[Detections]:
     """Each photo's boxes after suppression, at most 100, as the detector in use gives them."""
     found = []
-    for boxes, scores, ids in zip(
-        candidates.boxes_xyxy, candidates.scores, candidates.category_ids, strict=True
-    ):
+    for boxes, scores, ids in zip(raw.boxes_xyxy, raw.scores, raw.category_ids, strict=True):
         table = torch.zeros(len(scores), classes)
         table[torch.arange(len(scores)), torch.from_numpy(ids)] = torch.from_numpy(scores)
         found.append(cross_class_suppression(nms(boxes, table, score_threshold=LOWEST_SCORE)))
@@ -64,12 +62,12 @@ def detections_of(candidates: Candidates, classes: int) -> list[Detections]:
 
 
 def measure(
-    candidates: dict[str, Candidates], truths: dict[str, list[GroundTruth]], categories: Sequence[str]
+    raw: dict[str, RawDetections], truths: dict[str, list[GroundTruth]], categories: Sequence[str]
 ) -> dict[str, Any]:
     """mAP and its kin of each set, rounded; runs on the CPU with one thread."""
     torch.set_num_threads(1)
     figures: dict[str, Any] = {}
-    for name, found in candidates.items():
+    for name, found in raw.items():
         report = evaluate_detection(
             detections_of(found, len(categories)), truths[name], categories, SCORE_THRESHOLD, n_bootstrap=0
         )
@@ -101,7 +99,7 @@ class Validation:
         """Find boxes now, and have them measured meanwhile; ``entry`` gets the figures later."""
         if not self.pictures:
             return
-        found = {name: candidates_of(model, part, anchors_wh) for name, part in self.pictures.items()}
+        found = {name: raw_detections_of(model, part, anchors_wh) for name, part in self.pictures.items()}
         if self.pool is None:
             self.pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
         self.pending.append((entry, self.pool.submit(measure, found, self.truths, self.categories)))

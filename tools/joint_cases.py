@@ -76,7 +76,7 @@ def collect(
     step = max(1, -(-len(dataset.photos) // most))
     for boxed in dataset.photos[::step]:
         photo = open_dataset_photo(dataset.path_of(boxed))
-        found = detector.candidates(photo, LOWEST)
+        found = detector.raw_detections(photo, LOWEST)
         labels = classifier.probabilities(
             classifier.crops(photo, list(map(tuple, found.boxes_xyxy.tolist())))
         )

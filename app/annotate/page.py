@@ -120,7 +120,7 @@ def _editor(store: Store, session: AnnotationSession, opened: OpenPhoto, picture
         categories=tuple(categories.values()),
         labels=classifier_labels(),
         parents=category_of_label(categories.values()),
-        candidates=opened.candidates,
+        predicted_boxes=opened.predicted_boxes,
         attributes=store.categories.attributes(),
         tightened=session.tightened,
         keys=own_keys(store, session.person),

@@ -36,7 +36,7 @@ class OpenPhoto:
     ``base_version`` is the version that the person has seen, 0 where there was none; ``boxes`` are the
     draft's, else the version's, else the models' proposals; ``sequence`` is the draft's. ``task`` is None
     where somebody else has the photo's lease, as ``locked_reason`` says. ``notice`` is shown in the editor.
-    ``candidates`` are all that the models see, also below the threshold of proposals; an unaided photo
+    ``predicted_boxes`` are all that the models see, also below the threshold of proposals; an unaided photo
     shows none.
     """
 
@@ -48,7 +48,7 @@ class OpenPhoto:
     task: Task | None = None
     notice: str = ""
     locked_reason: str = ""
-    candidates: tuple[AnnotatedBox, ...] = ()
+    predicted_boxes: tuple[AnnotatedBox, ...] = ()
     is_unaided: bool = False
 
     @property
@@ -177,7 +177,7 @@ def load_photo(
     latest = store.annotations.latest(photo_id)
     draft = store.drafts.load(photo_id, person)
     unaided = is_unaided(store, photo)
-    seen = () if unaided else candidates(store, photo_id)
+    seen = () if unaided else predicted_boxes(store, photo_id)
     if draft is not None:
         notice, begun = _draft_notice(draft, latest), (draft.base_version, draft.boxes, draft.sequence)
     else:
@@ -188,7 +188,7 @@ def load_photo(
     return OpenPhoto(photo, *begun, person, task, notice, locked_reason, seen, unaided)
 
 
-def candidates(store: Store, photo_id: int) -> tuple[AnnotatedBox, ...]:
+def predicted_boxes(store: Store, photo_id: int) -> tuple[AnnotatedBox, ...]:
     """What the models see in a photo, the surest first, also below the threshold of proposals."""
     prediction = prediction_of(store, photo_id)
     garments = prediction.garments[:MOST_CANDIDATES] if prediction else ()

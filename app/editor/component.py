@@ -77,7 +77,7 @@ def box_editor(
     categories: Sequence[EditorCategory],
     labels: Sequence[str] = (),
     parents: Mapping[str, int] | None = None,
-    candidates: Sequence[AnnotatedBox] = (),
+    predicted_boxes: Sequence[AnnotatedBox] = (),
     attributes: Sequence[str] = (),
     tightened: Tightened | None = None,
     keys: Mapping[str, str] | None = None,
@@ -96,9 +96,9 @@ def box_editor(
 
     ``key`` names the work: the person, the photo and the version it begins from; another key is another
     task. ``boxes`` and ``sequence`` are the saved draft's, or where the work begins and 0. ``parents`` gives
-    labels their category, so that choosing a label sets both. ``candidates`` are what the models see, also
-    below the threshold of ``boxes``: a drawn box takes its category and labels from them. ``attributes`` are
-    what boxes may have beside the usual flags. ``tightened`` answers the action "tighten". ``keys`` maps
+    labels their category, so that choosing a label sets both. ``predicted_boxes`` are what the models see,
+    also below the threshold of ``boxes``: a drawn box takes its category and labels from them. ``attributes``
+    are what boxes may have beside the usual flags. ``tightened`` answers the action "tighten". ``keys`` maps
     actions to a person's own keys, ``options`` settings to their choices. ``coming`` says that the models'
     boxes are on their way: a submit waits for them. ``without`` are actions that the page has no use for:
     their buttons are not shown, and their keys do nothing; "flags" are the boxes' flags.
@@ -113,7 +113,7 @@ def box_editor(
     data = editor_data(photo, boxes, categories, labels, parents or {}) | {
         "code": script_url(_CODE, f"{place}/code"),
         "key": key,
-        "candidates": [box.as_dict() for box in candidates],
+        "predicted_boxes": [box.as_dict() for box in predicted_boxes],
         "attributes": list(attributes),
         "tightened": None if tightened is None else asdict(tightened),
         "keys": dict(keys or {}),

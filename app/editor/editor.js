@@ -151,7 +151,7 @@ class Editor {
     if (given !== this.given && untouched) this.start(data, data.boxes);
     this.given = given;
     this.task.categories = new Map(data.categories.map((category) => [category.id, category]));
-    Object.assign(this.task, { labels: data.labels, parents: data.parents, candidates: data.candidates ?? [], attributes: data.attributes ?? [] });
+    Object.assign(this.task, { labels: data.labels, parents: data.parents, predictedBoxes: data.predicted_boxes ?? [], attributes: data.attributes ?? [] });
     this.edits.update(data);
     if (before.photo.url !== data.photo.url) this.stage.open(data.photo);
     this.view.update(before.photo, data.photo);

@@ -1,7 +1,7 @@
 // The work on one photo: its boxes, which of them is chosen, and its undo history. Boxes are values; every change makes
 // a new list, which is what the history keeps.
 import { FLAGS, flagsOf, randomId, undecided } from "./boxes.js";
-import { candidateAt, candidateUnder } from "./candidates.js";
+import { predictedAt, predictedUnder } from "./predicted_boxes.js";
 import { moveBox, resizeBox, sameBox } from "./geometry.js";
 import { History } from "./history.js";
 import { plain } from "./search.js";
@@ -11,8 +11,8 @@ const MAX_CHOICES = 5;
 const MAX_CATEGORY_KEYS = 9;
 
 export class Task {
-  constructor({ photo, boxes, categories, labels = [], parents = {}, recent = [], candidates = [], attributes = [], saved = null }) {
-    Object.assign(this, { photo, labels, parents, recent, candidates, attributes });
+  constructor({ photo, boxes, categories, labels = [], parents = {}, recent = [], predictedBoxes = [], attributes = [], saved = null }) {
+    Object.assign(this, { photo, labels, parents, recent, predictedBoxes, attributes });
     this.categories = new Map(categories.map((category) => [category.id, category]));
     this.history = new History(saved?.state ?? boxes, saved ?? {});
     this.selected = null;
@@ -92,7 +92,7 @@ export class Task {
   // the models see there, whose labels are keys 1 to 5 then, else what was chosen last.
   add(corners, like = null, chosen = null) {
     if (this.boxes.length >= MAX_BOXES) return null;
-    const seen = like ? null : candidateAt(this.candidates, corners);
+    const seen = like ? null : predictedAt(this.predictedBoxes, corners);
     const category = like?.category ?? (chosen && this.categoryOf(chosen)) ?? seen?.category ?? this.lastCategory() ?? [...this.categories.keys()][0];
     const box = this.newBox(corners, category, chosen?.kind === "label" ? chosen.value : like?.label ?? null, like?.top5 ?? seen?.top5 ?? [], like?.flags);
     this.commit([...this.boxes, box], like ? "duplicate" : "draw");
@@ -119,7 +119,7 @@ export class Task {
 
   // What the models see around a point, where no box shows it yet, as a person's choice; null where they see nothing.
   addCandidate(point) {
-    const found = this.boxes.length < MAX_BOXES && candidateUnder(this.candidates, this.boxes, point);
+    const found = this.boxes.length < MAX_BOXES && predictedUnder(this.predictedBoxes, this.boxes, point);
     if (!found) return null;
     const uid = this.find(found.uid) ? randomId() : found.uid;
     this.commit([...this.boxes, { ...found, uid, accepted: true }], "take the models' box");

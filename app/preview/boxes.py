@@ -56,7 +56,7 @@ def show_boxes(session: PreviewSession, view: PhotoView, labeler: Labeler) -> No
         ],
         labels=labeler.labels,
         parents={label: ids[category] for label, category in parents.items() if label in labeler.labels},
-        candidates=boxes_of(view.hidden, session.corrections, view, ids),
+        predicted_boxes=boxes_of(view.hidden, session.corrections, view, ids),
         keys=keys_of(session),
         sequence=session.draft.sequences.get(item.number, 0),
         without=WITHOUT,

@@ -30,7 +30,7 @@ from core.active_learning.ppal_order import (
     calibrated_uncertainty_of,
     ppal_order,
 )
-from core.active_learning.ranking import WEIGHTS, Candidate, rank_photos
+from core.active_learning.ranking import WEIGHTS, PoolPhoto, rank_photos
 from core.active_learning.uncertainty import Uncertainty, photo_uncertainty
 from core.boxes import Detections
 from core.evaluation.detection import evaluate_detection
@@ -89,7 +89,7 @@ def choose(arm: str, pool: Boxed, trained: Trained, labeled: np.ndarray, seed: i
         return by_stored_ppal(pool, trained, labeled, open_, count)
     threshold = matching_threshold(trained.found, pool, labeled)
     candidates = [
-        Candidate(
+        PoolPhoto(
             int(index),
             photo_uncertainty(garments_of(trained.found[index], pool), threshold),
             pool.embeddings[index],
@@ -114,7 +114,7 @@ def by_ppal(pool: Boxed, trained: Trained, labeled: np.ndarray, open_: np.ndarra
     uncertainty = np.array(
         [ppal.calibrated_uncertainty(photo.category_ids, photo.scores, weights) for photo in found]
     )
-    candidates = ppal.candidates_of(uncertainty, count)
+    candidates = ppal.most_uncertain(uncertainty, count)
     photos = []
     for number in candidates:
         counts = found[number].scores >= ppal.DEFAULT.score_threshold
@@ -135,7 +135,7 @@ def by_stored_ppal(
         for index in open_
     }
     candidates = [
-        Candidate(index, Uncertainty(), calibrated=calibrated_uncertainty_of(photo.garments, difficulties))
+        PoolPhoto(index, Uncertainty(), calibrated=calibrated_uncertainty_of(photo.garments, difficulties))
         for index, photo in photos.items()
     ]
     places = ppal_order(candidates, difficulties, lambda ids: {id: photos[id] for id in ids}, count)

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 from sklearn.preprocessing import StandardScaler
 
-from core.active_learning.ranking import WEIGHTS, Candidate, RankingWeights, rank_photos
+from core.active_learning.ranking import WEIGHTS, PoolPhoto, RankingWeights, rank_photos
 from core.active_learning.uncertainty import Uncertainty
 
 REGULARIZATION = 0.03  # the best of four on a part of the training senders, at 200, 1,000 and all labels
@@ -90,7 +90,7 @@ def by_queue(features: np.ndarray, weights: RankingWeights) -> Order:
 
     def order(probabilities: np.ndarray, open_: np.ndarray, labeled: np.ndarray, seed: int) -> list[int]:
         candidates = [
-            Candidate(int(index), Uncertainty({"margin": float(uncertainty)}), features[index])
+            PoolPhoto(int(index), Uncertainty({"margin": float(uncertainty)}), features[index])
             for index, uncertainty in zip(open_, margin_uncertainties(probabilities), strict=True)
         ]
         ranked = rank_photos(

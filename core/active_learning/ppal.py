@@ -2,7 +2,7 @@
 
 Two stages. Difficulty-calibrated uncertainty sampling takes the photos with the greatest uncertainty, four
 times as many as are wanted: a photo's uncertainty is the sum of its detections' entropies, each times its
-category's weight, which grows with the category's difficulty. Of these candidates the representatives are
+category's weight, which grows with the category's difficulty. Of these photos the representatives are
 taken: the medoids of k-medoids clusters under the category-conditioned matching similarity (CCMS).
 
 Where this differs from the paper and its code:
@@ -10,7 +10,7 @@ Where this differs from the paper and its code:
 - Difficulty is measured after the training, by the best detection on each annotated box, and not as a moving
   average over the positives during it: it then needs no change to a training.
 - A photo without detections is as far from every other one as can be; there the published code divides by 0.
-- k-center starts at the most uncertain candidate, not at a random one, and k-medoids ends when nothing
+- k-center starts at the most uncertain photo, not at a random one, and k-medoids ends when nothing
   changes. The order of a batch is that of k-center's choice, so that a part of a batch is diverse as well.
 """
 
@@ -32,7 +32,7 @@ class PPAL:
     """The method's settings, by default those of the paper's code.
 
     ``xi``: the score's share in a detection's quality. ``alpha`` and ``beta``: shape and upper bound of what
-    difficulty adds to a category's weight. ``expansion``: candidates for each photo that is wanted.
+    difficulty adds to a category's weight. ``expansion``: photos of stage 1 for each that is wanted.
     Detections count from ``score_threshold`` on.
     """
 
@@ -198,13 +198,13 @@ def k_medoids(
     return medoids.tolist()
 
 
-def candidates_of(uncertainty: np.ndarray, count: int, settings: PPAL = DEFAULT) -> np.ndarray:
+def most_uncertain(uncertainty: np.ndarray, count: int, settings: PPAL = DEFAULT) -> np.ndarray:
     """Stage 1: the indices of the ``expansion * count`` most uncertain photos, the most uncertain first."""
     return np.argsort(-np.asarray(uncertainty), kind="stable")[: settings.expansion * count]
 
 
 def representatives(photos: Sequence[Instances], count: int, settings: PPAL = DEFAULT) -> list[int]:
-    """Stage 2: the indices of ``count`` of the candidates, which come the most uncertain first."""
+    """Stage 2: the indices of ``count`` of stage 1's photos, which come the most uncertain first."""
     if count >= len(photos):
         return list(range(len(photos)))
     distances = matching_distances(photos)

@@ -7,8 +7,8 @@ Where this differs from the paper, beyond what that module names:
 - Scores are those of the joint decision, and garments are stored from a third of the threshold on.
 - Difficulty is measured on the annotated photos that may be trained on, with their stored predictions.
 - Behind a batch of representatives the photos follow by uncertainty: a queue has no end. Where few photos are
-  left the batch is smaller, so that the candidates are the more uncertain half. A photo that the models are
-  sure of is no candidate.
+  left the batch is smaller, so that stage 1 takes the more uncertain half. A photo that the models are
+  sure of is not among them.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from core.active_learning.ppal import (
     PPAL,
     CalibratedUncertainty,
     Instances,
-    candidates_of,
     category_difficulties,
     category_weights,
     entropy,
     k_center,
     k_medoids,
     matching_distances,
+    most_uncertain,
 )
-from core.active_learning.ranking import CERTAIN, Candidate
+from core.active_learning.ranking import CERTAIN, PoolPhoto
 from core.boxes import Detections, GroundTruth
 from core.garments import Garment
 from core.queue_place import QueuePlace
@@ -171,32 +171,32 @@ def _unit_rows(rows: np.ndarray) -> np.ndarray:
 
 
 def ppal_order(
-    candidates: Sequence[Candidate], difficulties: Difficulties, fetch: Fetch, batch: int = BATCH
+    pool: Sequence[PoolPhoto], difficulties: Difficulties, fetch: Fetch, batch: int = BATCH
 ) -> list[QueuePlace]:
     """Photos with predictions in PPAL's order: at most ``batch`` representatives, then by uncertainty.
 
     Only the four times ``batch`` most uncertain photos are fetched.
     """
-    values = np.array([_uncertainty(candidate).value for candidate in candidates])
+    values = np.array([_uncertainty(photo).value for photo in pool])
     order = np.argsort(-values, kind="stable")
-    batch = max(1, min(batch, len(candidates) // (2 * difficulties.settings.expansion)))
-    first = candidates_of(values, batch, difficulties.settings)
-    first = first[[_uncertainty(candidates[index]).greatest >= SURE for index in first]]
-    found = fetch([candidates[index].photo_id for index in first])
-    first = np.array([index for index in first if candidates[index].photo_id in found], dtype=np.int64)
-    chosen, alike = _representatives([found[candidates[index].photo_id] for index in first], batch)
+    batch = max(1, min(batch, len(pool) // (2 * difficulties.settings.expansion)))
+    first = most_uncertain(values, batch, difficulties.settings)
+    first = first[[_uncertainty(pool[index]).greatest >= SURE for index in first]]
+    found = fetch([pool[index].photo_id for index in first])
+    first = np.array([index for index in first if pool[index].photo_id in found], dtype=np.int64)
+    chosen, alike = _representatives([found[pool[index].photo_id] for index in first], batch)
     most = max(values.max(initial=0.0), 1e-9)
     places = [
-        _place(candidates[first[index]], most, difficulties, _stands_for(count))
+        _place(pool[first[index]], most, difficulties, _stands_for(count))
         for index, count in zip(chosen, alike, strict=True)
     ]
     taken = {place.photo_id for place in places}
-    rest = (candidates[index] for index in order if candidates[index].photo_id not in taken)
-    return places + [_place(candidate, most, difficulties) for candidate in rest]
+    rest = (pool[index] for index in order if pool[index].photo_id not in taken)
+    return places + [_place(photo, most, difficulties) for photo in rest]
 
 
 def _representatives(photos: Sequence[StoredPrediction], batch: int) -> tuple[list[int], list[int]]:
-    """The medoids, and how many of the candidates beside each are nearest to it."""
+    """The medoids, and how many of the photos beside each are nearest to it."""
     if not photos:
         return [], []
     distances = matching_distances(instances_of(photos))
@@ -212,17 +212,17 @@ def _stands_for(count: int) -> str:
     return f"stands for {count} similar photo{'s' if count > 1 else ''}"
 
 
-def _uncertainty(candidate: Candidate) -> CalibratedUncertainty:
-    return candidate.calibrated or CalibratedUncertainty(0.0)
+def _uncertainty(photo: PoolPhoto) -> CalibratedUncertainty:
+    return photo.calibrated or CalibratedUncertainty(0.0)
 
 
-def _place(candidate: Candidate, most: float, difficulties: Difficulties, why: str = "") -> QueuePlace:
-    uncertainty = _uncertainty(candidate)
-    parts = dict(candidate.uncertainty.parts) if candidate.uncertainty else {}
+def _place(photo: PoolPhoto, most: float, difficulties: Difficulties, why: str = "") -> QueuePlace:
+    uncertainty = _uncertainty(photo)
+    parts = dict(photo.uncertainty.parts) if photo.uncertainty else {}
     parts["calibrated"] = uncertainty.value / most
     reasons = (_uncertain_of(uncertainty, difficulties), why)
     return QueuePlace(
-        candidate.photo_id,
+        photo.photo_id,
         0.0,
         "selected",
         tuple(reason for reason in reasons if reason),

@@ -17,7 +17,7 @@ from core.active_learning.ppal_order import (
     measure_difficulties,
     ppal_order,
 )
-from core.active_learning.ranking import Candidate, rank_photos, stable_uniform
+from core.active_learning.ranking import PoolPhoto, rank_photos, stable_uniform
 from core.active_learning.uncertainty import photo_uncertainty
 from core.errors import StoreError
 from core.inference.predictions import category_ids, queue_models
@@ -151,9 +151,9 @@ def _issue_from(entry: Mapping[str, Any]) -> LabelIssue:
     return LabelIssue(**values)
 
 
-def _candidate(photo: OpenTaskPhoto) -> Candidate:
+def _pool_photo(photo: OpenTaskPhoto) -> PoolPhoto:
     """An open photo without predictions."""
-    return Candidate(
+    return PoolPhoto(
         photo.photo_id,
         perceptual_hash=photo.perceptual_hash,
         annotated=photo.annotated,
@@ -199,17 +199,17 @@ class Ordering:
 
     def rank(self, photos: Sequence[OpenTaskPhoto]) -> list[QueuePlace]:
         """All of these photos, ranked among themselves."""
-        candidates = {photo.photo_id: _candidate(photo) for photo in photos}
-        for prediction in self._predictions(list(candidates)):
-            known = candidates.get(prediction.photo_id)
+        pool = {photo.photo_id: _pool_photo(photo) for photo in photos}
+        for prediction in self._predictions(list(pool)):
+            known = pool.get(prediction.photo_id)
             if known is not None:
-                candidates[prediction.photo_id] = self._completed(known, prediction)
+                pool[prediction.photo_id] = self._completed(known, prediction)
         for issue in label_issues(self.store) if self.models else []:
-            known = candidates.get(issue.photo_id)
+            known = pool.get(issue.photo_id)
             if known is not None:
-                candidates[issue.photo_id] = replace(known, issue_score=issue.score, issue=issue.reason)
+                pool[issue.photo_id] = replace(known, issue_score=issue.score, issue=issue.reason)
         return rank_photos(
-            list(candidates.values()),
+            list(pool.values()),
             labeled_embeddings=self.labeled_embeddings,
             seed=SEED,
             order_predicted=self._ppal_order if self.models and self.is_ppal else None,
@@ -229,15 +229,15 @@ class Ordering:
         if self.models is not None:
             yield from self.store.predictions.iterate(self.models, photo_ids)
 
-    def _completed(self, candidate: Candidate, prediction: Prediction) -> Candidate:
+    def _completed(self, photo: PoolPhoto, prediction: Prediction) -> PoolPhoto:
         uncertainty = photo_uncertainty(prediction.garments, self.threshold)
         if self.is_ppal:  # asks for embeddings later, of few photos
             calibrated = calibrated_uncertainty_of(prediction.garments, self.difficulties)
-            return replace(candidate, uncertainty=uncertainty, calibrated=calibrated)
+            return replace(photo, uncertainty=uncertainty, calibrated=calibrated)
         embedding = None if prediction.embedding is None else prediction.embedding.astype(np.float16)
-        return replace(candidate, uncertainty=uncertainty, embedding=embedding)
+        return replace(photo, uncertainty=uncertainty, embedding=embedding)
 
-    def _ppal_order(self, candidates: Sequence[Candidate]) -> list[QueuePlace]:
+    def _ppal_order(self, pool: Sequence[PoolPhoto]) -> list[QueuePlace]:
         def fetch(photo_ids: Sequence[int]) -> dict[int, StoredPrediction]:
             found = (self.store.predictions.get(photo_id, self.models) for photo_id in photo_ids)
             return {
@@ -246,7 +246,7 @@ class Ordering:
                 if one is not None
             }
 
-        return ppal_order(candidates, self.difficulties, fetch)
+        return ppal_order(pool, self.difficulties, fetch)
 
 
 def _ordering(store: Store) -> Ordering:

@@ -105,8 +105,8 @@ GROUPS = ("holdout", "control", "label_issue", "imported", "predicted", "cold")
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
-    """A photo that waits to be annotated.
+class PoolPhoto:
+    """A photo of the pool, which waits to be annotated.
 
     ``uncertainty`` and ``embedding`` (D,) come from a prediction and are None before there is one; where the
     queue is ordered by PPAL, ``calibrated`` takes the embedding's place.
@@ -125,12 +125,12 @@ class Candidate:
     calibrated: CalibratedUncertainty | None = None
 
 
-OrderPredicted = Callable[[Sequence[Candidate]], list[QueuePlace]]
+OrderPredicted = Callable[[Sequence[PoolPhoto]], list[QueuePlace]]
 """The places, without ranks yet, of photos that have predictions."""
 
 
 def rank_photos(
-    candidates: Sequence[Candidate],
+    photos: Sequence[PoolPhoto],
     *,
     labeled_embeddings: np.ndarray,
     control_share: float | None = None,
@@ -138,18 +138,18 @@ def rank_photos(
     weights: RankingWeights = WEIGHTS,
     order_predicted: OrderPredicted | None = None,
 ) -> list[QueuePlace]:
-    """All candidates, those first that teach most; the lowest rank comes first.
+    """All photos, those first that teach most; the lowest rank comes first.
 
     Ranks of photos without boxes lie in 0..1, of photos imported with boxes in 1..2. Holdout photos are
     spread evenly in random order: chosen by predictions, they would be a biased sample.
     ``labeled_embeddings`` (M, D) are those of annotated photos. ``order_predicted`` orders the photos with
     predictions, by default weight times distance does. The control arm depends on seed and photo
-    alone, so it stays a random sample however often the order is renewed. Same candidates and seed, same
+    alone, so it stays a random sample however often the order is renewed. Same photos and seed, same
     order.
     """
     rng = np.random.default_rng(seed)
     share = weights.control if control_share is None else control_share
-    groups = group_candidates(candidates, share, seed)
+    groups = group_photos(photos, share, seed)
     if order_predicted is None:
         predicted = _predicted(groups["predicted"], labeled_embeddings, weights, rng)
     else:
@@ -170,25 +170,23 @@ def _with_ranks(places: Sequence[QueuePlace], start: float) -> Iterator[QueuePla
         yield replace(place, rank=start + (number + 0.5) / len(places))
 
 
-def group_candidates(
-    candidates: Sequence[Candidate], control_share: float, seed: int
-) -> dict[str, list[Candidate]]:
-    """Candidates by the way they are ranked, one of ``GROUPS``, each group in random order."""
-    groups: dict[str, list[Candidate]] = {name: [] for name in GROUPS}
-    for candidate in sorted(candidates, key=lambda candidate: stable_uniform(candidate.photo_id, seed)):
-        groups[_group_of(candidate, control_share, seed)].append(candidate)
+def group_photos(photos: Sequence[PoolPhoto], control_share: float, seed: int) -> dict[str, list[PoolPhoto]]:
+    """Photos of the pool by the way they are ranked, one of ``GROUPS``, each group in random order."""
+    groups: dict[str, list[PoolPhoto]] = {name: [] for name in GROUPS}
+    for photo in sorted(photos, key=lambda photo: stable_uniform(photo.photo_id, seed)):
+        groups[_group_of(photo, control_share, seed)].append(photo)
     return groups
 
 
-def _group_of(candidate: Candidate, control_share: float, seed: int) -> str:
-    if candidate.holdout:
-        return "imported" if candidate.annotated else "holdout"
-    if candidate.annotated:
-        return "label_issue" if candidate.issue else "imported"
-    if stable_uniform(candidate.photo_id, seed) < control_share:
+def _group_of(photo: PoolPhoto, control_share: float, seed: int) -> str:
+    if photo.holdout:
+        return "imported" if photo.annotated else "holdout"
+    if photo.annotated:
+        return "label_issue" if photo.issue else "imported"
+    if stable_uniform(photo.photo_id, seed) < control_share:
         return "control"
-    is_predicted = candidate.embedding is not None or candidate.calibrated is not None
-    return "predicted" if candidate.uncertainty is not None and is_predicted else "cold"
+    is_predicted = photo.embedding is not None or photo.calibrated is not None
+    return "predicted" if photo.uncertainty is not None and is_predicted else "cold"
 
 
 def stable_uniform(photo_id: int, seed: int) -> float:
@@ -218,20 +216,20 @@ def weight_of(uncertainty: Uncertainty, weights: RankingWeights = WEIGHTS) -> fl
 
 
 def _predicted(
-    candidates: Sequence[Candidate], labeled: np.ndarray, weights: RankingWeights, rng: Generator
+    photos: Sequence[PoolPhoto], labeled: np.ndarray, weights: RankingWeights, rng: Generator
 ) -> list[QueuePlace]:
     """Photos with predictions: the first drawn by weight and distance, the rest sorted by both."""
-    if not candidates:
+    if not photos:
         return []
-    embeddings = np.stack([c.embedding for c in candidates if c.embedding is not None])
+    embeddings = np.stack([c.embedding for c in photos if c.embedding is not None])
     pca = fit_pca(embeddings, rng)
     rows = project(pca, embeddings)
     references = project(pca, labeled) if len(labeled) else np.zeros((0, rows.shape[1]), dtype=np.float32)
     nearest = nearest_squared_distances(rows, references, rng)
-    weight = np.array([weight_of(c.uncertainty, weights) for c in candidates if c.uncertainty is not None])
+    weight = np.array([weight_of(c.uncertainty, weights) for c in photos if c.uncertainty is not None])
     novelty = percentile_ranks(nearest) if len(references) else np.zeros(len(rows))
     order = diverse_order(rows, weight, nearest, weights, rng)
-    return [_explained(candidates[index], float(novelty[index])) for index in order]
+    return [_explained(photos[index], float(novelty[index])) for index in order]
 
 
 def diverse_order(
@@ -251,36 +249,36 @@ def percentile_ranks(values: np.ndarray) -> np.ndarray:
     return np.searchsorted(np.sort(values), values, side="left") / max(1, len(values))
 
 
-def _cold(candidates: Sequence[Candidate], weights: RankingWeights, rng: Generator) -> list[QueuePlace]:
+def _cold(photos: Sequence[PoolPhoto], weights: RankingWeights, rng: Generator) -> list[QueuePlace]:
     """Photos without predictions: the first diverse by their perceptual hashes, the rest in random order."""
-    hashed = [c for c in candidates[: weights.shortlist] if len(c.perceptual_hash) == 32]
+    hashed = [c for c in photos[: weights.shortlist] if len(c.perceptual_hash) == 32]
     rows = hash_directions([c.perceptual_hash for c in hashed])
     even = np.ones(len(rows))
     drawn = kmeans_plus_plus(rows, even, 2.0 * even, weights.seeds, rng)
     places = [_place(hashed[index], "cold", (COLD_AND_NOVEL,)) for index in drawn]
     taken = {place.photo_id for place in places}
-    return places + [_place(c, "cold", (COLD,)) for c in candidates if c.photo_id not in taken]
+    return places + [_place(c, "cold", (COLD,)) for c in photos if c.photo_id not in taken]
 
 
-def _with_label_issues(candidates: Iterable[Candidate]) -> list[QueuePlace]:
-    worst_first = sorted(candidates, key=lambda c: (-c.issue_score, c.photo_id))
+def _with_label_issues(photos: Iterable[PoolPhoto]) -> list[QueuePlace]:
+    worst_first = sorted(photos, key=lambda c: (-c.issue_score, c.photo_id))
     return [_place(c, "selected", (c.issue,)) for c in worst_first]
 
 
-def _explained(candidate: Candidate, novelty: float) -> QueuePlace:
-    uncertainty = candidate.uncertainty or Uncertainty()
+def _explained(photo: PoolPhoto, novelty: float) -> QueuePlace:
+    uncertainty = photo.uncertainty or Uncertainty()
     parts = {**uncertainty.parts, "novelty": novelty}
-    return _place(candidate, "selected", reasons_of(uncertainty, novelty), parts)
+    return _place(photo, "selected", reasons_of(uncertainty, novelty), parts)
 
 
 def _place(
-    candidate: Candidate, arm: str, reasons: tuple[str, ...], parts: dict[str, float] | None = None
+    photo: PoolPhoto, arm: str, reasons: tuple[str, ...], parts: dict[str, float] | None = None
 ) -> QueuePlace:
     """A place that has no rank yet."""
     if parts is None:
-        parts = dict(candidate.uncertainty.parts) if candidate.uncertainty else {}
-    if candidate.issue:
-        parts["label_issue"] = candidate.issue_score
+        parts = dict(photo.uncertainty.parts) if photo.uncertainty else {}
+    if photo.issue:
+        parts["label_issue"] = photo.issue_score
     return QueuePlace(
-        candidate.photo_id, 0.0, arm, reasons, {name: round(part, 4) for name, part in parts.items()}
+        photo.photo_id, 0.0, arm, reasons, {name: round(part, 4) for name, part in parts.items()}
     )

@@ -19,8 +19,8 @@ LOWEST_THRESHOLD = 0.01
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
-    """Places where a garment may be: boxes (N, 4) in pixels of the photo, class scores (N, C) in 0..1.
+class RawDetections:
+    """Detections before the joint decision: boxes (N, 4) in pixels of the photo, class scores (N, C) in 0..1.
 
     ``photo_wh`` is the photo's size in pixels.
     """
@@ -77,7 +77,7 @@ class Detector:
             threshold
         )
 
-    def candidates(self, photo: Photo, score_threshold: float) -> Candidates:
+    def raw_detections(self, photo: Photo, score_threshold: float) -> RawDetections:
         """What the joint decision chooses from: at most 100 boxes with the scores of all categories.
 
         Best first, each the place of one or more boxes that NMS within the categories leaves; a place whose
@@ -90,7 +90,7 @@ class Detector:
         chosen = np.array(list(first), dtype=np.int64)
         boxes_xyxy = boxed.to_photo(boxes[chosen])
         large = _has_area(boxes_xyxy)
-        return Candidates(boxes_xyxy[large], scores[chosen].astype(np.float64)[large], photo.image.size)
+        return RawDetections(boxes_xyxy[large], scores[chosen].astype(np.float64)[large], photo.image.size)
 
 
 def _just_below(threshold: float) -> float:

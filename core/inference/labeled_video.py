@@ -15,7 +15,7 @@ from core.garments import LabeledFrame, TrackedGarment
 from core.images.decode import Photo
 from core.images.drawing import annotate
 from core.images.video import Frame, Video, VideoWriter
-from core.inference.detector import Candidates
+from core.inference.detector import RawDetections
 from core.inference.labeler import Labeler
 from core.inference.video_labeler import WHOLE, VideoLabeler, VideoSettings
 from core.threads import cores, parallel_map
@@ -41,7 +41,7 @@ def labeled_frames(
     """
     frames = VideoLabeler(labeler, settings)
 
-    def detect(frame: Frame) -> tuple[Frame, Photo, Candidates]:
+    def detect(frame: Frame) -> tuple[Frame, Photo, RawDetections]:
         photo = Photo(video.name, frame.image, "")
         return frame, photo, frames.detect(photo)
 

@@ -15,7 +15,7 @@ from core.boxes import box_iou
 from core.garments import CANDIDATE_THRESHOLD, Garment, LabeledPhoto
 from core.images.decode import Photo
 from core.inference.classifier import Classifier, whole_photo
-from core.inference.detector import Candidates, Detector
+from core.inference.detector import Detector, RawDetections
 from core.inference.joint import (
     JOINT_FILE,
     JointWeights,
@@ -119,29 +119,29 @@ class Labeler:
     def _label(
         self, photo: Photo, score_threshold: float | None, *, embed: bool
     ) -> tuple[tuple[Garment, ...], np.ndarray]:
-        """The garments, and embeddings (N, F) of candidates, with ``embed`` also of the photo."""
+        """The garments, and embeddings (N, F) of detections, with ``embed`` also of the photo."""
         threshold = self.default_threshold if score_threshold is None else score_threshold
-        candidates = self.detector.candidates(photo, min(threshold, CANDIDATE_THRESHOLD))
-        boxes = [*map(tuple, candidates.boxes_xyxy.tolist()), *([whole_photo(photo)] if embed else [])]
+        detections = self.detector.raw_detections(photo, min(threshold, CANDIDATE_THRESHOLD))
+        boxes = [*map(tuple, detections.boxes_xyxy.tolist()), *([whole_photo(photo)] if embed else [])]
         labels, embeddings = self.classifier.predict(self.classifier.crops(photo, boxes))
-        garments = self.decide(candidates, labels[: len(candidates)].astype(np.float64))
+        garments = self.decide(detections, labels[: len(detections)].astype(np.float64))
         return tuple(garment for garment in garments if garment.score >= threshold), embeddings
 
-    def decide(self, candidates: Candidates, labels: np.ndarray) -> list[Garment]:
-        """One garment a place, best first, of candidates and the label probabilities (N, L) of their crops.
+    def decide(self, detections: RawDetections, labels: np.ndarray) -> list[Garment]:
+        """One garment a place, best first, of detections and the label probabilities (N, L) of their crops.
 
         A detector's score below ``CANDIDATE_THRESHOLD`` is not raised, so that labeling with a higher
         threshold and :meth:`LabeledPhoto.above` agree to the last garment.
         """
-        scores, matrix = candidates.class_scores, self.label_matrix
+        scores, matrix = detections.class_scores, self.label_matrix
         pooled, evidence = joint_distribution(scores, labels, matrix, self.joint)
         chosen = pooled.argmax(axis=1) if len(pooled) else np.zeros(0, dtype=np.int64)
-        shares = area_shares(candidates.boxes_xyxy, candidates.photo_wh)
+        shares = area_shares(detections.boxes_xyxy, detections.photo_wh)
         joint = joint_scores(score_features(scores, pooled, evidence, chosen, shares), self.joint)
         best = scores.max(axis=1, initial=0.0)
         joint = np.where(best < CANDIDATE_THRESHOLD, np.minimum(joint, best), joint)
         probabilities = joint_labels(labels, pooled, chosen, matrix)
-        iou = box_iou(candidates.boxes_xyxy, candidates.boxes_xyxy)
+        iou = box_iou(detections.boxes_xyxy, detections.boxes_xyxy)
         kept = suppress_same_garment(
             iou,
             joint,
@@ -150,25 +150,25 @@ class Labeler:
             nms_iou=NMS_IOU_THRESHOLD,
             same_garment_iou=self.joint.same_garment_iou,
         )
-        return [self._garment(candidates, labels, probabilities, chosen, joint, row) for row in kept.tolist()]
+        return [self._garment(detections, labels, probabilities, chosen, joint, row) for row in kept.tolist()]
 
     def _garment(
         self,
-        candidates: Candidates,
+        detections: RawDetections,
         labels: np.ndarray,
         probabilities: np.ndarray,
         chosen: np.ndarray,
         joint: np.ndarray,
         row: int,
     ) -> Garment:
-        x0, y0, x1, y1 = candidates.boxes_xyxy[row].tolist()
-        alone, first = int(candidates.class_scores[row].argmax()), int(labels[row].argmax())
+        x0, y0, x1, y1 = detections.boxes_xyxy[row].tolist()
+        alone, first = int(detections.class_scores[row].argmax()), int(labels[row].argmax())
         best = np.argsort(-probabilities[row], kind="stable")[:5].tolist()
         return Garment(
             (x0, y0, x1, y1),
             self.categories[int(chosen[row])],
             float(joint[row]),
             tuple((self.labels[label], float(probabilities[row, label])) for label in best),
-            detector=(self.categories[alone], float(candidates.class_scores[row, alone])),
+            detector=(self.categories[alone], float(detections.class_scores[row, alone])),
             classifier=(self.labels[first], float(labels[row, first])),
         )

@@ -17,7 +17,7 @@ from core.boxes import box_iou
 from core.errors import RecipeError
 from core.garments import Garment, LabeledFrame, TrackedGarment
 from core.images.decode import Photo
-from core.inference.detector import Candidates
+from core.inference.detector import RawDetections
 from core.inference.labeler import Labeler
 from core.inference.tracking import ByteTracker, Track, TrackingSettings
 from core.models.nms import greedy_suppression
@@ -102,18 +102,18 @@ class VideoLabeler:
         """
         return self.follow(photo, self.detect(photo), seconds, score_threshold, frame=frame)
 
-    def detect(self, photo: Photo) -> Candidates:
+    def detect(self, photo: Photo) -> RawDetections:
         """The places of a frame where a garment may be: most of a frame's work, and of no other frame.
 
         The next frames may be detected by other threads meanwhile; each is then given to :meth:`follow`.
         """
-        found = self.detector.candidates(photo, self.settings.tracking.low_score)
+        found = self.detector.raw_detections(photo, self.settings.tracking.low_score)
         return class_agnostic_nms(found, self.labeler.joint.same_garment_iou)
 
     def follow(
         self,
         photo: Photo,
-        places: Candidates,
+        places: RawDetections,
         seconds: float,
         score_threshold: float | None = None,
         *,
@@ -167,7 +167,7 @@ class VideoLabeler:
             return ()
         means = np.array([track.class_scores for track in tracks])
         labels = np.array([self._named[track].labels for track in tracks])
-        garments = self.labeler.decide(Candidates(np.array(boxes), means, photo.size_wh), labels)
+        garments = self.labeler.decide(RawDetections(np.array(boxes), means, photo.size_wh), labels)
         # The decision gives boxes as they were given, in an order of its own and without those it drops.
         track_of = {tuple(box.tolist()): track for box, track in zip(boxes, tracks, strict=True)}
         shown = [
@@ -192,19 +192,19 @@ def color_histogram(picture: Image.Image) -> np.ndarray:
     return shares
 
 
-def class_agnostic_nms(candidates: Candidates, same_place_iou: float) -> Candidates:
-    """The candidates without those that a better one overlaps too far.
+def class_agnostic_nms(detections: RawDetections, same_place_iou: float) -> RawDetections:
+    """The detections without those that a better one overlaps too far.
 
     That is above ``SAME_CATEGORY_IOU`` where both are likeliest of one category, else above
     ``same_place_iou``: in a photo the classifier decides between two categories at one place; here that is
     left to the track's mean, since two tracks of one garment would take turns.
     """
-    iou = box_iou(candidates.boxes_xyxy, candidates.boxes_xyxy)
-    if not len(candidates):
-        return candidates
-    best, scores = candidates.class_scores.argmax(axis=1), candidates.class_scores.max(axis=1)
+    iou = box_iou(detections.boxes_xyxy, detections.boxes_xyxy)
+    if not len(detections):
+        return detections
+    best, scores = detections.class_scores.argmax(axis=1), detections.class_scores.max(axis=1)
     suppresses = iou > np.where(best[:, None] == best, SAME_CATEGORY_IOU, same_place_iou)
     kept = greedy_suppression(np.argsort(-scores, kind="stable"), suppresses)
-    return Candidates(
-        candidates.boxes_xyxy[kept].reshape(-1, 4), candidates.class_scores[kept], candidates.photo_wh
+    return RawDetections(
+        detections.boxes_xyxy[kept].reshape(-1, 4), detections.class_scores[kept], detections.photo_wh
     )

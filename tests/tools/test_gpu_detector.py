@@ -27,7 +27,7 @@ from tools.gpu_detector import (
     new_detector,
     train_detector,
 )
-from tools.gpu_evaluation import Candidates, detections_of, measure
+from tools.gpu_evaluation import RawDetections, detections_of, measure
 from tools.gpu_photos import load_pack
 from tools.gpu_sampler import CATALOG_IGNORE_SCORE, BatchSampler
 from tools.pack_photos import write_pack
@@ -112,7 +112,7 @@ def test_heads_begin_with_rare_and_unsure_garments():
 
 def test_candidates_are_suppressed_and_measured_as_in_use():
     boxes = np.array([[[0, 0, 20, 20], [1, 0, 21, 20], [40, 40, 60, 60]]], dtype=np.float32)
-    found = Candidates(boxes, np.array([[0.9, 0.8, 0.4]], dtype=np.float32), np.array([[0, 0, 1]]))
+    found = RawDetections(boxes, np.array([[0.9, 0.8, 0.4]], dtype=np.float32), np.array([[0, 0, 1]]))
     kept = detections_of(found, 2)[0]
     assert kept.scores.tolist() == pytest.approx([0.9, 0.4]) and kept.category_ids.tolist() == [0, 1]
     figures = measure(

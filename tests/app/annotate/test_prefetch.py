@@ -65,7 +65,7 @@ def test_a_blank_photo_gets_the_boxes_that_the_models_find(store, labeler):
 def test_an_unaided_holdout_photo_waits_for_no_proposals_and_shows_no_candidates(store, labeler):
     held = store.photos.add(drawn(5, holdout=True), by="ann").row
     assert held is not None and predict_photo(store, held.id)
-    assert load_photo(store, "anna", held.id, None).candidates
+    assert load_photo(store, "anna", held.id, None).predicted_boxes
     store.settings.put(UNAIDED_HOLDOUT_SETTING, True)
     session = AnnotationSession("anna")
     store.queue.put_first(held.id, "because")
@@ -74,7 +74,7 @@ def test_an_unaided_holdout_photo_waits_for_no_proposals_and_shows_no_candidates
     assert session.opened.is_unaided and session.opened.notice == UNAIDED
     assert not is_blank(session, session.opened)
     load_proposals(store, session)
-    assert session.boxes == () and session.opened.candidates == ()
+    assert session.boxes == () and session.opened.predicted_boxes == ()
 
 
 def test_what_a_person_has_drawn_meanwhile_stays(store, labeler):

@@ -113,7 +113,7 @@ box_editor(
     labels=labels.categories,
     parents=parents,
     keys=store.get("keys", {}),
-    candidates=boxes_from(store.get("candidates", [])),
+    predicted_boxes=boxes_from(store.get("predicted_boxes", [])),
     tightened=st.session_state.get("tightened"),
     attributes=store.get("attributes", []),
     options=store.get("options", {}),

@@ -161,8 +161,8 @@ test("a label that is only another word for its category is listed once, as the 
 });
 
 test("a drawn box takes what the models see there, and keys 1 to 5 their labels", () => {
-  const candidates = [proposal("weak", 0.2, { box: [60, 60, 90, 90], category: 2, label: "Jeans", top5: [["Jeans", 0.8]] })];
-  const task = new Task({ photo: { width: 100, height: 100 }, boxes: [], categories, labels: Object.keys(parents), parents, candidates });
+  const predictedBoxes = [proposal("weak", 0.2, { box: [60, 60, 90, 90], category: 2, label: "Jeans", top5: [["Jeans", 0.8]] })];
+  const task = new Task({ photo: { width: 100, height: 100 }, boxes: [], categories, labels: Object.keys(parents), parents, predictedBoxes });
   task.add([62, 60, 92, 90]);
   assert.deepEqual([task.box.category, task.box.label, task.choices()[0].text], [2, null, "Jeans"]);
   assert.deepEqual(task.entriesFor(task.box).slice(0, 3).map(({ text, number }) => [text, number ?? null]), [["pants", null], ["Jeans", 1], ["top", null]]);
@@ -171,8 +171,8 @@ test("a drawn box takes what the models see there, and keys 1 to 5 their labels"
 });
 
 test("a click takes the surest candidate there that no box shows", () => {
-  const candidates = [proposal("shown", 0.9), proposal("weak", 0.2, { box: [20, 20, 80, 80], category: 3 })];
-  const task = new Task({ photo: { width: 100, height: 100 }, boxes: [proposal("a", 0.9)], categories, labels: [], parents: {}, candidates });
+  const predictedBoxes = [proposal("shown", 0.9), proposal("weak", 0.2, { box: [20, 20, 80, 80], category: 3 })];
+  const task = new Task({ photo: { width: 100, height: 100 }, boxes: [proposal("a", 0.9)], categories, labels: [], parents: {}, predictedBoxes });
   assert.deepEqual([task.addCandidate({ x: 30, y: 30 }).uid, task.box.accepted, task.box.origin], ["weak", true, "model"]);
   assert.equal(task.addCandidate({ x: 30, y: 30 }), null);
   assert.equal(task.addCandidate({ x: 95, y: 95 }), null);

@@ -28,7 +28,7 @@ def test_a_number_draws_its_category_and_right_after_drawing_it_is_a_label(
     open_editor: Open, harness: Harness
 ):
     weak = proposal(9, [40, 500, 160, 620], "skirt", 0.15, [["Sarong", 0.6], ["Skirt", 0.3]])
-    harness.set(candidates=[weak])
+    harness.set(predicted_boxes=[weak])
     page = open_editor()
     page.keyboard.press("3")  # no box is chosen: boots
     expect(page.get_by_role("button", name="boots", pressed=True)).to_be_visible()
@@ -47,7 +47,7 @@ def test_a_number_draws_its_category_and_right_after_drawing_it_is_a_label(
 
 
 def test_a_click_while_drawing_takes_the_models_box(open_editor: Open, harness: Harness):
-    harness.set(candidates=[proposal(9, [40, 500, 160, 620], "skirt", 0.15, [["Skirt", 0.6]])])
+    harness.set(predicted_boxes=[proposal(9, [40, 500, 160, 620], "skirt", 0.15, [["Skirt", 0.6]])])
     page = open_editor()
     page.keyboard.press("n")
     page.mouse.click(*in_photo(page, 100, 560))

@@ -10,13 +10,13 @@ from core.active_learning.ppal import (
     Instances,
     box_qualities,
     calibrated_uncertainty,
-    candidates_of,
     category_difficulties,
     category_weights,
     entropy,
     k_center,
     k_medoids,
     matching_distances,
+    most_uncertain,
     representatives,
 )
 from core.boxes import Detections, GroundTruth
@@ -99,7 +99,7 @@ def test_k_medoids_settles_on_the_middle_of_each_cluster() -> None:
 
 def test_four_times_as_many_candidates_as_photos_the_most_uncertain_first() -> None:
     uncertainty = np.array([0.1, 0.9, 0.3, 0.9, 0.5, 0.2])
-    assert candidates_of(uncertainty, 1).tolist() == [1, 3, 4, 2]
+    assert most_uncertain(uncertainty, 1).tolist() == [1, 3, 4, 2]
 
 
 def test_representatives_show_each_look_once() -> None:

@@ -17,7 +17,7 @@ from core.active_learning.ppal_order import (
     measure_difficulties,
     ppal_order,
 )
-from core.active_learning.ranking import CERTAIN, CONTROL, Candidate, rank_photos
+from core.active_learning.ranking import CERTAIN, CONTROL, PoolPhoto, rank_photos
 from core.active_learning.uncertainty import Uncertainty
 from core.garments import Box, Garment
 from core.queue_place import QueuePlace
@@ -38,8 +38,8 @@ def seen(*garments: Garment, look: Sequence[float] | None = None) -> StoredPredi
 
 def ordered(photos: Sequence[StoredPrediction], batch: int = 100) -> list[QueuePlace]:
     """The places of photos that are numbered from 0."""
-    candidates = [
-        Candidate(
+    pool = [
+        PoolPhoto(
             number,
             Uncertainty({"detector": 0.5, "tie": 0.0}),
             calibrated=calibrated_uncertainty_of(one.garments, KNOWN),
@@ -51,7 +51,7 @@ def ordered(photos: Sequence[StoredPrediction], batch: int = 100) -> list[QueueP
         assert len(ids) <= 4 * batch
         return {id: photos[id] for id in ids}
 
-    return ppal_order(candidates, KNOWN, fetch, batch)
+    return ppal_order(pool, KNOWN, fetch, batch)
 
 
 def test_difficulties_are_measured_on_the_stores_categories() -> None:
@@ -136,10 +136,10 @@ def test_only_four_times_the_batch_is_fetched_of_many_photos() -> None:
 
 
 def test_the_control_arm_and_unseen_photos_keep_their_places() -> None:
-    seen = [Candidate(n, Uncertainty(), calibrated=CalibratedUncertainty(0.5, "top", 0.5)) for n in range(60)]
-    unseen = [Candidate(100 + n) for n in range(3)]
+    seen = [PoolPhoto(n, Uncertainty(), calibrated=CalibratedUncertainty(0.5, "top", 0.5)) for n in range(60)]
+    unseen = [PoolPhoto(100 + n) for n in range(3)]
 
-    def order(some: Sequence[Candidate]) -> list[QueuePlace]:
+    def order(some: Sequence[PoolPhoto]) -> list[QueuePlace]:
         return [QueuePlace(one.photo_id, 0.0, "selected", ("by PPAL",)) for one in some]
 
     nothing = np.zeros((0, 1), dtype=np.float16)

@@ -17,7 +17,7 @@ from core.active_learning.ranking import (
     NOVEL,
     UNLIKE_OTHERS,
     WEIGHTS,
-    Candidate,
+    PoolPhoto,
     RankingWeights,
     rank_photos,
     reasons_after_prediction,
@@ -62,10 +62,10 @@ def test_a_photo_that_was_seen_in_the_meantime_is_not_called_unseen() -> None:
 NOTHING = np.zeros((0, 16), dtype=np.float32)
 
 
-def candidates(count: int, seed: int = 0, **changes: object) -> list[Candidate]:
+def pool(count: int, seed: int = 0, **changes: object) -> list[PoolPhoto]:
     rng = np.random.default_rng(seed)
     return [
-        Candidate(
+        PoolPhoto(
             number,
             Uncertainty({"detector": float(rng.random()), "margin": float(rng.random())}),
             rng.random(16).astype(np.float16),
@@ -81,21 +81,21 @@ def order_of(ranked: list, start: float = 0.0) -> list[int]:
 
 
 def test_every_photo_has_one_place_and_a_reason() -> None:
-    ranked = rank_photos(candidates(300), labeled_embeddings=NOTHING)
+    ranked = rank_photos(pool(300), labeled_embeddings=NOTHING)
     assert sorted(order_of(ranked)) == list(range(300))
     assert all(0 < entry.rank < 1 and entry.reasons for entry in ranked)
     assert len({entry.rank for entry in ranked}) == 300
 
 
 def test_the_order_is_the_same_for_the_same_candidates_in_any_sequence() -> None:
-    photos = candidates(200)
+    photos = pool(200)
     once = rank_photos(photos, labeled_embeddings=NOTHING, seed=4)
     assert once == rank_photos(photos[::-1], labeled_embeddings=NOTHING, seed=4)
     assert once != rank_photos(photos, labeled_embeddings=NOTHING, seed=5)
 
 
 def test_open_photos_come_before_sure_ones() -> None:
-    photos = candidates(400)
+    photos = pool(400)
     ranked = rank_photos(photos, labeled_embeddings=NOTHING, control_share=0.0)
     weights = np.array([weight_of(photos[index].uncertainty or Uncertainty()) for index in order_of(ranked)])
     assert weights[:100].mean() > 2 * weights[300:].mean()
@@ -106,7 +106,7 @@ def test_photos_unlike_the_labeled_come_first_and_say_so() -> None:
     centers = np.eye(2, 16)
     embeddings = np.repeat(centers, 50, axis=0) + rng.normal(0, 0.05, (100, 16))
     photos = [
-        Candidate(n, Uncertainty({"detector": 0.1, "margin": 0.1}), row) for n, row in enumerate(embeddings)
+        PoolPhoto(n, Uncertainty({"detector": 0.1, "margin": 0.1}), row) for n, row in enumerate(embeddings)
     ]
     labeled = centers[:1] + rng.normal(0, 0.05, (20, 16))
     ranked = rank_photos(photos, labeled_embeddings=labeled, control_share=0.0)
@@ -116,7 +116,7 @@ def test_photos_unlike_the_labeled_come_first_and_say_so() -> None:
 
 
 def test_the_control_arm_is_a_sample_that_no_score_and_no_repetition_changes() -> None:
-    photos = candidates(2000)
+    photos = pool(2000)
     ranked = rank_photos(photos, labeled_embeddings=NOTHING)
     control = {entry.photo_id for entry in ranked if entry.arm == "control"}
     assert 0.12 < len(control) / 2000 < 0.18
@@ -129,15 +129,15 @@ def test_the_control_arm_is_a_sample_that_no_score_and_no_repetition_changes() -
 
 
 def test_the_control_arm_lies_evenly_between_the_selected() -> None:
-    ranked = sorted(rank_photos(candidates(1000), labeled_embeddings=NOTHING), key=lambda e: e.rank)
+    ranked = sorted(rank_photos(pool(1000), labeled_embeddings=NOTHING), key=lambda e: e.rank)
     for start in range(0, 800, 100):
         assert 14 <= sum(entry.arm == "control" for entry in ranked[start : start + 100]) <= 16
     assert {entry.reasons for entry in ranked if entry.arm == "control"} == {(ranking.CONTROL,)}
 
 
 def test_before_any_prediction_there_is_an_order_by_hashes() -> None:
-    photos = [replace(c, uncertainty=None, embedding=None) for c in candidates(300)]
-    copies = [Candidate(1000 + n, perceptual_hash=photos[0].perceptual_hash) for n in range(300)]
+    photos = [replace(c, uncertainty=None, embedding=None) for c in pool(300)]
+    copies = [PoolPhoto(1000 + n, perceptual_hash=photos[0].perceptual_hash) for n in range(300)]
     ranked = rank_photos([*copies, *photos], labeled_embeddings=NOTHING, control_share=0.0)
     assert {entry.arm for entry in ranked} == {"cold"}
     assert sum(photo >= 1000 for photo in order_of(ranked)[:200]) <= 2, "duplicates come last"
@@ -145,23 +145,23 @@ def test_before_any_prediction_there_is_an_order_by_hashes() -> None:
 
 
 def test_photos_without_a_hash_have_a_place_too() -> None:
-    ranked = rank_photos([Candidate(1), Candidate(2)], labeled_embeddings=NOTHING, control_share=0.0)
+    ranked = rank_photos([PoolPhoto(1), PoolPhoto(2)], labeled_embeddings=NOTHING, control_share=0.0)
     assert [entry.reasons for entry in ranked] == [(ranking.COLD,)] * 2
     assert rank_photos([], labeled_embeddings=NOTHING) == []
 
 
 def test_predicted_photos_come_before_those_the_models_have_not_seen() -> None:
-    photos = candidates(100)
-    unseen = [replace(c, photo_id=c.photo_id + 100, uncertainty=None) for c in candidates(100, seed=1)]
+    photos = pool(100)
+    unseen = [replace(c, photo_id=c.photo_id + 100, uncertainty=None) for c in pool(100, seed=1)]
     ranked = rank_photos([*unseen, *photos], labeled_embeddings=NOTHING, control_share=0.0)
     assert max(order_of(ranked)[:100]) < 100
 
 
 def test_label_issues_get_their_share_of_the_places_most_probable_first() -> None:
     issues = [
-        Candidate(1000 + n, annotated=True, issue_score=0.5 + n / 100, issue=f"issue {n}") for n in range(5)
+        PoolPhoto(1000 + n, annotated=True, issue_score=0.5 + n / 100, issue=f"issue {n}") for n in range(5)
     ]
-    ranked = rank_photos([*candidates(100), *issues], labeled_embeddings=NOTHING, control_share=0.0)
+    ranked = rank_photos([*pool(100), *issues], labeled_embeddings=NOTHING, control_share=0.0)
     found = [photo for photo in order_of(ranked) if photo >= 1000]
     assert found == [1004, 1003, 1002, 1001, 1000]
     assert order_of(ranked).index(1004) == 9
@@ -170,24 +170,24 @@ def test_label_issues_get_their_share_of_the_places_most_probable_first() -> Non
 
 
 def test_what_was_brought_with_boxes_waits_behind_all_others() -> None:
-    brought = [replace(c, photo_id=c.photo_id + 500) for c in candidates(50, annotated=True)]
-    ranked = rank_photos([*brought, *candidates(50)], labeled_embeddings=NOTHING)
+    brought = [replace(c, photo_id=c.photo_id + 500) for c in pool(50, annotated=True)]
+    ranked = rank_photos([*brought, *pool(50)], labeled_embeddings=NOTHING)
     assert all((entry.photo_id >= 500) == (entry.rank >= 1) for entry in ranked)
 
 
 def test_the_holdout_lies_evenly_between_whatever_the_models_say() -> None:
-    held = [replace(c, photo_id=c.photo_id + 1000, holdout=True) for c in candidates(150)]
-    order = order_of(rank_photos([*candidates(850), *held], labeled_embeddings=NOTHING))
+    held = [replace(c, photo_id=c.photo_id + 1000, holdout=True) for c in pool(150)]
+    order = order_of(rank_photos([*pool(850), *held], labeled_embeddings=NOTHING))
     for start in range(0, 1000, 200):
         assert 26 <= sum(photo >= 1000 for photo in order[start : start + 200]) <= 34
     surer = [replace(c, uncertainty=Uncertainty({"margin": 0.0})) for c in held]
-    again = order_of(rank_photos([*candidates(850), *surer], labeled_embeddings=NOTHING))
+    again = order_of(rank_photos([*pool(850), *surer], labeled_embeddings=NOTHING))
     assert [id for id in order if id >= 1000] == [id for id in again if id >= 1000]
 
 
 def test_only_the_first_are_chosen_one_by_one() -> None:
     few = replace(WEIGHTS, seeds=10, shortlist=50)
-    ranked = rank_photos(candidates(500), labeled_embeddings=NOTHING, weights=few, control_share=0.0)
+    ranked = rank_photos(pool(500), labeled_embeddings=NOTHING, weights=few, control_share=0.0)
     assert sorted(order_of(ranked)) == list(range(500))
 
 

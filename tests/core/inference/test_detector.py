@@ -67,14 +67,14 @@ def test_boxes_come_best_first_with_a_category_and_a_score(detector: Detector) -
 
 def test_a_photo_of_nothing_has_no_boxes(detector: Detector) -> None:
     assert len(detector.detections(drawn_photo(NONE), THRESHOLD)) == 0
-    assert detector.candidates(drawn_photo(NONE), THRESHOLD).class_scores.shape == (0, 13)
+    assert detector.raw_detections(drawn_photo(NONE), THRESHOLD).class_scores.shape == (0, 13)
     none = detector.detections(drawn_photo(NONE), 0.99)
     assert none.boxes_xyxy.shape == (0, 4)
 
 
 def test_candidates_are_the_places_of_the_boxes_with_all_their_scores(detector: Detector) -> None:
     photo = drawn_photo(MANY)
-    candidates = detector.candidates(photo, 0.1)
+    candidates = detector.raw_detections(photo, 0.1)
     assert len(np.unique(candidates.boxes_xyxy, axis=0)) == len(candidates)
     places = {
         tuple(box): scores for box, scores in zip(candidates.boxes_xyxy, candidates.class_scores, strict=True)
@@ -90,7 +90,7 @@ def test_calibrated_scores_are_platt_scaled(detector: Detector) -> None:
     """With slope 2 and intercept 1 a score s becomes sigmoid(2 logit(s) + 1)."""
     photo = drawn_photo(FEW)
     scaled = replace(detector, card=replace(detector.card, calibration={"slope": 2.0, "intercept": 1.0}))
-    before, after = detector.candidates(photo, 0.2), scaled.candidates(photo, 0.2)
+    before, after = detector.raw_detections(photo, 0.2), scaled.raw_detections(photo, 0.2)
     best = before.class_scores[0].max()
     expected = 1 / (1 + np.exp(-(2 * np.log(best / (1 - best)) + 1)))
     assert after.class_scores[0].max() == pytest.approx(expected, abs=1e-4)

@@ -14,7 +14,7 @@ from core.garments import LabeledFrame
 from core.images.decode import Photo
 from core.images.video import Frame, Video
 from core.inference import labeled_video
-from core.inference.detector import Candidates
+from core.inference.detector import RawDetections
 from core.inference.labeled_video import labeled_frames
 from core.inference.labeler import Labeler
 from core.inference.video_labeler import WHOLE, VideoLabeler
@@ -50,11 +50,11 @@ class PairedDetector(ColorDetector):
     changed: threading.Condition = field(default_factory=threading.Condition)
     ends: list[int] = field(default_factory=list)
 
-    def candidates(self, photo: Photo, score_threshold: float) -> Candidates:
+    def raw_detections(self, photo: Photo, score_threshold: float) -> RawDetections:
         """The rectangles, as they are found one frame at a time."""
         with self.changed:
             mine = len(self.calls)
-            found = super().candidates(photo, score_threshold)
+            found = super().raw_detections(photo, score_threshold)
             if mine % 2 == 0:
                 assert self.changed.wait_for(lambda: mine + 1 in self.ends, PATIENCE_SECONDS)
             self.ends.append(mine)

@@ -11,7 +11,7 @@ import pytest
 
 from core.errors import WeightsError
 from core.garments import Garment, LabeledPhoto
-from core.inference.detector import Candidates
+from core.inference.detector import RawDetections
 from core.inference.explain import explain
 from core.inference.labeler import Labeler
 from core.taxonomy import load_taxonomy
@@ -64,7 +64,7 @@ def test_a_photo_of_nothing_is_labeled_as_such(tiny_labeler: Labeler) -> None:
 
 def test_what_each_model_said_alone_is_kept_beside_the_decision(tiny_labeler: Labeler) -> None:
     photo = drawn_photo(FEW)
-    candidates = tiny_labeler.detector.candidates(photo, THRESHOLD)
+    candidates = tiny_labeler.detector.raw_detections(photo, THRESHOLD)
     boxes = [tuple(box) for box in candidates.boxes_xyxy.tolist()]
     alone = dict(zip(boxes, tiny_labeler.classifier.classify(photo, boxes), strict=True))
     garments = tiny_labeler.label(photo).garments
@@ -98,7 +98,7 @@ def test_a_place_that_nms_leaves_two_categories_is_one_garment(tiny_labeler: Lab
     boxes = np.array([[10.0, 10.0, 60.0, 90.0], [11.0, 10.0, 60.0, 92.0]])
     labels = np.full((2, len(tiny_labeler.labels)), 0.1 / (len(tiny_labeler.labels) - 1))
     labels[:, tiny_labeler.labels.index("Pants")] = 0.9
-    garments = tiny_labeler.decide(Candidates(boxes, scores, (100, 100)), labels)
+    garments = tiny_labeler.decide(RawDetections(boxes, scores, (100, 100)), labels)
     assert [(g.category, g.box_xyxy, g.top5[0][0]) for g in garments] == [
         ("pants", (10.0, 10.0, 60.0, 90.0), "Pants")
     ]

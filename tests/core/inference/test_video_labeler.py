@@ -125,7 +125,7 @@ def test_the_shipped_kind_of_networks_run_at_another_size(tiny_labeler: Labeler,
 
 
 def test_of_two_candidates_at_one_place_the_better_stays():
-    found = moving_labeler().detector.candidates(next(frames(1)), 0.1)
+    found = moving_labeler().detector.raw_detections(next(frames(1)), 0.1)
     boxes = np.concatenate([found.boxes_xyxy, found.boxes_xyxy[:1] + 2])
     scores = np.concatenate([found.class_scores, found.class_scores[:1] / 2])
     kept = class_agnostic_nms(type(found)(boxes, scores, found.photo_wh), 0.6)

@@ -26,7 +26,7 @@ from app.demo.live.sessions import (
 from core.errors import PhotoError
 from core.garments import LabeledFrame
 from core.images.decode import Photo
-from core.inference.detector import Candidates
+from core.inference.detector import RawDetections
 from core.inference.video_labeler import VideoLabeler
 from core.threads import parallel_map
 from tests.moving import moving_labeler, moving_picture
@@ -104,7 +104,7 @@ def test_two_at_a_time_are_answered_as_one_at_a_time(clock: Clock) -> None:
         together = threading.Barrier(threads, timeout=PATIENCE_SECONDS)
 
         class Paired(VideoLabeler):
-            def detect(self, photo: Photo) -> Candidates:
+            def detect(self, photo: Photo) -> RawDetections:
                 together.wait()  # none is done before the one before it has come
                 return super().detect(photo)
 
@@ -125,7 +125,7 @@ class Gated(VideoLabeler):
         self.entered: dict[int, threading.Event] = defaultdict(threading.Event)
         self.followed: list[int] = []
 
-    def detect(self, photo: Photo) -> Candidates:
+    def detect(self, photo: Photo) -> RawDetections:
         self.entered[photo.width].set()
         assert self.gates[photo.width].wait(PATIENCE_SECONDS)
         return super().detect(photo)
@@ -172,7 +172,7 @@ def test_two_frames_are_in_work_and_are_followed_in_the_cameras_order(clock: Clo
 
 def test_a_frame_that_fails_keeps_none_waiting(clock: Clock) -> None:
     class Failing(Gated):
-        def detect(self, photo: Photo) -> Candidates:
+        def detect(self, photo: Photo) -> RawDetections:
             found = super().detect(photo)
             if photo.width == 320:
                 raise ZeroDivisionError
