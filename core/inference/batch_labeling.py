@@ -1,4 +1,4 @@
-"""Batch labeling without the store: photos at one address to Parquet and JSON lines at another.
+"""Bulk inference without the store: photos at one address to Parquet and JSON lines at another.
 
 A run is planned once, as shards of some photos. A shard is labeled as a whole: its parts are written, then
 its record, which makes it done. A run that is cut off anywhere goes on with the shards that have no record,

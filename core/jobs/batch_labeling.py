@@ -1,4 +1,4 @@
-"""Batch labeling by all workers of a store: each shard is a workflow of its own that any worker takes.
+"""Bulk inference by all workers of a store: each shard is a workflow of its own that any worker takes.
 
 What is done is at the run's address alone (:mod:`core.inference.batch_labeling`): a shard without a record
 there is enqueued, and enqueued again where a cancelled job left it. Shards of a smaller run come first.

@@ -23,7 +23,7 @@ def start_import(store: Store, import_id: int) -> str:
 
 @needs(Right.IMPORT)
 def start_labeling(store: Store, by: str = LAPEL) -> str:
-    """Request batch labeling of all photos without predictions; returns the running job if there is one."""
+    """Request a labeling job for all photos without predictions; returns the running one if there is one."""
     return store.jobs.request(LABEL, by)
 
 

@@ -1,4 +1,4 @@
-"""Batch labeling as a workflow: photos in chunks, each a workflow of its own that any worker takes.
+"""Labeling jobs of the store: photos in chunks, each a workflow of its own that any worker takes.
 
 The workflow plans chunks that take some seconds each and keeps a few in the queue; DBOS hands them to the
 workers, one at a time to each, and a killed worker's chunk to another. A chunk leaves out what is labeled

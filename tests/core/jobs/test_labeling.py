@@ -1,4 +1,4 @@
-"""Batch labeling in chunks: what is planned when, for how many workers, and that nothing is done twice."""
+"""Labeling jobs in chunks: what is planned when, for how many workers, and that nothing is done twice."""
 
 from __future__ import annotations
 
