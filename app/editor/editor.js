@@ -139,7 +139,7 @@ class Editor {
   }
 
   start(data, boxes) {
-    this.task = new Task({ ...data, boxes, saved: this.historyStorage.load(data.key, boxes), recent: this.task?.recent ?? this.recent });
+    this.task = new Task({ ...data, predictedBoxes: data.predicted_boxes, boxes, saved: this.historyStorage.load(data.key, boxes), recent: this.task?.recent ?? this.recent });
     this.given = JSON.stringify(data.boxes);
   }
 
