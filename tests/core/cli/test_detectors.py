@@ -134,7 +134,7 @@ def test_scores_are_those_of_one_pass_with_a_box_each(drawn: Path, trained: dict
     from core.images.decode import open_photo
 
     photo = open_photo(sorted((drawn / "photos").iterdir())[0])
-    found = Detector.load(trained[BASELINE]).candidates(photo, 0.01)
+    found = Detector.load(trained[BASELINE]).raw_detections(photo, 0.01)
     assert len(found) and found.class_scores.sum(axis=1).max() <= 1 + 1e-5
 
 
