@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import shutil
@@ -11,7 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import pytest
 
@@ -53,6 +54,25 @@ CHROMIUM_ARGUMENTS = (
 def eager_workers() -> None:
     """The tests' workers do not wait until the machine has nothing else to do: other tests keep it busy."""
     os.environ.setdefault("LAPEL_WORKER_NICE", "0")
+
+
+@pytest.fixture(scope="session")
+def uncaptured_stderr(pytestconfig: pytest.Config) -> Iterator[TextIO]:
+    """The suite's own stderr, which pytest captures while tests run."""
+    captured = pytestconfig.pluginmanager.get_plugin("capturemanager")
+    assert captured is not None
+    with captured.global_and_fixture_disabled():
+        stderr = os.fdopen(os.dup(2), "w")
+    with stderr:
+        yield stderr
+        faulthandler.disable()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def traced_faults(uncaptured_stderr: TextIO) -> None:
+    """A process that a fault ends says where: native libraries may have taken pytest's handlers away."""
+    faulthandler.disable()
+    faulthandler.enable(uncaptured_stderr)
 
 
 @pytest.fixture(scope="session")
