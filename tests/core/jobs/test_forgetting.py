@@ -8,13 +8,21 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from core.jobs import engine, steps
+from core.jobs import engine
 from core.jobs.client import cancel, resume
 from core.jobs.engine import system_schema
 from core.jobs.worker import Worker
 from core.store import Store
 from tests.core.jobs.conftest import settle
-from tests.core.jobs.test_importing import CHUNK, _no_room, ask, chunked, in_one_go, slow_batches, source
+from tests.core.jobs.test_importing import (
+    CHUNK,
+    ask,
+    chunked,
+    fail_for_room,
+    in_one_go,
+    slow_batches,
+    source,
+)
 from tests.core.store.test_import_chunks import whole
 from tests.databases import on_sqlite
 from tests.waiting import until
@@ -83,10 +91,7 @@ def test_a_failed_import_that_was_forgotten_can_be_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store = carrier.store
-    import_id, job = ask(store, source)
-    with monkeypatch.context() as patch:
-        patch.setitem(steps.STEPS, "import.pictures", _no_room)
-        settle(carrier)
+    import_id, job = fail_for_room(carrier, source, monkeypatch)
     assert store.jobs.get(job).state == "failed"
     forget_all(carrier, monkeypatch)
     assert not any(rows(store).values())

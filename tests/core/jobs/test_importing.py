@@ -139,6 +139,15 @@ def test_a_small_import_overtakes_a_large_one(
     assert (store.imports.get(large).counts["new"], store.imports.get(small).counts["new"]) == (60, 3)
 
 
+def fail_for_room(carrier: Worker, source: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    """An import and its job, whose pictures find no room."""
+    import_id, job = ask(carrier.store, source)
+    with monkeypatch.context() as patch:
+        patch.setitem(steps.STEPS, "import.pictures", _no_room)
+        settle(carrier)
+    return import_id, job
+
+
 @on_sqlite
 def test_an_import_whose_pictures_find_no_room_fails_and_can_be_tried_again(
     carrier: Worker,
@@ -148,10 +157,7 @@ def test_an_import_whose_pictures_find_no_room_fails_and_can_be_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store = carrier.store
-    import_id, job = ask(store, source)
-    with monkeypatch.context() as patch:
-        patch.setitem(steps.STEPS, "import.pictures", _no_room)
-        settle(carrier)
+    import_id, job = fail_for_room(carrier, source, monkeypatch)
     stopped = store.imports.get(import_id)
     assert (stopped.state, stopped.message) == ("failed", "There is no room left for pictures.")
     assert stopped.done == CHUNK, "what came before stays"
